@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The gate for child processes: statuses, output, and that nothing survives."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lab.errors import InfrastructureError
+from lab.process import ProcessFailed, ProcessTimeout, run, spawn
+
+
+def processes_with(mark: str) -> list[int]:
+    """Process ids whose environment holds ``mark``."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if mark.encode() in (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found
+
+
+def wait_gone(mark: str) -> list[int]:
+    """What is left of the processes with ``mark`` after five seconds at most."""
+    deadline = time.monotonic() + 5
+    while (left := processes_with(mark)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return left
+
+
+def test_status_and_both_outputs() -> None:
+    result = run(["sh", "-c", "echo out; echo err >&2; exit 3"], check=False)
+    assert (result.status, result.stdout, result.stderr) == (3, "out\n", "err\n")
+
+
+def test_input_and_bytes_that_are_not_utf8() -> None:
+    assert run(["cat"], input=b"a\xffb").stdout == "a\ufffdb"
+
+
+def test_large_input_and_output_do_not_block() -> None:
+    assert len(run(["cat"], input=b"x" * 5_000_000).stdout) == 5_000_000
+
+
+def test_a_signal_is_128_plus_its_number() -> None:
+    assert run(["sh", "-c", "kill -KILL $$"], check=False).status == 128 + signal.SIGKILL
+
+
+def test_failure_shows_what_was_said() -> None:
+    with pytest.raises(ProcessFailed) as caught:
+        run(["sh", "-c", "echo why >&2; exit 1"])
+    assert "why" in str(caught.value)
+    assert "status 1" in str(caught.value)
+
+
+def test_log_is_kept_and_shown(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with pytest.raises(ProcessFailed, match="status 2") as caught:
+        run(["sh", "-c", "echo first; echo second >&2; exit 2"], log=log)
+    assert log.read_text() == "first\nsecond\n"
+    assert "second" in str(caught.value)
+
+
+def test_missing_command_names_it() -> None:
+    with pytest.raises(InfrastructureError, match="no-such-command is not installed"):
+        run(["no-such-command"])
+
+
+def test_no_stdin_to_hang_on() -> None:
+    assert run(["cat"]).stdout == ""
+
+
+def test_timeout_kills_the_whole_family(tmp_path: Path) -> None:
+    mark = f"LAB_TEST_MARK={tmp_path}"
+    # setsid: a daemon that left the process group must not get away either.
+    script = "setsid sleep 1000 & sleep 1000"
+    with pytest.raises(ProcessTimeout):
+        run(["sh", "-c", script], timeout=0.3, env={"LAB_TEST_MARK": str(tmp_path)})
+    assert wait_gone(mark) == []
+
+
+def test_leaving_the_block_kills(tmp_path: Path) -> None:
+    with spawn(["sleep", "1000"], env={"LAB_TEST_MARK": str(tmp_path)}) as child:
+        assert child.poll() is None
+    assert wait_gone(f"LAB_TEST_MARK={tmp_path}") == []
+
+
+def test_an_end_kills_what_was_left_in_the_background(tmp_path: Path) -> None:
+    run(["sh", "-c", "sleep 1000 & exit 0"], env={"LAB_TEST_MARK": str(tmp_path)})
+    assert wait_gone(f"LAB_TEST_MARK={tmp_path}") == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_nothing_survives_the_lab(tmp_path: Path, number: signal.Signals) -> None:
+    script = (
+        "from lab.process import run\n"
+        "run(['sh', '-c', 'setsid sleep 1000 & sleep 1000 & echo up; sleep 1000'])\n"
+    )
+    mark = f"LAB_TEST_MARK={tmp_path}"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script], env={**os.environ, "LAB_TEST_MARK": str(tmp_path)}
+    )
+    try:
+        deadline = time.monotonic() + 10
+        # python, keeper, sh and three sleeps
+        while len(processes_with(mark)) < 6 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert len(processes_with(mark)) == 6
+        parent.send_signal(number)
+        parent.wait(10)
+        assert wait_gone(mark) == []
+    finally:
+        parent.kill()
