@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What ``lab.toml`` says, checked: the first stage."""
+
+from lab.config.include import variants_of
+from lab.config.load import LoadedConfig, load
+from lab.config.model import (
+    AptKernel,
+    Deadlines,
+    DirKernel,
+    Expectation,
+    Filesystem,
+    GitKernel,
+    Kernel,
+    KernelConfig,
+    LabConfig,
+    Machine,
+    Matrix,
+    Paths,
+    Series,
+    Status,
+    Suite,
+    TarballKernel,
+    Toolchain,
+    parse_size,
+)
+from lab.config.problem import Problem, as_error, suggestion, unknown
+from lab.config.spelling import spelling_problems, split_variant, variant_problems
+
+__all__ = [
+    "AptKernel",
+    "Deadlines",
+    "DirKernel",
+    "Expectation",
+    "Filesystem",
+    "GitKernel",
+    "Kernel",
+    "KernelConfig",
+    "LabConfig",
+    "LoadedConfig",
+    "Machine",
+    "Matrix",
+    "Paths",
+    "Problem",
+    "Series",
+    "Status",
+    "Suite",
+    "TarballKernel",
+    "Toolchain",
+    "as_error",
+    "load",
+    "parse_size",
+    "spelling_problems",
+    "split_variant",
+    "suggestion",
+    "unknown",
+    "variant_problems",
+    "variants_of",
+]

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What no single table can know: that the names in one are defined in another, or on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from itertools import chain, product
+from pathlib import Path
+
+from lab.config.include import cycles
+from lab.config.locate import KeyPath
+from lab.config.model import DirKernel, Expectation, LabConfig, Matrix
+from lab.config.problem import Problem, suggestion, unknown
+from lab.config.spelling import repeated, variant_problems
+
+#: Old kernels let misaligned namespaces collide: pmem/ndctl#28.
+_NVDIMM_ALIGNMENT = 128 << 20
+
+
+def problems_between(config: LabConfig, root: Path) -> list[Problem]:
+    """Names that lead nowhere, duplicates, cycles, and files that ``root`` lacks."""
+    checks = (
+        _homes(config),
+        _alignments(config),
+        _files(config, root),
+        _matrices(config),
+        _cycles(config),
+        _expectations(config),
+    )
+    return list(chain.from_iterable(checks))
+
+
+def _homes(config: LabConfig) -> Iterator[Problem]:
+    paths: dict[KeyPath, Path] = {
+        ("paths", "cache"): config.paths.cache,
+        ("paths", "results"): config.paths.results,
+    }
+    for name, kernel in config.kernels.items():
+        if isinstance(kernel, DirKernel):
+            paths["kernels", name, "path"] = kernel.path
+    for keys, path in paths.items():
+        try:
+            path.expanduser()
+        except RuntimeError:
+            yield Problem(f"no home folder for {path.parts[0]!r}", "an absolute path", keys)
+
+
+def _alignments(config: LabConfig) -> Iterator[Problem]:
+    for name, machine in config.machines.items():
+        if rest := machine.nvdimm % _NVDIMM_ALIGNMENT:
+            what = f"{machine.nvdimm} bytes are not a multiple of 128M: old kernels need that"
+            aligned = (machine.nvdimm - rest + _NVDIMM_ALIGNMENT) >> 20
+            yield Problem(what, f'"{aligned}M"', ("machines", name, "nvdimm"))
+
+
+def _files(config: LabConfig, root: Path) -> Iterator[Problem]:
+    for name in config.series:
+        yield from _file(root, "patches/{}/series", name, ("series", name))
+    for name, kernel_config in config.configs.items():
+        keys: KeyPath = ("configs", name, "fragments")
+        yield from _duplicates("fragment", kernel_config.fragments, keys)
+        for index, fragment in enumerate(kernel_config.fragments):
+            yield from _file(root, "kconfigs/{}.config", fragment, (*keys, index))
+    for name, suite in config.suites.items():
+        keys = ("suites", name, "programs")
+        yield from _duplicates("program", suite.programs, keys)
+        for index, program in enumerate(suite.programs):
+            yield from _file(root, "guest-tests/{}.c", program, (*keys, index))
+
+
+def _file(root: Path, pattern: str, name: str, keys: KeyPath) -> Iterator[Problem]:
+    wanted = pattern.format(name)
+    if not (root / wanted).is_file():
+        hint = suggestion(name, _names_there(root, pattern)) or "writing it"
+        yield Problem(f"there is no file {wanted}", hint, keys)
+
+
+def _names_there(root: Path, pattern: str) -> list[str]:
+    before, after = pattern.split("{}")
+    paths = (path.relative_to(root).as_posix() for path in root.glob(pattern.format("*")))
+    return sorted(path.removeprefix(before).removesuffix(after) for path in paths)
+
+
+def _matrices(config: LabConfig) -> Iterator[Problem]:
+    for name, matrix in config.matrix.items():
+        keys: KeyPath = ("matrix", name)
+        for index, variant in enumerate(matrix.variants):
+            for problem in variant_problems(config, variant):
+                yield replace(problem, keys=(*keys, "variants", index))
+        yield from _duplicates("variant", matrix.variants, (*keys, "variants"))
+        yield from _names(config, matrix, keys)
+
+
+def _names(config: LabConfig, matrix: Matrix, keys: KeyPath) -> Iterator[Problem]:
+    lists: tuple[tuple[str, str, tuple[str, ...], Iterable[str]], ...] = (
+        ("matrix", "include", matrix.include, config.matrix),
+        ("filesystem", "filesystems", matrix.filesystems, config.filesystems),
+        ("suite", "suites", matrix.suites, config.suites),
+    )
+    for noun, key, names, known in lists:
+        yield from _duplicates(noun, names, (*keys, key))
+        for index, name in enumerate(names):
+            if name not in known:
+                yield unknown(noun, name, known, (*keys, key, index))
+    if matrix.machine not in config.machines:
+        yield unknown("machine", matrix.machine, config.machines, (*keys, "machine"))
+    if matrix.config not in config.configs:
+        yield unknown("config", matrix.config, config.configs, (*keys, "config"))
+
+
+def _duplicates(noun: str, names: tuple[str, ...], keys: KeyPath) -> Iterator[Problem]:
+    for name in repeated(names):
+        second = names.index(name, names.index(name) + 1)
+        yield Problem(f"{noun} {name!r} is listed twice", "it once", (*keys, second))
+
+
+def _cycles(config: LabConfig) -> Iterator[Problem]:
+    for cycle in cycles(config):
+        index = config.matrix[cycle[0]].include.index(cycle[1])
+        what = f"matrices include each other in a cycle: {' -> '.join(cycle)}"
+        yield Problem(what, keys=("matrix", cycle[0], "include", index))
+
+
+def _expectations(config: LabConfig) -> Iterator[Problem]:
+    variants = _known_variants(config)
+    for index, expectation in enumerate(config.expect):
+        for key, position, glob, known in _globs(config, expectation, variants):
+            if not _matches(glob, known) and not (key == "variants" and _feasible(config, glob)):
+                what = f"{glob!r} matches none of the {key}: it would expect nothing"
+                yield Problem(what, suggestion(glob, known), ("expect", index, key, position))
+
+
+def _globs(
+    config: LabConfig, expectation: Expectation, variants: tuple[str, ...]
+) -> Iterator[tuple[str, int, str, tuple[str, ...]]]:
+    for position, glob in enumerate(expectation.variants):
+        yield "variants", position, glob, variants
+    for position, glob in enumerate(expectation.filesystems):
+        yield "filesystems", position, glob, tuple(config.filesystems)
+    for position, glob in enumerate(expectation.suites):
+        yield "suites", position, glob, tuple(config.suites)
+
+
+def _known_variants(config: LabConfig) -> tuple[str, ...]:
+    in_matrices = (matrix.variants for matrix in config.matrix.values())
+    return tuple(dict.fromkeys(chain.from_iterable(in_matrices)))
+
+
+def _feasible(config: LabConfig, glob: str) -> bool:
+    """Whether ``glob`` could match a variant that no matrix names.
+
+    The command line may ask for one, and a local file may cut a matrix short.
+    """
+    kernel, *series = glob.split("+")
+    if _matches(kernel, config.kernels) and all(_matches(s, config.series) for s in series):
+        return True
+    pairs = (f"{kernel}+{series}" for kernel, series in product(config.kernels, config.series))
+    return _matches(glob, pairs)
+
+
+def _matches(glob: str, names: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, glob) for name in names)

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What ``lab.toml`` may say: frozen, typed values."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    model_validator,
+)
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+SHA256_PATTERN = r"^[0-9a-f]{64}$"
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def parse_size(value: object) -> object:
+    """``"512M"`` in bytes; QEMU's suffixes K, M, G, T, powers of 1024."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"([0-9]+)\s*([KMGT]?)(?:iB)?", value.strip(), re.IGNORECASE)
+    if match is None:
+        raise ValueError(f"{value!r} is not a size: write a number and K, M, G or T")
+    return int(match[1]) * _UNITS[match[2].upper()]
+
+
+#: Bytes.  TOML has types: strict, so that ``true`` is not 1 and ``"2"`` is not 2.
+Size = Annotated[int, Strict(), BeforeValidator(parse_size), Field(gt=0)]
+#: A deadline in seconds; finite, since poll() and select() take no infinity.
+Seconds = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Strict()]
+Text = Annotated[str, Field(min_length=1)]
+#: Names may not hold "+" (it joins series in a variant) nor "/" (they become paths).
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Sha256 = Annotated[str, Field(pattern=SHA256_PATTERN)]
+
+
+class Status(StrEnum):
+    """The result of one test; ``fail`` is the kernel's, ``error`` is the lab's."""
+
+    PASS = "pass"  # noqa: S105
+    FAIL = "fail"
+    SKIP = "skip"
+    CRASH = "crash"
+    TIMEOUT = "timeout"
+    ERROR = "error"
+
+
+def _of_the_kernel(status: Status) -> Status:
+    if status is Status.ERROR:
+        raise ValueError("an error is the lab's own failure: no test can be expected to end so")
+    return status
+
+
+#: A glob list of one or more; an empty one would match nothing, in silence.
+Globs = Annotated[tuple[Text, ...], Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """Base of every table in ``lab.toml``: frozen, unknown keys refused.
+
+    Validators are built at the first use: to import the lab costs nothing then.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+
+class AptKernel(Section):
+    """A distribution's source package, by name, through the machine's apt."""
+
+    kind: Literal["apt"]
+    package: Text
+    #: The tarball inside the package; by default the only ``usr/src/*.tar.*``.
+    member: Text | None = None
+
+
+class DirKernel(Section):
+    """A folder that holds a kernel's source, with or without ``.git``."""
+
+    kind: Literal["dir"]
+    path: Path
+
+
+class GitKernel(Section):
+    """A git repository (URL or path) at any ref."""
+
+    kind: Literal["git"]
+    url: Text
+    ref: Text
+
+
+class TarballKernel(Section):
+    """A tar archive (path or URL); ``sha256`` is of the file as downloaded."""
+
+    kind: Literal["tarball"]
+    url: Text
+    sha256: Sha256
+
+
+Kernel = Annotated[AptKernel | DirKernel | GitKernel | TarballKernel, Field(discriminator="kind")]
+
+
+class Series(Section):
+    """``patches/NAME/series``, with a sentence on what it does."""
+
+    description: str
+
+
+class KernelConfig(Section):
+    """A list of fragments: ``dax`` is ``kconfigs/dax.config``."""
+
+    fragments: tuple[Name, ...] = Field(min_length=1)
+
+
+class Machine(Section):
+    """QEMU hardware."""
+
+    memory: Size = 1 << 30
+    cpus: Count = Field(default=2, ge=1, le=8)
+    #: ``auto`` takes KVM only when a guest really ran with it on this host.
+    accelerator: Literal["auto", "kvm", "tcg"] = "auto"
+    type: Literal["pc", "q35"] = "pc"
+    #: Size of the NVDIMM; 128 MiB-aligned, for old kernels (pmem/ndctl#28).
+    nvdimm: Size = 512 << 20
+
+
+class Filesystem(Section):
+    """A mkfs and mount recipe whose mount must end up with DAX on."""
+
+    type: Literal["ext4", "xfs"]
+    mkfs: tuple[str, ...] = ()
+    options: tuple[str, ...] = ("dax",)
+
+
+class Suite(Section):
+    """Guest programs: ``populate`` is ``guest-tests/populate.c``."""
+
+    programs: tuple[Name, ...] = Field(min_length=1)
+    description: str = ""
+
+
+class Matrix(Section):
+    """Each variant on each filesystem in each suite, on one machine with one config.
+
+    The variants of the matrices it includes come first, each variant once; all
+    else is this matrix's own.  No filesystems, or no suites: all that are defined.
+    """
+
+    include: tuple[Name, ...] = ()
+    variants: tuple[str, ...] = ()
+    filesystems: tuple[Name, ...] = ()
+    suites: tuple[Name, ...] = ()
+    machine: Name = "default"
+    config: Name = "default"
+
+    @model_validator(mode="after")
+    def _names_variants(self) -> Self:
+        if not self.variants and not self.include:
+            raise ValueError("names no variants: give variants, or matrices to include")
+        return self
+
+
+class Expectation(Section):
+    """Which results are expected; the last one that matches a test counts.
+
+    ``variants``, ``filesystems``, ``suites`` and ``tests`` hold globs
+    (fnmatch); a test nobody speaks of is expected to pass.
+    """
+
+    variants: Globs = ("*",)
+    filesystems: Globs = ("*",)
+    suites: Globs = ("*",)
+    tests: Globs = ("*",)
+    status: Annotated[Status, AfterValidator(_of_the_kernel)]
+    reason: Text
+
+
+class Deadlines(Section):
+    """Seconds, by name; an error says which one passed."""
+
+    accelerator: Seconds = 5.0
+    boot: Seconds = 120.0
+    ssh: Seconds = 60.0
+    setup: Seconds = 60.0
+    program: Seconds = 120.0
+    build: Seconds = 7200.0
+    fetch: Seconds = 3600.0
+    shutdown: Seconds = 10.0
+
+
+class Paths(Section):
+    """Where things go; relative paths are relative to ``lab.toml``."""
+
+    cache: Path = Path("~/.cache/lab")
+    results: Path = Path("results")
+
+
+class Toolchain(Section):
+    """The compiler and how many of its processes run at once."""
+
+    cc: Text = "gcc"
+    #: 0 is one for each CPU of this host.
+    jobs: Count = Field(default=0, ge=0)
+
+
+class LabConfig(Section):
+    """All of ``lab.toml``, ``lab.local.toml`` laid over it."""
+
+    kernels: dict[Name, Kernel]
+    series: dict[Name, Series] = {}
+    configs: dict[Name, KernelConfig]
+    machines: dict[Name, Machine] = Field(default_factory=lambda: {"default": Machine()})
+    filesystems: dict[Name, Filesystem]
+    suites: dict[Name, Suite]
+    matrix: dict[Name, Matrix]
+    expect: tuple[Expectation, ...] = ()
+    deadlines: Deadlines = Field(default_factory=Deadlines)
+    paths: Paths = Field(default_factory=Paths)
+    toolchain: Toolchain = Field(default_factory=Toolchain)
+    #: Guests that run side by side; 0 is what the host's CPUs allow.
+    guests: Count = Field(default=0, ge=0)

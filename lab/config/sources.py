@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``lab.toml`` and ``lab.local.toml``: read, laid over each other, searched for a key."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab.config.locate import KeyPath, dotted, line_map
+from lab.errors import Location, UserError
+
+Table = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Document:
+    """One TOML file: its values, and the line of each of its keys."""
+
+    path: Path
+    table: Table
+    lines: dict[KeyPath, int]
+
+    @classmethod
+    def read(cls, path: Path) -> Document:
+        """Read ``path``.
+
+        Raises:
+            UserError: It cannot be read, is not UTF-8, or is not TOML.
+        """
+        text = _decoded(path)
+        try:
+            return cls(path, tomllib.loads(text), line_map(text))
+        except RecursionError:
+            raise UserError("arrays or tables are nested too deep", where=Location(path)) from None
+        except ValueError as error:  # beside TOMLDecodeError, an int of over 4300 digits
+            raise _syntax_error(path, text, str(error)) from None
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where each key comes from.  ``owned`` holds the keys whose value is the local file's."""
+
+    base: Document
+    local: Document | None = None
+    owned: frozenset[KeyPath] = field(default=frozenset(), repr=False)
+
+    def locate(self, keys: KeyPath) -> Location:
+        """The file and line of ``keys``, or of the innermost table that would hold it."""
+        document = self._owner(keys)
+        prefixes = (keys[:length] for length in range(len(keys), 0, -1))
+        line = next((document.lines[p] for p in prefixes if p in document.lines), None)
+        return Location(document.path, line, dotted(keys) or None)
+
+    def _owner(self, keys: KeyPath) -> Document:
+        prefixes = (keys[:length] for length in range(1, len(keys) + 1))
+        if self.local is not None and any(prefix in self.owned for prefix in prefixes):
+            return self.local
+        return self.base
+
+
+def lay_over(base: Document, local: Document | None) -> tuple[Table, Sources]:
+    """Merge tables key by key; the local file's scalars and lists replace the base's."""
+    if local is None:
+        return base.table, Sources(base)
+    owned: set[KeyPath] = set()
+    merged = _merge(base.table, local.table, (), owned)
+    return merged, Sources(base, local, frozenset(owned))
+
+
+def _merge(base: Table, local: Table, path: KeyPath, owned: set[KeyPath]) -> Table:
+    merged = dict(base)
+    for key, value in local.items():
+        below = (*path, key)
+        if _merges(base.get(key), value, below):
+            merged[key] = _merge(base[key], value, below, owned)
+        else:
+            merged[key] = value
+            owned.add(below)
+    return merged
+
+
+def _merges(old: object, new: object, path: KeyPath) -> bool:
+    """Whether ``new`` is laid over ``old`` key by key."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return False
+    # The keys of one kind of kernel mean nothing to another kind.
+    is_kernel = path[0] == "kernels" and len(path) == 2
+    return not (is_kernel and "kind" in new and new["kind"] != old.get("kind"))
+
+
+def _decoded(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror}", where=path) from error
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        what = f"is not UTF-8: byte 0x{data[error.start]:02x}"
+        raise UserError(what, where=Location(path, line)) from None
+
+
+def _syntax_error(path: Path, text: str, message: str) -> UserError:
+    """The error of tomllib, whose line is in the message only (attributes came in 3.14)."""
+    match = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", message)
+    if match is None:
+        return UserError(f"is not TOML: {message}", where=path)
+    line = int(match[1]) if match[1] else len(text.splitlines()) or 1
+    return UserError(f"is not TOML: {message[: match.start()]}", where=Location(path, line))

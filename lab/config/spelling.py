@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How a variant is spelled: ``KERNEL``, ``KERNEL+SERIES``, ``KERNEL+SERIES+SERIES``…"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from lab.config.model import LabConfig
+from lab.config.problem import Problem, unknown
+
+
+def split_variant(text: str) -> tuple[str, tuple[str, ...]]:
+    """The kernel and the series that ``text`` names, good or bad."""
+    kernel, *series = text.split("+")
+    return kernel, tuple(series)
+
+
+def spelling_problems(text: str) -> list[Problem]:
+    """What is wrong with ``text`` as a variant, whatever is defined."""
+    kernel, series = split_variant(text)
+    if not all((kernel, *series)):
+        what = f"{text!r} is not a variant: a kernel, and series after it, each after a '+'"
+        return [Problem(what, "6.1 or 6.1+dax-populate, as an example")]
+    return [
+        Problem(f"series {name!r} is in {text!r} twice", f"{text!r} with it once")
+        for name in repeated(series)
+    ]
+
+
+def variant_problems(config: LabConfig, text: str) -> Iterator[Problem]:
+    """What is wrong with ``text`` as a variant of what ``config`` defines."""
+    spelling = spelling_problems(text)
+    yield from spelling
+    kernel, series = split_variant(text)
+    if not all((kernel, *series)):
+        return
+    if kernel not in config.kernels:
+        yield unknown("kernel", kernel, config.kernels)
+    for name in dict.fromkeys(series):
+        if name not in config.series:
+            yield unknown("series", name, config.series)
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """The names that come more than once."""
+    return [name for name, times in Counter(names).items() if times > 1]

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Names in one table that have to be defined in another, or on disk."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.config import variants_of
+from tests.config.conftest import Checker, Project
+
+KNOWN_SERIES = "(known: bug, mend)"
+
+
+@pytest.mark.parametrize(
+    ("variant", "what", "hint"),
+    [
+        ("6.2", "no kernel is named '6.2'", "6.1 (known: 6.1, old)"),
+        ("6.1+mand", "no series is named 'mand'", f"mend {KNOWN_SERIES}"),
+        ("6.1+Bug", "no series is named 'Bug'", f"bug {KNOWN_SERIES}"),
+        ("6.1+zzz", "no series is named 'zzz'", "one of bug, mend"),
+        ("6.1+mend+mend", "series 'mend' is in '6.1+mend+mend' twice", None),
+        ("6.1+", "'6.1+' is not a variant: a kernel, and series after it, each after a '+'", None),
+        ("", "'' is not a variant: a kernel, and series after it, each after a '+'", None),
+    ],
+)
+def test_a_bad_variant(project: Project, variant: str, what: str, hint: str | None) -> None:
+    project.change("6.1+bug", variant)
+    error = project.error()
+    line = project.line_of(f'    "{variant}"')
+    assert str(error.where) == f"{project.toml}:{line}: matrix.default.variants[1]"
+    assert error.what == what
+    assert hint is None or error.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "key", "hint"),
+    [
+        (
+            'filesystems = ["ext4-dax", "xfs"]',
+            "no filesystem is named 'xfs'",
+            "filesystems[1]",
+            "xfs-dax (known: ext4-dax, xfs-dax)",
+        ),
+        ('suites = ["popluate"]', "no suite is named 'popluate'", "suites[0]", "populate"),
+        ('machine = "big"', "no machine is named 'big'", "machine", "one of default"),
+        ('config = "deflaut"', "no config is named 'deflaut'", "config", "default"),
+        ('include = ["defualt"]', "no matrix is named 'defualt'", "include[0]", "default"),
+        (
+            'filesystems = ["xfs-dax", "ext4-dax", "xfs-dax"]',
+            "filesystem 'xfs-dax' is listed twice",
+            "filesystems[2]",
+            "it once",
+        ),
+        (
+            'suites = ["populate", "populate"]',
+            "suite 'populate' is listed twice",
+            "suites[1]",
+            "it once",
+        ),
+    ],
+)
+def test_a_bad_name_in_a_matrix(
+    project: Project, refuses: Checker, text: str, what: str, key: str, hint: str
+) -> None:
+    if key == "include[0]":
+        hint = "default (known: default, other)"
+    project.append(f'[matrix.other]\nvariants = ["old"]\n{text}\n')
+    refuses(what, key=f"matrix.other.{key}", at=text, hint=hint)
+
+
+def test_a_variant_twice(project: Project, refuses: Checker) -> None:
+    project.change('"6.1+bug",', '"6.1+bug",\n  "6.1", # again')
+    key = "matrix.default.variants[2]"
+    refuses("variant '6.1' is listed twice", key=key, at="# again", hint="it once")
+
+
+def test_a_missing_fragment(project: Project, refuses: Checker) -> None:
+    project.change('"base", "pmem"', '"base",\n"pmen"')
+    refuses(
+        "there is no file kconfigs/pmen.config",
+        key="configs.default.fragments[1]",
+        at="pmen",
+        hint="pmem (known: base, pmem)",
+    )
+
+
+def test_a_missing_program(project: Project, refuses: Checker) -> None:
+    (project.root / "guest-tests/populate.c").unlink()
+    refuses(
+        "there is no file guest-tests/populate.c",
+        key="suites.populate.programs[0]",
+        at="programs =",
+        hint="writing it",
+    )
+
+
+def test_a_series_without_a_folder(project: Project, refuses: Checker) -> None:
+    (project.root / "patches/mend/series").rename(project.root / "patches/mend/patch")
+    refuses(
+        "there is no file patches/mend/series",
+        key="series.mend",
+        at="[series.mend]",
+        hint="one of bug",
+    )
+
+
+def test_a_cycle_is_printed(project: Project, refuses: Checker) -> None:
+    project.append(
+        '[matrix.a]\ninclude = ["default", "b"]\n[matrix.b]\ninclude = ["c"]\n'
+        '[matrix.c]\nvariants = ["6.1"]\ninclude = ["a"]\n[matrix.d]\ninclude = ["a"]\n'
+    )
+    refuses(
+        "matrices include each other in a cycle: a -> b -> c -> a",
+        key="matrix.a.include[1]",
+        at='"default", "b"',
+    )
+
+
+def test_a_matrix_that_includes_itself(project: Project, refuses: Checker) -> None:
+    project.append('[matrix.a]\ninclude = ["a"]\n')
+    what = "matrices include each other in a cycle: a -> a"
+    refuses(what, key="matrix.a.include[0]", at='include = ["a"]')
+
+
+def test_included_variants_come_first_and_once(project: Project) -> None:
+    project.append(
+        '[matrix.b]\ninclude = ["default"]\nvariants = ["old+bug", "6.1+bug"]\n'
+        '[matrix.c]\ninclude = ["b", "default"]\nvariants = ["old"]\n'
+    )
+    config = project.load().config
+    assert variants_of(config, "b") == ("6.1", "6.1+bug", "old+bug")
+    assert variants_of(config, "c") == ("6.1", "6.1+bug", "old+bug", "old")
+
+
+EXPECT = '[[expect]]\nstatus = "fail"\nreason = "x"\n'
+
+
+@pytest.mark.parametrize(
+    ("key", "glob", "hint"),
+    [
+        ("variants", "6.1+bgu", "6.1+bug (known: 6.1, 6.1+bug)"),
+        ("variants", "*+bog*", None),
+        ("variants", "7*", None),
+        ("filesystems", "ext4dax", "ext4-dax (known: ext4-dax, xfs-dax)"),
+        ("filesystems", "EXT4-*", None),
+        ("suites", "mlock", None),
+    ],
+)
+def test_an_expectation_of_nothing(project: Project, key: str, glob: str, hint: str | None) -> None:
+    project.append(EXPECT + EXPECT + f'{key} = ["*", "{glob}"]\n')
+    error = project.error()
+    assert str(error.where) == f"{project.toml}:{project.line_of(glob)}: expect[1].{key}[1]"
+    assert error.what == f"{glob!r} matches none of the {key}: it would expect nothing"
+    assert hint is None or error.hint == hint
+
+
+@pytest.mark.parametrize(
+    "glob", ["6.1", "*", "6.1*", "*+bug", "old+bug+mend", "*mend", "o?d", "*+b*+[m]end"]
+)
+def test_an_expectation_of_a_variant_that_could_be_asked_for(project: Project, glob: str) -> None:
+    project.append(EXPECT + f'variants = ["{glob}"]\ntests = ["nobody.knows"]\n')
+    assert project.load().config.expect[0].variants == (glob,)
+
+
+def test_an_empty_list_of_globs(project: Project, refuses: Checker) -> None:
+    project.append(EXPECT + "tests = []\n")
+    refuses("should not be empty", key="expect[0].tests", at="tests = []")
+
+
+def test_an_error_cannot_be_expected(project: Project, refuses: Checker) -> None:
+    project.append(EXPECT.replace("fail", "error"))
+    refuses(
+        "an error is the lab's own failure: no test can be expected to end so",
+        key="expect[0].status",
+        at="status",
+    )

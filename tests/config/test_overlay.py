@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``lab.local.toml`` laid over ``lab.toml``, and whose fault a mistake is then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.config import DirKernel, GitKernel
+from tests.config.conftest import Checker, Project
+
+
+def test_tables_merge_and_lists_are_replaced(project: Project) -> None:
+    project.local(
+        'guests = 3\n[kernels.old]\nurl = "/mirror"\n[matrix.default]\nvariants = ["6.1"]'
+    )
+    config = project.load().config
+    assert config.guests == 3
+    assert config.kernels["old"] == GitKernel(kind="git", url="/mirror", ref="v4.2")
+    assert config.matrix["default"].variants == ("6.1",)
+
+
+def test_a_kernel_of_another_kind_is_replaced_whole(project: Project) -> None:
+    project.local('[kernels.old]\nkind = "dir"\npath = "src"\n')
+    assert project.load().config.kernels["old"] == DirKernel(kind="dir", path=Path("src"))
+
+
+def test_a_kernel_of_the_same_kind_is_merged(project: Project) -> None:
+    project.local('[kernels.old]\nkind = "git"\nref = "v4.3"\n')
+    assert project.load().config.kernels["old"] == GitKernel(
+        kind="git", url="linux.git", ref="v4.3"
+    )
+
+
+def test_what_a_replaced_kernel_lacks_is_the_local_files_fault(
+    project: Project, refuses: Checker
+) -> None:
+    path = project.local('guests = 1\n[kernels.old]\nkind = "dir"\n')
+    refuses("is missing", key="kernels.old.path", at="kernels.old", path=path)
+
+
+def test_what_a_merged_kernel_lacks_is_the_base_files_fault(
+    project: Project, refuses: Checker
+) -> None:
+    project.change('ref = "v4.2"\n', "")
+    project.local('[kernels.old]\nurl = "x"\n')
+    refuses("is missing", key="kernels.old.ref", at="[kernels.old]")
+
+
+def test_a_bad_local_value(project: Project, refuses: Checker) -> None:
+    path = project.local('guests = 1\n\n[machines.default]\nmemory = "much"\n')
+    what = "'much' is not a size: write a number and K, M, G or T"
+    refuses(what, key="machines.default.memory", at="much", path=path)
+
+
+def test_an_unknown_local_key_in_a_table_of_both(project: Project, refuses: Checker) -> None:
+    path = project.local("[machines.default]\ncpu = 1\n")
+    refuses(
+        "unknown key",
+        key="machines.default.cpu",
+        at="cpu",
+        hint="cpus (known: memory, cpus, accelerator, type, nvdimm)",
+        path=path,
+    )
+
+
+def test_an_unknown_name_in_a_local_list(project: Project, refuses: Checker) -> None:
+    path = project.local('[matrix.default]\nvariants = [\n  "6.1",\n  "6.1+bog",\n]\n')
+    refuses(
+        "no series is named 'bog'",
+        key="matrix.default.variants[1]",
+        at="6.1+bog",
+        hint="bug (known: bug, mend)",
+        path=path,
+    )
+
+
+def test_local_expectations_replace_the_list_and_are_found_in_it(
+    project: Project, refuses: Checker
+) -> None:
+    project.append('[[expect]]\nstatus = "fail"\nreason = "x"\n')
+    path = project.local('guests = 1\n[[expect]]\nreason = "y"\n')
+    refuses("is missing", key="expect[0].status", at="[[expect]]", path=path)
+
+
+def test_local_syntax(project: Project) -> None:
+    path = project.local("a = 1\nb\n")
+    assert str(project.error().where) == f"{path}:2"
+
+
+def test_locate(project: Project) -> None:
+    local = project.local('[kernels.old]\nurl = "x"\n')
+    loaded = project.load()
+    where = f'{project.toml}:{project.line_of("package")}: kernels."6.1".package'
+    assert str(loaded.locate("kernels", "6.1", "package")) == where
+    assert str(loaded.locate("kernels", "old", "url")) == f"{local}:2: kernels.old.url"
+    variant = f"{project.toml}:{project.line_of('6.1+bug')}: matrix.default.variants[1]"
+    assert str(loaded.locate("matrix", "default", "variants", 1)) == variant
+    assert str(loaded.locate("toolchain", "cc")) == f"{project.toml}: toolchain.cc"
