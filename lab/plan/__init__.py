@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a run will do, and what it should find: readable before it starts."""
+
+from lab.plan.expectation import expected
+from lab.plan.plan import BuildRequest, JobPlan, Plan, plan_matrix, plan_variants
+from lab.plan.variant import Variant, resolve
+
+__all__ = [
+    "BuildRequest",
+    "JobPlan",
+    "Plan",
+    "Variant",
+    "expected",
+    "plan_matrix",
+    "plan_variants",
+    "resolve",
+]

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a run will build, boot and test, decided before any of it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lab.config import (
+    LabConfig,
+    LoadedConfig,
+    Matrix,
+    Problem,
+    as_error,
+    unknown,
+    variant_problems,
+    variants_of,
+)
+from lab.plan.variant import Variant
+
+_DEFAULT = "default"
+#: The name of a plan that somebody put together for once.
+_CHOSEN = "chosen"
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """A variant to build with a config, by its name."""
+
+    variant: Variant
+    config: str
+
+
+@dataclass(frozen=True)
+class JobPlan:
+    """One guest of one build: each suite on each filesystem.
+
+    Names lead into the config.  ``pattern`` selects tests; None is all of them.
+    """
+
+    variant: Variant
+    config: str
+    machine: str
+    filesystems: tuple[str, ...]
+    suites: tuple[str, ...]
+    pattern: str | None = None
+
+    @property
+    def build(self) -> BuildRequest:
+        """The build that this job boots."""
+        return BuildRequest(self.variant, self.config)
+
+    def describe(self) -> str:
+        """One line: what is booted, and what is run in it."""
+        text = (
+            f"{self.variant} (config {self.config}) on machine {self.machine}: "
+            f"{', '.join(self.suites)} on {', '.join(self.filesystems)}"
+        )
+        return f"{text}, tests like {self.pattern!r}" if self.pattern else text
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The jobs of a run, in order; ``name`` is the matrix they come from."""
+
+    name: str
+    jobs: tuple[JobPlan, ...]
+
+    @property
+    def builds(self) -> tuple[BuildRequest, ...]:
+        """What has to be built, each once, in the order of the jobs."""
+        return tuple(dict.fromkeys(job.build for job in self.jobs))
+
+    def describe(self) -> list[str]:
+        """Lines for a reader: a summary, then one for each job."""
+        runs = sum(len(job.filesystems) * len(job.suites) for job in self.jobs)
+        counts = (
+            _counted(len(self.builds), "build"),
+            _counted(len(self.jobs), "guest"),
+            _counted(runs, "suite run"),
+        )
+        return [f"{self.name}: {', '.join(counts)}", *(f"  {job.describe()}" for job in self.jobs)]
+
+
+def plan_matrix(loaded: LoadedConfig, name: str, pattern: str | None = None) -> Plan:
+    """The plan of ``[matrix.NAME]``, the matrices it includes first.
+
+    Args:
+        pattern: Selects tests.
+
+    Raises:
+        UserError: There is no such matrix.
+    """
+    config = loaded.config
+    if name not in config.matrix:
+        raise as_error([unknown("matrix", name, config.matrix)], "the matrix")
+    return Plan(name, _jobs(config, config.matrix[name], variants_of(config, name), pattern))
+
+
+def plan_variants(
+    loaded: LoadedConfig,
+    variants: Iterable[str],
+    filesystems: Iterable[str] = (),
+    suites: Iterable[str] = (),
+    pattern: str | None = None,
+) -> Plan:
+    """A plan for what somebody asked for by name.
+
+    What is not named comes from ``[matrix.default]``; a name given twice counts once.
+
+    Args:
+        variants: As ``6.1+dax-populate``; they need not be in any matrix.
+        pattern: Selects tests.
+
+    Raises:
+        UserError: Names that are not defined, all of them.
+    """
+    config, default = loaded.config, _default_matrix(loaded.config)
+    asked = tuple(dict.fromkeys(variants))
+    changes = {
+        "filesystems": tuple(dict.fromkeys(filesystems)) or default.filesystems,
+        "suites": tuple(dict.fromkeys(suites)) or default.suites,
+    }
+    matrix = default.model_copy(update=changes)
+    if problems := [*_asked_problems(config, asked), *_matrix_problems(config, matrix)]:
+        raise as_error(problems, "what was asked for")
+    is_default = not asked and not pattern and matrix == default
+    names = asked or variants_of(config, _DEFAULT)
+    return Plan(_DEFAULT if is_default else _CHOSEN, _jobs(config, matrix, names, pattern or None))
+
+
+def _default_matrix(config: LabConfig) -> Matrix:
+    # Without a [matrix.default] what every matrix defaults to; its variants are nobody's.
+    return config.matrix.get(_DEFAULT) or Matrix(variants=(_DEFAULT,))
+
+
+def _asked_problems(config: LabConfig, asked: tuple[str, ...]) -> list[Problem]:
+    if not asked and _DEFAULT not in config.matrix:
+        return [Problem("no variant is named, and there is no [matrix.default]", "naming one")]
+    return [problem for text in asked for problem in variant_problems(config, text)]
+
+
+def _matrix_problems(config: LabConfig, matrix: Matrix) -> list[Problem]:
+    """The names in ``matrix`` that are not defined; load() has seen only those in the file."""
+    lists: tuple[tuple[str, tuple[str, ...], Iterable[str]], ...] = (
+        ("filesystem", matrix.filesystems, config.filesystems),
+        ("suite", matrix.suites, config.suites),
+        ("machine", (matrix.machine,), config.machines),
+        ("config", (matrix.config,), config.configs),
+    )
+    return [
+        unknown(noun, name, known)
+        for noun, names, known in lists
+        for name in names
+        if name not in known
+    ]
+
+
+def _jobs(
+    config: LabConfig, matrix: Matrix, variants: Iterable[str], pattern: str | None = None
+) -> tuple[JobPlan, ...]:
+    return tuple(
+        JobPlan(
+            variant=Variant.parse(text),
+            config=matrix.config,
+            machine=matrix.machine,
+            filesystems=matrix.filesystems or tuple(config.filesystems),
+            suites=matrix.suites or tuple(config.suites),
+            pattern=pattern,
+        )
+        for text in variants
+    )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

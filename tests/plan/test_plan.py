@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Variants, plans and expectations, from a config on disk."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from lab.config import LoadedConfig, Status, load
+from lab.errors import UserError
+from lab.plan import (
+    BuildRequest,
+    JobPlan,
+    Plan,
+    Variant,
+    expected,
+    plan_matrix,
+    plan_variants,
+    resolve,
+)
+
+TOML = """\
+[kernels."6.1"]
+kind = "apt"
+package = "linux-source-6.1"
+[kernels.old]
+kind = "dir"
+path = "old"
+[series.bug]
+description = "brings the bug back"
+[series.mend]
+description = "mends it"
+[configs]
+default.fragments = ["base"]
+small.fragments = ["base"]
+[machines.default]
+[machines.big]
+cpus = 8
+[filesystems]
+ext4-dax.type = "ext4"
+xfs-dax.type = "xfs"
+[suites]
+populate.programs = ["populate"]
+mlock.programs = ["populate"]
+[matrix.default]
+variants = ["6.1", "6.1+bug"]
+suites = ["populate"]
+machine = "big"
+[matrix.nightly]
+include = ["default"]
+variants = ["old", "6.1"]
+config = "small"
+filesystems = ["xfs-dax"]
+[[expect]]
+variants = ["*+bug*"]
+status = "fail"
+reason = "general"
+[[expect]]
+variants = ["*+mend"]
+suites = ["populate"]
+status = "pass"
+reason = "mended"
+[[expect]]
+variants = ["6.1+bug"]
+filesystems = ["ext4-*"]
+tests = ["mlock.*.4k", "mlock.shared-??.2m"]
+status = "crash"
+reason = "special"
+"""
+
+
+@pytest.fixture
+def loaded(tmp_path: Path) -> LoadedConfig:
+    return write(tmp_path, TOML)
+
+
+def write(root: Path, text: str) -> LoadedConfig:
+    (root / "lab.toml").write_text(text)
+    for name in ("kconfigs/base.config", "guest-tests/populate.c"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).touch()
+    for name in ("bug", "mend"):
+        (root / "patches" / name).mkdir(parents=True, exist_ok=True)
+        (root / "patches" / name / "series").touch()
+    return load(root)
+
+
+@pytest.mark.parametrize("text", ["6.1", "6.1+bug", "6.1+bug+mend"])
+def test_a_variant_is_spelled_as_it_is_read(text: str) -> None:
+    variant = Variant.parse(text)
+    assert str(variant) == text
+    assert (variant.kernel, *variant.series) == tuple(text.split("+"))
+
+
+@pytest.mark.parametrize("text", ["", "+bug", "6.1+", "6.1++bug", "6.1+bug+mend+bug"])
+def test_what_is_no_variant(text: str) -> None:
+    with pytest.raises(UserError):
+        Variant.parse(text)
+
+
+def test_resolve(loaded: LoadedConfig) -> None:
+    assert resolve(loaded.config, "old+mend+bug") == Variant("old", ("mend", "bug"))
+    with pytest.raises(UserError, match="no series is named 'bag'") as caught:
+        resolve(loaded.config, "6.1+bag")
+    assert caught.value.hint == "bug (known: bug, mend)"
+    with pytest.raises(UserError, match=r"variant '6\.2\+x' has 2 mistakes") as caught:
+        resolve(loaded.config, "6.2+x")
+    assert caught.value.detail == (
+        "no kernel is named '6.2'; try 6.1 (known: 6.1, old)\n"
+        "no series is named 'x'; try one of bug, mend"
+    )
+
+
+def test_the_default_matrix(loaded: LoadedConfig) -> None:
+    plan = plan_matrix(loaded, "default")
+    filesystems, suites = ("ext4-dax", "xfs-dax"), ("populate",)
+    assert plan == Plan(
+        "default",
+        (
+            JobPlan(Variant("6.1"), "default", "big", filesystems, suites),
+            JobPlan(Variant("6.1", ("bug",)), "default", "big", filesystems, suites),
+        ),
+    )
+    assert plan_variants(loaded, ()) == plan
+
+
+def test_an_including_matrix_has_its_own_machine_and_lists(loaded: LoadedConfig) -> None:
+    jobs = plan_matrix(loaded, "nightly").jobs
+    assert [str(job.variant) for job in jobs] == ["6.1", "6.1+bug", "old"]
+    rest = {(job.config, job.machine, job.filesystems, job.suites) for job in jobs}
+    assert rest == {("small", "default", ("xfs-dax",), ("populate", "mlock"))}
+
+
+def test_an_unknown_matrix(loaded: LoadedConfig) -> None:
+    with pytest.raises(UserError, match="no matrix is named 'nigthly'") as caught:
+        plan_matrix(loaded, "nigthly")
+    assert caught.value.hint == "nightly (known: default, nightly)"
+
+
+def test_variants_by_name(loaded: LoadedConfig) -> None:
+    plan = plan_variants(
+        loaded, ["old+mend", "6.1", "old+mend"], ["xfs-dax", "xfs-dax"], ["mlock"], "shared"
+    )
+    assert plan.name == "chosen"
+    assert plan.jobs == (
+        JobPlan(Variant("old", ("mend",)), "default", "big", ("xfs-dax",), ("mlock",), "shared"),
+        JobPlan(Variant("6.1"), "default", "big", ("xfs-dax",), ("mlock",), "shared"),
+    )
+
+
+def test_what_is_not_named_comes_from_the_default_matrix(loaded: LoadedConfig) -> None:
+    (job,) = plan_variants(loaded, ["old"]).jobs
+    assert job == JobPlan(
+        Variant("old"), "default", "big", ("ext4-dax", "xfs-dax"), ("populate",), None
+    )
+
+
+@pytest.mark.parametrize(
+    "chosen", [{"filesystems": ["xfs-dax"]}, {"suites": ["mlock"]}, {"pattern": "x"}]
+)
+def test_a_part_of_the_default_matrix_has_not_its_name(
+    loaded: LoadedConfig, chosen: dict[str, object]
+) -> None:
+    plan = plan_variants(loaded, (), **chosen)  # type: ignore[arg-type]
+    assert plan.name == "chosen"
+    assert [str(job.variant) for job in plan.jobs] == ["6.1", "6.1+bug"]
+
+
+def test_all_unknown_names_at_once(loaded: LoadedConfig) -> None:
+    with pytest.raises(UserError, match="what was asked for has 3 mistakes") as caught:
+        plan_variants(loaded, ["6.2"], ["ext4"], ["mlok"])
+    assert caught.value.detail == (
+        "no kernel is named '6.2'; try 6.1 (known: 6.1, old)\n"
+        "no filesystem is named 'ext4'; try ext4-dax (known: ext4-dax, xfs-dax)\n"
+        "no suite is named 'mlok'; try mlock (known: populate, mlock)"
+    )
+
+
+def test_without_a_default_matrix(tmp_path: Path) -> None:
+    loaded = write(
+        tmp_path,
+        TOML.replace("[matrix.default]", "[matrix.first]").replace(
+            'include = ["default"]', 'include = ["first"]'
+        ),
+    )
+    (job,) = plan_variants(loaded, ["6.1"]).jobs
+    assert (job.machine, job.suites) == ("default", ("populate", "mlock"))
+    with pytest.raises(UserError, match="no variant is named"):
+        plan_variants(loaded, ())
+
+
+def test_builds_are_counted_once(loaded: LoadedConfig) -> None:
+    job = plan_matrix(loaded, "default").jobs[0]
+    other = JobPlan(job.variant, job.config, "default", job.filesystems, job.suites)
+    plan = Plan("both", (job, other))
+    assert plan.builds == (BuildRequest(Variant("6.1"), "default"),)
+    assert plan.describe() == [
+        "both: 1 build, 2 guests, 4 suite runs",
+        "  6.1 (config default) on machine big: populate on ext4-dax, xfs-dax",
+        "  6.1 (config default) on machine default: populate on ext4-dax, xfs-dax",
+    ]
+
+
+def test_a_pattern_is_told(loaded: LoadedConfig) -> None:
+    line = plan_variants(loaded, ["6.1"], ["xfs-dax"], (), "*.4k").describe()[1]
+    assert line == ("  6.1 (config default) on machine big: populate on xfs-dax, tests like '*.4k'")
+
+
+def test_a_plan_is_picklable(loaded: LoadedConfig) -> None:
+    plan = plan_matrix(loaded, "nightly")
+    assert pickle.loads(pickle.dumps(plan)) == plan
+
+
+@pytest.mark.parametrize(
+    ("variant", "filesystem", "suite", "test", "status", "reason"),
+    [
+        ("6.1", "ext4-dax", "populate", "populate.shared-rw.4k", Status.PASS, ""),
+        ("6.1+bug", "xfs-dax", "populate", "populate.shared-rw.4k", Status.FAIL, "general"),
+        ("6.1+bug+mend", "xfs-dax", "populate", "x", Status.PASS, "mended"),
+        ("6.1+bug+mend", "xfs-dax", "mlock", "x", Status.FAIL, "general"),
+        ("6.1+bug", "ext4-dax", "mlock", "mlock.private-ro.4k", Status.CRASH, "special"),
+        ("6.1+bug", "ext4-dax", "mlock", "mlock.shared-rw.2m", Status.CRASH, "special"),
+        ("6.1+bug", "ext4-dax", "mlock", "mlock.private-ro.2m", Status.FAIL, "general"),
+        ("6.1+bug", "xfs-dax", "mlock", "mlock.shared-rw.2m", Status.FAIL, "general"),
+        ("6.1+BUG", "xfs-dax", "mlock", "mlock.shared-rw.2m", Status.PASS, ""),
+    ],
+)
+def test_the_last_expectation_that_matches_counts(
+    loaded: LoadedConfig,
+    variant: str,
+    filesystem: str,
+    suite: str,
+    test: str,
+    status: Status,
+    reason: str,
+) -> None:
+    got = expected(loaded.config.expect, variant=variant, filesystem=filesystem, suite=suite, test=test)
+    assert got == (status, reason)
+
+
+def test_expected_takes_a_variant_too(loaded: LoadedConfig) -> None:
+    got = expected(
+        loaded.config.expect, variant=Variant("6.1", ("bug",)), filesystem="xfs-dax", suite="x", test="x"
+    )
+    assert got == (Status.FAIL, "general")
+
+
+@pytest.mark.parametrize("size", ["4k", "2m"])
+@pytest.mark.parametrize(
+    ("suite", "call"),
+    [
+        ("populate", "populate"),
+        ("populate", "map-locked"),
+        ("mlock", "mlock"),
+        ("mlock", "mlock-part"),
+        ("mlock", "munlock-mlock"),
+        ("mlock", "mlockall-current"),
+        ("mlock", "mlockall-future"),
+    ],
+)
+def test_what_the_mail_of_2015_says_is_what_this_project_expects(
+    tmp_path: Path, suite: str, call: str, size: str
+) -> None:
+    for name in ("lab.toml", "kconfigs", "guest-tests", "patches"):
+        (tmp_path / name).symlink_to(Path(__file__).parents[2] / name)
+    config = load(tmp_path).config
+
+    def status(variant: str, mapping: str) -> Status:
+        test = f"{call}.{mapping}.{size}"
+        return expected(config.expect, variant=variant, filesystem="ext4-dax", suite=suite, test=test)[0]
+
+    broken = ("shared-rw", "shared-ro", "private-ro")
+    assert {status("6.1+reintroduce-bug", mapping) for mapping in broken} == {Status.FAIL}
+    assert status("6.1+reintroduce-bug", "private-rw") is Status.PASS
+    for variant in ("6.1", "6.1+reintroduce-bug+dax-populate"):
+        assert {status(variant, mapping) for mapping in broken} == {Status.PASS}
