@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Bring a kernel's source in, at an exact identity."""
+
+from lab.trees.fetch import fetch
+from lab.trees.manifest import Entry, blob_digest, read_manifest, write_manifest
+from lab.trees.request import Progress
+from lab.trees.tree import Tree
+from lab.trees.version import KernelVersion, VersionRange
+
+__all__ = [
+    "Entry",
+    "KernelVersion",
+    "Progress",
+    "Tree",
+    "VersionRange",
+    "blob_digest",
+    "fetch",
+    "read_manifest",
+    "write_manifest",
+]

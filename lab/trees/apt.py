@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Kernels that are a distribution's source package, such as linux-source-6.1."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tarfile
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+
+from lab.config.model import AptKernel
+from lab.errors import InfrastructureError, LabError, UserError
+from lab.process import ProcessFailed, spawn
+from lab.trees.download import sha256_of
+from lab.trees.request import Request
+from lab.trees.unpack import tar_stream, unpack
+
+# Debian Policy 5.6.1, and an architecture; no option of apt's looks like it.
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?")
+# Debian has usr/src/NAME.tar.xz, Ubuntu usr/src/NAME/NAME.tar.bz2.
+_TARBALL = re.compile(r"(?:^|/)usr/src/(?:[^/]+/)?[^/]+\.tar(?:\.\w+)?$")
+_UPDATE = "sudo apt-get update"
+_CHUNK = 1 << 20
+
+
+class AptSource:
+    """The tarball inside a package: the installed one, else apt's candidate."""
+
+    def __init__(self, kernel: AptKernel, request: Request) -> None:
+        if not _PACKAGE.fullmatch(kernel.package):
+            raise UserError(
+                f"{kernel.package!r} is not the name of a package",
+                where=request.where("package"),
+                hint="linux-source-6.1",
+            )
+        self._kernel = kernel
+        self._request = request
+
+    def identify(self) -> str:
+        """The package and its version."""
+        member = f":{self._kernel.member}" if self._kernel.member else ""
+        return f"apt:{self._spec}{member}"
+
+    def write(self, source: Path, work: Path) -> Mapping[str, str]:
+        """Take the tarball from the package and unpack it, without root."""
+        installed = self._installed
+        tarball = Path(installed[1]) if installed else self._download(work)
+        record = {"package": self._spec, "tarball": tarball.name, "sha256": sha256_of(tarball)}
+        self._request.say(f"unpacking {tarball.name}")
+        unpack(tarball, source, self._request, tarball)
+        return record
+
+    @property
+    def _spec(self) -> str:
+        version = self._candidate if self._installed is None else self._installed[0]
+        return f"{self._kernel.package}={version}"
+
+    @cached_property
+    def _installed(self) -> tuple[str, str] | None:
+        """The version and tarball on this machine already."""
+        package = self._kernel.package
+        query = ["dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", package]
+        status, _, version = self._request.run(query, check=False).stdout.partition(" ")
+        if status != "installed":
+            return None
+        files = self._request.run(["dpkg-query", "-L", package]).stdout.splitlines()
+        there = [file for file in files if Path(file).is_file()]
+        tarballs = [file for file in there if self._wanted(file)]
+        return (version, self._only(tarballs, there)) if tarballs else None
+
+    @cached_property
+    def _candidate(self) -> str:
+        policy = self._request.run(["apt-cache", "policy", self._kernel.package]).stdout
+        match = re.search(r"^ *Candidate: (\S+)$", policy, re.MULTILINE)
+        if match is not None and match[1] != "(none)":
+            return match[1]
+        raise self._unknown()
+
+    def _unknown(self) -> LabError:
+        known = self._request.run(["apt-cache", "pkgnames", "linux-source"], check=False).stdout
+        if not known:
+            return InfrastructureError(
+                f"apt knows no kernel sources: {self._kernel.package} cannot be found",
+                hint=f"{_UPDATE}; if that does not do it, a mirror that has them",
+            )
+        return UserError(
+            f"apt knows no package {self._kernel.package}",
+            where=self._request.where("package"),
+            detail="it knows " + " ".join(sorted(known.split())),
+            hint=_UPDATE,
+        )
+
+    def _download(self, work: Path) -> Path:
+        self._request.say(f"downloading {self._spec}")
+        try:
+            self._request.run(["apt-get", "-q", "download", self._spec], cwd=work)
+        except ProcessFailed as error:
+            raise InfrastructureError(
+                f"apt cannot download {self._spec}", detail=error.detail, hint=_UPDATE
+            ) from None
+        (package,) = work.glob("*.deb")
+        tarball = self._extract(package, work)
+        package.unlink()
+        return tarball
+
+    def _extract(self, package: Path, work: Path) -> Path:
+        names, tarballs = [], []
+        with spawn(["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE) as child:
+            try:
+                with tar_stream(child.stdout) as members:
+                    for member in (member for member in members if member.isreg()):
+                        names.append(member.name)
+                        if self._wanted(member.name):
+                            tarballs.append(member.name)
+                            self._save(members, member, work)
+            except tarfile.TarError as error:
+                raise InfrastructureError(f"{package.name} is damaged: {error}") from None
+        return work / Path(self._only(tarballs, names)).name
+
+    def _save(self, archive: tarfile.TarFile, member: tarfile.TarInfo, work: Path) -> None:
+        content = archive.extractfile(member)
+        assert content is not None
+        with (work / Path(member.name).name).open("wb") as file:
+            while chunk := content.read(_CHUNK):
+                file.write(chunk)
+                self._request.left()
+
+    def _wanted(self, name: str) -> bool:
+        member = self._kernel.member
+        if member is None:
+            return _TARBALL.search(name) is not None
+        return f"/{name}".endswith(f"/{member.strip('/')}")
+
+    def _only(self, tarballs: Iterable[str], names: Iterable[str]) -> str:
+        found = list(tarballs)
+        if len(found) == 1:
+            return found[0]
+        count = "several tarballs" if found else "no tarball"
+        raise UserError(
+            f"{self._kernel.package} holds {count} such as usr/src/NAME.tar.xz",
+            where=self._request.where("member" if self._kernel.member else "package"),
+            detail="\n".join(found or names),
+            hint="name one as member" if found else f"apt-cache depends {self._kernel.package}",
+        )

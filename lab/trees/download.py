@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Download a file whose digest is known, going on where an earlier try stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.errors import InfrastructureError, UserError
+from lab.trees.request import Request
+
+if TYPE_CHECKING:
+    import requests
+
+_CONNECT_S = 15.0
+_READ_S = 60.0
+_PAUSES_S = (1.0, 2.0, 4.0, 8.0)
+_CHUNK = 1 << 18
+_TELL_EVERY_S = 10.0
+_TRY_AGAIN = {408, 425, 429}
+
+
+class _CutShort(Exception):
+    """It may work when it is tried again."""
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file's content, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def wrong_digest(name: str, wanted: str, got: str, request: Request) -> UserError:
+    """The error for a file that is not the one ``lab.toml`` speaks of."""
+    return UserError(
+        f"{name} is not the file wanted: its sha256 is {got}, not {wanted}",
+        where=request.where("sha256"),
+        hint="compare both with what the publisher signed",
+    )
+
+
+@dataclass(frozen=True)
+class Download:
+    """The file at ``url``, kept in ``folder`` until ``forget``."""
+
+    url: str
+    sha256: str
+    folder: Path
+    request: Request
+
+    @property
+    def part(self) -> Path:
+        """What there is of the file so far."""
+        return self.folder / f"{self.sha256}.part"
+
+    @property
+    def _validator(self) -> Path:
+        return self.part.with_suffix(".validator")
+
+    def get(self) -> Path:
+        """Download what is missing, check the digest, give the file.
+
+        Raises:
+            UserError: The server has no such file, or another one.
+            InfrastructureError: It cannot be had before the deadline.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self._size() and sha256_of(self.part) == self.sha256:
+            return self.part
+        resumed = self._transfer()
+        got = sha256_of(self.part)
+        if got != self.sha256 and resumed:
+            # The two halves may be of two files.
+            self.forget()
+            self._transfer()
+            got = sha256_of(self.part)
+        if got != self.sha256:
+            self.forget()
+            raise wrong_digest(self.url, self.sha256, got, self.request)
+        return self.part
+
+    def forget(self) -> None:
+        """Remove the file."""
+        self.part.unlink(missing_ok=True)
+        self._validator.unlink(missing_ok=True)
+
+    def _size(self) -> int:
+        with suppress(FileNotFoundError):
+            return self.part.stat().st_size
+        return 0
+
+    def _transfer(self) -> bool:
+        """Get all of the file; gives whether a part was there before."""
+        for pause in (*_PAUSES_S, None):
+            try:
+                return self._attempt()
+            except _CutShort as error:
+                if pause is None:
+                    raise InfrastructureError(
+                        f"cannot download {self.url}: {error}",
+                        hint="lab fetch again: it goes on from there",
+                    ) from None
+                self.request.say(f"{error}; trying again")
+                time.sleep(min(pause, self.request.left()))
+        raise AssertionError("the last try returns or raises")
+
+    def _attempt(self) -> bool:
+        import requests
+        import urllib3
+
+        try:
+            with self._ask() as response:
+                return self._receive(response)
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+            raise UserError(str(error), where=self.request.where("url")) from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError, TimeoutError) as error:
+            raise _CutShort(f"{error} ({self._size()} bytes are here)") from None
+
+    def _ask(self) -> requests.Response:
+        import requests
+
+        left = self.request.left()
+        return requests.get(
+            self.url,
+            # The digest is of the file as it is: nobody shall compress it again.
+            headers={"Accept-Encoding": "identity", **self._range()},
+            stream=True,
+            timeout=(min(_CONNECT_S, left), min(_READ_S, left)),
+        )
+
+    def _range(self) -> dict[str, str]:
+        if not self._size():
+            return {}
+        headers = {"Range": f"bytes={self._size()}-"}
+        with suppress(FileNotFoundError):
+            headers["If-Range"] = self._validator.read_text()
+        return headers
+
+    def _receive(self, response: requests.Response) -> bool:
+        begin = self._begin(response)
+        length = response.headers.get("Content-Length")
+        total = begin + int(length) if length is not None and length.isdigit() else None
+        self._remember_validator(response)
+        self._save(response, begin, total)
+        if total is not None and self._size() < total:
+            raise _CutShort(f"got {self._size()} of {total} bytes")
+        return begin > 0
+
+    def _begin(self, response: requests.Response) -> int:
+        """Where in the file the response's body begins (RFC 9110, 14 and 15)."""
+        status = response.status_code
+        if status == 206:
+            begin = self._size()
+            if response.headers.get("Content-Range", "").startswith(f"bytes {begin}-"):
+                return begin
+        if status in (206, 416):
+            self.forget()
+            raise _CutShort("the server sent another range than was asked for")
+        if status in _TRY_AGAIN or status >= 500:
+            raise _CutShort(f"the server answered {status} {response.reason}")
+        if status != 200:
+            raise UserError(
+                f"{self.url}: the server answered {status} {response.reason}",
+                where=self.request.where("url"),
+            )
+        return 0
+
+    def _remember_validator(self, response: requests.Response) -> None:
+        # If-Range takes no weak tag (RFC 9110, 13.1.5).
+        tag = response.headers.get("ETag", "")
+        validator = tag if tag.startswith('"') else response.headers.get("Last-Modified")
+        if validator:
+            self._validator.write_text(validator)
+        else:
+            self._validator.unlink(missing_ok=True)
+
+    def _save(self, response: requests.Response, begin: int, total: int | None) -> None:
+        tell = time.monotonic() + _TELL_EVERY_S
+        size = f" of {total / 1e6:.0f}" if total else ""
+        with self.part.open("r+b" if begin else "wb") as file:
+            file.seek(begin)
+            while chunk := response.raw.read(_CHUNK, decode_content=False):
+                file.write(chunk)
+                self.request.left()
+                if time.monotonic() > tell:
+                    tell += _TELL_EVERY_S
+                    self.request.say(f"{file.tell() / 1e6:.0f}{size} MB")

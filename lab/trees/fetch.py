@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Bring a tree in, once: found in the cache, or made beside its place and renamed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab.config.model import AptKernel, DirKernel, GitKernel, Kernel
+from lab.trees.apt import AptSource
+from lab.trees.directory import directory_tree
+from lab.trees.git import GitSource
+from lab.trees.lock import locked, locked_if_free
+from lab.trees.manifest import compute_manifest, write_manifest, write_whole
+from lab.trees.request import Progress, Request, Source
+from lab.trees.storage import storage_errors
+from lab.trees.tarball import TarballSource
+from lab.trees.tree import Tree, load_tree, save_record
+from lab.trees.version import KernelVersion
+
+# No kernel's name holds "~".
+_PARTIAL = "~partial"
+
+
+def fetch(
+    name: str,
+    kernel: Kernel,
+    *,
+    cache: Path,
+    root: Path,
+    deadline_s: float,
+    refresh: bool,
+    progress: Progress | None = None,
+) -> Tree:
+    """A kernel's source, brought in when it is not in the cache.
+
+    Args:
+        root: The folder of ``lab.toml``; the kernel's paths are relative to it.
+        deadline_s: Seconds until InfrastructureError.
+        refresh: Ask where it comes from whether there is a newer one.
+        progress: Called with one line for each thing that begins.
+
+    Raises:
+        UserError: There is no such package, ref, file or folder, or it is a bad one.
+        InfrastructureError: Network, apt, git or disk fail, or the deadline passed.
+    """
+    end = time.monotonic() + deadline_s
+    request = Request(name, cache, root, end, deadline_s, progress)
+    with storage_errors(cache, name):
+        if isinstance(kernel, DirKernel):
+            return directory_tree(kernel, request)
+        return _Trees(request, kernel).get(refresh=refresh)
+
+
+def _source(kernel: Kernel, request: Request) -> Source:
+    if isinstance(kernel, AptKernel):
+        return AptSource(kernel, request)
+    if isinstance(kernel, GitKernel):
+        return GitSource(kernel, request)
+    assert not isinstance(kernel, DirKernel)
+    return TarballSource(kernel, request)
+
+
+class _Trees:
+    """The trees of one kernel in the cache."""
+
+    def __init__(self, request: Request, kernel: Kernel) -> None:
+        self._request = request
+        self._kernel = kernel
+        self._trees = request.cache / "trees"
+        digest = hashlib.sha256(kernel.model_dump_json().encode()).hexdigest()[:12]
+        self._memory = self._trees / "by-kernel" / f"{request.name}-{digest}.json"
+
+    def get(self, *, refresh: bool) -> Tree:
+        if not refresh and (tree := self._remembered()) is not None:
+            return tree
+        with locked(self._lock(self._request.name), self._request, "fetching it"):
+            # The other lab may have brought it in while this one waited.
+            tree = None if refresh else self._remembered()
+            return tree or self._resolve()
+
+    def _remembered(self) -> Tree | None:
+        try:
+            identity = json.loads(self._memory.read_text())["identity"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return load_tree(self._folder(identity))
+
+    def _resolve(self) -> Tree:
+        source = _source(self._kernel, self._request)
+        identity = source.identify()
+        tree = load_tree(self._folder(identity)) or self._make(source, identity)
+        self._memory.parent.mkdir(exist_ok=True)
+        write_whole(self._memory, json.dumps({"identity": identity}).encode())
+        return tree
+
+    def _make(self, source: Source, identity: str) -> Tree:
+        folder = self._folder(identity)
+        with self._partial() as partial:
+            work = partial / "work"
+            work.mkdir()
+            provenance = source.write(partial / "source", work)
+            shutil.rmtree(work)
+            self._describe(partial, identity, dict(provenance))
+            shutil.rmtree(folder, ignore_errors=True)
+            partial.rename(folder)
+        tree = load_tree(folder)
+        assert tree is not None
+        return tree
+
+    def _describe(self, partial: Path, identity: str, provenance: dict[str, str]) -> None:
+        path, manifest = partial / "source", partial / "manifest"
+        version = KernelVersion.read(path, self._request.where("kind"))
+        write_manifest(manifest, compute_manifest(path))
+        tree = Tree(self._request.name, path, identity, version, manifest)
+        save_record(partial, tree, provenance)
+
+    def _folder(self, identity: str) -> Path:
+        digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
+        return self._trees / f"{digest}-{self._request.name}"
+
+    def _lock(self, name: str) -> Path:
+        return self._trees / f".lock-{name}"
+
+    @contextmanager
+    def _partial(self) -> Iterator[Path]:
+        self._sweep()
+        partial = self._trees / f".{self._request.name}{_PARTIAL}"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        try:
+            yield partial
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """Remove what labs that were killed left of other kernels."""
+        for partial in self._trees.glob(f".*{_PARTIAL}"):
+            name = partial.name[1:].removesuffix(_PARTIAL)
+            if name == self._request.name:
+                continue
+            with locked_if_free(self._lock(name)) as free:
+                if free:
+                    shutil.rmtree(partial, ignore_errors=True)

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Kernels that are a commit of a git repository, near or far."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+
+from lab.config.model import GitKernel
+from lab.errors import InfrastructureError, LabError, UserError
+from lab.process import ProcessFailed, Result
+from lab.trees.lock import locked
+from lab.trees.manifest import write_whole
+from lab.trees.request import Request
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+# git-check-ref-format(1), so that a ref is never an option or half of a refspec.
+_REF = re.compile(r"(?![-+/])[^\s~^:?*\[\\]+")
+_NO_SUCH_REF = re.compile(r"couldn't find remote ref|not our ref|invalid refspec", re.IGNORECASE)
+_NO_REPOSITORY = re.compile(r"does not appear to be a git repository|repository .* not found")
+# What servers without protocol 2 say, and plain files on a web server.
+_NOT_SHALLOW = re.compile(r"does not support shallow|not allow request for unadvertised object")
+
+# The user's own is not read: a filter, an alias or autocrlf would make another tree
+# of the same commit.  Any owner is safe: the lab runs nothing from a repository.
+_CONFIG = b"""\
+[safe]
+	directory = *
+[core]
+	autocrlf = false
+	hooksPath = /dev/null
+[gc]
+	auto = 0
+[maintenance]
+	auto = false
+[checkout]
+	workers = 0
+[http]
+	lowSpeedLimit = 1000
+	lowSpeedTime = 60
+"""
+# Before any .gitattributes (gitattributes(5)): the files are to be the blobs, byte by byte.
+_ATTRIBUTES = b"* -text -ident -filter -working-tree-encoding\n"
+# Set when the lab runs from a hook or from git bisect (git rev-parse --local-env-vars).
+_FOREIGN = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_NAMESPACE",
+    "GIT_SHALLOW_FILE",
+    "GIT_CONFIG",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_COUNT",
+    "GIT_PREFIX",
+)
+
+
+class GitSource:
+    """A commit, brought without its history into one mirror for all kernels."""
+
+    def __init__(self, kernel: GitKernel, request: Request) -> None:
+        if not _REF.fullmatch(kernel.ref):
+            raise UserError(
+                f"{kernel.ref!r} is not a ref",
+                where=request.where("ref"),
+                hint="a branch, a tag or the 40 digits of a commit",
+            )
+        self._kernel = kernel
+        self._request = request
+        self._home = request.cache / "git"
+        self._mirror = self._home / "mirror.git"
+
+    def identify(self) -> str:
+        """The commit the ref is at now."""
+        return f"git:{self._commit}"
+
+    def write(self, source: Path, work: Path) -> Mapping[str, str]:
+        """Write the commit's files."""
+        source.mkdir()
+        commit = self._commit
+        self._request.say(f"writing {commit[:12]}")
+        index = {"GIT_INDEX_FILE": str(work / "index")}
+        self._git(f"--work-tree={source}", "read-tree", commit, cwd=source, env=index)
+        self._git(f"--work-tree={source}", "checkout-index", "--all", cwd=source, env=index)
+        return {"url": self._url, "ref": self._kernel.ref, "commit": commit}
+
+    @cached_property
+    def _commit(self) -> str:
+        with locked(self._home / ".lock", self._request, "fetching with git"):
+            self._prepare()
+            try:
+                return self._resolve()
+            finally:
+                self._sweep()
+
+    @cached_property
+    def _url(self) -> str:
+        """The repository; a path is made absolute."""
+        url = self._kernel.url
+        path = self._request.path(Path(url), "url")
+        if path.exists():
+            return str(path)
+        # As git tells them apart: host:path has its colon before any slash.
+        if "://" in url or re.match(r"[^/-][^/]*:", url):
+            return url
+        raise UserError(f"there is no repository {path}", where=self._request.where("url"))
+
+    def _prepare(self) -> None:
+        if shutil.which("git") is None:
+            raise InfrastructureError("git is not installed", hint="lab doctor")
+        write_whole(self._home / "config", _CONFIG)
+        self._sweep()
+        if not (self._mirror / "HEAD").exists():
+            self._git("init", "--quiet", "--bare", "--template=")
+        (self._mirror / "info").mkdir(exist_ok=True)
+        write_whole(self._mirror / "info" / "attributes", _ATTRIBUTES)
+
+    def _sweep(self) -> None:
+        """Remove what a killed git left; whoever holds our lock has no git running."""
+        for pattern in ("*.lock", "refs/**/*.lock", "objects/**/tmp_*"):
+            for path in list(self._mirror.glob(pattern)):
+                with suppress(IsADirectoryError):
+                    path.unlink(missing_ok=True)
+
+    def _resolve(self) -> str:
+        ref = self._kernel.ref
+        if _COMMIT.fullmatch(ref) and self._known(ref):
+            return ref
+        self._request.say(f"fetching {ref} from {self._url}")
+        digest = hashlib.sha256(f"{self._url}\0{ref}".encode()).hexdigest()[:16]
+        # Held by a ref, or git gc would take it for garbage.
+        kept = f"refs/lab/{digest}/it"
+        result = self._fetch("--depth=1", f"+{ref}:{kept}")
+        if result.status != 0 and _NOT_SHALLOW.search(result.stderr):
+            result = self._fetch(*_everything(ref, digest, kept))
+        if result.status != 0:
+            raise self._error(result)
+        found = self._known(ref if _COMMIT.fullmatch(ref) else kept)
+        if found is None:
+            raise self._missing()
+        return found
+
+    def _fetch(self, *arguments: str) -> Result:
+        options = ("--quiet", "--no-tags", "--no-write-fetch-head")
+        depth = [argument for argument in arguments if argument.startswith("--")]
+        refs = [argument for argument in arguments if not argument.startswith("--")]
+        return self._git("fetch", *options, *depth, "--", self._url, *refs, check=False)
+
+    def _known(self, name: str) -> str | None:
+        said = self._git("rev-parse", "--quiet", "--verify", f"{name}^{{commit}}", check=False)
+        return said.stdout.strip() or None
+
+    def _missing(self) -> UserError:
+        ref = self._kernel.ref
+        short = re.fullmatch(r"[0-9a-f]{7,39}", ref)
+        return UserError(
+            f"{self._url} has no {ref}",
+            where=self._request.where("ref"),
+            hint="all 40 digits of the commit" if short else f"git ls-remote {self._url}",
+        )
+
+    def _error(self, result: Result) -> LabError:
+        if _NO_SUCH_REF.search(result.stderr):
+            return self._missing()
+        if _NO_REPOSITORY.search(result.stderr):
+            return UserError(
+                f"there is no git repository {self._url}",
+                where=self._request.where("url"),
+                detail=result.stderr,
+            )
+        return InfrastructureError(
+            f"git cannot fetch {self._kernel.ref} from {self._url}",
+            detail=result.stderr,
+            hint=f"git ls-remote {self._url}",
+        )
+
+    def _git(
+        self,
+        *arguments: str,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        check: bool = True,
+    ) -> Result:
+        unset = [word for name in _FOREIGN for word in ("-u", name)]
+        settings = {
+            "GIT_CONFIG_NOSYSTEM": "1",
+            # A file, not -c: git hands it on to what it starts for a local path.
+            "GIT_CONFIG_GLOBAL": str(self._home / "config"),
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_ASKPASS": "true",
+        }
+        command = ["env", *unset, "git", f"--git-dir={self._mirror}", *arguments]
+        try:
+            return self._request.run(command, cwd=cwd, env={**settings, **(env or {})}, check=check)
+        except ProcessFailed as error:
+            raise InfrastructureError(
+                f"git {' '.join(arguments)} failed", where=self._mirror, detail=error.detail
+            ) from None
+
+
+def _everything(ref: str, digest: str, kept: str) -> list[str]:
+    """What to ask a server for that gives only whole histories of what it advertises."""
+    if not _COMMIT.fullmatch(ref):
+        return [f"+{ref}:{kept}"]
+    return [f"+refs/{kind}/*:refs/lab/{digest}/{kind}/*" for kind in ("heads", "tags")]

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is wanted, where it goes, until when, and who is told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from lab.errors import InfrastructureError, Location, UserError
+from lab.process import ProcessTimeout, Result, run
+from lab.process.child import Argument
+
+#: Called with one line for each thing that begins.
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One fetch of the kernel ``name``; ``end`` is in ``time.monotonic()``'s seconds."""
+
+    name: str
+    cache: Path
+    root: Path
+    end: float
+    deadline_s: float
+    progress: Progress | None = None
+
+    def say(self, message: str) -> None:
+        """Tell whoever listens."""
+        if self.progress is not None:
+            self.progress(f"{self.name}: {message}")
+
+    def where(self, key: str) -> Location:
+        """The key of this kernel's section in ``lab.toml``."""
+        return Location(self.root / "lab.toml", key=f'kernels."{self.name}".{key}')
+
+    def path(self, path: Path, key: str) -> Path:
+        """A path from the key of this kernel's section, made absolute."""
+        try:
+            return self.root / path.expanduser()
+        except RuntimeError:
+            raise UserError(f"{path}: no such home folder", where=self.where(key)) from None
+
+    def left(self) -> float:
+        """Seconds until the deadline; raises InfrastructureError once it passed."""
+        left = self.end - time.monotonic()
+        if left <= 0:
+            raise InfrastructureError(
+                f"the fetch deadline of {self.deadline_s:g} s passed for {self.name}",
+                hint="raise deadlines.fetch in lab.toml",
+            )
+        return left
+
+    def run(
+        self,
+        arguments: Sequence[Argument],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        check: bool = True,
+    ) -> Result:
+        """Run a child until the deadline at most; messages are in English."""
+        try:
+            return run(
+                arguments,
+                cwd=cwd,
+                env={"LC_ALL": "C", **(env or {})},
+                check=check,
+                timeout=self.left(),
+            )
+        except ProcessTimeout:
+            self.left()
+            raise
+
+
+class Source(Protocol):
+    """One kind of kernel: what it is now, and how its source is brought in."""
+
+    def identify(self) -> str:
+        """Exactly what would be brought in now."""
+
+    def write(self, source: Path, work: Path) -> Mapping[str, str]:
+        """Bring it in.
+
+        Args:
+            source: Where the tree goes; does not exist yet.
+            work: An empty folder for what is needed on the way.
+
+        Returns:
+            Where it came from, for the record.
+        """

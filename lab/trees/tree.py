@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A kernel's source on disk, and the record beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.trees.manifest import write_whole
+from lab.trees.version import KernelVersion
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A kernel's source at an exact identity.
+
+    ``path`` is the folder with the top Makefile, never written to by the lab;
+    ``manifest`` is a file for ``read_manifest``.
+    """
+
+    kernel: str
+    path: Path
+    identity: str
+    version: KernelVersion
+    manifest: Path
+
+    @property
+    def immutable(self) -> bool:
+        """Whether its files stay as they are: all but a folder of the user's."""
+        return not self.identity.startswith("dir:")
+
+
+def save_record(
+    folder: Path, tree: Tree, provenance: Mapping[str, str], path: Path | None = None
+) -> None:
+    """Write ``tree.json`` into ``folder``: what the tree is and where it came from.
+
+    Args:
+        path: Where the source is, when it is not in ``folder``.
+    """
+    record = {
+        "kernel": tree.kernel,
+        "identity": tree.identity,
+        "version": str(tree.version),
+        "kind": tree.identity.partition(":")[0],
+        "path": str(path) if path else "source",
+        "provenance": dict(provenance),
+    }
+    write_whole(folder / "tree.json", (json.dumps(record, indent=2) + "\n").encode())
+
+
+def load_tree(folder: Path) -> Tree | None:
+    """The tree that was made in ``folder``, or None when there is none or a part of one."""
+    try:
+        record = json.loads((folder / "tree.json").read_text())
+        tree = Tree(
+            kernel=record["kernel"],
+            path=folder / "source",
+            identity=record["identity"],
+            version=KernelVersion.parse(record["version"]),
+            manifest=folder / "manifest",
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return tree if tree.path.is_dir() and tree.manifest.is_file() else None

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Unpack a tar archive without letting it out of its folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from lab.errors import Location, UserError
+from lab.process import spawn
+from lab.trees.request import Request
+
+# The first bytes say what it is; a file's name may say anything.
+_DECOMPRESSORS = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\x00": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
+_CHUNK = 1 << 20
+
+
+def unpack(archive: Path, source: Path, request: Request, where: Location | Path) -> None:
+    """Unpack ``archive`` so that the folder it wraps everything in becomes ``source``.
+
+    Modes are reduced to what git keeps, times in the future to now.
+
+    Args:
+        where: What to blame when the archive is bad.
+
+    Raises:
+        UserError: It is damaged, or a member would end up outside.
+    """
+    wrapped = source.with_name(f"{source.name}.unpacked")
+    wrapped.mkdir()
+    unpacker = _Unpacker(wrapped, where)
+    try:
+        with _opened(archive) as stream, tar_stream(stream) as members:
+            for member in members:
+                request.left()
+                unpacker.place(members, member)
+            _read_to_end(members)
+    except (tarfile.TarError, EOFError, _Damaged) as error:
+        raise UserError(f"the archive {archive.name} is damaged: {error}", where=where) from None
+    inner = _inner(wrapped)
+    unpacker.check_links(inner)
+    inner.rename(source)
+    if inner != wrapped:
+        wrapped.rmdir()
+
+
+def _read_to_end(archive: tarfile.TarFile) -> None:
+    """Read what follows the last member: zeros, and the checksum of the compression."""
+    assert archive.fileobj is not None
+    while rest := archive.fileobj.read(_CHUNK):
+        # tarfile takes a damaged header for the end.
+        if rest.strip(b"\0"):
+            raise _Damaged("a member's header is not valid")
+
+
+class _Damaged(Exception):
+    """The decompressor said so."""
+
+
+def tar_stream(stream: IO[bytes]) -> tarfile.TarFile:
+    """A tar archive read from a pipe, member by member; in a ``with`` block."""
+    return tarfile.open(
+        fileobj=stream, mode="r|", bufsize=_CHUNK, encoding="utf-8", errors="surrogateescape"
+    )
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[IO[bytes]]:
+    # Not buffered: the child goes on reading where this process stopped.
+    with archive.open("rb", buffering=0) as file:
+        head = file.read(8)
+        file.seek(0)
+        tool = next((tool for magic, tool in _DECOMPRESSORS.items() if head.startswith(magic)), "")
+        if not tool:
+            yield file
+            return
+        with _decompressed(tool, file) as stream:
+            yield stream
+
+
+@contextmanager
+def _decompressed(tool: str, file: IO[bytes]) -> Iterator[IO[bytes]]:
+    # Another process: it runs beside the unpacking, and Python 3.11 knows no zstd.
+    with (
+        tempfile.TemporaryFile() as said,
+        spawn([tool, "-dc"], stdin=file, stdout=subprocess.PIPE, stderr=said) as child,
+    ):
+        try:
+            yield child.stdout
+            if child.wait() == 0:
+                return
+            reason = f"{tool} ended with status {child.wait()}"
+        except tarfile.TarError as error:
+            reason = str(error)
+        said.seek(0)
+        raise _Damaged(said.read().decode(errors="replace").strip() or reason)
+
+
+def _inner(folder: Path) -> Path:
+    items = list(folder.iterdir())
+    alone = len(items) == 1 and items[0].is_dir() and not items[0].is_symlink()
+    return items[0] if alone else folder
+
+
+class _Unpacker:
+    """Writes members below ``top``, into folders it made itself and through no link."""
+
+    def __init__(self, top: Path, where: Location | Path) -> None:
+        self._top = top
+        self._where = where
+        self._folders = {""}
+        self._links: set[str] = set()
+        self._now = time.time()
+
+    def place(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+        """Write one member; raises UserError when it has no place in a source tree."""
+        path = self._inside(member, member.name)
+        if member.isdir():
+            self._folder(member, path)
+            return
+        self._folder(member, path.rpartition("/")[0])
+        if member.isreg():
+            self._file(archive, member, path)
+        elif member.issym():
+            self._symlink(member, path)
+        elif member.islnk():
+            self._hard_link(member, path)
+        else:
+            raise self._refusal(member, "is a device or a pipe")
+
+    def check_links(self, top: Path) -> None:
+        """Refuse links that lead out of ``top``: only now is all there that they go through."""
+        home = os.path.realpath(top)
+        for link in sorted(self._links):
+            end = os.path.realpath(self._top / link)
+            if end != home and not end.startswith(home + "/"):
+                raise UserError(
+                    f"the archive's member {link} is a link to outside of it", where=self._where
+                )
+
+    def _inside(self, member: tarfile.TarInfo, name: str) -> str:
+        parts = [part for part in name.split("/") if part not in ("", ".")]
+        if name.startswith("/") or ".." in parts or "\0" in name:
+            raise self._refusal(member, "would be outside of it")
+        return "/".join(parts)
+
+    def _refusal(self, member: tarfile.TarInfo, why: str) -> UserError:
+        return UserError(f"the archive's member {member.name} {why}", where=self._where)
+
+    def _folder(self, member: tarfile.TarInfo, path: str) -> None:
+        if path in self._folders:
+            return
+        self._folder(member, path.rpartition("/")[0])
+        try:
+            os.mkdir(self._top / path)  # noqa: PTH102
+        except FileExistsError:
+            raise self._refusal(member, f"goes through {path}, which is no folder") from None
+        self._folders.add(path)
+
+    def _file(self, archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
+        name = self._cleared(member, path)
+        mode = 0o755 if member.mode & stat.S_IXUSR else 0o644
+        content = archive.extractfile(member)
+        assert content is not None
+        with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:  # noqa: PTH123
+            while chunk := content.read(_CHUNK):
+                file.write(chunk)
+            file.flush()
+            # make takes a file from the future for newer than all it will ever build.
+            mtime = min(member.mtime, self._now)
+            os.utime(file.fileno(), (mtime, mtime))
+
+    def _symlink(self, member: tarfile.TarInfo, path: str) -> None:
+        os.symlink(member.linkname, self._cleared(member, path))  # noqa: PTH211
+        self._links.add(path)
+
+    def _hard_link(self, member: tarfile.TarInfo, path: str) -> None:
+        target = self._inside(member, member.linkname)
+        first = f"{self._top}/{target}"
+        known = target.rpartition("/")[0] in self._folders and target not in self._links
+        if not known or not os.path.isfile(first):  # noqa: PTH113
+            raise self._refusal(member, f"is a link to {target}, which is no file before it")
+        if target != path:
+            os.link(first, self._cleared(member, path), follow_symlinks=False)
+
+    def _cleared(self, member: tarfile.TarInfo, path: str) -> str:
+        """The name to write at; as in tar, a later member takes an earlier one's place."""
+        name = f"{self._top}/{path}"
+        if path in self._folders:
+            raise self._refusal(member, "takes the place of a folder")
+        if os.path.lexists(name):
+            os.unlink(name)  # noqa: PTH108
+            self._links.discard(path)
+        return name
