@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A series: the patches that a ``series`` file lists, and the kernels they are for."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import Location, UserError
+from lab.patches.patch import Patch, load_patch
+from lab.trees import KernelVersion, VersionRange
+
+_STRIP = re.compile(r"-p(\d+)")
+_COMMENT = re.compile(r"(?:^|\s)#(.*)$")
+_VERSIONS = re.compile(r"versions:(.*)")
+_EXAMPLE = "fix.patch -p1 # versions: >=4.1 <4.3"
+
+
+@dataclass(frozen=True)
+class Series:
+    """Patches in the order they are applied; ``path`` is the ``series`` file.
+
+    ``digest`` is SHA-256 over all of them, whatever kernel they are for.
+    """
+
+    name: str
+    path: Path
+    patches: tuple[Patch, ...]
+    digest: str
+
+    def for_version(self, version: KernelVersion) -> tuple[Patch, ...]:
+        """The patches meant for this kernel, in order.
+
+        Raises:
+            UserError: There is none, which is not the same as nothing to do.
+        """
+        chosen = tuple(patch for patch in self.patches if patch.versions.contains(version))
+        if chosen:
+            return chosen
+        ranges = [f"{patch.name}: {patch.versions}" for patch in self.patches]
+        raise UserError(
+            f"series {self.name} has no patch for kernel {version}",
+            where=Location(self.path),
+            detail="\n".join(ranges),
+            hint="take a kernel in one of these ranges; the comments in the file may say why",
+        )
+
+
+def load_series(patches_dir: Path, name: str) -> Series:
+    """Read ``patches_dir/NAME/series``, and every patch it lists.
+
+    The file is quilt's: a patch on each line, ``-pN`` after it when it is not
+    ``-p1``, ``#`` before a comment.  A comment ``# versions: >=4.1 <4.3`` behind
+    a patch says which kernels it is for; without one it is for all.
+
+    Raises:
+        UserError: The series or a patch is missing, or a line cannot be read.
+    """
+    path = _find(patches_dir, name)
+    patches = tuple(
+        patch
+        for number, line in enumerate(_text(path).splitlines(), 1)
+        if (patch := _parse(Location(path, number), line)) is not None
+    )
+    if not patches:
+        raise UserError(f"series {name} lists no patch", where=Location(path), hint=_EXAMPLE)
+    return Series(name, path, patches, _digest(patches))
+
+
+def _find(patches_dir: Path, name: str) -> Path:
+    folder = patches_dir / name
+    if Path(name).name != name or not folder.is_dir():
+        known = [each.parent.name for each in patches_dir.glob("*/series")]
+        raise UserError(
+            f"there is no series {name!r}", where=patches_dir, hint=_nearest(name, known)
+        )
+    path = folder / "series"
+    if not path.is_file():
+        raise UserError(
+            f"series {name} has no file named series, which lists its patches",
+            where=Location(path),
+            hint=_EXAMPLE,
+        )
+    return path
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError("the series file is not UTF-8 text", where=Location(path)) from None
+
+
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    return ", ".join(close or known) or None
+
+
+def _parse(where: Location, line: str) -> Patch | None:
+    comment = _COMMENT.search(line)
+    words = line[: comment.start() if comment else None].split()
+    if not words:
+        return None
+    versions = _versions(where, comment[1].strip() if comment else "")
+    name, *options = words
+    return load_patch(
+        _patch_path(where, name), strip=_strip(where, options), versions=versions, name=name
+    )
+
+
+def _versions(where: Location, comment: str) -> VersionRange:
+    match = _VERSIONS.fullmatch(comment)
+    # A misspelt range would silently mean every kernel.
+    if match is None and re.match(r"(versions?\b|kernels?\b|[<>=])", comment, re.IGNORECASE):
+        raise UserError(f"`# {comment}` is not a range of versions", where=where, hint=_EXAMPLE)
+    try:
+        return VersionRange.parse(match[1].strip() if match else "")
+    except ValueError as error:
+        raise UserError(str(error), where=where, hint=_EXAMPLE) from None
+
+
+def _strip(where: Location, options: list[str]) -> int:
+    strip = 1
+    for option in options:
+        match = _STRIP.fullmatch(option)
+        if match is None:
+            raise UserError(
+                f"{option} is not an option the lab knows in a series", where=where, hint=_EXAMPLE
+            )
+        strip = int(match[1])
+    return strip
+
+
+def _patch_path(where: Location, name: str) -> Path:
+    folder = where.path.parent
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise UserError(f"{name} is outside of the series' folder", where=where)
+    if not path.is_file():
+        present = [
+            str(each.relative_to(folder))
+            for each in folder.rglob("*")
+            if each.is_file() and each.name != "series"
+        ]
+        raise UserError(
+            f"the series lists {name}, which is not there",
+            where=where,
+            hint=_nearest(name, present),
+        )
+    return path
+
+
+def _digest(patches: Iterable[Patch]) -> str:
+    digest = hashlib.sha256()
+    for patch in patches:
+        digest.update(f"{patch.name}\0-p{patch.strip}\0{patch.versions}\0{patch.digest}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Patches that apply, and what becomes of the tree's files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lab.errors import InfrastructureError, UserError
+from lab.patches import Overlay, Patch, Replacement, apply
+from lab.trees import Tree
+from tests.patches.conftest import GUP, MakePatch, MakeTree, change
+
+
+def content(overlay: Overlay, name: str) -> str:
+    replacement = overlay.files[name]
+    assert replacement is not None
+    return replacement.content.decode()
+
+
+def note(tree: Tree, patch: Patch) -> str:
+    (only,) = apply(tree, [patch]).notes
+    return str(only)
+
+
+def snapshot(tree: Tree) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in tree.path.rglob("*") if path.is_file()}
+
+
+def test_exact(make_tree: MakeTree, make_patch: MakePatch) -> None:
+    tree = make_tree({"mm/gup.c": GUP, "mm/mlock.c": "x\n"})
+    before = snapshot(tree)
+    applied = apply(tree, [make_patch(change(10))])
+    wanted = Replacement(0o100644, GUP.replace("a13\n", "A13\n").encode())
+    assert applied.overlay == Overlay({"mm/gup.c": wanted})
+    assert str(applied.notes[0]) == "fix.patch: mm/gup.c: applied at its lines"
+    assert snapshot(tree) == before
+
+
+def test_offset_is_noted(make_tree: MakeTree, make_patch: MakePatch) -> None:
+    tree = make_tree({"mm/gup.c": GUP})
+    patch = make_patch(change(20, at=17))
+    assert content(apply(tree, [patch]).overlay, "mm/gup.c") == GUP.replace("a23\n", "A23\n")
+    assert note(tree, patch) == "fix.patch: mm/gup.c: hunk 1 applied at an offset of +3 lines"
+
+
+def test_offset_to_one_of_several_places(make_tree: MakeTree, make_patch: MakePatch) -> None:
+    tree = make_tree({"mm/gup.c": "x\nx\n" + GUP + "y\n" + GUP})
+    assert "2 times" in note(tree, make_patch(change(20)))
+
+
+def test_a_series_builds_on_itself_and_on_the_start(
+    make_tree: MakeTree, make_patch: MakePatch
+) -> None:
+    tree = make_tree({"mm/gup.c": GUP})
+    first = apply(tree, [make_patch(change(10), name="first.patch")]).overlay
+    second = change(10).replace("-a13", "-A13").replace("+A13", "+b13")
+    third = change(30)
+    patches = [make_patch(second, name="second.patch"), make_patch(third, name="third.patch")]
+    applied = apply(tree, patches, start=first)
+    wanted = GUP.replace("a13\n", "b13\n").replace("a33\n", "A33\n")
+    assert content(applied.overlay, "mm/gup.c") == wanted
+    assert content(first, "mm/gup.c") == GUP.replace("a13\n", "A13\n")
+    assert [each.patch.name for each in applied.notes] == ["second.patch", "third.patch"]
+
+
+SHAPES = """\
+diff --git a/old.c b/new/name.c
+similarity index 100%
+rename from old.c
+rename to new/name.c
+diff --git a/gone.c b/gone.c
+deleted file mode 100644
+--- a/gone.c
++++ /dev/null
+@@ -1 +0,0 @@
+-gone
+diff --git a/run.sh b/run.sh
+old mode 100644
+new mode 100755
+diff --git "a/\\303\\274.c" "b/\\303\\274.c"
+new file mode 100755
+--- /dev/null
++++ "b/\\303\\274.c"
+@@ -0,0 +1 @@
++text
+\\ No newline at end of file
+diff --git a/link b/link
+index 1..2 120000
+--- a/link
++++ b/link
+@@ -1 +1 @@
+-./old.c
+\\ No newline at end of file
++./new/name.c
+\\ No newline at end of file
+"""
+
+
+def test_renames_deletions_modes_links(make_tree: MakeTree, make_patch: MakePatch) -> None:
+    files = {"old.c": "old\n", "gone.c": "gone\n", "run.sh": "#!\n"}
+    tree = make_tree({**files, "link": (0o120000, b"./old.c")})
+    assert apply(tree, [make_patch(SHAPES)]).overlay.files == {
+        "old.c": None,
+        "new/name.c": Replacement(0o100644, b"old\n"),
+        "gone.c": None,
+        "run.sh": Replacement(0o100755, b"#!\n"),
+        "ü.c": Replacement(0o100755, b"text"),
+        "link": Replacement(0o120000, b"./new/name.c"),
+    }
+
+
+BINARY = """\
+diff --git a/blob.bin b/blob.bin
+index f8ac8d3c292f794048d3071546c825a1b1b86d7c..4e7260fe96a2d3f49e5e9ff251df93d7c1872450 100644
+GIT binary patch
+literal 6
+NcmZQz%u6lj0ssT*0agG2
+
+literal 6
+NcmZQz%+E>T0ssTu0ZRY?
+
+"""
+
+
+def test_binary(make_tree: MakeTree, make_patch: MakePatch) -> None:
+    tree = make_tree({"blob.bin": b"\0\1old\n"})
+    applied = apply(tree, [make_patch(BINARY)])
+    assert applied.overlay.files == {"blob.bin": Replacement(0o100644, b"\0\1new\n")}
+    assert applied.notes[0].exact_blob
+
+
+def test_strip(make_tree: MakeTree, make_patch: MakePatch) -> None:
+    tree = make_tree({"mm/gup.c": GUP})
+    patch = make_patch(change(10, name="linux/mm/gup.c"), strip=2)
+    assert list(apply(tree, [patch]).overlay.files) == ["mm/gup.c"]
+
+
+def test_message_is_not_searched_for_diffs(make_tree: MakeTree, make_patch: MakePatch) -> None:
+    tree = make_tree({"mm/gup.c": GUP})
+    patch = make_patch("Subject: x\n\n@@ -1 +1 @@\n\n---\n" + change(10) + "-- \n2.4.3\n")
+    assert list(apply(tree, [patch]).overlay.files) == ["mm/gup.c"]
+
+
+def test_users_git_configuration_forgives_nothing(
+    make_tree: MakeTree, make_patch: MakePatch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".gitconfig").write_text("[apply]\n\tignoreWhitespace = change\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    tree = make_tree({"mm/gup.c": GUP.replace("a", "\ta")})
+    indented = re.sub(r"^([ +-])(\w)", r"\1    \2", change(10), flags=re.MULTILINE)
+    with pytest.raises(UserError, match="only white space differs"):
+        apply(tree, [make_patch(indented)])
+
+
+def test_inside_of_a_repository(
+    make_tree: MakeTree, make_patch: MakePatch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Below a repository's top, git apply skips what is not there in silence.
+    for folder in ("objects", "refs"):
+        (tmp_path / ".git" / folder).mkdir(parents=True)
+    (tmp_path / ".git/HEAD").write_text("ref: refs/heads/main\n")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    tree = make_tree({"mm/gup.c": GUP})
+    assert list(apply(tree, [make_patch(change(10))]).overlay.files) == ["mm/gup.c"]
+
+
+@pytest.mark.parametrize("name", ["../evil.c", "mm/../../evil.c", ".git/hooks/post-commit"])
+def test_paths_out_of_the_tree(make_tree: MakeTree, make_patch: MakePatch, name: str) -> None:
+    text = f"--- /dev/null\n+++ b/{name}\n@@ -0,0 +1 @@\n+x\n"
+    with pytest.raises(UserError, match="not a path inside"):
+        apply(make_tree({"mm/gup.c": GUP}), [make_patch(text)])
+
+
+def test_paths_through_a_link(make_tree: MakeTree, make_patch: MakePatch, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("x\n")
+    tree = make_tree({"out": (0o120000, str(tmp_path).encode())})
+    text = "--- a/out/secret\n+++ b/out/secret\n@@ -1 +1 @@\n-x\n+y\n"
+    with pytest.raises(UserError, match="out is no folder"):
+        apply(tree, [make_patch(text)])
+
+
+def test_a_folder_in_the_way(make_tree: MakeTree, make_patch: MakePatch) -> None:
+    text = "--- /dev/null\n+++ b/mm\n@@ -0,0 +1 @@\n+x\n"
+    with pytest.raises(UserError, match="mm is a folder"):
+        apply(make_tree({"mm/gup.c": GUP}), [make_patch(text)])
+
+
+def test_a_file_that_only_git_sees(make_tree: MakeTree, make_patch: MakePatch) -> None:
+    text = "diff --git a/a.c b/b.c\nsimilarity index 100%\nrename from a.c\nrename to other.c\n"
+    with pytest.raises(UserError, match="makes other"):
+        apply(make_tree({"a.c": "a\n", "other.c": "x\n"}), [make_patch(text)])
+
+
+def test_a_tree_that_changed(make_tree: MakeTree, make_patch: MakePatch) -> None:
+    tree = make_tree({"mm/gup.c": GUP})
+    (tree.path / "mm/gup.c").write_text(GUP + "edited\n")
+    with pytest.raises(InfrastructureError, match="not what it was"):
+        apply(tree, [make_patch(change(10))])
+
+
+def test_overlay_digest() -> None:
+    file = Replacement(0o100644, b"x")
+    overlays = [
+        Overlay.empty(),
+        Overlay({"a": None}),
+        Overlay({"a": file}),
+        Overlay({"b": file}),
+        Overlay({"a": Replacement(0o100755, b"x")}),
+        Overlay({"a": Replacement(0o100644, b"y")}),
+        Overlay({"a": file, "b": file}),
+    ]
+    assert len({overlay.digest for overlay in overlays}) == len(overlays)
+    swapped = Overlay({"b": file, "a": file})
+    assert swapped.digest == overlays[-1].digest

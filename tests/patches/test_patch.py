@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Reading one patch file."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from lab.errors import Location, UserError
+from lab.patches import load_patch
+from tests.patches.conftest import MakePatch, change
+
+MAIL = """\
+From 0123456789abcdef Mon Sep 17 00:00:00 2001
+From: =?utf-8?q?J=C3=BCrgen?= <j@example.org>
+Date: Tue, 16 Jun 2015 18:29:02 -0400
+Subject: [PATCH v2 1/3] mm: populate
+ the whole range
+
+Why it matters.
+
+@@ this is not a hunk
+Signed-off-by: A <a@example.org>
+---
+ mm/gup.c | 2 +-
+
+"""
+
+
+def refusal(make_patch: MakePatch, text: str | bytes) -> UserError:
+    with pytest.raises(UserError) as caught:
+        make_patch(text)
+    return caught.value
+
+
+def line(error: UserError) -> int | None:
+    assert isinstance(error.where, Location)
+    return error.where.line
+
+
+def test_mail_headers(make_patch: MakePatch) -> None:
+    patch = make_patch(MAIL + change(10) + "-- \n2.4.3\n")
+    assert patch.subject == "mm: populate the whole range"
+    assert patch.author == "Jürgen <j@example.org>"
+    assert patch.date is not None
+    assert patch.date.astimezone(UTC) == datetime(2015, 6, 16, 22, 29, 2, tzinfo=UTC)
+    assert patch.message.startswith("Why it matters.\n")
+    assert patch.message.endswith("Signed-off-by: A <a@example.org>")
+    assert patch.digest == hashlib.sha256(patch.path.read_bytes()).hexdigest()
+
+
+def test_headers_in_the_body_name_the_author(make_patch: MakePatch) -> None:
+    head = (
+        "From: Sender <s@example.org>\nSubject: x\n\nFrom: Author <a@example.org>\n\nText.\n---\n"
+    )
+    patch = make_patch(head + change(10))
+    assert (patch.author, patch.message) == ("Author <a@example.org>", "Text.")
+
+
+def test_without_headers_all_is_message(make_patch: MakePatch) -> None:
+    patch = make_patch("Quilt writes no headers.\n\n" + change(10))
+    assert (patch.subject, patch.author, patch.date) == (None, None, None)
+    assert patch.message == "Quilt writes no headers."
+
+
+def test_line_numbers_are_those_of_the_file(make_patch: MakePatch) -> None:
+    patch = make_patch(MAIL + change(10))
+    text = patch.content.decode().split("\n")
+    added = next(each for each in patch.diff[0][0] if each.is_added)
+    assert added.diff_line_no is not None
+    assert text[added.diff_line_no - 1] == "+A13"
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such file"):
+        load_patch(tmp_path / "absent.patch")
+
+
+def test_empty(make_patch: MakePatch) -> None:
+    assert "empty" in refusal(make_patch, "").what
+    assert "empty" in refusal(make_patch, "\n\n").what
+
+
+def test_no_diff(make_patch: MakePatch) -> None:
+    assert "no diff" in refusal(make_patch, MAIL).what
+
+
+@pytest.mark.parametrize("kept", [6, 9, 11])
+def test_truncated(make_patch: MakePatch, kept: int) -> None:
+    whole = (MAIL + change(10)).splitlines(keepends=True)
+    head = MAIL.count("\n")
+    error = refusal(make_patch, "".join(whole[: head + kept]))
+    assert "does not have the lines" in error.what
+    assert line(error) == head + 4
+
+
+def test_next_file_inside_of_a_hunk(make_patch: MakePatch) -> None:
+    error = refusal(make_patch, change(10).replace(" a16\n", "") + change(20, name="mm/b.c"))
+    assert "does not have the lines" in error.what
+    assert line(error) == 4
+
+
+@pytest.mark.parametrize("extra", ["+one more\n", " a17\n", "-a17\n"])
+def test_more_lines_than_counted(make_patch: MakePatch, extra: str) -> None:
+    error = refusal(make_patch, change(10) + extra)
+    assert "more lines than its header counts" in error.what
+    assert line(error) == 4
+
+
+def test_hunk_header_that_git_would_skip(make_patch: MakePatch) -> None:
+    broken = "@@ -30,1 +30,1\n a30\n"
+    error = refusal(make_patch, change(10) + broken)
+    assert "hunk header" in error.what
+    assert line(error) == 13
+
+
+def test_hunk_without_file(make_patch: MakePatch) -> None:
+    hunk = "@@ -1 +1 @@\n-a\n+b\n"
+    error = refusal(make_patch, change(10) + "-- \n2.4.3\n" + hunk)
+    assert "not a diff" in error.what
+    assert line(error) == 15
+
+
+def test_no_context(make_patch: MakePatch) -> None:
+    error = refusal(make_patch, "--- a/f\n+++ b/f\n@@ -3,0 +4 @@\n+x\n")
+    assert "no context" in error.what
+    assert line(error) == 3
+
+
+def test_crlf(make_patch: MakePatch) -> None:
+    error = refusal(make_patch, change(10).replace("\n", "\r\n"))
+    assert "CRLF" in error.what
+    assert "dos2unix fix.patch" in str(error.hint)
+
+
+def test_encoded_for_mail(make_patch: MakePatch) -> None:
+    head = "From: A <a@example.org>\nContent-Transfer-Encoding: quoted-printable\n\n"
+    assert "quoted-printable" in refusal(make_patch, head + change(10)).what
+
+
+def test_submodule(make_patch: MakePatch) -> None:
+    text = "diff --git a/s b/s\nnew file mode 160000\n--- /dev/null\n+++ b/s\n@@ -0,0 +1 @@\n+x\n"
+    assert "submodule" in refusal(make_patch, text).what
