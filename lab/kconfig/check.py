@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Did every requested option stick?  Kconfig drops one in silence (kernelci-core#137)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import UserError
+from lab.kconfig.fragment import Option
+
+_BLOCK_END = re.compile(
+    r"^(config|menuconfig|choice|endchoice|menu|endmenu|if|endif|source|comment)\b"
+)
+_SYMBOL = re.compile(r"\b(?=\d*[A-Z_])[A-Z0-9_]{2,}\b")
+_STRING = re.compile(r'"[^"]*"')
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One ``config NAME`` block of a Kconfig file."""
+
+    where: str
+    depends: tuple[str, ...]
+    has_prompt: bool
+
+
+def check_config(options: Sequence[Option], config: Mapping[str, str], source: Path) -> None:
+    """Compare what was asked for with what ``make olddefconfig`` left.
+
+    Args:
+        config: The resulting ``.config``, as ``parse_config`` gives it.
+        source: The kernel's source, to look up why an option was dropped.
+
+    Raises:
+        UserError: At least one option did not stick; it names fragment, line,
+            asked, got, and the unmet dependency where Kconfig tells it.
+    """
+    dropped = [option for option in options if config.get(option.name, "n") != option.value]
+    if not dropped:
+        return
+    definitions = find_definitions(source, {option.name for option in dropped})
+    lines = []
+    for option in dropped:
+        got = config.get(option.name, "n (not set)")
+        lines.append(f"{option.where}: asked CONFIG_{option.name}={option.value}, got {got}")
+        lines.extend("  " + reason for reason in _reasons(option, definitions, config))
+    raise UserError(
+        f"{len(dropped)} option(s) of the kernel's config did not stick",
+        where=dropped[0].where,
+        detail="\n".join(lines),
+        hint="add what it depends on to the fragment, or limit it with '# versions: >=X <Y'",
+    )
+
+
+def find_definitions(source: Path, names: set[str]) -> dict[str, list[Definition]]:
+    """Where the tree's Kconfig files define the named symbols."""
+    found: dict[str, list[Definition]] = {name: [] for name in names}
+    for path in _kconfig_files(source):
+        text = path.read_text(errors="replace")
+        if any(name in text for name in names):
+            for name, definition in _definitions(path.relative_to(source), text):
+                if name in names:
+                    found[name].append(definition)
+    return found
+
+
+def _kconfig_files(source: Path) -> Iterator[Path]:
+    for path in sorted(source.rglob("Kconfig*")):
+        parts = path.relative_to(source).parts
+        # The guests are x86: another architecture's definition only misleads.
+        if path.is_file() and (parts[0] != "arch" or len(parts) < 3 or parts[1] == "x86"):
+            yield path
+
+
+def _definitions(path: Path, text: str) -> Iterator[tuple[str, Definition]]:
+    lines = text.splitlines()
+    conditions: list[str] = []
+    for number, line in enumerate(lines, 1):
+        words = line.split()
+        if line.startswith("if "):
+            conditions.append(line[3:].strip())
+        elif line.startswith("endif") and conditions:
+            conditions.pop()
+        elif len(words) == 2 and words[0] in ("config", "menuconfig"):
+            body = _body(lines, number)
+            depends = tuple(entry[11:] for entry in body if entry.startswith("depends on "))
+            prompt = any(re.match(r'(bool|tristate|int|hex|string|prompt) "', b) for b in body)
+            yield words[1], Definition(f"{path}:{number}", (*conditions, *depends), prompt)
+
+
+def _body(lines: Sequence[str], start: int) -> list[str]:
+    body = []
+    for line in lines[start:]:
+        if _BLOCK_END.match(line):
+            break
+        body.append(line.strip())
+    return body
+
+
+def _reasons(
+    option: Option, definitions: Mapping[str, list[Definition]], config: Mapping[str, str]
+) -> Iterator[str]:
+    blocks = definitions[option.name]
+    if not blocks:
+        yield f"this kernel has no option {option.name}"
+    for block in blocks:
+        if not block.has_prompt:
+            yield f"{block.where}: has no prompt: only other options select it"
+        for expression in block.depends:
+            yield f"{block.where}: depends on {expression}  [{_values(expression, config)}]"
+
+
+def _values(expression: str, config: Mapping[str, str]) -> str:
+    names = dict.fromkeys(_SYMBOL.findall(_STRING.sub("", expression)))
+    return ", ".join(f"{name}={config.get(name, 'n')}" for name in names)
