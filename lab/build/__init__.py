@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A bzImage of a variant, named by the hash of everything that goes into it."""
+
+from lab.build.build import Build, BuildJob, build, find_build
+from lab.build.make import Step
+from lab.build.toolchain import Toolchain
+
+__all__ = ["Build", "BuildJob", "Step", "Toolchain", "build", "find_build"]

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From a tree, an overlay and a config to a bzImage in the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lab.build.key import build_key, config_digest
+from lab.build.make import Make, Step
+from lab.build.toolchain import Toolchain
+from lab.build.workbench import Workbench, with_overlay
+from lab.errors import InfrastructureError, UserError
+from lab.kconfig import Option, check_config, options_for, parse_config
+from lab.patches import Overlay
+from lab.process.lock import locked
+from lab.process.scratch import scratch_folder
+from lab.trees import Tree, read_manifest
+
+_PRODUCTS = (
+    ("arch/x86/boot/bzImage", "bzImage"),
+    ("vmlinux", "vmlinux"),
+    ("System.map", "System.map"),
+    (".config", "config"),
+)
+
+
+@dataclass(frozen=True)
+class BuildJob:
+    """All that a build is made from; picklable."""
+
+    variant: str
+    tree: Tree
+    overlay: Overlay
+    options: tuple[Option, ...]
+    toolchain: Toolchain
+    cache: Path
+    deadline_s: float
+    series: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The build's name: a hash of everything that goes in."""
+        return build_key(self.tree, self.overlay, self.wanted, self.toolchain)
+
+    @property
+    def folder(self) -> Path:
+        """Where the finished build is, or will be."""
+        return self.cache / "builds" / self.key
+
+    @property
+    def config_digest(self) -> str:
+        """SHA-256 of the options asked for."""
+        return config_digest(self.wanted)
+
+    @property
+    def wanted(self) -> tuple[Option, ...]:
+        """The options meant for this kernel's version."""
+        return options_for(self.options, self.tree.version)
+
+
+@dataclass(frozen=True)
+class Build:
+    """A finished build: ``folder`` holds bzImage, vmlinux, System.map, config, log."""
+
+    variant: str
+    key: str
+    folder: Path
+    release: str
+    cached: bool
+    duration_s: float
+
+    @property
+    def bzimage(self) -> Path:
+        """The kernel QEMU boots."""
+        return self.folder / "bzImage"
+
+
+def find_build(job: BuildJob) -> Build | None:
+    """The build when it is in the cache, else None."""
+    try:
+        record = json.loads((job.folder / "build.json").read_text())
+        return Build(job.variant, job.key, job.folder, record["release"], True, 0.0)
+    except (FileNotFoundError, ValueError, KeyError):
+        return None  # not there, or emptied by a power cut
+
+
+def build(job: BuildJob, *, on_step: Callable[[Step], None] | None = None) -> Build:
+    """Build, or find the same build in the cache.
+
+    Raises:
+        UserError: An option does not stick, the kernel does not compile, or the
+            cache is where kbuild cannot build.
+        InfrastructureError: No space, a missing tool, a deadline.
+    """
+    found = find_build(job)
+    if found is not None:
+        return found
+    started = time.monotonic()
+    bench = _workbench(job)
+    # Two kernels of one identity have two benches, and their builds one name.
+    lock = job.folder.with_name(f".lock-{job.key}")
+    try:
+        with bench.building() as held, locked(lock):
+            # Somebody else may have built it while this one waited.
+            return find_build(job) or _build_on(bench, job, started, on_step, held)
+    except OSError as error:
+        raise InfrastructureError(
+            f"the build of {job.variant} failed: {error.strerror}",
+            where=error.filename or job.cache,
+            hint="lab doctor shows the disk's free space",
+        ) from error
+
+
+def _workbench(job: BuildJob) -> Workbench:
+    # Resolved, since make resolves O= from its own folder, and gcc's messages
+    # name real paths.
+    folder = job.cache.resolve() / "workbenches" / _bench_name(job)
+    if re.search(r"[\s:]", str(folder)):
+        raise UserError(
+            "kbuild does not build below a path with spaces or colons",
+            where=job.cache.resolve(),
+            hint="paths.cache in lab.local.toml: a path without them",
+        )
+    return Workbench(folder)
+
+
+def _bench_name(job: BuildJob) -> str:
+    parts = f"{job.config_digest}\n{job.toolchain.identity}"
+    return f"{job.tree.kernel}-{hashlib.sha256(parts.encode()).hexdigest()[:12]}"
+
+
+def _build_on(
+    bench: Workbench,
+    job: BuildJob,
+    started: float,
+    on_step: Callable[[Step], None] | None,
+    held: int,
+) -> Build:
+    options = job.wanted
+    with scratch_folder(job.folder) as folder:
+        _write_record(folder, job, release=None, duration_s=None)
+        bench.sync(job.tree, job.overlay)
+        bench.objects.mkdir(exist_ok=True)
+        log = bench.folder / "build.log"
+        log.write_bytes(b"")
+        arguments = job.toolchain.make_arguments
+        make = Make(bench.source, bench.objects, arguments, log, job.deadline_s, held=(held,))
+        _configure(make, bench, job, options)
+        make("bzImage", on_step=on_step)
+        release = (bench.objects / "include/config/kernel.release").read_text().strip()
+        for product, name in _PRODUCTS:
+            shutil.copyfile(bench.objects / product, folder / name)
+        shutil.copyfile(log, folder / "build.log")
+        duration = time.monotonic() - started
+        _write_record(folder, job, release=release, duration_s=duration)
+    return Build(job.variant, job.key, job.folder, release, False, duration)
+
+
+def _configure(make: Make, bench: Workbench, job: BuildJob, options: Sequence[Option]) -> None:
+    """Bring ``.config`` to tinyconfig plus the fragments, unless it is that already."""
+    stamp = bench.folder / "configured"
+    wanted = _config_stamp(job)
+    config = bench.objects / ".config"
+    if not (config.exists() and stamp.exists() and stamp.read_text() == wanted):
+        stamp.unlink(missing_ok=True)
+        make("tinyconfig")
+        beside = config.with_name(".config.lab-new")
+        asked = "\n".join(option.line for option in options)
+        beside.write_text(f"{config.read_text()}\n{asked}\n")
+        beside.replace(config)
+        make("olddefconfig")
+        check_config(options, parse_config(config.read_text()), bench.source)
+        stamp.write_text(wanted)
+
+
+def _config_stamp(job: BuildJob) -> str:
+    """Changes when the options do, or a Kconfig file of the tree or a patch."""
+    digest = hashlib.sha256(job.config_digest.encode())
+    for path, entry in sorted(with_overlay(read_manifest(job.tree.manifest), job.overlay).items()):
+        if "Kconfig" in path or path.startswith("scripts/") or path.endswith(".config"):
+            digest.update(f"{path} {entry.digest}\n".encode())
+    return digest.hexdigest()
+
+
+def _write_record(
+    folder: Path, job: BuildJob, *, release: str | None, duration_s: float | None
+) -> None:
+    """Written before the build too, so that a killed one still says what it was."""
+    record = {
+        "variant": job.variant,
+        "key": job.key,
+        "tree": job.tree.identity,
+        "version": str(job.tree.version),
+        "overlay": job.overlay.digest,
+        "files": sorted(job.overlay.files),
+        "series": dict(job.series),
+        "config": job.config_digest,
+        "toolchain": asdict(job.toolchain),
+        "cpus": os.cpu_count(),
+        "release": release,
+        "duration_s": duration_s,
+    }
+    (folder / "build.json").write_text(json.dumps(record, indent=2) + "\n")

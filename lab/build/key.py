@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The name of a build: a hash of everything that goes into it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from lab.build.toolchain import Toolchain
+from lab.kconfig import Option
+from lab.patches import Overlay
+from lab.trees import Tree
+
+#: Raised when the lab itself comes to build differently.
+FORMAT = 1
+
+#: Pinned, or every build differs from the last and no cache hits
+#: (ccache/ccache#792); the date is the mail's.
+KBUILD_ENVIRONMENT = {
+    "KBUILD_BUILD_TIMESTAMP": "Tue Jun 16 22:29:02 UTC 2015",
+    "KBUILD_BUILD_USER": "lab",
+    "KBUILD_BUILD_HOST": "lab",
+    "KBUILD_BUILD_VERSION": "1",
+    "LOCALVERSION": "",
+    "LC_ALL": "C",
+}
+
+
+def config_digest(options: Sequence[Option]) -> str:
+    """SHA-256 of the options asked for, in their order."""
+    return _sha256("\n".join(option.line for option in options))
+
+
+def build_key(tree: Tree, overlay: Overlay, options: Sequence[Option], toolchain: Toolchain) -> str:
+    """24 hexadecimal digits that name a build."""
+    parts = {
+        "format": FORMAT,
+        "tree": tree.identity,
+        "overlay": overlay.digest,
+        "config": config_digest(options),
+        "toolchain": toolchain.identity,
+        "environment": KBUILD_ENVIRONMENT,
+    }
+    return _sha256(json.dumps(parts, sort_keys=True))[:24]
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

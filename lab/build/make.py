@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Running ``make``: its output kept whole, counted for progress, its first error found."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from lab.build.key import KBUILD_ENVIRONMENT
+from lab.errors import InfrastructureError, LabError, Location, UserError
+from lab.process import Child, ProcessTimeout, spawn
+from lab.process.which import find_tool
+
+_STEP = re.compile(rb"^\s+([A-Z][A-Z0-9_.-]+)(?: \[M\])?\s{1,}(\S+)$")
+_COMPILER_ERROR = re.compile(
+    r"^(?:In file included from )?([^\s:]+):(\d+)(?::\d+)?: (?:fatal )?error: (.*)"
+)
+_OTHER_ERROR = re.compile(
+    r"undefined reference to|multiple definition of|^\S*ld(?:\.bfd)?: |"
+    r": (?:fatal )?error: |^Error: |"
+    r"\*\*\* .*(?:Stop|Error \d+)"
+)
+# Not in the source that gcc quotes, which it indents: mm/oom_kill.c says "Killed" too.
+_OURS = re.compile(
+    r"^\S.*(No space left on device|Disk quota exceeded|Cannot allocate memory|\bKilled\b)"
+)
+#: All that make gets of the lab's environment: kbuild heeds ARCH, KCFLAGS, LLVM,
+#: MAKEFLAGS and more, none of which is in a build's key.
+_KEPT = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
+_BEFORE, _AFTER = 4, 8
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of make's own output: ``CC mm/gup.o`` is tool and target."""
+
+    tool: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Make:
+    """``make`` in one source folder and one object folder, with one toolchain.
+
+    ``deadline_s`` is for all the targets together, from ``begun`` on
+    (``time.monotonic()``); ``make`` and all it starts inherit the file
+    descriptors ``held``.
+    """
+
+    source: Path
+    objects: Path
+    arguments: Sequence[str]
+    log: Path
+    deadline_s: float
+    held: Sequence[int] = ()
+    begun: float = field(default_factory=time.monotonic)
+
+    def __call__(self, *targets: str, on_step: Callable[[Step], None] | None = None) -> None:
+        """Make ``targets``; the output is appended to the log as it comes.
+
+        Raises:
+            UserError: The kernel does not build; the first error is shown.
+            InfrastructureError: No space, no memory, or the build's deadline.
+        """
+        with self.log.open("ab") as log:
+            start = log.tell()
+            with spawn(
+                self._command(targets),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=self.held,
+            ) as child:
+                for line in _lines(self._output(child), log):
+                    if on_step and (match := _STEP.match(line)):
+                        on_step(Step(match[1].decode(), match[2].decode(errors="replace")))
+                status = child.wait(self._left())
+        if status != 0:
+            raise build_error(self.log, start, self.source, status)
+
+    def _command(self, targets: Sequence[str]) -> list[str]:
+        if find_tool("make") is None:
+            raise InfrastructureError("make is not installed", hint="sudo apt-get install make")
+        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        environment = [f"{name}={value}" for name, value in {**kept, **KBUILD_ENVIRONMENT}.items()]
+        make = ["make", "-C", str(self.source), f"O={self.objects}", *self.arguments, *targets]
+        return ["env", "-i", *environment, *make]
+
+    def _output(self, child: Child) -> Iterator[bytes]:
+        """What the child says, as it comes; one that says nothing meets the deadline too."""
+        stream = child.stdout.fileno()
+        ready = select.poll()
+        ready.register(stream, select.POLLIN)
+        while True:
+            if ready.poll(self._left() * 1000):
+                said = os.read(stream, 65536)
+                if not said:
+                    return
+                yield said
+
+    def _left(self) -> float:
+        left = self.begun + self.deadline_s - time.monotonic()
+        if left <= 0:
+            raise ProcessTimeout(
+                f"the build deadline of {self.deadline_s:g} s passed",
+                where=self.log,
+                hint="raise deadlines.build in lab.toml",
+            )
+        return left
+
+
+def _lines(output: Iterable[bytes], log: IO[bytes]) -> Iterator[bytes]:
+    """The output by lines, once it is in the log; the last may lack its end."""
+    rest = b""
+    for said in output:
+        log.write(said)
+        log.flush()
+        *lines, rest = (rest + said).split(b"\n")
+        yield from lines
+    yield rest
+
+
+def build_error(log: Path, start: int, source: Path, status: int) -> LabError:
+    """The error for a failed ``make`` from its log: the first one, with context."""
+    with log.open("rb") as stream:
+        stream.seek(start)
+        lines = stream.read().decode(errors="replace").splitlines()
+    first = first_error(lines)
+    context = "\n".join(lines[max(0, first - _BEFORE) : first + _AFTER])
+    said = lines[first] if lines else f"make ended with status {status} and said nothing"
+    ours = next((line for line in lines if _OURS.search(line)), None)
+    if ours is not None:
+        return InfrastructureError(
+            f"the build stopped: {ours.strip()}", where=log, detail=context, hint="lab doctor"
+        )
+    where: Location | Path = log
+    if match := _COMPILER_ERROR.match(said):
+        where, said = _in_source(match, source), match[3]
+    return UserError(
+        f"the kernel does not build: {said}", where=where, detail=context, hint=f"less {log}"
+    )
+
+
+def first_error(lines: Sequence[str]) -> int:
+    """The index of the line that says first what went wrong."""
+    for pattern in (_COMPILER_ERROR, _OTHER_ERROR):
+        for index, line in enumerate(lines):
+            if pattern.search(line):
+                return index
+    return max(0, len(lines) - 1)
+
+
+def _in_source(match: re.Match[str], source: Path) -> Location:
+    path = Path(match[1])
+    if path.is_absolute() and path.is_relative_to(source):
+        path = path.relative_to(source)
+    return Location(path, int(match[2]))

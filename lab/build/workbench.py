@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A source folder and an object folder that the variants of one kernel share.
+
+Going from one variant to the next writes only the files that differ, so that
+``make`` recompiles only what depends on them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import InfrastructureError, UserError
+from lab.patches import Overlay
+from lab.trees import Entry, Tree, blob_digest, read_manifest, write_manifest
+
+_SYMLINK = 0o120000
+#: A build that is killed leaves the files it was writing no older than this.
+_IN_FLIGHT_S = 3.0
+#: In a manifest: the file may be there, nobody knows with what content.
+_UNKNOWN = Entry(0, "0" * 40)
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """``folder/src`` is the source as ``manifest`` says, ``folder/obj`` its objects."""
+
+    folder: Path
+
+    @property
+    def source(self) -> Path:
+        """The source ``make`` reads; it never writes there."""
+        return self.folder / "src"
+
+    @property
+    def objects(self) -> Path:
+        """What ``make O=`` writes to."""
+        return self.folder / "obj"
+
+    @property
+    def manifest(self) -> Path:
+        """What ``source`` holds now; missing when nobody can say."""
+        return self.folder / "manifest"
+
+    @property
+    def in_use(self) -> Path:
+        """Exists while a build runs, so one that was killed is noticed."""
+        return self.folder / "in-use"
+
+    @contextmanager
+    def building(self) -> Iterator[int]:
+        """Hold the workbench; what a killed build left half-written is removed.
+
+        Gives the file descriptor of the lock, for ``make`` to inherit: the
+        compilers of a lab that is killed live on for a moment, and until the
+        last of them is gone the workbench is held.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._begin()
+            try:
+                yield lock.fileno()
+            except UserError:
+                # make came to its own end, and left nothing half-written.
+                self.in_use.unlink()
+                raise
+            self.in_use.unlink()
+
+    def _begin(self) -> None:
+        if self.in_use.exists():
+            remove_half_written(self.objects)
+        last_used = self.folder.stat().st_mtime_ns
+        self.in_use.touch()
+        if self.in_use.stat().st_mtime_ns < last_used:
+            # The clock was set back: make would take new sources for older ones.
+            shutil.rmtree(self.objects, ignore_errors=True)
+
+    def sync(self, tree: Tree, overlay: Overlay) -> int:
+        """Make ``source`` hold ``tree`` with ``overlay`` laid over it.
+
+        Returns:
+            The number of files written or removed.
+
+        Raises:
+            InfrastructureError: A file of the tree changed while it was copied.
+        """
+        wanted = with_overlay(read_manifest(tree.manifest), overlay)
+        present = self._present()
+        changed = {path for path, entry in wanted.items() if present.get(path) != entry}
+        gone = present.keys() - wanted.keys()
+        if not changed and not gone:
+            return 0
+        # From here to the new manifest a kill leaves files nobody can vouch for.
+        write_manifest(self.manifest, present | dict.fromkeys(changed | gone, _UNKNOWN))
+        for path in sorted(gone):
+            self._remove(path)
+        # A link has the tree's old time stamp, which must not meet newer objects.
+        link = tree.immutable and not self.objects.exists()
+        for path in sorted(changed):
+            self._place(tree, overlay, path, wanted[path], link=link)
+        write_manifest(self.manifest, wanted)
+        return len(changed) + len(gone)
+
+    def _present(self) -> dict[str, Entry]:
+        if not self.manifest.exists():
+            shutil.rmtree(self.source, ignore_errors=True)
+            shutil.rmtree(self.objects, ignore_errors=True)
+            return {}
+        return read_manifest(self.manifest)
+
+    def _remove(self, path: str) -> None:
+        target = self.source / path
+        if target.parent.resolve() != target.parent:
+            return  # a symlink took its folder's place before a kill
+        for name in (target, _beside(target)):
+            with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                name.unlink()
+        with suppress(OSError):  # until one is not empty
+            for folder in target.relative_to(self.source).parents:
+                with suppress(FileNotFoundError):
+                    (self.source / folder).rmdir()
+
+    def _place(self, tree: Tree, overlay: Overlay, path: str, entry: Entry, *, link: bool) -> None:
+        target = self.source / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = _beside(target)
+        with suppress(FileNotFoundError):
+            beside.unlink()
+        replacement = overlay.files.get(path)
+        if replacement is not None:
+            _write(beside, entry.mode, replacement.content)
+        elif not (link and _link(tree.path / path, beside)):
+            # Copied with a new time stamp, even when an older content returns:
+            # make goes by time stamps alone.
+            _copy(tree.path / path, beside, entry)
+        beside.replace(target)
+
+
+def with_overlay(manifest: Mapping[str, Entry], overlay: Overlay) -> dict[str, Entry]:
+    """The manifest of a tree with an overlay laid over it."""
+    result = dict(manifest)
+    for path, replacement in overlay.files.items():
+        if replacement is None:
+            result.pop(path, None)
+        else:
+            result[path] = Entry(replacement.mode, blob_digest(replacement.content))
+    return result
+
+
+def remove_half_written(objects: Path) -> int:
+    """Remove what a killed ``make`` may have been writing; returns how many files.
+
+    Kbuild writes ``.X.cmd`` after ``X``: an ``X`` newer than its ``.cmd`` was
+    interrupted, and so may be anything from the last moments before the kill, or
+    from after now, should the clock have been set back.
+    """
+    files = [Path(folder) / name for folder, _, names in os.walk(objects) for name in names]
+    times = {path: path.lstat().st_mtime for path in files if not path.is_symlink()}
+    if not times:
+        return 0
+    horizon = min(max(times.values()), time.time()) - _IN_FLIGHT_S
+    # .config is ours, written whole and renamed.
+    doomed = [
+        path
+        for path, at in times.items()
+        if path.name != ".config" and (at >= horizon or _torn(path, times))
+    ]
+    for path in doomed:
+        path.unlink()
+    return len(doomed)
+
+
+def _torn(path: Path, times: Mapping[Path, float]) -> bool:
+    command = times.get(path.with_name(f".{path.name}.cmd"))
+    if command is None:
+        return path.suffix in (".o", ".a", ".so")
+    return command < times[path]
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f".{target.name}.lab-new")
+
+
+def _link(source: Path, target: Path) -> bool:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        return False  # another filesystem, or too many links
+    return True
+
+
+def _write(path: Path, mode: int, content: bytes) -> None:
+    if mode == _SYMLINK:
+        path.symlink_to(os.fsdecode(content))
+        return
+    path.write_bytes(content)
+    path.chmod(mode & 0o777)
+
+
+def _copy(source: Path, target: Path, entry: Entry) -> None:
+    # Not Path.readlink, which tidies "./x" up.
+    symlink = entry.mode == _SYMLINK
+    content = os.fsencode(os.readlink(source)) if symlink else source.read_bytes()  # noqa: PTH115
+    if blob_digest(content) != entry.digest:
+        raise InfrastructureError(
+            "the file changed while the lab was copying it",
+            where=source,
+            hint="run the same command again when the folder is at rest",
+        )
+    _write(target, entry.mode, content)
