@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What one guest has of its own: its keys and the programs it is to run."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from lab.errors import InfrastructureError
+from lab.image import cpio
+from lab.image.keys import GuestKeys
+
+
+def guest_archive(keys: GuestKeys, programs: Mapping[str, Path]) -> bytes:
+    """A second archive, laid over the base: keys, and each program as ``/lab/NAME``.
+
+    Raises:
+        InfrastructureError: A program cannot be read.
+    """
+    try:
+        files = [
+            cpio.file(f"/lab/{name}", path.read_bytes(), 0o755) for name, path in programs.items()
+        ]
+    except OSError as error:
+        raise InfrastructureError(f"a guest program cannot be read: {error}") from error
+    archive = io.BytesIO()
+    cpio.write(archive, [*_key_files(keys), *files])
+    return archive.getvalue()
+
+
+def write_initrd(path: Path, base: Path, archive: bytes) -> None:
+    """Write ``base`` and ``archive`` one after the other: the kernel unpacks both in turn.
+
+    Raises:
+        InfrastructureError: The file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        shutil.copyfile(base, temporary)
+        with temporary.open("ab") as stream:
+            stream.write(archive)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InfrastructureError(
+            f"the initramfs cannot be written: {error}", where=path
+        ) from error
+
+
+def _key_files(keys: GuestKeys) -> list[cpio.Node]:
+    # Dropbear refuses keys below a folder that others may write to.
+    return [
+        cpio.directory("/root", 0o700),
+        cpio.directory("/root/.ssh", 0o700),
+        cpio.file("/root/.ssh/authorized_keys", keys.authorized_keys.encode(), 0o600),
+        cpio.directory("/etc/dropbear", 0o700),
+        cpio.file("/etc/dropbear/host_key", keys.host.dropbear_private, 0o600),
+    ]
