@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One running machine, and nothing left of it afterwards."""
+
+from lab.guest.command import CommandResult, CommandTimeout
+from lab.guest.guest import BootTimeout, Guest, GuestDied, GuestSpec
+from lab.guest.qemu import Hardware
+
+__all__ = [
+    "BootTimeout",
+    "CommandResult",
+    "CommandTimeout",
+    "Guest",
+    "GuestDied",
+    "GuestSpec",
+    "Hardware",
+]

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The guest's console: a file of bytes that QEMU writes and the lab reads."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_TAIL = 8192
+_PANIC = re.compile(r"Kernel panic - not syncing: .*|Oops: .*|BUG: .*|general protection fault.*")
+
+
+@dataclass(frozen=True)
+class Console:
+    """Reads what the guest printed; bytes that are not UTF-8 are replaced."""
+
+    path: Path
+
+    def tail(self, lines: int = 15) -> str:
+        """The last lines, for an error message."""
+        try:
+            with self.path.open("rb") as stream:
+                stream.seek(0, 2)
+                stream.seek(max(0, stream.tell() - _TAIL))
+                text = stream.read().decode(errors="replace")
+        except FileNotFoundError:
+            return "(the console printed nothing)"
+        said = text.replace("\r", "").splitlines()[-lines:]
+        return "\n".join(said) or "(the console printed nothing)"
+
+    def last_words(self) -> str | None:
+        """The panic, oops or BUG line nearest the start of the end, if any."""
+        try:
+            text = self.path.read_bytes().decode(errors="replace")
+        except FileNotFoundError:
+            return None
+        match = _PANIC.search(text)
+        return match[0].strip() if match else None

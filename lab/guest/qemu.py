@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A machine as QEMU's command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+BINARY = "qemu-system-x86_64"
+_MIB = 1 << 20
+#: restrict=on: a guest reaches nothing but the forwarded port.  Port 0 lets QEMU
+#: itself bind a free one, so that no other process can take it in between.
+_NETWORK = "user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:0-:22"
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """The machine a guest runs on; sizes in bytes."""
+
+    memory: int
+    cpus: int
+    accelerator: str
+    type: str
+    nvdimm: int
+
+    def describe(self) -> str:
+        """One line for a record."""
+        return (
+            f"{self.type}, {self.cpus} CPUs, {self.memory // _MIB} MiB of RAM, "
+            f"{self.nvdimm // _MIB} MiB NVDIMM, {self.accelerator}"
+        )
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a guest is started from, and where it leaves its traces."""
+
+    kernel: Path
+    initrd: Path
+    nvdimm: Path
+    console: Path
+
+
+def command_line(
+    hardware: Hardware, files: Files, *, marks_fd: int, monitor_fd: int, append: str
+) -> list[str]:
+    """QEMU's arguments; the marks and monitor sockets are inherited descriptors."""
+    return [
+        BINARY,
+        "-nodefaults",
+        "-no-user-config",
+        "-no-reboot",
+        "-display", "none",
+        "-machine", f"{hardware.type},accel={hardware.accelerator},nvdimm=on",
+        "-cpu", "host" if hardware.accelerator == "kvm" else "max",
+        "-smp", str(hardware.cpus),
+        "-m", _memory(hardware),
+        "-object", f"memory-backend-file,id=nv0,share=on,mem-path={_escape(files.nvdimm)},"
+                   f"size={hardware.nvdimm}",
+        # No label area: it would come off the end, and a region whose size is not a
+        # multiple of 16 MiB takes no fsdax namespace on 6.1.
+        "-device", "nvdimm,id=nvdimm0,memdev=nv0",
+        "-chardev", f"file,id=console,path={_escape(files.console)}",
+        "-serial", "chardev:console",
+        "-chardev", f"socket,id=marks,fd={marks_fd}",
+        "-serial", "chardev:marks",
+        "-chardev", f"socket,id=monitor,fd={monitor_fd}",
+        "-mon", "chardev=monitor,mode=control",
+        "-netdev", _NETWORK,
+        # romfile=: no option ROM to load, the guest never boots from the network.
+        "-device", "virtio-net-pci,netdev=net0,romfile=",
+        # Old kernels wait for entropy before they answer (virtme-ng#217).
+        "-device", "virtio-rng-pci",
+        "-kernel", str(files.kernel),
+        "-initrd", str(files.initrd),
+        "-append", append,
+    ]  # fmt: skip
+
+
+def kernel_arguments(extra: str = "") -> str:
+    """The kernel's command line: a panic or an oops becomes QEMU's exit."""
+    return f"console=ttyS0,115200 panic=-1 oops=panic tsc=reliable {extra}".strip()
+
+
+def _memory(hardware: Hardware) -> str:
+    # maxmem must hold RAM and every NVDIMM; one slot a DIMM.
+    # A number without a suffix would be MiB.
+    most = hardware.memory + hardware.nvdimm + (1 << 30)
+    return f"size={hardware.memory // _MIB}M,slots=1,maxmem={most // _MIB}M"
+
+
+def _escape(path: Path) -> str:
+    """A comma ends a value in QEMU's option syntax unless it is doubled."""
+    return str(path).replace(",", ",,")

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""SSH into a guest with Fabric: one key, one pinned host key, nothing of the user's."""
+
+from __future__ import annotations
+
+import time
+from io import BytesIO
+
+import paramiko
+from fabric import Config, Connection
+from invoke.exceptions import CommandTimedOut
+
+from lab.errors import InfrastructureError
+from lab.guest.command import CommandResult, CommandTimeout, GuestLost
+from lab.image import GuestKeys
+
+
+class Ssh:
+    """An open SSH connection to a guest."""
+
+    def __init__(self, port: int, keys: GuestKeys, deadline_s: float) -> None:
+        self._connection = _connection(port, keys, deadline_s)
+        _open(self._connection, deadline_s)
+
+    def run(self, command: str, deadline_s: float) -> CommandResult:
+        """Run a shell command; its exit status is in the result, whatever it is.
+
+        Raises:
+            CommandTimeout: It still ran after ``deadline_s`` seconds.
+            GuestLost: The connection ended first.
+        """
+        started = time.monotonic()
+        try:
+            result = self._connection.run(
+                command, hide=True, warn=True, in_stream=False, timeout=deadline_s
+            )
+        except CommandTimedOut as error:
+            timeout = CommandTimeout(f"`{command}` still ran after {deadline_s:g} s")
+            timeout.stdout = error.result.stdout
+            raise timeout from None
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            raise GuestLost(f"the connection ended during `{command}`: {error}") from error
+        duration = time.monotonic() - started
+        if result.exited is None or result.exited < 0:
+            # dropbear sends no exit status when it dies with the guest: no
+            # evidence is not a success (osandov/drgn's LostVMError).
+            lost = GuestLost(f"`{command}` ended without an exit status")
+            lost.stdout = result.stdout
+            raise lost
+        return CommandResult(result.exited, result.stdout, result.stderr, duration)
+
+    def fetch(self, path: str) -> bytes:
+        """A file of the guest, over SFTP."""
+        buffer = BytesIO()
+        self._connection.get(path, local=buffer)
+        return buffer.getvalue()
+
+    def put(self, content: bytes, path: str) -> None:
+        """Write a file in the guest, over SFTP."""
+        self._connection.put(BytesIO(content), remote=path)
+
+    def interact(self, command: str | None) -> int:
+        """A shell, or a command, on this terminal; returns its exit status."""
+        result = self._connection.run(command or "exec sh -l", pty=_is_terminal(), warn=True)
+        return int(result.exited)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+def _is_terminal() -> bool:
+    import sys
+
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _connection(port: int, keys: GuestKeys, deadline_s: float) -> Connection:
+    connection = Connection(
+        "127.0.0.1",
+        user="root",
+        port=port,
+        # The user's ~/.ssh/config is about other hosts.
+        config=Config(overrides={"load_ssh_configs": False}),
+        connect_timeout=deadline_s,
+        connect_kwargs={
+            "pkey": keys.client_key,
+            "look_for_keys": False,
+            "allow_agent": False,
+            "banner_timeout": deadline_s,
+            "auth_timeout": deadline_s,
+        },
+    )
+    # Fabric would accept any host key: pin the one made for this guest.
+    connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
+    connection.client.get_host_keys().add(f"[127.0.0.1]:{port}", "ssh-ed25519", keys.host_key)
+    return connection
+
+
+def _open(connection: Connection, deadline_s: float) -> None:
+    # The port answers before dropbear does, and a key exchange can be reset
+    # (syzkaller#3935): try until the deadline.
+    deadline = time.monotonic() + deadline_s
+    while True:
+        try:
+            connection.open()
+            return
+        except paramiko.BadHostKeyException as error:
+            raise InfrastructureError(f"not the guest's host key: {error}") from error
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            if time.monotonic() > deadline:
+                raise InfrastructureError(
+                    f"the SSH deadline of {deadline_s:g} s passed: {error}",
+                    hint="raise deadlines.ssh in lab.toml",
+                ) from error
+            time.sleep(0.05)

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.errors import InfrastructureError
+from lab.guest.accelerator import Accelerator, boot_sector, choose, probe, qemu_version, run_guest
+from lab.host import need_tool
+
+#: jmp to itself.
+HANG = b"\xeb\xfe".ljust(510, b"\0") + b"\x55\xaa"
+
+
+def qemu() -> Path:
+    return need_tool("qemu-system-x86_64")
+
+
+def test_tcg_runs_a_guest(tmp_path: Path) -> None:
+    proof = probe("tcg", tmp_path, 20)
+    assert proof, proof.detail
+    assert proof.duration_s > 0
+
+
+def test_guest_that_hangs_is_no_proof() -> None:
+    proof = run_guest(qemu(), "tcg", lambda _: HANG, 0.4)
+    assert not proof
+    assert proof.detail == "a guest had not reached its end after 0.4 s"
+
+
+def test_another_status_is_no_proof() -> None:
+    assert not run_guest(qemu(), "tcg", lambda number: boot_sector(number + 1), 20)
+
+
+def test_program_that_succeeds_without_a_guest_is_no_proof() -> None:
+    assert not run_guest(Path("/bin/true"), "tcg", boot_sector, 20)
+
+
+def test_what_qemu_said_is_in_the_detail(tmp_path: Path) -> None:
+    broken = tmp_path / "qemu"
+    broken.write_text("#!/bin/sh\necho 'Could not access KVM kernel module' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    proof = run_guest(broken, "kvm", boot_sector, 20)
+    assert proof.detail == (
+        "/dev/kvm opens, but QEMU ended with status 1: Could not access KVM kernel module"
+    )
+
+
+@pytest.fixture(scope="module")
+def remembered(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What a real probe of TCG left in the cache."""
+    cache = tmp_path_factory.mktemp("cache")
+    assert probe("tcg", cache, 20)
+    return json.loads((cache / "accelerator.json").read_text())
+
+
+def remember(cache: Path, record: Any, accelerator: str, boot: str | None = None) -> None:
+    """Put a "no" for ``accelerator`` into the cache."""
+    ((key, answer),) = record["answers"].items()
+    proof = {"runs": False, "detail": "remembered", "duration_s": 1}
+    changed = {"proof": proof, "boot": boot or answer["boot"]}
+    answers = {key.removesuffix("tcg") + accelerator: changed}
+    (cache / "accelerator.json").write_text(json.dumps({**record, "answers": answers}))
+
+
+def test_answer_is_remembered_until_a_fresh_one_is_wanted(tmp_path: Path, remembered: Any) -> None:
+    remember(tmp_path, remembered, "tcg")
+    assert probe("tcg", tmp_path, 20).detail == "remembered"
+    assert probe("tcg", tmp_path, 20, fresh=True).runs
+    assert probe("tcg", tmp_path, 20).runs
+
+
+def test_a_no_is_forgotten_when_the_host_reboots(tmp_path: Path, remembered: Any) -> None:
+    remember(tmp_path, remembered, "tcg", boot="another boot")
+    assert probe("tcg", tmp_path, 20).runs
+
+
+def test_another_qemu_is_asked_again(tmp_path: Path, remembered: Any) -> None:
+    record = {**remembered, "qemu": {str(qemu()): {"stamp": [1, 2, 3], "version": "QEMU 1"}}}
+    ((key, answer),) = record["answers"].items()
+    old = key.replace(remembered["qemu"][str(qemu())]["version"], "QEMU 1")
+    assert old != key
+    record["answers"] = {old: answer}
+    remember(tmp_path, record, "tcg")
+    assert probe("tcg", tmp_path, 20).runs
+
+
+@pytest.mark.parametrize("text", ["", '{"answers": 5}'])
+def test_broken_record_is_no_record(tmp_path: Path, text: str) -> None:
+    (tmp_path / "accelerator.json").write_text(text)
+    assert probe("tcg", tmp_path, 20).runs
+
+
+@pytest.fixture
+def no_kvm(tmp_path: Path, remembered: Any) -> Path:
+    """A cache that knows: KVM runs no guest (where there is a /dev/kvm at all)."""
+    remember(tmp_path, remembered, "kvm")
+    return tmp_path
+
+
+def test_auto_takes_tcg_where_kvm_runs_no_guest(no_kvm: Path) -> None:
+    why = probe("kvm", no_kvm, 20).detail
+    assert choose("auto", no_kvm, 20) == Accelerator("tcg", f"KVM runs no guest here: {why}")
+
+
+def test_kvm_asked_for_in_vain_is_an_error(no_kvm: Path) -> None:
+    with pytest.raises(InfrastructureError, match="KVM was asked for") as caught:
+        choose("kvm", no_kvm, 20)
+    assert probe("kvm", no_kvm, 20).detail in caught.value.what
+    assert caught.value.hint
+
+
+def test_tcg_is_taken_at_its_word(tmp_path: Path) -> None:
+    assert choose("tcg", tmp_path, 0.001).name == "tcg"
+
+
+def test_version_is_qemus_own_word(remembered: Any) -> None:
+    assert qemu_version().startswith("QEMU emulator version ")
+    assert qemu_version() == remembered["qemu"][str(qemu())]["version"]
