@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From what a program printed, and how it ended, to results.
+
+What the program did not say is never taken for a pass: whatever is wrong with
+the report as a whole adds a result of its own, named after the program.
+"""
+
+from __future__ import annotations
+
+import signal as signals
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from lab.config.model import Status
+from lab.suites.ktap import Report, Test
+from lab.suites.metric import Metric, parse_metric
+from lab.suites.plain import without_escapes
+
+#: tools/testing/selftests/kselftest.h: "the test was skipped".
+_KSFT_SKIP = 4
+_MOST_PROBLEMS = 4
+_MESSAGE_LINES = 3
+_CLAIMED = {"SKIP": Status.SKIP, "TIMEOUT": Status.TIMEOUT, "ERROR": Status.ERROR}
+
+
+class Ended(Enum):
+    """How a guest program came to its end."""
+
+    EXITED = "exited"
+    TIMEOUT = "timeout"
+    GUEST_DIED = "guest died"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The result of one test, or of the program as a whole."""
+
+    test: str
+    status: Status
+    message: str = ""
+    diagnostics: tuple[str, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+
+
+def judge(
+    program: str,
+    report: Report,
+    exit_status: int | None,
+    *,
+    ended: Ended = Ended.EXITED,
+    signal: int | None = None,
+    selected: bool = False,
+    detail: str = "",
+) -> tuple[Judged, ...]:
+    """Judge each test of a report, and the report as a whole.
+
+    Args:
+        program: Its name; the result of the program as a whole bears it.
+        exit_status: None when nobody knows it.
+        signal: The number of the signal that killed the program; an exit
+            status of 128 + N, as a shell reports it, means the same.
+        selected: Tests were picked with ``-k``, so a program that has none of
+            them says nothing.
+        detail: What the lab knows of a timeout or a dead guest: the deadline
+            that passed, the panic.
+
+    ``# SKIP`` skips whether ``ok`` or not.  ``# TODO`` and ``# XFAIL`` excuse
+    nothing, since what is expected to fail is for ``lab.toml`` to say; and an
+    ``ok`` with ``# XFAIL`` is kselftest's way to print a failure.
+    """
+    judged = _judge_tests(report)
+    signal = signal if signal is not None else _signal_of(exit_status)
+    status, wrong = _judge_end(ended, exit_status, signal, detail, judged, report)
+    if report.bailed is not None:
+        wrong.append(f"bailed out: {report.bailed}" if report.bailed else "bailed out")
+    wrong.extend(_shorten(report.problems))
+    if wrong:
+        judged.append(_whole(program, status, "; ".join(wrong), report))
+    elif report.planned == 0 and not selected:
+        judged.append(_nothing_planned(program, report))
+    return tuple(_unique(judged))
+
+
+def _judge_tests(report: Report) -> list[Judged]:
+    judged = [_judge_test(name, test) for name, test in report.walk() if test.ok is not None]
+    _, metrics = _split(report.diagnostics)
+    if judged:
+        # A metric says itself what it is about; one after the last result is not lost.
+        judged[-1] = replace(judged[-1], metrics=judged[-1].metrics + metrics)
+    return judged
+
+
+def _judge_test(name: str, test: Test) -> Judged:
+    diagnostics, metrics = _split(test.diagnostics)
+    status = _status(test)
+    message = test.reason
+    if not message and status not in {Status.PASS, Status.SKIP} and diagnostics:
+        # Those nearest to the result line: what was checked last.
+        message = "; ".join(diagnostics[-_MESSAGE_LINES:])
+    if test.directive in {"TODO", "XFAIL"}:
+        message = f"{test.directive}: {message}" if message else test.directive
+    return Judged(name, status, message, diagnostics, metrics)
+
+
+def _status(test: Test) -> Status:
+    if test.directive in _CLAIMED:
+        return _CLAIMED[test.directive]
+    return Status.PASS if test.ok and test.directive != "XFAIL" else Status.FAIL
+
+
+def _split(lines: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[Metric, ...]]:
+    read = [(line, parse_metric(line)) for line in lines]
+    text = tuple(line for line, metric in read if metric is None)
+    return text, tuple(metric for _, metric in read if metric is not None)
+
+
+def _judge_end(
+    ended: Ended,
+    exit_status: int | None,
+    signal: int | None,
+    detail: str,
+    judged: list[Judged],
+    report: Report,
+) -> tuple[Status, list[str]]:
+    said = without_escapes(" ".join(detail.split()))
+    suffix = f" ({said})" if said else ""
+    if ended is Ended.GUEST_DIED:
+        return Status.CRASH, [f"the guest died while it ran{suffix}"]
+    if ended is Ended.TIMEOUT:
+        return Status.TIMEOUT, [f"was still running at its deadline{suffix}"]
+    if signal is not None:
+        return Status.ERROR, [f"was killed by {_signal_name(signal)}{suffix}"]
+    if exit_status is None:
+        return Status.ERROR, [f"ended without an exit status{suffix}"]
+    if not _explained(exit_status, judged, report):
+        return Status.ERROR, [f"exited with status {exit_status} although no test failed{suffix}"]
+    return Status.ERROR, []
+
+
+def _explained(exit_status: int, judged: list[Judged], report: Report) -> bool:
+    """Whether the report accounts for the exit status."""
+    if exit_status == 0 or report.bailed is not None:
+        return True
+    statuses = {result.status for result in judged}
+    skipped = Status.SKIP in statuses or report.skipped is not None
+    if statuses <= {Status.PASS, Status.SKIP}:
+        return exit_status == _KSFT_SKIP and skipped
+    return True
+
+
+def _whole(program: str, status: Status, message: str, report: Report) -> Judged:
+    return Judged(program, status, message, _split(report.diagnostics)[0])
+
+
+def _nothing_planned(program: str, report: Report) -> Judged:
+    if report.skipped is None:
+        return _whole(program, Status.ERROR, "planned no tests, and did not say why", report)
+    return _whole(program, Status.SKIP, report.skipped, report)
+
+
+def _shorten(problems: tuple[str, ...]) -> list[str]:
+    shown = list(problems[:_MOST_PROBLEMS])
+    if len(problems) > len(shown):
+        shown.append(f"and {len(problems) - len(shown)} more faults in its output")
+    return shown
+
+
+def _unique(judged: list[Judged]) -> Iterator[Judged]:
+    """Number results of one name: no result may hide another of the same name."""
+    seen: dict[str, int] = {}
+    for result in judged:
+        count = seen[result.test] = seen.get(result.test, 0) + 1
+        yield result if count == 1 else replace(result, test=f"{result.test} ({count})")
+
+
+def _signal_of(exit_status: int | None) -> int | None:
+    return exit_status - 128 if exit_status is not None and exit_status > 128 else None
+
+
+def _signal_name(number: int) -> str:
+    with suppress(ValueError):
+        return signals.Signals(number).name
+    return f"signal {number}"

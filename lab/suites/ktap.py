@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Reads KTAP version 1, and what of TAP 13 and 14 kernel tests print.
+
+The format: https://docs.kernel.org/dev-tools/ktap.html and
+https://testanything.org/tap-version-14-specification.html (``# Subtest: NAME``).
+Reading never fails: what is wrong with the output is said in ``Report.problems``,
+and whoever judges a report with problems must not call it clean.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from lab.suites.plain import without_escapes
+
+#: More indentation than this is no nesting anybody meant (and would exhaust the stack).
+_DEEPEST = 100
+_VERSIONS = {("KTAP", "1"), ("TAP", "13"), ("TAP", "14")}
+_UNFINISHED = "(unfinished)"
+
+_DIRECTIVE = re.compile(r"(?:(SKIP)(?:PED)?|(TODO|XFAIL|TIMEOUT|ERROR))(?!\w):?", re.IGNORECASE)
+_HASH = re.compile(r"(?:^|(?<=\s))#")
+
+
+@dataclass(frozen=True)
+class Test:
+    """One result line, with what led to it.
+
+    ``ok`` is None when subtests were reported but the result line of the test
+    itself never came.  ``directive`` is upper case; ``reason`` is the text
+    after it, or after ``#`` when there is no directive.  ``diagnostics`` are
+    the ``# `` lines since the result line before, which is where KTAP says
+    that they go.
+    """
+
+    name: str
+    ok: bool | None
+    directive: str | None = None
+    reason: str = ""
+    diagnostics: tuple[str, ...] = ()
+    subtests: tuple[Test, ...] = ()
+
+    @property
+    def broken(self) -> bool:
+        """Whether it failed and nothing excuses that."""
+        return self.ok is False and self.directive not in {"SKIP", "TODO", "XFAIL"}
+
+    def walk(self, parent: str = "") -> Iterator[tuple[str, Test]]:
+        """Full names (joined with ``/``) and tests, subtests before their parent."""
+        name = f"{parent}/{self.name}" if parent else self.name
+        for subtest in self.subtests:
+            yield from subtest.walk(name)
+        yield name, self
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that one program printed.
+
+    ``planned`` is None without a plan line; ``skipped`` is the reason in
+    ``1..0 # SKIP reason``; ``bailed`` is the text after ``Bail out!``;
+    ``diagnostics`` are the ``# `` lines after the last result.
+    """
+
+    tests: tuple[Test, ...] = ()
+    planned: int | None = None
+    problems: tuple[str, ...] = ()
+    bailed: str | None = None
+    skipped: str | None = None
+    diagnostics: tuple[str, ...] = ()
+
+    def walk(self) -> Iterator[tuple[str, Test]]:
+        """Full names and tests, in the order of their result lines."""
+        for test in self.tests:
+            yield from test.walk()
+
+
+def parse(data: bytes) -> Report:
+    """Read a program's output as it came, line ends included.
+
+    A last line without its line end is taken for cut off: it is a problem,
+    and no result.  Undecodable bytes and control characters are replaced.
+    """
+    text, cut = _clean(data)
+    reader = _Reader(_tokens(text))
+    if not text.strip() and cut is None:
+        return Report(problems=("printed nothing",))
+    return reader.report(cut)
+
+
+class _Kind(Enum):
+    VERSION = auto()
+    PLAN = auto()
+    RESULT = auto()
+    SUBTEST = auto()
+    BAIL = auto()
+    DIAGNOSTIC = auto()
+
+
+# In this order: "# Subtest: x" would be a diagnostic, too.
+_PATTERNS = (
+    (_Kind.VERSION, re.compile(r"(K?TAP) version (\S+)\s*$")),
+    (
+        _Kind.PLAN,
+        re.compile(r"1\.\.(\d{1,9})\s*(?:#\s*(?:(SKIP)(?:PED)?(?!\w):?)?\s*(.*))?$", re.IGNORECASE),
+    ),
+    (_Kind.RESULT, re.compile(r"(not )?ok(?:\s+(\d{1,9}))?(?:\s+(.*))?$")),
+    (_Kind.SUBTEST, re.compile(r"(?:# )?Subtest: ?(.*)$")),
+    (_Kind.BAIL, re.compile(r"bail out!\s*(.*)$", re.IGNORECASE)),
+    (_Kind.DIAGNOSTIC, re.compile(r"#\s?(.*)$")),
+)
+#: Kinds that can be anywhere, whatever their indentation.
+_LOOSE = {_Kind.BAIL, _Kind.DIAGNOSTIC}
+
+
+@dataclass(frozen=True)
+class _Token:
+    kind: _Kind
+    indent: int
+    match: re.Match[str]
+
+
+def _clean(data: bytes) -> tuple[str, str | None]:
+    """The whole lines, and the one that was cut off at the end."""
+    text = re.sub(r"\r+\n?", "\n", data.decode(errors="replace"))
+    whole, _, rest = without_escapes(text).rpartition("\n")
+    return whole, rest.strip() or None
+
+
+def _tokens(text: str) -> list[_Token]:
+    found = (_token(line.expandtabs()) for line in text.split("\n"))
+    return [token for token in found if token is not None]
+
+
+def _token(line: str) -> _Token | None:
+    body = line.lstrip(" ")
+    for kind, pattern in _PATTERNS:
+        match = pattern.match(body)
+        if match is not None:
+            return _Token(kind, len(line) - len(body), match)
+    # Kernel messages may come in between and mean nothing ("unknown lines").
+    return None
+
+
+@dataclass
+class _Block:
+    """The tests of one level of nesting, while they are read."""
+
+    indent: int
+    name: str = ""
+    version: str | None = None
+    planned: int | None = None
+    skipped: str | None = None
+    plan_is_last: bool = False
+    tests: list[Test] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+    problems: list[str] = field(default_factory=list)
+    next_number: int = 1
+    #: Read already, and waiting for the result line of the test it belongs to.
+    inner: _Block | None = None
+    inner_name: str = ""
+
+    @property
+    def reported(self) -> list[Test]:
+        return [test for test in self.tests if test.ok is not None]
+
+
+class _Reader:
+    def __init__(self, tokens: list[_Token]) -> None:
+        self._tokens = tokens
+        self._position = 0
+        self._diagnostics: list[str] = []
+        self._bailed: str | None = None
+
+    def report(self, cut: str | None) -> Report:
+        indents = [token.indent for token in self._tokens if token.kind not in _LOOSE]
+        block = self._block(min(indents, default=0))
+        problems = [*_top_problems(block), *block.problems]
+        if cut is not None:
+            problems.append(f"was cut off in the middle of a line ({_short(cut)})")
+        return Report(
+            tests=tuple(block.tests),
+            planned=block.planned,
+            problems=tuple(problems),
+            bailed=self._bailed,
+            skipped=block.skipped,
+            diagnostics=self._take_diagnostics(),
+        )
+
+    def _block(self, indent: int) -> _Block:
+        block = _Block(indent)
+        while (token := self._peek()) is not None and token.indent >= indent:
+            if token.indent > _DEEPEST:
+                self._position += 1
+                block.problems.append(f"is indented too far ({_short(token.match[0])})")
+            elif token.indent > indent:
+                inner = self._block(token.indent)
+                _close_inner(block)
+                block.inner = inner
+            else:
+                self._position += 1
+                self._READ[token.kind](self, block, token)
+        _close_inner(block)
+        block.problems.extend(_count_problems(block))
+        return block
+
+    def _peek(self) -> _Token | None:
+        """The next token that belongs to a level; takes those that do not."""
+        while self._position < len(self._tokens):
+            token = self._tokens[self._position]
+            if token.kind not in _LOOSE:
+                return token
+            self._position += 1
+            self._take_loose(token)
+        return None
+
+    def _take_loose(self, token: _Token) -> None:
+        text = token.match[1].rstrip()
+        if token.kind is _Kind.DIAGNOSTIC:
+            self._diagnostics.append(text)
+        elif self._bailed is None:
+            self._bailed = text
+
+    def _take_diagnostics(self) -> tuple[str, ...]:
+        taken, self._diagnostics = tuple(self._diagnostics), []
+        return taken
+
+    def _version(self, block: _Block, token: _Token) -> None:
+        spelled = token.match[0].strip()
+        if block.version is not None or block.tests or block.planned is not None:
+            block.problems.append(f"printed a version line again or too late ({spelled})")
+        if (token.match[1], token.match[2]) not in _VERSIONS:
+            block.problems.append(f"speaks a version the lab does not know ({spelled})")
+        block.version = spelled
+
+    def _plan(self, block: _Block, token: _Token) -> None:
+        if block.planned is not None:
+            block.problems.append(f"printed a second plan ({token.match[0].strip()})")
+            return
+        block.planned = int(token.match[1])
+        block.plan_is_last = bool(block.tests)
+        if token.match[2]:
+            block.skipped = (token.match[3] or "").strip()
+
+    def _subtest(self, block: _Block, token: _Token) -> None:
+        # KUnit names the level from inside, TAP 14 from outside.
+        following = self._peek()
+        name = token.match[1].strip()
+        if following is not None and following.indent > block.indent:
+            block.inner_name = name
+        else:
+            block.name = name
+
+    def _result(self, block: _Block, token: _Token) -> None:
+        number = int(token.match[2]) if token.match[2] else None
+        name, directive, reason = _describe(token.match[3] or "")
+        name = name or f"test-{number or block.next_number}"
+        inner, block.inner, block.inner_name = block.inner, None, ""
+        test = Test(
+            name=name,
+            ok=not token.match[1],
+            directive=directive,
+            reason=reason,
+            diagnostics=self._take_diagnostics(),
+            subtests=tuple(inner.tests) if inner is not None else (),
+        )
+        if inner is not None:
+            block.problems.extend(f"{name}: {problem}" for problem in inner.problems)
+        block.problems.extend(_result_problems(block, test, number))
+        block.next_number = (number or block.next_number) + 1
+        block.tests.append(test)
+
+    _READ = {  # noqa: RUF012  # a constant
+        _Kind.VERSION: _version,
+        _Kind.PLAN: _plan,
+        _Kind.SUBTEST: _subtest,
+        _Kind.RESULT: _result,
+    }
+
+
+def _close_inner(block: _Block) -> None:
+    """Keep subtests whose parent never said how it ended."""
+    if block.inner is None:
+        return
+    name = block.inner_name or block.inner.name or _UNFINISHED
+    block.problems.extend(f"{name}: {problem}" for problem in block.inner.problems)
+    block.problems.append(f"printed subtests of {name} but no result of its own")
+    block.tests.append(Test(name, None, subtests=tuple(block.inner.tests)))
+    block.inner, block.inner_name = None, ""
+
+
+def _describe(text: str) -> tuple[str, str | None, str]:
+    """Name, directive and reason out of what follows the number."""
+    marker = _HASH.search(text)
+    name = text[: marker.start()] if marker is not None else text
+    name = re.sub(r"^-(?:\s+|$)", "", name.strip()).replace(r"\#", "#")
+    said = text[marker.end() :].strip() if marker is not None else ""
+    match = _DIRECTIVE.match(said)
+    if match is None:
+        return name, None, said
+    return name, (match[1] or match[2]).upper(), said[match.end() :].strip()
+
+
+def _result_problems(block: _Block, test: Test, number: int | None) -> Iterator[str]:
+    if number is None and not (block.version or "").startswith("TAP"):
+        yield f"gave no number to {test.name}"
+    elif number is not None and number != block.next_number:
+        yield f"gave {test.name} number {number} where {block.next_number} was due"
+    if test.name in block.names:
+        yield f"reported {test.name} twice"
+    block.names.add(test.name)
+    if block.plan_is_last:
+        yield f"printed its plan between results (before {test.name})"
+        block.plan_is_last = False
+    broken = [subtest.name for subtest in test.subtests if subtest.broken]
+    if broken and test.ok:
+        yield f"calls {test.name} ok although {test.name}/{broken[0]} is not"
+
+
+def _top_problems(block: _Block) -> Iterator[str]:
+    # TAP 14 lets subtests do without a version line, but nobody the whole.
+    if block.version is None:
+        yield "printed no KTAP version line"
+
+
+def _count_problems(block: _Block) -> Iterator[str]:
+    count = len(block.reported)
+    if block.planned is None:
+        yield f"printed no KTAP plan{_last(block)}"
+    elif count != block.planned:
+        yield f"planned {_tests(block.planned)}, reported {count or 'none'}{_last(block)}"
+
+
+def _last(block: _Block) -> str:
+    return f" (last: {block.reported[-1].name})" if block.reported else ""
+
+
+def _tests(count: int) -> str:
+    return f"{count} test" if count == 1 else f"{count} tests"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
