@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is recorded of a run, and where."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lab.results.folder import JobFolder, RunFolder, slug, write_bytes, write_json, write_text
+from lab.results.junit import write_junit
+from lab.results.record import (
+    Evidence,
+    Host,
+    JobRecord,
+    RunRecord,
+    TestResult,
+    is_as_expected,
+    new_run_id,
+    now,
+)
+
+if TYPE_CHECKING:
+    from lab.results.store import RunSummary, Store
+
+__all__ = [
+    "Evidence",
+    "Host",
+    "JobFolder",
+    "JobRecord",
+    "RunFolder",
+    "RunRecord",
+    "RunSummary",
+    "Store",
+    "TestResult",
+    "is_as_expected",
+    "new_run_id",
+    "now",
+    "slug",
+    "write_bytes",
+    "write_json",
+    "write_junit",
+    "write_text",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # SQLAlchemy takes longer to import than all else: only who opens a store waits for it.
+    if name in {"RunSummary", "Store"}:
+        from lab.results import store
+
+        return getattr(store, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where a run's files are."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import InfrastructureError
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    """``jobs/<nn>-<variant>/`` of a run; the folder is made by whoever writes first."""
+
+    path: Path
+
+    @property
+    def console(self) -> Path:
+        """All that the guest's console said."""
+        return self.path / "console.log"
+
+    @property
+    def kernel_log(self) -> Path:
+        """The guest's kernel log."""
+        return self.path / "kernel.log"
+
+    @property
+    def record(self) -> Path:
+        """The job's record, as JSON."""
+        return self.path / "job.json"
+
+    def ktap(self, filesystem: str, suite: str, program: str) -> Path:
+        """What one program printed on one filesystem, byte for byte."""
+        return self.path / slug(filesystem) / f"{slug(suite)}.{slug(program)}.ktap"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """``<results>/<run id>/``."""
+
+    results: Path
+    run_id: str
+
+    @property
+    def path(self) -> Path:
+        """The folder itself."""
+        return self.results / self.run_id
+
+    @property
+    def plan(self) -> Path:
+        """The plan, as it was shown before the run."""
+        return self.path / "run" / "plan.txt"
+
+    @property
+    def environment(self) -> Path:
+        """The host, its tools and their versions."""
+        return self.path / "run" / "environment.json"
+
+    @property
+    def junit(self) -> Path:
+        """The results for CI systems."""
+        return self.path / "junit.xml"
+
+    @property
+    def document(self) -> Path:
+        """The results as JSON."""
+        return self.path / "results.json"
+
+    def job(self, number: int, variant: str) -> JobFolder:
+        """The folder of the job with that number, from 0."""
+        return JobFolder(self.path / "jobs" / f"{number:02d}-{slug(variant)}")
+
+    def relative(self, path: Path) -> str:
+        """A path below the folder, as evidence names it."""
+        return str(path.relative_to(self.path))
+
+
+def slug(name: str) -> str:
+    """A name as part of a path: never hidden, never another folder."""
+    return re.sub(r"[^A-Za-z0-9._+-]", "-", name).lstrip(".") or "-"
+
+
+def write_bytes(path: Path, data: bytes) -> Path:
+    """Write a file, the whole of it or nothing; makes its folder; returns ``path``.
+
+    Raises:
+        InfrastructureError: It cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, data)
+    except OSError as error:
+        raise InfrastructureError(f"cannot write: {error.strerror}", where=path) from error
+    return path
+
+
+def _replace(path: Path, data: bytes) -> None:
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        beside.write_bytes(data)
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> Path:
+    """As write_bytes(), UTF-8."""
+    return write_bytes(path, text.encode(errors="backslashreplace"))
+
+
+def write_json(path: Path, value: object) -> Path:
+    """As write_bytes(), for what the ``json`` module knows."""
+    # A lone surrogate (an undecodable file name) becomes \udcXX: JSON's own escape.
+    return write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is recorded of a run: plain frozen values that can be pickled."""
+
+from __future__ import annotations
+
+import os
+import platform
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from lab.config.model import Status
+from lab.suites.metric import Metric
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What proves a job's results, and what it takes to repeat them.
+
+    Args:
+        accelerator: ``kvm`` or ``tcg``, as it really ran.
+        machine_description: The QEMU hardware, in a line.
+        cmdline: The kernel's command line.
+        dax: For each filesystem, (source, what it said) pairs: the proof of DAX.
+        build_key: The hash that names the build.
+        tree_identity: Commit, tarball digest or package version.
+        series_digests: (series, digest) pairs, in the order applied.
+        console_path, ktap_path, kernel_log_path: Relative to the run's folder;
+            ``ktap_path`` is the folder that holds the job's KTAP files.
+        timeline: (what happened, seconds since the job's start) pairs.
+    """
+
+    accelerator: str = ""
+    qemu_version: str = ""
+    machine_description: str = ""
+    cmdline: str = ""
+    dax: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    build_key: str = ""
+    tree_identity: str = ""
+    config_digest: str = ""
+    series_digests: tuple[tuple[str, str], ...] = ()
+    compiler: str = ""
+    console_path: str = ""
+    ktap_path: str = ""
+    kernel_log_path: str = ""
+    timeline: tuple[tuple[str, float], ...] = ()
+
+
+def is_as_expected(status: Status, expected: Status) -> bool:
+    """Whether a result is no surprise.
+
+    A skip is one where a pass was expected: what did not run proved nothing, and
+    ``lab.toml`` says where a test cannot run.
+    """
+    return status is expected
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """One test on one filesystem of one job.
+
+    ``message`` is what the guest or the lab says of it; ``reason`` is why
+    ``lab.toml`` expects what it expects, ``""`` for a plain pass.
+    """
+
+    variant: str
+    kernel_release: str
+    filesystem: str
+    suite: str
+    test: str
+    status: Status
+    expected: Status = Status.PASS
+    duration_s: float = 0.0
+    message: str = ""
+    diagnostics: tuple[str, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+    reason: str = ""
+
+    @property
+    def as_expected(self) -> bool:
+        """See is_as_expected()."""
+        return is_as_expected(self.status, self.expected)
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """One build on one machine, all its filesystems and suites.
+
+    ``started`` is ISO 8601, UTC; ``error`` says why the lab could not do the
+    job, or not all of it: results from before that stay.
+    """
+
+    variant: str
+    kernel_release: str
+    machine: str
+    config: str
+    started: str
+    duration_s: float
+    evidence: Evidence = Evidence()
+    results: tuple[TestResult, ...] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Host:
+    """The machine that ran the guests."""
+
+    cpus: int = 0
+    name: str = ""
+    system: str = ""
+
+    @classmethod
+    def this(cls) -> Host:
+        """The host this process runs on; CPUs are those it may use."""
+        system = f"{platform.system()} {platform.release()} {platform.machine()}"
+        return cls(len(os.sched_getaffinity(0)), platform.node(), system)
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run: its jobs, and what was asked for.
+
+    ``finished`` is None while it goes on, and for ever when it was killed;
+    ``plan`` are the lines shown before it started; ``folder`` holds its files.
+    """
+
+    id: str
+    started: str
+    finished: str | None = None
+    command: tuple[str, ...] = ()
+    lab_version: str = ""
+    host: Host = field(default_factory=Host)
+    plan: tuple[str, ...] = ()
+    folder: str = ""
+    jobs: tuple[JobRecord, ...] = ()
+
+    @property
+    def results(self) -> tuple[TestResult, ...]:
+        """All jobs' results, in the order recorded."""
+        return tuple(result for job in self.jobs for result in job.results)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Why the run as a whole proves nothing, or less than it seems to.
+
+        Nothing that ran is no success (pixie-io/pixie#1085).
+        """
+        found = []
+        if self.finished is None:
+            found.append("the run did not finish: tests may be missing")
+        if not self.results:
+            found.append("no test ran")
+        elif all(result.status is Status.SKIP for result in self.results):
+            found.append("every test was skipped, so nothing was tested")
+        for job in self.jobs if self.results else ():
+            if not job.results and job.error is None:
+                found.append(f"{job.variant}: no test ran")
+        return tuple(found)
+
+
+def now() -> str:
+    """The time as records have it: ISO 8601, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def new_run_id() -> str:
+    """``YYYYMMDD-HHMMSS-xxxx``, UTC: sorts by time, names a folder."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Records for tests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from lab.config.model import Status
+from lab.results import Evidence, Host, JobRecord, RunRecord, TestResult
+from lab.suites import Metric
+
+EVIDENCE = Evidence(
+    accelerator="tcg",
+    qemu_version="7.2.17",
+    cmdline="console=ttyS0",
+    dax=(("ext4-dax", (("mounts", "/dev/pmem0 /mnt ext4 rw,dax=always"), ("statx", "DAX"))),),
+    series_digests=(("dax-populate", "ab" * 32),),
+    timeline=(("boot", 0.25), ("ssh", 3.5)),
+)
+
+
+def result(
+    test: str = "mlock.shared-rw.4k", status: Status = Status.PASS, **more: Any
+) -> TestResult:
+    base = TestResult("6.1", "6.1.192", "ext4-dax", "mlock", test, status, duration_s=0.125)
+    return replace(base, **more)
+
+
+def job(*results: TestResult, **more: Any) -> JobRecord:
+    base = JobRecord("6.1", "6.1.192", "default", "default", "2026-01-01T12:00:01+00:00", 4.5)
+    return replace(base, evidence=EVIDENCE, results=results, **more)
+
+
+def run(*jobs: JobRecord, **more: Any) -> RunRecord:
+    base = RunRecord(
+        id="20260101-120000-ab12",
+        started="2026-01-01T12:00:00+00:00",
+        finished="2026-01-01T12:00:43+00:00",
+        command=("lab", "test", "6.1"),
+        lab_version="0.1.0",
+        host=Host(2, "host", "Linux"),
+        plan=("6.1 on ext4-dax",),
+        folder="results/20260101-120000-ab12",
+        jobs=jobs,
+    )
+    return replace(base, **more)
+
+
+def slow_and_fast() -> tuple[Metric, ...]:
+    name = "first_access_ns_per_page"
+    return (
+        Metric(name, (("populate", "no"),), 812.0),
+        Metric(name, (("populate", "yes"),), 81.2),
+        Metric("mmap_ns_per_page", (("populate", "yes"),), 70_000.0),
+    )
