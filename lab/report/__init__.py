@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Recorded runs, told: as a table, as JSON, as an exit status."""
+
+from lab.report.document import to_json
+from lab.report.status import run_status
+from lab.report.table import print_run
+
+__all__ = ["print_run", "run_status", "to_json"]

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A run as JSON: what ``--json`` prints and ``results.json`` holds."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from lab.report.status import run_status
+from lab.results.record import JobRecord, RunRecord, TestResult
+
+
+def to_json(run: RunRecord) -> dict[str, Any]:
+    """The run as values the ``json`` module knows; ``run`` is its id.
+
+    Fields of results: variant, kernel_release, filesystem, suite, test, status,
+    expected, as_expected, duration_s, message, reason, diagnostics, metrics,
+    and ``job``, the place of their job in ``jobs``.
+    """
+    return {
+        "run": run.id,
+        "started": run.started,
+        "finished": run.finished,
+        "command": list(run.command),
+        "lab_version": run.lab_version,
+        "host": asdict(run.host),
+        "folder": run.folder,
+        "exit_status": int(run_status(run)),
+        "problems": list(run.problems),
+        "jobs": [_job(job) for job in run.jobs],
+        "results": [
+            _result(result, number) for number, job in enumerate(run.jobs) for result in job.results
+        ],
+    }
+
+
+def _job(job: JobRecord) -> dict[str, Any]:
+    evidence = asdict(job.evidence)
+    evidence["dax"] = {filesystem: dict(proof) for filesystem, proof in job.evidence.dax}
+    evidence["series_digests"] = dict(job.evidence.series_digests)
+    return {
+        "variant": job.variant,
+        "kernel_release": job.kernel_release,
+        "machine": job.machine,
+        "config": job.config,
+        "started": job.started,
+        "duration_s": job.duration_s,
+        "error": job.error,
+        "evidence": evidence,
+    }
+
+
+def _result(result: TestResult, job: int) -> dict[str, Any]:
+    return {
+        "variant": result.variant,
+        "kernel_release": result.kernel_release,
+        "filesystem": result.filesystem,
+        "suite": result.suite,
+        "test": result.test,
+        "status": result.status.value,
+        "expected": result.expected.value,
+        "as_expected": result.as_expected,
+        "duration_s": result.duration_s,
+        "message": result.message,
+        "reason": result.reason,
+        "diagnostics": list(result.diagnostics),
+        "metrics": [
+            {"name": metric.name, "labels": dict(metric.labels), "value": metric.value}
+            for metric in result.metrics
+        ],
+        "job": job,
+    }

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a recorded run comes to."""
+
+from __future__ import annotations
+
+from lab.config.model import Status
+from lab.errors import ExitStatus
+from lab.results.record import RunRecord, TestResult
+
+
+def is_lab_error(result: TestResult) -> bool:
+    """An error nobody expected: ours, and no word on the kernel."""
+    return result.status is Status.ERROR and not result.as_expected
+
+
+def is_unexpected(result: TestResult) -> bool:
+    """A result that is no error of the lab, and not the one expected; skips too."""
+    return not result.as_expected and not is_lab_error(result)
+
+
+def count_errors(run: RunRecord) -> int:
+    """Errors of the lab: in tests, in jobs, and in the run as a whole."""
+    in_tests = sum(is_lab_error(result) for result in run.results)
+    in_jobs = sum(job.error is not None for job in run.jobs)
+    return in_tests + in_jobs + len(run.problems)
+
+
+def run_status(run: RunRecord) -> ExitStatus:
+    """The exit status of a command that ends with this run.
+
+    UNEXPECTED when any result of the kernel's is not as expected, even if there
+    are errors of the lab besides: a CI system that takes 3 for "not our fault,
+    try again" must not lose a regression that was seen.  INFRASTRUCTURE when
+    there are only errors, or no evidence: no results, nothing but expected skips,
+    a run that did not finish.
+    """
+    if any(is_unexpected(result) for result in run.results):
+        return ExitStatus.UNEXPECTED
+    return ExitStatus.INFRASTRUCTURE if count_errors(run) else ExitStatus.EXPECTED

@@ -1,0 +1,359 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A run as a person reads it: 80 columns on a terminal, whole lines in a pipe."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lab.config.model import Status
+from lab.errors import ExitStatus
+from lab.report.access import Access, accesses
+from lab.report.compact import Group, compact_names, group
+from lab.report.status import count_errors, is_lab_error, is_unexpected, run_status
+from lab.results.record import JobRecord, RunRecord, TestResult
+from lab.suites.plain import replace_controls
+
+_WIDTH = 80
+_NAME_WIDTH = 22
+_PAIR_WIDTH = 27
+_INDENT = 4
+_STYLES = {
+    Status.PASS: "green",
+    Status.FAIL: "red",
+    Status.SKIP: "yellow",
+    Status.CRASH: "red",
+    Status.TIMEOUT: "red",
+    Status.ERROR: "magenta",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line whose ``text`` wraps, on a terminal, to the right of ``head``."""
+
+    head: Text
+    text: Text = field(default_factory=Text)
+
+
+@dataclass(frozen=True)
+class _Signs:
+    """Marks, in ASCII where the output cannot take others."""
+
+    yes: str
+    no: str
+    arrow: str
+    times: str
+
+
+def print_run(run: RunRecord, console: Console, verbose: bool = False) -> None:
+    """Print the run: a summary, what did not pass, errors, first access, a verdict.
+
+    The colours only repeat what marks and words say.
+    """
+    signs = _signs(console)
+    sections = [
+        _header(run),
+        _summary(run, signs),
+        _all_tests(run) if verbose else iter(()),
+        _expected(run),
+        _unexpected(run, signs),
+        _errors(run, signs),
+        _first_access(run, signs),
+        _verdict(run, signs),
+    ]
+    for number, lines in enumerate(filter(None, map(list, sections))):
+        if number:
+            console.print()
+        for line in lines:
+            _print(console, line)
+
+
+def _signs(console: Console) -> _Signs:
+    if console.encoding.lower().replace("-", "").startswith("utf"):
+        return _Signs("✓", "✗", "→", "×")  # noqa: RUF001
+    return _Signs("+", "x", "->", "x")
+
+
+def _print(console: Console, line: Line) -> None:
+    head, text = (_safe(part, console.encoding) for part in (line.head, line.text))
+    if not console.is_terminal:
+        # Whoever reads the other end of a pipe wants whole lines.
+        console.print(head + text, soft_wrap=True, highlight=False)
+        return
+    grid = Table.grid()
+    grid.add_column(no_wrap=bool(text.plain))
+    grid.add_column(overflow="fold")
+    grid.add_row(head, text)
+    console.print(grid, highlight=False)
+
+
+def _safe(text: Text, encoding: str) -> Text:
+    """What a guest said may hold control characters, and others the output cannot take."""
+    text.plain = replace_controls(text.plain).encode(encoding, "replace").decode(encoding)
+    return text
+
+
+def _line(head: str, text: str = "", *, style: str = "", text_style: str = "") -> Line:
+    return Line(Text(head, style), Text(text, text_style))
+
+
+def _title(text: str) -> Line:
+    return _line(text, style="bold")
+
+
+def _header(run: RunRecord) -> Iterator[Line]:
+    yield Line(Text("Run ", "bold"), Text(run.id, "bold") + Text(_duration(run), "default"))
+    where = {
+        f"{job.evidence.accelerator}, QEMU {job.evidence.qemu_version}"
+        for job in run.jobs
+        if job.evidence.accelerator
+    }
+    jobs = _count(len(run.jobs), "job")
+    yield _line("    ", "; ".join([jobs, *sorted(where)]), text_style="dim")
+
+
+def _duration(run: RunRecord) -> str:
+    started = datetime.fromisoformat(run.started)
+    if run.finished is None:
+        return f", begun {started:%Y-%m-%d %H:%M}, NOT FINISHED"
+    seconds = (datetime.fromisoformat(run.finished) - started).total_seconds()
+    return f", {started:%Y-%m-%d %H:%M}, {seconds:.0f} s"
+
+
+def _summary(run: RunRecord, signs: _Signs) -> Iterator[Line]:
+    if not run.jobs:
+        return
+    columns = "".join(f"{status.value:>{_width(status)}}" for status in Status)
+    yield _line(f"{'':{_NAME_WIDTH}}{columns}   as expected", style="dim")
+    for job in run.jobs:
+        yield _title(_job_name(job))
+        for filesystem in dict.fromkeys(result.filesystem for result in job.results):
+            results = [result for result in job.results if result.filesystem == filesystem]
+            yield _row(filesystem, results, signs)
+        if job.error is not None:
+            yield _row_without_results("rest of the job" if job.results else "", "error", signs)
+        elif not job.results:
+            yield _row_without_results("", "no test ran", signs)
+
+
+def _job_name(job: JobRecord) -> str:
+    name = job.variant
+    if job.kernel_release:
+        name += f"  ({job.kernel_release})"
+    special = [
+        f"{kind} {value}"
+        for kind, value in (("machine", job.machine), ("config", job.config))
+        if value not in {"default", ""}
+    ]
+    return "  ".join([name, *special])
+
+
+def _row(filesystem: str, results: list[TestResult], signs: _Signs) -> Line:
+    counts = Counter(result.status for result in results)
+    text = Text(f"  {filesystem:{_NAME_WIDTH - 2}}")
+    for status in Status:
+        cell = f"{counts[status] or '-':>{_width(status)}}"
+        text.append(cell, _STYLES[status] if counts[status] else "dim")
+    text.append("   ")
+    text.append_text(_mark(results, signs))
+    return Line(text)
+
+
+def _row_without_results(name: str, why: str, signs: _Signs) -> Line:
+    none = "".join(f"{'-':>{_width(status)}}" for status in Status)
+    text = Text(f"  {name:{_NAME_WIDTH - 2}}").append(none, "dim")
+    return Line(text.append(f"   {signs.no} {why}", "bold magenta"))
+
+
+def _mark(results: list[TestResult], signs: _Signs) -> Text:
+    surprises = sum(not result.as_expected for result in results)
+    if surprises:
+        return Text(f"{signs.no} no ({surprises})", "bold red")
+    if all(result.status is Status.SKIP for result in results):
+        return Text(f"{signs.yes} yes (skips)", "yellow")
+    return Text(f"{signs.yes} yes", "green")
+
+
+def _width(status: Status) -> int:
+    return max(len(status.value), 4) + 2
+
+
+def _all_tests(run: RunRecord) -> Iterator[Line]:
+    yield _title("All tests")
+    for place, results in _by_place(run.results):
+        yield _line(f"  {place}")
+        for result in results:
+            seconds = f"{result.duration_s:.2f} s"
+            head = Text(f"    {result.status.value:8}", _STYLES[result.status])
+            text = f"{result.test}  {seconds}  {result.message}".rstrip()
+            yield Line(head, Text(text))
+
+
+def _by_place(results: Iterable[TestResult]) -> list[tuple[str, list[TestResult]]]:
+    places: dict[str, list[TestResult]] = {}
+    for result in results:
+        places.setdefault(f"{result.variant} on {result.filesystem}", []).append(result)
+    return list(places.items())
+
+
+def _expected(run: RunRecord) -> Iterator[Line]:
+    results = [
+        result for result in run.results if result.as_expected and result.status is not Status.PASS
+    ]
+    if not results:
+        return
+    yield _title("Not passed, as expected")
+    for found in sorted(group(results), key=lambda found: found.status is Status.SKIP):
+        yield from _group_lines(found)
+
+
+def _group_lines(found: Group) -> Iterator[Line]:
+    for variants, filesystems in found.places:
+        yield _line("  ", f"{', '.join(variants)}  on {' '.join(filesystems)}")
+    head = Text(f"    {found.status.value}", _STYLES[found.status])
+    yield Line(head, Text(f": {found.reason}" if found.reason else ""))
+    calls = compact_names(found.tests)
+    width = max(len(call) for call, kinds in calls) + 2
+    for call, kinds in calls:
+        yield _line(f"      {call:{width}}" if kinds else f"      {call}", kinds)
+    if found.sample and found.sample != found.reason:
+        yield _line("      e.g. ", found.sample, style="dim", text_style="dim")
+
+
+def _unexpected(run: RunRecord, signs: _Signs) -> Iterator[Line]:
+    results = [result for result in run.results if is_unexpected(result)]
+    if not results:
+        return
+    yield _line(f"NOT AS EXPECTED ({len(results)})", style="bold red")
+    for place, found in _by_place(results):
+        yield _line("  ", place)
+        for result in found:
+            status = f"{result.status.value} (expected {result.expected.value})"
+            head = Text(f"    {signs.no} ", "bold red")
+            text = Text(f"{result.test}  ").append(status, _STYLES[result.status])
+            yield Line(head, text)
+            if result.message:
+                yield _line("        ", result.message)
+
+
+def _errors(run: RunRecord, signs: _Signs) -> Iterator[Line]:
+    lines = [*_run_errors(run), *_test_errors(run)]
+    if not lines:
+        return
+    yield _line("ERRORS OF THE LAB, not of the kernel", style="bold magenta")
+    for place, message in lines:
+        head = Text(f"  {signs.no} ", "bold magenta")
+        yield Line(head, Text(place))
+        for text in message.splitlines():
+            yield _line("        ", text)
+
+
+def _run_errors(run: RunRecord) -> Iterator[tuple[str, str]]:
+    for problem in run.problems:
+        yield problem, ""
+    for job in run.jobs:
+        if job.error is not None:
+            yield _job_name(job), job.error
+
+
+def _test_errors(run: RunRecord) -> Iterator[tuple[str, str]]:
+    """What stopped several programs alike is said once."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for place, results in _by_place(filter(is_lab_error, run.results)):
+        for result in results:
+            alike.setdefault((place, result.message), []).append(result.test)
+    for (place, message), tests in alike.items():
+        yield f"{place}: {' '.join(tests)}", message
+
+
+def _first_access(run: RunRecord, signs: _Signs) -> Iterator[Line]:
+    found = accesses(run.results)
+    if not found:
+        return
+    yield _title(f"First access, ns a page: without {signs.arrow} with MAP_POPULATE")
+    filesystems = list(dict.fromkeys(access.filesystem for access in found))
+    width = max(16, *(len(access.mapping) + 1 for access in found))
+    a_line = max(1, (_WIDTH - _INDENT - width) // _PAIR_WIDTH)
+    for some in _chunks(filesystems, a_line):
+        titles = "".join(f"{_shortened(name):^{_PAIR_WIDTH}}" for name in some)
+        yield _line(f"{'':{_INDENT + width}}{titles}".rstrip(), style="dim")
+        for variant in dict.fromkeys(access.variant for access in found):
+            yield _line("  ", variant)
+            yield from _access_rows(found, variant, some, width, signs)
+
+
+def _shortened(name: str) -> str:
+    # Names of one configuration rather begin alike than end alike.
+    return name if len(name) < _PAIR_WIDTH else f"...{name[4 - _PAIR_WIDTH :]}"
+
+
+def _access_rows(
+    found: list[Access], variant: str, filesystems: list[str], width: int, signs: _Signs
+) -> Iterator[Line]:
+    cells = {
+        (access.mapping, access.filesystem): access
+        for access in found
+        if access.variant == variant and access.filesystem in filesystems
+    }
+    for mapping in dict.fromkeys(mapping for mapping, _ in cells):
+        row = (_access_cell(cells.get((mapping, name)), signs) for name in filesystems)
+        yield _line(f"{'':{_INDENT}}{mapping:{width}}{''.join(row)}".rstrip())
+
+
+def _access_cell(access: Access | None, signs: _Signs) -> str:
+    if access is None:
+        return " " * _PAIR_WIDTH
+    pair = f"{_ns(access.without):>7} {signs.arrow} {_ns(access.populated):>6}"
+    ratio = "" if access.ratio is None else f"{access.ratio:.1f}{signs.times}"
+    return f"{pair}{ratio:>8} "[:_PAIR_WIDTH].ljust(_PAIR_WIDTH)
+
+
+def _ns(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
+
+
+_Item = TypeVar("_Item")
+
+
+def _chunks(items: list[_Item], size: int) -> Iterator[list[_Item]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _verdict(run: RunRecord, signs: _Signs) -> Iterator[Line]:
+    counts = Counter(result.status for result in run.results)
+    parts = [f"{counts[status]} {status.value}" for status in Status if counts[status]]
+    total = _count(len(run.results), "result")
+    status = run_status(run)
+    good = status is ExitStatus.EXPECTED
+    text = Text(f"{total}: {', '.join(parts)}. " if parts else "No results. ")
+    text.append(_sentence(run, status), "bold green" if good else "bold red")
+    mark = Text(f"{signs.yes if good else signs.no} ", "bold green" if good else "bold red")
+    yield Line(mark, text)
+    if run.folder:
+        yield _line("  ", run.folder, text_style="dim")
+
+
+def _sentence(run: RunRecord, status: ExitStatus) -> str:
+    if status is ExitStatus.EXPECTED:
+        return "All as expected."
+    errors = count_errors(run)
+    said = f"{_count(errors, 'error')} of the lab."
+    if status is ExitStatus.INFRASTRUCTURE:
+        return f"{said} That is no verdict on the kernel."
+    unexpected = sum(is_unexpected(result) for result in run.results)
+    return f"{unexpected} not as expected." + (f" {said}" if errors else "")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

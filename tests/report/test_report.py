@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The table, the JSON and the exit status of a run."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from lab.config.model import Status
+from lab.errors import ExitStatus
+from lab.report import print_run, run_status, to_json
+from lab.results import JobRecord, RunRecord, write_json
+from tests.results.made import job, result, run, slow_and_fast
+
+LONG = "1 of 1024 pages present; 1023 minor and 0 major faults while all pages were read once"
+BUG: dict[str, Any] = {"status": Status.FAIL, "expected": Status.FAIL, "reason": "the bug is back"}
+CANNOT: dict[str, Any] = {"status": Status.SKIP, "expected": Status.SKIP, "reason": "4.3 has none"}
+
+
+def mixed() -> RunRecord:
+    calls = [f"mlock.{kind}.{size}" for size in ("4k", "2m") for kind in ("shared-rw", "shared-ro")]
+    known = [
+        result(name, variant="6.1+bug", filesystem=filesystem, message="1 of 1024", **BUG)
+        for filesystem in ("ext4-dax", "xfs-dax")
+        for name in calls
+    ]
+    return run(
+        job(
+            result(metrics=slow_and_fast()),
+            result("populate.shared-rw.4k", Status.FAIL, message=LONG),
+            result("mlock2", message="mlock2 came with Linux 4.4", **CANNOT),
+            result("limits", Status.ERROR, message="printed no KTAP plan"),
+        ),
+        job(*known, variant="6.1+bug"),
+        job(variant="v4.2", error="mkfs.xfs failed\n  try: lab doctor"),
+    )
+
+
+def printed(record: RunRecord, *, terminal: bool = False, verbose: bool = False) -> str:
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=terminal, width=80, no_color=True)
+    print_run(record, console, verbose)
+    return file.getvalue()
+
+
+def test_rows_count_and_say_whether_all_was_expected() -> None:
+    lines = [" ".join(line.split()) for line in printed(mixed()).splitlines()]
+    assert "ext4-dax 1 1 1 - - 1 ✗ no (2)" in lines
+    assert "ext4-dax - 4 - - - - ✓ yes" in lines
+    assert "6.1+bug (6.1.192)" in lines
+
+
+@pytest.mark.parametrize(
+    ("record", "row"),
+    [
+        (job(variant="v4.2", error="no gcc"), "- - - - - - ✗ error"),
+        (job(variant="v4.2", error=""), "- - - - - - ✗ error"),
+        (job(variant="v4.2"), "- - - - - - ✗ no test ran"),
+        (job(result(), variant="v4.2", error="no ssh"), "ext4-dax 1 - - - - - ✓ yes"),
+    ],
+)
+def test_a_job_that_ended_early_has_a_row(record: JobRecord, row: str) -> None:
+    lines = [" ".join(line.split()) for line in printed(run(job(result()), record)).splitlines()]
+    place = lines.index("v4.2 (6.1.192)")
+    assert lines[place + 1] == row
+    assert (lines[place + 2] == "rest of the job - - - - - - ✗ error") == bool(record.results)
+
+
+def test_a_skip_where_a_pass_was_expected_is_a_surprise() -> None:
+    text = printed(run(job(result(), result("x", Status.SKIP, message="no 2 MiB pages"))))
+    assert "Not passed, as expected" not in text
+    assert "    ✗ x  skip (expected pass)\n        no 2 MiB pages\n" in text
+    assert "✗ no (1)" in text
+    assert "1 not as expected." in text
+
+
+def test_known_failures_are_told_once() -> None:
+    text = printed(mixed())
+    section = text[text.index("Not passed, as expected") : text.index("NOT AS EXPECTED")]
+    assert section.splitlines()[1:6] == [
+        "  6.1+bug  on ext4-dax xfs-dax",
+        "    fail: the bug is back",
+        "      mlock  4k,2m: shared-rw shared-ro",
+        "      e.g. 1 of 1024",
+        "  6.1  on ext4-dax",
+    ]
+
+
+def test_mappings_that_differ_by_size_are_told_apart() -> None:
+    failed = [result(name, **BUG) for name in ("mlock.a.4k", "mlock.b.4k", "mlock.a.2m", "odd")]
+    text = printed(run(job(*failed)))
+    assert "      mlock  4k: a b; 2m: a\n      odd\n" in text
+
+
+def test_what_differs_between_filesystems_is_told_apart() -> None:
+    failed = [result(name, **BUG) for name in ("mlock.a.4k", "mlock.b.4k")]
+    other = result("mlock.a.4k", filesystem="xfs-dax", **BUG)
+    text = printed(run(job(*failed, other)))
+    assert "6.1  on ext4-dax\n    fail: the bug is back\n      mlock  4k: a b\n" in text
+    assert "6.1  on xfs-dax\n    fail: the bug is back\n      mlock  4k: a\n" in text
+
+
+def test_skips_for_one_reason_are_told_once() -> None:
+    known = {**CANNOT, "reason": "no 2 MiB pages"}
+    skipped = [result(f"mlock.a.{n}", message=f"extent at 0x{n}f00", **known) for n in (1, 2)]
+    other = result("mlock2.a.1", message="4.3 has none", **CANNOT)
+    text = printed(run(job(result(), *skipped, other)))
+    assert (
+        text.count("skip: no 2 MiB pages\n      mlock  1,2: a\n      e.g. extent at 0x1f00\n") == 1
+    )
+    assert text.count("skip: 4.3 has none\n      mlock2  1: a\n") == 1
+    # A message that only repeats the reason is no example.
+    assert text.count("e.g.") == 1
+
+
+def test_every_surprise_is_listed_and_no_error_among_them() -> None:
+    text = printed(mixed())
+    section = text[text.index("NOT AS EXPECTED") : text.index("ERRORS OF THE LAB")]
+    assert section.splitlines()[:4] == [
+        "NOT AS EXPECTED (1)",
+        "  6.1 on ext4-dax",
+        "    ✗ populate.shared-rw.4k  fail (expected pass)",
+        f"        {LONG}",
+    ]
+    assert "limits" not in section
+
+
+def test_an_unexpected_pass_is_a_surprise() -> None:
+    text = printed(run(job(result("x", Status.PASS, expected=Status.FAIL))))
+    assert "x  pass (expected fail)" in text
+    assert "1 not as expected." in text
+
+
+def test_errors_have_a_section_of_their_own() -> None:
+    text = printed(mixed())
+    section = text[text.index("ERRORS OF THE LAB") : text.index("First access")]
+    assert "  ✗ v4.2  (6.1.192)\n        mkfs.xfs failed\n          try: lab doctor\n" in section
+    assert "  ✗ 6.1 on ext4-dax: limits\n        printed no KTAP plan\n" in section
+
+
+def test_one_error_of_many_programs_is_told_once() -> None:
+    lost = [result(name, Status.ERROR, message="no DAX") for name in ("populate", "mlock")]
+    text = printed(run(job(*lost)))
+    assert text.count("no DAX") == 1
+    assert "6.1 on ext4-dax: populate mlock" in text
+    assert "2 errors of the lab" in text
+
+
+def test_first_access() -> None:
+    text = " ".join(printed(mixed()).split())
+    assert "shared-rw 4k 812 → 81.2 10.0×" in text  # noqa: RUF001
+
+
+def test_first_access_half_measured_and_in_three_filesystems() -> None:
+    slow, fast, _ = slow_and_fast()
+    results = [
+        result(filesystem="a", metrics=(slow,)),
+        result(filesystem="b", metrics=(fast,)),
+        result(filesystem="c", metrics=(slow, slow, fast)),
+    ]
+    lines = [" ".join(line.split()) for line in printed(run(job(*results))).splitlines()]
+    assert "shared-rw 4k 812 → - - → 81.2" in lines
+    assert "shared-rw 4k 812 → 81.2 10.0×" in lines  # noqa: RUF001
+
+
+def test_first_access_in_80_columns_whatever_the_names() -> None:
+    slow, fast, _ = slow_and_fast()
+    metrics = (replace(slow, value=98_765_432.0), replace(fast, value=1_234_567.0))
+    kinds = ("shared-rw.4k", "shared-rw-of-a-sparse-file.2m")
+    results = [
+        result(f"first-access.{kind}", filesystem=f"{'x' * 40}-{end}", metrics=metrics)
+        for kind in kinds
+        for end in ("4k", "2m")
+    ]
+    # A pipe gets lines as they are made: a terminal would fold what is too long.
+    text = printed(run(job(*results), folder=""))
+    section = text[text.index("First access") :].splitlines()
+    assert max(map(len, section)) <= 80
+    assert sum("98765432 → 1234567   80.0×" in line for line in section) == 4  # noqa: RUF001
+    assert [line.split()[0][-3:] for line in section if "..." in line] == ["-4k", "-2m"]
+
+
+def test_nothing_ran() -> None:
+    text = printed(run())
+    assert "no test ran" in text
+    assert "No results." in text
+    assert "expected." not in text
+
+
+def test_the_end_says_it_all() -> None:
+    *_, verdict, folder = printed(mixed()).splitlines()
+    assert verdict == (
+        "✗ 12 results: 1 pass, 9 fail, 1 skip, 1 error. 1 not as expected. 2 errors of the lab."
+    )
+    assert folder.strip() == "results/20260101-120000-ab12"
+    *_, verdict, _ = printed(run(job(result()))).splitlines()
+    assert verdict == "✓ 1 result: 1 pass. All as expected."
+
+
+def test_a_terminal_gets_no_line_that_it_would_break() -> None:
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=80, color_system=None)
+    print_run(mixed(), console, verbose=True)
+    assert max(len(line.rstrip()) for line in file.getvalue().splitlines()) <= 80
+    assert LONG not in file.getvalue()
+
+
+def test_a_pipe_gets_whole_lines_and_no_escapes() -> None:
+    text = printed(mixed(), verbose=True)
+    assert text.count(LONG) == 2
+    assert "\x1b" not in text
+
+
+def test_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    file = io.StringIO()
+    print_run(mixed(), Console(file=file, force_terminal=True, width=80), verbose=False)
+    assert "\x1b[31m" not in file.getvalue()
+    assert "\x1b[1;31m" not in file.getvalue()
+
+
+def test_verbose_lists_all_tests() -> None:
+    assert "mlock.shared-rw.4k  0.12 s" not in printed(mixed())
+    text = printed(mixed(), verbose=True)
+    assert text.count("fail    mlock.") == 8
+    assert "pass    mlock.shared-rw.4k  0.12 s" in text
+
+
+def test_output_that_takes_ascii_only() -> None:
+    raw = io.BytesIO()
+    file = io.TextIOWrapper(raw, encoding="ascii")
+    print_run(run(job(result(status=Status.FAIL, message="caf\ufffd"))), Console(file=file))
+    file.flush()
+    assert b"x no (1)" in raw.getvalue()
+    assert b"caf?" in raw.getvalue()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_guest_cannot_play_with_the_terminal(terminal: bool) -> None:
+    evil = "[bold]x[/bold] \x1b]0;title\x07\x1b[2J"
+    record = run(job(result(evil, Status.FAIL, message=evil), error=evil))
+    text = printed(record, terminal=terminal)
+    assert "[bold]x[/bold]" in text
+    assert "\x1b]0" not in text
+    assert "\x1b[2J" not in text
+
+
+ERROR = result("e", Status.ERROR)
+FAIL = result("f", Status.FAIL)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "status"),
+    [
+        ([job(result())], ExitStatus.EXPECTED),
+        ([job(result(), result("s", **CANNOT))], ExitStatus.EXPECTED),
+        ([job(result(), result("x", **BUG))], ExitStatus.EXPECTED),
+        ([job(result("e", Status.ERROR, expected=Status.ERROR))], ExitStatus.EXPECTED),
+        ([job(result(), FAIL)], ExitStatus.UNEXPECTED),
+        ([job(result(), result("x", Status.CRASH))], ExitStatus.UNEXPECTED),
+        ([job(result(), result("x", Status.TIMEOUT))], ExitStatus.UNEXPECTED),
+        ([job(result("x", Status.PASS, expected=Status.FAIL))], ExitStatus.UNEXPECTED),
+        ([job(result("x", Status.SKIP, expected=Status.FAIL))], ExitStatus.UNEXPECTED),
+        ([job(result(), result("x", Status.SKIP))], ExitStatus.UNEXPECTED),
+        ([job(result("x", Status.SKIP))], ExitStatus.UNEXPECTED),
+        ([job(result(), result("x", Status.PASS, expected=Status.SKIP))], ExitStatus.UNEXPECTED),
+        ([job(result("x", Status.PASS, expected=Status.ERROR))], ExitStatus.UNEXPECTED),
+        ([job(FAIL, ERROR)], ExitStatus.UNEXPECTED),
+        ([job(FAIL), job(error="no space")], ExitStatus.UNEXPECTED),
+        ([job(result(), ERROR)], ExitStatus.INFRASTRUCTURE),
+        ([job(result("e", Status.ERROR, expected=Status.FAIL))], ExitStatus.INFRASTRUCTURE),
+        ([job(result()), job(error="no space")], ExitStatus.INFRASTRUCTURE),
+        ([job(result()), job()], ExitStatus.INFRASTRUCTURE),
+        ([job(result(**CANNOT))], ExitStatus.INFRASTRUCTURE),
+        ([job()], ExitStatus.INFRASTRUCTURE),
+        ([], ExitStatus.INFRASTRUCTURE),
+    ],
+)
+def test_exit_status(jobs: list[JobRecord], status: ExitStatus) -> None:
+    record = run(*jobs)
+    assert run_status(record) is status
+    # The table's last word and the exit status are one.
+    assert ("All as expected." in printed(record)) == (status is ExitStatus.EXPECTED)
+    assert to_json(record)["exit_status"] == status
+
+
+def test_a_run_that_did_not_finish_is_no_success() -> None:
+    record = run(job(result()), finished=None)
+    assert run_status(record) is ExitStatus.INFRASTRUCTURE
+    assert "NOT FINISHED" in printed(record)
+
+
+def test_json(tmp_path: Path) -> None:
+    document = json.loads(write_json(tmp_path / "results.json", to_json(mixed())).read_text())
+    assert document["run"] == "20260101-120000-ab12"
+    first = document["results"][0]
+    assert (
+        first.items()
+        >= {
+            "variant": "6.1",
+            "kernel_release": "6.1.192",
+            "filesystem": "ext4-dax",
+            "suite": "mlock",
+            "test": "mlock.shared-rw.4k",
+            "status": "pass",
+            "expected": "pass",
+            "duration_s": 0.125,
+            "message": "",
+        }.items()
+    )
+    assert first["metrics"][0]["labels"]["populate"] == "no"
+    assert document["results"][-1]["job"] == 1
+    evidence = document["jobs"][0]["evidence"]
+    assert evidence["dax"]["ext4-dax"]["statx"] == "DAX"
+    assert document["jobs"][2]["error"].startswith("mkfs.xfs failed")
