@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The commands, each a few lines over ``lab.Lab``."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import lab
+from lab.errors import ExitStatus, LabError, UserError
+
+if TYPE_CHECKING:
+    from lab.build import Build
+    from lab.lab import Failure, Lab
+    from lab.plan import Plan
+    from lab.results import RunRecord
+
+app = typer.Typer(
+    name="lab",
+    help="Build, boot and test kernels under QEMU; say whether a patch does what it claims.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+File = Annotated[
+    Path | None, typer.Option("--config", "-C", help="Another lab.toml.", metavar="FILE")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON value and nothing else.")]
+Variants = Annotated[
+    list[str] | None, typer.Argument(metavar="[VARIANT]...", help="6.1, 6.1+dax-populate, …")
+]
+Filesystems = Annotated[
+    list[str] | None, typer.Option("--filesystem", "-f", help="Only this one; repeatable.")
+]
+Suites = Annotated[
+    list[str] | None, typer.Option("--suite", "-s", help="Only this one; repeatable.")
+]
+Pattern = Annotated[
+    str | None, typer.Option("-k", metavar="PATTERN", help="Only tests with such names (glob).")
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="List every test.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Print the plan; start nothing.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"lab {lab.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def doctor(
+    missing: Annotated[
+        bool, typer.Option("--missing", help="Only print the packages to install.")
+    ] = False,
+    file: File = None,
+    json: Json = False,
+) -> int:
+    """Say what this machine can do, and how to mend what it cannot."""
+    from lab.cli.show import print_json
+    from lab.doctor import examine, missing_packages, render
+
+    if missing:
+        typer.echo(" ".join(missing_packages()))
+        return ExitStatus.EXPECTED
+    opened = _open(file)
+    config = opened.loaded.config
+    findings = examine(opened.cache, config.deadlines.accelerator, config.toolchain.cc)
+    if json:
+        rows = [asdict(finding) | {"fatal": finding.fatal} for finding in findings]
+        print_json({"findings": rows})
+    else:
+        typer.echo("\n".join(render(findings)))
+    broken = any(finding.fatal for finding in findings)
+    return ExitStatus.INFRASTRUCTURE if broken else ExitStatus.EXPECTED
+
+
+@app.command()
+def fetch(
+    kernels: Annotated[list[str] | None, typer.Argument(metavar="[KERNEL]...")] = None,
+    file: File = None,
+    json: Json = False,
+) -> int:
+    """Bring kernel trees in, or up to date."""
+    from lab.cli.show import Show, print_json
+    from lab.doctor import require
+
+    require("fetch")
+    opened = _open(file)
+    names = kernels or _default_kernels(opened)
+    for name in names:
+        _check_kernel(opened, name)
+    with Show(opened.cache, quiet=json) as show:
+        telling = opened.telling(show)
+        trees = [telling.tree(name, refresh=True) for name in names]
+    if json:
+        rows = [
+            {
+                "kernel": tree.kernel,
+                "identity": tree.identity,
+                "version": str(tree.version),
+                "path": str(tree.path),
+            }
+            for tree in trees
+        ]
+        print_json({"trees": rows})
+    else:
+        for tree in trees:
+            typer.echo(f"{tree.kernel}  {tree.version}  {tree.identity}")
+    return ExitStatus.EXPECTED
+
+
+@app.command()
+def build(variants: Variants = None, file: File = None, json: Json = False) -> int:
+    """Build variants, or say that they are built already."""
+    from lab.cli.show import Show, print_json
+
+    opened = _open(file)
+    plan = _plan(opened, variants)
+    with Show(opened.cache, quiet=json) as show:
+        builds = opened.telling(show).build_all(plan)
+    if json:
+        print_json({"builds": [_build_row(b) for b in builds.values()]})
+    else:
+        for built in builds.values():
+            _print_build(built)
+    return _build_status(list(builds.values()))
+
+
+@app.command()
+def test(
+    variants: Variants = None,
+    filesystem: Filesystems = None,
+    suite: Suites = None,
+    pattern: Pattern = None,
+    verbose: Verbose = False,
+    dry_run: DryRun = False,
+    file: File = None,
+    json: Json = False,
+) -> int:
+    """Boot variants, test them, record the results, print the table."""
+    opened = _open(file)
+    plan = _plan(opened, variants, filesystem, suite, pattern)
+    return _test(opened, plan, verbose=verbose, dry_run=dry_run, json=json)
+
+
+@app.command()
+def matrix(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    pattern: Pattern = None,
+    verbose: Verbose = False,
+    dry_run: DryRun = False,
+    file: File = None,
+    json: Json = False,
+) -> int:
+    """Build and test [matrix.NAME] of lab.toml."""
+    from lab.plan import plan_matrix
+
+    opened = _open(file)
+    plan = plan_matrix(opened.loaded, name, pattern=pattern)
+    return _test(opened, plan, verbose=verbose, dry_run=dry_run, json=json)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def boot(
+    variant: Annotated[str, typer.Argument(metavar="VARIANT")],
+    command: Annotated[list[str] | None, typer.Argument(metavar="[-- COMMAND...]")] = None,
+    machine: Annotated[str, typer.Option(help="A machine of lab.toml.")] = "default",
+    config: Annotated[str, typer.Option(help="A config of lab.toml.")] = "default",
+    file: File = None,
+) -> int:
+    """A shell in a guest, or a command; its exit status comes through."""
+    import shlex
+
+    from lab.cli.show import Show
+    from lab.doctor import require
+
+    opened = _open(file)
+    _plan(opened, [variant])
+    require("test")
+    with ExitStack() as stack:
+        with Show(opened.cache) as show:
+            # The bar must be gone before the guest has the terminal.
+            guest = stack.enter_context(
+                opened.telling(show).guest(variant, machine=machine, config=config)
+            )
+        return guest.interact(shlex.join(command) if command else None)
+
+
+@app.command()
+def runs(
+    limit: Annotated[int, typer.Option("--limit", "-n", help="How many, newest first.")] = 20,
+    file: File = None,
+    json: Json = False,
+) -> int:
+    """List recorded runs, newest first."""
+    from lab.cli.show import print_json
+    from lab.results import Store
+
+    with Store.open(_open(file).database) as store:
+        recorded = store.runs(limit)
+    if json:
+        print_json({"runs": [run.to_json() for run in recorded]})
+    else:
+        for run in recorded:
+            typer.echo(run.line())
+    return ExitStatus.EXPECTED
+
+
+def _open(file: Path | None) -> Lab:
+    from lab.lab import Lab
+
+    return Lab.open(file)
+
+
+def _plan(
+    opened: Lab,
+    variants: list[str] | None,
+    filesystems: list[str] | None = None,
+    suites: list[str] | None = None,
+    pattern: str | None = None,
+) -> Plan:
+    from lab.plan import plan_variants
+
+    return plan_variants(
+        opened.loaded,
+        tuple(variants or ()),
+        filesystems=tuple(filesystems or ()),
+        suites=tuple(suites or ()),
+        pattern=pattern,
+    )
+
+
+def _default_kernels(opened: Lab) -> list[str]:
+    plan = _plan(opened, None)
+    return list(dict.fromkeys(job.variant.kernel for job in plan.jobs))
+
+
+def _check_kernel(opened: Lab, name: str) -> None:
+    import difflib
+
+    known = opened.loaded.config.kernels
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1) or sorted(known)
+        raise UserError(
+            f"there is no kernel {name!r}",
+            where=opened.loaded.locate("kernels"),
+            hint=f"one of: {', '.join(near)}",
+        )
+
+
+def _build_row(built: Build | Failure) -> dict[str, object]:
+    from lab.lab import Failure
+
+    if isinstance(built, Failure):
+        return {"variant": built.variant, "error": str(built.error)}
+    return {
+        "variant": built.variant,
+        "key": built.key,
+        "cached": built.cached,
+        "bzimage": str(built.bzimage),
+        "duration_s": round(built.duration_s, 3),
+        "release": built.release,
+    }
+
+
+def _print_build(built: Build | Failure) -> None:
+    from lab.lab import Failure
+
+    if isinstance(built, Failure):
+        print(f"lab: {built.variant}: {built.error}", file=sys.stderr)
+    else:
+        how = "cached" if built.cached else f"built in {built.duration_s:.1f} s"
+        typer.echo(f"{built.variant}  {built.release}  {how}\n  {built.bzimage}")
+
+
+def _build_status(builds: list[Build | Failure]) -> int:
+    from lab.lab import Failure
+
+    failures = [built.error for built in builds if isinstance(built, Failure)]
+    return _worst(failures)
+
+
+def _worst(errors: list[LabError]) -> int:
+    """The user's errors come first: a retry mends only the machine's."""
+    statuses = {error.status for error in errors}
+    return min(statuses) if statuses else ExitStatus.EXPECTED
+
+
+def _test(opened: Lab, plan: Plan, *, verbose: bool, dry_run: bool, json: bool) -> int:
+    from lab.cli.show import Show, print_json
+
+    if dry_run:
+        typer.echo("\n".join(plan.describe()))
+        return ExitStatus.EXPECTED
+    with Show(opened.cache, quiet=json) as show:
+        run = opened.telling(show).test(plan, sys.argv)
+    if json:
+        from lab.report import to_json
+
+        print_json(to_json(run))
+    else:
+        _print_run(run, verbose)
+    return _run_status(run)
+
+
+def _print_run(run: RunRecord, verbose: bool) -> None:
+    from rich.console import Console
+
+    from lab.report import print_run
+
+    print_run(run, Console(highlight=False), verbose)
+
+
+def _run_status(run: RunRecord) -> int:
+    from lab.report import run_status
+
+    return run_status(run)

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The lab as a library: from names in ``lab.toml`` to builds, guests and runs."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from lab.build import Build, BuildJob, Step, Toolchain, build, find_build
+from lab.config import LoadedConfig, load
+from lab.errors import LabError
+from lab.kconfig import load_fragments
+from lab.patches import Overlay, apply, load_series
+from lab.plan import BuildRequest, Plan, Variant
+from lab.trees import Tree, fetch
+
+if TYPE_CHECKING:
+    from lab.guest import Guest, GuestSpec
+    from lab.results import RunRecord, TestResult
+
+
+class Listener(Protocol):
+    """Told what the lab is doing; the command line shows it."""
+
+    def say(self, message: str) -> None:
+        """Something began or ended."""
+
+    def step(self, variant: str, step: Step) -> None:
+        """``make`` did one step of a build."""
+
+    def result(self, result: TestResult) -> None:
+        """A test ended."""
+
+
+class Silent:
+    """A listener that shows nothing."""
+
+    def say(self, message: str) -> None:
+        """Show nothing."""
+
+    def step(self, variant: str, step: Step) -> None:
+        """Show nothing."""
+
+    def result(self, result: TestResult) -> None:
+        """Show nothing."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A variant whose build failed, and why."""
+
+    variant: str
+    error: LabError
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Everything the lab does, with one ``lab.toml``.
+
+    >>> lab = Lab.open()
+    >>> with lab.guest("6.1") as guest:
+    ...     print(guest.run("uname -r").stdout)
+    """
+
+    loaded: LoadedConfig
+    listener: Listener = field(default_factory=Silent)
+
+    @staticmethod
+    def open(path: Path | None = None) -> Lab:
+        """Read ``lab.toml`` here or above; raises UserError when it is wrong."""
+        return Lab(load(path))
+
+    def telling(self, listener: Listener) -> Lab:
+        """The same lab, telling ``listener`` what it does."""
+        return replace(self, listener=listener)
+
+    @property
+    def cache(self) -> Path:
+        """Where trees, builds and images are kept."""
+        return self.loaded.path(self.loaded.config.paths.cache)
+
+    @property
+    def results(self) -> Path:
+        """Where runs are recorded."""
+        return self.loaded.path(self.loaded.config.paths.results)
+
+    @property
+    def database(self) -> Path:
+        """The file all runs are recorded in."""
+        return self.results / "lab.db"
+
+    @cached_property
+    def toolchain(self) -> Toolchain:
+        """The compiler and linker of this machine."""
+        section = self.loaded.config.toolchain
+        return Toolchain.probe(section.cc, section.jobs)
+
+    def tree(self, kernel: str, *, refresh: bool = False) -> Tree:
+        """A kernel's source; brought in when it is not in the cache, or ``refresh``."""
+        return fetch(
+            kernel,
+            self.loaded.config.kernels[kernel],
+            cache=self.cache,
+            root=self.loaded.root,
+            deadline_s=self.loaded.config.deadlines.fetch,
+            refresh=refresh,
+            progress=self.listener.say,
+        )
+
+    def build_job(self, variant: Variant, config: str) -> BuildJob:
+        """What a build of the variant is made from.
+
+        Raises:
+            UserError: A series is not meant for this kernel, or does not apply.
+        """
+        tree = self.tree(variant.kernel)
+        overlay = Overlay.empty()
+        digests = []
+        for name in variant.series:
+            series = load_series(self.loaded.root / "patches", name)
+            applied = apply(tree, series.for_version(tree.version), start=overlay)
+            overlay = applied.overlay
+            digests.append((name, series.digest))
+        fragments = self.loaded.config.configs[config].fragments
+        return BuildJob(
+            variant=str(variant),
+            tree=tree,
+            overlay=overlay,
+            options=load_fragments(self.loaded.root / "kconfigs", fragments),
+            toolchain=self.toolchain,
+            cache=self.cache,
+            deadline_s=self.loaded.config.deadlines.build,
+            series=tuple(digests),
+        )
+
+    def build(self, variant: Variant, config: str) -> Build:
+        """Build a variant, or find it in the cache."""
+        job = self.build_job(variant, config)
+        found = find_build(job)
+        if found is not None:
+            self.listener.say(f"{variant}: cached {found.key}")
+            return found
+        from lab.doctor import require
+
+        require("build")
+        self.listener.say(f"{variant}: building {job.key} ({job.tree.identity})")
+        built = build(job, on_step=lambda step: self.listener.step(str(variant), step))
+        self.listener.say(f"{variant}: built {built.release} in {built.duration_s:.0f} s")
+        return built
+
+    def build_all(self, plan: Plan) -> dict[BuildRequest, Build | Failure]:
+        """Build each variant of a plan; one that fails does not stop the others."""
+        builds: dict[BuildRequest, Build | Failure] = {}
+        for request in plan.builds:
+            try:
+                builds[request] = self.build(request.variant, request.config)
+            except LabError as error:
+                builds[request] = Failure(str(request.variant), error)
+        return builds
+
+    def guests_at_once(self, plan: Plan) -> int:
+        """How many guests run side by side: what the CPUs carry, or ``guests``."""
+        config = self.loaded.config
+        widest = max(config.machines[job.machine].cpus for job in plan.jobs)
+        return config.guests or max(1, len(os.sched_getaffinity(0)) // widest)
+
+    @contextmanager
+    def guest(
+        self, variant: str, *, machine: str = "default", config: str = "default"
+    ) -> Iterator[Guest]:
+        """A running guest of a variant, in a ``with`` block."""
+        from lab.guest import Guest
+
+        built = self.build(Variant.parse(variant), config)
+        with (
+            tempfile.TemporaryDirectory(prefix="lab-guest-") as folder,
+            Guest(self.guest_spec(built, machine, Path(folder), self._all_programs())) as guest,
+        ):
+            yield guest
+
+    def guest_spec(
+        self, built: Build, machine: str, folder: Path, programs: Iterable[str]
+    ) -> GuestSpec:
+        """All that a guest of a build is made from."""
+        from lab.guest import GuestSpec, Hardware
+        from lab.guest.accelerator import choose
+        from lab.image import base_image
+        from lab.suites.programs import compile_programs
+
+        config = self.loaded.config
+        section = config.machines[machine]
+        deadlines = config.deadlines
+        accelerator = choose(section.accelerator, self.cache, deadlines.accelerator)
+        return GuestSpec(
+            kernel=built.bzimage,
+            image=base_image(self.cache),
+            programs=compile_programs(
+                self.loaded.root / "guest-tests",
+                programs,
+                cache=self.cache,
+                cc=self.toolchain.cc,
+            ),
+            hardware=Hardware(
+                section.memory, section.cpus, accelerator.name, section.type, section.nvdimm
+            ),
+            folder=folder,
+            boot_s=deadlines.boot,
+            ssh_s=deadlines.ssh,
+            command_s=deadlines.setup,
+            shutdown_s=deadlines.shutdown,
+        )
+
+    def _all_programs(self) -> list[str]:
+        return [name for suite in self.loaded.config.suites.values() for name in suite.programs]
+
+    def test(self, plan: Plan, command: Sequence[str]) -> RunRecord:
+        """Build, boot, test and record a plan."""
+        from lab.doctor import require
+        from lab.run import run_plan
+
+        require("test")
+        return run_plan(self, plan, command)

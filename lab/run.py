@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A run: a plan's jobs, done and recorded one by one."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import lab as package
+from lab.build import Build
+from lab.config.model import Filesystem
+from lab.guest import GuestSpec
+from lab.guest.accelerator import qemu_version
+from lab.plan import BuildRequest, JobPlan, Plan
+from lab.report import to_json
+from lab.results import (
+    Evidence,
+    Host,
+    JobFolder,
+    JobRecord,
+    RunFolder,
+    RunRecord,
+    Store,
+    new_run_id,
+    now,
+    write_json,
+    write_junit,
+    write_text,
+)
+from lab.suites.filesystem import Recipe
+from lab.suites.job import Job, Unit, run_job
+
+if TYPE_CHECKING:
+    from lab.lab import Failure, Lab
+
+    Builds = Mapping[BuildRequest, Build | Failure]
+
+
+def run_plan(lab: Lab, plan: Plan, command: Sequence[str]) -> RunRecord:
+    """Build what the plan needs, run its jobs, record each as it ends.
+
+    A kill keeps the jobs that ended; the run then stays unfinished.
+    """
+    builds = lab.build_all(plan)
+    with Store.open(lab.database) as store:
+        run_id = new_run_id()
+        folder = RunFolder(lab.results, run_id)
+        store.begin(_new_run(run_id, plan, command, folder))
+        write_text(folder.plan, "\n".join(plan.describe()) + "\n")
+        for number, record in _records(lab, plan, builds, folder):
+            write_json(folder.job(number, record.variant).record, asdict(record))
+            store.add_job(run_id, record)
+        store.finish(run_id)
+        run = store.load(run_id)
+    write_junit(run, folder.junit)
+    write_json(folder.document, to_json(run))
+    return run
+
+
+def _records(
+    lab: Lab, plan: Plan, builds: Builds, folder: RunFolder
+) -> Iterator[tuple[int, JobRecord]]:
+    """The record of each job with its number, as it ends."""
+    jobs = {}
+    for number, planned in enumerate(plan.jobs):
+        built = builds[planned.build]
+        if isinstance(built, Build):
+            jobs[number] = make_job(lab, planned, built, folder.job(number, str(planned.variant)))
+        else:
+            yield number, _unbuilt(planned, built)
+    width = min(len(jobs), lab.guests_at_once(plan))
+    if width <= 1:
+        for number, job in jobs.items():
+            lab.listener.say(f"{job.variant}: booting")
+            yield number, run_job(job, lab.listener.result)
+    else:
+        yield from _side_by_side(lab, jobs, width)
+
+
+def _side_by_side(lab: Lab, jobs: Mapping[int, Job], width: int) -> Iterator[tuple[int, JobRecord]]:
+    """Jobs in a pool of processes: each one's guests die with its process."""
+    pool = ProcessPoolExecutor(width, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        numbers = {pool.submit(run_job, job): number for number, job in jobs.items()}
+        lab.listener.say(f"{len(jobs)} guests, {width} at once")
+        for done in as_completed(numbers):
+            record = done.result()
+            for result in record.results:
+                lab.listener.result(result)
+            yield numbers[done], record
+    except BaseException:
+        # A worker may be in the middle of a boot: do not wait for it.
+        for process in pool._processes.values():
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def make_job(lab: Lab, planned: JobPlan, built: Build, folder: JobFolder) -> Job:
+    """A plan's job, with everything filled in that it needs to run anywhere."""
+    config = lab.loaded.config
+    pairs = [
+        (suite, program) for suite in planned.suites for program in config.suites[suite].programs
+    ]
+    spec = lab.guest_spec(built, planned.machine, folder.path, [name for _, name in pairs])
+    recipes = [_recipe(name, config.filesystems[name]) for name in planned.filesystems]
+    return Job(
+        variant=str(planned.variant),
+        machine=planned.machine,
+        config=planned.config,
+        release=built.release,
+        guest=spec,
+        units=tuple(Unit(recipe, suite, name) for recipe in recipes for suite, name in pairs),
+        pattern=planned.pattern,
+        program_s=config.deadlines.program,
+        expect=config.expect,
+        evidence=_evidence(lab, planned, built, spec, folder),
+    )
+
+
+def _recipe(name: str, section: Filesystem) -> Recipe:
+    return Recipe(name, section.type, section.mkfs, section.options)
+
+
+def _evidence(
+    lab: Lab, planned: JobPlan, built: Build, spec: GuestSpec, folder: JobFolder
+) -> Evidence:
+    job = lab.build_job(planned.variant, planned.config)
+    return Evidence(
+        accelerator=spec.hardware.accelerator,
+        qemu_version=qemu_version(),
+        machine_description=spec.hardware.describe(),
+        build_key=built.key,
+        tree_identity=job.tree.identity,
+        config_digest=job.config_digest,
+        series_digests=job.series,
+        compiler=job.toolchain.compiler,
+        console_path="console.log",
+        ktap_path=str(folder.path),
+        kernel_log_path="kernel.log",
+    )
+
+
+def _unbuilt(planned: JobPlan, failure: Failure) -> JobRecord:
+    """The record of a job that had nothing to boot."""
+    return JobRecord(
+        variant=str(planned.variant),
+        kernel_release="",
+        machine=planned.machine,
+        config=planned.config,
+        started=now(),
+        duration_s=0.0,
+        error=str(failure.error),
+    )
+
+
+def _new_run(run_id: str, plan: Plan, command: Sequence[str], folder: RunFolder) -> RunRecord:
+    return RunRecord(
+        id=run_id,
+        started=now(),
+        command=tuple(command),
+        lab_version=package.__version__,
+        host=Host.this(),
+        plan=tuple(plan.describe()),
+        folder=str(folder.path),
+    )
