@@ -132,7 +132,7 @@ def _evidence(
     job = lab.build_job(planned.variant, planned.config)
     return Evidence(
         accelerator=spec.hardware.accelerator,
-        qemu_version=qemu_version(),
+        qemu_version=qemu_version().removeprefix("QEMU emulator version "),
         machine_description=spec.hardware.describe(),
         build_key=built.key,
         tree_identity=job.tree.identity,

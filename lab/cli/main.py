@@ -10,9 +10,15 @@ from types import FrameType
 from typing import NoReturn
 
 import typer
-from click.exceptions import Abort, ClickException
 
 from lab.errors import ExitStatus, LabError
+
+#: Typer 0.16 on brings a click of its own, so ``import click`` names another class.
+_CommandLineError: type[Exception] = next(
+    base
+    for base in typer.BadParameter.__mro__
+    if base.__name__ == "ClickException" and issubclass(base, Exception)
+)
 
 
 class Terminated(BaseException):
@@ -34,12 +40,12 @@ def _run() -> int:
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return error.status
-    except ClickException as error:
-        error.show()
+    except _CommandLineError as error:
+        error.show()  # type: ignore[attr-defined]
         return ExitStatus.USER
     except typer.Exit as error:
         return error.exit_code
-    except (KeyboardInterrupt, Abort):
+    except (KeyboardInterrupt, typer.Abort):
         print("lab: interrupted; the same command goes on from here", file=sys.stderr)
         return ExitStatus.INTERRUPTED
     except Terminated as error:

@@ -141,11 +141,17 @@ class Download:
         return headers
 
     def _receive(self, response: requests.Response) -> bool:
+        import urllib3
+
         begin = self._begin(response)
         length = response.headers.get("Content-Length")
         total = begin + int(length) if length is not None and length.isdigit() else None
         self._remember_validator(response)
-        self._save(response, begin, total)
+        try:
+            self._save(response, begin, total)
+        except urllib3.exceptions.ProtocolError:
+            if total is None:
+                raise
         if total is not None and self._size() < total:
             raise _CutShort(f"got {self._size()} of {total} bytes")
         return begin > 0

@@ -236,13 +236,19 @@ def test_the_last_expectation_that_matches_counts(
     status: Status,
     reason: str,
 ) -> None:
-    got = expected(loaded.config.expect, variant=variant, filesystem=filesystem, suite=suite, test=test)
+    got = expected(
+        loaded.config.expect, variant=variant, filesystem=filesystem, suite=suite, test=test
+    )
     assert got == (status, reason)
 
 
 def test_expected_takes_a_variant_too(loaded: LoadedConfig) -> None:
     got = expected(
-        loaded.config.expect, variant=Variant("6.1", ("bug",)), filesystem="xfs-dax", suite="x", test="x"
+        loaded.config.expect,
+        variant=Variant("6.1", ("bug",)),
+        filesystem="xfs-dax",
+        suite="x",
+        test="x",
     )
     assert got == (Status.FAIL, "general")
 
@@ -269,7 +275,9 @@ def test_what_the_mail_of_2015_says_is_what_this_project_expects(
 
     def status(variant: str, mapping: str) -> Status:
         test = f"{call}.{mapping}.{size}"
-        return expected(config.expect, variant=variant, filesystem="ext4-dax", suite=suite, test=test)[0]
+        return expected(
+            config.expect, variant=variant, filesystem="ext4-dax", suite=suite, test=test
+        )[0]
 
     broken = ("shared-rw", "shared-ro", "private-ro")
     assert {status("6.1+reintroduce-bug", mapping) for mapping in broken} == {Status.FAIL}
