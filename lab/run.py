@@ -21,9 +21,9 @@ from lab.results import (
     Host,
     JobFolder,
     JobRecord,
+    Recorder,
     RunFolder,
     RunRecord,
-    Store,
     new_run_id,
     now,
     write_json,
@@ -45,16 +45,14 @@ def run_plan(lab: Lab, plan: Plan, command: Sequence[str]) -> RunRecord:
     A kill keeps the jobs that ended; the run then stays unfinished.
     """
     builds = lab.build_all(plan)
-    with Store.open(lab.database) as store:
-        run_id = new_run_id()
-        folder = RunFolder(lab.results, run_id)
-        store.begin(_new_run(run_id, plan, command, folder))
-        write_text(folder.plan, "\n".join(plan.describe()) + "\n")
+    run_id = new_run_id()
+    folder = RunFolder(lab.results, run_id)
+    write_text(folder.plan, "\n".join(plan.describe()) + "\n")
+    with Recorder(lab.database, _new_run(run_id, plan, command, folder)) as recorder:
         for number, record in _records(lab, plan, builds, folder):
             write_json(folder.job(number, record.variant).record, asdict(record))
-            store.add_job(run_id, record)
-        store.finish(run_id)
-        run = store.load(run_id)
+            recorder.add_job(record)
+        run = recorder.finish()
     write_junit(run, folder.junit)
     write_json(folder.document, to_json(run))
     return run

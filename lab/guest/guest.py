@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 
@@ -132,8 +134,15 @@ class Guest:
         self._ssh.put(content, path)
 
     def interact(self, command: str | None = None) -> int:
-        """A shell or a command on this terminal; returns its exit status."""
-        return self._ssh.interact(command)
+        """A shell or a command on this terminal; returns its exit status.
+
+        Raises:
+            GuestDied: The guest went down during it.
+        """
+        try:
+            return self._ssh.interact(command)
+        except GuestLost as error:
+            raise self._died() from error
 
     def alive(self) -> bool:
         """Whether QEMU still runs."""
@@ -150,24 +159,32 @@ class Guest:
         marks.close()
         monitor.close()
         # Fabric and the QMP library take half a second to import: the boot hides it.
-
+        for module in ("lab.guest.monitor", "lab.guest.ssh"):
+            import_module(module)
         self._wait_ready(ours)
+        # Unpacked by now; a kill -9 from here on leaves none.
+        files.initrd.unlink()
         self.timeline.mark("ready")
         self._connect(our_monitor)
         self.timeline.mark("ssh")
 
     def _files(self) -> Files:
         initrd = self.spec.folder / "initrd"
-        nvdimm = self.spec.folder / "nvdimm"
-        for path in (initrd, nvdimm):
-            self._stack.callback(path.unlink, missing_ok=True)
+        self._stack.callback(initrd.unlink, missing_ok=True)
         write_initrd(initrd, self.spec.image, guest_archive(self.keys, self.spec.programs))
-        with nvdimm.open("wb") as backing:
-            # Sparse: only what the guest writes takes space.  QEMU refuses a
-            # backend whose size differs from size=.
-            backing.truncate(self.spec.hardware.nvdimm)
         self.console.path.unlink(missing_ok=True)
-        return Files(self.spec.kernel, initrd, nvdimm, self.console.path)
+        return Files(self.spec.kernel, initrd, self._nvdimm(), self.console.path)
+
+    def _nvdimm(self) -> int:
+        """The NVDIMM's backing file: in memory, as big as it says, gone with its last user.
+
+        On a disk, each first write to a page of it costs a block allocation (0.3 s
+        for a mkfs), a full disk kills QEMU, and a kill -9 leaves it there.
+        """
+        backing = os.memfd_create("nvdimm")
+        self._stack.callback(os.close, backing)
+        os.ftruncate(backing, self.spec.hardware.nvdimm)
+        return backing
 
     def _start(self, files: Files, marks: socket.socket, monitor: socket.socket) -> None:
         self.command = command_line(
@@ -184,7 +201,7 @@ class Guest:
                 self.command,
                 stdout=stderr,
                 stderr=stderr,
-                pass_fds=(marks.fileno(), monitor.fileno()),
+                pass_fds=(marks.fileno(), monitor.fileno(), files.nvdimm_fd),
             )
         )
 
@@ -209,12 +226,18 @@ class Guest:
                 said += chunk
 
     def _connect(self, our_monitor: socket.socket) -> None:
+        from qemu.qmp import QMPError
+
         from lab.guest.monitor import Monitor
         from lab.guest.ssh import Ssh
 
-        self._monitor = Monitor(our_monitor, self.spec.ssh_s)
-        self._stack.callback(self._monitor.close)
-        self._ssh = Ssh(self._monitor.ssh_port(), self.keys, self.spec.ssh_s)
+        try:
+            self._monitor = Monitor(our_monitor, self.spec.ssh_s)
+            self._stack.callback(self._monitor.close)
+            port = self._monitor.ssh_port()
+        except (EOFError, OSError, QMPError) as error:
+            raise self._died() from error
+        self._ssh = Ssh(port, self.keys, self.spec.ssh_s)
         self._stack.callback(self._ssh.close)
 
     def _died(self) -> GuestDied:

@@ -17,6 +17,7 @@ from lab.results.record import (
     new_run_id,
     now,
 )
+from lab.results.recorder import Recorder
 
 if TYPE_CHECKING:
     from lab.results.store import RunSummary, Store
@@ -26,6 +27,7 @@ __all__ = [
     "Host",
     "JobFolder",
     "JobRecord",
+    "Recorder",
     "RunFolder",
     "RunRecord",
     "RunSummary",
