@@ -104,7 +104,7 @@ def build(job: BuildJob, *, on_step: Callable[[Step], None] | None = None) -> Bu
     if found is not None:
         return found
     started = time.monotonic()
-    bench = _workbench(job)
+    bench = workbench_of(job)
     # Two kernels of one identity have two benches, and their builds one name.
     lock = job.folder.with_name(f".lock-{job.key}")
     try:
@@ -119,7 +119,12 @@ def build(job: BuildJob, *, on_step: Callable[[Step], None] | None = None) -> Bu
         ) from error
 
 
-def _workbench(job: BuildJob) -> Workbench:
+def workbench_of(job: BuildJob) -> Workbench:
+    """The workbench that a build uses, shared by all variants of its kernel.
+
+    Raises:
+        UserError: The cache is where kbuild cannot build.
+    """
     # Resolved, since make resolves O= from its own folder, and gcc's messages
     # name real paths.
     folder = job.cache.resolve() / "workbenches" / _bench_name(job)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import select
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,8 +30,10 @@ _OTHER_ERROR = re.compile(
 )
 # Not in the source that gcc quotes, which it indents: mm/oom_kill.c says "Killed" too.
 _OURS = re.compile(
-    r"^\S.*(No space left on device|Disk quota exceeded|Cannot allocate memory|\bKilled\b)"
+    r"^\S.*(No space left on device|Disk quota exceeded|Cannot allocate memory|\bKilled\b|"
+    r"I/O error|Input/output error)"
 )
+_FULL = 2**20
 #: All that make gets of the lab's environment: kbuild heeds ARCH, KCFLAGS, LLVM,
 #: MAKEFLAGS and more, none of which is in a build's key.
 _KEPT = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
@@ -134,10 +137,9 @@ def build_error(log: Path, start: int, source: Path, status: int) -> LabError:
     first = first_error(lines)
     context = "\n".join(lines[max(0, first - _BEFORE) : first + _AFTER])
     said = lines[first] if lines else f"make ended with status {status} and said nothing"
-    ours = next((line for line in lines if _OURS.search(line)), None)
-    if ours is not None:
+    if ours := _machine_s_fault(log, lines):
         return InfrastructureError(
-            f"the build stopped: {ours.strip()}", where=log, detail=context, hint="lab doctor"
+            f"the build stopped: {ours}", where=log, detail=context, hint="lab doctor"
         )
     where: Location | Path = log
     if match := _COMPILER_ERROR.match(said):
@@ -145,6 +147,13 @@ def build_error(log: Path, start: int, source: Path, status: int) -> LabError:
     return UserError(
         f"the kernel does not build: {said}", where=where, detail=context, hint=f"less {log}"
     )
+
+
+def _machine_s_fault(log: Path, lines: Sequence[str]) -> str | None:
+    # dash says "I/O error" when the disk is full, and other tools nothing at all.
+    if shutil.disk_usage(log.parent).free < _FULL:
+        return "No space left on device"
+    return next((line.strip() for line in lines if _OURS.search(line)), None)
 
 
 def first_error(lines: Sequence[str]) -> int:

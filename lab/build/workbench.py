@@ -98,7 +98,7 @@ class Workbench:
         if not changed and not gone:
             return 0
         # From here to the new manifest a kill leaves files nobody can vouch for.
-        write_manifest(self.manifest, present | dict.fromkeys(changed | gone, _UNKNOWN))
+        write_manifest(self.manifest, {**present, **dict.fromkeys(changed | gone, _UNKNOWN)})
         for path in sorted(gone):
             self._remove(path)
         # A link has the tree's old time stamp, which must not meet newer objects.
@@ -108,7 +108,7 @@ class Workbench:
         write_manifest(self.manifest, wanted)
         return len(changed) + len(gone)
 
-    def _present(self) -> dict[str, Entry]:
+    def _present(self) -> Mapping[str, Entry]:
         if not self.manifest.exists():
             shutil.rmtree(self.source, ignore_errors=True)
             shutil.rmtree(self.objects, ignore_errors=True)

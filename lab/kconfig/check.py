@@ -94,7 +94,8 @@ def _definitions(path: Path, text: str) -> Iterator[tuple[str, Definition]]:
 def _body(lines: Sequence[str], start: int) -> list[str]:
     body = []
     for line in lines[start:]:
-        if _BLOCK_END.match(line):
+        # What follows the help is prose: "depends on" there is no dependency.
+        if _BLOCK_END.match(line) or line.strip() in ("help", "---help---"):
             break
         body.append(line.strip())
     return body

@@ -20,10 +20,8 @@ from lab.config.model import DirKernel
 from lab.kconfig import load_fragments
 from lab.patches import Overlay
 from lab.patches.overlay import Replacement
-from lab.trees import Tree, fetch
+from lab.trees import KernelVersion, Tree, fetch, write_manifest
 from lab.trees.manifest import compute_manifest
-from lab.trees.tree import KernelVersion
-from lab.trees import write_manifest
 
 _CC = """#!/bin/sh
 # cc -c -o OBJECT SOURCE
@@ -128,14 +126,15 @@ class Bench:
         """Command lines of other processes that work for this test."""
         return [
             command
-            for pid in map(int, filter(str.isdigit, os.listdir("/proc")))
-            if pid != os.getpid() and (command := self._working(pid))
+            for entry in Path("/proc").iterdir()
+            if entry.name.isdigit() and int(entry.name) != os.getpid()
+            if (command := self._working(entry))
         ]
 
-    def _working(self, pid: int) -> str:
+    def _working(self, process: Path) -> str:
         with suppress(OSError):
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-            if str(self.top) in command + str(Path(f"/proc/{pid}/cwd").readlink()):
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            if str(self.top) in command + str((process / "cwd").readlink()):
                 return command
         return ""
 
@@ -153,7 +152,9 @@ def immutable(kernel: Path, place: Path) -> Tree:
 
 
 @contextmanager
-def elsewhere(job: BuildJob, then: Callable[[Build], None] = lambda _: None) -> Iterator[BaseProcess]:
+def elsewhere(
+    job: BuildJob, then: Callable[[Build], None] = lambda _: None
+) -> Iterator[BaseProcess]:
     """Another process that builds the job; ``then`` runs in it, after the build."""
     process = multiprocessing.get_context("fork").Process(target=lambda: then(build(job)))
     process.start()

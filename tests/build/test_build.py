@@ -173,9 +173,7 @@ def test_a_patch_to_kconfig_is_configured_anew(bench: Bench) -> None:
         bench.build(bench.job(options=options))
 
 
-def test_the_environment_does_not_reach_make(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_environment_does_not_reach_make(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAKEFLAGS", "n")
     bench.build(bench.job())
     assert bench.compiled == ALL

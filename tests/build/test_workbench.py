@@ -17,7 +17,7 @@ from lab.build.workbench import Workbench, remove_half_written
 from lab.errors import InfrastructureError
 from lab.patches import Overlay
 from lab.patches.overlay import Replacement
-from lab.trees import KernelVersion, Tree, write_manifest
+from lab.trees import KernelVersion, Tree, read_manifest, write_manifest
 from lab.trees.manifest import compute_manifest
 
 Layout = Mapping[str, str]
@@ -78,21 +78,21 @@ class Killed(BaseException):
 def test_killed_at_any_moment(
     bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    layouts = [LAYOUTS[0], *LAYOUTS[5:]]
+    layouts = (LAYOUTS[5], *LAYOUTS[-2:])
     trees = [tree_of(tmp_path / str(n), layout) for n, layout in enumerate(layouts)]
     kills = 0
     for first, second in permutations(trees, 2):
-        for then in (first, trees[0], second):
+        for then in (first, second):
             fatal = 1
             bench.sync(first, Overlay.empty())
             bench.objects.mkdir(exist_ok=True)
             while _sync_and_die(bench, second, monkeypatch, fatal):
                 bench.sync(then, Overlay.empty())
-                assert compute_manifest(bench.source) == compute_manifest(then.path)
+                assert compute_manifest(bench.source) == read_manifest(then.manifest)
                 bench.sync(first, Overlay.empty())
                 fatal += 1
                 kills += 1
-    assert kills > 100
+    assert kills > 50
 
 
 def _sync_and_die(
@@ -146,12 +146,10 @@ def test_an_overlay_of_every_mode_leaves_the_tree_alone(bench: Workbench, tmp_pa
     )
     bench.sync(tree, overlay)
     assert os.access(bench.source / "mm/gup.c", os.X_OK)
-    assert os.readlink(bench.source / "fs/dax.c") == "../mm/gup.c"
+    assert (bench.source / "fs/dax.c").readlink() == Path("../mm/gup.c")
     assert (bench.source / "fs/new.c").read_text() == "new"
     assert not (bench.source / "Makefile").exists()
-    assert compute_manifest(tree.path) == compute_manifest(
-        tree_of(tmp_path / "again", PLAIN).path
-    )
+    assert compute_manifest(tree.path) == compute_manifest(tree_of(tmp_path / "again", PLAIN).path)
 
 
 def test_an_older_content_gets_a_newer_time_stamp(bench: Workbench, tmp_path: Path) -> None:
