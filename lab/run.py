@@ -4,14 +4,20 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
+from multiprocessing import connection
 from typing import TYPE_CHECKING
 
 import lab as package
 from lab.build import Build
 from lab.config.model import Filesystem
+from lab.errors import InfrastructureError
 from lab.guest import GuestSpec
 from lab.guest.accelerator import qemu_version
 from lab.plan import BuildRequest, JobPlan, Plan
@@ -80,12 +86,19 @@ def _records(
 
 def _side_by_side(lab: Lab, jobs: Mapping[int, Job], width: int) -> Iterator[tuple[int, JobRecord]]:
     """Jobs in a pool of processes: each one's guests die with its process."""
-    pool = ProcessPoolExecutor(width, mp_context=multiprocessing.get_context("spawn"))
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(width, mp_context=spawn, initializer=_follow_parent)
     try:
         numbers = {pool.submit(run_job, job): number for number, job in jobs.items()}
         lab.listener.say(f"{len(jobs)} guests, {width} at once")
         for done in as_completed(numbers):
-            record = done.result()
+            try:
+                record = done.result()
+            except BrokenProcessPool as error:
+                raise InfrastructureError(
+                    "a process that ran a guest was killed",
+                    hint="fewer guests at once (guests in lab.toml), if memory ran out",
+                ) from error
             for result in record.results:
                 lab.listener.result(result)
             yield numbers[done], record
@@ -96,6 +109,20 @@ def _side_by_side(lab: Lab, jobs: Mapping[int, Job], width: int) -> Iterator[tup
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _follow_parent() -> None:
+    """Make this worker die with the lab, kill -9 included; a Ctrl-C is the lab's."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_die_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _die_after(sentinel: int) -> None:
+    connection.wait([sentinel])
+    # Its guests go with it: nothing holds their lifelines then.
+    os._exit(1)
 
 
 def make_job(lab: Lab, planned: JobPlan, built: Build, folder: JobFolder) -> Job:

@@ -316,7 +316,19 @@ def _test(opened: Lab, plan: Plan, *, verbose: bool, dry_run: bool, json: bool) 
         print_json(to_json(run))
     else:
         _print_run(run, verbose)
+    _check_selection(plan, run)
     return _run_status(run)
+
+
+def _check_selection(plan: Plan, run: RunRecord) -> None:
+    """Raise UserError when a pattern picked no test at all, and nothing else was wrong."""
+    patterns = {job.pattern for job in plan.jobs} - {None}
+    if patterns and not run.results and all(job.error is None for job in run.jobs):
+        raise UserError(
+            f"no test has a name like {patterns.pop()!r}",
+            where="-k",
+            hint="`lab test -v` lists all names, like populate.shared-rw.4k",
+        )
 
 
 def _print_run(run: RunRecord, verbose: bool) -> None:

@@ -27,7 +27,7 @@ class Terminated(BaseException):
 
 def main() -> NoReturn:
     """Run the command line; exits with an ``ExitStatus``."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _terminate)
     sys.exit(_run())
 
@@ -57,5 +57,19 @@ def _run() -> int:
     return status if isinstance(status, int) else ExitStatus.EXPECTED
 
 
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated(number)
+def _terminate(number: int, frame: FrameType | None) -> None:
+    if _importing(frame):
+        # Raised in a callback of the import system it would be swallowed, and the import
+        # lock stay held: all threads would wait for ever.
+        signal.signal(signal.SIGALRM, lambda _, later: _terminate(number, later))
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        return
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
+
+
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False

@@ -213,7 +213,7 @@ class Guest:
             if left <= 0:
                 raise BootTimeout(
                     f"the boot deadline of {self.spec.boot_s:g} s passed before the guest was "
-                    "ready; its console's last lines:",
+                    f"ready; its console ends with: {self.console.tail(1)}",
                     where=self.console.path,
                     detail=self.console.tail(),
                     hint="raise deadlines.boot in lab.toml if the guest was only slow",
@@ -254,7 +254,7 @@ class Guest:
         elif status == 0:
             what = "the guest rebooted or powered off by itself"
         else:
-            what = f"QEMU ended with status {status}"
+            what = f"QEMU ended with status {status}: {qemu_said[-300:] or 'it said nothing'}"
         died = GuestDied(
             what,
             where=self.console.path,

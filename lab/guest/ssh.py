@@ -3,16 +3,39 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 
 import paramiko
 from fabric import Config, Connection
-from invoke.exceptions import CommandTimedOut
+from fabric.runners import Remote
+from invoke.exceptions import CommandTimedOut, ThreadException
 
 from lab.errors import InfrastructureError
 from lab.guest.command import CommandResult, CommandTimeout, GuestLost
 from lab.image import GuestKeys
+
+#: A shell execs its last command, and Paramiko knows no exit-signal (RFC 4254, 6.10): a
+#: program killed by a signal would look like a guest that died.  The shell says 128 + N.
+_KEEP_SHELL = "\nexit $?"
+_LOST = (paramiko.SSHException, ThreadException, EOFError, OSError)
+
+
+class _Runner(Remote):  # type: ignore[misc]
+    """Fabric's, but a signal to the lab ends the command instead of waiting for its end."""
+
+    def wait(self) -> None:
+        try:
+            super().wait()
+        except BaseException as error:
+            # Invoke would join the threads that read before it passes the error on.  On a
+            # terminal Ctrl-C is the guest's.
+            if not (self.using_pty and isinstance(error, KeyboardInterrupt)):
+                self.channel.close()
+            raise
 
 
 class Ssh:
@@ -31,14 +54,21 @@ class Ssh:
         """
         started = time.monotonic()
         try:
-            result = self._connection.run(
-                command, hide=True, warn=True, in_stream=False, timeout=deadline_s
-            )
+            with self._cut_after(2 * deadline_s):
+                result = self._connection.run(
+                    command + _KEEP_SHELL,
+                    hide=True,
+                    warn=True,
+                    in_stream=False,
+                    timeout=deadline_s,
+                    # Not the locale's, which may be ASCII.
+                    encoding="utf-8",
+                )
         except CommandTimedOut as error:
             timeout = CommandTimeout(f"`{command}` still ran after {deadline_s:g} s")
             timeout.stdout = error.result.stdout
             raise timeout from None
-        except (paramiko.SSHException, EOFError, OSError) as error:
+        except _LOST as error:
             raise GuestLost(f"the connection ended during `{command}`: {error}") from error
         duration = time.monotonic() - started
         if result.exited is None or result.exited < 0:
@@ -60,9 +90,35 @@ class Ssh:
         self._connection.put(BytesIO(content), remote=path)
 
     def interact(self, command: str | None) -> int:
-        """A shell, or a command, on this terminal; returns its exit status."""
-        result = self._connection.run(command or "exec sh -l", pty=_is_terminal(), warn=True)
+        """A shell, or a command, on this terminal; returns its exit status.
+
+        Raises:
+            GuestLost: The connection ended first.
+        """
+        terminal = _is_terminal()
+        try:
+            result = self._connection.run(
+                command + _KEEP_SHELL if command else "exec sh -l",
+                pty=terminal,
+                warn=True,
+                encoding="utf-8",
+            )
+        except _LOST as error:
+            raise GuestLost(f"the connection ended: {error}") from error
+        if result.exited is None or result.exited < 0:
+            raise GuestLost("the command ended without an exit status")
         return int(result.exited)
+
+    @contextmanager
+    def _cut_after(self, seconds: float) -> Iterator[None]:
+        """Close the connection then: to open a channel waits for a hung guest for ever."""
+        timer = threading.Timer(seconds, self._connection.transport.close)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def close(self) -> None:
         """Close the connection."""
@@ -81,7 +137,7 @@ def _connection(port: int, keys: GuestKeys, deadline_s: float) -> Connection:
         user="root",
         port=port,
         # The user's ~/.ssh/config is about other hosts.
-        config=Config(overrides={"load_ssh_configs": False}),
+        config=Config(overrides={"load_ssh_configs": False, "runners": {"remote": _Runner}}),
         connect_timeout=deadline_s,
         connect_kwargs={
             "pkey": keys.client_key,
@@ -89,6 +145,7 @@ def _connection(port: int, keys: GuestKeys, deadline_s: float) -> Connection:
             "allow_agent": False,
             "banner_timeout": deadline_s,
             "auth_timeout": deadline_s,
+            "channel_timeout": deadline_s,
         },
     )
     # Fabric would accept any host key: pin the one made for this guest.

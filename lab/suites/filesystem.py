@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lab.errors import InfrastructureError
-from lab.guest import CommandResult, Guest
+from lab.guest import CommandResult, CommandTimeout, Guest
 
 DEVICE = "/dev/pmem0"
 _MKFS = {"ext4": ("mkfs.ext4", "-q", "-F"), "xfs": ("mkfs.xfs", "-q", "-f")}
@@ -71,10 +71,17 @@ def prepare_namespace(guest: Guest) -> str:
     """
     result = guest.run(
         "if [ -e /sys/bus/nd/drivers/nd_pmem ] && ls /sys/bus/nd/devices | grep -q '^pfn'; then\n"
-        "  ndctl create-namespace -f -e namespace0.0 --mode=fsdax >/dev/null && echo fsdax\n"
+        "  ndctl create-namespace -f -e namespace0.0 --mode=fsdax >/dev/null || exit 9\n"
+        "  echo fsdax\n"
         "else echo raw; fi\n"
         f"test -b {DEVICE}"
     )
+    if result.status == 9:
+        raise InfrastructureError(
+            f"ndctl could not make an fsdax namespace: {_last(result)}",
+            where=guest.console.path,
+            detail=result.stderr,
+        )
     if result.status != 0:
         raise InfrastructureError(
             f"the guest has no {DEVICE}",
@@ -94,9 +101,18 @@ def set_up(guest: Guest, recipe: Recipe) -> dict[str, str]:
 
     Raises:
         InfrastructureError: mkfs or mount failed.
+        CommandTimeout: They still ran at the setup deadline.
         NotDax: It is mounted, but not with DAX.
     """
-    result = guest.run(recipe.script())
+    try:
+        result = guest.run(recipe.script())
+    except CommandTimeout as error:
+        raise CommandTimeout(
+            f"the setup deadline of {guest.spec.command_s:g} s passed while {recipe.name} was "
+            "made and mounted",
+            where=guest.console.path,
+            hint="raise deadlines.setup in lab.toml if the guest was only slow",
+        ) from error
     if result.status != 0:
         raise InfrastructureError(
             f"{recipe.name} could not be made and mounted: {_last(result)}",

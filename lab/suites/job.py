@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -17,6 +17,8 @@ from lab.results import Evidence, JobRecord, TestResult
 from lab.suites.filesystem import Recipe, prepare_namespace, set_up
 from lab.suites.judge import Ended, Judged, judge
 from lab.suites.ktap import parse
+
+_MOST_SAID = 200
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,14 @@ class _Outcome:
         self.results.append(result)
         self.on_result(result)
 
-    def add_trouble(self, units: Sequence[Unit], status: Status, message: str) -> None:
+    def add_trouble(self, units: Sequence[Unit], error: LabError) -> None:
         """The same trouble for programs that could not run."""
+        where = f" ({error.where})" if error.where else ""
+        said = tuple((error.detail or "").splitlines())
         for unit in units:
-            self.add(unit, Judged(unit.program, status, message, (), ()), 0.0)
+            self.add(
+                unit, Judged(unit.program, _status_of(error), f"{error.what}{where}", said), 0.0
+            )
 
 
 def run_job(job: Job, on_result: Callable[[TestResult], None] = lambda _: None) -> JobRecord:
@@ -115,96 +121,118 @@ def run_job(job: Job, on_result: Callable[[TestResult], None] = lambda _: None) 
     )
 
 
-def _one_guest(outcome: _Outcome, pending: list[Unit], number: int) -> list[Unit]:
+def _one_guest(outcome: _Outcome, pending: Sequence[Unit], number: int) -> list[Unit]:
     """Run what one guest survives; returns what is left for the next."""
-    spec = _numbered(outcome.job.guest, number)
     left = list(pending)
     try:
-        with Guest(spec) as guest:
+        with Guest(_numbered(outcome.job.guest, number)) as guest:
             outcome.command = outcome.command or tuple(guest.command)
             outcome.timeline = outcome.timeline or tuple(guest.timeline.marks)
             try:
-                for unit in _runnable(outcome, guest, left):
-                    left.remove(unit)
-                    _run_unit(outcome, guest, unit)
+                mode = prepare_namespace(guest)
+                while left and _run_filesystem(outcome, guest, left, mode):
+                    pass
             finally:
                 _keep_kernel_log(guest)
     except LabError as error:
-        # It died outside a program: nothing is known about what is left, and the
-        # one whose turn it was must not be tried for ever.
-        lost = left if left == pending else left[:1]
-        outcome.add_trouble(lost, _status_of(error), _explain(error))
-        left = [unit for unit in left if unit not in lost]
+        # No filesystem was reached: another guest would end the same way.
+        outcome.add_trouble(left, error)
+        return []
     return left
 
 
-def _runnable(outcome: _Outcome, guest: Guest, left: list[Unit]) -> Iterator[Unit]:
-    """The units whose filesystem is mounted and proved, one filesystem after the other."""
-    mode = prepare_namespace(guest)
-    for recipe in dict.fromkeys(unit.recipe for unit in left):
-        units = [unit for unit in left if unit.recipe == recipe]
-        try:
-            proof = {**set_up(guest, recipe), "namespace": mode}
-        except InfrastructureError as error:
-            if isinstance(error, GuestDied):
-                raise
-            for unit in units:
-                left.remove(unit)
-            outcome.add_trouble(units, Status.ERROR, _explain(error))
-            continue
-        outcome.dax.setdefault(recipe.name, proof)
-        for unit in units:
-            if not guest.alive():
-                return
-            yield unit
+def _run_filesystem(outcome: _Outcome, guest: Guest, left: list[Unit], mode: str) -> bool:
+    """Run the units of the next filesystem, taking them off ``left``.
+
+    Returns:
+        Whether the guest is good for more.
+    """
+    recipe = left[0].recipe
+    units = [unit for unit in left if unit.recipe == recipe]
+    try:
+        proof = {**set_up(guest, recipe), "namespace": mode}
+    except InfrastructureError as error:
+        left[:] = [unit for unit in left if unit.recipe != recipe]
+        outcome.add_trouble(units, error)
+        return not isinstance(error, GuestDied | CommandTimeout)
+    outcome.dax.setdefault(recipe.name, proof)
+    for unit in units:
+        left.remove(unit)
+        if not _run_unit(outcome, guest, unit):
+            return False
+    return True
 
 
-def _run_unit(outcome: _Outcome, guest: Guest, unit: Unit) -> None:
+def _run_unit(outcome: _Outcome, guest: Guest, unit: Unit) -> bool:
+    """Run a program and judge it; returns whether the guest is good for more.
+
+    One that still ran at its deadline may hold locks and memory, and its filesystem.
+    """
     job = outcome.job
     command = [f"/lab/{unit.program}", unit.recipe.mount_point]
     if job.pattern:
         command += ["-k", job.pattern]
     started = time.monotonic()
-    status: int | None = None
-    message = ""
-    try:
-        done = guest.run(shlex.join(command), job.program_s)
-        output, status, ended = done.stdout, done.status, Ended.EXITED
-        message = done.stderr.strip()
-    except CommandTimeout as error:
-        output, ended, message = error.stdout, Ended.TIMEOUT, error.what
-        guest.run(f"pkill -KILL -x {unit.program}; true")
-    except GuestDied as error:
-        # Without an exit status and without a dead kernel it is an error of ours.
-        ended = Ended.GUEST_DIED if error.kernel else Ended.EXITED
-        output, message = error.stdout, error.what
+    end = _run_program(guest, shlex.join(command), job.program_s)
     duration = time.monotonic() - started
-    _keep(job, unit, output)
+    _keep(job, unit, end.output)
     judged = judge(
         unit.program,
-        parse(output.encode()),
-        status,
-        ended=ended,
-        detail=message,
+        parse(end.output.encode(errors="replace")),
+        end.status,
+        ended=end.ended,
+        detail=end.message,
         selected=job.pattern is not None,
     )
     for test in judged:
         outcome.add(unit, test, duration / max(1, len(judged)))
+    return end.good
+
+
+@dataclass(frozen=True)
+class _End:
+    """How a program ended, and whether its guest is good for more."""
+
+    output: str
+    status: int | None
+    ended: Ended
+    message: str
+    good: bool = False
+
+
+def _run_program(guest: Guest, command: str, deadline_s: float) -> _End:
+    try:
+        done = guest.run(command, deadline_s)
+    except CommandTimeout as error:
+        message = f"deadlines.program is {deadline_s:g} s"
+        return _End(error.stdout, None, Ended.TIMEOUT, message)
+    except GuestDied as error:
+        # Without an exit status and without a dead kernel it is an error of ours.
+        ended = Ended.GUEST_DIED if error.kernel else Ended.EXITED
+        return _End(error.stdout, None, ended, error.what)
+    return _End(done.stdout, done.status, Ended.EXITED, _first_line(done.stderr), good=True)
+
+
+def _first_line(text: str) -> str:
+    """What a program says first on stderr; it may say megabytes."""
+    said = text.strip().splitlines()
+    return said[0][:_MOST_SAID] if said else ""
 
 
 def _keep(job: Job, unit: Unit, output: str) -> None:
     path = job.guest.folder / unit.recipe.name / f"{unit.suite}.{unit.program}.ktap"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(output)
+    path.write_text(output, encoding="utf-8", errors="replace")
 
 
 def _keep_kernel_log(guest: Guest) -> None:
     if guest.alive():
         try:
-            log = guest.run("dmesg").stdout
+            # A hung guest is not waited for: the console says nearly the same.
+            log = guest.run("dmesg", guest.spec.shutdown_s).stdout
         except LabError:
             return
-        (guest.spec.folder / "kernel.log").write_text(log)
+        (guest.spec.folder / "kernel.log").write_text(log, encoding="utf-8", errors="replace")
 
 
 def _numbered(spec: GuestSpec, number: int) -> GuestSpec:
@@ -218,12 +246,7 @@ def _status_of(error: LabError) -> Status:
     """Whose fault a lost guest is: the kernel's until shown otherwise."""
     if isinstance(error, GuestDied):
         return Status.CRASH if error.kernel else Status.ERROR
-    return Status.TIMEOUT if isinstance(error, BootTimeout) else Status.ERROR
-
-
-def _explain(error: LabError) -> str:
-    where = f" ({error.where})" if error.where else ""
-    return f"{error.what}{where}"
+    return Status.TIMEOUT if isinstance(error, BootTimeout | CommandTimeout) else Status.ERROR
 
 
 def _evidence(outcome: _Outcome) -> Evidence:
