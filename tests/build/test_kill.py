@@ -31,6 +31,7 @@ def test_kill_9_while_compiling(bench: Bench) -> None:
         lab.join()
     until(lambda: not bench.processes())
     bench.hold.unlink()
+    assert "  CC  " in (bench.place / "build.log").read_text()
     assert "torn\n" in [path.read_text() for path in bench.place.glob("obj/*/*.o")]
     assert find_build(job) is None
     assert bench.build(job).bzimage.read_bytes() == bench.from_nothing(job)

@@ -29,7 +29,7 @@ LAYOUTS: list[Layout] = [
     {**PLAIN, "mm/gup.c": "#!gup"},
     {**PLAIN, "mm/gup.c": "-> ../fs/dax.c"},
     {**PLAIN, "mm/gup.c": "-> ./../fs/dax.c"},
-    {**PLAIN, "mm/new.c": "new", "new/new.c": "new"},
+    {**PLAIN, "mm/new.c": "new", "new/new.c": "new", "fs/gup.c": "another gup"},
     {"Makefile": "all:", "fs/dax.c": "dax"},
     {"Makefile": "all:", "mm": "a file", "fs/dax.c": "dax", "fs/gup.c": "gup"},
     {"Makefile": "all:", "mm": "-> fs", "fs/dax.c": "dax", "fs/gup.c": "another gup"},
@@ -136,16 +136,18 @@ def test_nothing_is_written_when_nothing_changed(bench: Workbench, tmp_path: Pat
 def test_an_overlay_of_every_mode_leaves_the_tree_alone(bench: Workbench, tmp_path: Path) -> None:
     tree = tree_of(tmp_path / "tree", PLAIN)
     bench.sync(tree, Overlay.empty())
+    bench.sync(tree, Overlay({"mm/gup.c": Replacement(0o100755, b"gup")}))
+    assert os.access(bench.source / "mm/gup.c", os.X_OK)
     overlay = Overlay(
         {
-            "mm/gup.c": Replacement(0o100755, b"patched"),
+            "mm/gup.c": Replacement(0o100644, b"gup"),
             "fs/dax.c": Replacement(0o120000, b"../mm/gup.c"),
             "fs/new.c": Replacement(0o100644, b"new"),
             "Makefile": None,
         }
     )
     bench.sync(tree, overlay)
-    assert os.access(bench.source / "mm/gup.c", os.X_OK)
+    assert not (bench.source / "mm/gup.c").stat().st_mode & 0o111
     assert (bench.source / "fs/dax.c").readlink() == Path("../mm/gup.c")
     assert (bench.source / "fs/new.c").read_text() == "new"
     assert not (bench.source / "Makefile").exists()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
@@ -18,6 +19,8 @@ def hold(path: Path, held: Event, let_go: Event) -> None:
     with locked(path):
         held.set()
         let_go.wait()
+        time.sleep(0.05)
+        path.with_name("released").touch()
 
 
 def test_a_free_lock_is_taken_at_once_and_twice_over(tmp_path: Path) -> None:
@@ -42,6 +45,7 @@ def test_the_second_says_that_it_waits_and_waits(tmp_path: Path) -> None:
 
     with locked(tmp_path / "lock", waiting):
         said.append("held")
+        assert (tmp_path / "released").exists()
     holder.join()
     assert said == ["waiting", "held"]
 

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The command line as a user meets it: no guest, and a kernel that builds in a moment."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = ("doctor", "fetch", "build", "test", "matrix", "boot", "runs")
+
+LAB_TOML = """
+[kernels.fake]
+kind = "dir"
+path = {kernel}
+
+[series.fix]
+description = "a fix"
+
+[configs.default]
+fragments = ["tiny"]
+
+[filesystems.ext4-dax]
+type = "ext4"
+
+[suites.populate]
+programs = ["populate"]
+
+[matrix.default]
+variants = ["fake", "fake+fix"]
+
+[paths]
+cache = {cache}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, fake_kernel: Path) -> Path:
+    folder = tmp_path / "project"
+    (folder / "kconfigs").mkdir(parents=True)
+    (folder / "kconfigs" / "tiny.config").write_text("CONFIG_BASE=y\n")
+    (folder / "guest-tests").symlink_to(ROOT / "guest-tests")
+    (folder / "patches" / "fix").mkdir(parents=True)
+    (folder / "patches" / "fix" / "series").write_text("")
+    (folder / "lab.toml").write_text(
+        LAB_TOML.format(
+            kernel=json.dumps(str(fake_kernel)), cache=json.dumps(str(tmp_path / "cache"))
+        )
+    )
+    return folder
+
+
+def lab(
+    folder: Path, *arguments: str, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80", **(env or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_help_fits_a_terminal(tmp_path: Path) -> None:
+    done = lab(tmp_path, "--help")
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    assert [name for name in COMMANDS if f"  {name} " not in done.stdout] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_each_command_fits_too(tmp_path: Path, command: str) -> None:
+    lines = lab(tmp_path, command, "--help").stdout.splitlines()
+    assert 5 < len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+
+
+def test_version(tmp_path: Path) -> None:
+    import lab as package
+
+    assert lab(tmp_path, "--version").stdout == f"lab {package.__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["build", "test", "boot"])
+def test_unknown_variant_names_the_nearest(project: Path, command: str) -> None:
+    done = lab(project, command, "fake+fxi")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "fxi" in done.stderr
+    assert "try: " in done.stderr
+    assert "fix" in done.stderr.replace("fxi", "")
+
+
+def test_unknown_option(project: Path) -> None:
+    done = lab(project, "test", "--filesistem", "ext4-dax")
+    assert done.returncode == 2
+    assert "--filesistem" in done.stderr
+    assert "--filesystem" in done.stderr
+
+
+def test_unknown_matrix(project: Path) -> None:
+    done = lab(project, "matrix", "defualt")
+    assert done.returncode == 2
+    assert "default" in done.stderr.replace("defualt", "")
+
+
+def test_no_lab_toml(tmp_path: Path) -> None:
+    done = lab(tmp_path, "test")
+    assert done.returncode == 2
+    assert "there is no lab.toml here nor in any folder above" in done.stderr
+
+
+def test_mistake_in_lab_toml_has_its_line(project: Path) -> None:
+    path = project / "lab.toml"
+    path.write_text(path.read_text() + "\n[deadlines]\nbot = 3\n")
+    done = lab(project, "build")
+    line = path.read_text().splitlines().index("bot = 3") + 1
+    assert done.returncode == 2
+    assert f"lab.toml:{line}" in done.stderr
+
+
+def test_dry_run_starts_nothing(project: Path, tmp_path: Path) -> None:
+    done = lab(project, "test", "--dry-run")
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        "default: 2 builds, 2 guests, 2 suite runs",
+        "  fake (config default) on machine default: populate on ext4-dax",
+        "  fake+fix (config default) on machine default: populate on ext4-dax",
+    ]
+    assert not (tmp_path / "cache").exists()
+    assert not (project / "results").exists()
+
+
+def only_these(tmp_path: Path, *names: str) -> dict[str, str]:
+    """A PATH with these programs and no others."""
+    import shutil
+
+    folder = tmp_path / "path"
+    folder.mkdir()
+    for name in names:
+        found = shutil.which(name)
+        assert found
+        (folder / name).symlink_to(found)
+    return {"PATH": str(folder)}
+
+
+def test_missing_tool_names_the_command_that_installs_it(project: Path, tmp_path: Path) -> None:
+    done = lab(project, "test", "fake", env=only_these(tmp_path, "sh", "gcc", "make"))
+    assert done.returncode == 3
+    assert "qemu-system-x86_64" in done.stderr
+    assert "apt-get install" in done.stderr
+    assert "qemu-system-x86" in done.stderr.split("apt-get install")[1]
+
+
+def test_build_json_is_only_json(project: Path) -> None:
+    first = lab(project, "build", "fake", "--json")
+    assert first.returncode == 0, first.stderr
+    (row,) = json.loads(first.stdout)["builds"]
+    assert (row["variant"], row["cached"]) == ("fake", False)
+    assert Path(row["bzimage"]).is_file()
+    (again,) = json.loads(lab(project, "build", "fake", "--json").stdout)["builds"]
+    assert again["cached"]
+    assert again["key"] == row["key"]
+
+
+def test_build_that_fails_is_json_too(project: Path) -> None:
+    """Other variants are built; the exit status tells of the one that is not."""
+    done = lab(project, "build", "fake", "fake+fix", "--json")
+    assert done.returncode == 2
+    rows = {row["variant"]: row for row in json.loads(done.stdout)["builds"]}
+    assert "bzimage" in rows["fake"]
+    assert "patches/fix/series" in rows["fake+fix"]["error"]
+
+
+def test_runs_of_a_new_project(project: Path) -> None:
+    done = lab(project, "runs", "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout) == {"runs": []}
+
+
+def test_closed_pipe_is_no_error(project: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", "test", "--dry-run"],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=write,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(write)
+    assert done.stderr == b""

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Projects and children for tests that boot guests."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LAB = [sys.executable, "-m", "lab"]
+
+
+class Project:
+    """The repository's ``lab.toml`` in a folder of its own, with results of its own."""
+
+    def __init__(self, folder: Path, local: str = "") -> None:
+        self.folder = folder
+        folder.mkdir()
+        for name in ("lab.toml", "kconfigs", "patches", "guest-tests"):
+            (folder / name).symlink_to(ROOT / name)
+        results = json.dumps(str(folder / "results"))
+        (folder / "lab.local.toml").write_text(f"{local}\n[paths]\nresults = {results}\n")
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results"
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [*LAB, *arguments],
+            cwd=self.folder,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            # As on a terminal, where Ctrl-C reaches all of a process group.
+            start_new_session=True,
+        )
+
+    def lab(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=600)
+        return subprocess.CompletedProcess(
+            arguments, process.returncode, out.decode(), err.decode(errors="replace")
+        )
+
+    def json(self, *arguments: str) -> Any:
+        done = self.lab(*arguments, "--json")
+        assert "Traceback" not in done.stderr
+        return json.loads(done.stdout)
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.02)
+
+
+def consoles(folder: Path) -> list[bytes]:
+    """What the guests whose traces are in ``folder`` printed so far."""
+    return [path.read_bytes() for path in folder.rglob("console.log")]
+
+
+def qemus(folder: Path) -> list[int]:
+    """The QEMU processes whose command line names ``folder``."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes()
+        except OSError:
+            continue
+        if line.startswith(b"qemu-system") and os.fsencode(folder) in line:
+            found.append(int(path.parent.name))
+    return found
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """Files of a guest that are of no use without it."""
+    return [path for path in folder.rglob("*") if path.name.strip(".") in {"nvdimm", "initrd"}]
+
+
+@pytest.fixture
+def clean_folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder that no QEMU process may outlive its test in."""
+    yield tmp_path
+    assert qemus(tmp_path) == []
+    assert leftovers(tmp_path) == []

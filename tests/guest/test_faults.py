@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What goes wrong in and around a guest: never a pass, and nothing left of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab.config.model import Status
+from lab.errors import InfrastructureError
+from lab.guest import Guest, GuestSpec
+from lab.image import cpio
+from lab.lab import Lab
+from lab.plan import Variant
+from lab.results import Evidence, JobRecord
+from lab.suites.filesystem import NotDax, Recipe, set_up
+from lab.suites.job import Job, Unit, run_job
+from tests.guest.conftest import ROOT, consoles, qemus, until
+
+pytestmark = pytest.mark.guest
+
+EXT4 = Recipe("ext4-dax", "ext4", ("-b", "4096"), ("dax",))
+XFS = Recipe("xfs-dax", "xfs", ("-m", "reflink=0"), ("dax",))
+
+HEAD = "#!/bin/sh\necho KTAP version 1\n"
+GOOD = HEAD + "echo 1..1\necho ok 1 works\n"
+STARTED = HEAD + "echo 1..2\necho ok 1 first\nsleep 1\n"
+#: Says on the console that it runs, and stays.
+WAITS = STARTED + "echo program runs >/dev/console\nsleep 600\n"
+
+MakeJob = Callable[..., Job]
+
+
+@pytest.fixture(scope="session")
+def plain_spec(tmp_path_factory: pytest.TempPathFactory) -> GuestSpec:
+    lab = Lab.open(ROOT)
+    built = lab.build(Variant.parse("6.1"), "default")
+    return lab.guest_spec(built, "default", tmp_path_factory.mktemp("spec"), [])
+
+
+@pytest.fixture
+def make_job(plain_spec: GuestSpec, clean_folder: Path) -> MakeJob:
+    def make(
+        scripts: dict[str, str],
+        *recipes: Recipe,
+        program_s: float = 60.0,
+        pattern: str | None = None,
+        **changes: object,
+    ) -> Job:
+        programs = dict(plain_spec.programs)
+        for name, text in scripts.items():
+            programs[name] = clean_folder / name
+            programs[name].write_text(text)
+        spec = replace(plain_spec, programs=programs, folder=clean_folder / "job")
+        return Job(
+            variant="6.1",
+            machine="default",
+            config="default",
+            release="6.1.192",
+            guest=replace(spec, **changes),  # type: ignore[arg-type]
+            units=tuple(
+                Unit(recipe, "suite", name) for recipe in recipes or (EXT4,) for name in scripts
+            ),
+            pattern=pattern,
+            program_s=program_s,
+            expect=(),
+            evidence=Evidence(),
+        )
+
+    return make
+
+
+def statuses(record: JobRecord, filesystem: str = "ext4-dax") -> dict[str, str]:
+    return {
+        result.test: result.status.value
+        for result in record.results
+        if result.filesystem == filesystem
+    }
+
+
+def message(record: JobRecord, test: str) -> str:
+    (found,) = (result.message for result in record.results if result.test == test)
+    return found
+
+
+def said(record: JobRecord) -> tuple[str, ...]:
+    return record.results[-1].diagnostics
+
+
+def guests(job: Job) -> int:
+    return len(list(job.guest.folder.rglob("console.log")))
+
+
+def said_on_console(folder: Path, text: bytes) -> bool:
+    return any(text in console for console in consoles(folder))
+
+
+def test_panic_at_boot(make_job: MakeJob) -> None:
+    job = make_job({"good": GOOD, "other": GOOD}, append="init=/nonexistent rdinit=/nonexistent")
+    record = run_job(job)
+    assert statuses(record) == {"good": "crash", "other": "crash"}
+    assert "Kernel panic - not syncing: " in message(record, "good")
+    assert guests(job) == 1
+
+
+def image(folder: Path, init: str) -> Path:
+    """The real image with another /init: the later archive member counts."""
+    path = folder / "image.cpio"
+    base = Lab.open(ROOT)
+    from lab.image import base_image
+
+    with path.open("wb") as stream:
+        stream.write(base_image(base.cache).read_bytes())
+        cpio.write(stream, [cpio.file("/init", init.encode(), 0o755)])
+    return path
+
+
+def test_guest_that_is_never_ready(make_job: MakeJob, clean_folder: Path) -> None:
+    init = "#!/bin/sh\necho no ssh today\nsleep 600\n"
+    job = make_job({"good": GOOD}, image=image(clean_folder, init), boot_s=6.0)
+    record = run_job(job)
+    assert statuses(record) == {"good": "timeout"}
+    assert "the boot deadline of 6 s passed" in message(record, "good")
+    assert str(job.guest.folder / "console.log") in message(record, "good")
+    assert "no ssh today" in said(record)
+
+
+def test_init_that_exits(make_job: MakeJob, clean_folder: Path) -> None:
+    job = make_job({"good": GOOD}, image=image(clean_folder, "#!/bin/sh\nexit 3\n"))
+    record = run_job(job)
+    assert statuses(record) == {"good": "crash"}
+    assert "Attempted to kill init! exitcode=0x00000300" in message(record, "good")
+
+
+def test_kernel_that_is_none(make_job: MakeJob, clean_folder: Path) -> None:
+    kernel = clean_folder / "bzImage"
+    kernel.write_text("not a kernel")
+    record = run_job(make_job({"good": GOOD}, kernel=kernel))
+    assert statuses(record) == {"good": "error"}
+    assert "QEMU ended with status 1" in message(record, "good")
+    assert "linux kernel too old" in message(record, "good")
+
+
+def test_qemu_killed_under_a_program(make_job: MakeJob) -> None:
+    job = make_job({"waits": WAITS, "good": GOOD})
+
+    def kill() -> None:
+        until(lambda: said_on_console(job.guest.folder, b"program runs"))
+        for pid in qemus(job.guest.folder):
+            os.kill(pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    record = run_job(job)
+    killer.join()
+    assert statuses(record) == {"first": "pass", "waits": "error", "works": "pass"}
+    assert "QEMU ended with status 137" in message(record, "waits")
+    assert guests(job) == 2
+
+
+def test_programs_that_end_badly(make_job: MakeJob) -> None:
+    """All of them in one guest: what one does is no other's trouble."""
+    flood = (
+        "head -c 5000000 /dev/zero | tr '\\0' x | fold -w 100 | sed 's/^/# /'; echo\n"
+        "head -c 5000000 /dev/zero | tr '\\0' y >&2\n"
+    )
+    job = make_job(
+        {
+            "segv": STARTED + "kill -SEGV $$\n",
+            "killed": STARTED + "kill -KILL $$\n",
+            "silent": "#!/bin/sh\nexit 0\n",
+            "short": HEAD + "echo 1..3\necho ok 1 one\necho ok 2 two\n",
+            "floods": HEAD + "echo 1..1\n" + flood + "echo ok 1 flooded\n",
+            "binary": HEAD + "echo 1..1\nprintf '# \\377\\376\\000\\n'\necho ok 1 b\n",
+            "missing": "#!/nonexistent\n",
+            "good": GOOD,
+        }
+    )
+    record = run_job(job)
+    assert statuses(record) == {
+        "first": "pass",
+        "segv": "error",
+        "killed": "error",
+        "silent": "error",
+        "one": "pass",
+        "two": "pass",
+        "short": "error",
+        "flooded": "pass",
+        "b": "pass",
+        "missing": "error",
+        "works": "pass",
+    }
+    assert "was killed by SIGSEGV" in message(record, "segv")
+    assert "was killed by SIGKILL" in message(record, "killed")
+    assert guests(job) == 1
+    ktap = (job.guest.folder / "ext4-dax" / "suite.floods.ktap").read_text()
+    assert len(ktap) > 5_000_000
+    assert ktap.endswith("ok 1 flooded\n")
+    assert max(len(result.message) for result in record.results) < 1000
+
+
+def test_program_that_hangs(make_job: MakeJob) -> None:
+    job = make_job({"hangs": STARTED + "sleep 600\n", "good": GOOD}, program_s=5.0)
+    record = run_job(job)
+    assert statuses(record) == {"first": "pass", "hangs": "timeout", "works": "pass"}
+    assert "deadlines.program is 5 s" in message(record, "hangs")
+    assert "Linux version" in (job.guest.folder / "kernel.log").read_text()
+
+
+def test_program_that_cannot_be_killed_holds_up_nobody(make_job: MakeJob) -> None:
+    """A whole guest that stands still: frozen, as a kernel that spins with interrupts off."""
+    job = make_job({"freezes": WAITS, "good": GOOD}, program_s=5.0, ssh_s=8.0, shutdown_s=1.0)
+
+    def freeze() -> None:
+        until(lambda: said_on_console(job.guest.folder, b"program runs"))
+        for pid in qemus(job.guest.folder):
+            os.kill(pid, signal.SIGSTOP)
+
+    freezer = threading.Thread(target=freeze)
+    freezer.start()
+    record = run_job(job)
+    freezer.join()
+    assert statuses(record) == {"first": "pass", "freezes": "timeout", "works": "pass"}
+
+
+def test_program_that_panics_the_kernel(make_job: MakeJob) -> None:
+    job = make_job(
+        {"good": GOOD, "panics": STARTED + "echo c >/proc/sysrq-trigger\nsleep 60\n"}, EXT4, XFS
+    )
+    record = run_job(job)
+    for filesystem in ("ext4-dax", "xfs-dax"):
+        expected = {"works": "pass", "first": "pass", "panics": "crash"}
+        assert statuses(record, filesystem) == expected
+    crashes = [result for result in record.results if result.status is Status.CRASH]
+    assert len(crashes) == 2
+    assert all("Kernel panic - not syncing: sysrq" in result.message for result in crashes)
+    assert guests(job) == 2
+
+
+def test_filesystems_that_are_not_dax(make_job: MakeJob) -> None:
+    """Each costs its own tests, in one guest."""
+    job = make_job(
+        {"good": GOOD, "other": GOOD.replace("works", "too")},
+        replace(EXT4, name="no-dax", options=()),
+        replace(EXT4, name="small-blocks", mkfs=("-b", "1024")),
+        replace(EXT4, name="no-mkfs", mkfs=("-b", "17")),
+        replace(XFS, name="xfs-no-dax", options=()),
+        EXT4,
+    )
+    record = run_job(job)
+    for name in ("no-dax", "small-blocks", "no-mkfs", "xfs-no-dax"):
+        assert statuses(record, name) == {"good": "error", "other": "error"}, name
+    assert statuses(record) == {"works": "pass", "too": "pass"}
+    says = {result.filesystem: result.message for result in record.results}
+    assert "no-dax is not proved to be DAX: mounted as: ext4 rw" in says["no-dax"]
+    assert "no-mkfs could not be made and mounted" in says["no-mkfs"]
+    assert "invalid block size" in says["no-mkfs"]
+    assert [name for name, _ in record.evidence.dax] == ["ext4-dax"]
+    assert guests(job) == 1
+
+
+def test_raw_namespace_is_no_dax(plain_spec: GuestSpec, clean_folder: Path) -> None:
+    """What prepare_namespace() is for: without it 6.1 refuses, or goes on without DAX."""
+    with Guest(replace(plain_spec, folder=clean_folder / "job")) as guest:
+        with pytest.raises(InfrastructureError, match="ext4-dax"):
+            set_up(guest, EXT4)
+        with pytest.raises(InfrastructureError, match="xfs-dax") as xfs:
+            set_up(guest, XFS)
+        assert not isinstance(xfs.value, NotDax) or "DAX" in str(xfs.value)
+        assert guest.run("true").status == 0
+
+
+def test_setup_deadline(make_job: MakeJob) -> None:
+    job = make_job({"good": GOOD}, replace(EXT4, name="slow", mkfs=("-b", "4096")), EXT4)
+    programs = dict(job.guest.programs)
+    proof = job.guest.folder.parent / "proof"
+    proof.write_text("#!/bin/sh\ncase $1 in */slow) sleep 600 ;; esac\necho dax_option=no\n")
+    spec = replace(job.guest, programs=programs | {"dax-proof": proof}, command_s=8.0)
+    record = run_job(replace(job, guest=spec))
+    assert statuses(record, "slow") == {"good": "timeout"}
+    assert statuses(record) == {"good": "error"}
+    assert "the setup deadline of 8 s passed while slow was made" in record.results[0].message
+
+
+def test_threads_end_with_their_guest(plain_spec: GuestSpec, clean_folder: Path) -> None:
+    before = threading.active_count()
+    for number in range(2):
+        with Guest(replace(plain_spec, folder=clean_folder / f"{number}")) as guest:
+            assert guest.run("echo æ; echo b >&2; exit 3").stdout == "æ\n"
+            assert guest.run("exit 200").status == 200
+    until(lambda: threading.active_count() <= before)

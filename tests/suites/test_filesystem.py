@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+import pytest
+
+from lab.suites.filesystem import NotDax, Recipe, check_evidence, parse_evidence
+
+#: As 6.1.192 says it, ext4 and xfs.
+EXT4 = """\
+release=6.1.192
+mount=ext4 rw,relatime,stripe=512,dax=always
+dax_option=yes
+statx_known=yes
+statx_dax=yes
+phys=0x102a00000
+pfn_in_pmem=yes
+log=[    3.280884] EXT4-fs (pmem0): mounted filesystem with ordered data mode. Quota mode: disabled.
+"""
+XFS_LOG = """\
+log=[    8.164035] XFS (pmem0): DAX enabled. Warning: EXPERIMENTAL, use at your own risk
+log=[    8.167673] XFS (pmem0): Mounting V5 Filesystem
+log=[    8.218310] XFS (pmem0): Ending clean mount
+"""
+
+
+def evidence(**changes: Any) -> dict[str, str]:
+    said = parse_evidence(EXT4) | changes
+    return {key: value for key, value in said.items() if value is not None}
+
+
+def test_parse() -> None:
+    said = parse_evidence(f"noise\n{EXT4}{XFS_LOG}")
+    assert said["mount"] == "ext4 rw,relatime,stripe=512,dax=always"
+    assert said["phys"] == "0x102a00000"
+    assert len(said["log"].splitlines()) == 4
+    assert "noise" not in said
+
+
+def test_parse_nothing() -> None:
+    assert parse_evidence("") == {}
+
+
+@pytest.mark.parametrize("text", [EXT4, EXT4 + XFS_LOG])
+def test_proof(text: str) -> None:
+    check_evidence("ext4-dax", parse_evidence(text))
+
+
+def test_kernel_before_statx_dax_needs_the_rest() -> None:
+    """STATX_ATTR_DAX is of 5.8: 4.1 cannot be asked."""
+    old = evidence(statx_known="no", statx_dax="no")
+    check_evidence("ext4-dax", old)
+    with pytest.raises(NotDax):
+        check_evidence("ext4-dax", old | {"pfn_in_pmem": "no"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "objection"),
+    [
+        ({"dax_option": "no", "mount": "ext4 rw,relatime"}, "mounted as: ext4 rw,relatime"),
+        ({"dax_option": None, "mount": None}, "mounted as: nothing"),
+        ({"statx_dax": "no"}, "statx does not say STATX_ATTR_DAX"),
+        ({"statx_dax": None}, "statx does not say STATX_ATTR_DAX"),
+        ({"pfn_in_pmem": "no"}, "a mapped page in persistent memory: no"),
+        ({"pfn_in_pmem": "unknown"}, "a mapped page in persistent memory: unknown"),
+        ({"pfn_in_pmem": None}, "a mapped page in persistent memory: not asked"),
+    ],
+)
+def test_each_missing_proof_is_an_objection(changes: dict[str, Any], objection: str) -> None:
+    with pytest.raises(NotDax, match="ext4-dax is not proved to be DAX") as error:
+        check_evidence("ext4-dax", evidence(**changes))
+    assert objection in error.value.what
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        # fs/xfs/xfs_super.c, 5.x and 6.1
+        "XFS (pmem0): DAX unsupported by block device. Turning off DAX.",
+        "XFS (pmem0): DAX and reflink cannot be used together!  Disabling DAX.",
+        # fs/ext2/super.c, 4.x to 6.x
+        "EXT2-fs (pmem0): DAX unsupported by block device. Turning off DAX.",
+        "EXT4-fs (pmem0): DAX unsupported by block device.",
+        # drivers/dax/super.c
+        "pmem0: error: dax unsupported by block device",
+    ],
+)
+def test_kernel_that_refuses_is_believed(refusal: str) -> None:
+    with pytest.raises(NotDax) as error:
+        check_evidence("xfs-dax", evidence(log=f"[    1.0] {refusal}\n[    1.1] mounted"))
+    assert "DAX" in error.value.what.upper()
+    assert "mounted" not in error.value.what.removeprefix("xfs-dax")
+
+
+def test_nothing_said_is_no_proof() -> None:
+    with pytest.raises(NotDax):
+        check_evidence("ext4-dax", {})
+
+
+def test_script_is_a_shell_script() -> None:
+    recipe = Recipe("a-b", "xfs", ("-m", "crc=1 ; rm -rf /"), ("dax", "noatime"))
+    script = recipe.script()
+    assert subprocess.run(["sh", "-n"], input=script.encode(), check=False).returncode == 0
+    assert "mkfs.xfs -q -f -m 'crc=1 ; rm -rf /' /dev/pmem0 >&2" in script
+    assert "mount -t xfs -o dax,noatime /dev/pmem0 /mnt/a-b" in script
+    assert script.startswith("set -e\n")
+
+
+def test_no_options_is_no_dash_o() -> None:
+    assert " -o " not in Recipe("plain", "ext4", (), ()).script()
