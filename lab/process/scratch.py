@@ -20,7 +20,9 @@ def scratch_folder(final: Path) -> Iterator[Path]:
     final.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{final.name}."
     for stale in final.parent.glob(f"{prefix}*"):
-        shutil.rmtree(stale, ignore_errors=True)
+        # mkdtemp's part has no dot: ".v4.2.x1y2" is the scratch of another, v4.2.
+        if "." not in stale.name.removeprefix(prefix):
+            shutil.rmtree(stale, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=final.parent))
     try:
         yield folder

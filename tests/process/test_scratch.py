@@ -84,3 +84,12 @@ def test_others_beside_it_are_left_alone(tmp_path: Path) -> None:
         with scratch_folder(tmp_path / "a"):
             pass
     assert (tmp_path / "b/file").exists()
+
+
+def test_the_scratch_of_a_longer_name_is_left_alone(tmp_path: Path) -> None:
+    with scratch_folder(tmp_path / "v4.2") as longer:
+        (longer / "work").touch()
+        with scratch_folder(tmp_path / "v4"):
+            pass
+        assert (longer / "work").exists()
+    assert (tmp_path / "v4.2/work").exists()
