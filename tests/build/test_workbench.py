@@ -207,13 +207,15 @@ def test_what_a_kill_may_have_torn_is_removed(tmp_path: Path) -> None:
     whole = _object(tmp_path, "whole.o", 100, 101)
     torn = _object(tmp_path, "torn.o", 150, 101)
     torn_table = _object(tmp_path, "offsets.s", 150, 101)
-    unfinished = _object(tmp_path, "unfinished.a", 100, None)
+    unfinished = _object(tmp_path, "unfinished.o", 100, None)
+    archive = _object(tmp_path, "libsubcmd.a", 100, None)
     header = _object(tmp_path, "header.h", 100, None)
     recent = _object(tmp_path, "recent.h", 999, None)
     config = _object(tmp_path, ".config", 1000, None)
     assert remove_half_written(tmp_path) == 4
-    left = (whole, torn, torn_table, unfinished, header, recent, config)
-    assert [path.name for path in left if path.exists()] == ["whole.o", "header.h", ".config"]
+    left = (whole, torn, torn_table, unfinished, archive, header, recent, config)
+    kept = ["whole.o", "libsubcmd.a", "header.h", ".config"]
+    assert [path.name for path in left if path.exists()] == kept
 
 
 def test_a_file_from_after_now_does_not_hide_the_moment_of_the_kill(tmp_path: Path) -> None:
