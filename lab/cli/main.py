@@ -46,14 +46,16 @@ def _run() -> int:
     except typer.Exit as error:
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        print("lab: interrupted; the same command goes on from here", file=sys.stderr)
-        return ExitStatus.INTERRUPTED
+        status = ExitStatus.INTERRUPTED
     except Terminated as error:
         return 128 + int(str(error))
     except BrokenPipeError:
         # The reader of a pipe went away (lab runs | head); nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+    if status == ExitStatus.INTERRUPTED:
+        # Newer Typers turn Ctrl-C into this status by themselves.
+        print("lab: interrupted; the same command goes on from here", file=sys.stderr)
     return status if isinstance(status, int) else ExitStatus.EXPECTED
 
 
