@@ -29,6 +29,7 @@ struct name {
 static struct test tests[MAX_TESTS];
 static size_t test_count;
 static const char *selection;
+static bool listing;
 static bool in_child;
 /* Shared with the child: why it skipped or bailed out. */
 static char *reason;
@@ -188,19 +189,36 @@ static void report(size_t number, const char *name, enum ktap_status status)
 	putchar('\n');
 }
 
+static _Noreturn void usage(const char *program)
+{
+	puts("KTAP version 1");
+	ktap_bail("usage: %s DIR [-k GLOB] [-l]", program);
+}
+
 static const char *parse(int argc, char **argv)
 {
 	int option;
 
 	opterr = 0;
-	while ((option = getopt(argc, argv, "k:")) != -1) {
-		if (option != 'k')
-			ktap_bail("usage: %s DIR [-k GLOB]", argv[0]);
-		selection = optarg;
+	while ((option = getopt(argc, argv, "k:l")) != -1) {
+		if (option == 'k')
+			selection = optarg;
+		else if (option == 'l')
+			listing = true;
+		else
+			usage(argv[0]);
 	}
 	if (optind != argc - 1)
-		ktap_bail("usage: %s DIR [-k GLOB]", argv[0]);
+		usage(argv[0]);
 	return argv[optind];
+}
+
+static int list(void (*add_tests)(void))
+{
+	add_tests();
+	for (size_t i = 0; i < test_count; i++)
+		puts(tests[i].name);
+	return 0;
 }
 
 int ktap_main(int argc, char **argv, void (*add_tests)(void))
@@ -209,8 +227,10 @@ int ktap_main(int argc, char **argv, void (*add_tests)(void))
 
 	/* A program that is killed leaves what it had. */
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	puts("KTAP version 1");
 	directory = parse(argc, argv);
+	if (listing)
+		return list(add_tests);
+	puts("KTAP version 1");
 	if (chdir(directory) < 0)
 		ktap_bail("%s: %s", directory, ktap_errno(errno));
 	reason = mmap(NULL, REASON_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,

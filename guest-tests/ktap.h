@@ -36,7 +36,8 @@ static inline enum ktap_status ktap_verdict(bool passed)
 const char *ktap_errno(int error);
 
 /*
- * PROGRAM DIR [-k GLOB]: runs the tests that add_tests() adds, in DIR.
+ * PROGRAM DIR [-k GLOB] [-l]: runs the tests that add_tests() adds, in DIR; with -l
+ * it only prints their names.
  * Returns the exit status: 0 when it ran to the end, whatever failed.
  */
 int ktap_main(int argc, char **argv, void (*add_tests)(void));

@@ -180,17 +180,22 @@ class Lab:
         built = self.build(Variant.parse(variant), config)
         with (
             tempfile.TemporaryDirectory(prefix="lab-guest-") as folder,
-            Guest(self.guest_spec(built, machine, Path(folder), self._all_programs())) as guest,
+            Guest(self.guest_spec(built, machine, Path(folder))) as guest,
         ):
             yield guest
 
     def guest_spec(
-        self, built: Build, machine: str, folder: Path, programs: Iterable[str]
+        self, built: Build, machine: str, folder: Path, programs: Iterable[str] | None = None
     ) -> GuestSpec:
-        """All that a guest of a build is made from."""
+        """All that a guest of a build is made from.
+
+        With all programs of all suites, unless some are named: guests of one build and
+        machine then start from one saved state, whichever suites they run.
+        """
         from lab.guest import GuestSpec, Hardware
         from lab.guest.accelerator import choose
         from lab.image import base_image
+        from lab.suites.filesystem import PREPARE
         from lab.suites.programs import compile_programs
 
         config = self.loaded.config
@@ -202,7 +207,7 @@ class Lab:
             image=base_image(self.cache),
             programs=compile_programs(
                 self.loaded.root / "guest-tests",
-                programs,
+                self._all_programs() if programs is None else programs,
                 cache=self.cache,
                 cc=self.toolchain.cc,
             ),
@@ -214,6 +219,8 @@ class Lab:
             ssh_s=deadlines.ssh,
             command_s=deadlines.setup,
             shutdown_s=deadlines.shutdown,
+            prepare=PREPARE,
+            states=self.cache / "states" if section.saved_state else None,
         )
 
     def _all_programs(self) -> list[str]:

@@ -131,7 +131,7 @@ def make_job(lab: Lab, planned: JobPlan, built: Build, folder: JobFolder) -> Job
     pairs = [
         (suite, program) for suite in planned.suites for program in config.suites[suite].programs
     ]
-    spec = lab.guest_spec(built, planned.machine, folder.path, [name for _, name in pairs])
+    spec = lab.guest_spec(built, planned.machine, folder.path)
     recipes = [_recipe(name, config.filesystems[name]) for name in planned.filesystems]
     return Job(
         variant=str(planned.variant),
@@ -144,6 +144,7 @@ def make_job(lab: Lab, planned: JobPlan, built: Build, folder: JobFolder) -> Job
         program_s=config.deadlines.program,
         expect=config.expect,
         evidence=_evidence(lab, planned, built, spec, folder),
+        fresh=config.machines[planned.machine].fresh,
     )
 
 

@@ -56,6 +56,15 @@ class Status(StrEnum):
     ERROR = "error"
 
 
+class Fresh(StrEnum):
+    """What of a job gets a guest of its own, untouched by the others."""
+
+    JOB = "job"
+    FILESYSTEM = "filesystem"
+    PROGRAM = "program"
+    TEST = "test"
+
+
 def _of_the_kernel(status: Status) -> Status:
     if status is Status.ERROR:
         raise ValueError("an error is the lab's own failure: no test can be expected to end so")
@@ -132,6 +141,9 @@ class Machine(Section):
     type: Literal["pc", "q35"] = "pc"
     #: Size of the NVDIMM; 128 MiB-aligned, for old kernels (pmem/ndctl#28).
     nvdimm: Size = 512 << 20
+    #: Boot a guest once for each build, and start the others from what it was then.
+    saved_state: bool = True
+    fresh: Fresh = Fresh.FILESYSTEM
 
 
 class Filesystem(Section):

@@ -2,8 +2,9 @@
 """One running machine, and nothing left of it afterwards."""
 
 from lab.guest.command import CommandResult, CommandTimeout
-from lab.guest.guest import BootTimeout, Guest, GuestDied, GuestSpec
+from lab.guest.guest import Guest, GuestSpec
 from lab.guest.qemu import Hardware
+from lab.guest.vm import BootTimeout, GuestDied
 
 __all__ = [
     "BootTimeout",

@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 import os
-import select
-import socket
-import time
-from collections.abc import Mapping
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
@@ -17,27 +15,18 @@ from types import TracebackType
 from lab.errors import InfrastructureError
 from lab.guest.command import CommandResult, GuestLost
 from lab.guest.console import Console
-from lab.guest.qemu import Files, Hardware, command_line, kernel_arguments
-from lab.image import GuestKeys, guest_archive, write_initrd
-from lab.process import Child, spawn
-
-_READY = b"lab: ready"
-
-
-class GuestDied(InfrastructureError):
-    """The guest ended by itself: a panic, a reboot, or QEMU died.
-
-    Attributes:
-        stdout: What the command that ran then had printed, as far as it is known.
-        kernel: Whether the kernel did it, as far as can be seen; False when QEMU failed.
-    """
-
-    stdout: str = ""
-    kernel: bool = True
-
-
-class BootTimeout(InfrastructureError):
-    """The guest did not come up before the boot deadline."""
+from lab.guest.qemu import Files, Hardware, Memory, command_line, kernel_arguments
+from lab.guest.state import (
+    SavedState,
+    discard,
+    find_state,
+    state_key,
+    wake_line,
+    write_state,
+)
+from lab.guest.vm import Timeline, Vm
+from lab.image import GuestKeys, KeyPair, guest_archive, write_initrd
+from lab.process.lock import locked
 
 
 @dataclass(frozen=True)
@@ -48,6 +37,8 @@ class GuestSpec:
         programs: Guest programs by name; they are in ``/lab`` there.
         folder: Where the console log stays; made when missing.
         boot_s, ssh_s, command_s, shutdown_s: Deadlines in seconds.
+        prepare: A shell command that runs first in each guest; see Guest.prepared.
+        states: Where saved states are kept; None boots each guest.
     """
 
     kernel: Path
@@ -60,36 +51,33 @@ class GuestSpec:
     command_s: float
     shutdown_s: float
     append: str = ""
-
-
-@dataclass
-class Timeline:
-    """Seconds since QEMU's start, by the name of what was reached."""
-
-    started: float = field(default_factory=time.monotonic)
-    marks: list[tuple[str, float]] = field(default_factory=list)
-
-    def mark(self, name: str) -> None:
-        """Note that ``name`` was reached now."""
-        self.marks.append((name, round(time.monotonic() - self.started, 3)))
+    prepare: str = "true"
+    states: Path | None = None
 
 
 class Guest:
     """A guest in a ``with`` block; no QEMU is left when the block ends.
 
+    Attributes:
+        prepared: How ``spec.prepare`` ended, in this guest or in the one it was saved from.
+        state: The key of the saved state it started from; "" when it was booted.
+
     Raises (on entry):
         GuestDied: QEMU or the kernel ended during the boot.
         BootTimeout: ``lab: ready`` did not come in time.
+        CommandTimeout: ``spec.prepare`` still ran at its deadline.
         InfrastructureError: SSH never answered.
     """
 
-    def __init__(self, spec: GuestSpec) -> None:
+    prepared: CommandResult
+    state: str = ""
+
+    def __init__(self, spec: GuestSpec, *, savable: bool = False) -> None:
         self.spec = spec
-        self.keys = GuestKeys.make()
+        self._savable = savable
         spec.folder.mkdir(parents=True, exist_ok=True)
         self.console = Console(spec.folder / "console.log")
-        self.timeline = Timeline()
-        self.command: list[str] = []
+        self._notes: list[str] = []
         self._stack = ExitStack()
 
     def __enter__(self) -> Guest:
@@ -111,6 +99,18 @@ class Guest:
                 self._power_off()
         self._stack.close()
 
+    @property
+    def timeline(self) -> Timeline:
+        """What was reached when; why no saved state was used, too."""
+        timeline = self._vm.timeline
+        notes = [(note, 0.0) for note in self._notes]
+        return Timeline(timeline.started, [*notes, *timeline.marks])
+
+    @property
+    def command(self) -> list[str]:
+        """QEMU's command line."""
+        return self._vm.command
+
     def run(self, command: str, deadline_s: float | None = None) -> CommandResult:
         """Run a shell command in the guest.
 
@@ -121,7 +121,7 @@ class Guest:
         try:
             return self._ssh.run(command, deadline_s or self.spec.command_s)
         except GuestLost as error:
-            died = self._died()
+            died = self._vm.died()
             died.stdout = error.stdout
             raise died from error
 
@@ -142,128 +142,163 @@ class Guest:
         try:
             return self._ssh.interact(command)
         except GuestLost as error:
-            raise self._died() from error
+            raise self._vm.died() from error
 
     def alive(self) -> bool:
         """Whether QEMU still runs."""
-        return self._qemu.poll() is None
+        return self._vm.status is None
+
+    def save(self, key: str) -> SavedState:
+        """Keep the guest as ``key`` in ``spec.states``; it stands still from then on.
+
+        Raises:
+            InfrastructureError: QEMU could not.
+            OSError: No space, most likely.
+        """
+        assert self.spec.states is not None
+        # A connection does not survive: the new QEMU knows nothing of it.
+        self._ssh.close()
+        nvdimm, ram = self._vm.files.memory.descriptors
+        with _memfd("devices") as devices:
+            # QEMU writes through a shell, to which it leaves none of its descriptors.
+            target = Path(f"/proc/{os.getpid()}/fd/{devices}")
+            self._vm.monitor.save(target, self.spec.command_s)
+            return write_state(
+                self.spec.states,
+                key,
+                parts={"ram": ram, "nvdimm": nvdimm, "devices": devices},
+                console=self.console.path,
+                host_key=self._keys.host.public,
+                prepared=self.prepared,
+            )
 
     def _open(self) -> None:
-        files = self._files()
-        ours, marks = socket.socketpair()
-        our_monitor, monitor = socket.socketpair()
-        for end in (ours, marks, our_monitor, monitor):
-            self._stack.callback(end.close)
-        self._start(files, marks, monitor)
-        # QEMU holds its own ends now; closing these makes its death an end-of-file.
-        marks.close()
-        monitor.close()
-        # Fabric and the QMP library take half a second to import: the boot hides it.
-        for module in ("lab.guest.monitor", "lab.guest.ssh"):
-            import_module(module)
-        self._wait_ready(ours)
-        # Unpacked by now; a kill -9 from here on leaves none.
-        files.initrd.unlink()
-        self.timeline.mark("ready")
-        self._connect(our_monitor)
-        self.timeline.mark("ssh")
+        state = self._saved_state() if self.spec.states and not self._savable else None
+        if state is None or not self._restored(state):
+            self._boot()
 
-    def _files(self) -> Files:
-        initrd = self.spec.folder / "initrd"
-        self._stack.callback(initrd.unlink, missing_ok=True)
-        write_initrd(initrd, self.spec.image, guest_archive(self.keys, self.spec.programs))
+    def _boot(self) -> None:
+        self._keys = GuestKeys.make()
         self.console.path.unlink(missing_ok=True)
-        return Files(self.spec.kernel, initrd, self._nvdimm(), self.console.path)
+        with _memfd("initrd") as initrd:
+            archive = guest_archive(self._keys, self.spec.programs)
+            write_initrd(Path(f"/dev/fd/{initrd}"), self.spec.image, archive)
+            memory = self._stack.enter_context(_own_memory(self.spec.hardware, self._savable))
+            self._start(initrd, memory)
+        _import_meanwhile()
+        self._vm.wait_for("ready", self.spec.boot_s, "boot")
+        self._connect()
+        self.prepared = self.run(self.spec.prepare)
+        self._vm.timeline.mark("prepared")
 
-    def _nvdimm(self) -> int:
-        """The NVDIMM's backing file: in memory, as big as it says, gone with its last user.
+    def _restored(self, state: SavedState) -> bool:
+        """Start from a saved state; returns whether that went well."""
+        try:
+            self._restore(state)
+        except InfrastructureError as error:
+            # What QEMU cannot load, or does not wake, must not cost a result.
+            self._stack.close()
+            discard(state.folder)
+            self._notes.append(f"saved state {state.key} was of no use: {error.what}")
+            return False
+        return True
 
-        On a disk, each first write to a page of it costs a block allocation (0.3 s
-        for a mkfs), a full disk kills QEMU, and a kill -9 leaves it there.
-        """
-        backing = os.memfd_create("nvdimm")
-        self._stack.callback(os.close, backing)
-        os.ftruncate(backing, self.spec.hardware.nvdimm)
-        return backing
+    def _restore(self, state: SavedState) -> None:
+        client = KeyPair.make()
+        self._keys = GuestKeys(client, KeyPair(b"", state.host_key))
+        shutil.copyfile(state.console, self.console.path)
+        memory = Memory(nvdimm=str(state.nvdimm), ram=str(state.ram), private=True)
+        self._start(None, memory, incoming=True)
+        self._vm.monitor.restore(state.devices, self.spec.ssh_s)
+        self._vm.timeline.mark("restored")
+        self._vm.tell(wake_line(self._keys.authorized_keys))
+        _import_meanwhile()
+        self._vm.wait_for("awake", self.spec.ssh_s, "ssh")
+        self._connect()
+        self.prepared, self.state = state.prepared, state.key
 
-    def _start(self, files: Files, marks: socket.socket, monitor: socket.socket) -> None:
-        self.command = command_line(
-            self.spec.hardware,
-            files,
-            marks_fd=marks.fileno(),
-            monitor_fd=monitor.fileno(),
-            append=kernel_arguments(self.spec.append),
+    def _saved_state(self) -> SavedState | None:
+        """The state this guest starts from, made now if there is none; None if none can be."""
+        states = self.spec.states
+        assert states is not None
+        key = self._state_key()
+        with locked(states / f".{key}.lock"):
+            found = find_state(states, key)
+            if found is not None:
+                return found
+            with Guest(self.spec, savable=True) as guest:
+                if guest.prepared.status != 0:
+                    return None
+                try:
+                    return guest.save(key)
+                except (InfrastructureError, OSError) as error:
+                    self._notes.append(f"no state could be saved: {error}")
+                    return None
+
+    def _state_key(self) -> str:
+        spec = self.spec
+        memory = Memory(nvdimm="nvdimm", ram="ram")
+        command = command_line(
+            spec.hardware,
+            Files(spec.kernel, None, kernel_arguments(spec.append), memory, Path("console")),
+            marks_fd=0,
+            monitor_fd=0,
         )
-        stderr = self._stack.enter_context((self.spec.folder / "qemu.log").open("wb"))
-        self.timeline = Timeline()
-        self._qemu: Child = self._stack.enter_context(
-            spawn(
-                self.command,
-                stdout=stderr,
-                stderr=stderr,
-                pass_fds=(marks.fileno(), monitor.fileno(), files.nvdimm_fd),
-            )
-        )
+        programs = [spec.programs[name] for name in sorted(spec.programs)]
+        return state_key(command, [spec.kernel, spec.image, *programs], spec.prepare)
 
-    def _wait_ready(self, marks: socket.socket) -> None:
-        deadline = time.monotonic() + self.spec.boot_s
-        said = b""
-        while _READY not in said:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise BootTimeout(
-                    f"the boot deadline of {self.spec.boot_s:g} s passed before the guest was "
-                    f"ready; its console ends with: {self.console.tail(1)}",
-                    where=self.console.path,
-                    detail=self.console.tail(),
-                    hint="raise deadlines.boot in lab.toml if the guest was only slow",
-                )
-            ready, _, _ = select.select([marks], [], [], left)
-            if ready:
-                chunk = marks.recv(4096)
-                if not chunk:
-                    raise self._died()
-                said += chunk
+    def _start(self, initrd: int | None, memory: Memory, *, incoming: bool = False) -> None:
+        spec = self.spec
+        append = kernel_arguments(spec.append)
+        files = Files(spec.kernel, initrd, append, memory, self.console.path)
+        vm = Vm(spec.hardware, files, spec.folder, answer_s=spec.shutdown_s, incoming=incoming)
+        self._vm = self._stack.enter_context(vm)
 
-    def _connect(self, our_monitor: socket.socket) -> None:
-        from qemu.qmp import QMPError
-
-        from lab.guest.monitor import Monitor
+    def _connect(self) -> None:
         from lab.guest.ssh import Ssh
 
         try:
-            self._monitor = Monitor(our_monitor, self.spec.ssh_s)
-            self._stack.callback(self._monitor.close)
-            port = self._monitor.ssh_port()
-        except (EOFError, OSError, QMPError) as error:
-            raise self._died() from error
-        self._ssh = Ssh(port, self.keys, self.spec.ssh_s)
+            port = self._vm.monitor.ssh_port()
+        except (EOFError, OSError) as error:
+            raise self._vm.died() from error
+        self._ssh = Ssh(port, self._keys, self.spec.ssh_s)
         self._stack.callback(self._ssh.close)
-
-    def _died(self) -> GuestDied:
-        """The error for a guest that went away: QEMU gone, or only the connection."""
-        with suppress(Exception):
-            self._qemu.wait(self.spec.shutdown_s)
-        status = self._qemu.poll()
-        qemu_said = (self.spec.folder / "qemu.log").read_text(errors="replace").strip()
-        words = self.console.last_words()
-        if words:
-            what = f"the guest died: {words}"
-        elif status is None:
-            what = "the guest no longer answers over SSH"
-        elif status == 0:
-            what = "the guest rebooted or powered off by itself"
-        else:
-            what = f"QEMU ended with status {status}: {qemu_said[-300:] or 'it said nothing'}"
-        died = GuestDied(
-            what,
-            where=self.console.path,
-            detail="\n".join(filter(None, (qemu_said, self.console.tail()))),
-        )
-        died.kernel = bool(words) or not status
-        return died
+        self._vm.timeline.mark("ssh")
 
     def _power_off(self) -> None:
         # Nothing of this guest is used again: its disk is thrown away.
-        self._monitor.quit()
-        self._qemu.wait(self.spec.shutdown_s)
+        self._vm.monitor.quit()
+        self._vm.wait(self.spec.shutdown_s)
+
+
+def _import_meanwhile() -> None:
+    # Fabric and the QMP library take half a second to import: the guest's start hides it.
+    for module in ("lab.guest.monitor", "lab.guest.ssh"):
+        import_module(module)
+
+
+@contextmanager
+def _own_memory(hardware: Hardware, savable: bool) -> Iterator[Memory]:
+    """The memory of a guest that boots: the NVDIMM's backing is in memory, and as big as it says.
+
+    On a disk, each first write to a page of it costs a block allocation (0.3 s for
+    a mkfs), a full disk kills QEMU, and a kill -9 leaves it there.
+    """
+    with _memfd("nvdimm") as nvdimm, _memfd("ram") as ram:
+        os.ftruncate(nvdimm, hardware.nvdimm)
+        os.ftruncate(ram, hardware.memory)
+        yield Memory(
+            nvdimm=f"/dev/fd/{nvdimm}",
+            ram=f"/dev/fd/{ram}" if savable else None,
+            descriptors=(nvdimm, ram),
+        )
+
+
+@contextmanager
+def _memfd(name: str) -> Iterator[int]:
+    """A file in memory, gone with its last user."""
+    descriptor = os.memfd_create(name)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

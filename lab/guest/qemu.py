@@ -32,35 +32,61 @@ class Hardware:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """Where a guest's memory is: paths QEMU opens, as ``/dev/fd/N`` for those it inherits.
+
+    ``ram`` None is memory of QEMU's own; ``private`` leaves the files as they are.
+    """
+
+    nvdimm: str
+    ram: str | None = None
+    private: bool = False
+    descriptors: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Files:
-    """What a guest is started from, and where it leaves its traces."""
+    """What a guest is started from, and where it leaves its traces.
+
+    ``initrd`` is a descriptor QEMU inherits, or None for a guest that has booted.
+    """
 
     kernel: Path
-    initrd: Path
-    nvdimm_fd: int
+    initrd: int | None
+    append: str
+    memory: Memory
     console: Path
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """The file descriptors that QEMU inherits."""
+        return self.memory.descriptors + (() if self.initrd is None else (self.initrd,))
 
 
 def command_line(
-    hardware: Hardware, files: Files, *, marks_fd: int, monitor_fd: int, append: str
+    hardware: Hardware, files: Files, *, marks_fd: int, monitor_fd: int, incoming: bool = False
 ) -> list[str]:
-    """QEMU's arguments; the marks and monitor sockets are inherited descriptors."""
+    """QEMU's arguments; the marks and monitor sockets are inherited descriptors.
+
+    ``incoming`` starts nothing until the monitor names a saved state.
+    """
+    machine = f"{hardware.type},accel={hardware.accelerator},nvdimm=on"
     return [
         BINARY,
         "-nodefaults",
         "-no-user-config",
         "-no-reboot",
         "-display", "none",
-        "-machine", f"{hardware.type},accel={hardware.accelerator},nvdimm=on",
+        "-machine", machine if files.memory.ram is None else f"{machine},memory-backend=ram",
         "-cpu", "host" if hardware.accelerator == "kvm" else "max",
         "-smp", str(hardware.cpus),
         "-m", _memory(hardware),
-        "-object", f"memory-backend-file,id=nv0,share=on,mem-path=/dev/fd/{files.nvdimm_fd},"
-                   f"size={hardware.nvdimm}",
+        *_backends(hardware, files.memory),
         # No label area: it would come off the end, and a region whose size is not a
         # multiple of 16 MiB takes no fsdax namespace on 6.1.
         "-device", "nvdimm,id=nvdimm0,memdev=nv0",
-        "-chardev", f"file,id=console,path={_escape(files.console)}",
+        # A restored guest's console goes on where the saved one's ended.
+        "-chardev", f"file,id=console,path={_comma(files.console)},append=on",
         "-serial", "chardev:console",
         "-chardev", f"socket,id=marks,fd={marks_fd}",
         "-serial", "chardev:marks",
@@ -71,10 +97,20 @@ def command_line(
         "-device", "virtio-net-pci,netdev=net0,romfile=",
         # Old kernels wait for entropy before they answer (virtme-ng#217).
         "-device", "virtio-rng-pci",
+        # A restored guest keeps the kernel: its loader's ROM is part of the machine.
         "-kernel", str(files.kernel),
-        "-initrd", str(files.initrd),
-        "-append", append,
+        "-append", files.append,
+        *(() if files.initrd is None else ("-initrd", f"/dev/fd/{files.initrd}")),
+        *(("-incoming", "defer") if incoming else ()),
     ]  # fmt: skip
+
+
+def _backends(hardware: Hardware, memory: Memory) -> list[str]:
+    share = f"share={'off' if memory.private else 'on'}"
+    objects = [f"id=nv0,{share},mem-path={_comma(memory.nvdimm)},size={hardware.nvdimm}"]
+    if memory.ram is not None:
+        objects.append(f"id=ram,{share},mem-path={_comma(memory.ram)},size={hardware.memory}")
+    return [part for one in objects for part in ("-object", f"memory-backend-file,{one}")]
 
 
 def kernel_arguments(extra: str = "") -> str:
@@ -90,6 +126,6 @@ def _memory(hardware: Hardware) -> str:
     return f"size={hardware.memory // _MIB}M,slots=1,maxmem={most // _MIB}M"
 
 
-def _escape(path: Path) -> str:
+def _comma(value: str | Path) -> str:
     """A comma ends a value in QEMU's option syntax unless it is doubled."""
-    return str(path).replace(",", ",,")
+    return str(value).replace(",", ",,")

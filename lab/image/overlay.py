@@ -36,14 +36,11 @@ def write_initrd(path: Path, base: Path, archive: bytes) -> None:
     Raises:
         InfrastructureError: The file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.part")
     try:
-        shutil.copyfile(base, temporary)
-        with temporary.open("ab") as stream:
-            stream.write(archive)
-        temporary.replace(path)
+        with base.open("rb") as source, path.open("wb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+            target.write(archive)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise InfrastructureError(
             f"the initramfs cannot be written: {error}", where=path
         ) from error

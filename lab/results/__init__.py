@@ -9,6 +9,7 @@ from lab.results.folder import JobFolder, RunFolder, slug, write_bytes, write_js
 from lab.results.junit import write_junit
 from lab.results.record import (
     Evidence,
+    GuestUse,
     Host,
     JobRecord,
     RunRecord,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Evidence",
+    "GuestUse",
     "Host",
     "JobFolder",
     "JobRecord",

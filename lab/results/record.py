@@ -14,6 +14,23 @@ from lab.suites.metric import Metric
 
 
 @dataclass(frozen=True)
+class GuestUse:
+    """A guest of a job, and what ran in it.
+
+    Args:
+        folder: Where its console and kernel log are, relative to the job's folder.
+        state: The key of the saved state it started from; "" when it was booted.
+        units: ``FILESYSTEM/SUITE.PROGRAM``, in the order they ran.
+        timeline: (what was reached, seconds since QEMU's start) pairs.
+    """
+
+    folder: str
+    state: str
+    units: tuple[str, ...]
+    timeline: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What proves a job's results, and what it takes to repeat them.
 
@@ -27,7 +44,8 @@ class Evidence:
         series_digests: (series, digest) pairs, in the order applied.
         console_path, ktap_path, kernel_log_path: Relative to the run's folder;
             ``ktap_path`` is the folder that holds the job's KTAP files.
-        timeline: (what happened, seconds since the job's start) pairs.
+        timeline: (what was reached, seconds since QEMU's start) pairs, of the first guest.
+        guests: All its guests.
     """
 
     accelerator: str = ""
@@ -44,6 +62,7 @@ class Evidence:
     ktap_path: str = ""
     kernel_log_path: str = ""
     timeline: tuple[tuple[str, float], ...] = ()
+    guests: tuple[GuestUse, ...] = ()
 
 
 def is_as_expected(status: Status, expected: Status) -> bool:

@@ -60,22 +60,23 @@ class Recipe:
         )
 
 
-def prepare_namespace(guest: Guest) -> str:
-    """Give the NVDIMM's namespace struct pages where the kernel has such a mode.
+#: Gives the NVDIMM's namespace struct pages where the kernel has such a mode, and says
+#: which mode it has: ``fsdax``, or ``raw`` where the kernel knows no other.
+PREPARE = f"""\
+if [ -e /sys/bus/nd/drivers/nd_pmem ] && ls /sys/bus/nd/devices | grep -q '^pfn'; then
+  ndctl create-namespace -f -e namespace0.0 --mode=fsdax >/dev/null || exit 9
+  echo fsdax
+else echo raw; fi
+test -b {DEVICE}"""
 
-    Returns:
-        The namespace's mode: ``fsdax``, or ``raw`` where the kernel knows no other.
+
+def namespace_mode(guest: Guest) -> str:
+    """The mode of the namespace in a guest that was prepared with ``PREPARE``.
 
     Raises:
         InfrastructureError: There is no persistent-memory device in the guest.
     """
-    result = guest.run(
-        "if [ -e /sys/bus/nd/drivers/nd_pmem ] && ls /sys/bus/nd/devices | grep -q '^pfn'; then\n"
-        "  ndctl create-namespace -f -e namespace0.0 --mode=fsdax >/dev/null || exit 9\n"
-        "  echo fsdax\n"
-        "else echo raw; fi\n"
-        f"test -b {DEVICE}"
-    )
+    result = guest.prepared
     if result.status == 9:
         raise InfrastructureError(
             f"ndctl could not make an fsdax namespace: {_last(result)}",

@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import groupby
 
-from lab.config.model import Expectation, Status
+from lab.config.model import Expectation, Fresh, Status
 from lab.errors import InfrastructureError, LabError
 from lab.guest import BootTimeout, CommandTimeout, Guest, GuestDied, GuestSpec
 from lab.plan import expected
-from lab.results import Evidence, JobRecord, TestResult
-from lab.suites.filesystem import Recipe, prepare_namespace, set_up
+from lab.results import Evidence, GuestUse, JobRecord, TestResult
+from lab.suites.filesystem import Recipe, namespace_mode, set_up
 from lab.suites.judge import Ended, Judged, judge
 from lab.suites.ktap import parse
 
@@ -23,11 +24,28 @@ _MOST_SAID = 200
 
 @dataclass(frozen=True)
 class Unit:
-    """One program of one suite on one filesystem: what a dead guest costs at most."""
+    """One program of one suite on one filesystem: what a dead guest costs at most.
+
+    ``test`` names the only one of its tests that is to run.
+    """
 
     recipe: Recipe
     suite: str
     program: str
+    test: str | None = None
+
+    @property
+    def name(self) -> str:
+        """``suite.program``, and the test if it is one; names files."""
+        return ".".join(filter(None, (self.suite, self.program, self.test)))
+
+    def arguments(self, pattern: str | None) -> list[str]:
+        """The program's command line in the guest; ``pattern`` is for ``-k``."""
+        if self.test is not None:
+            # As a glob it is that name alone; a plain word matches any name that holds it.
+            pattern = f"[{self.test[0]}]{self.test[1:]}"
+        selection = ["-k", pattern] if pattern else []
+        return [f"/lab/{self.program}", self.recipe.mount_point, *selection]
 
 
 @dataclass(frozen=True)
@@ -47,6 +65,7 @@ class Job:
     program_s: float
     expect: tuple[Expectation, ...]
     evidence: Evidence
+    fresh: Fresh = Fresh.JOB
 
 
 @dataclass
@@ -57,8 +76,24 @@ class _Outcome:
     on_result: Callable[[TestResult], None]
     results: list[TestResult] = field(default_factory=list)
     dax: dict[str, Mapping[str, str]] = field(default_factory=dict)
-    timeline: tuple[tuple[str, float], ...] = ()
     command: tuple[str, ...] = ()
+    guests: int = 0
+    used: list[GuestUse] = field(default_factory=list)
+
+    def note_use(self, guest: Guest, units: Sequence[Unit]) -> None:
+        """Record which guest ran what."""
+        folder = guest.spec.folder.relative_to(self.job.guest.folder)
+        ran = tuple(f"{unit.recipe.name}/{unit.name}" for unit in units)
+        use = GuestUse(str(folder), guest.state, ran, tuple(guest.timeline.marks))
+        self.used.append(use)
+
+    def next_spec(self) -> GuestSpec:
+        """The first guest leaves its traces in the job's folder, the others below it."""
+        self.guests += 1
+        spec = self.job.guest
+        if self.guests == 1:
+            return spec
+        return replace(spec, folder=spec.folder / f"guest-{self.guests}")
 
     def add(self, unit: Unit, judged: Judged, duration_s: float) -> None:
         status, reason = expected(
@@ -103,11 +138,18 @@ def run_job(job: Job, on_result: Callable[[TestResult], None] = lambda _: None) 
     outcome = _Outcome(job, on_result)
     started = datetime.now(UTC)
     clock = time.monotonic()
-    pending = list(job.units)
-    boots = 0
-    while pending:
-        boots += 1
-        pending = _one_guest(outcome, pending, boots)
+    groups = list(_groups(outcome))
+    while groups:
+        left = list(groups.pop(0))
+        while left:
+            first = outcome.guests == 0
+            left, trouble = _one_guest(outcome, left)
+            if trouble is not None:
+                # Where the first guest reached no filesystem, no other would.
+                doomed = [left, *groups] if first else [left]
+                outcome.add_trouble([unit for group in doomed for unit in group], trouble)
+                groups = [] if first else groups
+                left = []
     return JobRecord(
         variant=job.variant,
         kernel_release=job.release,
@@ -121,24 +163,59 @@ def run_job(job: Job, on_result: Callable[[TestResult], None] = lambda _: None) 
     )
 
 
-def _one_guest(outcome: _Outcome, pending: Sequence[Unit], number: int) -> list[Unit]:
-    """Run what one guest survives; returns what is left for the next."""
-    left = list(pending)
+def _groups(outcome: _Outcome) -> Iterator[Sequence[Unit]]:
+    """The units that share a guest, in order."""
+    job = outcome.job
+    match job.fresh:
+        case Fresh.JOB:
+            yield job.units
+        case Fresh.FILESYSTEM:
+            yield from (list(group) for _, group in groupby(job.units, lambda unit: unit.recipe))
+        case Fresh.PROGRAM:
+            yield from ([unit] for unit in job.units)
+        case Fresh.TEST:
+            yield from ([unit] for unit in _single_tests(outcome))
+
+
+def _single_tests(outcome: _Outcome) -> Iterator[Unit]:
+    """Each test of each program that can list them; a program that cannot, as a whole."""
+    job = outcome.job
+    if not job.units:
+        return
     try:
-        with Guest(_numbered(outcome.job.guest, number)) as guest:
+        with Guest(replace(job.guest, folder=job.guest.folder / "list")) as guest:
+            for unit in job.units:
+                names = guest.run(shlex.join([*unit.arguments(job.pattern), "-l"]))
+                listed = names.stdout.split() if names.status == 0 else []
+                yield from (replace(unit, test=name) for name in listed)
+                if names.status != 0:
+                    yield unit
+    except LabError:
+        # The guests that follow meet it too, and say so.
+        yield from job.units
+
+
+def _one_guest(outcome: _Outcome, units: Sequence[Unit]) -> tuple[list[Unit], LabError | None]:
+    """Run what one guest survives.
+
+    Returns:
+        The units that are left, and why not even a filesystem was reached.
+    """
+    left = list(units)
+    spec = outcome.next_spec()
+    try:
+        with Guest(spec) as guest:
             outcome.command = outcome.command or tuple(guest.command)
-            outcome.timeline = outcome.timeline or tuple(guest.timeline.marks)
             try:
-                mode = prepare_namespace(guest)
+                mode = namespace_mode(guest)
                 while left and _run_filesystem(outcome, guest, left, mode):
                     pass
             finally:
+                outcome.note_use(guest, units[: len(units) - len(left)])
                 _keep_kernel_log(guest)
     except LabError as error:
-        # No filesystem was reached: another guest would end the same way.
-        outcome.add_trouble(left, error)
-        return []
-    return left
+        return left, error
+    return left, None
 
 
 def _run_filesystem(outcome: _Outcome, guest: Guest, left: list[Unit], mode: str) -> bool:
@@ -169,11 +246,8 @@ def _run_unit(outcome: _Outcome, guest: Guest, unit: Unit) -> bool:
     One that still ran at its deadline may hold locks and memory, and its filesystem.
     """
     job = outcome.job
-    command = [f"/lab/{unit.program}", unit.recipe.mount_point]
-    if job.pattern:
-        command += ["-k", job.pattern]
     started = time.monotonic()
-    end = _run_program(guest, shlex.join(command), job.program_s)
+    end = _run_program(guest, shlex.join(unit.arguments(job.pattern)), job.program_s)
     duration = time.monotonic() - started
     _keep(job, unit, end.output)
     judged = judge(
@@ -184,6 +258,8 @@ def _run_unit(outcome: _Outcome, guest: Guest, unit: Unit) -> bool:
         detail=end.message,
         selected=job.pattern is not None,
     )
+    if unit.test is not None and not judged:
+        judged = (Judged(unit.test, Status.ERROR, "was listed, and then did not run"),)
     for test in judged:
         outcome.add(unit, test, duration / max(1, len(judged)))
     return end.good
@@ -220,7 +296,7 @@ def _first_line(text: str) -> str:
 
 
 def _keep(job: Job, unit: Unit, output: str) -> None:
-    path = job.guest.folder / unit.recipe.name / f"{unit.suite}.{unit.program}.ktap"
+    path = job.guest.folder / unit.recipe.name / f"{unit.name}.ktap"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(output, encoding="utf-8", errors="replace")
 
@@ -235,13 +311,6 @@ def _keep_kernel_log(guest: Guest) -> None:
         (guest.spec.folder / "kernel.log").write_text(log, encoding="utf-8", errors="replace")
 
 
-def _numbered(spec: GuestSpec, number: int) -> GuestSpec:
-    """The first guest leaves its traces in the job's folder, the others beside it."""
-    from dataclasses import replace
-
-    return spec if number == 1 else replace(spec, folder=spec.folder / f"guest-{number}")
-
-
 def _status_of(error: LabError) -> Status:
     """Whose fault a lost guest is: the kernel's until shown otherwise."""
     if isinstance(error, GuestDied):
@@ -250,11 +319,10 @@ def _status_of(error: LabError) -> Status:
 
 
 def _evidence(outcome: _Outcome) -> Evidence:
-    from dataclasses import replace
-
     return replace(
         outcome.job.evidence,
         cmdline=shlex.join(outcome.command),
         dax=tuple((name, tuple(proof.items())) for name, proof in outcome.dax.items()),
-        timeline=outcome.timeline,
+        timeline=outcome.used[0].timeline if outcome.used else (),
+        guests=tuple(outcome.used),
     )

@@ -12,8 +12,9 @@ from lab.process import ProcessFailed, run
 from lab.process.lock import locked
 from lab.process.scratch import scratch_folder
 
-#: Not a test: run after each mount to prove DAX.
-PROOF = "dax-proof"
+#: Not tests: the first is run after each mount to prove DAX, the second by init in a
+#: guest that was restored.
+HELPERS = ("dax-proof", "wake")
 
 
 def compile_programs(
@@ -29,7 +30,7 @@ def compile_programs(
     with locked(cache / "programs" / f".{key}.lock"):
         if not final.is_dir():
             _make(folder, final, cc)
-    binaries = {name: final / name for name in (*names, PROOF)}
+    binaries = {name: final / name for name in (*names, *HELPERS)}
     for name, binary in binaries.items():
         if not binary.is_file():
             raise UserError(

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A booted guest on disk: any number of guests start from it, each with a copy of its own.
+
+RAM and NVDIMM are two sparse files that a guest maps privately, so that it reads
+only the pages it touches and changes none of them; QEMU's migration stream holds
+the rest, the devices (``x-ignore-shared`` leaves shared memory out of it).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lab.errors import InfrastructureError
+from lab.guest.command import CommandResult
+from lab.host import need_tool
+from lab.process.scratch import scratch_folder
+
+#: Raised when the lab comes to save otherwise.
+_FORMAT = 1
+#: States that stay; each is about 100 MB, and a build that is tested again makes its own anew.
+_KEPT = 12
+_BLOCK = 4 << 20
+
+
+@dataclass(frozen=True)
+class SavedState:
+    """A folder with a guest's memory, its devices, and what was known of it then.
+
+    Attributes:
+        host_key: The 32 bytes of the guest's public Ed25519 host key.
+        prepared: How the command ended that ran before it was saved.
+    """
+
+    folder: Path
+    host_key: bytes
+    prepared: CommandResult
+
+    @property
+    def key(self) -> str:
+        """What names it: a hash of all that shaped the guest."""
+        return self.folder.name
+
+    @property
+    def ram(self) -> Path:
+        """The guest's RAM."""
+        return self.folder / "ram"
+
+    @property
+    def nvdimm(self) -> Path:
+        """The NVDIMM's content."""
+        return self.folder / "nvdimm"
+
+    @property
+    def devices(self) -> Path:
+        """QEMU's migration stream."""
+        return self.folder / "devices"
+
+    @property
+    def console(self) -> Path:
+        """What the guest had printed."""
+        return self.folder / "console.log"
+
+    def touch(self) -> None:
+        """Note that it was used."""
+        with suppress(OSError):
+            os.utime(self.folder)
+
+
+def state_key(command: Sequence[str], files: Iterable[Path], *more: str) -> str:
+    """24 hexadecimal digits that name a state.
+
+    Raises:
+        InfrastructureError: A file cannot be read.
+
+    Args:
+        command: QEMU's command line, the same for each guest of the kind.
+        files: All that it boots from, each by its content.
+        more: Whatever else shapes it.
+    """
+    parts = [str(_FORMAT), *command, *more, _stamp(need_tool(command[0])), *map(_digest, files)]
+    if "host" in command:
+        # KVM gives the guest this host's CPU, as this host's kernel lets it be seen.
+        parts += [platform.release(), _cpu()]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+def find_state(states: Path, key: str) -> SavedState | None:
+    """The state of that name, if there is one."""
+    try:
+        document = json.loads((states / key / "state.json").read_bytes())
+        found = SavedState(
+            states / key,
+            bytes.fromhex(document["host_key"]),
+            CommandResult(**document["prepared"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    found.touch()
+    return found
+
+
+def write_state(
+    states: Path,
+    key: str,
+    *,
+    parts: Mapping[str, int],
+    console: Path,
+    host_key: bytes,
+    prepared: CommandResult,
+) -> SavedState:
+    """Keep a stopped guest; the oldest states beyond a dozen go.
+
+    Args:
+        parts: File descriptors of its ``ram``, ``nvdimm`` and ``devices``.
+
+    Raises:
+        OSError: No space, most likely; nothing of the state is left then.
+    """
+    # Private: a guest's memory holds its host key.
+    states.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with scratch_folder(states / key) as scratch:
+        for name, descriptor in parts.items():
+            _copy_sparse(descriptor, scratch / name)
+        shutil.copyfile(console, scratch / "console.log")
+        document = {"host_key": host_key.hex(), "prepared": asdict(prepared)}
+        (scratch / "state.json").write_text(json.dumps(document))
+    _keep_newest(states)
+    return SavedState(states / key, host_key, prepared)
+
+
+def _copy_sparse(source: int, target: Path) -> None:
+    """Copy what is not a hole; the size stays."""
+    size = os.fstat(source).st_size
+    with target.open("wb") as stream:
+        stream.truncate(size)
+        for start, end in _data(source, size):
+            for at in range(start, end, _BLOCK):
+                os.pwrite(stream.fileno(), os.pread(source, min(_BLOCK, end - at), at), at)
+
+
+def _data(source: int, size: int) -> Iterable[tuple[int, int]]:
+    at = 0
+    while at < size:
+        try:
+            start = os.lseek(source, at, os.SEEK_DATA)
+        except OSError:  # ENXIO: only a hole is left
+            return
+        at = os.lseek(source, start, os.SEEK_HOLE)
+        yield start, at
+
+
+def _keep_newest(states: Path) -> None:
+    """Remove the states beyond the newest; a guest that runs holds what it needs of its own."""
+    folders = [folder for folder in states.iterdir() if not folder.name.startswith(".")]
+    folders.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
+    for folder in folders[_KEPT:]:
+        discard(folder)
+
+
+def discard(folder: Path) -> None:
+    """Remove a state; state.json first, so that a kill leaves none that looks whole."""
+    (folder / "state.json").unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def wake_line(authorized_key: str) -> str:
+    """What a restored guest is told: the time, 64 random bytes, and who may log in.
+
+    init passes the first two on to ``/lab/wake``.
+    """
+    return f"wake {time.time():.6f} {os.urandom(64).hex()} {authorized_key.strip()}"
+
+
+def _stamp(path: Path) -> str:
+    # Whoever updates a package changes one of these.
+    status = path.stat()
+    return f"{path} {status.st_size} {status.st_ino} {status.st_mtime_ns}"
+
+
+def _digest(path: Path) -> str:
+    # 20 MB in 15 ms; a name or a time would do only as long as nobody makes the file anew.
+    try:
+        with path.open("rb") as stream:
+            return f"{path.name} {hashlib.file_digest(stream, 'sha256').hexdigest()}"
+    except OSError as error:
+        raise InfrastructureError(f"a file of the guest cannot be read: {error}") from error
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = ("vendor_id", "cpu family", "model", "stepping", "microcode", "flags")
+    return "\n".join(line for line in lines[:40] if line.partition("\t")[0].strip() in names)

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A QEMU process with the sockets it shares with the lab, in a ``with`` block."""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from lab.errors import InfrastructureError
+from lab.guest.console import Console
+from lab.guest.qemu import Files, Hardware, command_line
+from lab.process import Child, spawn
+
+if TYPE_CHECKING:
+    from lab.guest.monitor import Monitor
+
+
+class GuestDied(InfrastructureError):
+    """The guest ended by itself: a panic, a reboot, or QEMU died.
+
+    Attributes:
+        stdout: What the command that ran then had printed, as far as it is known.
+        kernel: Whether the kernel did it, as far as can be seen; False when QEMU failed.
+    """
+
+    stdout: str = ""
+    kernel: bool = True
+
+
+class BootTimeout(InfrastructureError):
+    """The guest did not come up before the boot deadline."""
+
+
+@dataclass
+class Timeline:
+    """Seconds since QEMU's start, by the name of what was reached."""
+
+    started: float = field(default_factory=time.monotonic)
+    marks: list[tuple[str, float]] = field(default_factory=list)
+
+    def mark(self, name: str) -> None:
+        """Note that ``name`` was reached now."""
+        self.marks.append((name, round(time.monotonic() - self.started, 3)))
+
+
+class Vm:
+    """QEMU; its console and what it says itself are kept in ``folder``.
+
+    Args:
+        incoming: Start nothing: the monitor is going to name a saved state.
+        answer_s: Seconds the monitor may take to answer.
+    """
+
+    def __init__(
+        self, hardware: Hardware, files: Files, folder: Path, *, answer_s: float, incoming: bool
+    ) -> None:
+        self.files = files
+        self.folder = folder
+        self.console = Console(files.console)
+        self.timeline = Timeline()
+        self.command: list[str] = []
+        self._answer_s = answer_s
+        self._stack = ExitStack()
+        try:
+            self._start(hardware, files, incoming)
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def __enter__(self) -> Vm:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    @cached_property
+    def monitor(self) -> Monitor:
+        """QEMU's monitor, connected at the first use.
+
+        Raises:
+            GuestDied: QEMU is gone.
+        """
+        # Half of what a guest's first answer takes is imports: this one while QEMU starts.
+        from qemu.qmp import QMPError
+
+        from lab.guest.monitor import Monitor
+
+        try:
+            monitor = Monitor(self._monitor_end, self._answer_s)
+        except (EOFError, OSError, QMPError) as error:
+            raise self.died() from error
+        self._stack.callback(monitor.close)
+        return monitor
+
+    @property
+    def status(self) -> int | None:
+        """QEMU's exit status, or None while it runs."""
+        return self._qemu.poll()
+
+    def wait_for(self, mark: str, deadline_s: float, name: str) -> None:
+        """Wait until the guest says ``lab: MARK`` on its second serial port.
+
+        Raises:
+            GuestDied: QEMU ended first.
+            BootTimeout: The deadline ``name`` of ``deadline_s`` seconds passed first.
+        """
+        deadline = time.monotonic() + deadline_s
+        wanted = f"lab: {mark}".encode()
+        said = b""
+        while wanted not in said:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise self._late(mark, deadline_s, name)
+            ready, _, _ = select.select([self._marks], [], [], left)
+            if ready:
+                chunk = self._marks.recv(4096)
+                if not chunk:
+                    raise self.died()
+                said += chunk
+        self.timeline.mark(mark)
+
+    def tell(self, line: str) -> None:
+        """Write a line to the guest's second serial port; init reads it there.
+
+        Raises:
+            GuestDied: QEMU is gone.
+        """
+        try:
+            self._marks.sendall(f"{line}\n".encode())
+        except OSError as error:
+            raise self.died() from error
+
+    def wait(self, seconds: float) -> None:
+        """Wait for QEMU's end; raises ProcessTimeout after ``seconds``."""
+        self._qemu.wait(seconds)
+
+    def died(self) -> GuestDied:
+        """The error for a guest that went away: QEMU gone, or only the connection."""
+        with suppress(Exception):
+            self._qemu.wait(self._answer_s)
+        status = self._qemu.poll()
+        qemu_said = (self.folder / "qemu.log").read_text(errors="replace").strip()
+        words = self.console.last_words()
+        if words:
+            what = f"the guest died: {words}"
+        elif status is None:
+            what = "the guest no longer answers over SSH"
+        elif status == 0:
+            what = "the guest rebooted or powered off by itself"
+        else:
+            what = f"QEMU ended with status {status}: {qemu_said[-300:] or 'it said nothing'}"
+        died = GuestDied(
+            what,
+            where=self.console.path,
+            detail="\n".join(filter(None, (qemu_said, self.console.tail()))),
+        )
+        died.kernel = bool(words) or not status
+        return died
+
+    def _start(self, hardware: Hardware, files: Files, incoming: bool) -> None:
+        self._marks, marks = self._pair()
+        self._monitor_end, monitor = self._pair()
+        self.command = command_line(
+            hardware, files, marks_fd=marks.fileno(), monitor_fd=monitor.fileno(), incoming=incoming
+        )
+        stderr = self._stack.enter_context((self.folder / "qemu.log").open("wb"))
+        self.timeline = Timeline()
+        self._qemu: Child = self._stack.enter_context(
+            spawn(
+                self.command,
+                stdout=stderr,
+                stderr=stderr,
+                pass_fds=(marks.fileno(), monitor.fileno(), *files.descriptors),
+            )
+        )
+        # QEMU holds its own ends now; closing these makes its death an end-of-file.
+        marks.close()
+        monitor.close()
+
+    def _pair(self) -> tuple[socket.socket, socket.socket]:
+        ends = socket.socketpair()
+        for end in ends:
+            self._stack.callback(end.close)
+        return ends
+
+    def _late(self, mark: str, deadline_s: float, name: str) -> BootTimeout:
+        return BootTimeout(
+            f"the {name} deadline of {deadline_s:g} s passed before the guest was {mark}; "
+            f"its console ends with: {self.console.tail(1)}",
+            where=self.console.path,
+            detail=self.console.tail(),
+            hint=f"raise deadlines.{name} in lab.toml if the guest was only slow",
+        )
