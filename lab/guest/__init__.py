@@ -2,7 +2,7 @@
 """One running machine, and nothing left of it afterwards."""
 
 from lab.guest.command import CommandResult, CommandTimeout
-from lab.guest.guest import Guest, GuestSpec
+from lab.guest.guest import Guest, GuestSpec, Hang
 from lab.guest.qemu import Hardware
 from lab.guest.vm import BootTimeout, GuestDied
 
@@ -13,5 +13,6 @@ __all__ = [
     "Guest",
     "GuestDied",
     "GuestSpec",
+    "Hang",
     "Hardware",
 ]

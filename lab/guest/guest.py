@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
@@ -20,13 +21,16 @@ from lab.guest.state import (
     SavedState,
     discard,
     find_state,
-    state_key,
+    name_state,
     wake_line,
     write_state,
 )
-from lab.guest.vm import Timeline, Vm
+from lab.guest.vm import GuestDied, Timeline, Vm
 from lab.image import GuestKeys, KeyPair, guest_archive, write_initrd
 from lab.process.lock import locked
+
+#: Into the log alone (printk's first number): the console takes a second for it.
+_SHOW_TASKS = "echo 1 >/proc/sys/kernel/printk; echo t >/proc/sysrq-trigger; dmesg"
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,14 @@ class GuestSpec:
     append: str = ""
     prepare: str = "true"
     states: Path | None = None
+
+
+class Hang(StrEnum):
+    """Who does not go on."""
+
+    PROGRAM = "program"
+    GUEST = "guest"
+    QEMU = "qemu"
 
 
 class Guest:
@@ -144,6 +156,38 @@ class Guest:
         except GuestLost as error:
             raise self._vm.died() from error
 
+    def state_key(self) -> str:
+        """What names the state such a guest starts from."""
+        spec = self.spec
+        memory = Memory(nvdimm="nvdimm", ram="ram")
+        command = command_line(
+            spec.hardware,
+            Files(spec.kernel, None, kernel_arguments(spec.append), memory, Path("console")),
+            marks_fd=0,
+            monitor_fd=0,
+        )
+        programs = [spec.programs[name] for name in sorted(spec.programs)]
+        return name_state(command, [spec.kernel, spec.image, *programs], spec.prepare)
+
+    def examine_hang(self) -> tuple[Hang, str]:
+        """Who hangs, when a command did not end, and what of that was kept in the folder.
+
+        Takes a few times ``shutdown_s`` seconds at most.
+        """
+        from lab.guest.monitor import MonitorLost
+
+        try:
+            self._keep("tasks.log", self.run(_SHOW_TASKS, self.spec.shutdown_s).stdout)
+        except InfrastructureError:
+            pass
+        else:
+            return Hang.PROGRAM, "the guest still answers: what its tasks do is in tasks.log"
+        try:
+            self._keep("registers.txt", self._vm.monitor.registers())
+        except (MonitorLost, GuestDied) as error:
+            return Hang.QEMU, f"QEMU does not answer: {error.what}"
+        return Hang.GUEST, "the guest does not answer: its CPUs' registers are in registers.txt"
+
     def alive(self) -> bool:
         """Whether QEMU still runs."""
         return self._vm.status is None
@@ -171,6 +215,9 @@ class Guest:
                 host_key=self._keys.host.public,
                 prepared=self.prepared,
             )
+
+    def _keep(self, name: str, text: str) -> None:
+        (self.spec.folder / name).write_text(text, encoding="utf-8", errors="replace")
 
     def _open(self) -> None:
         state = self._saved_state() if self.spec.states and not self._savable else None
@@ -221,7 +268,7 @@ class Guest:
         """The state this guest starts from, made now if there is none; None if none can be."""
         states = self.spec.states
         assert states is not None
-        key = self._state_key()
+        key = self.state_key()
         with locked(states / f".{key}.lock"):
             found = find_state(states, key)
             if found is not None:
@@ -235,18 +282,6 @@ class Guest:
                     self._notes.append(f"no state could be saved: {error}")
                     return None
 
-    def _state_key(self) -> str:
-        spec = self.spec
-        memory = Memory(nvdimm="nvdimm", ram="ram")
-        command = command_line(
-            spec.hardware,
-            Files(spec.kernel, None, kernel_arguments(spec.append), memory, Path("console")),
-            marks_fd=0,
-            monitor_fd=0,
-        )
-        programs = [spec.programs[name] for name in sorted(spec.programs)]
-        return state_key(command, [spec.kernel, spec.image, *programs], spec.prepare)
-
     def _start(self, initrd: int | None, memory: Memory, *, incoming: bool = False) -> None:
         spec = self.spec
         append = kernel_arguments(spec.append)
@@ -255,11 +290,12 @@ class Guest:
         self._vm = self._stack.enter_context(vm)
 
     def _connect(self) -> None:
+        from lab.guest.monitor import MonitorLost
         from lab.guest.ssh import Ssh
 
         try:
             port = self._vm.monitor.ssh_port()
-        except (EOFError, OSError) as error:
+        except MonitorLost as error:
             raise self._vm.died() from error
         self._ssh = Ssh(port, self._keys, self.spec.ssh_s)
         self._stack.callback(self._ssh.close)

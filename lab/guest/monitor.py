@@ -3,37 +3,55 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shlex
 import socket
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from qemu.qmp import QMPError
 from qemu.qmp.legacy import QEMUMonitorProtocol
 
 from lab.errors import InfrastructureError
 
+# Its threads log what the lab finds out, and says, anyway.
+logging.getLogger("qemu").addHandler(logging.NullHandler())
+
 #: ``info usernet``: protocol, fd, source address and port, destination and port.
 _FORWARD = re.compile(r"TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+22\b")
 
 
+class MonitorLost(InfrastructureError):
+    """QEMU does not answer: it ended, or it hangs."""
+
+
 class Monitor:
-    """A QMP connection over a socket that the lab and QEMU share."""
+    """A QMP connection over a socket that the lab and QEMU share.
+
+    Every call raises MonitorLost when QEMU ended, or did not answer in time.
+    """
 
     def __init__(self, connection: socket.socket, deadline_s: float) -> None:
         self._protocol = QEMUMonitorProtocol(connection)
         self._protocol.settimeout(deadline_s)
-        self._protocol.connect()
+        with _lost():
+            self._protocol.connect()
 
     def ssh_port(self) -> int:
         """The loopback port QEMU bound for the guest's port 22."""
-        answer = self._protocol.cmd("human-monitor-command", **{"command-line": "info usernet"})
-        match = _FORWARD.search(str(answer))
+        answer = self._human("info usernet")
+        match = _FORWARD.search(answer)
         if match is None:
-            raise InfrastructureError("QEMU forwards no port to the guest", detail=str(answer))
+            raise InfrastructureError("QEMU forwards no port to the guest", detail=answer)
         return int(match[1])
+
+    def registers(self) -> str:
+        """The registers of each CPU, as QEMU prints them."""
+        return self._human("info registers -a")
 
     def save(self, target: Path, deadline_s: float) -> None:
         """Write the devices of the guest, which stands still from then on, to ``target``.
@@ -42,7 +60,7 @@ class Monitor:
             InfrastructureError: QEMU could not, or not in time.
         """
         self._ignore_shared()
-        self._protocol.cmd("migrate", uri=f"exec:cat > {shlex.quote(str(target))}")
+        self._ask("migrate", uri=f"exec:cat > {shlex.quote(str(target))}")
         self._until("query-migrate", {"completed"}, {"failed", "cancelled"}, deadline_s)
 
     def restore(self, source: Path, deadline_s: float) -> None:
@@ -52,25 +70,40 @@ class Monitor:
             InfrastructureError: QEMU could not, or not in time.
         """
         self._ignore_shared()
-        self._protocol.cmd("migrate-incoming", uri=f"exec:cat {shlex.quote(str(source))}")
+        self._ask("migrate-incoming", uri=f"exec:cat {shlex.quote(str(source))}")
         self._until("query-status", {"running"}, {"internal-error", "guest-panicked"}, deadline_s)
 
     def _ignore_shared(self) -> None:
         capability = {"capability": "x-ignore-shared", "state": True}
-        self._protocol.cmd("migrate-set-capabilities", capabilities=[capability])
+        self._ask("migrate-set-capabilities", capabilities=[capability])
 
     def _until(self, query: str, good: set[str], bad: set[str], deadline_s: float) -> None:
         deadline = time.monotonic() + deadline_s
-        while (status := dict(self._protocol.cmd(query)).get("status")) not in good:  # type: ignore[call-overload]
+        while (status := self._ask(query)["status"]) not in good:
             if status in bad or time.monotonic() > deadline:
                 raise InfrastructureError(f"QEMU's {query} says {status!r}")
             time.sleep(0.002)
 
     def quit(self) -> None:
         """Ask QEMU to end."""
-        self._protocol.cmd("quit")
+        self._ask("quit")
+
+    def _human(self, command: str) -> str:
+        return str(self._ask("human-monitor-command", **{"command-line": command}))
+
+    def _ask(self, command: str, **arguments: object) -> Any:
+        with _lost():
+            return self._protocol.cmd(command, **arguments)
 
     def close(self) -> None:
         """Close the connection; QEMU goes on, unless it has ended already."""
-        with suppress(EOFError, OSError, QMPError):
+        with suppress(EOFError, OSError, QMPError, TimeoutError):
             self._protocol.close()
+
+
+@contextmanager
+def _lost() -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, OSError, QMPError, TimeoutError) as error:
+        raise MonitorLost(f"QEMU's monitor does not answer: {error}") from error

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,10 @@ from invoke.exceptions import CommandTimedOut, ThreadException
 from lab.errors import InfrastructureError
 from lab.guest.command import CommandResult, CommandTimeout, GuestLost
 from lab.image import GuestKeys
+
+# Without a handler of the program's, Python prints what it logs: tracebacks of its threads,
+# when a guest dies. The lab says itself what happened.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 #: A shell execs its last command, and Paramiko knows no exit-signal (RFC 4254, 6.10): a
 #: program killed by a signal would look like a guest that died.  The shell says 128 + N.

@@ -14,7 +14,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -75,7 +75,7 @@ class SavedState:
             os.utime(self.folder)
 
 
-def state_key(command: Sequence[str], files: Iterable[Path], *more: str) -> str:
+def name_state(command: Sequence[str], files: Iterable[Path], *more: str) -> str:
     """24 hexadecimal digits that name a state.
 
     Raises:
@@ -126,7 +126,7 @@ def write_state(
         OSError: No space, most likely; nothing of the state is left then.
     """
     # Private: a guest's memory holds its host key.
-    states.mkdir(parents=True, exist_ok=True, mode=0o700)
+    states.chmod(0o700)
     with scratch_folder(states / key) as scratch:
         for name, descriptor in parts.items():
             _copy_sparse(descriptor, scratch / name)
@@ -139,16 +139,16 @@ def write_state(
 
 def _copy_sparse(source: int, target: Path) -> None:
     """Copy what is not a hole; the size stays."""
-    size = os.fstat(source).st_size
     with target.open("wb") as stream:
-        stream.truncate(size)
-        for start, end in _data(source, size):
+        stream.truncate(os.fstat(source).st_size)
+        for start, end in data_ranges(source):
             for at in range(start, end, _BLOCK):
                 os.pwrite(stream.fileno(), os.pread(source, min(_BLOCK, end - at), at), at)
 
 
-def _data(source: int, size: int) -> Iterable[tuple[int, int]]:
-    at = 0
+def data_ranges(source: int) -> Iterator[tuple[int, int]]:
+    """Where a sparse file holds data: (start, end) in bytes (lseek(2), SEEK_DATA)."""
+    at, size = 0, os.fstat(source).st_size
     while at < size:
         try:
             start = os.lseek(source, at, os.SEEK_DATA)

@@ -93,13 +93,11 @@ class Vm:
             GuestDied: QEMU is gone.
         """
         # Half of what a guest's first answer takes is imports: this one while QEMU starts.
-        from qemu.qmp import QMPError
-
-        from lab.guest.monitor import Monitor
+        from lab.guest.monitor import Monitor, MonitorLost
 
         try:
             monitor = Monitor(self._monitor_end, self._answer_s)
-        except (EOFError, OSError, QMPError) as error:
+        except MonitorLost as error:
             raise self.died() from error
         self._stack.callback(monitor.close)
         return monitor

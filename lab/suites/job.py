@@ -12,7 +12,7 @@ from itertools import groupby
 
 from lab.config.model import Expectation, Fresh, Status
 from lab.errors import InfrastructureError, LabError
-from lab.guest import BootTimeout, CommandTimeout, Guest, GuestDied, GuestSpec
+from lab.guest import BootTimeout, CommandTimeout, Guest, GuestDied, GuestSpec, Hang
 from lab.plan import expected
 from lab.results import Evidence, GuestUse, JobRecord, TestResult
 from lab.suites.filesystem import Recipe, namespace_mode, set_up
@@ -280,8 +280,11 @@ def _run_program(guest: Guest, command: str, deadline_s: float) -> _End:
     try:
         done = guest.run(command, deadline_s)
     except CommandTimeout as error:
-        message = f"deadlines.program is {deadline_s:g} s"
-        return _End(error.stdout, None, Ended.TIMEOUT, message)
+        who, said = guest.examine_hang()
+        # QEMU that hangs is no fault of the kernel's.
+        ended = Ended.EXITED if who is Hang.QEMU else Ended.TIMEOUT
+        message = f"deadlines.program is {deadline_s:g} s; {said}"
+        return _End(error.stdout, None, ended, message)
     except GuestDied as error:
         # Without an exit status and without a dead kernel it is an error of ours.
         ended = Ended.GUEST_DIED if error.kernel else Ended.EXITED

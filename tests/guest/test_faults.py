@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from lab import process
 from lab.config.model import Status
 from lab.errors import InfrastructureError
 from lab.guest import Guest, GuestSpec
@@ -41,7 +42,9 @@ MakeJob = Callable[..., Job]
 def plain_spec(tmp_path_factory: pytest.TempPathFactory) -> GuestSpec:
     lab = Lab.open(ROOT)
     built = lab.build(Variant.parse("6.1"), "default")
-    return lab.guest_spec(built, "default", tmp_path_factory.mktemp("spec"), [])
+    # Each test has programs of its own: none would use another's saved state.
+    spec = lab.guest_spec(built, "default", tmp_path_factory.mktemp("spec"), [])
+    return replace(spec, states=None)
 
 
 @pytest.fixture
@@ -210,11 +213,12 @@ def test_program_that_hangs(make_job: MakeJob) -> None:
     record = run_job(job)
     assert statuses(record) == {"first": "pass", "hangs": "timeout", "works": "pass"}
     assert "deadlines.program is 5 s" in message(record, "hangs")
+    assert "the guest still answers" in message(record, "hangs")
+    assert "task:sleep" in (job.guest.folder / "tasks.log").read_text()
     assert "Linux version" in (job.guest.folder / "kernel.log").read_text()
 
 
-def test_program_that_cannot_be_killed_holds_up_nobody(make_job: MakeJob) -> None:
-    """A whole guest that stands still: frozen, as a kernel that spins with interrupts off."""
+def test_qemu_that_hangs_is_no_fault_of_the_kernel(make_job: MakeJob) -> None:
     job = make_job({"freezes": WAITS, "good": GOOD}, program_s=5.0, ssh_s=8.0, shutdown_s=1.0)
 
     def freeze() -> None:
@@ -226,7 +230,44 @@ def test_program_that_cannot_be_killed_holds_up_nobody(make_job: MakeJob) -> Non
     freezer.start()
     record = run_job(job)
     freezer.join()
-    assert statuses(record) == {"first": "pass", "freezes": "timeout", "works": "pass"}
+    assert statuses(record) == {"first": "pass", "freezes": "error", "works": "pass"}
+    assert "QEMU does not answer" in message(record, "freezes")
+    assert guests(job) == 2
+
+
+#: Takes a CPU for good: nothing else runs on it, interrupts aside.
+SPIN = """
+#define _GNU_SOURCE
+#include <sched.h>
+#include <stdlib.h>
+
+int main(int count, char **arguments)
+{
+	struct sched_param most = { .sched_priority = 99 };
+	cpu_set_t cpu;
+
+	CPU_ZERO(&cpu);
+	CPU_SET(count > 1 ? atoi(arguments[1]) : 0, &cpu);
+	if (sched_setaffinity(0, sizeof(cpu), &cpu) || sched_setscheduler(0, SCHED_FIFO, &most))
+		return 1;
+	for (;;)
+		;
+}
+"""
+
+
+def test_guest_that_hangs(make_job: MakeJob, clean_folder: Path) -> None:
+    (clean_folder / "spin.c").write_text(SPIN)
+    spin = clean_folder / "spin"
+    process.run(["gcc", "-static", "-O1", "-o", spin, clean_folder / "spin.c"])
+    starve = "echo -1 >/proc/sys/kernel/sched_rt_runtime_us\n/lab/spin 1 & /lab/spin 0\n"
+    job = make_job({"starves": STARTED + starve, "good": GOOD}, program_s=8.0)
+    spec = replace(job.guest, programs={**job.guest.programs, "spin": spin}, shutdown_s=3.0)
+    record = run_job(replace(job, guest=spec))
+    assert statuses(record) == {"first": "pass", "starves": "timeout", "works": "pass"}
+    assert "the guest does not answer" in message(record, "starves")
+    assert (job.guest.folder / "registers.txt").read_text().count("RIP=") == 2
+    assert guests(job) == 2
 
 
 def test_program_that_panics_the_kernel(make_job: MakeJob) -> None:
@@ -266,8 +307,8 @@ def test_filesystems_that_are_not_dax(make_job: MakeJob) -> None:
 
 
 def test_raw_namespace_is_no_dax(plain_spec: GuestSpec, clean_folder: Path) -> None:
-    """What prepare_namespace() is for: without it 6.1 refuses, or goes on without DAX."""
-    with Guest(replace(plain_spec, folder=clean_folder / "job")) as guest:
+    """What PREPARE is for: without it 6.1 refuses, or goes on without DAX."""
+    with Guest(replace(plain_spec, folder=clean_folder / "job", prepare="true")) as guest:
         with pytest.raises(InfrastructureError, match="ext4-dax"):
             set_up(guest, EXT4)
         with pytest.raises(InfrastructureError, match="xfs-dax") as xfs:

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Guests that start from a saved state: each as fresh as one that booted."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab.config.model import Fresh
+from lab.errors import InfrastructureError
+from lab.guest import Guest, GuestSpec
+from lab.guest.state import data_ranges, find_state
+from lab.lab import Lab
+from lab.plan import Variant
+from lab.results import Evidence, JobRecord
+from lab.suites.filesystem import Recipe, namespace_mode, set_up
+from lab.suites.job import Job, Unit, run_job
+from tests.guest.conftest import ROOT, qemus
+
+pytestmark = pytest.mark.guest
+
+EXT4 = Recipe("ext4-dax", "ext4", ("-b", "4096"), ("dax",))
+XFS = Recipe("xfs-dax", "xfs", ("-m", "reflink=0"), ("dax",))
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuestSpec]:
+    """A guest whose states are this module's own."""
+    lab = Lab.open(ROOT)
+    built = lab.build(Variant.parse("6.1"), "default")
+    folder = tmp_path_factory.mktemp("state")
+    yield replace(lab.guest_spec(built, "default", folder / "guest"), states=folder / "states")
+    assert qemus(folder) == []
+
+
+def states(spec: GuestSpec) -> list[Path]:
+    assert spec.states is not None
+    return sorted(path for path in spec.states.iterdir() if not path.name.startswith("."))
+
+
+def content(folder: Path) -> dict[str, str]:
+    """A digest of each file's data, and of where its holes are."""
+    found = {}
+    for path in folder.iterdir():
+        digest = hashlib.sha256()
+        with path.open("rb") as stream:
+            for start, end in data_ranges(stream.fileno()):
+                digest.update(f"{start} {end}\0".encode())
+                digest.update(os.pread(stream.fileno(), end - start, start))
+        found[path.name] = digest.hexdigest()
+    return found
+
+
+def marks(guest: Guest) -> list[str]:
+    return [name for name, _ in guest.timeline.marks]
+
+
+def in_own_folder(spec: GuestSpec, name: str) -> GuestSpec:
+    return replace(spec, folder=spec.folder / name)
+
+
+def test_guests_of_one_state_share_nothing(spec: GuestSpec) -> None:
+    ask = "head -c 16 /dev/urandom | od -An -tx1; cat /proc/sys/kernel/random/uuid; date +%s"
+    with (
+        Guest(in_own_folder(spec, "one")) as one,
+        Guest(in_own_folder(spec, "two")) as two,
+    ):
+        assert "restored" in marks(one)
+        assert one.state == two.state != ""
+        (state,) = states(spec)
+        before = content(state)
+        said = []
+        for guest in (one, two):
+            *random, seconds = guest.run(ask).stdout.splitlines()
+            assert abs(int(seconds) - time.time()) < 60
+            said += random
+            assert namespace_mode(guest) == "fsdax"
+            # Nothing of the other's files, and nothing that is left in the state.
+            assert guest.run("ls /mnt").stdout == ""
+            set_up(guest, EXT4)
+            guest.run("echo mine >/mnt/ext4-dax/file; echo mine >/tmp/file; sync")
+        assert len(set(said)) == 4
+        keys = [guest.run("cat /root/.ssh/authorized_keys").stdout for guest in (one, two)]
+        assert keys[0] != keys[1]
+    assert content(state) == before
+    assert not state.parent.stat().st_mode & 0o077
+
+
+def test_console_of_a_restored_guest_is_whole(spec: GuestSpec) -> None:
+    with Guest(in_own_folder(spec, "console")) as guest:
+        guest.run("echo from the restored guest >/dev/console")
+    said = guest.console.path.read_text()
+    assert "Linux version 6.1" in said
+    assert "from the restored guest" in said.split("Run /init")[1]
+
+
+def test_state_that_is_damaged_costs_no_result(spec: GuestSpec) -> None:
+    with Guest(in_own_folder(spec, "before")):
+        (state,) = states(spec)
+    (state / "devices").write_bytes((state / "devices").read_bytes()[:5000])
+    with Guest(in_own_folder(spec, "damaged")) as guest:
+        assert guest.run("uname -r").stdout.startswith("6.1")
+        assert guest.state == ""
+        assert "ready" in marks(guest)
+        assert any("was of no use" in mark for mark in marks(guest))
+    assert states(spec) == []
+    with Guest(in_own_folder(spec, "anew")) as guest:
+        assert guest.state == state.name
+
+
+def test_state_that_cannot_be_kept_costs_no_result(
+    spec: GuestSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lab.guest.guest.write_state", full)
+    with Guest(replace(spec, folder=tmp_path / "guest", states=tmp_path / "states")) as guest:
+        assert guest.run("true").status == 0
+        assert any("No space left on device" in mark for mark in marks(guest))
+
+
+def test_what_shapes_a_guest_names_its_state(spec: GuestSpec, tmp_path: Path) -> None:
+    program = tmp_path / "populate"
+    program.write_bytes(b"another")
+    others = [
+        replace(spec, hardware=replace(spec.hardware, memory=512 << 20)),
+        replace(spec, hardware=replace(spec.hardware, cpus=1)),
+        replace(spec, hardware=replace(spec.hardware, nvdimm=256 << 20)),
+        replace(spec, append="quiet"),
+        replace(spec, prepare="true"),
+        replace(spec, programs={**spec.programs, "populate": program}),
+        replace(spec, kernel=program),
+        replace(spec, image=program),
+    ]
+    keys = {Guest(other).state_key() for other in [spec, *others]}
+    assert len(keys) == 1 + len(others)
+    assert Guest(in_own_folder(spec, "elsewhere")).state_key() == Guest(spec).state_key()
+
+
+def test_guests_that_start_at_once_make_one_state(spec: GuestSpec, tmp_path: Path) -> None:
+    def ask(number: int) -> str:
+        folder = tmp_path / f"{number}"
+        with Guest(replace(spec, folder=folder, states=tmp_path / "states")) as guest:
+            return guest.state
+
+    with ThreadPoolExecutor(3) as pool:
+        assert len(set(pool.map(ask, range(3)))) == 1
+    key = Guest(replace(spec, states=tmp_path / "states")).state_key()
+    assert find_state(tmp_path / "states", key) is not None
+
+
+def test_preparation_that_fails_is_told_by_each_guest(spec: GuestSpec, tmp_path: Path) -> None:
+    own = replace(spec, prepare="echo none >&2; exit 9", states=tmp_path / "states")
+    with Guest(own) as guest, pytest.raises(InfrastructureError, match="none"):
+        namespace_mode(guest)
+    assert states(own) == []
+
+
+def run(spec: GuestSpec, folder: Path, fresh: Fresh) -> JobRecord:
+    """Each program leaves a mark in /tmp, and has a test that says whether it was the first."""
+    script = (
+        '#!/bin/sh\nlast=$4; [ "$2" = -l ] && { echo a; echo b; exit; }\n'
+        '[ "$4" = -l ] && { echo b; exit; }\n'
+        "echo KTAP version 1\necho 1..1\n"
+        "[ -e /tmp/used ] && echo not ok 1 ${3:-x} || echo ok 1 ${3:-x}\ntouch /tmp/used\n"
+    )
+    programs = dict(spec.programs)
+    for name in ("first", "second"):
+        programs[name] = folder / name
+        programs[name].write_text(script)
+    job = Job(
+        variant="6.1",
+        machine="default",
+        config="default",
+        release="6.1",
+        guest=replace(spec, programs=programs, folder=folder / "job"),
+        units=tuple(Unit(fs, "s", name) for fs in (EXT4, XFS) for name in ("first", "second")),
+        pattern=None,
+        program_s=60,
+        expect=(),
+        evidence=Evidence(),
+        fresh=fresh,
+    )
+    return run_job(job)
+
+
+@pytest.mark.parametrize(
+    ("fresh", "guests", "used"),
+    [(Fresh.JOB, 1, 3), (Fresh.FILESYSTEM, 2, 2), (Fresh.PROGRAM, 4, 0), (Fresh.TEST, 8, 0)],
+)
+def test_what_gets_a_guest_of_its_own(
+    spec: GuestSpec, tmp_path: Path, fresh: Fresh, guests: int, used: int
+) -> None:
+    record = run(spec, tmp_path, fresh)
+    assert len(record.evidence.guests) == guests
+    assert [result.status.value for result in record.results].count("fail") == used
+    assert len(record.results) == (8 if fresh is Fresh.TEST else 4)
+    ran = [unit for guest in record.evidence.guests for unit in guest.units]
+    assert len(ran) == len(record.results)
+    for guest in record.evidence.guests:
+        assert (tmp_path / "job" / guest.folder / "console.log").exists()
