@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
@@ -29,6 +29,8 @@ from lab.guest.vm import GuestDied, Timeline, Vm
 from lab.image import GuestKeys, KeyPair, guest_archive, write_initrd
 from lab.process.lock import locked
 
+#: A kernel that panics is gone in less, when the host is not busy.
+_DYING_S = 1.0
 #: Into the log alone (printk's first number): the console takes a second for it.
 _SHOW_TASKS = "echo 1 >/proc/sys/kernel/printk; echo t >/proc/sysrq-trigger; dmesg"
 
@@ -133,9 +135,7 @@ class Guest:
         try:
             return self._ssh.run(command, deadline_s or self.spec.command_s)
         except GuestLost as error:
-            died = self._vm.died()
-            died.stdout = error.stdout
-            raise died from error
+            raise self._lost(error) from error
 
     def fetch(self, path: str) -> bytes:
         """A file of the guest."""
@@ -154,7 +154,7 @@ class Guest:
         try:
             return self._ssh.interact(command)
         except GuestLost as error:
-            raise self._vm.died() from error
+            raise self._lost(error) from error
 
     def state_key(self) -> str:
         """What names the state such a guest starts from."""
@@ -215,6 +215,26 @@ class Guest:
                 host_key=self._keys.host.public,
                 prepared=self.prepared,
             )
+
+    def _lost(self, error: GuestLost) -> GuestDied:
+        """What a connection that ended means: the guest's end, or only its own."""
+        if self._vm.ends_within(_DYING_S) or not self._answers_again():
+            died = self._vm.died()
+        else:
+            what = "the SSH connection was cut, and the guest goes on"
+            died = GuestDied(what, where=self.console.path, detail=self.console.tail())
+            died.kernel = False
+        died.stdout = error.stdout
+        return died
+
+    def _answers_again(self) -> bool:
+        from lab.guest.ssh import Ssh
+
+        try:
+            with closing(Ssh(self._port, self._keys, self.spec.shutdown_s)) as again:
+                return again.run("true", self.spec.shutdown_s).status == 0
+        except InfrastructureError:
+            return False
 
     def _keep(self, name: str, text: str) -> None:
         (self.spec.folder / name).write_text(text, encoding="utf-8", errors="replace")
@@ -294,10 +314,10 @@ class Guest:
         from lab.guest.ssh import Ssh
 
         try:
-            port = self._vm.monitor.ssh_port()
+            self._port = self._vm.monitor.ssh_port()
         except MonitorLost as error:
             raise self._vm.died() from error
-        self._ssh = Ssh(port, self._keys, self.spec.ssh_s)
+        self._ssh = Ssh(self._port, self._keys, self.spec.ssh_s)
         self._stack.callback(self._ssh.close)
         self._vm.timeline.mark("ssh")
 

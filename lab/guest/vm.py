@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import select
 import socket
 import time
@@ -16,10 +17,15 @@ from typing import TYPE_CHECKING
 from lab.errors import InfrastructureError
 from lab.guest.console import Console
 from lab.guest.qemu import Files, Hardware, command_line
-from lab.process import Child, spawn
+from lab.process import Child, ProcessTimeout, spawn
 
 if TYPE_CHECKING:
     from lab.guest.monitor import Monitor
+
+
+#: What init writes: a name, and the seconds since boot.
+_MARK = re.compile(rb"lab: ([a-z ]+?)(?: [0-9.]+)?\r?$")
+_NO_SSH = "no ssh"
 
 
 class GuestDied(InfrastructureError):
@@ -67,6 +73,7 @@ class Vm:
         self.timeline = Timeline()
         self.command: list[str] = []
         self._answer_s = answer_s
+        self._rest = b""
         self._stack = ExitStack()
         try:
             self._start(hardware, files, incoming)
@@ -115,19 +122,33 @@ class Vm:
             BootTimeout: The deadline ``name`` of ``deadline_s`` seconds passed first.
         """
         deadline = time.monotonic() + deadline_s
-        wanted = f"lab: {mark}".encode()
-        said = b""
-        while wanted not in said:
+        while not self._has_said(mark):
             left = deadline - time.monotonic()
             if left <= 0:
                 raise self._late(mark, deadline_s, name)
-            ready, _, _ = select.select([self._marks], [], [], left)
-            if ready:
-                chunk = self._marks.recv(4096)
-                if not chunk:
-                    raise self.died()
-                said += chunk
-        self.timeline.mark(mark)
+            if not self._listen(left):
+                raise self.died()
+
+    def ends_within(self, seconds: float) -> bool:
+        """Whether QEMU has ended, or does so in the next seconds."""
+        with suppress(ProcessTimeout):
+            self._qemu.wait(seconds)
+        return self.status is not None
+
+    def _has_said(self, mark: str) -> bool:
+        return any(name == mark for name, _ in self.timeline.marks)
+
+    def _listen(self, seconds: float) -> bool:
+        """Note the marks that come in ``seconds`` at most; returns whether more can come."""
+        ready, _, _ = select.select([self._marks], [], [], seconds)
+        if ready:
+            chunk = self._marks.recv(4096)
+            *lines, self._rest = (self._rest + chunk).split(b"\n")
+            for line in lines:
+                if match := _MARK.search(line):
+                    self.timeline.mark(match[1].decode())
+            return bool(chunk)
+        return True
 
     def tell(self, line: str) -> None:
         """Write a line to the guest's second serial port; init reads it there.
@@ -146,13 +167,14 @@ class Vm:
 
     def died(self) -> GuestDied:
         """The error for a guest that went away: QEMU gone, or only the connection."""
-        with suppress(Exception):
-            self._qemu.wait(self._answer_s)
-        status = self._qemu.poll()
+        self.ends_within(self._answer_s)
+        status = self.status
         qemu_said = (self.folder / "qemu.log").read_text(errors="replace").strip()
         words = self.console.last_words()
         if words:
             what = f"the guest died: {words}"
+        elif status is None and self._server_ended():
+            what = "the guest's SSH server ended, and the guest goes on"
         elif status is None:
             what = "the guest no longer answers over SSH"
         elif status == 0:
@@ -164,8 +186,14 @@ class Vm:
             where=self.console.path,
             detail="\n".join(filter(None, (qemu_said, self.console.tail()))),
         )
-        died.kernel = bool(words) or not status
+        died.kernel = bool(words) or not (status or self._has_said(_NO_SSH))
         return died
+
+    def _server_ended(self) -> bool:
+        """Whether init has said that the SSH server is gone: then the kernel lives."""
+        with suppress(OSError):
+            self._listen(0)
+        return self._has_said(_NO_SSH)
 
     def _start(self, hardware: Hardware, files: Files, incoming: bool) -> None:
         self._marks, marks = self._pair()
