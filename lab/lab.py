@@ -103,6 +103,7 @@ class Lab:
 
     def tree(self, kernel: str, *, refresh: bool = False) -> Tree:
         """A kernel's source; brought in when it is not in the cache, or ``refresh``."""
+        keyring = self.loaded.config.paths.keyring
         return fetch(
             kernel,
             self.loaded.config.kernels[kernel],
@@ -111,6 +112,8 @@ class Lab:
             deadline_s=self.loaded.config.deadlines.fetch,
             refresh=refresh,
             progress=self.listener.say,
+            keyring=keyring and self.loaded.path(keyring),
+            locate=self.loaded.locate,
         )
 
     def build_job(self, variant: Variant, config: str) -> BuildJob:

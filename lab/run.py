@@ -162,6 +162,7 @@ def _evidence(
         machine_description=spec.hardware.describe(),
         build_key=built.key,
         tree_identity=job.tree.identity,
+        tree_signature=job.tree.signature,
         config_digest=job.config_digest,
         series_digests=job.series,
         compiler=job.toolchain.compiler,

@@ -115,13 +115,15 @@ def fetch(
                 "identity": tree.identity,
                 "version": str(tree.version),
                 "path": str(tree.path),
+                "provenance": dict(tree.provenance),
             }
             for tree in trees
         ]
         print_json({"trees": rows})
     else:
         for tree in trees:
-            typer.echo(f"{tree.kernel}  {tree.version}  {tree.identity}")
+            signature = f"  {tree.signature}" if tree.signature else ""
+            typer.echo(f"{tree.kernel}  {tree.version}  {tree.identity}{signature}")
     return ExitStatus.EXPECTED
 
 

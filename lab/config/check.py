@@ -37,6 +37,8 @@ def _homes(config: LabConfig) -> Iterator[Problem]:
         ("paths", "cache"): config.paths.cache,
         ("paths", "results"): config.paths.results,
     }
+    if config.paths.keyring is not None:
+        paths["paths", "keyring"] = config.paths.keyring
     for name, kernel in config.kernels.items():
         if isinstance(kernel, DirKernel):
             paths["kernels", name, "path"] = kernel.path

@@ -114,6 +114,9 @@ class TarballKernel(Section):
     kind: Literal["tarball"]
     url: Text
     sha256: Sha256
+    #: URL or path of a detached OpenPGP signature over the uncompressed tar, as
+    #: kernel.org's are; the one beside it for a tarball of kernel.org's.
+    signature: Text | None = None
 
 
 Kernel = Annotated[AptKernel | DirKernel | GitKernel | TarballKernel, Field(discriminator="kind")]
@@ -215,6 +218,8 @@ class Paths(Section):
 
     cache: Path = Path("~/.cache/lab")
     results: Path = Path("results")
+    #: OpenPGP keys that tarballs must be signed by; lab.trees.keyring says where else.
+    keyring: Path | None = None
 
 
 class Toolchain(Section):

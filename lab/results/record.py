@@ -41,6 +41,7 @@ class Evidence:
         dax: For each filesystem, (source, what it said) pairs: the proof of DAX.
         build_key: The hash that names the build.
         tree_identity: Commit, tarball digest or package version.
+        tree_signature: Of a tarball: who signed it, or why that was not checked.
         series_digests: (series, digest) pairs, in the order applied.
         console_path, ktap_path, kernel_log_path: Relative to the run's folder;
             ``ktap_path`` is the folder that holds the job's KTAP files.
@@ -55,6 +56,7 @@ class Evidence:
     dax: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     build_key: str = ""
     tree_identity: str = ""
+    tree_signature: str = ""
     config_digest: str = ""
     series_digests: tuple[tuple[str, str], ...] = ()
     compiler: str = ""

@@ -47,7 +47,7 @@ def directory_tree(kernel: DirKernel, request: Request) -> Tree:
         if not manifest.exists():
             _remove_old(place)
             write_whole(manifest, text)
-            save_record(place, tree, {}, folder)
+            save_record(place, tree, folder)
         os.utime(manifest)
     return tree
 

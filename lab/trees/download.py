@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from lab.errors import InfrastructureError, UserError
-from lab.trees.request import Request
+from lab.errors import InfrastructureError, Location, UserError
+from lab.trees.request import ELSEWHERE, Request
 
 if TYPE_CHECKING:
     import requests
@@ -41,6 +43,85 @@ def wrong_digest(name: str, wanted: str, got: str, request: Request) -> UserErro
         where=request.where("sha256"),
         hint="compare both with what the publisher signed",
     )
+
+
+def get_small(url: str, limit: int, request: Request, key: str) -> bytes:
+    """The file at ``url``, of ``limit`` bytes at most; ``key`` of the config names it.
+
+    Raises:
+        UserError: The server has no such file, or a larger one.
+        InfrastructureError: It cannot be had before the deadline.
+    """
+
+    def attempt() -> bytes:
+        with _answer(url, {}, request, key) as response:
+            _check_status(response, url, request.where(key))
+            content: bytes = response.raw.read(limit + 1, decode_content=False)
+        return content
+
+    content = _persist(attempt, url, request)
+    if len(content) > limit:
+        raise UserError(f"{url} has more than {limit} bytes", where=request.where(key))
+    return content
+
+
+_T = TypeVar("_T")
+
+
+def _persist(attempt: Callable[[], _T], url: str, request: Request) -> _T:
+    """What ``attempt`` returns, tried again for as long as it is cut short."""
+    for pause in (*_PAUSES_S, None):
+        try:
+            return attempt()
+        except _CutShort as error:
+            if pause is None:
+                raise InfrastructureError(
+                    f"cannot download {url}: {error}",
+                    where=request.where("url"),
+                    hint=f"lab fetch {request.name}, which goes on from there; or {ELSEWHERE}",
+                ) from None
+            request.say(f"{error}; trying again")
+            time.sleep(min(pause, request.left()))
+    raise AssertionError("the last try returns or raises")
+
+
+@contextmanager
+def _answer(
+    url: str, headers: Mapping[str, str], request: Request, key: str
+) -> Iterator[requests.Response]:
+    """What a server answers, its body not read yet; network trouble is ``_CutShort``."""
+    import requests
+    import urllib3
+
+    left = request.left()
+    try:
+        with requests.get(
+            url,
+            # The digest is of the file as it is: nobody shall compress it again.
+            headers={"Accept-Encoding": "identity", **headers},
+            stream=True,
+            timeout=(min(_CONNECT_S, left), min(_READ_S, left)),
+        ) as response:
+            yield response
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+        raise UserError(str(error), where=request.where(key)) from None
+    except (requests.RequestException, urllib3.exceptions.HTTPError, TimeoutError) as error:
+        raise _CutShort(_reason(error)) from None
+
+
+def _reason(error: Exception) -> str:
+    """The cause that requests wraps twice: "Failed to resolve 'cdn.kernel.org' (...)"."""
+    inner = getattr(error.args[0] if error.args else None, "reason", None) or error
+    return re.sub(r"^HTTPS?Connection\(.*?\): ", "", str(inner))
+
+
+def _check_status(response: requests.Response, url: str, where: Location) -> None:
+    status = response.status_code
+    said = f"the server answered {status} {response.reason}"
+    if status in _TRY_AGAIN or status >= 500:
+        raise _CutShort(said)
+    if status != 200:
+        raise UserError(f"{url}: {said}", where=where)
 
 
 @dataclass(frozen=True)
@@ -95,42 +176,11 @@ class Download:
 
     def _transfer(self) -> bool:
         """Get all of the file; gives whether a part was there before."""
-        for pause in (*_PAUSES_S, None):
-            try:
-                return self._attempt()
-            except _CutShort as error:
-                if pause is None:
-                    raise InfrastructureError(
-                        f"cannot download {self.url}: {error}",
-                        hint="lab fetch again: it goes on from there",
-                    ) from None
-                self.request.say(f"{error}; trying again")
-                time.sleep(min(pause, self.request.left()))
-        raise AssertionError("the last try returns or raises")
+        return _persist(self._attempt, self.url, self.request)
 
     def _attempt(self) -> bool:
-        import requests
-        import urllib3
-
-        try:
-            with self._ask() as response:
-                return self._receive(response)
-        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
-            raise UserError(str(error), where=self.request.where("url")) from None
-        except (requests.RequestException, urllib3.exceptions.HTTPError, TimeoutError) as error:
-            raise _CutShort(f"{error} ({self._size()} bytes are here)") from None
-
-    def _ask(self) -> requests.Response:
-        import requests
-
-        left = self.request.left()
-        return requests.get(
-            self.url,
-            # The digest is of the file as it is: nobody shall compress it again.
-            headers={"Accept-Encoding": "identity", **self._range()},
-            stream=True,
-            timeout=(min(_CONNECT_S, left), min(_READ_S, left)),
-        )
+        with _answer(self.url, self._range(), self.request, "url") as response:
+            return self._receive(response)
 
     def _range(self) -> dict[str, str]:
         if not self._size():
@@ -166,13 +216,7 @@ class Download:
         if status in (206, 416):
             self.forget()
             raise _CutShort("the server sent another range than was asked for")
-        if status in _TRY_AGAIN or status >= 500:
-            raise _CutShort(f"the server answered {status} {response.reason}")
-        if status != 200:
-            raise UserError(
-                f"{self.url}: the server answered {status} {response.reason}",
-                where=self.request.where("url"),
-            )
+        _check_status(response, self.url, self.request.where("url"))
         return 0
 
     def _remember_validator(self, response: requests.Response) -> None:

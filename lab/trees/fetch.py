@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from lab.config.model import AptKernel, DirKernel, GitKernel, Kernel
@@ -17,7 +18,8 @@ from lab.trees.directory import directory_tree
 from lab.trees.git import GitSource
 from lab.trees.lock import locked, locked_if_free
 from lab.trees.manifest import compute_manifest, write_manifest, write_whole
-from lab.trees.request import Progress, Request, Source
+from lab.trees.request import Locate, Progress, Request, Source
+from lab.trees.signature import BadSignature
 from lab.trees.storage import storage_errors
 from lab.trees.tarball import TarballSource
 from lab.trees.tree import Tree, load_tree, save_record
@@ -36,6 +38,8 @@ def fetch(
     deadline_s: float,
     refresh: bool,
     progress: Progress | None = None,
+    keyring: Path | None = None,
+    locate: Locate | None = None,
 ) -> Tree:
     """A kernel's source, brought in when it is not in the cache.
 
@@ -44,13 +48,16 @@ def fetch(
         deadline_s: Seconds until InfrastructureError.
         refresh: Ask where it comes from whether there is a newer one.
         progress: Called with one line for each thing that begins.
+        keyring: OpenPGP keys that tarballs must be signed by; None looks where
+            ``find_keyring`` says.
+        locate: Where the config says a path of keys, for errors.
 
     Raises:
         UserError: There is no such package, ref, file or folder, or it is a bad one.
         InfrastructureError: Network, apt, git or disk fail, or the deadline passed.
     """
     end = time.monotonic() + deadline_s
-    request = Request(name, cache, root, end, deadline_s, progress)
+    request = Request(name, cache, root, end, deadline_s, progress, keyring, locate)
     with storage_errors(cache, name):
         if isinstance(kernel, DirKernel):
             return directory_tree(kernel, request)
@@ -82,7 +89,7 @@ class _Trees:
         with locked(self._lock(self._request.name), self._request, "fetching it"):
             # The other lab may have brought it in while this one waited.
             tree = None if refresh else self._remembered()
-            return tree or self._resolve()
+            return tree or self._resolve(refresh=refresh)
 
     def _remembered(self) -> Tree | None:
         try:
@@ -91,10 +98,14 @@ class _Trees:
             return None
         return load_tree(self._folder(identity))
 
-    def _resolve(self) -> Tree:
+    def _resolve(self, *, refresh: bool) -> Tree:
         source = _source(self._kernel, self._request)
         identity = source.identify()
-        tree = load_tree(self._folder(identity)) or self._make(source, identity)
+        tree = load_tree(self._folder(identity))
+        if tree is None:
+            tree = self._make(source, identity)
+        elif refresh and isinstance(source, TarballSource):
+            tree = self._recheck(source, tree)
         self._memory.parent.mkdir(exist_ok=True)
         write_whole(self._memory, json.dumps({"identity": identity}).encode())
         return tree
@@ -113,12 +124,25 @@ class _Trees:
         assert tree is not None
         return tree
 
+    def _recheck(self, source: TarballSource, tree: Tree) -> Tree:
+        """Check the signature of a tree that came before there was a keyring."""
+        try:
+            provenance = source.recheck(tree.provenance)
+        except BadSignature:
+            shutil.rmtree(tree.path.parent, ignore_errors=True)
+            raise
+        if provenance is None:
+            return tree
+        checked = replace(tree, provenance=provenance)
+        save_record(tree.path.parent, checked)
+        return checked
+
     def _describe(self, partial: Path, identity: str, provenance: dict[str, str]) -> None:
         path, manifest = partial / "source", partial / "manifest"
         version = KernelVersion.read(path, self._request.where("kind"))
         write_manifest(manifest, compute_manifest(path))
-        tree = Tree(self._request.name, path, identity, version, manifest)
-        save_record(partial, tree, provenance)
+        tree = Tree(self._request.name, path, identity, version, manifest, provenance)
+        save_record(partial, tree)
 
     def _folder(self, identity: str) -> Path:
         digest = hashlib.sha256(identity.encode()).hexdigest()[:12]

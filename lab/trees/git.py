@@ -16,7 +16,7 @@ from lab.errors import InfrastructureError, LabError, UserError
 from lab.process import ProcessFailed, Result
 from lab.trees.lock import locked
 from lab.trees.manifest import write_whole
-from lab.trees.request import Request
+from lab.trees.request import ELSEWHERE, Request
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # git-check-ref-format(1), so that a ref is never an option or half of a refspec.
@@ -177,8 +177,9 @@ class GitSource:
             )
         return InfrastructureError(
             f"git cannot fetch {self._kernel.ref} from {self._url}",
+            where=self._request.where("url"),
             detail=result.stderr,
-            hint=f"git ls-remote {self._url}",
+            hint=f"git ls-remote {self._url}; or {ELSEWHERE}",
         )
 
     def _git(

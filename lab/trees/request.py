@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from lab.errors import InfrastructureError, Location, UserError
 from lab.process import ProcessTimeout, Result, run
@@ -15,11 +15,20 @@ from lab.process.child import Argument
 
 #: Called with one line for each thing that begins.
 Progress = Callable[[str], None]
+#: Where the config says a path of keys, such as ``"kernels", "6.1", "url"``.
+Locate = Callable[..., Location]
+
+
+#: What else to do when a kernel cannot be had from where ``lab.toml`` says.
+ELSEWHERE: Final = "a folder, tarball or repository of your own, in lab.local.toml"
 
 
 @dataclass(frozen=True)
 class Request:
-    """One fetch of the kernel ``name``; ``end`` is in ``time.monotonic()``'s seconds."""
+    """One fetch of the kernel ``name``; ``end`` is in ``time.monotonic()``'s seconds.
+
+    ``keyring`` is the config's, with the keys that tarballs must be signed by.
+    """
 
     name: str
     cache: Path
@@ -27,6 +36,8 @@ class Request:
     end: float
     deadline_s: float
     progress: Progress | None = None
+    keyring: Path | None = None
+    locate: Locate | None = None
 
     def say(self, message: str) -> None:
         """Tell whoever listens."""
@@ -34,7 +45,9 @@ class Request:
             self.progress(f"{self.name}: {message}")
 
     def where(self, key: str) -> Location:
-        """The key of this kernel's section in ``lab.toml``."""
+        """The key of this kernel's section in ``lab.toml`` or ``lab.local.toml``."""
+        if self.locate is not None:
+            return self.locate("kernels", self.name, key)
         return Location(self.root / "lab.toml", key=f'kernels."{self.name}".{key}')
 
     def path(self, path: Path, key: str) -> Path:

@@ -3,19 +3,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 from lab.config.model import TarballKernel
 from lab.errors import UserError
 from lab.trees.download import Download, sha256_of, wrong_digest
+from lab.trees.keyring import find_keyring
 from lab.trees.lock import locked
-from lab.trees.request import Request
+from lab.trees.request import ELSEWHERE, Request
+from lab.trees.signature import (
+    NO_KEYRING,
+    NO_SIGNATURE,
+    BadSignature,
+    SignatureCheck,
+    signature_of,
+)
 from lab.trees.unpack import unpack
 
 
 class TarballSource:
-    """A tar archive with a known digest, checked before anything reads it."""
+    """A tar archive whose digest, and signature when a keyring is there, is checked first."""
 
     def __init__(self, kernel: TarballKernel, request: Request) -> None:
         self._kernel = kernel
@@ -27,32 +37,72 @@ class TarballSource:
 
     def write(self, source: Path, work: Path) -> Mapping[str, str]:
         """Check it and unpack it; downloaded archives are removed after that."""
-        if self._kernel.url.startswith(("http://", "https://")):
-            self._from_server(source)
-        else:
-            self._from_disk(source)
-        return {"url": self._kernel.url, "sha256": self._kernel.sha256}
+        with self._archive() as archive:
+            signed = self._signed(archive)
+            self._request.say("unpacking")
+            unpack(archive, source, self._request, self._request.where("url"))
+        return self._record(signed)
 
-    def _from_server(self, source: Path) -> None:
+    def recheck(self, record: Mapping[str, str]) -> Mapping[str, str] | None:
+        """What there is to record of a tree that came without a keyring, now that there is one.
+
+        None when the record can stay.  Gets the archive again: it was not kept.
+        """
+        known = record.get("signature", NO_KEYRING) != NO_KEYRING
+        if known or isinstance(self._check, str):
+            return None
+        with self._archive() as archive:
+            return self._record(self._signed(archive))
+
+    def _record(self, signed: str) -> Mapping[str, str]:
+        return {"url": self._kernel.url, "sha256": self._kernel.sha256, "signature": signed}
+
+    @contextmanager
+    def _archive(self) -> Iterator[Path]:
+        """The archive, its digest checked."""
+        # A keyring that is no good is told of before a download of minutes.
+        _ = self._check
+        if self._kernel.url.startswith(("http://", "https://")):
+            with self._from_server() as archive:
+                yield archive
+        else:
+            yield self._on_disk()
+
+    @contextmanager
+    def _from_server(self) -> Iterator[Path]:
         request, folder = self._request, self._request.cache / "downloads"
         download = Download(self._kernel.url, self._kernel.sha256, folder, request)
         # Two kernels may name the same archive.
         with locked(folder / f".lock-{download.sha256}", request, "downloading it"):
             request.say(f"downloading {download.url}")
-            archive = download.get()
-            self._unpack(archive, source)
+            try:
+                yield download.get()
+            except BadSignature:
+                download.forget()
+                raise
             download.forget()
 
-    def _from_disk(self, source: Path) -> None:
+    def _on_disk(self) -> Path:
         name = self._kernel.url.removeprefix("file://")
         archive = self._request.path(Path(name), "url")
         if not archive.is_file():
-            raise UserError(f"there is no file {archive}", where=self._request.where("url"))
+            where = self._request.where("url")
+            raise UserError(f"there is no file {archive}", where=where, hint=ELSEWHERE)
         got = sha256_of(archive)
         if got != self._kernel.sha256:
             raise wrong_digest(str(archive), self._kernel.sha256, got, self._request)
-        self._unpack(archive, source)
+        return archive
 
-    def _unpack(self, archive: Path, source: Path) -> None:
-        self._request.say("unpacking")
-        unpack(archive, source, self._request, self._request.where("url"))
+    def _signed(self, archive: Path) -> str:
+        return self._check if isinstance(self._check, str) else self._check.run(archive)
+
+    @cached_property
+    def _check(self) -> SignatureCheck | str:
+        """How to check the signature, or why that cannot be done."""
+        signature = signature_of(self._kernel)
+        if signature is None:
+            return NO_SIGNATURE
+        keyring = find_keyring(self._request)
+        if keyring is None:
+            return NO_KEYRING
+        return SignatureCheck(self._kernel.url, signature, keyring, self._request)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.trees.manifest import write_whole
@@ -17,7 +17,8 @@ class Tree:
     """A kernel's source at an exact identity.
 
     ``path`` is the folder with the top Makefile, never written to by the lab;
-    ``manifest`` is a file for ``read_manifest``.
+    ``manifest`` is a file for ``read_manifest``; ``provenance`` says where it
+    came from.
     """
 
     kernel: str
@@ -25,16 +26,21 @@ class Tree:
     identity: str
     version: KernelVersion
     manifest: Path
+    #: Not part of what it is: the same source may come from several places.
+    provenance: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def immutable(self) -> bool:
         """Whether its files stay as they are: all but a folder of the user's."""
         return not self.identity.startswith("dir:")
 
+    @property
+    def signature(self) -> str:
+        """Of a tarball: who signed it, or why that was not checked; of all else nothing."""
+        return self.provenance.get("signature", "")
 
-def save_record(
-    folder: Path, tree: Tree, provenance: Mapping[str, str], path: Path | None = None
-) -> None:
+
+def save_record(folder: Path, tree: Tree, path: Path | None = None) -> None:
     """Write ``tree.json`` into ``folder``: what the tree is and where it came from.
 
     Args:
@@ -46,7 +52,7 @@ def save_record(
         "version": str(tree.version),
         "kind": tree.identity.partition(":")[0],
         "path": str(path) if path else "source",
-        "provenance": dict(provenance),
+        "provenance": dict(tree.provenance),
     }
     write_whole(folder / "tree.json", (json.dumps(record, indent=2) + "\n").encode())
 
@@ -61,6 +67,7 @@ def load_tree(folder: Path) -> Tree | None:
             identity=record["identity"],
             version=KernelVersion.parse(record["version"]),
             manifest=folder / "manifest",
+            provenance=dict(record["provenance"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -49,7 +49,7 @@ def unpack(archive: Path, source: Path, request: Request, where: Location | Path
                 unpacker.place(members, member)
             _read_to_end(members)
     except (tarfile.TarError, EOFError, _Damaged) as error:
-        raise UserError(f"the archive {archive.name} is damaged: {error}", where=where) from None
+        raise _damaged(archive, error, where) from None
     inner = _inner(wrapped)
     unpacker.check_links(inner)
     inner.rename(source)
@@ -75,6 +75,20 @@ def tar_stream(stream: IO[bytes]) -> tarfile.TarFile:
     return tarfile.open(
         fileobj=stream, mode="r|", bufsize=_CHUNK, encoding="utf-8", errors="surrogateescape"
     )
+
+
+@contextmanager
+def uncompressed(archive: Path, where: Location | Path) -> Iterator[IO[bytes]]:
+    """The tar in ``archive``, to be read to its end; raises UserError when it is damaged."""
+    try:
+        with _opened(archive) as stream:
+            yield stream
+    except _Damaged as error:
+        raise _damaged(archive, error, where) from None
+
+
+def _damaged(archive: Path, error: Exception, where: Location | Path) -> UserError:
+    return UserError(f"the archive {archive.name} is damaged: {error}", where=where)
 
 
 @contextmanager

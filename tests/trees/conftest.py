@@ -44,6 +44,7 @@ class Cache:
     folder: Path
     root: Path
     said: list[str] = field(default_factory=list)
+    keyring: Path | None = None
 
     def fetch(self, kernel: Kernel, *, refresh: bool = False, deadline_s: float = 30) -> Tree:
         return fetch(
@@ -54,6 +55,7 @@ class Cache:
             deadline_s=deadline_s,
             refresh=refresh,
             progress=self.said.append,
+            keyring=self.keyring,
         )
 
     def left_behind(self) -> list[str]:
