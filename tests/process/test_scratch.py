@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,25 @@ def test_the_scratch_of_a_longer_name_is_left_alone(tmp_path: Path) -> None:
             pass
         assert (longer / "work").exists()
     assert (tmp_path / "v4.2/work").exists()
+
+
+def test_all_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    final, synced = tmp_path / "final", []
+    fsync = os.fsync
+
+    def seen(fd: int) -> None:
+        fsync(fd)
+        synced.append(Path(os.readlink(f"/proc/self/fd/{fd}")))  # noqa: PTH115
+
+    monkeypatch.setattr(os, "fsync", seen)
+    with scratch_folder(final) as folder:
+        (folder / "sub").mkdir()
+        (folder / "sub/file").write_text("x")
+        (folder / "link").symlink_to("nowhere")
+    assert {path.relative_to(folder) for path in synced} == {
+        Path(),
+        Path("sub"),
+        Path("sub/file"),
+    }
