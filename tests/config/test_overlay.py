@@ -3,10 +3,16 @@
 
 from __future__ import annotations
 
+import json
+import tomllib
 from pathlib import Path
+
+import pytest
 
 from lab.config import DirKernel, GitKernel
 from tests.config.conftest import Checker, Project
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_tables_merge_and_lists_are_replaced(project: Project) -> None:
@@ -22,6 +28,32 @@ def test_tables_merge_and_lists_are_replaced(project: Project) -> None:
 def test_a_kernel_of_another_kind_is_replaced_whole(project: Project) -> None:
     project.local('[kernels.old]\nkind = "dir"\npath = "src"\n')
     assert project.load().config.kernels["old"] == DirKernel(kind="dir", path=Path("src"))
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"kind": "dir", "path": "src"},
+        {"kind": "apt", "package": "linux-source-6.12"},
+        {"kind": "git", "url": "linux.git", "ref": "v4.2"},
+        {"kind": "tarball", "url": "x.tar.xz", "sha256": "0" * 64, "signature": "x.tar.sign"},
+    ],
+)
+def test_any_kernel_of_the_projects_own_can_be_replaced(
+    project: Project, section: dict[str, str]
+) -> None:
+    own = tomllib.loads((ROOT / "lab.toml").read_text())["kernels"]
+    names = [name for name in own if own[name]["kind"] != section["kind"]]
+    base = "".join(toml(f'kernels."own-{name}"', own[name]) for name in names)
+    project.change('[kernels."6.1"]', f'{base}[kernels."6.1"]')
+    project.local("".join(toml(f'kernels."own-{name}"', section) for name in names))
+    kernels = project.load().config.kernels
+    replaced = [kernels[f"own-{name}"].model_dump(mode="json", exclude_none=True) for name in names]
+    assert replaced == [section] * len(names)
+
+
+def toml(header: str, table: dict[str, str]) -> str:
+    return f"[{header}]\n" + "".join(f"{key} = {json.dumps(table[key])}\n" for key in table)
 
 
 def test_a_kernel_of_the_same_kind_is_merged(project: Project) -> None:

@@ -114,6 +114,20 @@ def test_history_stays_where_it_is(repository: Path, cache: Cache) -> None:
     assert git(mirror, "rev-list", "--count", "--all") == "1"
 
 
+def test_kernels_share_one_mirror(repository: Path, cache: Cache) -> None:
+    first = git(repository, "rev-parse", "HEAD")
+    second = commit(repository, "int two;\n")
+    assert cache.fetch(kernel(repository, "v6.1.7")).identity == f"git:{first}"
+    assert cache.fetch(kernel(repository, "main")).identity == f"git:{second}"
+    mirror = cache.folder / "git/mirror.git"
+    assert sorted(git(mirror, "rev-list", "--all").splitlines()) == sorted([first, second])
+    assert [path.name for path in mirror.parent.iterdir() if path.is_dir()] == ["mirror.git"]
+    # Nothing was brought twice.
+    counts = dict(line.split(": ") for line in git(mirror, "count-objects", "-v").splitlines())
+    objects = git(mirror, "cat-file", "--batch-all-objects", "--batch-check").splitlines()
+    assert int(counts["count"]) + int(counts["in-pack"]) == len(objects)
+
+
 def test_a_repository_on_a_plain_web_server(
     repository: Path, cache: Cache, serve: Callable[[Path], str]
 ) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,46 +15,14 @@ from lab.errors import InfrastructureError, UserError
 from lab.process import run
 from lab.trees.signature import signature_of
 from tests.trees.conftest import Cache, write_source
+from tests.trees.gpg import EXPIRED, LONG_AGO, OTHER, SIGNER, Gpg, making_keys
 from tests.trees.server import Server
-
-SIGNER, EXPIRED, OTHER = (f"{name} <{name.lower()}@example.org>" for name in ["Ann", "Eve", "Bob"])
-LONG_AGO = ("--faked-system-time", "20200101T000000!")
-
-
-@dataclass(frozen=True)
-class Gpg:
-    """A gpg home with three keys, one of them expired."""
-
-    home: Path
-
-    def __call__(self, *arguments: str | Path) -> str:
-        command = ["gpg", "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", ""]
-        return run([*command, *arguments], env={"GNUPGHOME": str(self.home)}).stdout
-
-    def sign(self, file: Path, user: str = SIGNER, *options: str) -> bytes:
-        signature = file.with_name(f"{file.name}.by-{user[:3]}")
-        self(*options, "--yes", "-u", user, "-o", signature, "--detach-sign", file)
-        return signature.read_bytes()
-
-    def export(self, user: str, to: Path) -> Path:
-        self("--yes", "-o", to, "--export", user)
-        return to
-
-    def fingerprint(self, user: str) -> str:
-        listing = self("--with-colons", "--list-keys", user).splitlines()
-        return next(line.split(":")[9] for line in listing if line.startswith("fpr"))
 
 
 @pytest.fixture(scope="module")
 def gpg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gpg]:
-    home = tmp_path_factory.mktemp("g")
-    home.chmod(0o700)
-    gpg = Gpg(home)
-    for user in (SIGNER, OTHER):
-        gpg("--quick-gen-key", user, "ed25519", "sign", "never")
-    gpg(*LONG_AGO, "--quick-gen-key", EXPIRED, "ed25519", "sign", "1y")
-    yield gpg
-    run(["gpgconf", "--kill", "all"], env={"GNUPGHOME": str(home)}, check=False)
+    with making_keys(tmp_path_factory.mktemp("g")) as gpg:
+        yield gpg
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``lab fetch`` with a kernel that ``lab.local.toml`` lays over ``lab.toml``'s."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from lab.process import run
+from tests.cli.test_cli import lab, project
+from tests.trees.conftest import write_source
+from tests.trees.gpg import SIGNER, making_keys
+
+__all__ = ["project"]
+
+
+def test_a_mistake_in_lab_local_toml_has_its_line(project: Path) -> None:
+    local = project / "lab.local.toml"
+    local.write_text('[kernels.fake]\nkind = "dir"\npath = "missing"\n')
+    done = lab(project, "fetch", "fake")
+    assert done.returncode == 2
+    assert f"{local}:3: kernels.fake.path: there is no folder {project}/missing" in done.stderr
+
+
+def test_a_signed_tarball_in_place_of_a_folder(
+    project: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    write_source(tmp_path / "linux-6.1")
+    tar = project / "linux.tar"
+    run(["tar", "-cf", tar, "-C", tmp_path, "linux-6.1"])
+    with making_keys(tmp_path_factory.mktemp("g")) as gpg:
+        (project / "linux.tar.sign").write_bytes(gpg.sign(tar))
+        gpg.export(SIGNER, project / "kernel.gpg")
+    (project / "lab.local.toml").write_text(
+        '[kernels.fake]\nkind = "tarball"\nurl = "linux.tar"\nsignature = "linux.tar.sign"\n'
+        f'sha256 = "{hashlib.sha256(tar.read_bytes()).hexdigest()}"\n'
+        '[paths]\nkeyring = "kernel.gpg"\n'
+    )
+    done = lab(project, "fetch", "--json")
+    assert done.returncode == 0, done.stderr
+    (tree,) = json.loads(done.stdout)["trees"]
+    assert tree["provenance"]["signature"].startswith(f"signed by {SIGNER}")
+    assert f"signed by {SIGNER}" in lab(project, "fetch").stdout
