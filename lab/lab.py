@@ -17,7 +17,7 @@ from lab.config import LoadedConfig, load
 from lab.errors import LabError
 from lab.kconfig import load_fragments
 from lab.patches import Overlay, apply, load_series
-from lab.plan import BuildRequest, Plan, Variant
+from lab.plan import BuildRequest, JobPlan, Plan, Variant
 from lab.trees import Tree, fetch
 
 if TYPE_CHECKING:
@@ -168,10 +168,17 @@ class Lab:
         return builds
 
     def guests_at_once(self, plan: Plan) -> int:
-        """How many guests run side by side: what the CPUs carry, or ``guests``."""
+        """How many guests run side by side: what CPUs and memory carry, or ``guests``."""
         config = self.loaded.config
-        widest = max(config.machines[job.machine].cpus for job in plan.jobs)
-        return config.guests or max(1, len(os.sched_getaffinity(0)) // widest)
+        machines = [config.machines[job.machine] for job in plan.jobs]
+        widest = max(machine.cpus for machine in machines)
+        largest = max(machine.memory + machine.nvdimm for machine in machines)
+        carried = min(_cpus() // widest, _available_memory() // largest)
+        return config.guests or max(1, carried)
+
+    def load(self, planned: JobPlan, width: int) -> float:
+        """How many times slower a job's guest is with ``width`` of them side by side, at most."""
+        return max(1.0, width * self.loaded.config.machines[planned.machine].cpus / _cpus())
 
     @contextmanager
     def guest(
@@ -236,3 +243,16 @@ class Lab:
 
         require("test")
         return run_plan(self, plan, command)
+
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _available_memory() -> int:
+    """Bytes that can be had without swapping (proc(5), MemAvailable)."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == "MemAvailable":
+            return int(value.split()[0]) << 10
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -69,13 +69,15 @@ def _records(
 ) -> Iterator[tuple[int, JobRecord]]:
     """The record of each job with its number, as it ends."""
     jobs = {}
+    width = min(len(plan.jobs), lab.guests_at_once(plan))
     for number, planned in enumerate(plan.jobs):
         built = builds[planned.build]
         if isinstance(built, Build):
-            jobs[number] = make_job(lab, planned, built, folder.job(number, str(planned.variant)))
+            job = make_job(lab, planned, built, folder.job(number, str(planned.variant)))
+            jobs[number] = job.stretched(lab.load(planned, width))
         else:
             yield number, _unbuilt(planned, built)
-    width = min(len(jobs), lab.guests_at_once(plan))
+    width = min(len(jobs), width)
     if width <= 1:
         for number, job in jobs.items():
             lab.listener.say(f"{job.variant}: booting")

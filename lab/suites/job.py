@@ -67,6 +67,20 @@ class Job:
     evidence: Evidence
     fresh: Fresh = Fresh.JOB
 
+    def stretched(self, factor: float) -> Job:
+        """The same job with deadlines for a host that is ``factor`` times as busy."""
+        if factor == 1:
+            return self
+        spec = self.guest
+        guest = replace(
+            spec,
+            boot_s=spec.boot_s * factor,
+            ssh_s=spec.ssh_s * factor,
+            command_s=spec.command_s * factor,
+            shutdown_s=spec.shutdown_s * factor,
+        )
+        return replace(self, guest=guest, program_s=self.program_s * factor)
+
 
 @dataclass
 class _Outcome:

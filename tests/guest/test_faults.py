@@ -270,6 +270,22 @@ def test_guest_that_hangs(make_job: MakeJob, clean_folder: Path) -> None:
     assert guests(job) == 2
 
 
+@pytest.mark.parametrize(
+    ("kill", "said"),
+    [
+        # The session's own process, the shell's parent; and the server, which init reports.
+        ("kill -9 $PPID\nsleep 60\n", "the SSH connection was cut, and the guest goes on"),
+        ("killall -9 dropbear\nsleep 60\n", "SSH server ended, and the guest goes on"),
+    ],
+)
+def test_ssh_killed_inside_the_guest(make_job: MakeJob, kill: str, said: str) -> None:
+    job = make_job({"cuts": STARTED + kill, "good": GOOD})
+    record = run_job(job)
+    assert statuses(record) == {"first": "pass", "cuts": "error", "works": "pass"}
+    assert said in message(record, "cuts")
+    assert guests(job) == 2
+
+
 def test_program_that_panics_the_kernel(make_job: MakeJob) -> None:
     job = make_job(
         {"good": GOOD, "panics": STARTED + "echo c >/proc/sysrq-trigger\nsleep 60\n"}, EXT4, XFS

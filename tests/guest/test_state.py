@@ -207,3 +207,19 @@ def test_what_gets_a_guest_of_its_own(
     assert len(ran) == len(record.results)
     for guest in record.evidence.guests:
         assert (tmp_path / "job" / guest.folder / "console.log").exists()
+
+
+def test_twenty_guests_at_once(spec: GuestSpec, tmp_path: Path) -> None:
+    """On two CPUs, say: deadlines for twenty times the load, as a run would give them."""
+    with Guest(in_own_folder(spec, "first")):
+        pass
+
+    def ask(number: int) -> str:
+        folder = tmp_path / f"{number}"
+        deadlines = {"boot_s": 1200, "ssh_s": 600, "command_s": 600, "shutdown_s": 100}
+        with Guest(replace(spec, folder=folder, **deadlines)) as guest:  # type: ignore[arg-type]
+            assert "restored" in marks(guest)
+            return guest.run(f"echo {number}").stdout.strip()
+
+    with ThreadPoolExecutor(20) as pool:
+        assert list(pool.map(ask, range(20))) == [str(number) for number in range(20)]

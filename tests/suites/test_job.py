@@ -97,3 +97,11 @@ def test_job_without_programs_boots_nothing(job: Job, tmp_path: Path) -> None:
 
 def test_job_can_go_to_another_process(job: Job) -> None:
     assert pickle.loads(pickle.dumps(job)) == job
+
+
+def test_deadlines_stretch_with_the_load(job: Job) -> None:
+    slow = job.stretched(2.5)
+    names = ("boot_s", "ssh_s", "command_s", "shutdown_s")
+    assert [getattr(slow.guest, name) for name in names] == [75.0] * 4
+    assert slow.program_s == 75.0
+    assert job.stretched(1.0) == job
