@@ -145,7 +145,7 @@ def make_job(lab: Lab, planned: JobPlan, built: Build, folder: JobFolder) -> Job
         pattern=planned.pattern,
         program_s=config.deadlines.program,
         expect=config.expect,
-        evidence=_evidence(lab, planned, built, spec, folder),
+        evidence=_evidence(built, spec, folder),
         fresh=config.machines[planned.machine].fresh,
     )
 
@@ -154,10 +154,8 @@ def _recipe(name: str, section: Filesystem) -> Recipe:
     return Recipe(name, section.type, section.mkfs, section.options)
 
 
-def _evidence(
-    lab: Lab, planned: JobPlan, built: Build, spec: GuestSpec, folder: JobFolder
-) -> Evidence:
-    job = lab.build_job(planned.variant, planned.config)
+def _evidence(built: Build, spec: GuestSpec, folder: JobFolder) -> Evidence:
+    job = built.job
     return Evidence(
         accelerator=spec.hardware.accelerator,
         qemu_version=qemu_version().removeprefix("QEMU emulator version "),

@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 from lab.build.key import build_key, config_digest
@@ -70,12 +71,25 @@ class BuildJob:
 class Build:
     """A finished build: ``folder`` holds bzImage, vmlinux, System.map, config, log."""
 
-    variant: str
-    key: str
-    folder: Path
+    job: BuildJob
     release: str
     cached: bool
     duration_s: float
+
+    @property
+    def variant(self) -> str:
+        """The variant's name."""
+        return self.job.variant
+
+    @cached_property
+    def key(self) -> str:
+        """The build's name."""
+        return self.job.key
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+        return self.job.cache / "builds" / self.key
 
     @property
     def bzimage(self) -> Path:
@@ -87,7 +101,7 @@ def find_build(job: BuildJob) -> Build | None:
     """The build when it is in the cache, else None."""
     try:
         record = json.loads((job.folder / "build.json").read_text())
-        return Build(job.variant, job.key, job.folder, record["release"], True, 0.0)
+        return Build(job, record["release"], True, 0.0)
     except (FileNotFoundError, ValueError, KeyError):
         return None  # not there, or emptied by a power cut
 
@@ -166,7 +180,7 @@ def _build_on(
         shutil.copyfile(log, folder / "build.log")
         duration = time.monotonic() - started
         _write_record(folder, job, release=release, duration_s=duration)
-    return Build(job.variant, job.key, job.folder, release, False, duration)
+    return Build(job, release, False, duration)
 
 
 def _configure(make: Make, bench: Workbench, job: BuildJob, options: Sequence[Option]) -> None:
