@@ -16,7 +16,7 @@ from lab.build import Build, BuildJob, Step, Toolchain, build, find_build
 from lab.config import LoadedConfig, load
 from lab.errors import LabError
 from lab.kconfig import load_fragments
-from lab.patches import Overlay, apply, load_series
+from lab.patches import Overlay, Series, SeriesFit, apply, fit_series, load_series
 from lab.plan import BuildRequest, JobPlan, Plan, Variant
 from lab.trees import Tree, fetch
 
@@ -116,6 +116,26 @@ class Lab:
             locate=self.loaded.locate,
         )
 
+    def series(self, name: str) -> Series:
+        """A series of ``patches/``, as its files are now."""
+        return load_series(self.loaded.root / "patches", name)
+
+    def fit(self, variant: Variant, series: str) -> SeriesFit:
+        """Whether a series goes onto a variant; nothing is built.
+
+        Raises:
+            UserError: The variant's own series do not apply.
+        """
+        tree = self.tree(variant.kernel)
+        return fit_series(tree, self.series(series), self._overlay(tree, variant))
+
+    def _overlay(self, tree: Tree, variant: Variant) -> Overlay:
+        overlay = Overlay.empty()
+        for name in variant.series:
+            patches = self.series(name).for_version(tree.version)
+            overlay = apply(tree, patches, start=overlay).overlay
+        return overlay
+
     def build_job(self, variant: Variant, config: str) -> BuildJob:
         """What a build of the variant is made from.
 
@@ -123,23 +143,16 @@ class Lab:
             UserError: A series is not meant for this kernel, or does not apply.
         """
         tree = self.tree(variant.kernel)
-        overlay = Overlay.empty()
-        digests = []
-        for name in variant.series:
-            series = load_series(self.loaded.root / "patches", name)
-            applied = apply(tree, series.for_version(tree.version), start=overlay)
-            overlay = applied.overlay
-            digests.append((name, series.digest))
         fragments = self.loaded.config.configs[config].fragments
         return BuildJob(
             variant=str(variant),
             tree=tree,
-            overlay=overlay,
+            overlay=self._overlay(tree, variant),
             options=load_fragments(self.loaded.root / "kconfigs", fragments),
             toolchain=self.toolchain,
             cache=self.cache,
             deadline_s=self.loaded.config.deadlines.build,
-            series=tuple(digests),
+            series=tuple((name, self.series(name).digest) for name in variant.series),
         )
 
     def build(self, variant: Variant, config: str) -> Build:

@@ -80,23 +80,32 @@ def apply(tree: Tree, patches: Sequence[Patch], *, start: Overlay = _NOTHING) ->
     """Apply the patches in order, over ``start``, without fuzz.
 
     Raises:
-        UserError: One does not apply, and where, and what stands there instead; or
+        Refused: One does not apply, and where, and what stands there instead; or
             its result is not the blob that it names.
         InfrastructureError: The tree was changed, or there is no space.
     """
     view = View(tree, start)
     notes: list[Note] = []
     for patch in patches:
-        try:
-            changed, said = _apply_one(view, patch)
-        except OSError as error:
-            raise InfrastructureError(f"the patch could not be tried: {error}") from error
-        notes.extend(said)
-        view.add(changed)
+        notes.extend(apply_one(view, patch))
     return Applied(view.overlay, tuple(notes))
 
 
-def _apply_one(view: View, patch: Patch) -> tuple[dict[str, Replacement | None], list[Note]]:
+def apply_one(view: View, patch: Patch) -> tuple[Note, ...]:
+    """Apply one patch to what ``view`` shows, and lay its changes over that.
+
+    Raises:
+        As apply(); ``view`` is then as it was.
+    """
+    try:
+        changed, notes = _tried(view, patch)
+    except OSError as error:
+        raise InfrastructureError(f"the patch could not be tried: {error}") from error
+    view.add(changed)
+    return tuple(notes)
+
+
+def _tried(view: View, patch: Patch) -> tuple[dict[str, Replacement | None], list[Note]]:
     before = _touched(view, patch)
     with tempfile.TemporaryDirectory(prefix="lab-patch-") as name:
         write_files(Path(name), before)

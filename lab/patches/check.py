@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lab.errors import Location, UserError
+from lab.errors import Location
 from lab.patches.diff import file_names, first_line
 from lab.patches.overlay import Replacement
 from lab.patches.patch import Patch
+from lab.patches.refusal import Altered
 from lab.trees import blob_digest
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def check_index(patch: Patch, before: Files, after: Files) -> frozenset[str]:
         The paths, after the patch, that were proved so.
 
     Raises:
-        UserError: The result is another: the patch was altered on its way.
+        Altered: The result is another: the patch was altered on its way.
     """
     names = [file_names(patch.path, file, patch.strip) for file in patch.diff]
     proved = set()
@@ -78,8 +79,8 @@ def _is(files: Files, path: str | None, abbreviated: str) -> bool:
     return _name(files, path).startswith(abbreviated)
 
 
-def _altered(patch: Patch, file: PatchedFile, index: IndexLine, got: str) -> UserError:
-    return UserError(
+def _altered(patch: Patch, file: PatchedFile, index: IndexLine, got: str) -> Altered:
+    return Altered(
         f"the patch was altered: it names {index.after} as its result for {file.path}, "
         f"but applied to the very blob it was made from ({index.before}) it gives "
         f"{got[: len(index.after)]}",

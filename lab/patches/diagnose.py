@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from lab.errors import Location, UserError
+from lab.errors import Location
 from lab.patches.diff import file_names, first_line, header_line, split_lines, stripped, unquoted
 from lab.patches.overlay import Replacement
 from lab.patches.patch import Patch
 from lab.patches.place import Image, closest, image, nearest, occurrences, positions
+from lab.patches.refusal import AlreadyApplied, NeedsFuzz, Refused
 from lab.patches.view import View
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _PORT = "port the patch to this kernel, or narrow its `# versions:` in the serie
 _DROP = "leave it out for this kernel: narrow its `# versions:` in the series"
 
 
-def explain(patch: Patch, view: View, files: Mapping[str, Replacement], said: str) -> UserError:
+def explain(patch: Patch, view: View, files: Mapping[str, Replacement], said: str) -> Refused:
     """The error for a patch that git apply refused.
 
     Args:
@@ -38,9 +39,9 @@ def explain(patch: Patch, view: View, files: Mapping[str, Replacement], said: st
     for file in patch.diff:
         error = next(_findings(patch, view, files, file), None)
         if error is not None:
-            return error
+            return _with_fuzz(patch, files, error)
     line = _SAID_LINE.search(said)
-    return UserError(
+    return Refused(
         "git apply refuses the patch",
         where=Location(patch.path, int(line[1]) if line else None),
         detail=said,
@@ -48,9 +49,52 @@ def explain(patch: Patch, view: View, files: Mapping[str, Replacement], said: st
     )
 
 
-def already_applied(patch: Patch) -> UserError:
+def _with_fuzz(patch: Patch, files: Mapping[str, Replacement], error: Refused) -> Refused:
+    if needed_fuzz(patch, files) is None:
+        return error
+    return NeedsFuzz(error.what, where=error.where, hint=error.hint, detail=error.detail)
+
+
+def needed_fuzz(patch: Patch, files: Mapping[str, Replacement]) -> int | None:
+    """The least fuzz with which every hunk has a place; None when there is none.
+
+    patch(1) gives up two lines of context at most.
+    """
+    most = 0
+    for file in patch.diff:
+        old, new = file_names(patch.path, file, patch.strip)
+        found = files.get(old or "") or files.get(new or "")
+        if old is None or found is None:
+            return None
+        lines = [line.rstrip("\n") for line in split_lines(found.content)]
+        for hunk in file:
+            fuzz = _put(lines, image(hunk))
+            if fuzz is None:
+                return None
+            most = max(most, fuzz)
+    return most or None
+
+
+def _put(lines: list[str], wanted: Image) -> int | None:
+    """Put a hunk into ``lines`` as patch(1) would; returns the fuzz that it took."""
+    at = nearest(positions(lines, wanted), wanted.expected)
+    if at is not None:
+        lines[at : at + len(wanted.before)] = wanted.after
+        return 0
+    for fuzz in range(1, _MAX_FUZZ + 1):
+        before = wanted.fuzzy(fuzz)
+        at = nearest(occurrences(lines, before), wanted.expected)
+        if at is not None:
+            first = min(fuzz, wanted.leading)
+            last = len(wanted.after) - min(fuzz, wanted.trailing)
+            lines[at : at + len(before)] = wanted.after[first:last]
+            return fuzz
+    return None
+
+
+def already_applied(patch: Patch) -> AlreadyApplied:
     """The error for a patch whose reverse applies."""
-    return UserError(
+    return AlreadyApplied(
         "the patch is already applied: the tree has what it would make of it",
         where=Location(patch.path),
         hint=_DROP,
@@ -59,13 +103,13 @@ def already_applied(patch: Patch) -> UserError:
 
 def _findings(
     patch: Patch, view: View, files: Mapping[str, Replacement], file: PatchedFile
-) -> Iterator[UserError]:
+) -> Iterator[Refused]:
     old, new = file_names(patch.path, file, patch.strip)
     where = Location(patch.path, first_line(file))
     if old is None and new in files:
-        yield UserError(f"{new} is in the tree already", where=where, hint=_DROP)
+        yield Refused(f"{new} is in the tree already", where=where, hint=_DROP)
     elif old is not None and old not in files and new not in files:
-        yield UserError(
+        yield Refused(
             f"{old} is not in the tree", where=where, hint=_nearest_file(patch, view, file, old)
         )
     elif old is not None:
@@ -95,7 +139,7 @@ def _likeness(path: str, other: str) -> tuple[int, float]:
 
 def _hunk_findings(
     patch: Patch, name: str, file: PatchedFile, lines: list[str]
-) -> Iterator[UserError]:
+) -> Iterator[Refused]:
     shift = 0
     for number, hunk in enumerate(file, 1):
         wanted = image(hunk)
@@ -128,10 +172,10 @@ class _Failure:
     number: int
     shift: int
 
-    def error(self) -> UserError:
+    def error(self) -> Refused:
         wanted = image(self.hunk)
         misfit = _misfit(self.lines, wanted)
-        return UserError(
+        return Refused(
             f"hunk {self.number} of {self.name} does not apply: {misfit.reason}"
             f" ({self._range(misfit.at, len(wanted.before))})",
             where=Location(self.patch.path, header_line(self.hunk)),

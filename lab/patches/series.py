@@ -12,6 +12,8 @@ from pathlib import Path
 
 from lab.errors import Location, UserError
 from lab.patches.patch import Patch, load_patch
+from lab.patches.refusal import NotMeant
+from lab.patches.upstream import UPSTREAM_EXAMPLE, Upstream, parse_upstream
 from lab.trees import KernelVersion, VersionRange
 
 _STRIP = re.compile(r"-p(\d+)")
@@ -24,25 +26,31 @@ _EXAMPLE = "fix.patch -p1 # versions: >=4.1 <4.3"
 class Series:
     """Patches in the order they are applied; ``path`` is the ``series`` file.
 
-    ``digest`` is SHA-256 over all of them, whatever kernel they are for.
+    ``digest`` is SHA-256 over all of them, whatever kernel they are for;
+    ``upstream`` are the commits that made the series unneeded.
     """
 
     name: str
     path: Path
     patches: tuple[Patch, ...]
     digest: str
+    upstream: tuple[Upstream, ...] = ()
+
+    def upstream_for(self, version: KernelVersion) -> Upstream | None:
+        """The commit that fixed this kernel without the series, as the series has it."""
+        return next((each for each in self.upstream if each.versions.contains(version)), None)
 
     def for_version(self, version: KernelVersion) -> tuple[Patch, ...]:
         """The patches meant for this kernel, in order.
 
         Raises:
-            UserError: There is none, which is not the same as nothing to do.
+            NotMeant: There is none, which is not the same as nothing to do.
         """
         chosen = tuple(patch for patch in self.patches if patch.versions.contains(version))
         if chosen:
             return chosen
         ranges = [f"{patch.name}: {patch.versions}" for patch in self.patches]
-        raise UserError(
+        raise NotMeant(
             f"series {self.name} has no patch for kernel {version}",
             where=Location(self.path),
             detail="\n".join(ranges),
@@ -55,20 +63,34 @@ def load_series(patches_dir: Path, name: str) -> Series:
 
     The file is quilt's: a patch on each line, ``-pN`` after it when it is not
     ``-p1``, ``#`` before a comment.  A comment ``# versions: >=4.1 <4.3`` behind
-    a patch says which kernels it is for; without one it is for all.
+    a patch says which kernels it is for; without one it is for all.  A comment
+    ``# upstream: COMMIT since VERSION SUBJECT`` on a line of its own says which
+    commit of mainline made the series unneeded.
 
     Raises:
         UserError: The series or a patch is missing, or a line cannot be read.
     """
     path = _find(patches_dir, name)
-    patches = tuple(
-        patch
-        for number, line in enumerate(_text(path).splitlines(), 1)
-        if (patch := _parse(Location(path, number), line)) is not None
-    )
+    lines = [
+        (Location(path, number), line) for number, line in enumerate(_text(path).splitlines(), 1)
+    ]
+    patches = tuple(patch for where, line in lines if (patch := _parse(where, line)) is not None)
     if not patches:
         raise UserError(f"series {name} lists no patch", where=Location(path), hint=_EXAMPLE)
-    return Series(name, path, patches, _digest(patches))
+    upstream = tuple(found for where, line in lines if (found := _upstream(where, line)))
+    return Series(name, path, patches, _digest(patches), upstream)
+
+
+def _upstream(where: Location, line: str) -> Upstream | None:
+    comment = _COMMENT.search(line)
+    found = parse_upstream(where, comment[1].strip()) if comment else None
+    if found is not None and comment is not None and line[: comment.start()].strip():
+        raise UserError(
+            "`# upstream:` speaks of the whole series",
+            where=where,
+            hint=f"a line of its own: {UPSTREAM_EXAMPLE}",
+        )
+    return found
 
 
 def _find(patches_dir: Path, name: str) -> Path:
