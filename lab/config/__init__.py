@@ -8,6 +8,7 @@ from lab.config.model import (
     Deadlines,
     DirKernel,
     Expectation,
+    ExpectedVerdict,
     Filesystem,
     GitKernel,
     Kernel,
@@ -15,6 +16,7 @@ from lab.config.model import (
     LabConfig,
     Machine,
     Matrix,
+    Outcome,
     Paths,
     Series,
     Status,
@@ -24,13 +26,14 @@ from lab.config.model import (
     parse_size,
 )
 from lab.config.problem import Problem, as_error, suggestion, unknown
-from lab.config.spelling import spelling_problems, split_variant, variant_problems
+from lab.config.spelling import base_problems, spelling_problems, split_variant, variant_problems
 
 __all__ = [
     "AptKernel",
     "Deadlines",
     "DirKernel",
     "Expectation",
+    "ExpectedVerdict",
     "Filesystem",
     "GitKernel",
     "Kernel",
@@ -39,6 +42,7 @@ __all__ = [
     "LoadedConfig",
     "Machine",
     "Matrix",
+    "Outcome",
     "Paths",
     "Problem",
     "Series",
@@ -47,6 +51,7 @@ __all__ = [
     "TarballKernel",
     "Toolchain",
     "as_error",
+    "base_problems",
     "load",
     "parse_size",
     "spelling_problems",

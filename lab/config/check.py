@@ -13,7 +13,7 @@ from lab.config.include import cycles
 from lab.config.locate import KeyPath
 from lab.config.model import DirKernel, Expectation, LabConfig, Matrix
 from lab.config.problem import Problem, suggestion, unknown
-from lab.config.spelling import repeated, variant_problems
+from lab.config.spelling import base_problems, repeated, series_twice, variant_problems
 
 #: Old kernels let misaligned namespaces collide: pmem/ndctl#28.
 _NVDIMM_ALIGNMENT = 128 << 20
@@ -28,6 +28,8 @@ def problems_between(config: LabConfig, root: Path) -> list[Problem]:
         _matrices(config),
         _cycles(config),
         _expectations(config),
+        _verified(config),
+        _verdicts(config),
     )
     return list(chain.from_iterable(checks))
 
@@ -93,6 +95,47 @@ def _matrices(config: LabConfig) -> Iterator[Problem]:
                 yield replace(problem, keys=(*keys, "variants", index))
         yield from _duplicates("variant", matrix.variants, (*keys, "variants"))
         yield from _names(config, matrix, keys)
+
+
+def _verified(config: LabConfig) -> Iterator[Problem]:
+    """Kernels to verify a series on, in the series' own table and in matrices."""
+    for name, series in config.series.items():
+        keys: KeyPath = ("series", name, "kernels")
+        yield from _duplicates("kernel", series.kernels, keys)
+        for index, base in enumerate(series.kernels):
+            for problem in base_problems(config, name, base):
+                yield replace(problem, keys=(*keys, index))
+    for name, matrix in config.matrix.items():
+        yield from _series_matrix(config, name, matrix)
+
+
+def _series_matrix(config: LabConfig, name: str, matrix: Matrix) -> Iterator[Problem]:
+    for index, included in enumerate(matrix.include):
+        if included in config.matrix and config.matrix[included].series is not None:
+            what = f"matrix {included!r} verifies a series: it cannot be a part of another"
+            yield Problem(what, f"lab matrix {included}", ("matrix", name, "include", index))
+    if matrix.series is None:
+        return
+    if matrix.series not in config.series:
+        yield unknown("series", matrix.series, config.series, ("matrix", name, "series"))
+        return
+    for index, base in enumerate(matrix.variants):
+        if problem := series_twice(matrix.series, base):
+            yield replace(problem, keys=("matrix", name, "variants", index))
+
+
+def _verdicts(config: LabConfig) -> Iterator[Problem]:
+    bases = {base for series in config.series.values() for base in series.kernels}
+    bases.update(_known_variants(config))
+    for index, expected in enumerate(config.verdict):
+        if expected.series not in config.series:
+            keys: KeyPath = ("verdict", index, "series")
+            yield unknown("series", expected.series, config.series, keys)
+        for position, glob in enumerate(expected.kernels):
+            if not _matches(glob, bases) and not _feasible(config, glob):
+                what = f"{glob!r} matches none of the kernels: it would expect nothing"
+                hint = suggestion(glob, tuple(config.kernels))
+                yield Problem(what, hint, ("verdict", index, "kernels", position))
 
 
 def _names(config: LabConfig, matrix: Matrix, keys: KeyPath) -> Iterator[Problem]:

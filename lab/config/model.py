@@ -71,6 +71,23 @@ def _of_the_kernel(status: Status) -> Status:
     return status
 
 
+class Outcome(StrEnum):
+    """What a series comes to on one kernel."""
+
+    FIXED = "fixed"
+    UPSTREAM = "already fixed upstream"
+    DOES_NOT_APPLY = "does not apply"
+    REGRESSED = "regressed"
+    NO_CHANGE = "no change"
+    INCONCLUSIVE = "inconclusive"
+
+
+def _conclusive(outcome: Outcome) -> Outcome:
+    if outcome is Outcome.INCONCLUSIVE:
+        raise ValueError("inconclusive is the want of a verdict: none can be expected to be so")
+    return outcome
+
+
 #: A glob list of one or more; an empty one would match nothing, in silence.
 Globs = Annotated[tuple[Text, ...], Field(min_length=1)]
 
@@ -123,9 +140,16 @@ Kernel = Annotated[AptKernel | DirKernel | GitKernel | TarballKernel, Field(disc
 
 
 class Series(Section):
-    """``patches/NAME/series``, with a sentence on what it does."""
+    """``patches/NAME/series``, with a sentence on what it does.
+
+    ``kernels`` are those that ``lab verify`` takes by default, each with the series
+    beneath it, if any; ``tests`` are globs of those that the series is about: it
+    must mend each of them that fails without it.
+    """
 
     description: str
+    kernels: tuple[str, ...] = ()
+    tests: Globs = ("*",)
 
 
 class KernelConfig(Section):
@@ -169,8 +193,11 @@ class Matrix(Section):
 
     The variants of the matrices it includes come first, each variant once; all
     else is this matrix's own.  No filesystems, or no suites: all that are defined.
+    With a ``series`` each variant is tested without it and with it, and a verdict
+    given, as ``lab verify`` does.
     """
 
+    series: Name | None = None
     include: tuple[Name, ...] = ()
     variants: tuple[str, ...] = ()
     filesystems: tuple[Name, ...] = ()
@@ -197,6 +224,19 @@ class Expectation(Section):
     suites: Globs = ("*",)
     tests: Globs = ("*",)
     status: Annotated[Status, AfterValidator(_of_the_kernel)]
+    reason: Text
+
+
+class ExpectedVerdict(Section):
+    """Which verdict a series should get; the last one that matches a kernel counts.
+
+    ``kernels`` hold globs (fnmatch) of kernels, each with the series beneath it; on
+    one nobody speaks of a series is expected to be ``fixed``.
+    """
+
+    series: Name
+    kernels: Globs = ("*",)
+    verdict: Annotated[Outcome, AfterValidator(_conclusive)]
     reason: Text
 
 
@@ -241,6 +281,7 @@ class LabConfig(Section):
     suites: dict[Name, Suite]
     matrix: dict[Name, Matrix]
     expect: tuple[Expectation, ...] = ()
+    verdict: tuple[ExpectedVerdict, ...] = ()
     deadlines: Deadlines = Field(default_factory=Deadlines)
     paths: Paths = Field(default_factory=Paths)
     toolchain: Toolchain = Field(default_factory=Toolchain)

@@ -42,6 +42,22 @@ def variant_problems(config: LabConfig, text: str) -> Iterator[Problem]:
             yield unknown("series", name, config.series)
 
 
+def base_problems(config: LabConfig, series: str, text: str) -> Iterator[Problem]:
+    """What is wrong with ``text`` as a kernel, series beneath it, to verify ``series`` on."""
+    yield from variant_problems(config, text)
+    if problem := series_twice(series, text):
+        yield problem
+
+
+def series_twice(series: str, text: str) -> Problem | None:
+    """Whether ``text`` has the series already that is to be laid over it."""
+    kernel, beneath = split_variant(text)
+    if series not in beneath:
+        return None
+    without = "+".join((kernel, *(name for name in beneath if name != series)))
+    return Problem(f"{text!r} has series {series!r} already", without)
+
+
 def repeated(names: Iterable[str]) -> list[str]:
     """The names that come more than once."""
     return [name for name, times in Counter(names).items() if times > 1]
