@@ -2,16 +2,28 @@
 """What a run will do, and what it should find: readable before it starts."""
 
 from lab.plan.expectation import expected
-from lab.plan.plan import BuildRequest, JobPlan, Plan, plan_matrix, plan_variants
+from lab.plan.plan import (
+    BuildRequest,
+    JobPlan,
+    Plan,
+    SeriesPlan,
+    plan_matrix,
+    plan_series,
+    plan_series_matrix,
+    plan_variants,
+)
 from lab.plan.variant import Variant, resolve
 
 __all__ = [
     "BuildRequest",
     "JobPlan",
     "Plan",
+    "SeriesPlan",
     "Variant",
     "expected",
     "plan_matrix",
+    "plan_series",
+    "plan_series_matrix",
     "plan_variants",
     "resolve",
 ]

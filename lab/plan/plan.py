@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from lab.config import (
@@ -12,6 +12,7 @@ from lab.config import (
     Matrix,
     Problem,
     as_error,
+    base_problems,
     unknown,
     variant_problems,
     variants_of,
@@ -127,6 +128,78 @@ def plan_variants(
     is_default = not asked and not pattern and matrix == default
     names = asked or variants_of(config, _DEFAULT)
     return Plan(_DEFAULT if is_default else _CHOSEN, _jobs(config, matrix, names, pattern or None))
+
+
+@dataclass(frozen=True)
+class SeriesPlan:
+    """Kernels with and without a series: what ``lab verify`` would do if it applied to all.
+
+    ``plan`` holds, for each of ``kernels``, the job without it and the one with it.
+    """
+
+    series: str
+    kernels: tuple[Variant, ...]
+    plan: Plan
+
+    def patched(self, kernel: Variant) -> Variant:
+        """The kernel with the series on top."""
+        return Variant(kernel.kernel, (*kernel.series, self.series))
+
+    def keeping(self, variants: Collection[Variant]) -> Plan:
+        """The jobs of these variants alone."""
+        jobs = tuple(job for job in self.plan.jobs if job.variant in variants)
+        return Plan(self.plan.name, jobs)
+
+
+def plan_series(
+    loaded: LoadedConfig,
+    series: str,
+    kernels: Iterable[str] = (),
+    filesystems: Iterable[str] = (),
+    suites: Iterable[str] = (),
+    pattern: str | None = None,
+) -> SeriesPlan:
+    """A plan to verify a series; what is not named is its own table's, or the default's.
+
+    Args:
+        kernels: As ``6.1`` or ``6.1+reintroduce-bug``: what the series is laid over.
+
+    Raises:
+        UserError: Names that are not defined, all of them, or no kernel at all.
+    """
+    config = loaded.config
+    if series not in config.series:
+        raise as_error([unknown("series", series, config.series)], "the series")
+    bases = tuple(dict.fromkeys(kernels)) or config.series[series].kernels
+    problems = [found for base in bases for found in base_problems(config, series, base)]
+    if not bases:
+        what = f"no kernel is named, and [series.{series}] has no kernels"
+        problems = [Problem(what, f"lab verify {series} KERNEL")]
+    if problems:
+        raise as_error(problems, "what was asked for")
+    chosen = plan_variants(loaded, _with_and_without(series, bases), filesystems, suites, pattern)
+    return _series_plan(series, bases, Plan(f"verify {series}", chosen.jobs))
+
+
+def plan_series_matrix(
+    loaded: LoadedConfig, name: str, pattern: str | None = None
+) -> SeriesPlan | None:
+    """The plan of a ``[matrix.NAME]`` with a series; None for one without."""
+    config = loaded.config
+    matrix = config.matrix.get(name)
+    if matrix is None or matrix.series is None:
+        return None
+    bases = variants_of(config, name)
+    jobs = _jobs(config, matrix, _with_and_without(matrix.series, bases), pattern)
+    return _series_plan(matrix.series, bases, Plan(name, jobs))
+
+
+def _with_and_without(series: str, bases: Iterable[str]) -> tuple[str, ...]:
+    return tuple(text for base in bases for text in (base, f"{base}+{series}"))
+
+
+def _series_plan(series: str, bases: Iterable[str], plan: Plan) -> SeriesPlan:
+    return SeriesPlan(series, tuple(map(Variant.parse, bases)), plan)
 
 
 def _default_matrix(config: LabConfig) -> Matrix:
