@@ -5,21 +5,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from lab.config.model import Status
 from lab.errors import ExitStatus
 from lab.report.access import Access, accesses
 from lab.report.compact import Group, compact_names, group
+from lab.report.lines import Line, print_lines
+from lab.report.lines import Signs as _Signs
+from lab.report.lines import line as _line
+from lab.report.lines import signs_for as _signs
+from lab.report.lines import title as _title
 from lab.report.status import count_errors, is_lab_error, is_unexpected, run_status
 from lab.results.record import JobRecord, RunRecord, TestResult
-from lab.suites.plain import replace_controls
 
 _WIDTH = 80
 _NAME_WIDTH = 22
@@ -33,24 +35,6 @@ _STYLES = {
     Status.TIMEOUT: "red",
     Status.ERROR: "magenta",
 }
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line whose ``text`` wraps, on a terminal, to the right of ``head``."""
-
-    head: Text
-    text: Text = field(default_factory=Text)
-
-
-@dataclass(frozen=True)
-class _Signs:
-    """Marks, in ASCII where the output cannot take others."""
-
-    yes: str
-    no: str
-    arrow: str
-    times: str
 
 
 def print_run(run: RunRecord, console: Console, verbose: bool = False) -> None:
@@ -69,44 +53,7 @@ def print_run(run: RunRecord, console: Console, verbose: bool = False) -> None:
         _first_access(run, signs),
         _verdict(run, signs),
     ]
-    for number, lines in enumerate(filter(None, map(list, sections))):
-        if number:
-            console.print()
-        for line in lines:
-            _print(console, line)
-
-
-def _signs(console: Console) -> _Signs:
-    if console.encoding.lower().replace("-", "").startswith("utf"):
-        return _Signs("✓", "✗", "→", "×")  # noqa: RUF001
-    return _Signs("+", "x", "->", "x")
-
-
-def _print(console: Console, line: Line) -> None:
-    head, text = (_safe(part, console.encoding) for part in (line.head, line.text))
-    if not console.is_terminal:
-        # Whoever reads the other end of a pipe wants whole lines.
-        console.print(head + text, soft_wrap=True, highlight=False)
-        return
-    grid = Table.grid()
-    grid.add_column(no_wrap=bool(text.plain))
-    grid.add_column(overflow="fold")
-    grid.add_row(head, text)
-    console.print(grid, highlight=False)
-
-
-def _safe(text: Text, encoding: str) -> Text:
-    """What a guest said may hold control characters, and others the output cannot take."""
-    text.plain = replace_controls(text.plain).encode(encoding, "replace").decode(encoding)
-    return text
-
-
-def _line(head: str, text: str = "", *, style: str = "", text_style: str = "") -> Line:
-    return Line(Text(head, style), Text(text, text_style))
-
-
-def _title(text: str) -> Line:
-    return _line(text, style="bold")
+    print_lines(console, sections)
 
 
 def _header(run: RunRecord) -> Iterator[Line]:

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Lines of a report: they wrap on a terminal and stay whole in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lab.suites.plain import replace_controls
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line whose ``text`` wraps, on a terminal, to the right of ``head``."""
+
+    head: Text
+    text: Text = field(default_factory=Text)
+
+
+@dataclass(frozen=True)
+class Signs:
+    """Marks, in ASCII where the output cannot take others."""
+
+    yes: str
+    no: str
+    arrow: str
+    times: str
+
+
+def signs_for(console: Console) -> Signs:
+    """The marks that the console can show."""
+    if console.encoding.lower().replace("-", "").startswith("utf"):
+        return Signs("✓", "✗", "→", "×")  # noqa: RUF001
+    return Signs("+", "x", "->", "x")
+
+
+def line(head: str, text: str = "", *, style: str = "", text_style: str = "") -> Line:
+    """A line of plain strings."""
+    return Line(Text(head, style), Text(text, text_style))
+
+
+def title(text: str) -> Line:
+    """A line above others."""
+    return line(text, style="bold")
+
+
+def print_lines(console: Console, sections: Iterable[Iterable[Line]]) -> None:
+    """Print sections with a blank line between them; one without lines is left out."""
+    for number, lines in enumerate(filter(None, map(list, sections))):
+        if number:
+            console.print()
+        for each in lines:
+            _print(console, each)
+
+
+def _print(console: Console, line: Line) -> None:
+    head, text = (_safe(part, console.encoding) for part in (line.head, line.text))
+    if not console.is_terminal:
+        # Whoever reads the other end of a pipe wants whole lines.
+        console.print(head + text, soft_wrap=True, highlight=False)
+        return
+    grid = Table.grid()
+    grid.add_column(no_wrap=bool(text.plain))
+    grid.add_column(overflow="fold")
+    grid.add_row(head, text)
+    console.print(grid, highlight=False)
+
+
+def _safe(text: Text, encoding: str) -> Text:
+    """What a guest said may hold control characters, and others the output cannot take."""
+    text.plain = replace_controls(text.plain).encode(encoding, "replace").decode(encoding)
+    return text
