@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.results.folder import JobFolder, RunFolder, slug, write_bytes, write_json, write_text
 from lab.results.junit import write_junit
+from lab.results.outcome import KernelVerdict, Verification
 from lab.results.record import (
     Evidence,
     GuestUse,
@@ -19,6 +20,7 @@ from lab.results.record import (
     now,
 )
 from lab.results.recorder import Recorder
+from lab.results.verdict import TestVerdict, Verdict
 
 if TYPE_CHECKING:
     from lab.results.store import RunSummary, Store
@@ -29,12 +31,16 @@ __all__ = [
     "Host",
     "JobFolder",
     "JobRecord",
+    "KernelVerdict",
     "Recorder",
     "RunFolder",
     "RunRecord",
     "RunSummary",
     "Store",
     "TestResult",
+    "TestVerdict",
+    "Verdict",
+    "Verification",
     "is_as_expected",
     "new_run_id",
     "now",

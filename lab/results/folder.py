@@ -70,6 +70,11 @@ class RunFolder:
         """The results as JSON."""
         return self.path / "results.json"
 
+    @property
+    def verdicts(self) -> Path:
+        """The verdicts on a series, where the run verified one, as JSON."""
+        return self.path / "verdicts.json"
+
     def job(self, number: int, variant: str) -> JobFolder:
         """The folder of the job with that number, from 0."""
         return JobFolder(self.path / "jobs" / f"{number:02d}-{slug(variant)}")

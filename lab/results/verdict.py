@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Base against patched, test by test: what a series did, from what is recorded alone.
+
+A verdict is earned as a pass is: what one of the two sides does not show is
+``inconclusive``, never ``fixed``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lab.config.model import Status
+from lab.results.record import JobRecord, TestResult
+
+#: The filesystem, and the suite, of a test.
+Place = tuple[str, str]
+
+_ERROR = "an error of the lab's"
+_DEAD = frozenset({Status.CRASH, Status.TIMEOUT})
+_BAD = _DEAD | {Status.FAIL}
+#: What can only be seen where the mount was proved to be DAX.
+_NEEDS_PROOF = _BAD | {Status.PASS}
+#: What must be the same on both sides for a difference to be the series'.
+_SAME = (
+    "tree_identity",
+    "config_digest",
+    "compiler",
+    "accelerator",
+    "qemu_version",
+    "machine_description",
+)
+
+
+class Verdict(StrEnum):
+    """What a series did to one test."""
+
+    FIXED = "fixed"
+    REGRESSED = "regressed"
+    STILL_FAILING = "still failing"
+    STILL_PASSING = "still passing"
+    NOT_APPLICABLE = "not applicable"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True)
+class TestVerdict:
+    """One test on one filesystem; a side is None where it has no result.
+
+    ``why`` explains what the statuses do not; ``said`` is what the sides said.
+    """
+
+    # pytest takes a class of such a name for tests.
+    __test__ = False
+
+    kernel: str
+    filesystem: str
+    suite: str
+    test: str
+    base: Status | None
+    patched: Status | None
+    verdict: Verdict
+    why: str = ""
+    said: tuple[str, str] = ("", "")
+
+
+@dataclass(frozen=True)
+class Side:
+    """The record of one variant: its job, and the results at each place.
+
+    A name that comes twice at one place has a number, so that none is hidden.
+    """
+
+    job: JobRecord
+    tests: Mapping[tuple[str, str, str], TestResult]
+
+    @classmethod
+    def of(cls, job: JobRecord) -> Side:
+        """Sort a job's results."""
+        seen: Counter[tuple[str, str, str]] = Counter()
+        tests = {}
+        for result in job.results:
+            key = (result.filesystem, result.suite, result.test)
+            seen[key] += 1
+            name = result.test if seen[key] == 1 else f"{result.test} [{seen[key]}]"
+            tests[(result.filesystem, result.suite, name)] = result
+        return cls(job, tests)
+
+    def at(self, place: Place) -> list[TestResult]:
+        """What ran at a place."""
+        return [result for key, result in self.tests.items() if key[:2] == place]
+
+    def proved(self, filesystem: str) -> bool:
+        """Whether there is a proof that the filesystem was DAX."""
+        return any(name == filesystem and proof for name, proof in self.job.evidence.dax)
+
+
+def compare(
+    base: JobRecord, patched: JobRecord, series: tuple[str, str], asked: Sequence[Place] = ()
+) -> tuple[TestVerdict, ...]:
+    """A verdict for each test that either side has.
+
+    Args:
+        base: The job without the series.
+        patched: The job of the same kernel with the series.
+        series: Its name and its digest.
+        asked: Where there must be results; a place without any is inconclusive.
+    """
+    pair = _Pair(Side.of(base), Side.of(patched))
+    wrong = unlike(base, patched, series)
+    keys = dict.fromkeys((*pair.base.tests, *pair.patched.tests))
+    verdicts = [pair.judge(key, wrong) for key in keys]
+    return (*verdicts, *_empty(base.variant, asked, {key[:2] for key in keys}))
+
+
+def unlike(base: JobRecord, patched: JobRecord, series: tuple[str, str]) -> str:
+    """Why no difference between the two may be put down to the series; "" if one may."""
+    for name in ("machine", "config"):
+        if getattr(base, name) != getattr(patched, name):
+            return f"they differ in {name}"
+    for name in _SAME:
+        if getattr(base.evidence, name) != getattr(patched.evidence, name):
+            return f"they differ in {name.replace('_', ' ')}"
+    if patched.evidence.series_digests != (*base.evidence.series_digests, series):
+        return "the two kernels differ in more than the series"
+    if base.evidence.build_key == patched.evidence.build_key:
+        return "both ran the same build"
+    return ""
+
+
+def alone(base: JobRecord, asked: Sequence[Place] = ()) -> tuple[TestVerdict, ...]:
+    """The tests of a kernel that the series is not for: their results, and no verdict."""
+    side = Side.of(base)
+    verdicts = [_single(base.variant, side, key, result) for key, result in side.tests.items()]
+    return (*verdicts, *_empty(base.variant, asked, {key[:2] for key in side.tests}))
+
+
+def _single(kernel: str, side: Side, key: tuple[str, str, str], result: TestResult) -> TestVerdict:
+    verdict, why = Verdict.NOT_APPLICABLE, ""
+    if result.status in _DEAD | {Status.ERROR}:
+        why = _ERROR if result.status is Status.ERROR else str(result.status)
+        verdict = Verdict.INCONCLUSIVE
+    elif result.status in _NEEDS_PROOF and not side.proved(key[0]):
+        verdict, why = Verdict.INCONCLUSIVE, "nothing proves that it was DAX"
+    return TestVerdict(kernel, *key, result.status, None, verdict, why, (result.message, ""))
+
+
+def _empty(
+    kernel: str, asked: Iterable[Place], found: set[Place] | set[tuple[str, ...]]
+) -> Iterator[TestVerdict]:
+    for place in asked:
+        if place not in found:
+            why = "no test ran"
+            yield TestVerdict(kernel, *place, "", None, None, Verdict.INCONCLUSIVE, why)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """The two sides of one kernel."""
+
+    base: Side
+    patched: Side
+
+    def judge(self, key: tuple[str, str, str], wrong: str) -> TestVerdict:
+        base, patched = self.base.tests.get(key), self.patched.tests.get(key)
+        wrong = wrong or self._unproved(key, base, patched)
+        verdict, why = (Verdict.INCONCLUSIVE, wrong) if wrong else self._verdict(key)
+        return TestVerdict(
+            self.base.job.variant,
+            *key,
+            base.status if base else None,
+            patched.status if patched else None,
+            verdict,
+            why,
+            (base.message if base else "", patched.message if patched else ""),
+        )
+
+    def _unproved(
+        self, key: tuple[str, str, str], base: TestResult | None, patched: TestResult | None
+    ) -> str:
+        for name, side, result in (("base", self.base, base), ("patched", self.patched, patched)):
+            # A guest that died as it booted proves nothing, and needs to.
+            lost = result is None or result.status not in {Status.PASS, Status.FAIL}
+            if not lost and not side.proved(key[0]):
+                return f"nothing proves that {name} was DAX"
+        return ""
+
+    def _verdict(self, key: tuple[str, str, str]) -> tuple[Verdict, str]:
+        base, patched = self.base.tests.get(key), self.patched.tests.get(key)
+        if base is not None and patched is not None:
+            return _both(base, patched)
+        if base is None and patched is not None:
+            return self._only_patched(key, patched)
+        assert base is not None
+        return self._only_base(key, base)
+
+    def _only_patched(self, key: tuple[str, str, str], patched: TestResult) -> tuple[Verdict, str]:
+        place = key[:2]
+        if patched.status in _DEAD and _ended(self.base.at(place)):
+            return Verdict.REGRESSED, f"{patched.status} with the series only"
+        if _known_death(self.base.at(place)) and patched.status in {Status.PASS, Status.SKIP}:
+            return Verdict.NOT_APPLICABLE, "base died before it"
+        return Verdict.INCONCLUSIVE, _alone_why(patched, "base")
+
+    def _only_base(self, key: tuple[str, str, str], base: TestResult) -> tuple[Verdict, str]:
+        place = key[:2]
+        if base.status in _DEAD and _ended(self.patched.at(place)):
+            return _revived(base)
+        return Verdict.INCONCLUSIVE, _alone_why(base, "patched")
+
+
+def _alone_why(result: TestResult, other: str) -> str:
+    if result.status is Status.ERROR:
+        return _ERROR
+    return f"{other} has no such result"
+
+
+def _both(base: TestResult, patched: TestResult) -> tuple[Verdict, str]:
+    statuses = {base.status, patched.status}
+    if Status.ERROR in statuses:
+        return Verdict.INCONCLUSIVE, _ERROR
+    if patched.status in _DEAD and base.status not in _DEAD:
+        return Verdict.REGRESSED, f"{patched.status} with the series only"
+    if Status.SKIP in statuses:
+        return _skipped(statuses)
+    if patched.status in _BAD:
+        return _still_bad(base, patched)
+    if base.status in _DEAD:
+        return _revived(base)
+    if base.status is Status.FAIL:
+        return Verdict.FIXED, ""
+    return Verdict.STILL_PASSING, ""
+
+
+def _skipped(statuses: set[Status]) -> tuple[Verdict, str]:
+    if len(statuses) == 1:
+        return Verdict.NOT_APPLICABLE, "it cannot run there"
+    return Verdict.INCONCLUSIVE, "it ran on one side only"
+
+
+def _still_bad(base: TestResult, patched: TestResult) -> tuple[Verdict, str]:
+    if base.status not in _BAD:
+        return Verdict.REGRESSED, ""
+    differs = base.message != patched.message
+    return Verdict.STILL_FAILING, "in another way" if differs else ""
+
+
+def _revived(base: TestResult) -> tuple[Verdict, str]:
+    # Any guest may die once, of anything: only a death that lab.toml foretells is the
+    # bug that the series is about.
+    if base.as_expected:
+        return Verdict.FIXED, ""
+    why = f'base: {base.status}, which no [[expect]] with status = "{base.status}" foretells'
+    return Verdict.INCONCLUSIVE, why
+
+
+def _ended(results: Sequence[TestResult]) -> bool:
+    """Whether programs ran at a place, and none of them died or came to grief."""
+    return bool(results) and not any(
+        result.status in _DEAD or result.status is Status.ERROR for result in results
+    )
+
+
+def _known_death(results: Iterable[TestResult]) -> bool:
+    return any(result.status in _DEAD and result.as_expected for result in results)

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Verdicts on tests: what each pair of results is worth, and what is worth nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from lab.config.model import Status
+from lab.results import Evidence, JobRecord, TestResult, TestVerdict, Verdict
+from lab.results.verdict import alone, compare
+from tests.results.made import EVIDENCE, job, result
+
+PASS, FAIL, SKIP = Status.PASS, Status.FAIL, Status.SKIP
+CRASH, TIMEOUT, ERROR = Status.CRASH, Status.TIMEOUT, Status.ERROR
+DIGEST = ("fix", "cd" * 32)
+BASE = replace(EVIDENCE, build_key="base", series_digests=())
+PATCHED = replace(EVIDENCE, build_key="patched", series_digests=(DIGEST,))
+
+
+def base(*results: TestResult, evidence: Evidence = BASE, **more: Any) -> JobRecord:
+    return replace(job(*results, **more), evidence=evidence)
+
+
+def patched(*results: TestResult, evidence: Evidence = PATCHED, **more: Any) -> JobRecord:
+    return replace(job(*results, variant="6.1+fix", **more), evidence=evidence)
+
+
+def one(before: Status, after: Status, **more: Any) -> TestVerdict:
+    (found,) = compare(base(result("t", before, **more)), patched(result("t", after)), DIGEST)
+    assert (found.base, found.patched) == (before, after)
+    return found
+
+
+def by_test(verdicts: Sequence[TestVerdict]) -> dict[str, Verdict]:
+    return {verdict.test: verdict.verdict for verdict in verdicts}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [
+        (FAIL, PASS, "fixed"),
+        (PASS, PASS, "still passing"),
+        (FAIL, FAIL, "still failing"),
+        (CRASH, FAIL, "still failing"),
+        (CRASH, CRASH, "still failing"),
+        (TIMEOUT, CRASH, "still failing"),
+        (PASS, FAIL, "regressed"),
+        (PASS, CRASH, "regressed"),
+        (PASS, TIMEOUT, "regressed"),
+        # A failure that became a death is no mere failure any more.
+        (FAIL, CRASH, "regressed"),
+        (FAIL, TIMEOUT, "regressed"),
+        (SKIP, CRASH, "regressed"),
+        (SKIP, SKIP, "not applicable"),
+        (SKIP, PASS, "inconclusive"),
+        (FAIL, SKIP, "inconclusive"),
+        (PASS, SKIP, "inconclusive"),
+        (SKIP, FAIL, "inconclusive"),
+        (ERROR, PASS, "inconclusive"),
+        (FAIL, ERROR, "inconclusive"),
+        (ERROR, CRASH, "inconclusive"),
+        (CRASH, ERROR, "inconclusive"),
+        (ERROR, ERROR, "inconclusive"),
+        (ERROR, SKIP, "inconclusive"),
+        # Nobody foretold that death: any guest may die once.
+        (CRASH, PASS, "inconclusive"),
+        (TIMEOUT, PASS, "inconclusive"),
+    ],
+)
+def test_pairs(before: Status, after: Status, verdict: str) -> None:
+    assert one(before, after).verdict == verdict
+
+
+@pytest.mark.parametrize("status", [CRASH, TIMEOUT])
+def test_a_death_that_lab_toml_foretells_can_be_fixed(status: Status) -> None:
+    assert one(status, PASS, expected=status).verdict == "fixed"
+
+
+def test_failure_in_another_way_is_told() -> None:
+    before = base(result("t", FAIL, message="1 of 1024"))
+    (found,) = compare(before, patched(result("t", FAIL, message="wrong data")), DIGEST)
+    assert (found.verdict, found.why) == ("still failing", "in another way")
+    assert found.said == ("1 of 1024", "wrong data")
+
+
+def test_a_test_that_one_side_lacks_is_never_fixed() -> None:
+    before = base(result("a", FAIL), result("b", FAIL), result("c"))
+    after = patched(result("a"), result("d"))
+    assert by_test(compare(before, after, DIGEST)) == {
+        "a": "fixed",
+        "b": "inconclusive",
+        "c": "inconclusive",
+        "d": "inconclusive",
+    }
+
+
+def test_the_same_name_elsewhere_is_another_test() -> None:
+    before = base(result("a", FAIL), result("b"))
+    after = patched(result("a", filesystem="xfs-dax"), result("b", suite="populate"))
+    verdicts = compare(before, after, DIGEST)
+    assert len(verdicts) == 4
+    assert {each.verdict for each in verdicts} == {Verdict.INCONCLUSIVE}
+
+
+def test_a_name_that_comes_twice_hides_nothing() -> None:
+    before = base(result("a", FAIL), result("a", FAIL))
+    found = compare(before, patched(result("a"), result("a", FAIL)), DIGEST)
+    assert [(each.test, each.verdict) for each in found] == [
+        ("a", "fixed"),
+        ("a [2]", "still failing"),
+    ]
+
+
+def test_a_program_that_dies_with_the_series_regressed() -> None:
+    """Its own result says so; the tests it did not reach say nothing."""
+    before = base(result("a", FAIL), result("b"))
+    after = patched(result("a"), result("mlock", CRASH))
+    assert by_test(compare(before, after, DIGEST)) == {
+        "a": "fixed",
+        "b": "inconclusive",
+        "mlock": "regressed",
+    }
+
+
+def test_a_guest_that_never_came_up_with_the_series_regressed() -> None:
+    before = base(result("a", FAIL))
+    after = patched(result("mlock", CRASH), evidence=replace(PATCHED, dax=()))
+    assert by_test(compare(before, after, DIGEST)) == {"a": "inconclusive", "mlock": "regressed"}
+
+
+def test_a_death_on_both_sides_regressed_nothing() -> None:
+    before = base(result("a", FAIL), result("mlock", CRASH))
+    after = patched(result("mlock", CRASH))
+    assert by_test(compare(before, after, DIGEST))["mlock"] == "still failing"
+
+
+def test_a_death_where_base_had_an_error_proves_nothing() -> None:
+    before = base(result("limits", ERROR))
+    after = patched(result("mlock", CRASH))
+    assert by_test(compare(before, after, DIGEST))["mlock"] == "inconclusive"
+
+
+def test_a_base_that_died_is_fixed_only_as_foretold() -> None:
+    after = patched(result("a"), result("b"))
+    unforeseen = base(result("a"), result("mlock", CRASH))
+    assert by_test(compare(unforeseen, after, DIGEST)) == {
+        "a": "still passing",
+        "b": "inconclusive",
+        "mlock": "inconclusive",
+    }
+    foreseen = base(result("a"), result("mlock", CRASH, expected=CRASH))
+    assert by_test(compare(foreseen, after, DIGEST)) == {
+        "a": "still passing",
+        "b": "not applicable",
+        "mlock": "fixed",
+    }
+    fails = patched(result("a"), result("b", FAIL))
+    assert by_test(compare(foreseen, fails, DIGEST))["b"] == "inconclusive"
+    # It would be mended if it had not been stopped by an error of ours.
+    stopped = patched(result("a"), result("limits", ERROR))
+    assert by_test(compare(foreseen, stopped, DIGEST))["mlock"] == "inconclusive"
+
+
+@pytest.mark.parametrize("side", ["base", "patched"])
+def test_no_proof_of_dax_no_verdict(side: str) -> None:
+    evidence = {"base": BASE, "patched": PATCHED}
+    evidence[side] = replace(evidence[side], dax=(("xfs-dax", (("statx", "DAX"),)),))
+    before = base(result("a", FAIL), result("b", SKIP), evidence=evidence["base"])
+    after = patched(result("a"), result("b", SKIP), evidence=evidence["patched"])
+    first, second = compare(before, after, DIGEST)
+    assert (first.verdict, first.why) == ("inconclusive", f"nothing proves that {side} was DAX")
+    assert second.verdict == "not applicable"
+
+
+def test_an_empty_proof_is_none() -> None:
+    after = patched(result("a"), evidence=replace(PATCHED, dax=(("ext4-dax", ()),)))
+    (found,) = compare(base(result("a", FAIL)), after, DIGEST)
+    assert found.verdict == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("evidence", "why"),
+    [
+        ({"tree_identity": "another"}, "they differ in tree identity"),
+        ({"config_digest": "another"}, "they differ in config digest"),
+        ({"compiler": "another"}, "they differ in compiler"),
+        ({"accelerator": "kvm"}, "they differ in accelerator"),
+        ({"qemu_version": "9"}, "they differ in qemu version"),
+        ({"machine_description": "1 CPU"}, "they differ in machine description"),
+        ({"build_key": "base"}, "both ran the same build"),
+        ({"series_digests": ()}, "the two kernels differ in more than the series"),
+        ({"series_digests": (("fix", "old"),)}, "the two kernels differ in more than the series"),
+        (
+            {"series_digests": (("other", "00"), DIGEST)},
+            "the two kernels differ in more than the series",
+        ),
+    ],
+)
+def test_sides_that_differ_in_more_than_the_series(evidence: dict[str, Any], why: str) -> None:
+    after = patched(result("a"), evidence=replace(PATCHED, **evidence))
+    (found,) = compare(base(result("a", FAIL)), after, DIGEST)
+    assert (found.verdict, found.why) == ("inconclusive", why)
+
+
+@pytest.mark.parametrize("field", ["machine", "config"])
+def test_sides_on_other_machines(field: str) -> None:
+    other: dict[str, Any] = {field: "other"}
+    after = replace(patched(result("a")), **other)
+    (found,) = compare(base(result("a", FAIL)), after, DIGEST)
+    assert (found.verdict, found.why) == ("inconclusive", f"they differ in {field}")
+
+
+def test_series_beneath_belong_to_both() -> None:
+    beneath = ("bug", "00")
+    before = base(result("a", FAIL), evidence=replace(BASE, series_digests=(beneath,)))
+    after = replace(PATCHED, series_digests=(beneath, DIGEST))
+    (found,) = compare(before, patched(result("a"), evidence=after), DIGEST)
+    assert found.verdict == "fixed"
+
+
+def test_a_place_where_nothing_ran_on_either_side() -> None:
+    asked = [("ext4-dax", "mlock"), ("xfs-dax", "mlock")]
+    found = compare(base(result("a", FAIL)), patched(result("a")), DIGEST, asked)
+    assert [(each.filesystem, each.verdict) for each in found] == [
+        ("ext4-dax", "fixed"),
+        ("xfs-dax", "inconclusive"),
+    ]
+
+
+def test_a_kernel_alone() -> None:
+    results = [result(str(status), status) for status in (PASS, FAIL, SKIP, CRASH, ERROR)]
+    found = alone(base(*results), [("ext4-dax", "mlock"), ("xfs-dax", "mlock")])
+    assert by_test(found) == {
+        "pass": "not applicable",
+        "fail": "not applicable",
+        "skip": "not applicable",
+        "crash": "inconclusive",
+        "error": "inconclusive",
+        "": "inconclusive",
+    }
+    (unproved,) = alone(base(result("a"), evidence=replace(BASE, dax=())))
+    assert unproved.verdict == "inconclusive"
