@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A series verified, as a person and as a program reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from lab.config.model import Outcome, Status
+from lab.errors import ExitStatus
+from lab.report.compact import compact_names
+from lab.report.document import to_json
+from lab.report.lines import Line, Signs, line, print_lines, signs_for, title
+from lab.results.outcome import KernelVerdict, Verification
+from lab.results.verdict import TestVerdict, Verdict
+
+_STYLES = {
+    Outcome.FIXED: "green",
+    Outcome.UPSTREAM: "green",
+    Outcome.DOES_NOT_APPLY: "yellow",
+    Outcome.NO_CHANGE: "yellow",
+    Outcome.REGRESSED: "red",
+    Outcome.INCONCLUSIVE: "magenta",
+}
+#: What is told of a series' tests, the worst first.
+_TOLD = (Verdict.REGRESSED, Verdict.INCONCLUSIVE, Verdict.FIXED, Verdict.STILL_FAILING)
+
+
+def verification_status(verification: Verification) -> ExitStatus:
+    """EXPECTED only when each verdict is the one that ``lab.toml`` expects.
+
+    INFRASTRUCTURE when only verdicts are wanting that the lab or the machine lost.
+    """
+    surprises = [kernel for kernel in verification.kernels if not kernel.as_expected]
+    if any(not kernel.ours for kernel in surprises):
+        return ExitStatus.UNEXPECTED
+    return ExitStatus.INFRASTRUCTURE if surprises else ExitStatus.EXPECTED
+
+
+def verification_to_json(verification: Verification) -> dict[str, Any]:
+    """The run, as to_json() has it, with ``series``, ``kernels`` and ``verdicts``.
+
+    Without a run, ``run`` is None and there are no results.
+    """
+    run = to_json(verification.run) if verification.run else {"run": None, "results": []}
+    return {
+        **run,
+        "exit_status": int(verification_status(verification)),
+        "series": verification.series,
+        "kernels": [_kernel(kernel) for kernel in verification.kernels],
+        "verdicts": [_test(test) for test in verification.tests],
+    }
+
+
+def _kernel(kernel: KernelVerdict) -> dict[str, Any]:
+    return {
+        "kernel": kernel.kernel,
+        "verdict": kernel.outcome.value,
+        "why": kernel.why,
+        "expected": kernel.expected.value,
+        "as_expected": kernel.as_expected,
+        "reason": kernel.reason,
+        "commit": kernel.commit,
+        "patches": [{"patch": patch, "fit": fit} for patch, fit in kernel.patches],
+    }
+
+
+def _test(test: TestVerdict) -> dict[str, Any]:
+    return {
+        "kernel": test.kernel,
+        "filesystem": test.filesystem,
+        "suite": test.suite,
+        "test": test.test,
+        "base": test.base,
+        "patched": test.patched,
+        "verdict": test.verdict.value,
+        "why": test.why,
+    }
+
+
+def print_verification(verification: Verification, console: Console, verbose: bool = False) -> None:
+    """Print one line a kernel, then what differs between base and patched."""
+    signs = signs_for(console)
+    sections = [
+        _header(verification),
+        _kernels(verification, signs),
+        _differences(verification, signs, verbose),
+        _end(verification, signs),
+    ]
+    print_lines(console, sections)
+
+
+def _header(verification: Verification) -> Iterator[Line]:
+    about = f": {verification.description}" if verification.description else ""
+    yield Line(Text(verification.series, "bold"), Text(about))
+
+
+def _kernels(verification: Verification, signs: Signs) -> Iterator[Line]:
+    width = max(len(kernel.kernel) for kernel in verification.kernels) + 2
+    for kernel in verification.kernels:
+        good = kernel.as_expected
+        mark = Text(f"{signs.yes if good else signs.no} ", "green" if good else "bold red")
+        text = Text(_outcome(kernel), _STYLES[kernel.outcome])
+        text.append(f": {kernel.why}" if kernel.why else "", "default")
+        yield Line(Text(f"  {kernel.kernel:{width}}") + mark, text)
+        if not good:
+            yield line(" " * (width + 4), _expectation(kernel))
+
+
+def _outcome(kernel: KernelVerdict) -> str:
+    if kernel.outcome is Outcome.UPSTREAM:
+        return f"{kernel.outcome} ({kernel.commit})"
+    return kernel.outcome.value
+
+
+def _expectation(kernel: KernelVerdict) -> str:
+    reason = f": {kernel.reason}" if kernel.reason else ""
+    return f"expected {kernel.expected}{reason}"
+
+
+def _differences(verification: Verification, signs: Signs, verbose: bool) -> Iterator[Line]:
+    told = _TOLD if not verbose else tuple(Verdict)
+    for verdict in told:
+        tests = [test for test in verification.tests if test.verdict is verdict]
+        if tests:
+            yield title(f"{verdict.value} ({len(tests)})")
+            for group in _alike(tests):
+                yield from _group(group, signs)
+
+
+def _alike(tests: Sequence[TestVerdict]) -> list[list[list[TestVerdict]]]:
+    """Groups of places at which the same tests went the same way, for the same reason."""
+    places: dict[tuple[object, ...], list[TestVerdict]] = {}
+    for test in tests:
+        key = (test.kernel, test.filesystem, test.base, test.patched, test.why)
+        places.setdefault(key, []).append(test)
+    groups: dict[tuple[object, ...], list[list[TestVerdict]]] = {}
+    for (_, _, *ways), found in places.items():
+        names = frozenset((test.suite, test.test) for test in found)
+        groups.setdefault((*ways, names), []).append(found)
+    return list(groups.values())
+
+
+def _group(places: list[list[TestVerdict]], signs: Signs) -> Iterator[Line]:
+    first = places[0][0]
+    filesystems: dict[str, list[str]] = {}
+    for found in places:
+        filesystems.setdefault(found[0].kernel, []).append(found[0].filesystem)
+    for kernel, names in filesystems.items():
+        yield line("  ", f"{kernel}  on {' '.join(names)}")
+    way = f"{_side(first.base)} {signs.arrow} {_side(first.patched)}"
+    yield line("    ", f"{way}: {first.why}" if first.why else way)
+    calls = compact_names(test.test or f"{test.suite} (all of it)" for test in places[0])
+    width = max(len(call) for call, _ in calls) + 2
+    for call, kinds in calls:
+        yield line(f"      {call:{width}}" if kinds else f"      {call}", kinds)
+    for name, said in zip(("base", "patched"), first.said, strict=True):
+        if said:
+            yield line(f"      {name}, e.g. ", said, style="dim", text_style="dim")
+
+
+def _side(status: Status | None) -> str:
+    return status.value if status else "none"
+
+
+def _end(verification: Verification, signs: Signs) -> Iterator[Line]:
+    surprises = sum(not kernel.as_expected for kernel in verification.kernels)
+    total = len(verification.kernels)
+    kernels = f"{total} kernel{'' if total == 1 else 's'}"
+    style = "bold red" if surprises else "bold green"
+    text = f"{surprises} not as expected." if surprises else "All as expected."
+    mark = Text(f"{signs.no if surprises else signs.yes} ", style)
+    yield Line(mark, Text(f"{kernels}: ").append(text, style))
+    if verification.run is not None and verification.run.folder:
+        yield line("  ", verification.run.folder, text_style="dim")
