@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A series' claims beside the results that show them, as Markdown and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.errors import ExitStatus
+from lab.report.access import Access, accesses
+from lab.results.claims import Claim, Claims, Pair, Shown, Shows, judge_claim
+
+
+@dataclass(frozen=True)
+class ClaimsReport:
+    """Every claim with what each kernel shows of it."""
+
+    series: str
+    source: str
+    pairs: Mapping[str, Pair]
+    claims: tuple[tuple[Claim, tuple[Shown, ...]], ...]
+
+    @property
+    def tested(self) -> list[tuple[Shown, ...]]:
+        """What is shown of the claims that results can show."""
+        return [results for claim, results in self.claims if not claim.untested]
+
+    @property
+    def status(self) -> ExitStatus:
+        """EXPECTED when every kernel shows every claim that results can show."""
+        good = all(map(_all_shown, self.tested))
+        return ExitStatus.EXPECTED if good else ExitStatus.UNEXPECTED
+
+
+def report_claims(series: str, claims: Claims, pairs: Mapping[str, Pair]) -> ClaimsReport:
+    """Judge each claim."""
+    judged = tuple((claim, tuple(judge_claim(claim, pairs))) for claim in claims.claim)
+    return ClaimsReport(series, claims.source, pairs, judged)
+
+
+def claims_to_markdown(report: ClaimsReport) -> str:
+    """The document: the same bytes for the same records."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(  # noqa: S701  # Markdown, not HTML
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("claims.md.j2").render(
+        series=report.series,
+        source=report.source,
+        pairs=list(report.pairs.values()),
+        claims=report.claims,
+        tested=len(report.tested),
+        shown=sum(map(_all_shown, report.tested)),
+        untested=len(report.claims) - len(report.tested),
+        accesses=list(_accesses(report.pairs)),
+        all_shown=_all_shown,
+        cell=_cell,
+        tests=_tests,
+        has_measure=_has_measure,
+    )
+
+
+def claims_to_json(report: ClaimsReport) -> dict[str, Any]:
+    """The same as values the ``json`` module knows."""
+    return {
+        "series": report.series,
+        "source": report.source,
+        "exit_status": int(report.status),
+        "claims": [
+            {
+                "quote": claim.quote,
+                "untested": claim.untested or None,
+                "shown": None if claim.untested else _all_shown(results),
+                "kernels": [asdict(result) for result in results],
+            }
+            for claim, results in report.claims
+        ],
+    }
+
+
+def _all_shown(results: Sequence[Shown]) -> bool:
+    return bool(results) and all(result.shown for result in results)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def _tests(shows: Shows) -> str:
+    return ", ".join(f"`{glob}`" for glob in shows.tests)
+
+
+def _has_measure(claim: Claim) -> bool:
+    return any(shows.measure for shows in claim.shows)
+
+
+def _accesses(pairs: Mapping[str, Pair]) -> Iterator[dict[str, str]]:
+    for kernel, pair in pairs.items():
+        base, patched = _measured(pair.base.results), _measured(pair.patched.results)
+        for key in dict.fromkeys((*base, *patched)):
+            yield {
+                "kernel": kernel,
+                "filesystem": key[0],
+                "mapping": key[1],
+                "base": _access(base.get(key)),
+                "patched": _access(patched.get(key)),
+            }
+
+
+def _measured(results: Sequence[Any]) -> dict[tuple[str, str], Access]:
+    return {(each.filesystem, each.mapping): each for each in accesses(results)}
+
+
+def _access(access: Access | None) -> str:
+    if access is None or access.without is None or access.populated is None:
+        return "not measured"
+    ratio = f" ({access.ratio:.1f} times)" if access.ratio else ""
+    return f"{access.without:.0f} → {access.populated:.0f}{ratio}"
