@@ -78,7 +78,7 @@ def doctor(
     if missing:
         typer.echo(" ".join(missing_packages()))
         return ExitStatus.EXPECTED
-    opened = _open(file)
+    opened = open_lab(file)
     config = opened.loaded.config
     findings = examine(opened.cache, config.deadlines.accelerator, config.toolchain.cc)
     if json:
@@ -101,7 +101,7 @@ def fetch(
     from lab.doctor import require
 
     require("fetch")
-    opened = _open(file)
+    opened = open_lab(file)
     names = kernels or _default_kernels(opened)
     for name in names:
         _check_kernel(opened, name)
@@ -132,7 +132,7 @@ def build(variants: Variants = None, file: File = None, json: Json = False) -> i
     """Build variants, or say that they are built already."""
     from lab.cli.show import Show, print_json
 
-    opened = _open(file)
+    opened = open_lab(file)
     plan = _plan(opened, variants)
     with Show(opened.cache, quiet=json) as show:
         builds = opened.telling(show).build_all(plan)
@@ -156,7 +156,7 @@ def test(
     json: Json = False,
 ) -> int:
     """Boot variants, test them, record the results, print the table."""
-    opened = _open(file)
+    opened = open_lab(file)
     plan = _plan(opened, variants, filesystem, suite, pattern)
     return _test(opened, plan, verbose=verbose, dry_run=dry_run, json=json)
 
@@ -171,9 +171,14 @@ def matrix(
     json: Json = False,
 ) -> int:
     """Build and test [matrix.NAME] of lab.toml."""
-    from lab.plan import plan_matrix
+    from lab.plan import plan_matrix, plan_series_matrix
 
-    opened = _open(file)
+    opened = open_lab(file)
+    to_verify = plan_series_matrix(opened.loaded, name, pattern)
+    if to_verify is not None:
+        from lab.cli.verify import verify_plan
+
+        return verify_plan(opened, to_verify, verbose=verbose, dry_run=dry_run, json=json)
     plan = plan_matrix(opened.loaded, name, pattern=pattern)
     return _test(opened, plan, verbose=verbose, dry_run=dry_run, json=json)
 
@@ -192,7 +197,7 @@ def boot(
     from lab.cli.show import Show
     from lab.doctor import require
 
-    opened = _open(file)
+    opened = open_lab(file)
     _plan(opened, [variant])
     require("test")
     with ExitStack() as stack:
@@ -214,7 +219,7 @@ def runs(
     from lab.cli.show import print_json
     from lab.results import Store
 
-    with Store.open(_open(file).database) as store:
+    with Store.open(open_lab(file).database) as store:
         recorded = store.runs(limit)
     if json:
         print_json({"runs": [run.to_json() for run in recorded]})
@@ -224,7 +229,8 @@ def runs(
     return ExitStatus.EXPECTED
 
 
-def _open(file: Path | None) -> Lab:
+def open_lab(file: Path | None) -> Lab:
+    """The lab of a ``lab.toml``; the library is imported only when a command needs it."""
     from lab.lab import Lab
 
     return Lab.open(file)
@@ -295,10 +301,10 @@ def _build_status(builds: list[Build | Failure]) -> int:
     from lab.lab import Failure
 
     failures = [built.error for built in builds if isinstance(built, Failure)]
-    return _worst(failures)
+    return worst(failures)
 
 
-def _worst(errors: list[LabError]) -> int:
+def worst(errors: list[LabError]) -> int:
     """The user's errors come first: a retry mends only the machine's."""
     statuses = {error.status for error in errors}
     return min(statuses) if statuses else ExitStatus.EXPECTED
@@ -318,11 +324,11 @@ def _test(opened: Lab, plan: Plan, *, verbose: bool, dry_run: bool, json: bool) 
         print_json(to_json(run))
     else:
         _print_run(run, verbose)
-    _check_selection(plan, run)
+    check_selection(plan, run)
     return _run_status(run)
 
 
-def _check_selection(plan: Plan, run: RunRecord) -> None:
+def check_selection(plan: Plan, run: RunRecord) -> None:
     """Raise UserError when a pattern picked no test at all, and nothing else was wrong."""
     patterns = {job.pattern for job in plan.jobs} - {None}
     if patterns and not run.results and all(job.error is None for job in run.jobs):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("doctor", "fetch", "build", "test", "matrix", "boot", "runs")
+COMMANDS = ("doctor", "fetch", "build", "test", "matrix", "boot", "runs", "verify", "claims")
 
 LAB_TOML = """
 [kernels.fake]

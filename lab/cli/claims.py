@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``lab claims``: what recorded results show of what an author says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lab.cli.commands import File, Json, app, open_lab
+
+if TYPE_CHECKING:
+    from lab.report.claims import ClaimsReport
+    from lab.results import RunRecord, Store
+
+#: Older runs are looked at only when they are named.
+_LATEST = 100
+
+
+@app.command()
+def claims(
+    series: Annotated[str, typer.Argument(metavar="SERIES")],
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUN]...", help="Only these; by default the newest that fit."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Instead of stdout.")
+    ] = None,
+    file: File = None,
+    json: Json = False,
+) -> int:
+    """Write which claims of a series recorded results show, and which not."""
+    from lab.cli.show import print_json
+    from lab.report.claims import claims_to_json, claims_to_markdown
+    from lab.results import write_text
+
+    report = _report(series, runs or [], file)
+    if output is not None:
+        write_text(output, claims_to_markdown(report))
+    if json:
+        print_json(claims_to_json(report))
+    elif output is None:
+        typer.echo(claims_to_markdown(report), nl=False)
+    return report.status
+
+
+def _report(series: str, runs: list[str], file: Path | None) -> ClaimsReport:
+    from lab.config import as_error, unknown
+    from lab.report.claims import report_claims
+    from lab.results import Store
+    from lab.results.claims import find_pairs, load_claims
+
+    opened = open_lab(file)
+    known = opened.loaded.config.series
+    if series not in known:
+        raise as_error([unknown("series", series, known)], "the series")
+    claimed = load_claims(opened.loaded.root / "patches", series)
+    kernels = list(dict.fromkeys(name for claim in claimed.claim for name in claim.kernels))
+    with Store.open(opened.database) as store:
+        pairs = find_pairs(_runs(store, runs), (series, opened.series(series).digest), kernels)
+    ordered = {kernel: pairs[kernel] for kernel in kernels if kernel in pairs}
+    return report_claims(series, claimed, ordered)
+
+
+def _runs(store: Store, names: list[str]) -> Iterator[RunRecord]:
+    names = names or [summary.run.id for summary in store.runs(_LATEST)]
+    for name in names:
+        yield store.load(name)

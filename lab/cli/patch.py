@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``lab patch``: patches and the trees they go onto."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lab.cli.commands import File, Json, app, open_lab, worst
+from lab.cli.verify import Kernels
+from lab.errors import ExitStatus, LabError
+
+if TYPE_CHECKING:
+    from lab.lab import Lab
+    from lab.patches import SeriesFit
+    from lab.plan import Variant
+
+    Fits = dict[Variant, SeriesFit | LabError]
+
+patch_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(patch_app, name="patch", help="Say how patches go onto kernels.")
+
+
+@patch_app.callback()
+def _main() -> None:
+    pass
+
+
+@patch_app.command()
+def check(
+    series: Annotated[str, typer.Argument(metavar="SERIES")],
+    kernels: Kernels = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show the hunks that do not fit.")
+    ] = False,
+    file: File = None,
+    json: Json = False,
+) -> int:
+    """Say of each patch and kernel whether it applies, and if not, why."""
+    from lab.cli.show import Show, print_json
+    from lab.plan import plan_series
+
+    opened = open_lab(file)
+    plan = plan_series(opened.loaded, series, kernels or ())
+    opened.series(series)
+    fits: Fits = {}
+    with Show(opened.cache, quiet=json) as show:
+        telling = opened.telling(show)
+        for kernel in plan.kernels:
+            fits[kernel] = _fit(telling, kernel, series)
+            if not json:
+                _print(str(kernel), fits[kernel], verbose)
+    if json:
+        print_json({"series": series, "patches": _rows(fits)})
+    return _status(fits)
+
+
+def _fit(opened: Lab, kernel: Variant, series: str) -> SeriesFit | LabError:
+    try:
+        return opened.fit(kernel, series)
+    except LabError as error:
+        return error
+
+
+def _print(kernel: str, fit: SeriesFit | LabError, verbose: bool) -> None:
+    if isinstance(fit, LabError):
+        typer.echo(f"{kernel}  error: {fit if verbose else fit.what}")
+        return
+    for patch in fit.patches:
+        typer.echo(f"{kernel}  {patch.patch or fit.series}  {patch}")
+        if verbose and patch.error is not None:
+            typer.echo("\n".join(f"    {line}" for line in str(patch.error).splitlines()))
+
+
+def _rows(fits: Fits) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for kernel, fit in fits.items():
+        if isinstance(fit, LabError):
+            rows.append({"kernel": str(kernel), "patch": None, "error": str(fit)})
+            continue
+        rows.extend(
+            {
+                "kernel": str(kernel),
+                "patch": patch.patch or None,
+                "fit": patch.fit.value,
+                "detail": patch.detail,
+                "upstream": fit.upstream.commit if fit.upstream else None,
+                "error": str(patch.error) if patch.error else None,
+            }
+            for patch in fit.patches
+        )
+    return rows
+
+
+def _status(fits: Fits) -> int:
+    """A patch that somebody has to mend first, then kernels that could not be tried."""
+    errors = [fit for fit in fits.values() if isinstance(fit, LabError)]
+    tried = [fit for fit in fits.values() if not isinstance(fit, LabError)]
+    if any(not patch.good for fit in tried for patch in fit.patches):
+        return ExitStatus.UNEXPECTED
+    return worst(errors)

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``lab verify``: base against patched."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lab.cli.commands import (
+    DryRun,
+    File,
+    Filesystems,
+    Json,
+    Pattern,
+    Suites,
+    Verbose,
+    app,
+    open_lab,
+)
+from lab.errors import ExitStatus
+
+if TYPE_CHECKING:
+    from lab.lab import Lab
+    from lab.plan import SeriesPlan
+
+Kernels = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KERNEL]...", help="6.1, 6.1+reintroduce-bug, …"),
+]
+
+
+@app.command()
+def verify(
+    series: Annotated[str, typer.Argument(metavar="SERIES")],
+    kernels: Kernels = None,
+    filesystem: Filesystems = None,
+    suite: Suites = None,
+    pattern: Pattern = None,
+    verbose: Verbose = False,
+    dry_run: DryRun = False,
+    file: File = None,
+    json: Json = False,
+) -> int:
+    """Test kernels without and with a series; a verdict for each."""
+    from lab.plan import plan_series
+
+    opened = open_lab(file)
+    plan = plan_series(
+        opened.loaded,
+        series,
+        kernels or (),
+        filesystem or (),
+        suite or (),
+        pattern,
+    )
+    return verify_plan(opened, plan, verbose=verbose, dry_run=dry_run, json=json)
+
+
+def verify_plan(opened: Lab, plan: SeriesPlan, *, verbose: bool, dry_run: bool, json: bool) -> int:
+    """Verify, print, and say whether every verdict is the one expected."""
+    from lab.cli.commands import check_selection
+    from lab.cli.show import Show, print_json
+    from lab.report import print_verification, verification_status, verification_to_json
+    from lab.verify import verify as verify_series
+
+    if dry_run:
+        typer.echo("\n".join(plan.plan.describe()))
+        typer.echo(f"  of these, with {plan.series} only what it applies to")
+        return ExitStatus.EXPECTED
+    with Show(opened.cache, quiet=json) as show:
+        verification = verify_series(opened.telling(show), plan, sys.argv)
+    if verification.run is not None:
+        check_selection(plan.plan, verification.run)
+    if json:
+        print_json(verification_to_json(verification))
+    else:
+        from rich.console import Console
+
+        print_verification(verification, Console(highlight=False), verbose)
+    return verification_status(verification)
