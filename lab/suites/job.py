@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import groupby
+from pathlib import Path
 
 from lab.config.model import Expectation, Fresh, Status
 from lab.errors import InfrastructureError, LabError
@@ -229,6 +230,8 @@ def _one_guest(outcome: _Outcome, units: Sequence[Unit]) -> tuple[list[Unit], La
                 _keep_kernel_log(guest)
     except LabError as error:
         return left, error
+    except OSError as error:
+        return left, _not_kept(error, spec.folder)
     return left, None
 
 
@@ -249,7 +252,12 @@ def _run_filesystem(outcome: _Outcome, guest: Guest, left: list[Unit], mode: str
     outcome.dax.setdefault(recipe.name, proof)
     for unit in units:
         left.remove(unit)
-        if not _run_unit(outcome, guest, unit):
+        try:
+            good = _run_unit(outcome, guest, unit)
+        except OSError as error:
+            outcome.add_trouble([unit], _not_kept(error, guest.spec.folder))
+            good = False
+        if not good:
             return False
     return True
 
@@ -316,6 +324,13 @@ def _keep(job: Job, unit: Unit, output: str) -> None:
     path = job.guest.folder / unit.recipe.name / f"{unit.name}.ktap"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(output, encoding="utf-8", errors="replace")
+
+
+def _not_kept(error: OSError, folder: Path) -> InfrastructureError:
+    """No space, most likely: what cannot be looked at later is no result."""
+    return InfrastructureError(
+        f"the evidence cannot be kept: {error.strerror or error}", where=folder, hint="lab doctor"
+    )
 
 
 def _keep_kernel_log(guest: Guest) -> None:

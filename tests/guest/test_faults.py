@@ -235,6 +235,40 @@ def test_qemu_that_hangs_is_no_fault_of_the_kernel(make_job: MakeJob) -> None:
     assert guests(job) == 2
 
 
+def test_program_that_ignores_sigterm(make_job: MakeJob) -> None:
+    deaf = "trap '' TERM INT HUP\nwhile :; do sleep 1; done\n"
+    job = make_job({"deaf": STARTED + deaf, "good": GOOD}, program_s=5.0)
+    record = run_job(job)
+    assert statuses(record) == {"first": "pass", "deaf": "timeout", "works": "pass"}
+
+
+def test_console_that_floods(make_job: MakeJob) -> None:
+    """200 MB, most of them no UTF-8: kept whole, and the results beside it too."""
+    flood = "head -c 200000000 /dev/zero | tr '\\0' '\\377' >/dev/ttyS0\n"
+    job = make_job({"floods": HEAD + "echo 1..1\n" + flood + "echo ok 1 flooded\n", "good": GOOD})
+    record = run_job(replace(job, program_s=600.0))
+    assert statuses(record) == {"flooded": "pass", "works": "pass"}
+    console = (job.guest.folder / "console.log").read_bytes()
+    assert console.count(b"\377") == 200_000_000
+    assert guests(job) == 1
+
+
+def test_disk_that_is_full(make_job: MakeJob, clean_folder: Path) -> None:
+    """What cannot be kept is an error of ours; what was kept before stays a result."""
+    folder = clean_folder / "job"
+    folder.mkdir()
+    if process.run(["mount", "-t", "tmpfs", "-o", "size=256k", "x", folder], check=False).status:
+        pytest.skip("needs the right to mount a tmpfs")
+    try:
+        big = "head -c 400000 /dev/zero | tr '\\0' x | fold -w 100 | sed 's/^/# /'\n"
+        loud = HEAD + "echo 1..1\n" + big + "echo ok 1 loud\n"
+        record = run_job(make_job({"good": GOOD, "loud": loud, "later": GOOD}))
+        assert statuses(record) == {"works": "pass", "loud": "error", "later": "error"}
+        assert "No space left on device" in message(record, "loud")
+    finally:
+        process.run(["umount", folder])
+
+
 #: Takes a CPU for good: nothing else runs on it, interrupts aside.
 SPIN = """
 #define _GNU_SOURCE
