@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import mmap
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 _TAIL = 8192
-_PANIC = re.compile(r"Kernel panic - not syncing: .*|Oops: .*|BUG: .*|general protection fault.*")
+_PANIC = re.compile(rb"Kernel panic - not syncing: .*|Oops: .*|BUG: .*|general protection fault.*")
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,12 @@ class Console:
     def last_words(self) -> str | None:
         """The panic, oops or BUG line nearest the start of the end, if any."""
         try:
-            text = self.path.read_bytes().decode(errors="replace")
-        except FileNotFoundError:
+            # Mapped, not read: a guest may have printed more than fits into memory.
+            with (
+                self.path.open("rb") as stream,
+                mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as said,
+            ):
+                match = _PANIC.search(said)
+                return match[0].decode(errors="replace").strip() if match else None
+        except (FileNotFoundError, ValueError):  # an empty file cannot be mapped
             return None
-        match = _PANIC.search(text)
-        return match[0].strip() if match else None
