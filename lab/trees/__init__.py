@@ -5,7 +5,7 @@ from lab.trees.fetch import fetch
 from lab.trees.manifest import Entry, blob_digest, read_manifest, write_manifest
 from lab.trees.request import Progress
 from lab.trees.tree import Tree
-from lab.trees.version import KernelVersion, VersionRange
+from lab.version import KernelVersion, VersionRange
 
 __all__ = [
     "Entry",

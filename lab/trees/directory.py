@@ -17,7 +17,7 @@ from lab.trees.lock import locked
 from lab.trees.manifest import Entry, git_mode, hash_files, manifest_text, walk, write_whole
 from lab.trees.request import Request
 from lab.trees.tree import Tree, save_record
-from lab.trees.version import KernelVersion
+from lab.version import KernelVersion
 
 _SKIP = frozenset({".git"})
 # What the top Makefile's outputmakefile calls "not clean"; the last since v5.4-rc1.

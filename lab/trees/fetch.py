@@ -23,7 +23,7 @@ from lab.trees.signature import BadSignature
 from lab.trees.storage import storage_errors
 from lab.trees.tarball import TarballSource
 from lab.trees.tree import Tree, load_tree, save_record
-from lab.trees.version import KernelVersion
+from lab.version import KernelVersion
 
 # No kernel's name holds "~".
 _PARTIAL = "~partial"

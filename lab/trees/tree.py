@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.trees.manifest import write_whole
-from lab.trees.version import KernelVersion
+from lab.version import KernelVersion
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,18 @@ class KernelVersion:
         )
 
     @staticmethod
+    def of_release(release: str) -> KernelVersion:
+        """The version in a kernel's release, as ``uname -r`` gives it: ``4.2.8-ckt12+``.
+
+        Raises:
+            ValueError: It does not begin with a version.
+        """
+        match = _VERSION.match(release)
+        if match is None:
+            raise ValueError(f"{release!r} is not a kernel's release such as 6.1.192")
+        return KernelVersion.parse(match[0])
+
+    @staticmethod
     def read(tree: Path, where: Location | None = None) -> KernelVersion:
         """The version of the source in ``tree``, from its top Makefile.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import UserError
-from lab.trees import KernelVersion, VersionRange
+from lab.version import KernelVersion, VersionRange
 
 
 def version(text: str) -> KernelVersion:
@@ -18,6 +18,26 @@ def version(text: str) -> KernelVersion:
 def test_order_puts_candidates_before_their_release() -> None:
     ordered = ["4.2.8", "4.3-rc1", "4.3-rc2", "4.3-rc10", "4.3", "4.3.1", "4.10", "6.1.192"]
     assert sorted(map(version, reversed(ordered))) == [version(text) for text in ordered]
+
+
+@pytest.mark.parametrize(
+    ("release", "shown"),
+    [
+        ("6.1.192", "6.1.192"),
+        ("4.2.8-ckt12+", "4.2.8"),
+        ("4.4.0.osta", "4.4.0"),
+        ("6.2.0-rc3-00012-gabcdef", "6.2.0-rc3"),
+        ("5.15.0-91-generic", "5.15.0"),
+        ("6.12-lab", "6.12.0"),
+    ],
+)
+def test_release(release: str, shown: str) -> None:
+    assert str(KernelVersion.of_release(release)) == shown
+
+
+def test_what_is_no_release() -> None:
+    with pytest.raises(ValueError, match="not a kernel's release"):
+        KernelVersion.of_release("lab-6.1")
 
 
 @pytest.mark.parametrize(
