@@ -14,6 +14,7 @@ from lab.config.locate import KeyPath
 from lab.config.model import DirKernel, Expectation, LabConfig, Matrix
 from lab.config.problem import Problem, suggestion, unknown
 from lab.config.spelling import base_problems, repeated, series_twice, variant_problems
+from lab.features import known_features
 
 #: Old kernels let misaligned namespaces collide: pmem/ndctl#28.
 _NVDIMM_ALIGNMENT = 128 << 20
@@ -171,6 +172,10 @@ def _cycles(config: LabConfig) -> Iterator[Problem]:
 def _expectations(config: LabConfig) -> Iterator[Problem]:
     variants = _known_variants(config)
     for index, expectation in enumerate(config.expect):
+        if expectation.lacks and expectation.lacks not in known_features():
+            yield unknown(
+                "feature", expectation.lacks, known_features(), ("expect", index, "lacks")
+            )
         for key, position, glob, known in _globs(config, expectation, variants):
             if not _matches(glob, known) and not (key == "variants" and _feasible(config, glob)):
                 what = f"{glob!r} matches none of the {key}: it would expect nothing"

@@ -18,6 +18,8 @@ from pydantic import (
     model_validator,
 )
 
+from lab.version import VersionRange
+
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
 
@@ -88,6 +90,13 @@ def _conclusive(outcome: Outcome) -> Outcome:
     return outcome
 
 
+def _a_range(text: str) -> str:
+    VersionRange.parse(text)
+    return text
+
+
+#: Kernel versions such as ``>=4.1 <4.3``; "" is all of them.
+Versions = Annotated[str, AfterValidator(_a_range)]
 #: A glob list of one or more; an empty one would match nothing, in silence.
 Globs = Annotated[tuple[Text, ...], Field(min_length=1)]
 
@@ -166,8 +175,11 @@ class Machine(Section):
     #: ``auto`` takes KVM only when a guest really ran with it on this host.
     accelerator: Literal["auto", "kvm", "tcg"] = "auto"
     type: Literal["pc", "q35"] = "pc"
-    #: Size of the NVDIMM; 128 MiB-aligned, for old kernels (pmem/ndctl#28).
+    #: Size of the persistent memory; 128 MiB-aligned, for old kernels (pmem/ndctl#28).
     nvdimm: Size = 512 << 20
+    #: Where it comes from: an NVDIMM, or RAM that ``memmap=`` sets apart for kernels that
+    #: have no NFIT driver; ``auto`` goes by what the kernel has.
+    pmem: Literal["auto", "nvdimm", "memmap"] = "auto"
     #: Boot a guest once for each build, and start the others from what it was then.
     saved_state: bool = True
     fresh: Fresh = Fresh.FILESYSTEM
@@ -216,13 +228,17 @@ class Expectation(Section):
     """Which results are expected; the last one that matches a test counts.
 
     ``variants``, ``filesystems``, ``suites`` and ``tests`` hold globs
-    (fnmatch); a test nobody speaks of is expected to pass.
+    (fnmatch); ``versions`` is of the kernel that ran, and ``lacks`` names a
+    feature (lab.features) that it has not.  A test nobody speaks of is expected
+    to pass.
     """
 
     variants: Globs = ("*",)
     filesystems: Globs = ("*",)
     suites: Globs = ("*",)
     tests: Globs = ("*",)
+    versions: Versions = ""
+    lacks: Text | None = None
     status: Annotated[Status, AfterValidator(_of_the_kernel)]
     reason: Text
 

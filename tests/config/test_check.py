@@ -174,3 +174,29 @@ def test_an_error_cannot_be_expected(project: Project, refuses: Checker) -> None
         key="expect[0].status",
         at="status",
     )
+
+
+OLD_KERNEL = '[[expect]]\nstatus = "skip"\nreason = "it is old"\n'
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "what"),
+    [
+        ("versions", "4.3", "'4.3' is not a range of versions such as >=4.1 <4.3"),
+        ("versions", "<4.x", "'4.x' is not a kernel version such as 6.1.192 or 6.2-rc3"),
+        ("versions", ">=4.3 <4.1", "'>=4.3 <4.1' has no version in it"),
+    ],
+)
+def test_what_is_no_range_of_versions(
+    project: Project, refuses: Checker, key: str, value: str, what: str
+) -> None:
+    project.append(f'{OLD_KERNEL}{key} = "{value}"\n')
+    refuses(what, key=f"expect[0].{key}", at=f'"{value}"')
+
+
+def test_a_feature_that_nobody_knows(project: Project) -> None:
+    project.append(f'{OLD_KERNEL}lacks = "mlock3"\n')
+    error = project.error()
+    assert error.what == "no feature is named 'mlock3'"
+    assert str(error.where).endswith("expect[0].lacks")
+    assert (error.hint or "").startswith("mlock2")

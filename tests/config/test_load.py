@@ -151,6 +151,14 @@ def test_a_home_of_nobody(project: Project, refuses: Checker) -> None:
         ),
         (
             'memory = "1G"',
+            'pmem = "memap"',
+            "memap",
+            "machines.default.pmem",
+            "cannot be 'memap'",
+            "memmap (known: auto, nvdimm, memmap)",
+        ),
+        (
+            'memory = "1G"',
             'nvdimm = "500M"',
             "500M",
             "machines.default.nvdimm",
