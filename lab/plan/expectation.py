@@ -5,15 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from functools import cache
 
 from lab.config import Expectation, Status
+from lab.features import has
 from lab.plan.variant import Variant
+from lab.version import KernelVersion, VersionRange
 
 
 def expected(
     expectations: Sequence[Expectation],
     *,
     variant: Variant | str,
+    version: KernelVersion,
     filesystem: str,
     suite: str,
     test: str,
@@ -22,10 +26,13 @@ def expected(
 
     The last ``[[expect]]`` that matches counts: a general one first, exceptions
     after it.  A test that none matches should pass, and needs no reason.
+
+    Args:
+        version: Of the kernel that ran.
     """
     names = (str(variant), filesystem, suite, test)
     for expectation in reversed(expectations):
-        if _speaks_of(expectation, names):
+        if _speaks_of(expectation, names) and _means(expectation, version):
             return expectation.status, expectation.reason
     return Status.PASS, ""
 
@@ -38,6 +45,15 @@ def _speaks_of(expectation: Expectation, names: tuple[str, str, str, str]) -> bo
         expectation.tests,
     )
     return all(_matches(name, some) for name, some in zip(names, globs, strict=True))
+
+
+def _means(expectation: Expectation, version: KernelVersion) -> bool:
+    """Whether it is about kernels of ``version``."""
+    lacks = expectation.lacks
+    return _range(expectation.versions).contains(version) and not (lacks and has(version, lacks))
+
+
+_range = cache(VersionRange.parse)
 
 
 def _matches(name: str, globs: tuple[str, ...]) -> bool:

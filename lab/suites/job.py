@@ -19,6 +19,7 @@ from lab.results import Evidence, GuestUse, JobRecord, TestResult
 from lab.suites.filesystem import Recipe, namespace_mode, set_up
 from lab.suites.judge import Ended, Judged, judge
 from lab.suites.ktap import parse
+from lab.version import KernelVersion
 
 _MOST_SAID = 200
 
@@ -114,6 +115,7 @@ class _Outcome:
         status, reason = expected(
             self.job.expect,
             variant=self.job.variant,
+            version=KernelVersion.of_release(self.job.release),
             filesystem=unit.recipe.name,
             suite=unit.suite,
             test=judged.test,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.config import LoadedConfig, Status, load
+from lab.config import Expectation, LoadedConfig, Status, load
 from lab.errors import UserError
 from lab.plan import (
     BuildRequest,
@@ -20,7 +20,9 @@ from lab.plan import (
     plan_variants,
     resolve,
 )
+from lab.version import KernelVersion
 
+V6_1 = KernelVersion(6, 1, 192)
 TOML = """\
 [kernels."6.1"]
 kind = "apt"
@@ -237,7 +239,12 @@ def test_the_last_expectation_that_matches_counts(
     reason: str,
 ) -> None:
     got = expected(
-        loaded.config.expect, variant=variant, filesystem=filesystem, suite=suite, test=test
+        loaded.config.expect,
+        variant=variant,
+        version=V6_1,
+        filesystem=filesystem,
+        suite=suite,
+        test=test,
     )
     assert got == (status, reason)
 
@@ -246,6 +253,7 @@ def test_expected_takes_a_variant_too(loaded: LoadedConfig) -> None:
     got = expected(
         loaded.config.expect,
         variant=Variant("6.1", ("bug",)),
+        version=V6_1,
         filesystem="xfs-dax",
         suite="x",
         test="x",
@@ -269,18 +277,90 @@ def test_expected_takes_a_variant_too(loaded: LoadedConfig) -> None:
 def test_what_the_mail_of_2015_says_is_what_this_project_expects(
     tmp_path: Path, suite: str, call: str, size: str
 ) -> None:
-    for name in ("lab.toml", "kconfigs", "guest-tests", "patches"):
-        (tmp_path / name).symlink_to(Path(__file__).parents[2] / name)
-    config = load(tmp_path).config
+    expect = shipped(tmp_path)
 
-    def status(variant: str, mapping: str) -> Status:
-        test = f"{call}.{mapping}.{size}"
+    def status(variant: str, mapping: str, version: KernelVersion = V6_1) -> Status:
         return expected(
-            config.expect, variant=variant, filesystem="ext4-dax", suite=suite, test=test
+            expect,
+            variant=variant,
+            version=version,
+            filesystem="ext4-dax",
+            suite=suite,
+            test=f"{call}.{mapping}.{size}",
         )[0]
 
     broken = ("shared-rw", "shared-ro", "private-ro")
+    # Whatever the kernel is called; without 2 MiB mappings there is nothing to fail.
+    for text in ("4.1", "4.1.15", "4.2-rc1", "4.2.8"):
+        old = KernelVersion.parse(text)
+        bug, mend = (Status.FAIL, Status.PASS) if size == "4k" else (Status.SKIP, Status.SKIP)
+        assert {status("mine", mapping, old) for mapping in broken} == {bug}
+        assert status("mine", "private-rw", old) is mend
+        for variant in ("mine+dax-populate", "mine+dax-populate+x", "mine+x+dax-populate"):
+            assert {status(variant, mapping, old) for mapping in broken} == {mend}
+        assert {status("mine+not-dax-populate", mapping, old) for mapping in broken} == {bug}
+    for text in ("4.3", "4.10", "6.12"):
+        assert {status("mine", m, KernelVersion.parse(text)) for m in broken} == {Status.PASS}
     assert {status("6.1+reintroduce-bug", mapping) for mapping in broken} == {Status.FAIL}
     assert status("6.1+reintroduce-bug", "private-rw") is Status.PASS
     for variant in ("6.1", "6.1+reintroduce-bug+dax-populate"):
         assert {status(variant, mapping) for mapping in broken} == {Status.PASS}
+
+
+@pytest.mark.parametrize(
+    ("version", "filesystem", "suite", "test", "status"),
+    [
+        ("4.1", "xfs-dax", "first-access", "first-access.shared-rw.4k", Status.SKIP),
+        ("4.1", "xfs-dax", "populate", "populate", Status.SKIP),
+        ("4.2", "xfs-dax", "first-access", "first-access.shared-rw.4k", Status.PASS),
+        ("4.1", "ext4-dax", "first-access", "first-access.shared-rw.4k", Status.PASS),
+        ("4.2", "ext4-dax", "populate", "control.shared-rw.4k", Status.PASS),
+        ("4.2", "ext4-dax", "populate", "control.shared-rw.2m", Status.SKIP),
+        ("4.3", "ext4-dax", "mlock", "mlock2-onfault.shared-rw.4k", Status.SKIP),
+        ("4.4", "ext4-dax", "mlock", "mlock2-onfault.shared-rw.4k", Status.PASS),
+        ("5.13", "ext4-dax", "populate", "madvise-populate-read.private-rw.4k", Status.SKIP),
+        ("5.14", "ext4-dax", "populate", "madvise-populate-read.private-rw.4k", Status.PASS),
+        ("4.3", "ext4-dax", "mlock", "mlock.shared-rw.2m", Status.PASS),
+        ("4.9", "ext4-dax", "mlock", "mlock.shared-rw.2m", Status.SKIP),
+        ("4.10", "ext4-dax", "mlock", "mlock.shared-rw.2m", Status.PASS),
+    ],
+)
+def test_what_a_kernel_has_not_is_a_skip(
+    tmp_path: Path, version: str, filesystem: str, suite: str, test: str, status: Status
+) -> None:
+    # The patch adds none of it.
+    for variant in ("mine", "mine+dax-populate"):
+        got = expected(
+            shipped(tmp_path / variant),
+            variant=variant,
+            version=KernelVersion.parse(version),
+            filesystem=filesystem,
+            suite=suite,
+            test=test,
+        )
+        assert got[0] is status
+
+
+def shipped(folder: Path) -> tuple[Expectation, ...]:
+    """What this project's own lab.toml expects, whatever is local to this machine."""
+    folder.mkdir(exist_ok=True)
+    for name in ("lab.toml", "kconfigs", "guest-tests", "patches"):
+        (folder / name).symlink_to(Path(__file__).parents[2] / name)
+    return load(folder).config.expect
+
+
+@pytest.mark.parametrize(
+    ("version", "inside"),
+    [("4.1-rc8", False), ("4.1", True), ("4.2.8", True), ("4.3-rc1", True), ("4.3", False)],
+)
+def test_versions_limit_an_expectation(version: str, inside: bool) -> None:
+    said = Expectation(versions=">=4.1 <4.3", status=Status.FAIL, reason="old")
+    got = expected(
+        (said,),
+        variant="mine",
+        version=KernelVersion.parse(version),
+        filesystem="f",
+        suite="s",
+        test="t",
+    )
+    assert got == ((Status.FAIL, "old") if inside else (Status.PASS, ""))
