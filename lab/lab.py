@@ -19,6 +19,7 @@ from lab.kconfig import load_fragments
 from lab.patches import Overlay, Series, SeriesFit, apply, fit_series, load_series
 from lab.plan import BuildRequest, JobPlan, Plan, Variant
 from lab.trees import Tree, fetch
+from lab.version import KernelVersion
 
 if TYPE_CHECKING:
     from lab.guest import Guest, GuestSpec
@@ -215,7 +216,7 @@ class Lab:
         With all programs of all suites, unless some are named: guests of one build and
         machine then start from one saved state, whichever suites they run.
         """
-        from lab.guest import GuestSpec, Hardware
+        from lab.guest import GuestSpec, Hardware, choose_pmem
         from lab.guest.accelerator import choose
         from lab.image import base_image
         from lab.suites.filesystem import PREPARE
@@ -235,7 +236,12 @@ class Lab:
                 cc=self.toolchain.cc,
             ),
             hardware=Hardware(
-                section.memory, section.cpus, accelerator.name, section.type, section.nvdimm
+                section.memory,
+                section.cpus,
+                accelerator.name,
+                section.type,
+                section.nvdimm,
+                choose_pmem(section.pmem, KernelVersion.of_release(built.release)),
             ),
             folder=folder,
             boot_s=deadlines.boot,

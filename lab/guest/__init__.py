@@ -3,6 +3,7 @@
 
 from lab.guest.command import CommandResult, CommandTimeout
 from lab.guest.guest import Guest, GuestSpec, Hang
+from lab.guest.pmem import choose_pmem
 from lab.guest.qemu import Hardware
 from lab.guest.vm import BootTimeout, GuestDied
 
@@ -15,4 +16,5 @@ __all__ = [
     "GuestSpec",
     "Hang",
     "Hardware",
+    "choose_pmem",
 ]

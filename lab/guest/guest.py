@@ -342,7 +342,7 @@ def _own_memory(hardware: Hardware, savable: bool) -> Iterator[Memory]:
     """
     with _memfd("nvdimm") as nvdimm, _memfd("ram") as ram:
         os.ftruncate(nvdimm, hardware.nvdimm)
-        os.ftruncate(ram, hardware.memory)
+        os.ftruncate(ram, hardware.ram)
         yield Memory(
             nvdimm=f"/dev/fd/{nvdimm}",
             ram=f"/dev/fd/{ram}" if savable else None,

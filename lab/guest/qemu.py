@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.guest.pmem import Backend, MemMap
+
 BINARY = "qemu-system-x86_64"
 _MIB = 1 << 20
 #: restrict=on: a guest reaches nothing but the forwarded port.  Port 0 lets QEMU
@@ -15,20 +17,39 @@ _NETWORK = "user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:0-:22"
 
 @dataclass(frozen=True)
 class Hardware:
-    """The machine a guest runs on; sizes in bytes."""
+    """The machine a guest runs on; sizes in bytes.
+
+    ``nvdimm`` is the size of its persistent memory, ``pmem`` what that is.
+    """
 
     memory: int
     cpus: int
     accelerator: str
     type: str
     nvdimm: int
+    pmem: Backend = "nvdimm"
 
     def describe(self) -> str:
         """One line for a record."""
         return (
             f"{self.type}, {self.cpus} CPUs, {self.memory // _MIB} MiB of RAM, "
-            f"{self.nvdimm // _MIB} MiB NVDIMM, {self.accelerator}"
+            f"{self.nvdimm // _MIB} MiB {self._pmem()}, {self.accelerator}"
         )
+
+    def _pmem(self) -> str:
+        if self.memmap is None:
+            return "NVDIMM"
+        return f"of RAM as persistent memory ({self.memmap.argument})"
+
+    @property
+    def memmap(self) -> MemMap | None:
+        """The RAM that ``memmap=`` sets apart, on a machine that has some."""
+        return MemMap(self.memory, self.nvdimm) if self.pmem == "memmap" else None
+
+    @property
+    def ram(self) -> int:
+        """All RAM that QEMU gives it."""
+        return self.memory if self.memmap is None else self.memmap.ram
 
 
 @dataclass(frozen=True)
@@ -70,7 +91,7 @@ def command_line(
 
     ``incoming`` starts nothing until the monitor names a saved state.
     """
-    machine = f"{hardware.type},accel={hardware.accelerator},nvdimm=on"
+    machine = f"{hardware.type},accel={hardware.accelerator},{_machine(hardware)}"
     return [
         BINARY,
         "-nodefaults",
@@ -84,7 +105,7 @@ def command_line(
         *_backends(hardware, files.memory),
         # No label area: it would come off the end, and a region whose size is not a
         # multiple of 16 MiB takes no fsdax namespace on 6.1.
-        "-device", "nvdimm,id=nvdimm0,memdev=nv0",
+        *(("-device", "nvdimm,id=nvdimm0,memdev=nv0") if hardware.memmap is None else ()),
         # A restored guest's console goes on where the saved one's ended.
         "-chardev", f"file,id=console,path={_comma(files.console)},append=on",
         "-serial", "chardev:console",
@@ -99,7 +120,7 @@ def command_line(
         "-device", "virtio-rng-pci",
         # A restored guest keeps the kernel: its loader's ROM is part of the machine.
         "-kernel", str(files.kernel),
-        "-append", files.append,
+        "-append", _append(hardware, files.append),
         *(() if files.initrd is None else ("-initrd", f"/dev/fd/{files.initrd}")),
         *(("-incoming", "defer") if incoming else ()),
     ]  # fmt: skip
@@ -107,9 +128,11 @@ def command_line(
 
 def _backends(hardware: Hardware, memory: Memory) -> list[str]:
     share = f"share={'off' if memory.private else 'on'}"
-    objects = [f"id=nv0,{share},mem-path={_comma(memory.nvdimm)},size={hardware.nvdimm}"]
+    objects = []
+    if hardware.memmap is None:
+        objects.append(f"id=nv0,{share},mem-path={_comma(memory.nvdimm)},size={hardware.nvdimm}")
     if memory.ram is not None:
-        objects.append(f"id=ram,{share},mem-path={_comma(memory.ram)},size={hardware.memory}")
+        objects.append(f"id=ram,{share},mem-path={_comma(memory.ram)},size={hardware.ram}")
     return [part for one in objects for part in ("-object", f"memory-backend-file,{one}")]
 
 
@@ -119,7 +142,19 @@ def kernel_arguments(extra: str = "") -> str:
     return f"console=ttyS0,115200 panic=-1 oops=panic tsc=reliable nokaslr {extra}".strip()
 
 
+def _machine(hardware: Hardware) -> str:
+    if hardware.memmap is None:
+        return "nvdimm=on"
+    return f"max-ram-below-4g={hardware.memmap.low}"
+
+
+def _append(hardware: Hardware, append: str) -> str:
+    return append if hardware.memmap is None else f"{append} {hardware.memmap.argument}"
+
+
 def _memory(hardware: Hardware) -> str:
+    if hardware.memmap is not None:
+        return f"size={hardware.ram // _MIB}M"
     # maxmem must hold RAM and every NVDIMM; one slot a DIMM.
     # A number without a suffix would be MiB.
     most = hardware.memory + hardware.nvdimm + (1 << 30)
