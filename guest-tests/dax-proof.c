@@ -10,8 +10,9 @@
  *   statx_known=yes|no            the kernel has STATX_ATTR_DAX (5.10)
  *   statx_dax=yes|no|unknown      and says it of a file
  *   phys=0x108200000|unknown      where a mapped page of the file is
- *   pfn_in_pmem=yes|no|unknown    inside a range that /proc/iomem calls persistent:
- *                                 no page cache is there.  Root, any kernel.
+ *   iomem=NAME                    the range of /proc/iomem that shows it as persistent
+ *   pfn_in_pmem=yes|no|unknown    whether there is one: no page cache is there.
+ *                                 Root, any kernel.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -161,12 +162,14 @@ static uint64_t physical(const void *page)
 
 /*
  * "Persistent Memory" (NFIT), "Persistent Memory (legacy)" (memmap=), which 4.1
- * calls "Persistent RAM" (renamed by ad5fb870c486).
+ * calls "Persistent RAM" (renamed by ad5fb870c486). Before af1996ef59db (4.6) an
+ * NVDIMM's range has only the name of the device whose driver claimed it.
  */
 static bool is_persistent(const char *name)
 {
 	return strncmp(name, "Persistent Memory", 17) == 0 ||
-	       strncmp(name, "Persistent RAM", 14) == 0;
+	       strncmp(name, "Persistent RAM", 14) == 0 ||
+	       strncmp(name, "namespace", 9) == 0;
 }
 
 /* Who may not see addresses is shown zeros (51d7b120418e). */
@@ -183,7 +186,10 @@ static const char *in_persistent_memory(uint64_t address)
 		if (sscanf(line, " %llx-%llx : %n", &start, &end, &name) < 2 || name == 0)
 			continue;
 		readable |= end != 0;
-		inside |= is_persistent(line + name) && start <= address && address <= end;
+		if (inside || !is_persistent(line + name) || address < start || address > end)
+			continue;
+		inside = true;
+		printf("iomem=%s", line + name);
 	}
 	if (iomem)
 		fclose(iomem);

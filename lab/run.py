@@ -38,6 +38,7 @@ from lab.results import (
 )
 from lab.suites.filesystem import Recipe
 from lab.suites.job import Job, Unit, run_job
+from lab.version import KernelVersion
 
 if TYPE_CHECKING:
     from lab.lab import Failure, Lab
@@ -134,7 +135,11 @@ def make_job(lab: Lab, planned: JobPlan, built: Build, folder: JobFolder) -> Job
         (suite, program) for suite in planned.suites for program in config.suites[suite].programs
     ]
     spec = lab.guest_spec(built, planned.machine, folder.path)
-    recipes = [_recipe(name, config.filesystems[name]) for name in planned.filesystems]
+    version = KernelVersion.of_release(built.release)
+    recipes = [
+        _recipe(name, config.filesystems[name]).for_kernel(version, lab.cache)
+        for name in planned.filesystems
+    ]
     return Job(
         variant=str(planned.variant),
         machine=planned.machine,

@@ -6,13 +6,32 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from lab.errors import InfrastructureError
+from lab.features import Feature, feature, has
 from lab.guest import CommandResult, CommandTimeout, Guest
+from lab.suites.mkfs import QUIET, mkfs_options
+from lab.version import KernelVersion
 
 DEVICE = "/dev/pmem0"
-_MKFS = {"ext4": ("mkfs.ext4", "-q", "-F"), "xfs": ("mkfs.xfs", "-q", "-f")}
+#: The script's exit status when everything up to the mount had worked.
+_NOT_MOUNTED = 8
+#: What a mount option asks of a kernel.
+_OPTIONS = {
+    ("ext4", "dax"): "ext4-dax",
+    ("ext4", "dax=always"): "dax-always",
+    ("xfs", "dax"): "xfs-dax",
+    ("xfs", "dax=always"): "dax-always",
+}
+_MISSING = {
+    "nvdimm": "does the kernel have CONFIG_ACPI_NFIT and CONFIG_BLK_DEV_PMEM? Before 4.2: "
+    'pmem = "memmap"',
+    "memmap": "does the kernel have CONFIG_X86_PMEM_LEGACY and CONFIG_BLK_DEV_PMEM?",
+}
+#: 4.1's XFS and 5.7's ext4, as an example.
+_UNKNOWN_OPTION = re.compile(r"[^]\n]*un(?:known|recognized) mount option.*", re.IGNORECASE)
 #: A mount that cannot have DAX says so here and goes on without (kata-containers/packaging#378).
 _REFUSAL = re.compile(
     r"(?:turning off DAX|DAX unsupported|disabling DAX|DAX enabled\W.*not supported|"
@@ -25,14 +44,40 @@ class NotDax(InfrastructureError):
     """A mounted filesystem could not be proved to use DAX."""
 
 
+class CannotMount(InfrastructureError):
+    """The kernel is older than what the mount asks of it, and said so: nobody's fault."""
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """A mkfs and mount recipe, as ``lab.toml`` names it."""
+    """A mkfs and mount recipe, as ``lab.toml`` names it.
+
+    ``lacking`` is what the mount asks for and the kernel's version does not have.
+    """
 
     name: str
     type: str
     mkfs: tuple[str, ...]
     options: tuple[str, ...]
+    lacking: Feature | None = None
+
+    def for_kernel(self, version: KernelVersion, cache: Path) -> Recipe:
+        """The recipe with what a kernel of ``version`` can mount, by the host's mkfs.
+
+        Args:
+            cache: Where the answers of the host's mkfs are kept.
+
+        Raises:
+            InfrastructureError: The host's mkfs is missing, or does not run.
+        """
+        asked = (_OPTIONS.get((self.type, word)) for word in self.options)
+        return replace(
+            self,
+            mkfs=mkfs_options(self.type, self.mkfs, version, cache),
+            lacking=next(
+                (feature(name) for name in asked if name and not has(version, name)), None
+            ),
+        )
 
     @property
     def mount_point(self) -> str:
@@ -41,7 +86,7 @@ class Recipe:
 
     def script(self) -> str:
         """Shell commands that make, mount and examine it, stopping at a failure."""
-        mkfs = shlex.join((*_MKFS[self.type], *self.mkfs, DEVICE))
+        mkfs = shlex.join((f"mkfs.{self.type}", *QUIET[self.type], *self.mkfs, DEVICE))
         options = f"-o {shlex.quote(','.join(self.options))}" if self.options else ""
         return "\n".join(
             (
@@ -53,9 +98,12 @@ class Recipe:
                 f"{mkfs} >&2",
                 # Only what this mount says counts as its refusal.
                 "dmesg > /tmp/before",
-                f"mount -t {self.type} {options} {DEVICE} {self.mount_point}",
+                "log() { dmesg | tail -n +$(($(wc -l < /tmp/before) + 1)) | sed 's/^/log=/'; }",
+                f"mount -t {self.type} {options} {DEVICE} {self.mount_point} "
+                f"|| {{ log; exit {_NOT_MOUNTED}; }}",
+                f"echo mkfs={shlex.quote(mkfs)}",
                 f"/lab/dax-proof {self.mount_point}",
-                "dmesg | tail -n +$(($(wc -l < /tmp/before) + 1)) | sed 's/^/log=/'",
+                "log",
             )
         )
 
@@ -88,7 +136,7 @@ def namespace_mode(guest: Guest) -> str:
             f"the guest has no {DEVICE}",
             where=guest.console.path,
             detail=result.stderr + guest.console.tail(),
-            hint="does the kernel have CONFIG_ACPI_NFIT and CONFIG_BLK_DEV_PMEM?",
+            hint=_MISSING[guest.spec.hardware.pmem],
         )
     return result.stdout.split()[-1]
 
@@ -98,10 +146,11 @@ def set_up(guest: Guest, recipe: Recipe) -> dict[str, str]:
 
     Returns:
         The proof: what the mount, statx(2), the mapped page's physical address
-        and the kernel log said.
+        and the kernel log said, and under ``proved_by`` which of them count.
 
     Raises:
         InfrastructureError: mkfs or mount failed.
+        CannotMount: The kernel is too old for a mount option.
         CommandTimeout: They still ran at the setup deadline.
         NotDax: It is mounted, but not with DAX.
     """
@@ -114,15 +163,28 @@ def set_up(guest: Guest, recipe: Recipe) -> dict[str, str]:
             where=guest.console.path,
             hint="raise deadlines.setup in lab.toml if the guest was only slow",
         ) from error
+    evidence = parse_evidence(result.stdout)
+    if result.status == _NOT_MOUNTED:
+        check_refusal(recipe, evidence.get("log", ""))
     if result.status != 0:
         raise InfrastructureError(
             f"{recipe.name} could not be made and mounted: {_last(result)}",
             where=guest.console.path,
-            detail=result.stderr,
+            detail="\n".join(filter(None, (result.stderr, evidence.get("log")))),
         )
-    evidence = parse_evidence(result.stdout)
-    check_evidence(recipe.name, evidence)
-    return evidence
+    return evidence | {"proved_by": check_evidence(recipe.name, evidence)}
+
+
+def check_refusal(recipe: Recipe, log: str) -> None:
+    """Raise CannotMount if the kernel has not what the mount asks for, and says so.
+
+    Both must agree: one alone may be a mistake of the lab's.
+    """
+    said = _UNKNOWN_OPTION.search(log)
+    if recipe.lacking is not None and said and "dax" in said[0].lower():
+        raise CannotMount(
+            f"this kernel does not mount {recipe.name}: {said[0].strip()}; {recipe.lacking}"
+        )
 
 
 def parse_evidence(text: str) -> dict[str, str]:
@@ -135,17 +197,21 @@ def parse_evidence(text: str) -> dict[str, str]:
     return evidence
 
 
-def check_evidence(name: str, evidence: Mapping[str, str]) -> None:
+def check_evidence(name: str, evidence: Mapping[str, str]) -> str:
     """Raise NotDax unless everything that can be asked says DAX.
 
-    The mount options must name it, statx must say so where the kernel knows
-    STATX_ATTR_DAX (5.8), a mapped page must lie in persistent memory, and the
-    kernel must not have refused.
+    The mount options must name it, statx must say so where the kernel has
+    STATX_ATTR_DAX, a mapped page must lie in persistent memory, and the kernel
+    must not have refused.
+
+    Returns:
+        What proves it; before 5.10 statx is not among that.
     """
     objections = []
     if evidence.get("dax_option") != "yes":
         objections.append(f"mounted as: {evidence.get('mount', 'nothing')}")
-    if evidence.get("statx_known") == "yes" and evidence.get("statx_dax") != "yes":
+    asked = _has_statx_dax(evidence)
+    if asked and evidence.get("statx_dax") != "yes":
         objections.append("statx does not say STATX_ATTR_DAX")
     if evidence.get("pfn_in_pmem") != "yes":
         objections.append(
@@ -154,6 +220,17 @@ def check_evidence(name: str, evidence: Mapping[str, str]) -> None:
     objections.extend(match[0] for match in _REFUSAL.finditer(evidence.get("log", "")))
     if objections:
         raise NotDax(f"{name} is not proved to be DAX: {'; '.join(objections)}")
+    return "mount option, statx, page address" if asked else "mount option, page address"
+
+
+def _has_statx_dax(evidence: Mapping[str, str]) -> bool:
+    """Whether the kernel says so, or is of a version that must."""
+    if evidence.get("statx_known") == "yes":
+        return True
+    try:
+        return has(KernelVersion.of_release(evidence.get("release", "")), "statx-dax")
+    except ValueError:
+        return True
 
 
 def _last(result: CommandResult) -> str:

@@ -16,7 +16,7 @@ from lab.errors import InfrastructureError, LabError
 from lab.guest import BootTimeout, CommandTimeout, Guest, GuestDied, GuestSpec, Hang
 from lab.plan import expected
 from lab.results import Evidence, GuestUse, JobRecord, TestResult
-from lab.suites.filesystem import Recipe, namespace_mode, set_up
+from lab.suites.filesystem import CannotMount, Recipe, namespace_mode, set_up
 from lab.suites.judge import Ended, Judged, judge
 from lab.suites.ktap import parse
 from lab.version import KernelVersion
@@ -349,6 +349,8 @@ def _status_of(error: LabError) -> Status:
     """Whose fault a lost guest is: the kernel's until shown otherwise."""
     if isinstance(error, GuestDied):
         return Status.CRASH if error.kernel else Status.ERROR
+    if isinstance(error, CannotMount):
+        return Status.SKIP
     return Status.TIMEOUT if isinstance(error, BootTimeout | CommandTimeout) else Status.ERROR
 
 

@@ -1,12 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+import os
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lab.suites.filesystem import NotDax, Recipe, check_evidence, parse_evidence
+from lab.suites.filesystem import (
+    CannotMount,
+    NotDax,
+    Recipe,
+    check_evidence,
+    check_refusal,
+    parse_evidence,
+)
+from lab.version import KernelVersion
 
 #: As 6.1.192 says it, ext4 and xfs.
 EXT4 = """\
@@ -45,13 +55,14 @@ def test_parse_nothing() -> None:
 
 @pytest.mark.parametrize("text", [EXT4, EXT4 + XFS_LOG])
 def test_proof(text: str) -> None:
-    check_evidence("ext4-dax", parse_evidence(text))
+    proved_by = check_evidence("ext4-dax", parse_evidence(text))
+    assert proved_by == "mount option, statx, page address"
 
 
 def test_kernel_before_statx_dax_needs_the_rest() -> None:
-    """STATX_ATTR_DAX is of 5.8: 4.1 cannot be asked."""
-    old = evidence(statx_known="no", statx_dax="no")
-    check_evidence("ext4-dax", old)
+    """STATX_ATTR_DAX is of 5.8, and has its value since 5.10: 4.2 cannot be asked."""
+    old = evidence(release="4.2.8-ckt12", statx_known="no", statx_dax="unknown")
+    assert check_evidence("ext4-dax", old) == "mount option, page address"
     with pytest.raises(NotDax):
         check_evidence("ext4-dax", old | {"pfn_in_pmem": "no"})
 
@@ -63,6 +74,12 @@ def test_kernel_before_statx_dax_needs_the_rest() -> None:
         ({"dax_option": None, "mount": None}, "mounted as: nothing"),
         ({"statx_dax": "no"}, "statx does not say STATX_ATTR_DAX"),
         ({"statx_dax": None}, "statx does not say STATX_ATTR_DAX"),
+        # Who must know it and does not say so.
+        ({"statx_known": "no", "statx_dax": "unknown"}, "statx does not say STATX_ATTR_DAX"),
+        (
+            {"release": None, "statx_known": "no", "statx_dax": "unknown"},
+            "statx does not say STATX_ATTR_DAX",
+        ),
         ({"pfn_in_pmem": "no"}, "a mapped page in persistent memory: no"),
         ({"pfn_in_pmem": "unknown"}, "a mapped page in persistent memory: unknown"),
         ({"pfn_in_pmem": None}, "a mapped page in persistent memory: not asked"),
@@ -110,3 +127,79 @@ def test_script_is_a_shell_script() -> None:
 
 def test_no_options_is_no_dash_o() -> None:
     assert " -o " not in Recipe("plain", "ext4", (), ()).script()
+
+
+OLD_XFS = Recipe("xfs-dax", "xfs", (), ("dax",))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "version", "lacking"),
+    [
+        ("xfs", ("dax",), "4.1.15", "xfs-dax"),
+        ("xfs", ("dax",), "4.2", None),
+        ("ext4", ("dax",), "4.1.15", None),
+        ("ext4", ("noatime", "dax=always"), "5.7", "dax-always"),
+        ("xfs", ("dax=always",), "5.8", None),
+    ],
+)
+def test_what_a_mount_asks_of_a_kernel(
+    tmp_path: Path, kind: str, options: tuple[str, ...], version: str, lacking: str | None
+) -> None:
+    recipe = Recipe("f", kind, (), options).for_kernel(KernelVersion.parse(version), tmp_path)
+    assert (recipe.lacking.name if recipe.lacking else None) == lacking
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "[    2.1] XFS (pmem0): unknown mount option [dax].",
+        '[    2.1] EXT4-fs (pmem0): Unrecognized mount option "dax=always" or missing value',
+    ],
+)
+def test_refusal_that_the_version_explains_is_no_error(log: str, tmp_path: Path) -> None:
+    recipe = OLD_XFS.for_kernel(KernelVersion(4, 1, 15), tmp_path)
+    with pytest.raises(CannotMount) as error:
+        check_refusal(recipe, f"[    2.0] before\n{log}\n")
+    said = log.partition("] ")[2]
+    assert error.value.what.startswith(f"this kernel does not mount xfs-dax: {said}; ")
+    assert "cbe4dab11986" in error.value.what
+
+
+def test_refusal_that_the_version_does_not_explain_is_an_error(tmp_path: Path) -> None:
+    said = "[    2.1] XFS (pmem0): unknown mount option [dax]."
+    check_refusal(OLD_XFS.for_kernel(KernelVersion(4, 2), tmp_path), said)
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "",
+        "XFS (pmem0): unknown mount option [noatime].",
+        "XFS (pmem0): bad magic number",
+        "XFS (pmem0): Superblock has unknown read-only compatible features (0xc) enabled. dax",
+    ],
+)
+def test_old_kernel_with_another_complaint_is_an_error(log: str, tmp_path: Path) -> None:
+    check_refusal(OLD_XFS.for_kernel(KernelVersion(4, 1, 15), tmp_path), log)
+
+
+@pytest.mark.parametrize("status", [0, 1, 8])
+def test_failed_mount_has_a_status_of_its_own(tmp_path: Path, status: int) -> None:
+    """The script in a real shell, with stand-ins for the tools of a guest."""
+    for name in ("umount", "mkdir", "mkfs.xfs", "dmesg", "mount", "dax-proof"):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 0\n")
+    (tmp_path / "dmesg").write_text("#!/bin/sh\necho 'XFS: said'\n")
+    (tmp_path / ("mkfs.xfs" if status == 1 else "mount")).write_text(
+        f"#!/bin/sh\nexit {int(status != 0)}\n"
+    )
+    for tool in tmp_path.iterdir():
+        tool.chmod(0o755)
+    script = (
+        OLD_XFS.script().replace("/lab/dax-proof", "dax-proof").replace("/tmp/", f"{tmp_path}/")
+    )
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-c", script], env={"PATH": path}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status, done
+    assert ("mkfs=mkfs.xfs -q -f /dev/pmem0" in done.stdout) is (status == 0)
