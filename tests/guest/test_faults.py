@@ -15,6 +15,7 @@ import pytest
 from lab import process
 from lab.config.model import Status
 from lab.errors import InfrastructureError
+from lab.features import feature
 from lab.guest import Guest, GuestSpec
 from lab.image import cpio
 from lab.lab import Lab
@@ -389,3 +390,18 @@ def test_threads_end_with_their_guest(plain_spec: GuestSpec, clean_folder: Path)
             assert guest.run("echo æ; echo b >&2; exit 3").stdout == "æ\n"
             assert guest.run("exit 200").status == 200
     until(lambda: threading.active_count() <= before)
+
+
+def test_mount_that_the_kernel_is_too_old_for(make_job: MakeJob) -> None:
+    """6.1 says of a dax= it never heard of what older kernels say of today's."""
+    unheard = replace(EXT4, options=("dax=tomorrow",))
+    record = run_job(make_job({"good": GOOD}, replace(unheard, lacking=feature("xfs-dax")), XFS))
+    assert statuses(record) == {"good": "skip"}
+    assert "this kernel does not mount ext4-dax: " in message(record, "good")
+    assert "'dax'" in message(record, "good")
+    assert statuses(record, "xfs-dax") == {"works": "pass"}
+
+
+def test_mount_that_fails_though_the_kernel_should_know_it(make_job: MakeJob) -> None:
+    record = run_job(make_job({"good": GOOD}, replace(EXT4, options=("dax=tomorrow",))))
+    assert statuses(record) == {"good": "error"}
