@@ -25,10 +25,10 @@ _OPTIONS = {
     ("xfs", "dax"): "xfs-dax",
     ("xfs", "dax=always"): "dax-always",
 }
-_MISSING = {
-    "nvdimm": "does the kernel have CONFIG_ACPI_NFIT and CONFIG_BLK_DEV_PMEM? Before 4.2: "
-    'pmem = "memmap"',
-    "memmap": "does the kernel have CONFIG_X86_PMEM_LEGACY and CONFIG_BLK_DEV_PMEM?",
+#: The driver of each kind of persistent memory, and the option that brings it.
+_DRIVERS = {
+    "nvdimm": ("nfit", "CONFIG_ACPI_NFIT"),
+    "memmap": ("pmem-legacy", "CONFIG_X86_PMEM_LEGACY"),
 }
 #: 4.1's XFS, 5.7's ext4; and fs/fs_parser.c, whose callers both are now.
 _UNKNOWN_OPTION = re.compile(
@@ -140,9 +140,14 @@ def namespace_mode(guest: Guest) -> str:
             f"the guest has no {DEVICE}",
             where=guest.console.path,
             detail=result.stderr + guest.console.tail(),
-            hint=_MISSING[guest.spec.hardware.pmem],
+            hint=_driver_hint(guest.spec.hardware.pmem),
         )
     return result.stdout.split()[-1]
+
+
+def _driver_hint(pmem: str) -> str:
+    name, option = _DRIVERS[pmem]
+    return f"CONFIG_BLK_DEV_PMEM and {option}; {feature(name)}"
 
 
 def set_up(guest: Guest, recipe: Recipe) -> dict[str, str]:
