@@ -28,7 +28,20 @@ PROGRAMS: Mapping[str, str] = {
 
 #: What the init script and the lab's own guest commands call.
 REQUIRED_APPLETS = frozenset(
-    ("sh", "cat", "dmesg", "ip", "mkdir", "mount", "poweroff", "sleep", "sync", "umount", "usleep")
+    (
+        "sh",
+        "cat",
+        "dmesg",
+        "head",
+        "ip",
+        "mkdir",
+        "mount",
+        "poweroff",
+        "sleep",
+        "sync",
+        "umount",
+        "usleep",
+    )
 )
 
 _HERE = Path(__file__).parent
