@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from lab.build import Build, BuildJob, Step, Toolchain, build, find_build
+from lab.build import Build, BuildJob, Step, Toolchain, build, find_build, mend_tree
 from lab.config import LoadedConfig, load
 from lab.errors import LabError
 from lab.kconfig import load_fragments
@@ -100,7 +100,7 @@ class Lab:
     def toolchain(self) -> Toolchain:
         """The compiler and linker of this machine."""
         section = self.loaded.config.toolchain
-        return Toolchain.probe(section.cc, section.jobs)
+        return Toolchain.probe(section.cc, section.jobs, section.env)
 
     def tree(self, kernel: str, *, refresh: bool = False) -> Tree:
         """A kernel's source; brought in when it is not in the cache, or ``refresh``."""
@@ -128,10 +128,10 @@ class Lab:
             UserError: The variant's own series do not apply.
         """
         tree = self.tree(variant.kernel)
-        return fit_series(tree, self.series(series), self._overlay(tree, variant))
+        start = self._overlay(tree, variant, Overlay.empty())
+        return fit_series(tree, self.series(series), start)
 
-    def _overlay(self, tree: Tree, variant: Variant) -> Overlay:
-        overlay = Overlay.empty()
+    def _overlay(self, tree: Tree, variant: Variant, overlay: Overlay) -> Overlay:
         for name in variant.series:
             patches = self.series(name).for_version(tree.version)
             overlay = apply(tree, patches, start=overlay).overlay
@@ -144,16 +144,18 @@ class Lab:
             UserError: A series is not meant for this kernel, or does not apply.
         """
         tree = self.tree(variant.kernel)
+        mends = mend_tree(tree, self.toolchain, self.loaded.root / "patches" / "toolchain")
         fragments = self.loaded.config.configs[config].fragments
         return BuildJob(
             variant=str(variant),
             tree=tree,
-            overlay=self._overlay(tree, variant),
+            overlay=self._overlay(tree, variant, mends.overlay),
             options=load_fragments(self.loaded.root / "kconfigs", fragments),
             toolchain=self.toolchain,
             cache=self.cache,
             deadline_s=self.loaded.config.deadlines.build,
             series=tuple((name, self.series(name).digest) for name in variant.series),
+            mends=mends,
         )
 
     def build(self, variant: Variant, config: str) -> Build:
@@ -167,6 +169,9 @@ class Lab:
 
         require("build")
         self.listener.say(f"{variant}: building {job.key} ({job.tree.identity})")
+        if job.mends.applied:
+            names = ", ".join(mend.name for mend in job.mends.applied)
+            self.listener.say(f"{variant}: mended for {job.toolchain.compiler}: {names}")
         built = build(job, on_step=lambda step: self.listener.step(str(variant), step))
         self.listener.say(f"{variant}: built {built.release} in {built.duration_s:.0f} s")
         return built
@@ -233,7 +238,6 @@ class Lab:
                 self.loaded.root / "guest-tests",
                 self._all_programs() if programs is None else programs,
                 cache=self.cache,
-                cc=self.toolchain.cc,
             ),
             hardware=Hardware(
                 section.memory,

@@ -3,6 +3,7 @@
 
 from lab.build.build import Build, BuildJob, build, find_build
 from lab.build.make import Step
+from lab.build.mended import Mended, mend_tree
 from lab.build.toolchain import Toolchain
 
-__all__ = ["Build", "BuildJob", "Step", "Toolchain", "build", "find_build"]
+__all__ = ["Build", "BuildJob", "Mended", "Step", "Toolchain", "build", "find_build", "mend_tree"]

@@ -10,14 +10,16 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from lab.build.key import build_key, config_digest
 from lab.build.make import Make, Step
+from lab.build.mended import Mended
 from lab.build.toolchain import Toolchain
 from lab.build.workbench import Workbench, with_overlay
+from lab.build.wrapper import wrapped
 from lab.errors import InfrastructureError, UserError
 from lab.kconfig import Option, check_config, options_for, parse_config
 from lab.patches import Overlay
@@ -35,7 +37,10 @@ _PRODUCTS = (
 
 @dataclass(frozen=True)
 class BuildJob:
-    """All that a build is made from; picklable."""
+    """All that a build is made from; picklable.
+
+    ``overlay`` has what ``mends`` changes, and the series above it.
+    """
 
     variant: str
     tree: Tree
@@ -45,11 +50,13 @@ class BuildJob:
     cache: Path
     deadline_s: float
     series: tuple[tuple[str, str], ...] = ()
+    mends: Mended = field(default_factory=Mended.none)
 
     @property
     def key(self) -> str:
         """The build's name: a hash of everything that goes in."""
-        return build_key(self.tree, self.overlay, self.wanted, self.toolchain)
+        flags = self.mends.flags_digest
+        return build_key(self.tree, self.overlay, self.wanted, self.toolchain, flags)
 
     @property
     def folder(self) -> Path:
@@ -152,7 +159,7 @@ def workbench_of(job: BuildJob) -> Workbench:
 
 
 def _bench_name(job: BuildJob) -> str:
-    parts = f"{job.config_digest}\n{job.toolchain.identity}"
+    parts = f"{job.config_digest}\n{job.toolchain.identity}{job.mends.flags_digest}"
     return f"{job.tree.kernel}-{hashlib.sha256(parts.encode()).hexdigest()[:12]}"
 
 
@@ -169,9 +176,8 @@ def _build_on(
         bench.sync(job.tree, job.overlay)
         bench.objects.mkdir(exist_ok=True)
         log = bench.folder / "build.log"
-        log.write_bytes(b"")
-        arguments = job.toolchain.make_arguments
-        make = Make(bench.source, bench.objects, arguments, log, job.deadline_s, held=(held,))
+        log.write_text("".join(f"lab: mend {mend}\n" for mend in job.mends.applied))
+        make = _make(bench, job, log, held)
         _configure(make, bench, job, options)
         make("bzImage", on_step=on_step)
         release = (bench.objects / "include/config/kernel.release").read_text().strip()
@@ -181,6 +187,17 @@ def _build_on(
         duration = time.monotonic() - started
         _write_record(folder, job, release=release, duration_s=duration)
     return Build(job, release, False, duration)
+
+
+def _make(bench: Workbench, job: BuildJob, log: Path, held: int) -> Make:
+    # The scripts stay where they are: their path is in every command that kbuild saves.
+    folder, cc, mends = bench.folder / "bin", job.toolchain.cc, job.mends
+    arguments = job.toolchain.arguments_with(
+        wrapped(folder, "cc", cc, mends.kernel_flags),
+        wrapped(folder, "hostcc", cc, mends.host_flags),
+    )
+    environment = job.toolchain.environment
+    return Make(bench.source, bench.objects, arguments, log, job.deadline_s, (held,), environment)
 
 
 def _configure(make: Make, bench: Workbench, job: BuildJob, options: Sequence[Option]) -> None:
@@ -223,6 +240,8 @@ def _write_record(
         "series": dict(job.series),
         "config": job.config_digest,
         "toolchain": asdict(job.toolchain),
+        "mends": [asdict(mend) for mend in job.mends.applied],
+        "mends_carried": list(job.mends.carried),
         "cpus": os.cpu_count(),
         "release": release,
         "duration_s": duration_s,

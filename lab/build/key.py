@@ -32,8 +32,18 @@ def config_digest(options: Sequence[Option]) -> str:
     return _sha256("\n".join(option.line for option in options))
 
 
-def build_key(tree: Tree, overlay: Overlay, options: Sequence[Option], toolchain: Toolchain) -> str:
-    """24 hexadecimal digits that name a build."""
+def build_key(
+    tree: Tree,
+    overlay: Overlay,
+    options: Sequence[Option],
+    toolchain: Toolchain,
+    flags: str = "",
+) -> str:
+    """24 hexadecimal digits that name a build.
+
+    Args:
+        flags: The digest of the mends' flags; empty when there are none.
+    """
     parts = {
         "format": FORMAT,
         "tree": tree.identity,
@@ -41,6 +51,8 @@ def build_key(tree: Tree, overlay: Overlay, options: Sequence[Option], toolchain
         "config": config_digest(options),
         "toolchain": toolchain.identity,
         "environment": KBUILD_ENVIRONMENT,
+        # Not there at all without flags: most kernels need none.
+        **({"flags": flags} if flags else {}),
     }
     return _sha256(json.dumps(parts, sort_keys=True))[:24]
 

@@ -9,7 +9,7 @@ import select
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -54,7 +54,7 @@ class Make:
 
     ``deadline_s`` is for all the targets together, from ``begun`` on
     (``time.monotonic()``); ``make`` and all it starts inherit the file
-    descriptors ``held``.
+    descriptors ``held``, and have ``environment`` set.
     """
 
     source: Path
@@ -63,6 +63,7 @@ class Make:
     log: Path
     deadline_s: float
     held: Sequence[int] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
     begun: float = field(default_factory=time.monotonic)
 
     def __call__(self, *targets: str, on_step: Callable[[Step], None] | None = None) -> None:
@@ -91,7 +92,8 @@ class Make:
         if find_tool("make") is None:
             raise InfrastructureError("make is not installed", hint="sudo apt-get install make")
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        environment = [f"{name}={value}" for name, value in {**kept, **KBUILD_ENVIRONMENT}.items()]
+        settings = {**kept, **self.environment, **KBUILD_ENVIRONMENT}
+        environment = [f"{name}={value}" for name, value in settings.items()]
         make = ["make", "-C", str(self.source), f"O={self.objects}", *self.arguments, *targets]
         return ["env", "-i", *environment, *make]
 

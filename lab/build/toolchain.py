@@ -4,52 +4,130 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
+from string import Template
 
 from lab.errors import UserError
 from lab.process import run
-from lab.process.which import find_tool
+from lab.process.which import find_tool, search_path
+from lab.trees import KernelVersion
+
+_IN_BRACKETS = re.compile(r"\([^)]*\)")
+_NUMBER = re.compile(r"\d+\.\d+(?:\.\d+)?")
 
 
 @dataclass(frozen=True)
 class Toolchain:
-    """A compiler as ``make CC=`` takes it, with the versions that identify it."""
+    """A compiler as ``make CC=`` takes it, with the versions that identify it.
+
+    ``compiler``, ``linker`` and ``make`` are the first lines of ``--version``;
+    ``env`` is set for them and for ``make``, as ``[toolchain.env]`` has it.
+    """
 
     cc: str
     compiler: str
     linker: str
     jobs: int
+    make: str = ""
+    env: tuple[tuple[str, str], ...] = ()
 
     @property
     def identity(self) -> str:
         """What goes into a build's key: another version is another build."""
-        return f"{self.cc}\n{self.compiler}\n{self.linker}"
+        # Not make's: it runs the tools and puts nothing into their output.
+        lines = (self.cc, self.compiler, self.linker, *(f"{k}={v}" for k, v in self.env))
+        return "\n".join(lines)
 
     @property
     def make_arguments(self) -> tuple[str, ...]:
         """Arguments for ``make``: the compiler and the number of jobs."""
-        return (f"CC={self.cc}", f"-j{self.jobs}")
+        return self.arguments_with(self.cc, self.cc)
+
+    def arguments_with(self, cc: str, host_cc: str) -> tuple[str, ...]:
+        """The same with these compilers for the kernel and for the build's own programs."""
+        host = (f"HOSTCC={host_cc}",) if host_cc != "gcc" else ()
+        return (f"CC={cc}", *host, f"-j{self.jobs}")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """``env`` with ``$NAME`` in its values replaced from the lab's own environment."""
+        return expanded(dict(self.env))
+
+    @property
+    def versions(self) -> dict[str, KernelVersion | None]:
+        """Of ``gcc`` or ``clang``, ``binutils`` and ``make``; None where it is not known."""
+        family = "clang" if "clang" in self.compiler else "gcc"
+        lines = {family: self.compiler, "binutils": self.linker, "make": self.make}
+        return {name: tool_version(line) for name, line in lines.items()}
 
     @staticmethod
-    def probe(cc: str, jobs: int = 0) -> Toolchain:
-        """Ask the compiler and ``ld`` for their versions; ``jobs`` 0 is one a CPU.
+    def probe(cc: str, jobs: int = 0, env: Mapping[str, str] | None = None) -> Toolchain:
+        """Ask the compiler, the linker and ``make`` for their versions.
+
+        Args:
+            jobs: 0 is one a CPU.
 
         Raises:
-            UserError: The compiler is not on this machine.
+            UserError: The compiler is not on this machine, or is none.
         """
-        if find_tool(cc) is None:
+        settings = expanded(env or {})
+        if shutil.which(cc, path=settings.get("PATH", search_path())) is None:
             raise UserError(
                 f"the compiler {cc!r} is not on this machine",
                 where="lab.toml: toolchain.cc",
-                hint=f"sudo apt-get install {cc}",
+                hint=_hint(cc, settings),
             )
         return Toolchain(
             cc,
-            _first_line(cc),
-            _first_line("ld"),
+            _first_line(cc, settings),
+            _first_line(_linker(settings), settings),
             jobs or len(os.sched_getaffinity(0)),
+            _first_line("make", settings) if find_tool("make") else "",
+            tuple(sorted((env or {}).items())),
         )
 
 
-def _first_line(command: str) -> str:
-    return run([command, "--version"]).stdout.splitlines()[0].strip()
+def tool_version(line: str) -> KernelVersion | None:
+    """The version in a first line of ``--version``, or None.
+
+    GNU's coding standards put it last, after the packager's in brackets; Fedora's
+    binutils and clang append to it.
+    """
+    found = _NUMBER.search(_IN_BRACKETS.sub("", line))
+    return KernelVersion.parse(found[0]) if found else None
+
+
+def expanded(env: Mapping[str, str]) -> dict[str, str]:
+    """The settings, with ``$NAME`` and ``${NAME}`` replaced from the lab's environment."""
+    return {name: Template(value).safe_substitute(os.environ) for name, value in env.items()}
+
+
+def _linker(env: Mapping[str, str]) -> str:
+    # Documentation/kbuild/llvm.rst: LLVM=1, since 5.7, takes all of LLVM's tools.
+    return "ld.lld" if env.get("LLVM", "0") != "0" else "ld"
+
+
+def _hint(cc: str, env: Mapping[str, str]) -> str:
+    if "/" in cc:
+        return f"ls -l {cc}"
+    if "PATH" in env:
+        return f"PATH in [toolchain.env] is {env['PATH']}: add the folder that holds {cc}"
+    return f"sudo apt-get install {cc}, or the compiler's path in [toolchain] cc"
+
+
+def _first_line(command: str, env: Mapping[str, str]) -> str:
+    # env looks the command up in the PATH it sets.
+    settings = [f"{name}={value}" for name, value in env.items()]
+    result = run([*(["env", *settings] if settings else []), command, "--version"], check=False)
+    lines = result.stdout.splitlines()
+    if result.status != 0 or not lines:
+        raise UserError(
+            f"{command} --version says nothing",
+            where="lab.toml: toolchain",
+            detail=result.stderr,
+            hint=f"{command} --version; is it the tool that is meant?",
+        )
+    return lines[0].strip()

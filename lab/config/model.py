@@ -278,12 +278,27 @@ class Paths(Section):
     keyring: Path | None = None
 
 
+#: Part of what a build is, and set by the lab.
+_THE_LABS = frozenset({"ARCH", "CC", "HOSTCC", "KBUILD_OUTPUT", "LOCALVERSION", "MAKEFLAGS", "O"})
+
+
+def _free_to_set(name: str) -> str:
+    if name in _THE_LABS or name.startswith("KBUILD_BUILD_"):
+        raise ValueError(f"{name} is the lab's to set")
+    return name
+
+
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"), AfterValidator(_free_to_set)]
+
+
 class Toolchain(Section):
     """The compiler and how many of its processes run at once."""
 
     cc: Text = "gcc"
     #: 0 is one for each CPU of this host.
     jobs: Count = Field(default=0, ge=0)
+    #: Set for the compiler and make; ``$NAME`` in a value is the lab's: ``/opt/gcc-10/bin:$PATH``.
+    env: dict[Variable, str] = {}
 
 
 class LabConfig(Section):

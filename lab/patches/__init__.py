@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Patch series, and what they make of a tree: an overlay, exactly or not at all."""
 
-from lab.patches.apply import Applied, Note, Offset, apply
+from lab.patches.apply import Applied, Note, Offset, apply, carries
 from lab.patches.check import check_index
 from lab.patches.fit import Fit, PatchFit, SeriesFit, fit_series
 from lab.patches.overlay import Overlay, Replacement
@@ -24,6 +24,7 @@ __all__ = [
     "SeriesFit",
     "Upstream",
     "apply",
+    "carries",
     "check_index",
     "fit_series",
     "load_patch",

@@ -91,6 +91,14 @@ def apply(tree: Tree, patches: Sequence[Patch], *, start: Overlay = _NOTHING) ->
     return Applied(view.overlay, tuple(notes))
 
 
+def carries(tree: Tree, patch: Patch, *, over: Overlay = _NOTHING) -> bool:
+    """Whether the tree, with ``over`` laid on it, has already what the patch makes of it."""
+    files = _touched(View(tree, over), patch)
+    with tempfile.TemporaryDirectory(prefix="lab-patch-") as name:
+        write_files(Path(name), files)
+        return git_apply(Path(name), patch, "--reverse", "--check").status == 0
+
+
 def apply_one(view: View, patch: Patch) -> tuple[Note, ...]:
     """Apply one patch to what ``view`` shows, and lay its changes over that.
 

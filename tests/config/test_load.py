@@ -345,3 +345,10 @@ def test_a_file_that_cannot_be_read(project: Project) -> None:
 def test_the_good_text_is_good_as_it_stands(project: Project) -> None:
     assert project.toml.read_text() == GOOD
     project.load()
+
+
+def test_the_environment_of_a_toolchain(project: Project, refuses: Checker) -> None:
+    project.append('[toolchain.env]\nPATH = "/opt/gcc-10/bin:$PATH"\n')
+    assert project.load().config.toolchain.env == {"PATH": "/opt/gcc-10/bin:$PATH"}
+    project.append('ARCH = "arm64"\n')
+    refuses("ARCH is the lab's to set", key="toolchain.env.ARCH", at="ARCH =")
