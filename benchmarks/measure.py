@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Times the lab beside the same work done by hand, on this machine, in one run.
 
-Usage: measure.py [second-variant] [nothing-to-do] [test]   (all without a name)
+Usage: measure.py [second-variant] [nothing-to-do] [test] [cold KERNEL] [one-file KERNEL]
+
+Without a name the first three.  The last two build a kernel from nothing, in a
+cache of their own; on a busy machine run them again, each is measured in pairs.
 
 Needs hyperfine and the builds of [matrix.default].  Each part prints a line with
 the ratio and its limit; nothing is asserted, since a busy machine is no bug.
@@ -14,11 +17,16 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from lab.build import find_build
+from lab.build import BuildJob, build, find_build
 from lab.build.build import workbench_of
 from lab.build.key import KBUILD_ENVIRONMENT
+from lab.build.wrapper import wrapped
+from lab.errors import UserError
 from lab.guest.qemu import kernel_arguments
 from lab.lab import Lab
 from lab.plan import Variant
@@ -129,15 +137,75 @@ def _program_seconds(results: Path) -> float:
     return sum(float(row["duration_s"]) for rows in runs for row in rows) / len(runs)
 
 
+def _seconds(work: Callable[[], object]) -> float:
+    begun = time.monotonic()
+    work()
+    return time.monotonic() - begun
+
+
+def cold(lab: Lab, scratch: Path, kernel: str) -> None:
+    """A build from nothing against ``make`` with the same config on a mended tree, twice each."""
+    job = lab.build_job(Variant(kernel), "default")
+    ours = by_hand = 0.0
+    for number in range(2):
+        here = replace(job, cache=scratch / f"cache{number}")
+        ours += _seconds(lambda here=here: build(here))  # type: ignore[misc]
+        by_hand += _by_hand(here, scratch / f"by-hand{number}")
+    report(f"cold {kernel}", ours / 2, by_hand / 2, 1.1)
+
+
+def _by_hand(job: BuildJob, objects: Path) -> float:
+    objects.mkdir()
+    (objects / ".config").write_bytes((job.folder / "config").read_bytes())
+    mends, cc, folder = job.mends, job.toolchain.cc, objects.with_name("bin")
+    arguments = job.toolchain.arguments_with(
+        wrapped(folder, "cc", cc, mends.kernel_flags),
+        wrapped(folder, "hostcc", cc, mends.host_flags),
+    )
+    source = workbench_of(job).source
+    command = ["make", "-s", "-C", str(source), f"O={objects}", *arguments, "bzImage"]
+    environment = {**os.environ, **KBUILD_ENVIRONMENT}
+    return _seconds(
+        lambda: subprocess.run(command, env=environment, check=True, capture_output=True)
+    )
+
+
+def one_file(lab: Lab, scratch: Path, kernel: str) -> None:
+    """A variant that differs by one file against the cold build of its kernel, all by the lab."""
+    job = replace(lab.build_job(Variant(kernel), "default"), cache=scratch / "cache")
+    whole = _seconds(lambda: build(job))
+    patched = replace(_one_file_variant(lab, kernel), cache=scratch / "cache")
+    seconds = _seconds(lambda: build(patched))
+    print(
+        f"one-file {patched.variant}: {seconds:.2f} s, {kernel} cold {whole:.2f} s, "
+        f"ratio {seconds / whole:.2f} (limit 0.25), {os.cpu_count()} CPUs",
+        flush=True,
+    )
+
+
+def _one_file_variant(lab: Lab, kernel: str) -> BuildJob:
+    for series in lab.loaded.config.series:
+        try:
+            return lab.build_job(Variant(kernel, (series,)), "default")
+        except UserError:
+            continue  # not meant for this kernel
+    raise SystemExit(f"no series of one patch is meant for {kernel}")
+
+
+PER_KERNEL = {"cold": cold, "one-file": one_file}
 PARTS = {"second-variant": second_variant, "nothing-to-do": nothing_to_do, "test": test}
 
 
 def main() -> None:
     """Measure the parts named on the command line."""
     lab = Lab.open(ROOT / "lab.toml")
-    for name in sys.argv[1:] or PARTS:
+    names = iter(sys.argv[1:] or PARTS)
+    for name in names:
         with tempfile.TemporaryDirectory(prefix="lab-bench-", dir=lab.cache) as scratch:
-            PARTS[name](lab, Path(scratch))
+            if name in PER_KERNEL:
+                PER_KERNEL[name](lab, Path(scratch), next(names))
+            else:
+                PARTS[name](lab, Path(scratch))
 
 
 if __name__ == "__main__":
