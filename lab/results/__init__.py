@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lab.results.compare import Change, Compared, Comparison, TestKey, compare
 from lab.results.folder import JobFolder, RunFolder, slug, write_bytes, write_json, write_text
+from lab.results.history import Seen
 from lab.results.junit import write_junit
 from lab.results.outcome import KernelVerdict, Verification
 from lab.results.record import (
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from lab.results.store import RunSummary, Store
 
 __all__ = [
+    "Change",
+    "Compared",
+    "Comparison",
     "Evidence",
     "GuestUse",
     "Host",
@@ -36,11 +41,14 @@ __all__ = [
     "RunFolder",
     "RunRecord",
     "RunSummary",
+    "Seen",
     "Store",
+    "TestKey",
     "TestResult",
     "TestVerdict",
     "Verdict",
     "Verification",
+    "compare",
     "is_as_expected",
     "new_run_id",
     "now",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import secrets
@@ -47,6 +48,10 @@ class Evidence:
             ``ktap_path`` is the folder that holds the job's KTAP files.
         timeline: (what was reached, seconds since QEMU's start) pairs, of the first guest.
         guests: All its guests.
+        programs_digest: The hash that names the guest programs' binaries.
+        image_digest: SHA-256 of the part of the initramfs that guests share.
+        cost: (what, amount) pairs: ``cpu_s`` of the host's CPUs, ``build_s`` of
+            the build when this run made it.
     """
 
     accelerator: str = ""
@@ -65,6 +70,28 @@ class Evidence:
     kernel_log_path: str = ""
     timeline: tuple[tuple[str, float], ...] = ()
     guests: tuple[GuestUse, ...] = ()
+    programs_digest: str = ""
+    image_digest: str = ""
+    cost: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def setup(self) -> str:
+        """Names all that a result depends on but chance; "" when nothing was built.
+
+        Two results of a test with one setup that differ are the test's, or the
+        kernel's, unsteadiness, and no change of the kernel.
+        """
+        if not self.build_key:
+            return ""
+        parts = (
+            self.build_key,
+            self.accelerator,
+            self.qemu_version,
+            self.machine_description,
+            self.programs_digest,
+            self.image_digest,
+        )
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 
 def is_as_expected(status: Status, expected: Status) -> bool:

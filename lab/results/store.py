@@ -4,108 +4,28 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-from sqlalchemy import (
-    JSON,
-    URL,
-    Engine,
-    ForeignKey,
-    String,
-    create_engine,
-    event,
-    func,
-    insert,
-    select,
-    update,
-)
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+from sqlalchemy import Connection, Engine, Select, and_, delete, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from lab.config.model import Status
 from lab.errors import InfrastructureError, UserError
-from lab.results.record import (
-    JobRecord,
-    RunRecord,
-    TestResult,
-    is_as_expected,
-    new_run_id,
-    now,
-)
+from lab.results.compare import TestKey
+from lab.results.database import explained, open_engine, prepare
+from lab.results.history import Seen
+from lab.results.record import JobRecord, RunRecord, is_as_expected, new_run_id, now
+from lab.results.rows import job_of, job_row, result_of, result_row, run_of, run_row
+from lab.results.schema import BASELINES, JOBS, RESULTS, RUNS, SCHEMA_VERSION
 
-SCHEMA_VERSION = 1
-_BUSY_MS = 30_000
+__all__ = ["SCHEMA_VERSION", "RunSummary", "Store"]
 
-# The columns bear the names of the records' fields.
-_RUN = TypeAdapter(RunRecord)
-_JOB = TypeAdapter(JobRecord)
-_RESULT = TypeAdapter(TestResult)
-
-
-class _Base(DeclarativeBase):
-    type_annotation_map = {  # noqa: RUF012  # SQLAlchemy's way
-        list[str]: JSON,
-        list[Any]: JSON,
-        dict[str, Any]: JSON,
-    }
-
-
-class _Schema(_Base):
-    __tablename__ = "schema_version"
-    version: Mapped[int] = mapped_column(primary_key=True)
-
-
-class _Run(_Base):
-    __tablename__ = "runs"
-    #: Order of beginning; ids of one second do not tell it.
-    number: Mapped[int] = mapped_column(primary_key=True)
-    id: Mapped[str] = mapped_column(String(64), unique=True)
-    started: Mapped[str]
-    finished: Mapped[str | None]
-    command: Mapped[list[str]]
-    lab_version: Mapped[str]
-    host: Mapped[dict[str, Any]]
-    plan: Mapped[list[str]]
-    folder: Mapped[str]
-    jobs: Mapped[list[_Job]] = relationship(order_by="_Job.number")
-
-
-class _Job(_Base):
-    __tablename__ = "jobs"
-    number: Mapped[int] = mapped_column(primary_key=True)
-    run_number: Mapped[int] = mapped_column(ForeignKey("runs.number"), index=True)
-    variant: Mapped[str]
-    kernel_release: Mapped[str]
-    machine: Mapped[str]
-    config: Mapped[str]
-    started: Mapped[str]
-    duration_s: Mapped[float]
-    evidence: Mapped[dict[str, Any]]
-    error: Mapped[str | None]
-    results: Mapped[list[_Result]] = relationship(order_by="_Result.number")
-
-
-class _Result(_Base):
-    __tablename__ = "results"
-    number: Mapped[int] = mapped_column(primary_key=True)
-    job_number: Mapped[int] = mapped_column(ForeignKey("jobs.number"), index=True)
-    variant: Mapped[str]
-    kernel_release: Mapped[str]
-    filesystem: Mapped[str]
-    suite: Mapped[str]
-    test: Mapped[str]
-    status: Mapped[str] = mapped_column(String(16))
-    expected: Mapped[str] = mapped_column(String(16))
-    duration_s: Mapped[float]
-    message: Mapped[str]
-    diagnostics: Mapped[list[str]]
-    metrics: Mapped[list[Any]]
-    reason: Mapped[str]
+_LATEST = "latest"
 
 
 @dataclass(frozen=True)
@@ -116,14 +36,16 @@ class RunSummary:
     jobs: int
     counts: tuple[tuple[Status, int], ...]
     unexpected: int
+    baselines: tuple[str, ...] = ()
 
     def line(self) -> str:
         """The run in a line, the counts that are not 0 in it."""
         counts = ", ".join(f"{count} {status}" for status, count in self.counts if count)
         end = "" if self.run.finished else ", NOT FINISHED"
         surprises = f", {self.unexpected} not as expected" if self.unexpected else ""
+        marks = "".join(f"  [{name}]" for name in self.baselines)
         command = shlex.join(self.run.command)
-        return f"{self.run.id}  {counts or 'no results'}{surprises}{end}  {command}".rstrip()
+        return f"{self.run.id}  {counts or 'no results'}{surprises}{end}{marks}  {command}".rstrip()
 
     def to_json(self) -> dict[str, Any]:
         """The run as values the ``json`` module knows."""
@@ -136,11 +58,16 @@ class RunSummary:
             "jobs": self.jobs,
             "counts": {status.value: count for status, count in self.counts},
             "unexpected": self.unexpected,
+            "baselines": list(self.baselines),
         }
 
 
 class Store:
-    """The database of runs; use ``with Store.open(path) as store:``."""
+    """The database of runs; use ``with Store.open(path) as store:``.
+
+    A run is named by its id, an unambiguous beginning of it, ``latest``,
+    ``latest~N`` (the Nth before) or the name of a baseline.
+    """
 
     def __init__(self, engine: Engine, where: str) -> None:
         self._engine = engine
@@ -149,33 +76,35 @@ class Store:
     @classmethod
     @contextmanager
     def open(cls, path_or_url: Path | str) -> Iterator[Store]:
-        """Open a SQLite file (made when missing) or any database SQLAlchemy has a URL for.
+        """Open a SQLite file (made when missing) or a database by its URL.
+
+        A database of an older lab is brought to the newest schema.
 
         Raises:
-            UserError: A newer lab made the database.
+            UserError: A newer lab made the database, or the URL is of no use.
             InfrastructureError: It cannot be read or written.
         """
-        where, engine = _engine(path_or_url)
+        where, engine = open_engine(path_or_url)
         try:
-            with _explained(where):
-                _prepare(engine, where)
+            with explained(where):
+                prepare(engine, where)
             yield cls(engine, where)
         finally:
             engine.dispose()
 
     def begin(self, run: RunRecord) -> str:
         """Record that a run starts, without its jobs; returns its id, a new one if it has none."""
-        run_id = run.id or new_run_id()
+        started = replace(run, id=run.id or new_run_id(), started=run.started or now())
         try:
-            with self._write() as session:
-                session.add(_run_row(replace(run, id=run_id)))
+            with self._write() as connection:
+                connection.execute(insert(RUNS), {**run_row(started), "finished": None})
         except IntegrityError:
             if run.id:
                 raise InfrastructureError(
                     f"run {run.id} is recorded already", where=self._where
                 ) from None
             return self.begin(run)
-        return run_id
+        return started.id
 
     def add_job(self, run_id: str, job: JobRecord) -> None:
         """Record a job that ended, with all its results or not at all.
@@ -183,168 +112,304 @@ class Store:
         Raises:
             UserError: There is no such run.
         """
-        with self._write() as session:
-            row = _job_row(job)
-            row.run_number = self._find(session, run_id).number
-            session.add(row)
+        with self._write() as connection:
+            run = self._numbered(connection, run_id)
+            row = {**job_row(job), "run_number": run}
+            number = connection.scalar(insert(JOBS).returning(JOBS.c.number), row)
+            if job.results:
+                rows = [{**result_row(result), "job_number": number} for result in job.results]
+                connection.execute(insert(RESULTS), rows)
 
     def finish(self, run_id: str) -> None:
         """Record that all jobs of the run have ended, now."""
-        with self._write() as session:
-            changed = (
-                update(_Run).where(_Run.id == run_id).values(finished=now()).returning(_Run.id)
-            )
-            if session.scalar(changed) is None:
-                raise self._unknown(run_id)
+        with self._write() as connection:
+            number = self._numbered(connection, run_id)
+            connection.execute(update(RUNS).where(RUNS.c.number == number).values(finished=now()))
 
-    def load(self, run_id: str = "latest") -> RunRecord:
+    def load(self, run: str = _LATEST) -> RunRecord:
         """A whole run; ``latest`` is the one that began last, finished or not.
 
         Raises:
-            UserError: There is no such run.
+            UserError: There is no such run, or there are several.
         """
-        with self._read() as session:
-            row = self._find(session, run_id)
-            return replace(_run(row), jobs=tuple(_job(job) for job in row.jobs))
+        with self._read() as connection:
+            row = self._find(connection, run)
+            jobs = tuple(self._jobs(connection, row["number"]))
+        return replace(run_of(row), jobs=jobs)
+
+    def stream(self, run: str = _LATEST) -> Iterator[JobRecord]:
+        """A run's jobs, one at a time: a run of any size fits into memory."""
+        with self._read() as connection:
+            yield from self._jobs(connection, self._find(connection, run)["number"])
 
     def runs(self, limit: int = 20) -> tuple[RunSummary, ...]:
         """The runs that began last, the latest first."""
-        with self._read() as session:
-            rows = session.scalars(select(_Run).order_by(_Run.number.desc()).limit(limit))
-            return tuple(_summary(session, row) for row in rows)
+        with self._read() as connection:
+            query = select(RUNS).order_by(RUNS.c.number.desc()).limit(limit)
+            rows = connection.execute(query).mappings().all()
+            return _summaries(connection, rows)
 
-    def _find(self, session: Session, run_id: str) -> _Run:
-        query = select(_Run).order_by(_Run.number.desc()).limit(1)
-        if run_id != "latest":
-            query = query.where(_Run.id == run_id)
-        row = session.scalar(query)
-        if row is None:
+    def summary(self, run: str = _LATEST) -> RunSummary:
+        """One run, counted."""
+        with self._read() as connection:
+            return _summaries(connection, [self._find(connection, run)])[0]
+
+    def known(self) -> frozenset[str]:
+        """The ids of all runs."""
+        with self._read() as connection:
+            return frozenset(connection.scalars(select(RUNS.c.id)))
+
+    def history(
+        self,
+        test: str,
+        *,
+        variant: str = "*",
+        filesystem: str = "*",
+        suite: str = "*",
+        limit: int = 1000,
+    ) -> tuple[Seen, ...]:
+        """How a test ended in each run that has it, the latest first.
+
+        Args:
+            test, variant, filesystem, suite: Globs, case-sensitive.
+            limit: Of results, not of runs.
+        """
+        asked = {"test": test, "variant": variant, "filesystem": filesystem, "suite": suite}
+        query = _history(asked)
+        found = []
+        with self._read() as connection:
+            for row in connection.execute(query).mappings():
+                # LIKE is only nearly a glob: [] and, in SQLite, case are beyond it.
+                if all(fnmatchcase(row[name], glob) for name, glob in asked.items()):
+                    found.append(_seen(row))
+                    if len(found) == limit:
+                        break
+        return tuple(found)
+
+    def unstable(self, *runs: RunRecord) -> frozenset[TestKey]:
+        """Tests that ended differently in any two runs with one and the same setup.
+
+        Only setups of these runs count; errors of the lab do not.
+        """
+        setups = {job.evidence.setup for run in runs for job in run.jobs} - {""}
+        names = (
+            RESULTS.c.variant,
+            JOBS.c.machine,
+            JOBS.c.config,
+            RESULTS.c.filesystem,
+            RESULTS.c.suite,
+            RESULTS.c.test,
+        )
+        query = (
+            select(*names)
+            .join(JOBS, JOBS.c.number == RESULTS.c.job_number)
+            .where(JOBS.c.setup.in_(setups), RESULTS.c.status != Status.ERROR.value)
+            .group_by(JOBS.c.setup, *names)
+            .having(func.min(RESULTS.c.status) != func.max(RESULTS.c.status))
+        )
+        with self._read() as connection:
+            return frozenset(TestKey(*row) for row in connection.execute(query))
+
+    def baselines(self) -> dict[str, str]:
+        """The ids of the runs that bear a name, by name."""
+        query = select(BASELINES.c.name, RUNS.c.id).join_from(BASELINES, RUNS)
+        with self._read() as connection:
+            rows = connection.execute(query.order_by(BASELINES.c.name))
+            return {name: run for name, run in rows}  # noqa: C416  # rows are no pairs to mypy
+
+    def set_baseline(self, name: str, run: str) -> str:
+        """Give a run a name to compare with; returns the run's id.
+
+        A name that another run has goes over to this one.
+
+        Raises:
+            UserError: There is no such run, or the name could be taken for a run's.
+        """
+        if name.startswith(_LATEST) or name[:1].isdigit() or not name.strip():
+            raise UserError(
+                f"{name!r} cannot name a baseline", hint="a name that starts with a letter"
+            )
+        with self._write() as connection:
+            row = self._find(connection, run)
+            connection.execute(delete(BASELINES).where(BASELINES.c.name == name))
+            connection.execute(insert(BASELINES), {"name": name, "run_number": row["number"]})
+        return str(row["id"])
+
+    def _jobs(self, connection: Connection, run: int) -> Iterator[JobRecord]:
+        query = select(JOBS).where(JOBS.c.run_number == run).order_by(JOBS.c.number)
+        for job in connection.execute(query).mappings().all():
+            results = (
+                select(RESULTS)
+                .where(RESULTS.c.job_number == job["number"])
+                .order_by(RESULTS.c.number)
+            )
+            rows = connection.execute(results).mappings()
+            yield job_of(job, tuple(result_of(row) for row in rows))
+
+    def _numbered(self, connection: Connection, run_id: str) -> int:
+        """The number of the run with exactly this id."""
+        query = select(RUNS.c.number).where(RUNS.c.id == run_id)
+        number: int | None = connection.scalar(query)
+        if number is None:
             raise self._unknown(run_id)
+        return number
+
+    def _find(self, connection: Connection, name: str) -> Any:
+        """The row of the run so named."""
+        query = select(RUNS).order_by(RUNS.c.number.desc())
+        if name.partition("~")[0] == _LATEST:
+            row = connection.execute(query.offset(_back(name)).limit(1)).mappings().first()
+        else:
+            row = self._by_name(connection, query, name)
+        if row is None:
+            raise self._unknown(name)
         return row
 
-    def _unknown(self, run_id: str) -> UserError:
-        if run_id == "latest":
-            return UserError("no run is recorded yet", where=self._where, hint="lab test")
-        return UserError(f"there is no run {run_id}", where=self._where, hint="lab runs")
+    def _by_name(self, connection: Connection, query: Select[Any], name: str) -> Any:
+        marked = select(BASELINES.c.run_number).where(BASELINES.c.name == name)
+        exact = query.where(or_(RUNS.c.id == name, RUNS.c.number.in_(marked)))
+        row = connection.execute(exact).mappings().first()
+        if row is not None or not name:
+            return row
+        begun = query.where(RUNS.c.id.startswith(name, autoescape=True)).limit(5)
+        rows = connection.execute(begun).mappings().all()
+        if len(rows) > 1:
+            raise UserError(
+                f"several runs begin with {name}",
+                where=self._where,
+                hint=", ".join(row["id"] for row in rows),
+            )
+        return rows[0] if rows else None
+
+    def _unknown(self, name: str) -> UserError:
+        if name.partition("~")[0] == _LATEST:
+            text = "no run is recorded yet" if name == _LATEST else f"there are not enough: {name}"
+            return UserError(text, where=self._where, hint="lab test")
+        return UserError(f"there is no run {name}", where=self._where, hint="lab runs")
 
     @contextmanager
-    def _read(self) -> Iterator[Session]:
-        with _explained(self._where), Session(self._engine) as session:
-            yield session
+    def _read(self) -> Iterator[Connection]:
+        with explained(self._where), self._engine.connect() as connection:
+            yield connection
 
     @contextmanager
-    def _write(self) -> Iterator[Session]:
+    def _write(self) -> Iterator[Connection]:
         engine = self._engine.execution_options(lab_write=True)
-        with _explained(self._where), Session(engine) as session, session.begin():
-            yield session
+        with explained(self._where), engine.begin() as connection:
+            yield connection
 
 
-def _engine(path_or_url: Path | str) -> tuple[str, Engine]:
-    if isinstance(path_or_url, str) and "://" in path_or_url:
-        engine = create_engine(path_or_url)
-        where = engine.url.render_as_string(hide_password=True)
-    else:
-        where = str(path_or_url)
-        with _explained(where):
-            Path(where).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(URL.create("sqlite", database=where))
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _set_up_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-    return where, engine
+def _back(name: str) -> int:
+    """How many runs before the latest one; ``latest~`` is the one before, as in git."""
+    _, tilde, number = name.partition("~")
+    if not tilde:
+        return 0
+    if number and not (number.isascii() and number.isdigit() and len(number) < 10):
+        raise UserError(f"{name}: no number of runs", hint="latest~1")
+    return int(number or 1)
 
 
-def _set_up_sqlite(connection: Any, _record: object) -> None:
-    # The driver's own idea of when a transaction begins is in the way of ours.
-    connection.isolation_level = None
-    connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA foreign_keys = ON")
-
-
-def _begin_sqlite(connection: Any) -> None:
-    # A transaction that reads first and writes later fails at once, whatever the
-    # busy timeout, when another wrote in between (SQLITE_BUSY_SNAPSHOT).
-    write = connection.get_execution_options().get("lab_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-
-def _prepare(engine: Engine, where: str) -> None:
-    """Make the tables in an empty database; refuse one of a newer lab."""
-    with engine.connect() as connection:
-        made = engine.dialect.has_table(connection, _Schema.__tablename__)
-    if not made:
-        # Under the write lock, so that of two processes one makes the tables.
-        with engine.execution_options(lab_write=True).begin() as connection:
-            _Base.metadata.create_all(connection)
-            if connection.scalar(select(func.count()).select_from(_Schema)) == 0:
-                connection.execute(insert(_Schema).values(version=SCHEMA_VERSION))
-    with engine.connect() as connection:
-        version = connection.scalar(select(func.max(_Schema.version))) or 0
-    if version > SCHEMA_VERSION:
-        raise UserError(
-            f"a newer lab made this database (schema {version}, this lab knows {SCHEMA_VERSION})",
-            where=where,
-            hint="update the lab, or set paths.results in lab.local.toml to another folder",
+def _history(asked: dict[str, str]) -> Select[Any]:
+    likes = [
+        RESULTS.c[name].like(_like(glob), escape="\\")
+        for name, glob in asked.items()
+        if glob != "*"
+    ]
+    return (
+        select(
+            *(RESULTS.c[name] for name in _OF_RESULT),
+            *(JOBS.c[name] for name in _OF_JOB),
+            RUNS.c.id.label("run"),
         )
-
-
-@contextmanager
-def _explained(where: str) -> Iterator[None]:
-    try:
-        yield
-    except IntegrityError:
-        raise
-    except (SQLAlchemyError, OSError) as error:
-        cause = getattr(error, "orig", None) or error
-        raise InfrastructureError(
-            f"the results cannot be read or recorded: {cause}",
-            where=where,
-            hint="check the file's permissions and the disk's free space",
-        ) from error
-
-
-def _run_row(run: RunRecord) -> _Run:
-    values = _RUN.dump_python(run, mode="json", exclude={"jobs", "finished"})
-    return _Run(**{**values, "started": run.started or now()})
-
-
-def _job_row(job: JobRecord) -> _Job:
-    values = _JOB.dump_python(job, mode="json", exclude={"results"})
-    return _Job(**values, results=[_Result(**_dumped(result)) for result in job.results])
-
-
-def _dumped(result: TestResult) -> dict[str, Any]:
-    values: dict[str, Any] = _RESULT.dump_python(result, mode="json")
-    return values
-
-
-def _run(row: _Run) -> RunRecord:
-    return _RUN.validate_python(_columns(row))
-
-
-def _job(row: _Job) -> JobRecord:
-    results = tuple(_RESULT.validate_python(_columns(result)) for result in row.results)
-    return replace(_JOB.validate_python(_columns(row)), results=results)
-
-
-def _columns(row: _Base) -> dict[str, Any]:
-    # Keys of the tables are columns too, but no fields: pydantic passes them over.
-    return {column.key: getattr(row, column.key) for column in row.__table__.columns}
-
-
-def _summary(session: Session, row: _Run) -> RunSummary:
-    jobs = select(func.count()).select_from(_Job).where(_Job.run_number == row.number)
-    grouped = session.execute(
-        select(_Result.status, _Result.expected, func.count())
-        .join(_Job, _Job.number == _Result.job_number)
-        .where(_Job.run_number == row.number)
-        .group_by(_Result.status, _Result.expected)
+        .join(JOBS, JOBS.c.number == RESULTS.c.job_number)
+        .join(RUNS, RUNS.c.number == JOBS.c.run_number)
+        .where(and_(True, *likes))
+        .order_by(RUNS.c.number.desc(), RESULTS.c.number)
     )
+
+
+_OF_RESULT = (
+    "variant", "kernel_release", "filesystem", "suite", "test", "status", "expected", "message",
+    "duration_s",
+)  # fmt: skip
+_OF_JOB = ("started", "machine", "config", "setup", "evidence")
+
+
+def _like(glob: str) -> str:
+    """A LIKE pattern that matches all that the glob does."""
+    if "[" in glob:
+        glob = glob.partition("[")[0] + "*"
+    for special in ("\\", "%", "_"):
+        glob = glob.replace(special, f"\\{special}")
+    return glob.replace("*", "%").replace("?", "_")
+
+
+def _seen(row: Any) -> Seen:
+    values = {name: row[name] for name in (*_OF_RESULT, *_OF_JOB, "run")}
+    evidence = values.pop("evidence")
+    return Seen(
+        **{
+            **values,
+            "status": Status(row["status"]),
+            "expected": Status(row["expected"]),
+            "build_key": evidence.get("build_key", ""),
+            "accelerator": evidence.get("accelerator", ""),
+        }
+    )
+
+
+def _summaries(connection: Connection, rows: Sequence[Any]) -> tuple[RunSummary, ...]:
+    numbers = [row["number"] for row in rows]
+    jobs = _jobs_of(connection, numbers)
+    counts = _counts_of(connection, numbers)
+    names = _names_of(connection, numbers)
+    return tuple(
+        RunSummary(
+            run_of(row),
+            jobs.get(row["number"], 0),
+            *_counted(counts.get(row["number"], [])),
+            tuple(names.get(row["number"], ())),
+        )
+        for row in rows
+    )
+
+
+def _jobs_of(connection: Connection, numbers: list[int]) -> dict[int, int]:
+    query = select(JOBS.c.run_number, func.count()).where(JOBS.c.run_number.in_(numbers))
+    rows = connection.execute(query.group_by(JOBS.c.run_number))
+    return {number: count for number, count in rows}  # noqa: C416  # rows are no pairs to mypy
+
+
+def _counts_of(
+    connection: Connection, numbers: list[int]
+) -> dict[int, list[tuple[Status, Status, int]]]:
+    query = (
+        select(JOBS.c.run_number, RESULTS.c.status, RESULTS.c.expected, func.count())
+        .join(JOBS, JOBS.c.number == RESULTS.c.job_number)
+        .where(JOBS.c.run_number.in_(numbers))
+        .group_by(JOBS.c.run_number, RESULTS.c.status, RESULTS.c.expected)
+    )
+    counts: dict[int, list[tuple[Status, Status, int]]] = {}
+    for number, status, expected, count in connection.execute(query):
+        counts.setdefault(number, []).append((Status(status), Status(expected), count))
+    return counts
+
+
+def _names_of(connection: Connection, numbers: list[int]) -> dict[int, list[str]]:
+    query = select(BASELINES).where(BASELINES.c.run_number.in_(numbers)).order_by(BASELINES.c.name)
+    names: dict[int, list[str]] = {}
+    for name, number in connection.execute(query):
+        names.setdefault(number, []).append(name)
+    return names
+
+
+def _counted(
+    groups: list[tuple[Status, Status, int]],
+) -> tuple[tuple[tuple[Status, int], ...], int]:
     counts = dict.fromkeys(Status, 0)
     unexpected = 0
-    for status, expected, count in grouped:
-        counts[Status(status)] += count
-        if not is_as_expected(Status(status), Status(expected)):
+    for status, expected, count in groups:
+        counts[status] += count
+        if not is_as_expected(status, expected):
             unexpected += count
-    return RunSummary(_run(row), session.scalar(jobs) or 0, tuple(counts.items()), unexpected)
+    return tuple(counts.items()), unexpected

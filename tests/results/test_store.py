@@ -15,6 +15,7 @@ import pytest
 from lab.config.model import Status
 from lab.errors import InfrastructureError, UserError
 from lab.process import run as run_process
+from lab.results import RunRecord
 from lab.results.store import SCHEMA_VERSION, Store
 from tests.results.made import job, result, run, slow_and_fast
 
@@ -83,16 +84,15 @@ def test_a_kill_keeps_the_jobs_that_ended(path: Path) -> None:
     script = f"""
 import os, signal
 from pathlib import Path
+from sqlalchemy import insert
 from lab.results import store as module
 from tests.results.test_store import RECORD
 with module.Store.open(Path({str(path)!r})) as store:
     store.begin(RECORD)
     store.add_job(RECORD.id, RECORD.jobs[0])
-    with store._write() as session:
-        row = module._job_row(RECORD.jobs[1])
-        row.run_number = 1
-        session.add(row)
-        session.flush()
+    with store._write() as connection:
+        row = module.job_row(RECORD.jobs[1]) | {{"run_number": 1}}
+        connection.execute(insert(module.JOBS), row)
         os.kill(os.getpid(), signal.SIGKILL)
 """
     root = Path(__file__).parents[2]
@@ -166,3 +166,97 @@ def test_urls(tmp_path: Path) -> None:
         store.begin(RECORD)
     with Store.open(tmp_path / "runs.db") as store:
         assert store.load().id == RECORD.id
+
+
+def three_runs(store: Store) -> list[str]:
+    ids = ["20260101-120000-ab12", "20260101-120000-ab34", "20260102-120000-0001"]
+    for run_id in ids:
+        store.begin(replace(RECORD, id=run_id))
+        for record in RECORD.jobs:
+            store.add_job(run_id, record)
+        store.finish(run_id)
+    return ids
+
+
+def test_names_of_runs(path: Path) -> None:
+    with Store.open(path) as store:
+        first, second, third = three_runs(store)
+        assert store.load("latest~0").id == third
+        assert store.load("latest~").id == store.load("latest~1").id == second
+        assert store.load("latest~2").id == first
+        assert store.load("20260102").id == third
+        assert store.load(first).id == first
+        with pytest.raises(UserError, match="several runs begin with 20260101") as caught:
+            store.load("20260101-12")
+        assert caught.value.hint == f"{second}, {first}"
+        for name in ("latest~3", "20260103", "%", "", "_"):
+            with pytest.raises(UserError):
+                store.load(name)
+        with pytest.raises(UserError, match="no number of runs"):
+            store.load("latest~x")
+
+
+def test_baselines(path: Path) -> None:
+    with Store.open(path) as store:
+        first, second, _ = three_runs(store)
+        store.set_baseline("good", first)
+        assert store.set_baseline("good", "latest~1") == second
+        assert store.load("good").id == second
+        assert store.baselines() == {"good": second}
+        assert store.summary(second).baselines == ("good",)
+        assert [summary.baselines for summary in store.runs()] == [(), ("good",), ()]
+        for name in ("latest", "latest~1", "20260101", " ", ""):
+            with pytest.raises(UserError, match="cannot name a baseline"):
+                store.set_baseline(name, first)
+        with pytest.raises(UserError, match="there is no run"):
+            store.set_baseline("good", "nonesuch")
+        assert store.baselines() == {"good": second}
+
+
+def test_history_is_every_time_the_latest_first(path: Path) -> None:
+    with Store.open(path) as store:
+        ids = three_runs(store)
+        seen = store.history("x")
+        assert [one.run for one in seen] == ids[::-1]
+        assert {(one.status, one.expected, one.message) for one in seen} == {
+            (Status.FAIL, Status.FAIL, "1 of 1024")
+        }
+        assert json.loads(json.dumps(seen[0].to_json()))["as_expected"] is True
+        assert store.history("X") == ()
+        assert len(store.history("[xy]")) == len(store.history("?", limit=6)) == 6
+        assert len(store.history("mlock.*.4k")) == 3
+        assert store.history("mlock_shared-rw_4k") == ()
+        assert store.history("x", variant="v4.2") == store.history("x", filesystem="xfs*") == ()
+        assert len(store.history("x", variant="6.*", suite="ml*")) == 3
+
+
+def test_streamed_jobs_are_the_loaded_ones(path: Path) -> None:
+    with Store.open(path) as store:
+        three_runs(store)
+        assert tuple(store.stream()) == store.load().jobs == RECORD.jobs
+
+
+def test_unstable_is_what_one_setup_has_seen_end_differently(path: Path) -> None:
+    def recorded(store: Store, build: str, *statuses: tuple[str, Status]) -> RunRecord:
+        record = job(*(result(name, status) for name, status in statuses))
+        record = replace(record, evidence=replace(record.evidence, build_key=build))
+        run_id = store.begin(run(id=""))
+        store.add_job(run_id, record)
+        return store.load(run_id)
+
+    with Store.open(path) as store:
+        recorded(store, "1", ("a", Status.PASS), ("b", Status.PASS), ("c", Status.PASS))
+        last = recorded(store, "1", ("a", Status.FAIL), ("b", Status.ERROR), ("c", Status.PASS))
+        other = recorded(store, "2", ("c", Status.FAIL))
+        assert {key.test for key in store.unstable(last)} == {"a"}
+        assert store.unstable(other) == frozenset()
+
+
+def test_text_no_database_takes_is_replaced(path: Path) -> None:
+    odd = result("a\0b", message="\udc80 \0", diagnostics=("\ud800x", "é \0 🙂"))
+    with Store.open(path) as store:
+        store.begin(RECORD)
+        store.add_job(RECORD.id, job(odd))
+        (back,) = store.load().results
+    assert (back.test, back.message) == ("a\ufffdb", "\ufffd \ufffd")
+    assert back.diagnostics == ("\ufffdx", "é \ufffd 🙂")

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Opening the database: a file or a server, its tables made or brought up to date."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, make_url, select, text
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+
+from lab.errors import InfrastructureError, UserError
+from lab.results.schema import METADATA, SCHEMA_VERSION, VERSION
+
+_BUSY_MS = 30_000
+_CONNECT_S = 10
+#: Any number will do: labs that open one new or old PostgreSQL database take turns by it.
+_ADVISORY_LOCK = 0x1AB
+_URL = "postgresql://USER@HOST/NAME, the password in ~/.pgpass or PGPASSWORD"
+
+
+def open_engine(path_or_url: Path | str) -> tuple[str, Engine]:
+    """An engine, and what to call the database: a path, or its URL without a password.
+
+    Raises:
+        UserError: The URL is none, or needs a driver that is not installed.
+        InfrastructureError: The file's folder cannot be made.
+    """
+    if isinstance(path_or_url, str) and "://" in path_or_url:
+        where, engine = _from_url(path_or_url)
+    else:
+        where = str(path_or_url)
+        with explained(where):
+            Path(where).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(URL.create("sqlite", database=where))
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return where, engine
+
+
+def _from_url(text_of_url: str) -> tuple[str, Engine]:
+    # Whatever goes wrong here, the text itself is not printed: it may hold a password.
+    try:
+        url = make_url(text_of_url)
+    except (ArgumentError, ValueError):
+        raise UserError("database.url is no URL of a database", hint=_URL) from None
+    if url.drivername in ("postgresql", "postgres"):
+        url = url.set(drivername="postgresql+psycopg")
+    where = _printable(url)
+    # A server that cannot be reached must not hold a run up for minutes.
+    arguments = {"connect_timeout": _CONNECT_S} if url.drivername.startswith("postgresql") else {}
+    try:
+        return where, create_engine(url, connect_args=arguments)
+    except NoSuchModuleError:
+        raise UserError(f"{url.drivername} is no kind of database", hint=_URL) from None
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"the database needs the Python module {error.name}",
+            where=where,
+            hint="pip install 'lab[postgresql]'",
+        ) from None
+
+
+def _printable(url: URL) -> str:
+    query = {name: "***" if "pass" in name else value for name, value in url.query.items()}
+    return url.set(query=query).render_as_string(hide_password=True)
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:
+    # The driver's own idea of when a transaction begins is in the way of ours.
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and writes later fails at once, whatever the
+    # busy timeout, when another wrote in between (SQLITE_BUSY_SNAPSHOT).
+    write = connection.get_execution_options().get("lab_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def prepare(engine: Engine, where: str) -> None:
+    """Make the tables in an empty database, migrate an older one.
+
+    Raises:
+        UserError: A newer lab made it.
+        SQLAlchemyError: It cannot be read or written.
+    """
+    with engine.connect() as connection:
+        version = _version(connection)
+    if version != SCHEMA_VERSION:
+        # One transaction, under the write lock: of two processes one does it, and a kill
+        # leaves the database as it was.
+        with engine.execution_options(lab_write=True).begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
+            _bring_up(connection, where)
+
+
+def _version(connection: Connection) -> int | None:
+    """The schema's number; None in a database without our tables."""
+    if not connection.dialect.has_table(connection, VERSION.name):
+        return None
+    return max(connection.scalars(select(VERSION.c.version)), default=None)
+
+
+def _bring_up(connection: Connection, where: str) -> None:
+    version = _version(connection)
+    if version is None:
+        METADATA.create_all(connection)
+        connection.execute(insert(VERSION), {"version": SCHEMA_VERSION})
+    elif version > SCHEMA_VERSION:
+        raise UserError(
+            f"a newer lab made this database (schema {version}, this lab knows {SCHEMA_VERSION})",
+            where=where,
+            hint="update the lab, or give it another database: [paths] results or "
+            "[database] url in lab.local.toml",
+        )
+    elif version < SCHEMA_VERSION:
+        from lab.results.migrations import migrate
+
+        migrate(connection, version)
+
+
+@contextmanager
+def explained(where: str) -> Iterator[None]:
+    """Errors of the database as the lab's own; constraint violations are the caller's."""
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except (SQLAlchemyError, OSError) as error:
+        raise _as_ours(error, where) from error
+
+
+def _as_ours(error: SQLAlchemyError | OSError, where: str) -> InfrastructureError:
+    cause = str(getattr(error, "orig", None) or error).strip()
+    return InfrastructureError(
+        f"the results cannot be read or recorded: {cause.splitlines()[0] if cause else error!r}",
+        where=where,
+        hint=next(
+            (hint for pattern, hint in _HINTS.items() if re.search(pattern, cause)),
+            "check the file's permissions and the disk's free space",
+        ),
+    )
+
+
+_HINTS = {
+    r"locked": "another process has held it for 30 s: wait, or end that process",
+    r"malformed|not a database|corrupt": (
+        "move the file away: the next run starts a new one, and the runs' folders keep "
+        "their results.json"
+    ),
+    r"readonly|read-only|unable to open": "check who owns the file and its folder",
+    r"disk is full|No space left": "free some space: lab gc, or another [paths] results",
+    r"password|authentication|role ": "check the user, ~/.pgpass or PGPASSWORD",
+    r"connection|could not translate|timeout": "check that the server runs and can be reached",
+}
