@@ -19,6 +19,8 @@ from lab.results import RunRecord
 from lab.results.store import SCHEMA_VERSION, Store
 from tests.results.made import job, result, run, slow_and_fast
 
+Place = Path | str
+
 RECORD = run(
     job(
         result(metrics=slow_and_fast(), diagnostics=("a", "b\ufffd\x01")),
@@ -31,25 +33,20 @@ RECORD = run(
 )
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "results" / "run?s #1.db"
-
-
-def test_round_trip(path: Path) -> None:
-    with Store.open(path) as store:
+def test_round_trip(place: Place) -> None:
+    with Store.open(place) as store:
         assert store.begin(RECORD) == RECORD.id
         for record in RECORD.jobs:
             store.add_job(RECORD.id, record)
         store.finish(RECORD.id)
-    with Store.open(path) as store:
+    with Store.open(place) as store:
         loaded = store.load()
     assert loaded.finished is not None
     assert replace(loaded, finished=RECORD.finished) == RECORD
 
 
-def test_latest_is_the_run_that_began_last(path: Path) -> None:
-    with Store.open(path) as store:
+def test_latest_is_the_run_that_began_last(place: Place) -> None:
+    with Store.open(place) as store:
         first = store.begin(replace(RECORD, id="20991231-000000-zzzz"))
         second = store.begin(replace(RECORD, id=""))
         assert store.load("latest").id == store.load().id == second
@@ -58,8 +55,8 @@ def test_latest_is_the_run_that_began_last(path: Path) -> None:
         assert [summary.run.id for summary in store.runs(limit=1)] == [second]
 
 
-def test_summaries_count(path: Path) -> None:
-    with Store.open(path) as store:
+def test_summaries_count(place: Place) -> None:
+    with Store.open(place) as store:
         store.begin(RECORD)
         for record in RECORD.jobs:
             store.add_job(RECORD.id, record)
@@ -80,14 +77,14 @@ def test_summaries_count(path: Path) -> None:
     assert json.loads(json.dumps(summary.to_json()))["counts"]["fail"] == 1
 
 
-def test_a_kill_keeps_the_jobs_that_ended(path: Path) -> None:
+def test_a_kill_keeps_the_jobs_that_ended(place: Place) -> None:
     script = f"""
 import os, signal
-from pathlib import Path
+from pathlib import Path, PosixPath
 from sqlalchemy import insert
 from lab.results import store as module
 from tests.results.test_store import RECORD
-with module.Store.open(Path({str(path)!r})) as store:
+with module.Store.open({place!r}) as store:
     store.begin(RECORD)
     store.add_job(RECORD.id, RECORD.jobs[0])
     with store._write() as connection:
@@ -98,28 +95,28 @@ with module.Store.open(Path({str(path)!r})) as store:
     root = Path(__file__).parents[2]
     killed = run_process([sys.executable, "-c", script], cwd=root, check=False)
     assert killed.status == 137, killed.stderr
-    with Store.open(path) as store:
+    with Store.open(place) as store:
         loaded = store.load(RECORD.id)
     assert loaded.jobs == RECORD.jobs[:1]
     assert loaded.finished is None
     assert "did not finish" in loaded.problems[0]
 
 
-def test_writers_take_turns(path: Path) -> None:
+def test_writers_take_turns(place: Place) -> None:
     def write(number: int) -> None:
-        with Store.open(path) as store:
+        with Store.open(place) as store:
             run_id = store.begin(replace(RECORD, id=f"run-{number}"))
             for _ in range(5):
                 store.add_job(run_id, RECORD.jobs[0])
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(write, range(4)))
-    with Store.open(path) as store:
+    with Store.open(place) as store:
         assert sorted(len(store.load(f"run-{number}").jobs) for number in range(4)) == [5] * 4
 
 
-def test_a_run_that_does_not_exist(path: Path) -> None:
-    with Store.open(path) as store:
+def test_a_run_that_does_not_exist(place: Place) -> None:
+    with Store.open(place) as store:
         with pytest.raises(UserError, match="no run is recorded yet"):
             store.load()
         with pytest.raises(UserError, match="there is no run nonesuch"):
@@ -130,8 +127,8 @@ def test_a_run_that_does_not_exist(path: Path) -> None:
             store.finish("nonesuch")
 
 
-def test_an_id_is_taken_once(path: Path) -> None:
-    with Store.open(path) as store:
+def test_an_id_is_taken_once(place: Place) -> None:
+    with Store.open(place) as store:
         store.begin(RECORD)
         with pytest.raises(InfrastructureError, match="recorded already"):
             store.begin(RECORD)
@@ -178,8 +175,8 @@ def three_runs(store: Store) -> list[str]:
     return ids
 
 
-def test_names_of_runs(path: Path) -> None:
-    with Store.open(path) as store:
+def test_names_of_runs(place: Place) -> None:
+    with Store.open(place) as store:
         first, second, third = three_runs(store)
         assert store.load("latest~0").id == third
         assert store.load("latest~").id == store.load("latest~1").id == second
@@ -196,8 +193,8 @@ def test_names_of_runs(path: Path) -> None:
             store.load("latest~x")
 
 
-def test_baselines(path: Path) -> None:
-    with Store.open(path) as store:
+def test_baselines(place: Place) -> None:
+    with Store.open(place) as store:
         first, second, _ = three_runs(store)
         store.set_baseline("good", first)
         assert store.set_baseline("good", "latest~1") == second
@@ -213,8 +210,8 @@ def test_baselines(path: Path) -> None:
         assert store.baselines() == {"good": second}
 
 
-def test_history_is_every_time_the_latest_first(path: Path) -> None:
-    with Store.open(path) as store:
+def test_history_is_every_time_the_latest_first(place: Place) -> None:
+    with Store.open(place) as store:
         ids = three_runs(store)
         seen = store.history("x")
         assert [one.run for one in seen] == ids[::-1]
@@ -230,13 +227,13 @@ def test_history_is_every_time_the_latest_first(path: Path) -> None:
         assert len(store.history("x", variant="6.*", suite="ml*")) == 3
 
 
-def test_streamed_jobs_are_the_loaded_ones(path: Path) -> None:
-    with Store.open(path) as store:
+def test_streamed_jobs_are_the_loaded_ones(place: Place) -> None:
+    with Store.open(place) as store:
         three_runs(store)
         assert tuple(store.stream()) == store.load().jobs == RECORD.jobs
 
 
-def test_unstable_is_what_one_setup_has_seen_end_differently(path: Path) -> None:
+def test_unstable_is_what_one_setup_has_seen_end_differently(place: Place) -> None:
     def recorded(store: Store, build: str, *statuses: tuple[str, Status]) -> RunRecord:
         record = job(*(result(name, status) for name, status in statuses))
         record = replace(record, evidence=replace(record.evidence, build_key=build))
@@ -244,7 +241,7 @@ def test_unstable_is_what_one_setup_has_seen_end_differently(path: Path) -> None
         store.add_job(run_id, record)
         return store.load(run_id)
 
-    with Store.open(path) as store:
+    with Store.open(place) as store:
         recorded(store, "1", ("a", Status.PASS), ("b", Status.PASS), ("c", Status.PASS))
         last = recorded(store, "1", ("a", Status.FAIL), ("b", Status.ERROR), ("c", Status.PASS))
         other = recorded(store, "2", ("c", Status.FAIL))
@@ -252,9 +249,9 @@ def test_unstable_is_what_one_setup_has_seen_end_differently(path: Path) -> None
         assert store.unstable(other) == frozenset()
 
 
-def test_text_no_database_takes_is_replaced(path: Path) -> None:
+def test_text_no_database_takes_is_replaced(place: Place) -> None:
     odd = result("a\0b", message="\udc80 \0", diagnostics=("\ud800x", "é \0 🙂"))
-    with Store.open(path) as store:
+    with Store.open(place) as store:
         store.begin(RECORD)
         store.add_job(RECORD.id, job(odd))
         (back,) = store.load().results

@@ -29,7 +29,6 @@ def migrate(connection: Connection, version: int) -> None:
         destination_rev="head",
     ) as environment:
         environment.configure(connection=connection, transactional_ddl=True)
-        context = environment.get_context()
-        context.stamp(script, str(version))
-        context.run_migrations()
+        environment.get_context().stamp(script, str(version))
+        environment.run_migrations()
     connection.execute(update(VERSION).values(version=SCHEMA_VERSION))
