@@ -88,13 +88,13 @@ class Lab:
 
     @property
     def results(self) -> Path:
-        """Where runs are recorded."""
-        return self.loaded.path(self.loaded.config.paths.results)
+        """The folder of the runs' folders."""
+        return self.loaded.results
 
     @property
-    def database(self) -> Path:
-        """The file all runs are recorded in."""
-        return self.results / "lab.db"
+    def database(self) -> Path | str:
+        """Where runs are recorded: a file, or a server's URL."""
+        return self.loaded.database
 
     @cached_property
     def toolchain(self) -> Toolchain:

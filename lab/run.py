@@ -11,15 +11,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
+from functools import partial
 from multiprocessing import connection
 from typing import TYPE_CHECKING
 
 import lab as package
 from lab.build import Build
+from lab.build.key import KBUILD_ENVIRONMENT
 from lab.config.model import Filesystem
 from lab.errors import InfrastructureError
 from lab.guest import GuestSpec
 from lab.guest.accelerator import qemu_version
+from lab.guest.qemu import kernel_arguments
 from lab.plan import BuildRequest, JobPlan, Plan
 from lab.report import to_json
 from lab.results import (
@@ -36,9 +39,11 @@ from lab.results import (
     write_junit,
     write_text,
 )
+from lab.results.keep import keep_build, keep_programs
 from lab.suites.filesystem import Recipe
 from lab.suites.job import Job, Unit, run_job
 from lab.version import KernelVersion
+from lab.suites.programs import PROOF
 
 if TYPE_CHECKING:
     from lab.lab import Failure, Lab
@@ -54,19 +59,24 @@ def run_plan(lab: Lab, plan: Plan, command: Sequence[str]) -> RunRecord:
     builds = lab.build_all(plan)
     run_id = new_run_id()
     folder = RunFolder(lab.results, run_id)
-    write_text(folder.plan, "\n".join(plan.describe()) + "\n")
-    with Recorder(lab.database, _new_run(run_id, plan, command, folder)) as recorder:
-        for number, record in _records(lab, plan, builds, folder):
-            write_json(folder.job(number, record.variant).record, asdict(record))
-            recorder.add_job(record)
-        run = recorder.finish()
-    write_junit(run, folder.junit)
-    write_json(folder.document, to_json(run))
-    return run
+    started = _new_run(run_id, plan, command, folder)
+    with folder.held():
+        write_json(folder.record, asdict(started))
+        write_text(folder.plan, "\n".join(plan.describe()) + "\n")
+        with Recorder(lab.database, started) as recorder:
+            recorder.kept(lambda: keep_programs(folder, lab.loaded.root / "guest-tests"))
+            for number, record in _records(lab, plan, builds, folder, recorder):
+                path = folder.job(number, record.variant).record
+                recorder.kept(partial(write_json, path, asdict(record)))
+                recorder.add_job(record)
+            run = recorder.finish()
+            recorder.kept(lambda: write_junit(run, folder.junit))
+            recorder.kept(lambda: write_json(folder.document, to_json(run)))
+            return recorder.with_troubles(run)
 
 
 def _records(
-    lab: Lab, plan: Plan, builds: Builds, folder: RunFolder
+    lab: Lab, plan: Plan, builds: Builds, folder: RunFolder, recorder: Recorder
 ) -> Iterator[tuple[int, JobRecord]]:
     """The record of each job with its number, as it ends."""
     jobs = {}
@@ -74,8 +84,10 @@ def _records(
     for number, planned in enumerate(plan.jobs):
         built = builds[planned.build]
         if isinstance(built, Build):
-            job = make_job(lab, planned, built, folder.job(number, str(planned.variant)))
+            place = folder.job(number, str(planned.variant))
+            job = make_job(lab, planned, built, place)
             jobs[number] = job.stretched(lab.load(planned, width))
+            recorder.kept(partial(_keep_recipe, lab, planned, built, place, job))
         else:
             yield number, _unbuilt(planned, built)
     width = min(len(jobs), width)
@@ -171,10 +183,46 @@ def _evidence(built: Build, spec: GuestSpec, folder: JobFolder) -> Evidence:
         config_digest=job.config_digest,
         series_digests=job.series,
         compiler=job.toolchain.compiler,
-        console_path="console.log",
-        ktap_path=str(folder.path),
-        kernel_log_path="kernel.log",
+        console_path=folder.relative(folder.console),
+        ktap_path=folder.relative(folder.path),
+        kernel_log_path=folder.relative(folder.kernel_log),
+        programs_digest=spec.programs[PROOF].parent.name,
+        image_digest=spec.image.stem,
+        cost=() if built.cached else (("build_s", round(built.duration_s, 3)),),
     )
+
+
+def _keep_recipe(lab: Lab, planned: JobPlan, built: Build, folder: JobFolder, job: Job) -> None:
+    """Write what it takes to repeat the job by hand."""
+    made = lab.build_job(planned.variant, planned.config)
+    digests = keep_build(folder, made, built)
+    recipe = {
+        "variant": job.variant,
+        "release": job.release,
+        "tree": made.tree.identity,
+        "version": str(made.tree.version),
+        "source": lab.loaded.config.kernels[planned.variant.kernel].model_dump(mode="json"),
+        "environment": dict(KBUILD_ENVIRONMENT),
+        "make": [argument for argument in made.toolchain.make_arguments if argument[:2] != "-j"],
+        "compiler": made.toolchain.compiler,
+        "sha256": digests,
+        "hardware": asdict(job.guest.hardware),
+        "arguments": kernel_arguments(job.guest.append),
+        "units": [
+            {
+                "filesystem": unit.recipe.name,
+                "type": unit.recipe.type,
+                "mount_point": unit.recipe.mount_point,
+                "set_up": unit.recipe.script(),
+                "suite": unit.suite,
+                "program": unit.program,
+            }
+            for unit in job.units
+        ],
+        "pattern": job.pattern,
+        "program_s": job.program_s,
+    }
+    write_json(folder.recipe, recipe)
 
 
 def _unbuilt(planned: JobPlan, failure: Failure) -> JobRecord:

@@ -5,6 +5,7 @@ from lab.config.include import variants_of
 from lab.config.load import LoadedConfig, load
 from lab.config.model import (
     AptKernel,
+    Database,
     Deadlines,
     DirKernel,
     Expectation,
@@ -30,6 +31,7 @@ from lab.config.spelling import base_problems, spelling_problems, split_variant,
 
 __all__ = [
     "AptKernel",
+    "Database",
     "Deadlines",
     "DirKernel",
     "Expectation",

@@ -38,6 +38,16 @@ class LoadedConfig:
         except RuntimeError:
             raise UserError(f"{path}: no such home folder", hint="an absolute path") from None
 
+    @property
+    def results(self) -> Path:
+        """The folder of the runs' folders."""
+        return self.path(self.config.paths.results)
+
+    @property
+    def database(self) -> Path | str:
+        """Where runs are recorded: a file, or a server's URL, which may hold a password."""
+        return self.config.database.url or self.results / "lab.db"
+
     def locate(self, *keys: str | int) -> Location:
         """Where the config says ``keys``, as in ``locate("matrix", "default", "suites", 0)``."""
         return self.sources.locate(keys)

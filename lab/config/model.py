@@ -289,6 +289,11 @@ def _free_to_set(name: str) -> str:
 
 
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"), AfterValidator(_free_to_set)]
+class Database(Section):
+    """Where results are recorded: a file beside the runs' folders, or a server."""
+
+    #: As SQLAlchemy has it: ``postgresql://USER@HOST/NAME``; it may hold a password.
+    url: Text | None = Field(default=None, repr=False)
 
 
 class Toolchain(Section):
@@ -315,6 +320,7 @@ class LabConfig(Section):
     verdict: tuple[ExpectedVerdict, ...] = ()
     deadlines: Deadlines = Field(default_factory=Deadlines)
     paths: Paths = Field(default_factory=Paths)
+    database: Database = Field(default_factory=Database)
     toolchain: Toolchain = Field(default_factory=Toolchain)
     #: Guests that run side by side; 0 is what the host's CPUs allow.
     guests: Count = Field(default=0, ge=0)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, make_url, select, text
-from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from lab.errors import InfrastructureError, UserError
 from lab.results.schema import METADATA, SCHEMA_VERSION, VERSION
@@ -130,11 +130,9 @@ def _bring_up(connection: Connection, where: str) -> None:
 
 @contextmanager
 def explained(where: str) -> Iterator[None]:
-    """Errors of the database as the lab's own; constraint violations are the caller's."""
+    """Errors of the database as the lab's own."""
     try:
         yield
-    except IntegrityError:
-        raise
     except (SQLAlchemyError, OSError) as error:
         raise _as_ours(error, where) from error
 

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +20,10 @@ class JobFolder:
     """``jobs/<nn>-<variant>/`` of a run; the folder is made by whoever writes first."""
 
     path: Path
+
+    def relative(self, path: Path) -> str:
+        """A path below the run's folder, as evidence names it."""
+        return str(path.relative_to(self.path.parent.parent))
 
     @property
     def console(self) -> Path:
@@ -32,6 +39,21 @@ class JobFolder:
     def record(self) -> Path:
         """The job's record, as JSON."""
         return self.path / "job.json"
+
+    @property
+    def recipe(self) -> Path:
+        """All that it takes to build and boot the same by hand, as JSON."""
+        return self.path / "recipe.json"
+
+    @property
+    def kernel_config(self) -> Path:
+        """The kernel's whole ``.config``."""
+        return self.path / "build" / "config"
+
+    @property
+    def applied(self) -> Path:
+        """What the series changed in the tree, as one patch; missing when there is none."""
+        return self.path / "build" / "applied.patch"
 
     def ktap(self, filesystem: str, suite: str, program: str) -> Path:
         """What one program printed on one filesystem, byte for byte."""
@@ -49,6 +71,21 @@ class RunFolder:
     def path(self) -> Path:
         """The folder itself."""
         return self.results / self.run_id
+
+    @property
+    def record(self) -> Path:
+        """The run's record without its jobs, as JSON: the first file to be there."""
+        return self.path / "run" / "run.json"
+
+    @property
+    def programs(self) -> Path:
+        """The guest programs' sources, as they were."""
+        return self.path / "run" / "guest-tests"
+
+    @property
+    def jobs(self) -> Path:
+        """The jobs' folders."""
+        return self.path / "jobs"
 
     @property
     def plan(self) -> Path:
@@ -77,7 +114,36 @@ class RunFolder:
 
     def job(self, number: int, variant: str) -> JobFolder:
         """The folder of the job with that number, from 0."""
-        return JobFolder(self.path / "jobs" / f"{number:02d}-{slug(variant)}")
+        return JobFolder(self.jobs / f"{number:02d}-{slug(variant)}")
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Mark the run as going on, for as long as this process lives.
+
+        Raises:
+            InfrastructureError: The folder cannot be made or written.
+        """
+        mark = self.path / "run" / ".running"
+        try:
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            handle = mark.open("a")
+        except OSError as error:
+            raise InfrastructureError(f"cannot write: {error.strerror}", where=mark) from error
+        with handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+            mark.unlink(missing_ok=True)
+
+    def is_running(self) -> bool:
+        """Whether a process of this machine is at it now."""
+        try:
+            with (self.path / "run" / ".running").open() as handle:
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
 
     def relative(self, path: Path) -> str:
         """A path below the folder, as evidence names it."""

@@ -172,7 +172,8 @@ class RunRecord:
     """A run: its jobs, and what was asked for.
 
     ``finished`` is None while it goes on, and for ever when it was killed;
-    ``plan`` are the lines shown before it started; ``folder`` holds its files.
+    ``plan`` are the lines shown before it started; ``folder`` holds its files;
+    ``troubles`` say what of it could not be recorded, and are not recorded either.
     """
 
     id: str
@@ -184,6 +185,7 @@ class RunRecord:
     plan: tuple[str, ...] = ()
     folder: str = ""
     jobs: tuple[JobRecord, ...] = ()
+    troubles: tuple[str, ...] = ()
 
     @property
     def results(self) -> tuple[TestResult, ...]:
@@ -196,7 +198,7 @@ class RunRecord:
 
         Nothing that ran is no success (pixie-io/pixie#1085).
         """
-        found = []
+        found = list(self.troubles)
         if self.finished is None:
             found.append("the run did not finish: tests may be missing")
         if not self.results:

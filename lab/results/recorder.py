@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from lab.results.record import JobRecord, RunRecord
+from lab.errors import LabError
+from lab.results.record import JobRecord, RunRecord, now
 
 if TYPE_CHECKING:
     from lab.results.store import Store
@@ -19,31 +22,77 @@ class Recorder:
     """Records one run, in a ``with`` block.
 
     Importing SQLAlchemy and making the tables cost half a second that nobody
-    has to wait for.  What goes wrong there is raised by the next call.
+    has to wait for.  A database that cannot be opened or written stops no run:
+    what is missing there is written with the next job, and if that fails to the
+    end, the record that ``finish`` gives says so.
     """
 
     def __init__(self, database: Path | str, run: RunRecord) -> None:
+        self._database = database
         self._run = run
+        self._jobs: list[JobRecord] = []
+        self._pending: list[JobRecord] = []
+        self._troubles: list[str] = []
         self._stack = ExitStack()
         self._pool = ThreadPoolExecutor(1)
-        self._store: Future[Store] = self._pool.submit(self._begin, database)
+        self._store: Future[Store] = self._pool.submit(self._begin)
 
     def add_job(self, job: JobRecord) -> None:
-        """Record a job that ended; raises as ``Store.open`` and ``Store.add_job`` do."""
-        self._store.result().add_job(self._run.id, job)
+        """Record a job that ended; one that cannot be recorded now is kept for later."""
+        self._jobs.append(job)
+        self._pending.append(job)
+        self._try(self._write)
+
+    def kept(self, write: Callable[[], object]) -> None:
+        """Do ``write``, a file of the run's; a disk that is full is no end of the run."""
+        if error := self._try(write):
+            self._troubles.append(f"not all of the run is on disk: {_said(error)}")
 
     def finish(self) -> RunRecord:
-        """Record that all jobs have ended; returns the run as it is recorded."""
-        store = self._store.result()
-        store.finish(self._run.id)
-        return store.load(self._run.id)
+        """Record that all jobs have ended; returns the run, with what went wrong with it."""
+        if error := self._try(self._end):
+            self._troubles.append(
+                f"not recorded in the database: {_said(error)}; "
+                f"`lab runs --recover` records it from its folder when that is mended"
+            )
+        return self.with_troubles(replace(self._run, finished=now(), jobs=tuple(self._jobs)))
 
-    def _begin(self, database: Path | str) -> Store:
+    def with_troubles(self, run: RunRecord) -> RunRecord:
+        """The run, with all that went wrong with recording it so far."""
+        # The same trouble for each of a hundred files is one trouble.
+        return replace(run, troubles=tuple(dict.fromkeys(self._troubles)))
+
+    def _try(self, do: Callable[[], object]) -> LabError | None:
+        try:
+            do()
+        except LabError as error:
+            return error
+        return None
+
+    def _begin(self) -> Store:
         from lab.results.store import Store
 
-        store = self._stack.enter_context(Store.open(database))
+        store = self._stack.enter_context(Store.open(self._database))
         store.begin(self._run)
         return store
+
+    def _opened(self) -> Store:
+        try:
+            return self._store.result()
+        except LabError:
+            # Locked or unreachable a while ago is not for ever.
+            self._store = self._pool.submit(self._begin)
+            return self._store.result()
+
+    def _write(self) -> Store:
+        store = self._opened()
+        while self._pending:
+            store.add_job(self._run.id, self._pending[0])
+            self._pending.pop(0)
+        return store
+
+    def _end(self) -> None:
+        self._write().finish(self._run.id)
 
     def __enter__(self) -> Recorder:
         return self
@@ -57,3 +106,7 @@ class Recorder:
         # A run that is interrupted at once is still recorded, as unfinished.
         self._pool.shutdown(wait=True)
         self._stack.close()
+
+
+def _said(error: LabError) -> str:
+    return f"{error.where}: {error.what}" if error.where else error.what

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, and_, delete, func, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
 
 from lab.config.model import Status
 from lab.errors import InfrastructureError, UserError
@@ -94,17 +93,15 @@ class Store:
 
     def begin(self, run: RunRecord) -> str:
         """Record that a run starts, without its jobs; returns its id, a new one if it has none."""
-        started = replace(run, id=run.id or new_run_id(), started=run.started or now())
-        try:
-            with self._write() as connection:
-                connection.execute(insert(RUNS), {**run_row(started), "finished": None})
-        except IntegrityError:
-            if run.id:
-                raise InfrastructureError(
-                    f"run {run.id} is recorded already", where=self._where
-                ) from None
-            return self.begin(run)
-        return started.id
+        run_id = run.id or new_run_id()
+        row = run_row(replace(run, id=run_id, started=run.started or now(), finished=None))
+        with self._write() as connection:
+            if connection.scalar(select(RUNS.c.number).where(RUNS.c.id == run_id)) is None:
+                connection.execute(insert(RUNS), row)
+                return run_id
+        if run.id:
+            raise InfrastructureError(f"run {run.id} is recorded already", where=self._where)
+        return self.begin(run)
 
     def add_job(self, run_id: str, job: JobRecord) -> None:
         """Record a job that ended, with all its results or not at all.
@@ -120,11 +117,12 @@ class Store:
                 rows = [{**result_row(result), "job_number": number} for result in job.results]
                 connection.execute(insert(RESULTS), rows)
 
-    def finish(self, run_id: str) -> None:
-        """Record that all jobs of the run have ended, now."""
+    def finish(self, run_id: str, at: str | None = None) -> None:
+        """Record that all jobs of the run have ended, now or ``at`` an ISO 8601 time."""
         with self._write() as connection:
+            ended = {"finished": at or now()}
             number = self._numbered(connection, run_id)
-            connection.execute(update(RUNS).where(RUNS.c.number == number).values(finished=now()))
+            connection.execute(update(RUNS).where(RUNS.c.number == number).values(ended))
 
     def load(self, run: str = _LATEST) -> RunRecord:
         """A whole run; ``latest`` is the one that began last, finished or not.

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a run leaves in its folder so that it can be repeated when all else has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab.build import Build, BuildJob
+from lab.errors import InfrastructureError
+from lab.patches import Overlay
+from lab.process import run
+from lab.results.folder import JobFolder, RunFolder, write_bytes, write_text
+from lab.trees import Tree
+
+_SOURCES = (".c", ".h")
+_SYMLINK = 0o120000
+
+
+def keep_programs(folder: RunFolder, guest_tests: Path) -> None:
+    """Copy the guest programs' sources; raises InfrastructureError."""
+    for path in sorted(guest_tests.iterdir()):
+        if path.suffix in _SOURCES or path.name == "Makefile":
+            write_bytes(folder.programs / path.name, path.read_bytes())
+
+
+def keep_build(folder: JobFolder, job: BuildJob, built: Build) -> dict[str, str]:
+    """Keep the kernel's config and what the series changed.
+
+    Returns:
+        What names the build's files: SHA-256 by name.
+
+    Raises:
+        InfrastructureError: They cannot be read or written.
+    """
+    try:
+        write_bytes(folder.kernel_config, (built.folder / "config").read_bytes())
+        digest = hashlib.sha256(built.bzimage.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InfrastructureError(f"cannot be read: {error}", where=built.folder) from error
+    if job.overlay.files:
+        write_text(folder.applied, patch_of(job.tree, job.overlay))
+    return {"bzImage": digest}
+
+
+def patch_of(tree: Tree, overlay: Overlay) -> str:
+    """An overlay as a patch of its tree that ``git apply`` takes."""
+    with tempfile.TemporaryDirectory(prefix="lab-patch-") as text:
+        scratch = Path(text)
+        for side in ("a", "b"):
+            (scratch / side).mkdir()
+        for path, mode, content in _contents(tree, overlay):
+            _place(scratch / path, mode, content)
+        # --no-index compares two folders that are in no repository, and ends with 1 when
+        # they differ; a user's own configuration could colour or reorder its output.
+        command = ["env", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "git"]
+        command += ["-c", "core.quotePath=false", "diff", "--no-index", "--binary"]
+        result = run([*command, "--no-prefix", "a", "b"], cwd=scratch, check=False)
+    if result.status not in (0, 1):
+        raise InfrastructureError("git diff failed", detail=result.stderr)
+    return result.stdout
+
+
+def _contents(tree: Tree, overlay: Overlay) -> Iterator[tuple[str, int, bytes]]:
+    for path, replacement in overlay.files.items():
+        old = tree.path / path
+        if old.is_file():
+            executable = bool(old.stat().st_mode & 0o100)
+            yield f"a/{path}", 0o100755 if executable else 0o100644, old.read_bytes()
+        if replacement is not None:
+            yield f"b/{path}", replacement.mode, replacement.content
+
+
+def _place(path: Path, mode: int, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if mode == _SYMLINK:
+        path.symlink_to(content.decode())
+    else:
+        path.write_bytes(content)
+        path.chmod(mode & 0o777)

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Runs whose folder is there and whose record is not: killed at the start, database away."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from lab.results.folder import RunFolder
+from lab.results.record import JobRecord, RunRecord
+
+if TYPE_CHECKING:
+    from lab.results.store import Store
+
+_Record = TypeVar("_Record")
+#: What new_run_id() makes.
+_RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4,}")
+
+
+@dataclass(frozen=True)
+class Unrecorded:
+    """A run that only its folder tells of."""
+
+    folder: RunFolder
+    running: bool
+    jobs: int
+    finished: bool
+
+    @property
+    def why(self) -> str:
+        """What became of it, as far as can be seen."""
+        if self.running:
+            return "just starting"
+        if self.finished:
+            return "the database could not be written"
+        return "killed at its start" if not self.jobs else "killed, and the database not written"
+
+    def line(self) -> str:
+        """The run in a line."""
+        hint = "" if self.running or not self.jobs else "; lab runs --recover records it"
+        return f"{self.folder.run_id}  NOT RECORDED ({self.why}{hint})"
+
+    def to_json(self) -> dict[str, Any]:
+        """The run as values the ``json`` module knows."""
+        return {
+            "run": self.folder.run_id,
+            "folder": str(self.folder.path),
+            "running": self.running,
+            "jobs": self.jobs,
+            "why": self.why,
+        }
+
+
+def unrecorded(results: Path, known: Collection[str]) -> tuple[Unrecorded, ...]:
+    """The runs below ``results`` that are not ``known``, the latest first."""
+    folders = (RunFolder(results, name) for name in sorted(_names(results), reverse=True))
+    return tuple(
+        Unrecorded(
+            folder,
+            folder.is_running(),
+            len(list(folder.jobs.glob("*/job.json"))),
+            folder.document.is_file(),
+        )
+        for folder in folders
+        if folder.run_id not in known
+    )
+
+
+def _names(results: Path) -> Iterator[str]:
+    if results.is_dir():
+        for path in results.iterdir():
+            if _RUN_ID.fullmatch(path.name) and (path / "run").is_dir():
+                yield path.name
+
+
+def recover(store: Store, found: Unrecorded) -> RunRecord | None:
+    """Record a run from its folder; None when the folder does not say enough.
+
+    Raises:
+        InfrastructureError: The database cannot be written.
+    """
+    folder = found.folder
+    run = _read(folder.record, RunRecord)
+    if run is None or found.running:
+        return None
+    jobs = [_read(path, JobRecord) for path in sorted(folder.jobs.glob("*/job.json"))]
+    store.begin(run)
+    for job in jobs:
+        if job is not None:
+            store.add_job(run.id, job)
+    if ended := _ended(folder.document):
+        store.finish(run.id, ended)
+    return store.load(run.id)
+
+
+def _read(path: Path, kind: type[_Record]) -> _Record | None:
+    try:
+        return TypeAdapter(kind).validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _ended(document: Path) -> str | None:
+    try:
+        finished = json.loads(document.read_bytes())["finished"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return finished if isinstance(finished, str) else None
