@@ -42,8 +42,8 @@ from lab.results import (
 from lab.results.keep import keep_build, keep_programs
 from lab.suites.filesystem import Recipe
 from lab.suites.job import Job, Unit, run_job
+from lab.suites.programs import HELPERS
 from lab.version import KernelVersion
-from lab.suites.programs import PROOF
 
 if TYPE_CHECKING:
     from lab.lab import Failure, Lab
@@ -186,7 +186,7 @@ def _evidence(built: Build, spec: GuestSpec, folder: JobFolder) -> Evidence:
         console_path=folder.relative(folder.console),
         ktap_path=folder.relative(folder.path),
         kernel_log_path=folder.relative(folder.kernel_log),
-        programs_digest=spec.programs[PROOF].parent.name,
+        programs_digest=spec.programs[HELPERS[0]].parent.name,
         image_digest=spec.image.stem,
         cost=() if built.cached else (("build_s", round(built.duration_s, 3)),),
     )
@@ -194,8 +194,8 @@ def _evidence(built: Build, spec: GuestSpec, folder: JobFolder) -> Evidence:
 
 def _keep_recipe(lab: Lab, planned: JobPlan, built: Build, folder: JobFolder, job: Job) -> None:
     """Write what it takes to repeat the job by hand."""
-    made = lab.build_job(planned.variant, planned.config)
-    digests = keep_build(folder, made, built)
+    made = built.job
+    digests = keep_build(folder, built)
     recipe = {
         "variant": job.variant,
         "release": job.release,
@@ -208,6 +208,7 @@ def _keep_recipe(lab: Lab, planned: JobPlan, built: Build, folder: JobFolder, jo
         "sha256": digests,
         "hardware": asdict(job.guest.hardware),
         "arguments": kernel_arguments(job.guest.append),
+        "prepare": job.guest.prepare,
         "units": [
             {
                 "filesystem": unit.recipe.name,
@@ -219,6 +220,7 @@ def _keep_recipe(lab: Lab, planned: JobPlan, built: Build, folder: JobFolder, jo
             }
             for unit in job.units
         ],
+        "fresh": job.fresh.value,
         "pattern": job.pattern,
         "program_s": job.program_s,
     }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import lab
+from lab.cli import records
 from lab.errors import ExitStatus, LabError, UserError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="lab",
-    help="Build, boot and test kernels under QEMU; say whether a patch does what it claims.",
+    help="Build, boot and test kernels; say whether a patch does what it claims.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -209,24 +210,7 @@ def boot(
         return guest.interact(shlex.join(command) if command else None)
 
 
-@app.command()
-def runs(
-    limit: Annotated[int, typer.Option("--limit", "-n", help="How many, newest first.")] = 20,
-    file: File = None,
-    json: Json = False,
-) -> int:
-    """List recorded runs, newest first."""
-    from lab.cli.show import print_json
-    from lab.results import Store
-
-    with Store.open(open_lab(file).database) as store:
-        recorded = store.runs(limit)
-    if json:
-        print_json({"runs": [run.to_json() for run in recorded]})
-    else:
-        for run in recorded:
-            typer.echo(run.line())
-    return ExitStatus.EXPECTED
+records.add_commands(app)
 
 
 def open_lab(file: Path | None) -> Lab:

@@ -289,11 +289,22 @@ def _free_to_set(name: str) -> str:
 
 
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"), AfterValidator(_free_to_set)]
+
+
+def _has_scheme(url: str) -> str:
+    if "://" not in url:
+        # The text itself may hold a password.
+        raise ValueError(
+            "is no URL: a file is paths.results; a server, postgresql://USER@HOST/NAME"
+        )
+    return url
+
+
 class Database(Section):
     """Where results are recorded: a file beside the runs' folders, or a server."""
 
     #: As SQLAlchemy has it: ``postgresql://USER@HOST/NAME``; it may hold a password.
-    url: Text | None = Field(default=None, repr=False)
+    url: Annotated[Text, AfterValidator(_has_scheme)] | None = Field(default=None, repr=False)
 
 
 class Toolchain(Section):

@@ -50,7 +50,7 @@ _HERE = Path(__file__).parent
 # distribution; the features are those of every release since 1.43.  "small" (under
 # 512 MiB) is there so that mke2fs does not warn, and keeps the block size: a block
 # smaller than a page excludes DAX.
-_MKE2FS_CONF = """\
+MKE2FS_CONF = """\
 [defaults]
 	base_features = sparse_super,large_file,filetype,resize_inode,dir_index,ext_attr
 	default_mntopts = acl,user_xattr
@@ -76,7 +76,7 @@ _ETC: Mapping[str, str] = {
     # glibc before 2.34 looks for NIS and others without it.
     "nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files\n",
     "profile": "export PATH=/bin:/lab\n",
-    "mke2fs.conf": _MKE2FS_CONF,
+    "mke2fs.conf": MKE2FS_CONF,
 }
 
 _POWEROFF = "#!/bin/sh\nsync\nexec poweroff -f\n"

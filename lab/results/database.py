@@ -138,7 +138,7 @@ def explained(where: str) -> Iterator[None]:
 
 
 def _as_ours(error: SQLAlchemyError | OSError, where: str) -> InfrastructureError:
-    cause = str(getattr(error, "orig", None) or error).strip()
+    cause = str(getattr(error, "orig", None) or error).strip().strip("'")
     return InfrastructureError(
         f"the results cannot be read or recorded: {cause.splitlines()[0] if cause else error!r}",
         where=where,

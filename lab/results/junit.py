@@ -31,11 +31,16 @@ def write_junit(run: RunRecord, path: Path) -> None:
     Raises:
         InfrastructureError: The file cannot be written.
     """
+    write_bytes(path, junit_text(run).encode())
+
+
+def junit_text(run: RunRecord) -> str:
+    """The run as an XML document."""
     buffer = io.BytesIO()
     root = _root(run)
     ElementTree.indent(root)
     ElementTree.ElementTree(root).write(buffer, encoding="utf-8", xml_declaration=True)
-    write_bytes(path, buffer.getvalue() + b"\n")
+    return buffer.getvalue().decode() + "\n"
 
 
 def _root(run: RunRecord) -> ElementTree.Element:

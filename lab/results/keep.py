@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from lab.build import Build, BuildJob
+from lab.build import Build
 from lab.errors import InfrastructureError
 from lab.patches import Overlay
 from lab.process import run
@@ -26,7 +26,7 @@ def keep_programs(folder: RunFolder, guest_tests: Path) -> None:
             write_bytes(folder.programs / path.name, path.read_bytes())
 
 
-def keep_build(folder: JobFolder, job: BuildJob, built: Build) -> dict[str, str]:
+def keep_build(folder: JobFolder, built: Build) -> dict[str, str]:
     """Keep the kernel's config and what the series changed.
 
     Returns:
@@ -40,8 +40,8 @@ def keep_build(folder: JobFolder, job: BuildJob, built: Build) -> dict[str, str]
         digest = hashlib.sha256(built.bzimage.read_bytes()).hexdigest()
     except OSError as error:
         raise InfrastructureError(f"cannot be read: {error}", where=built.folder) from error
-    if job.overlay.files:
-        write_text(folder.applied, patch_of(job.tree, job.overlay))
+    if built.job.overlay.files:
+        write_text(folder.applied, patch_of(built.job.tree, built.job.overlay))
     return {"bzImage": digest}
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import resource
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -155,6 +156,7 @@ def run_job(job: Job, on_result: Callable[[TestResult], None] = lambda _: None) 
     outcome = _Outcome(job, on_result)
     started = datetime.now(UTC)
     clock = time.monotonic()
+    cpu = _cpu_seconds()
     groups = list(_groups(outcome))
     while groups:
         left = list(groups.pop(0))
@@ -174,7 +176,7 @@ def run_job(job: Job, on_result: Callable[[TestResult], None] = lambda _: None) 
         config=job.config,
         started=started.isoformat(timespec="seconds"),
         duration_s=round(time.monotonic() - clock, 3),
-        evidence=_evidence(outcome),
+        evidence=_evidence(outcome, _cpu_seconds() - cpu),
         results=tuple(outcome.results),
         error=None,
     )
@@ -354,11 +356,18 @@ def _status_of(error: LabError) -> Status:
     return Status.TIMEOUT if isinstance(error, BootTimeout | CommandTimeout) else Status.ERROR
 
 
-def _evidence(outcome: _Outcome) -> Evidence:
+def _cpu_seconds() -> float:
+    """CPU time of this process and of its children that have ended: QEMU's above all."""
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def _evidence(outcome: _Outcome, cpu_s: float) -> Evidence:
     return replace(
         outcome.job.evidence,
         cmdline=shlex.join(outcome.command),
         dax=tuple((name, tuple(proof.items())) for name, proof in outcome.dax.items()),
         timeline=outcome.used[0].timeline if outcome.used else (),
         guests=tuple(outcome.used),
+        cost=(("cpu_s", round(cpu_s, 3)), *outcome.job.evidence.cost),
     )

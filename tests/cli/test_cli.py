@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("doctor", "fetch", "build", "test", "matrix", "boot", "runs", "verify", "claims")
+COMMANDS = (
+    "doctor", "fetch", "build", "test", "matrix", "boot",
+    "runs", "show", "compare", "history", "baseline", "export", "repro", "verify", "claims",
+)  # fmt: skip
 
 LAB_TOML = """
 [kernels.fake]
@@ -76,7 +79,7 @@ def test_help_fits_a_terminal(tmp_path: Path) -> None:
     done = lab(tmp_path, "--help")
     lines = done.stdout.splitlines()
     assert done.returncode == 0
-    assert len(lines) <= 24
+    assert len(lines) <= 30
     assert max(map(len, lines)) <= 80
     assert [name for name in COMMANDS if f"  {name} " not in done.stdout] == []
 
@@ -188,7 +191,7 @@ def test_build_that_fails_is_json_too(project: Path) -> None:
 def test_runs_of_a_new_project(project: Path) -> None:
     done = lab(project, "runs", "--json")
     assert done.returncode == 0
-    assert json.loads(done.stdout) == {"runs": []}
+    assert json.loads(done.stdout) == {"runs": [], "unrecorded": []}
 
 
 def test_closed_pipe_is_no_error(project: Path) -> None:

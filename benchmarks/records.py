@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Times what is done with 10,000 recorded results, and what recording costs a run.
+
+Usage: records.py [compare] [history] [recording]   (all without a name)
+
+Needs hyperfine; nothing is asserted, since a busy machine is no bug.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from lab.config.model import Status
+from lab.lab import Lab
+from lab.plan import plan_variants
+from lab.results import Evidence, JobRecord, Recorder, RunRecord, TestResult, now
+from lab.results.store import Store
+
+ROOT = Path(__file__).resolve().parents[1]
+LAB = Path(sys.executable).with_name("lab")
+_RUNS, _VARIANTS, _FILESYSTEMS, _TESTS = 2, 10, 5, 100
+
+
+def made_job(variant: str, build: str, tests: int = _TESTS, worse: bool = False) -> JobRecord:
+    """A job with results on five filesystems, some of which fail in ``worse`` runs."""
+    results = tuple(
+        TestResult(
+            variant, "6.1.192", f"fs-{filesystem}", "populate", f"populate.test-{number}.4k",
+            Status.FAIL if worse and number % 7 == 0 else Status.PASS,
+            duration_s=0.01,
+            message="before the touch: 1 of 1024 pages present" if worse else "",
+            diagnostics=("mapped by: pte", "before the touch: 1024 of 1024 pages present"),
+        )
+        for filesystem in range(_FILESYSTEMS)
+        for number in range(tests)
+    )  # fmt: skip
+    evidence = Evidence(build_key=build, accelerator="tcg", qemu_version="7.2")
+    return JobRecord(variant, "6.1.192", "default", "default", now(), 9.0, evidence, results)
+
+
+def fill(database: Path, runs: int = _RUNS) -> None:
+    """Record 5,000 results a run."""
+    with Store.open(database) as store:
+        for number in range(runs):
+            run_id = store.begin(RunRecord(id=f"20260101-{number:06}-abcd", started=now()))
+            for variant in range(_VARIANTS):
+                store.add_job(
+                    run_id, made_job(f"6.1+series-{variant}", f"k{number}", worse=number % 2 == 1)
+                )
+            store.finish(run_id)
+
+
+def _project(folder: Path) -> None:
+    for name in ("lab.toml", "kconfigs", "patches", "guest-tests"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "lab.local.toml").write_text(f'[paths]\nresults = "{folder}/results"\n')
+
+
+def _seconds(folder: Path, *arguments: str) -> tuple[float, float]:
+    """Mean wall-clock and CPU seconds of a lab command."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as out:
+        subprocess.run(
+            ["hyperfine", "-i", "-w", "2", "-r", "10", "--export-json", out.name,
+             " ".join([str(LAB), *arguments, "-C", f"{folder}/lab.toml"])],
+            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        found = json.loads(Path(out.name).read_text())["results"][0]
+    return found["mean"], found["user"] + found["system"]
+
+
+def compare(folder: Path) -> None:
+    """``lab compare`` of two runs of 5,000 results each."""
+    fill(folder / "results" / "lab.db")
+    wall, cpu = _seconds(folder, "compare", "latest~1", "latest")
+    print(f"compare, 2 runs of 5,000 results: {wall:.2f} s, CPU {cpu:.2f} s (limit 1)")
+
+
+def history(folder: Path) -> None:
+    """``lab history`` and ``lab runs`` with 10,000 results recorded."""
+    fill(folder / "results" / "lab.db")
+    for arguments in (("history", "populate.test-7.4k"), ("runs",)):
+        wall, cpu = _seconds(folder, *arguments)
+        print(f"{arguments[0]}, 10,000 results: {wall:.2f} s, CPU {cpu:.2f} s")
+
+
+def recording(folder: Path) -> None:
+    """What a run of [matrix.default] spends on being recorded, beside its own time."""
+    lab = Lab.open(folder / "lab.toml")
+    plan = plan_variants(lab.loaded, ("6.1",))
+    before = time.monotonic()
+    run = lab.test(plan, ["lab", "test", "6.1"])
+    whole = time.monotonic() - before
+    store_run = replace(run, id=f"{run.id}0", finished=None, jobs=())
+    with Recorder(folder / "again.db", store_run) as recorder:
+        # Opened while a guest boots: nobody waits for that.
+        recorder._store.result()
+        before = time.monotonic()
+        for job in run.jobs:
+            recorder.add_job(job)
+        recorder.finish()
+        took = time.monotonic() - before
+    share = 100 * took / whole
+    print(
+        f"recording {len(run.results)} results: {1000 * took:.0f} ms of a run of {whole:.1f} s, "
+        f"{share:.2f} % (limit 2)"
+    )
+
+
+PARTS = {"compare": compare, "history": history, "recording": recording}
+
+
+def main() -> None:
+    """Measure the parts named on the command line."""
+    for name in sys.argv[1:] or PARTS:
+        with tempfile.TemporaryDirectory(prefix="lab-bench-") as folder:
+            _project(Path(folder))
+            PARTS[name](Path(folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Commands on what is recorded: list, show, compare, follow, export, repeat by hand.
+
+They read the database alone and import little: a comparison takes less than a second.
+"""
+
+from __future__ import annotations
+
+import json as jsons
+import sys
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lab.errors import ExitStatus, UserError
+
+if TYPE_CHECKING:
+    from lab.config import LoadedConfig
+    from lab.results import RunRecord
+
+File = Annotated[
+    Path | None, typer.Option("--config", "-C", help="Another lab.toml.", metavar="FILE")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON value and nothing else.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="List every test.")]
+Run = Annotated[
+    str, typer.Argument(metavar="[RUN]", help="An id or its beginning, latest, latest~N, a name.")
+]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Instead of stdout.")
+]
+
+
+class Format(StrEnum):
+    """What ``lab export`` can write."""
+
+    JUNIT = "junit"
+    KTAP = "ktap"
+    KCIDB = "kcidb"
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Give the command line this module's commands."""
+    for command in (runs, show, compare, history, baseline, export, repro):
+        app.command()(command)
+
+
+def runs(
+    limit: Annotated[int, typer.Option("--limit", "-n", help="How many, newest first.")] = 20,
+    baseline: Annotated[bool, typer.Option("--baseline", help="Only those with a name.")] = False,
+    recover: Annotated[
+        bool, typer.Option("--recover", help="Record runs that only a folder holds.")
+    ] = False,
+    file: File = None,
+    json: Json = False,
+) -> int:
+    """List recorded runs, newest first."""
+    from lab.results import Store
+    from lab.results.recover import recover as recover_run
+    from lab.results.recover import unrecorded
+
+    loaded = _load(file)
+    with Store.open(loaded.database) as store:
+        found = unrecorded(loaded.results, store.known())
+        if recover:
+            found = tuple(run for run in found if recover_run(store, run) is None)
+        if baseline:
+            recorded = tuple(store.summary(name) for name in store.baselines())
+        else:
+            recorded = store.runs(limit)
+    if json:
+        rows = [run.to_json() for run in recorded]
+        _print_json({"runs": rows, "unrecorded": [run.to_json() for run in found]})
+    else:
+        for lost in found:
+            typer.echo(lost.line())
+        for run in recorded:
+            typer.echo(run.line())
+    return ExitStatus.EXPECTED
+
+
+def show(
+    run: Run = "latest", verbose: Verbose = False, file: File = None, json: Json = False
+) -> int:
+    """Print a recorded run's table again, and its evidence (-v)."""
+    from lab.report import print_run, run_status, to_json
+
+    record = _recorded(file, run)
+    if json:
+        _print_json(to_json(record))
+    else:
+        from rich.console import Console
+
+        console = Console(highlight=False)
+        print_run(record, console, verbose)
+        if verbose:
+            from lab.report.evidence import evidence_lines
+
+            console.print("\n".join(evidence_lines(record)), markup=False, soft_wrap=True)
+    return run_status(record)
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="A run, as `lab show` takes it.")],
+    b: Annotated[str, typer.Argument(metavar="[B]", help="Another.")] = "latest",
+    verbose: Verbose = False,
+    file: File = None,
+    json: Json = False,
+) -> int:
+    """What changed from run A to run B; 1 if anything got worse or was lost."""
+    from lab.results import Store
+    from lab.results import compare as compare_runs
+
+    with Store.open(_load(file).database) as store:
+        before, after = store.load(a), store.load(b)
+        if before.id == after.id:
+            raise UserError(f"{a} and {b} are one run, {before.id}", hint="lab runs")
+        comparison = compare_runs(before, after, store.unstable(before, after))
+    if json:
+        _print_json(comparison.to_json())
+    else:
+        from lab.report.changes import comparison_lines
+
+        typer.echo("\n".join(comparison_lines(comparison, verbose)))
+    return comparison.status
+
+
+def history(
+    test: Annotated[str, typer.Argument(metavar="TEST", help="Its name, or a glob.")],
+    variant: Annotated[str, typer.Option("--variant", metavar="GLOB", help="Only these.")] = "*",
+    filesystem: Annotated[
+        str, typer.Option("--filesystem", "-f", metavar="GLOB", help="Only these.")
+    ] = "*",
+    suite: Annotated[str, typer.Option("--suite", "-s", metavar="GLOB", help="Only these.")] = "*",
+    limit: Annotated[int, typer.Option("--limit", "-n", help="The last N results.")] = 1000,
+    file: File = None,
+    json: Json = False,
+) -> int:
+    """One test across nights and kernels."""
+    from lab.results import Store
+
+    with Store.open(_load(file).database) as store:
+        seen = store.history(test, variant=variant, filesystem=filesystem, suite=suite, limit=limit)
+    if json:
+        _print_json({"test": test, "results": [one.to_json() for one in seen]})
+    elif seen:
+        from lab.report.changes import history_lines
+
+        typer.echo("\n".join(history_lines(seen)))
+    else:
+        raise UserError(
+            f"no recorded test has a name like {test!r}", hint="`lab show -v` lists all names"
+        )
+    return ExitStatus.EXPECTED
+
+
+def baseline(
+    run: Run = "latest",
+    name: Annotated[str, typer.Option("--name", help="Its name from now on.")] = "baseline",
+    file: File = None,
+    json: Json = False,
+) -> int:
+    """Give a run a name, to compare with: `lab compare baseline latest`."""
+    from lab.results import Store
+
+    with Store.open(_load(file).database) as store:
+        run_id = store.set_baseline(name, run)
+    if json:
+        _print_json({"name": name, "run": run_id})
+    else:
+        typer.echo(f"{name} is {run_id}")
+    return ExitStatus.EXPECTED
+
+
+def export(
+    run: Run = "latest",
+    format: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.JUNIT,
+    origin: Annotated[str, typer.Option("--origin", help="KCIDB's name for this lab.")] = "lab",
+    output: Output = None,
+    file: File = None,
+) -> int:
+    """Write a recorded run as JUnit XML, KTAP, or KCIDB's JSON."""
+    from lab.report.export import exported
+
+    _write(exported(_recorded(file, run), format.value, origin), output)
+    return ExitStatus.EXPECTED
+
+
+def repro(
+    run: Run,
+    job: Annotated[
+        str, typer.Argument(metavar="[JOB]", help="A variant, or its number in the run from 0.")
+    ] = "0",
+    pattern: Annotated[
+        str | None, typer.Option("-k", metavar="PATTERN", help="Only tests with such names (glob).")
+    ] = None,
+    filesystem: Annotated[
+        str | None, typer.Option("--filesystem", "-f", help="Only on this one.")
+    ] = None,
+    output: Output = None,
+    file: File = None,
+    json: Json = False,
+) -> int:
+    """A shell script that builds a job's kernel and boots its guest by hand."""
+    from lab.report.repro import repro_script
+
+    record = _recorded(file, run)
+    script = repro_script(record, job, pattern=pattern, filesystem=filesystem)
+    if json:
+        _print_json({"run": record.id, "job": job, "script": script})
+    else:
+        _write(script, output)
+        if output is not None:
+            output.chmod(0o755)
+    return ExitStatus.EXPECTED
+
+
+def _load(file: Path | None) -> LoadedConfig:
+    from lab.config import load
+
+    return load(file)
+
+
+def _recorded(file: Path | None, run: str) -> RunRecord:
+    from lab.results import Store
+
+    with Store.open(_load(file).database) as store:
+        return store.load(run)
+
+
+def _write(text: str, output: Path | None) -> None:
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        from lab.results import write_text
+
+        write_text(output, text)
+
+
+def _print_json(value: Mapping[str, object]) -> None:
+    sys.stdout.write(jsons.dumps(value, indent=2) + "\n")

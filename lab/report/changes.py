@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Comparisons and histories as lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from lab.results import Change, Compared, Comparison, Seen
+
+_HEADINGS = {
+    Change.REGRESSED: "Regressed",
+    Change.FLAKY: "Flaky: ends differently on one and the same setup",
+    Change.INFRASTRUCTURE: "Infrastructure: errors of the lab, no word on the kernel",
+    Change.GONE: "Gone: no longer there",
+    Change.CHANGED: "Changed, neither better nor worse",
+    Change.NEW: "New",
+    Change.FIXED: "Fixed",
+    Change.SAME: "The same",
+}
+#: Of one kind on one filesystem; all of them with -v, and in the JSON.
+_MOST = 12
+
+
+def comparison_lines(comparison: Comparison, verbose: bool = False) -> Iterator[str]:
+    """What changed, worst first; every kind of change is at least counted."""
+    yield f"{comparison.a} → {comparison.b}"
+    yield "  " + ", ".join(
+        f"{count} {change}" for change, count in comparison.counts.items() if count
+    )
+    yield from (f"  {trouble}" for trouble in comparison.troubles)
+    yield from (f"  {note}" for note in comparison.notes)
+    for change, heading in _HEADINGS.items():
+        tests = comparison.of(change)
+        if tests and (verbose or change is not Change.SAME):
+            yield from ("", heading)
+            yield from _grouped(tests, verbose)
+
+
+def _grouped(tests: Sequence[Compared], verbose: bool) -> Iterator[str]:
+    for _, group in groupby(tests, key=lambda test: (test.key.job, test.key.filesystem)):
+        found = list(group)
+        key = found[0].key
+        names = [key.variant, *(n for n in (key.machine, key.config) if n != "default")]
+        yield f"  {' '.join(names)} on {key.filesystem}: {len(found)}"
+        shown = found if verbose else found[:_MOST]
+        width = max(len(test.key.test) for test in shown)
+        for test in shown:
+            yield f"    {test.key.test:{width}}  {test.line()}{_unexpected(test)}"
+            yield from _message(test)
+        if len(shown) < len(found):
+            yield f"    and {len(found) - len(shown)} more: -v"
+
+
+def _unexpected(test: Compared) -> str:
+    return "  not as expected" if test.surprising else ""
+
+
+def _message(test: Compared) -> Iterator[str]:
+    if test.change is not Change.SAME and test.after and test.after[-1].message:
+        yield f"      {' '.join(test.after[-1].message.split())[:200]}"
+
+
+def history_lines(seen: Sequence[Seen]) -> Iterator[str]:
+    """One block for each test, filesystem and variant, the latest result first."""
+    ordered = sorted(seen, key=lambda one: one.place)
+    for place, group in groupby(ordered, key=lambda one: one.place):
+        suite, test, filesystem, variant, machine, config = place
+        around = "".join(f", {name}" for name in (machine, config) if name != "default")
+        yield f"{test}  ({suite} on {filesystem}, {variant}{around})"
+        before: Seen | None = None
+        lines = []
+        # From the first to the last, so that a change can be told.
+        for one in reversed(list(group)):
+            lines.append(_history_line(one, before))
+            before = one
+        yield from reversed(lines)
+
+
+def _history_line(one: Seen, before: Seen | None) -> str:
+    line = f"  {one.run}  {one.kernel_release:12}  {one.build_key[:12]:12}  {one.status.value:7}"
+    if before is not None and before.status is not one.status:
+        same = before.setup == one.setup != ""
+        line += f"  was {before.status}" + (" on the same setup: flaky" if same else "")
+    if not one.as_expected:
+        line += f"  not as expected ({one.expected})"
+    return line.rstrip()

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What proves a run's results, as lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.results import JobRecord, RunRecord
+
+
+def evidence_lines(run: RunRecord) -> Iterator[str]:
+    """The evidence of each job: build, machine, DAX, where the logs are, time and cost."""
+    for number, job in enumerate(run.jobs):
+        yield ""
+        yield f"Job {number}: {job.variant}, {job.duration_s:g} s from {job.started}"
+        for name, value in _values(job):
+            if value:
+                yield f"  {name:16} {value}"
+
+
+def _values(job: JobRecord) -> Iterator[tuple[str, str]]:
+    evidence = job.evidence
+    yield "error", (job.error or "").replace("\n", "; ")
+    yield "kernel", f"{job.kernel_release}, {evidence.tree_identity}"
+    yield from ((f"series {name}", digest) for name, digest in evidence.series_digests)
+    yield "build", evidence.build_key
+    yield "config", f"{job.config} {evidence.config_digest}"
+    yield "compiler", evidence.compiler
+    yield "machine", f"{job.machine}: {evidence.machine_description}"
+    yield "QEMU", f"{evidence.qemu_version}, {evidence.accelerator}"
+    yield "command", evidence.cmdline
+    yield "guest programs", evidence.programs_digest
+    yield "image", evidence.image_digest
+    for filesystem, proof in evidence.dax:
+        yield f"DAX {filesystem}", ", ".join(f"{name}={' '.join(v.split())}" for name, v in proof)
+    yield "console", evidence.console_path
+    yield "kernel log", evidence.kernel_log_path
+    yield "KTAP", evidence.ktap_path
+    yield "boot", ", ".join(f"{name} {at:g} s" for name, at in evidence.timeline)
+    yield "cost", ", ".join(f"{name} {amount:g}" for name, amount in evidence.cost)

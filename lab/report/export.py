@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A recorded run in the forms that other tools read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import groupby
+
+from lab.config.model import Status
+from lab.errors import UserError
+from lab.results import JobRecord, RunRecord, TestResult
+from lab.results.junit import junit_text
+
+
+def exported(run: RunRecord, form: str, origin: str = "lab") -> str:
+    """The run as ``junit``, ``ktap`` or ``kcidb``.
+
+    Args:
+        origin: What KCIDB is to call this lab; lower-case letters, digits, "_".
+
+    Raises:
+        UserError: The origin is none, or KCIDB can do nothing with such a run.
+    """
+    if form == "junit":
+        return junit_text(run)
+    if form == "ktap":
+        return "\n".join(ktap_lines(run)) + "\n"
+    if form != "kcidb":
+        raise UserError(f"there is no format {form!r}", hint="junit, ktap or kcidb")
+    from lab.report.kcidb import kcidb_document
+
+    return json.dumps(kcidb_document(run, origin), indent=1) + "\n"
+
+
+def ktap_lines(run: RunRecord) -> Iterator[str]:
+    """The run as KTAP version 1 (Documentation/dev-tools/ktap.rst): tests nested in jobs.
+
+    Results are as they were, whatever was expected.  What the lab could not do
+    is ``not ok`` too, with ``# ERROR``: it must not look like a pass.
+    """
+    yield "KTAP version 1"
+    yield f"1..{len(run.jobs) + len(run.problems)}"
+    number = 0
+    for number, job in enumerate(run.jobs, 1):
+        yield from _job(job, number)
+    for place, problem in enumerate(run.problems, number + 1):
+        yield f"not ok {place} lab # ERROR {_name(problem)}"
+
+
+def _job(job: JobRecord, number: int) -> Iterator[str]:
+    groups = [
+        (names, list(results))
+        for names, results in groupby(
+            sorted(job.results, key=lambda r: (r.filesystem, r.suite)),
+            key=lambda r: (r.filesystem, r.suite),
+        )
+    ]
+    broken = int(job.error is not None)
+    yield "  KTAP version 1"
+    yield f"  # {job.kernel_release}, {job.evidence.machine_description}"
+    yield f"  1..{len(groups) + broken}"
+    ok = not broken
+    place = 0
+    for place, ((filesystem, suite), results) in enumerate(groups, 1):
+        yield from _suite(results)
+        passed = all(result.status in (Status.PASS, Status.SKIP) for result in results)
+        ok = ok and passed
+        yield f"  {_ok(passed)} {place} {filesystem}.{suite}"
+    if job.error is not None:
+        yield f"  not ok {place + 1} lab # ERROR {_name(job.error)}"
+    yield f"{_ok(ok)} {number} {_name(job.variant)}"
+
+
+def _suite(results: list[TestResult]) -> Iterator[str]:
+    yield "    KTAP version 1"
+    yield f"    1..{len(results)}"
+    for number, result in enumerate(results, 1):
+        for line in result.diagnostics:
+            yield f"    # {_one_line(line)}"
+        if result.message and result.status not in _WORDS:
+            # Not on the result's line: a message that begins with SKIP would be a directive.
+            yield f"    # {_one_line(result.message)}"
+        ok = result.status in (Status.PASS, Status.SKIP)
+        yield f"    {_ok(ok)} {number} {_name(result.test)}{_directive(result)}"
+
+
+#: kselftest's words; a crash has none, and is a plain failure.
+_WORDS = {Status.SKIP: "SKIP", Status.TIMEOUT: "TIMEOUT", Status.ERROR: "ERROR"}
+
+
+def _directive(result: TestResult) -> str:
+    word = _WORDS.get(result.status)
+    return f" # {word} {_name(result.message)}".rstrip() if word else ""
+
+
+def _ok(passed: bool) -> str:
+    return "ok" if passed else "not ok"
+
+
+def _name(text: str) -> str:
+    """Text in which no reader sees a directive."""
+    return _one_line(text).replace("#", "-")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

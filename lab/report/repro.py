@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One shell script that repeats a job by hand, with nothing of the lab in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from lab.errors import UserError
+from lab.image.base import MKE2FS_CONF
+from lab.results import JobFolder, JobRecord, RunFolder, RunRecord
+
+_BOOT_S = 120
+_MIB = 1 << 20
+Recipe = Mapping[str, Any]
+
+
+def repro_script(
+    run: RunRecord, job: str, *, pattern: str | None = None, filesystem: str | None = None
+) -> str:
+    """The script for a job, all it needs inline: patch, config, programs, recipes.
+
+    Args:
+        job: The variant, or the job's number in the run from 0.
+        pattern: Only tests with such names (glob); by default those of the run.
+        filesystem: Only on this one.
+
+    Raises:
+        UserError: There is no such job, or its folder does not hold what it takes.
+    """
+    number, record = _job(run, job)
+    folder = RunFolder(Path(run.folder).parent, Path(run.folder).name)
+    place = folder.job(number, record.variant)
+    recipe = _recipe(run, record, place)
+    units = _units(recipe, filesystem)
+    return _render(
+        run=run,
+        number=number,
+        record=record,
+        recipe=recipe,
+        units=units,
+        pattern=pattern or recipe["pattern"],
+        patch=_text(place.applied) if place.applied.exists() else "",
+        config=_text(place.kernel_config),
+        programs=[(path.name, _text(path)) for path in sorted(folder.programs.iterdir())],
+    )
+
+
+def _job(run: RunRecord, name: str) -> tuple[int, JobRecord]:
+    jobs = dict(enumerate(run.jobs))
+    matching = [n for n, job in jobs.items() if job.variant == name]
+    if not matching and name.isascii() and name.isdigit():
+        matching = [n for n in jobs if n == int(name)]
+    if len(matching) == 1:
+        return matching[0], jobs[matching[0]]
+    known = ", ".join(f"{n} is {job.variant}" for n, job in jobs.items())
+    what = "several jobs" if matching else "no job"
+    raise UserError(f"run {run.id} has {what} {name!r}", hint=known or "lab runs")
+
+
+def _recipe(run: RunRecord, record: JobRecord, place: JobFolder) -> Recipe:
+    hint = "run it again: `lab test` keeps what it takes"
+    if not record.evidence.build_key:
+        raise UserError(f"{record.variant} was not built in run {run.id}", hint=hint)
+    try:
+        recipe: Recipe = json.loads(place.recipe.read_bytes())
+    except (OSError, ValueError):
+        raise UserError(
+            f"the folder of run {run.id} does not hold what it takes to repeat it",
+            where=place.recipe,
+            hint=f"on the machine that ran it, {run.host.name}; or {hint}",
+        ) from None
+    return recipe
+
+
+def _text(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot be put into a script: {error}", where=path) from None
+    return text if text.endswith("\n") or not text else text + "\n"
+
+
+def _units(recipe: Recipe, filesystem: str | None) -> list[Any]:
+    units = [unit for unit in recipe["units"] if filesystem in (None, unit["filesystem"])]
+    if not units:
+        known = dict.fromkeys(unit["filesystem"] for unit in recipe["units"])
+        raise UserError(f"the job has no filesystem {filesystem!r}", hint=", ".join(known))
+    return units
+
+
+def _render(
+    *,
+    run: RunRecord,
+    number: int,
+    record: JobRecord,
+    recipe: Recipe,
+    units: Sequence[Any],
+    pattern: str | None,
+    patch: str,
+    config: str,
+    programs: Sequence[tuple[str, str]],
+) -> str:
+    from jinja2 import Environment, StrictUndefined
+
+    # A shell script is no HTML: quoting is done by the filter "sh".
+    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701
+    environment.filters |= {"sh": shlex.quote, "comment": _comment}
+    template = environment.from_string(Path(__file__).with_name("repro.sh.j2").read_text())
+    types = {unit["type"] for unit in units}
+    inline = (patch, config, *(text for _, text in programs))
+    guest_tools = ["ndctl", *sorted(f"mkfs.{kind}" for kind in types)]
+    cc = next((word[3:] for word in recipe["make"] if word.startswith("CC=")), "gcc")
+    return template.render(
+        title=_comment(f"{record.variant}: job {number} of run {run.id}, {record.started}"),
+        recipe=recipe,
+        work=f"repro-{run.id}-{number}",
+        filesystems=list(dict.fromkeys(unit["filesystem"] for unit in units)),
+        deadline=int(_BOOT_S + len(units) * recipe["program_s"]),
+        tools=["git", "ldd", "make", "tar", "timeout", shlex.quote(cc), _QEMU, "busybox",
+               *guest_tools],
+        patch=patch,
+        mark=_mark(inline),
+        fetch=_indented(_fetch(recipe)),
+        config=config,
+        cc=shlex.quote(cc),
+        environment=" ".join(
+            f"{name}={shlex.quote(value)}" for name, value in recipe["environment"].items()
+        ),
+        make=shlex.join(recipe["make"]),
+        programs=programs,
+        binaries=sorted({"dax-proof", *(unit["program"] for unit in units)}),
+        guest_tools=guest_tools,
+        mke2fs=MKE2FS_CONF,
+        guests=_guests(units, recipe["fresh"], pattern),
+        qemu=_qemu(recipe),
+        runs=len(units),
+    )  # fmt: skip
+
+
+_QEMU = "qemu-system-x86_64"
+
+
+def _comment(text: str) -> str:
+    """Text that stays inside its comment, and its quotes."""
+    return "".join(c if c.isprintable() and c not in '"$`\\' else "?" for c in text)
+
+
+def _mark(inline: Sequence[str]) -> str:
+    """The end of the here-documents: a word that none of the texts holds."""
+    return hashlib.sha256("".join(inline).encode()).hexdigest()[:12].upper()
+
+
+def _guests(units: Sequence[Any], fresh: str, pattern: str | None) -> list[list[dict[str, Any]]]:
+    """The guests, the filesystems in each, and the commands on each filesystem."""
+    share = {"job": lambda unit: "", "filesystem": lambda unit: unit["filesystem"]}
+    # A guest for each test, as the run had it, would need the names of the tests.
+    key = share.get(fresh, lambda unit: (unit["filesystem"], unit["suite"], unit["program"]))
+    return [_filesystems(list(group), pattern) for _, group in groupby(units, key=key)]
+
+
+def _filesystems(units: Sequence[Any], pattern: str | None) -> list[dict[str, Any]]:
+    selected = ["-k", pattern] if pattern else []
+    found = []
+    for name, group in groupby(units, key=lambda unit: unit["filesystem"]):
+        same = list(group)
+        commands = [
+            shlex.join([f"/lab/{unit['program']}", unit["mount_point"], *selected]) for unit in same
+        ]
+        found.append({"name": name, "set_up": same[0]["set_up"], "commands": commands})
+    return found
+
+
+def _qemu(recipe: Recipe) -> str:
+    """The recorded machine, the lab's own channels (SSH, QMP, marks) left out."""
+    hardware = recipe["hardware"]
+    memory, nvdimm = hardware["memory"] // _MIB, hardware["nvdimm"]
+    most = memory + nvdimm // _MIB + 1024
+    accelerator = hardware["accelerator"]
+    words = [
+        _QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+        "-machine", f"{hardware['type']},accel={accelerator},nvdimm=on",
+        "-cpu", "host" if accelerator == "kvm" else "max",
+        "-smp", str(hardware["cpus"]),
+        "-m", f"size={memory}M,slots=1,maxmem={most}M",
+        "-device", "nvdimm,id=nvdimm0,memdev=nv0",
+        "-device", "virtio-rng-pci",
+        "-serial", "stdio",
+    ]  # fmt: skip
+    return (
+        shlex.join(words)
+        + ' \\\n\t-object "memory-backend-file,id=nv0,share=on,mem-path=$work/nvdimm,'
+        + f'size={nvdimm}" -serial "file:$work/serial" \\\n\t'
+        + '-kernel "$BZIMAGE" -initrd "$work/initramfs.cpio" -append '
+        + f'{shlex.quote(recipe["arguments"])}" guest=$guest"'
+    )
+
+
+def _fetch(recipe: Recipe) -> str:
+    """Shell commands that fill $source with the exact tree."""
+    kind = recipe["source"]["kind"]
+    make = {"apt": _fetch_apt, "git": _fetch_git, "tarball": _fetch_tarball}.get(kind)
+    if make is None:
+        return (
+            f"stop {shlex.quote('the source is a folder of somebody: ' + recipe['tree'])}"
+            f'". Set KERNEL_SRC to it"'
+        )
+    return make(recipe)
+
+
+def _fetch_apt(recipe: Recipe) -> str:
+    package, _, version = recipe["tree"].removeprefix("apt:").partition("=")
+    version = version.split(":" + str(recipe["source"]["member"]))[0]
+    spec = shlex.quote(f"{package}={version}")
+    return f"""\
+mkdir -p "$work/package"
+if [ "$(dpkg-query -W -f '${{Version}}' {shlex.quote(package)} 2>/dev/null)" = \
+{shlex.quote(version)} ]; then
+	package=
+else
+	(cd "$work/package" && apt-get download {spec}) || stop "apt has no "{spec}
+	dpkg-deb -x "$work"/package/*.deb "$work/package" || stop "dpkg-deb failed"
+	package=$work/package
+fi
+tarball=$(find "$package/usr/src" -name {shlex.quote(package + ".tar.*")} | head -n 1)
+tar -C "$source" --strip-components=1 -xf "$tarball" || stop "tar failed\""""
+
+
+def _fetch_git(recipe: Recipe) -> str:
+    url = shlex.quote(_without_password(recipe["source"]["url"]))
+    commit = shlex.quote(recipe["tree"].rpartition(":")[2].rpartition("@")[2])
+    return f"""\
+git init -q "$source"
+git -C "$source" fetch -q --depth 1 {url} {commit} ||
+	git -C "$source" fetch -q --tags {url} '+refs/*:refs/repro/*' || stop "git fetch failed"
+git -C "$source" checkout -q {commit} || stop "there is no commit "{commit}"""
+
+
+def _fetch_tarball(recipe: Recipe) -> str:
+    url = _without_password(recipe["source"]["url"])
+    digest = recipe["source"]["sha256"]
+    get = (
+        f'curl -fL -o "$work/tarball" {shlex.quote(url)}'
+        if "://" in url
+        else f'cp {shlex.quote(url)} "$work/tarball"'
+    )
+    return f"""\
+{get} || stop "the tarball cannot be had"
+echo "{digest}  $work/tarball" | sha256sum -c --quiet || stop "the tarball is another one"
+tar -C "$source" --strip-components=1 -xf "$work/tarball" || stop "tar failed\""""
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    if "://" not in url or "@" not in parts.netloc:
+        return url
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"\t{line}" for line in text.splitlines())

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Exports, read back by what others read them with."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import junitparser
+import pytest
+from kcidb_io.schema import LATEST, V5_3
+
+from lab.config.model import Status
+from lab.errors import UserError
+from lab.report.export import exported
+from lab.results import RunRecord
+from lab.suites.ktap import parse
+from tests.results.made import EVIDENCE, job, result, run
+
+BUILT = replace(EVIDENCE, build_key="k", tree_identity="git:" + "0123456789" * 4, compiler="gcc 12")
+
+RUN = run(
+    replace(
+        job(
+            result("a", diagnostics=("said", "not ok 1 this is no result")),
+            result("b", Status.FAIL, message="SKIP of\n1024 # SKIP"),
+            result("c", Status.CRASH, message="panic"),
+            result("d", Status.TIMEOUT),
+            result("e", Status.SKIP, message="no mlock2"),
+            result("f", Status.ERROR, message="planned 40"),
+            result("g # SKIP", Status.FAIL),
+            result("a", Status.FAIL, expected=Status.FAIL, filesystem="xfs-dax", reason="a bug"),
+            result("odd name/with.dots..", suite="x", message="\0"),
+        ),
+        evidence=BUILT,
+    ),
+    job(result("a"), variant="6.1+dax-populate", error="QEMU died\nand more"),
+    replace(job(variant="v4.2", error="does not build"), evidence=replace(EVIDENCE, build_key="")),
+)
+
+
+def test_kcidb_takes_it() -> None:
+    document = json.loads(exported(RUN, "kcidb"))
+    V5_3.validate(document)
+    assert LATEST.is_compatible(document)
+
+
+def test_kcidb_is_told_whose_fault_it_was() -> None:
+    document = json.loads(exported(RUN, "kcidb", "mylab"))
+    tests = {test["id"]: test for test in document["tests"]}
+    assert len(tests) == len(RUN.results) + 2
+    statuses = [test["status"] for test in list(tests.values())[:7]]
+    assert statuses == ["PASS", "FAIL", "FAIL", "FAIL", "SKIP", "MISS", "FAIL"]
+    assert tests[f"mylab:{RUN.id}.0.0"]["path"] == "ext4-dax.mlock.a"
+    assert tests[f"mylab:{RUN.id}.1.lab"]["status"] == "MISS"
+    assert [build.get("status") for build in document["builds"]] == ["PASS", "MISS", "MISS"]
+    assert document["checkouts"][0]["git_commit_hash"] == "0123456789" * 4
+    for origin in ("", "My Lab", "a:b"):
+        with pytest.raises(UserError):
+            exported(RUN, "kcidb", origin)
+
+
+def test_ktap_says_the_same() -> None:
+    report = parse(exported(RUN, "ktap").encode())
+    assert report.problems == ()
+    found = {name: test for name, test in report.walk() if not test.subtests}
+    assert len(found) == len(RUN.results) + 2 + len(RUN.problems)
+    for record in RUN.jobs[:1]:
+        for expected in record.results[:6]:
+            (test,) = [
+                test for name, test in found.items()
+                if name == f"6.1/{expected.filesystem}.mlock/{expected.test}"
+            ]  # fmt: skip
+            assert test.ok is (expected.status in (Status.PASS, Status.SKIP))
+            assert (test.directive == "SKIP") is (expected.status is Status.SKIP)
+    assert found["6.1/ext4-dax.mlock/b"].directive is None
+    assert found["6.1/ext4-dax.mlock/g - SKIP"].directive is None
+
+
+def test_a_run_of_nothing_is_no_green_ktap() -> None:
+    lines = exported(run(), "ktap").splitlines()
+    assert lines == ["KTAP version 1", "1..1", "not ok 1 lab # ERROR no test ran"]
+
+
+@pytest.mark.parametrize("record", [RUN, run()])
+def test_junit_is_read_by_others(record: RunRecord) -> None:
+    read = junitparser.JUnitXml.fromstring(exported(record, "junit").encode())
+    cases = [case for suite in read for case in suite]
+    assert read.tests == len(cases)
+    bad = read.failures + read.errors
+    assert 0 < bad == sum(not case.is_passed and not case.is_skipped for case in cases)

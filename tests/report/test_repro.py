@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The script that repeats a job: what it refuses, and that it is whole."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.errors import UserError
+from lab.report.repro import repro_script
+from lab.results import RunFolder, RunRecord, write_json, write_text
+from tests.results.made import EVIDENCE, job, run
+
+UNIT = {
+    "filesystem": "ext4-dax",
+    "type": "ext4",
+    "mount_point": "/mnt/ext4-dax",
+    "set_up": "mkfs.ext4 -O '^64bit' /dev/pmem0",
+    "suite": "mlock",
+    "program": "mlock",
+}
+RECIPE: dict[str, Any] = {
+    "variant": "6.1",
+    "release": "6.1.192",
+    "tree": "apt:linux-source-6.1=6.1.192-2",
+    "version": "6.1.192",
+    "source": {"kind": "apt", "package": "linux-source-6.1", "member": None},
+    "environment": {"KBUILD_BUILD_USER": "lab", "LOCALVERSION": ""},
+    "make": ["CC=gcc"],
+    "compiler": "gcc (Debian 12.2.0-14) 12.2.0",
+    "sha256": {"bzImage": "ab" * 32},
+    "hardware": {
+        "memory": 1 << 30,
+        "cpus": 2,
+        "accelerator": "tcg",
+        "type": "pc",
+        "nvdimm": 1 << 29,
+    },
+    "arguments": "console=ttyS0,115200 panic=-1",
+    "units": [UNIT, {**UNIT, "filesystem": "xfs-dax", "type": "xfs"}],
+    "prepare": "test -b '/dev/pmem0'",
+    "fresh": "filesystem",
+    "pattern": None,
+    "program_s": 120.0,
+}
+PATCH = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-$HOME `id` 'quoted'\n+END_OF_\n"
+
+
+def recorded(folder: Path, patch: str = PATCH, **changes: Any) -> RunRecord:
+    record = run(replace(job(), evidence=replace(EVIDENCE, build_key="k")), folder=str(folder))
+    files = RunFolder(folder.parent, folder.name)
+    place = files.job(0, "6.1")
+    write_json(place.recipe, {**RECIPE, **changes})
+    write_text(place.kernel_config, "CONFIG_X=y\n")
+    write_text(files.programs / "mlock.c", "int main(void) { return 0; }\n")
+    if patch:
+        write_text(place.applied, patch)
+    return record
+
+
+def checked(script: str) -> str:
+    done = subprocess.run(["sh", "-n"], input=script, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return script
+
+
+@pytest.mark.parametrize(
+    ("tree", "source", "said"),
+    [
+        ("apt:linux-source-6.1=6.1.192-2", RECIPE["source"], "apt-get download linux-source-6.1=6"),
+        (
+            "git:" + "ab" * 20,
+            {"kind": "git", "url": "https://u:hunter2@h/x.git"},
+            "https://h/x.git",
+        ),
+        (
+            "tarball:" + "cd" * 32,
+            {"kind": "tarball", "url": "https://h/x.tar.xz", "sha256": "cd" * 32},
+            "cd" * 32 + "  ",
+        ),
+        ("dir:" + "ef" * 20, {"kind": "dir", "path": "/x"}, "Set KERNEL_SRC"),
+    ],
+)
+def test_each_source(tmp_path: Path, tree: str, source: dict[str, Any], said: str) -> None:
+    script = checked(repro_script(recorded(tmp_path / "run", tree=tree, source=source), "0"))
+    assert said in script
+    assert "hunter2" not in script
+
+
+def test_texts_are_inline_as_they_are(tmp_path: Path) -> None:
+    """No shell touches what the here-documents hold."""
+    script = checked(repro_script(recorded(tmp_path / "run"), "6.1"))
+    start = script.index('cat >"$work/applied.patch"')
+    part = script[start : script.index("# A repository")]
+    work = tmp_path / "work"
+    work.mkdir()
+    subprocess.run(["sh", "-euc", f"work={work}\n{part}"], check=True)
+    assert (work / "applied.patch").read_text() == PATCH
+    for own in ("python", "import lab", ".cache/lab", "
+lab ", str(tmp_path)):
+        assert own not in script
+
+
+def test_a_filesystem_and_a_pattern(tmp_path: Path) -> None:
+    record = recorded(tmp_path / "run")
+    script = checked(repro_script(record, "0", pattern="mlock.*'", filesystem="xfs-dax"))
+    assert "/mnt/ext4-dax" in script  # the recipe's own mount point, as the record has it
+    assert "mkfs.ext4 " not in script.split("for tool in")[1].split(";")[0]
+    with pytest.raises(UserError, match="no filesystem 'btrfs'"):
+        repro_script(record, "0", filesystem="btrfs")
+
+
+def test_without_a_patch_none_is_asked_for(tmp_path: Path) -> None:
+    script = checked(repro_script(recorded(tmp_path / "run", patch=""), "0"))
+    assert "git apply" not in script
+
+
+def test_what_cannot_be_repeated(tmp_path: Path) -> None:
+    record = recorded(tmp_path / "run")
+    for name in ("1", "6.2", ""):
+        with pytest.raises(UserError, match="has no job") as caught:
+            repro_script(record, name)
+        assert caught.value.hint == "0 is 6.1"
+    with pytest.raises(UserError, match="several jobs"):
+        repro_script(replace(record, jobs=record.jobs * 2), "6.1")
+    unbuilt = replace(record.jobs[0], evidence=EVIDENCE)
+    with pytest.raises(UserError, match="was not built"):
+        repro_script(replace(record, jobs=(unbuilt,)), "0")
+    with pytest.raises(UserError, match="does not hold"):
+        repro_script(replace(record, folder=str(tmp_path / "gone")), "0")
