@@ -64,10 +64,15 @@ def _project(folder: Path) -> None:
 
 def _seconds(folder: Path, *arguments: str) -> tuple[float, float]:
     """Mean wall-clock and CPU seconds of a lab command."""
+    # A comparison that finds something ends with 1: an error must not pass for it.
+    command = [str(LAB), *arguments, "-C", f"{folder}/lab.toml"]
+    tried = subprocess.run([*command, "--json"], stdout=subprocess.PIPE, check=False)
+    assert tried.returncode in (0, 1)
+    assert json.loads(tried.stdout)
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
         subprocess.run(
             ["hyperfine", "-i", "-w", "2", "-r", "10", "--export-json", out.name,
-             " ".join([str(LAB), *arguments, "-C", f"{folder}/lab.toml"])],
+             " ".join(command)],
             check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         found = json.loads(Path(out.name).read_text())["results"][0]

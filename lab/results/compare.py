@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from lab.config.model import Status
 from lab.errors import ExitStatus
@@ -30,18 +30,21 @@ class Change(StrEnum):
     SAME = "same"
 
 
-@dataclass(frozen=True, order=True)
-class TestKey:
-    """What makes a test of one run the same as a test of another."""
-
-    __test__ = False
-
+class _Names(NamedTuple):
     variant: str
     machine: str
     config: str
     filesystem: str
     suite: str
     test: str
+
+
+class TestKey(_Names):
+    """What makes a test of one run the same as a test of another; a tuple of names."""
+
+    # pytest takes a class of such a name for tests.
+    __test__ = False
+    __slots__ = ()
 
     @classmethod
     def of(cls, job: JobRecord, result: TestResult) -> TestKey:
@@ -51,14 +54,14 @@ class TestKey:
         )
 
     @property
-    def group(self) -> tuple[str, ...]:
-        """The suite's run that the test is part of."""
-        return (*self.job, self.filesystem, self.suite)
+    def job(self) -> tuple[str, ...]:
+        """The job that the test is part of: variant, machine, config."""
+        return self[:3]
 
     @property
-    def job(self) -> tuple[str, ...]:
-        """The job that the test is part of."""
-        return (self.variant, self.machine, self.config)
+    def group(self) -> tuple[str, ...]:
+        """The suite's run that the test is part of: its job, filesystem and suite."""
+        return self[:5]
 
 
 @dataclass(frozen=True)

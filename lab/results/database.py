@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ def open_engine(path_or_url: Path | str) -> tuple[str, Engine]:
         where = str(path_or_url)
         with explained(where):
             Path(where).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(URL.create("sqlite", database=where))
+        engine = create_engine(URL.create("sqlite", database=where), json_deserializer=_json)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -54,7 +55,7 @@ def _from_url(text_of_url: str) -> tuple[str, Engine]:
     # A server that cannot be reached must not hold a run up for minutes.
     arguments = {"connect_timeout": _CONNECT_S} if url.drivername.startswith("postgresql") else {}
     try:
-        return where, create_engine(url, connect_args=arguments)
+        return where, create_engine(url, connect_args=arguments, json_deserializer=_json)
     except NoSuchModuleError:
         raise UserError(f"{url.drivername} is no kind of database", hint=_URL) from None
     except ModuleNotFoundError as error:
@@ -63,6 +64,11 @@ def _from_url(text_of_url: str) -> tuple[str, Engine]:
             where=where,
             hint="pip install 'lab[postgresql]'",
         ) from None
+
+
+def _json(stored: str) -> Any:
+    # Most results have neither diagnostics nor metrics.
+    return [] if stored == "[]" else json.loads(stored)
 
 
 def _printable(url: URL) -> str:

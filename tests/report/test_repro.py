@@ -100,8 +100,7 @@ def test_texts_are_inline_as_they_are(tmp_path: Path) -> None:
     work.mkdir()
     subprocess.run(["sh", "-euc", f"work={work}\n{part}"], check=True)
     assert (work / "applied.patch").read_text() == PATCH
-    for own in ("python", "import lab", ".cache/lab", "
-lab ", str(tmp_path)):
+    for own in ("python", "import lab", ".cache/lab", "\nlab ", str(tmp_path)):
         assert own not in script
 
 
