@@ -13,13 +13,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from lab.config.model import Status
 from lab.lab import Lab
 from lab.plan import plan_variants
-from lab.results import Evidence, JobRecord, Recorder, RunRecord, TestResult, now
+from lab.results import (
+    Evidence,
+    JobRecord,
+    Recorder,
+    RunFolder,
+    RunRecord,
+    TestResult,
+    now,
+    write_json,
+)
+from lab.results.keep import keep_build, keep_programs
 from lab.results.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -110,6 +120,13 @@ def recording(folder: Path) -> None:
             recorder.add_job(job)
         recorder.finish()
         took = time.monotonic() - before
+    built = lab.build(plan.jobs[0].variant, plan.jobs[0].config)
+    files = RunFolder(folder, "kept")
+    before = time.monotonic()
+    keep_programs(files, ROOT / "guest-tests")
+    keep_build(files.job(0, "6.1"), built)
+    write_json(files.job(0, "6.1").record, asdict(run.jobs[0]))
+    took += time.monotonic() - before
     share = 100 * took / whole
     print(
         f"recording {len(run.results)} results: {1000 * took:.0f} ms of a run of {whole:.1f} s, "

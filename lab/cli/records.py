@@ -115,7 +115,7 @@ def compare(
     from lab.results import compare as compare_runs
 
     with Store.open(_load(file).database) as store:
-        before, after = store.load(a), store.load(b)
+        before, after = (store.load(name, details=False) for name in (a, b))
         if before.id == after.id:
             raise UserError(f"{a} and {b} are one run, {before.id}", hint="lab runs")
         comparison = compare_runs(before, after, store.unstable(before, after))

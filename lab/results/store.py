@@ -11,7 +11,19 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, and_, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Select,
+    and_,
+    delete,
+    func,
+    insert,
+    null,
+    or_,
+    select,
+    update,
+)
 
 from lab.config.model import Status
 from lab.errors import InfrastructureError, UserError
@@ -19,7 +31,15 @@ from lab.results.compare import TestKey
 from lab.results.database import explained, open_engine, prepare
 from lab.results.history import Seen
 from lab.results.record import JobRecord, RunRecord, is_as_expected, new_run_id, now
-from lab.results.rows import job_of, job_row, result_of, result_row, run_of, run_row
+from lab.results.rows import (
+    RESULT_COLUMNS,
+    job_of,
+    job_row,
+    result_of,
+    result_row,
+    run_of,
+    run_row,
+)
 from lab.results.schema import BASELINES, JOBS, RESULTS, RUNS, SCHEMA_VERSION
 
 __all__ = ["SCHEMA_VERSION", "RunSummary", "Store"]
@@ -124,15 +144,18 @@ class Store:
             number = self._numbered(connection, run_id)
             connection.execute(update(RUNS).where(RUNS.c.number == number).values(ended))
 
-    def load(self, run: str = _LATEST) -> RunRecord:
+    def load(self, run: str = _LATEST, *, details: bool = True) -> RunRecord:
         """A whole run; ``latest`` is the one that began last, finished or not.
+
+        Args:
+            details: With the results' diagnostics and metrics, half of the time it takes.
 
         Raises:
             UserError: There is no such run, or there are several.
         """
         with self._read() as connection:
             row = self._find(connection, run)
-            jobs = tuple(self._jobs(connection, row["number"]))
+            jobs = tuple(self._jobs(connection, row["number"], details))
         return replace(run_of(row), jobs=jobs)
 
     def stream(self, run: str = _LATEST) -> Iterator[JobRecord]:
@@ -233,15 +256,14 @@ class Store:
             connection.execute(insert(BASELINES), {"name": name, "run_number": row["number"]})
         return str(row["id"])
 
-    def _jobs(self, connection: Connection, run: int) -> Iterator[JobRecord]:
+    def _jobs(self, connection: Connection, run: int, details: bool = True) -> Iterator[JobRecord]:
+        columns: list[Any] = [RESULTS.c[name] for name in RESULT_COLUMNS]
+        if not details:
+            columns[-2:] = [null(), null()]
         query = select(JOBS).where(JOBS.c.run_number == run).order_by(JOBS.c.number)
         for job in connection.execute(query).mappings().all():
-            results = (
-                select(RESULTS)
-                .where(RESULTS.c.job_number == job["number"])
-                .order_by(RESULTS.c.number)
-            )
-            rows = connection.execute(results).mappings()
+            mine = select(*columns).where(RESULTS.c.job_number == job["number"])
+            rows = connection.execute(mine.order_by(RESULTS.c.number))
             yield job_of(job, tuple(result_of(row) for row in rows))
 
     def _numbered(self, connection: Connection, run_id: str) -> int:

@@ -121,3 +121,24 @@ def test_killed_during_a_boot(clean_folder: Path, number: signal.Signals) -> Non
     newest, killed = project.json("runs")["runs"]
     assert newest["finished"]
     assert killed["finished"] is None
+
+
+def test_killed_before_the_first_guest(clean_folder: Path) -> None:
+    """Whatever the moment, a run that has a folder is listed."""
+    project = Project(clean_folder / "project")
+    lab = project.start("test", "6.1", "-s", "populate", "-f", "ext4-dax")
+    until(lambda: list(project.results.glob("*/run/run.json")) or lab.poll() is not None)
+    send(lab, signal.SIGKILL)
+    lab.communicate(timeout=60)
+    until(lambda: not qemus(project.folder))
+    for path in leftovers(project.folder):
+        path.unlink()
+    (folder,) = project.results.glob("*/run")
+    listed = project.json("runs")
+    names = [run["run"] for run in (*listed["runs"], *listed["unrecorded"])]
+    assert names == [folder.parent.name]
+    assert all("killed" in run["why"] for run in listed["unrecorded"])
+    assert not any(run["finished"] for run in listed["runs"])
+    project.lab("runs", "--recover")
+    (run,) = project.json("runs")["runs"]
+    assert run["finished"] is None

@@ -71,6 +71,12 @@ def test_an_error_is_never_the_kernels(other: Status) -> None:
         assert comparison.status is ExitStatus.INFRASTRUCTURE
 
 
+def test_an_error_that_is_new_is_no_new_test() -> None:
+    comparison = compare(*runs(ran("1", result("t")), ran("2", result("t"), result("u", ERROR))))
+    assert change_of(comparison, "u") is Change.INFRASTRUCTURE
+    assert comparison.status is ExitStatus.INFRASTRUCTURE
+
+
 def test_a_failure_after_an_error_still_counts() -> None:
     comparison = both(result("t", ERROR), result("t", FAIL))
     assert change_of(comparison) is Change.INFRASTRUCTURE

@@ -233,6 +233,14 @@ def test_streamed_jobs_are_the_loaded_ones(place: Place) -> None:
         assert tuple(store.stream()) == store.load().jobs == RECORD.jobs
 
 
+def test_without_details_all_else_is_there(place: Place) -> None:
+    with Store.open(place) as store:
+        three_runs(store)
+        whole, brief = store.load(), store.load(details=False)
+    assert brief.results != whole.results
+    assert brief.results == tuple(replace(one, diagnostics=(), metrics=()) for one in whole.results)
+
+
 def test_unstable_is_what_one_setup_has_seen_end_differently(place: Place) -> None:
     def recorded(store: Store, build: str, *statuses: tuple[str, Status]) -> RunRecord:
         record = job(*(result(name, status) for name, status in statuses))
