@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import lab
-from lab.cli import records
 from lab.errors import ExitStatus, LabError, UserError
 
 if TYPE_CHECKING:
@@ -208,9 +207,6 @@ def boot(
                 opened.telling(show).guest(variant, machine=machine, config=config)
             )
         return guest.interact(shlex.join(command) if command else None)
-
-
-records.add_commands(app)
 
 
 def open_lab(file: Path | None) -> Lab:

@@ -33,7 +33,7 @@ def main() -> NoReturn:
 
 
 def _run() -> int:
-    from lab.cli import claims, patch, verify  # noqa: F401  # each adds its command to the app
+    from lab.cli import claims, patch, records, verify  # noqa: F401  # they add commands to the app
     from lab.cli.commands import app
 
     try:

@@ -15,17 +15,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lab.cli.commands import File, Json, Verbose, app
 from lab.errors import ExitStatus, UserError
 
 if TYPE_CHECKING:
     from lab.config import LoadedConfig
     from lab.results import RunRecord
 
-File = Annotated[
-    Path | None, typer.Option("--config", "-C", help="Another lab.toml.", metavar="FILE")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON value and nothing else.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="List every test.")]
 Run = Annotated[
     str, typer.Argument(metavar="[RUN]", help="An id or its beginning, latest, latest~N, a name.")
 ]
@@ -42,12 +38,7 @@ class Format(StrEnum):
     KCIDB = "kcidb"
 
 
-def add_commands(app: typer.Typer) -> None:
-    """Give the command line this module's commands."""
-    for command in (runs, show, compare, history, baseline, export, repro):
-        app.command()(command)
-
-
+@app.command()
 def runs(
     limit: Annotated[int, typer.Option("--limit", "-n", help="How many, newest first.")] = 20,
     baseline: Annotated[bool, typer.Option("--baseline", help="Only those with a name.")] = False,
@@ -82,6 +73,7 @@ def runs(
     return ExitStatus.EXPECTED
 
 
+@app.command()
 def show(
     run: Run = "latest", verbose: Verbose = False, file: File = None, json: Json = False
 ) -> int:
@@ -103,6 +95,7 @@ def show(
     return run_status(record)
 
 
+@app.command()
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="A run, as `lab show` takes it.")],
     b: Annotated[str, typer.Argument(metavar="[B]", help="Another.")] = "latest",
@@ -128,6 +121,7 @@ def compare(
     return comparison.status
 
 
+@app.command()
 def history(
     test: Annotated[str, typer.Argument(metavar="TEST", help="Its name, or a glob.")],
     variant: Annotated[str, typer.Option("--variant", metavar="GLOB", help="Only these.")] = "*",
@@ -157,6 +151,7 @@ def history(
     return ExitStatus.EXPECTED
 
 
+@app.command()
 def baseline(
     run: Run = "latest",
     name: Annotated[str, typer.Option("--name", help="Its name from now on.")] = "baseline",
@@ -175,6 +170,7 @@ def baseline(
     return ExitStatus.EXPECTED
 
 
+@app.command()
 def export(
     run: Run = "latest",
     format: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.JUNIT,
@@ -189,6 +185,7 @@ def export(
     return ExitStatus.EXPECTED
 
 
+@app.command()
 def repro(
     run: Run,
     job: Annotated[
