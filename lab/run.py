@@ -207,7 +207,7 @@ def _keep_recipe(lab: Lab, planned: JobPlan, built: Build, folder: JobFolder, jo
         "compiler": made.toolchain.compiler,
         "sha256": digests,
         "hardware": asdict(job.guest.hardware),
-        "arguments": kernel_arguments(job.guest.append),
+        "arguments": kernel_arguments(job.guest.hardware, job.guest.append),
         "prepare": job.guest.prepare,
         "units": [
             {

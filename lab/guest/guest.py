@@ -162,7 +162,13 @@ class Guest:
         memory = Memory(nvdimm="nvdimm", ram="ram")
         command = command_line(
             spec.hardware,
-            Files(spec.kernel, None, kernel_arguments(spec.append), memory, Path("console")),
+            Files(
+                spec.kernel,
+                None,
+                kernel_arguments(spec.hardware, spec.append),
+                memory,
+                Path("console"),
+            ),
             marks_fd=0,
             monitor_fd=0,
         )
@@ -304,7 +310,7 @@ class Guest:
 
     def _start(self, initrd: int | None, memory: Memory, *, incoming: bool = False) -> None:
         spec = self.spec
-        append = kernel_arguments(spec.append)
+        append = kernel_arguments(spec.hardware, spec.append)
         files = Files(spec.kernel, initrd, append, memory, self.console.path)
         vm = Vm(spec.hardware, files, spec.folder, answer_s=spec.shutdown_s, incoming=incoming)
         self._vm = self._stack.enter_context(vm)

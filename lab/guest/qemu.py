@@ -120,7 +120,7 @@ def command_line(
         "-device", "virtio-rng-pci",
         # A restored guest keeps the kernel: its loader's ROM is part of the machine.
         "-kernel", str(files.kernel),
-        "-append", _append(hardware, files.append),
+        "-append", files.append,
         *(() if files.initrd is None else ("-initrd", f"/dev/fd/{files.initrd}")),
         *(("-incoming", "defer") if incoming else ()),
     ]  # fmt: skip
@@ -136,20 +136,18 @@ def _backends(hardware: Hardware, memory: Memory) -> list[str]:
     return [part for one in objects for part in ("-object", f"memory-backend-file,{one}")]
 
 
-def kernel_arguments(extra: str = "") -> str:
+def kernel_arguments(hardware: Hardware, extra: str = "") -> str:
     """The kernel's command line: a panic or an oops becomes QEMU's exit."""
+    memmap = "" if hardware.memmap is None else hardware.memmap.argument
     # nokaslr: addresses in a stack are those of System.map, in every run.
-    return f"console=ttyS0,115200 panic=-1 oops=panic tsc=reliable nokaslr {extra}".strip()
+    arguments = "console=ttyS0,115200 panic=-1 oops=panic tsc=reliable nokaslr"
+    return " ".join(filter(None, (arguments, extra, memmap)))
 
 
 def _machine(hardware: Hardware) -> str:
     if hardware.memmap is None:
         return "nvdimm=on"
     return f"max-ram-below-4g={hardware.memmap.low}"
-
-
-def _append(hardware: Hardware, append: str) -> str:
-    return append if hardware.memmap is None else f"{append} {hardware.memmap.argument}"
 
 
 def _memory(hardware: Hardware) -> str:
