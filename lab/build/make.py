@@ -24,7 +24,9 @@ _COMPILER_ERROR = re.compile(
     r"^(?:In file included from )?([^\s:]+):(\d+)(?::\d+)?: (?:fatal )?error: (.*)"
 )
 _OTHER_ERROR = re.compile(
-    r"undefined reference to|multiple definition of|^\S*ld(?:\.bfd)?: |"
+    r"undefined reference to|multiple definition of|"
+    # Old objects lack .note.GNU-stack, which binutils 2.39 and later warn of.
+    r"^\S*ld(?:\.bfd)?: (?!warning: |NOTE: )|"
     r": (?:fatal )?error: |^Error: |"
     r"\*\*\* .*(?:Stop|Error \d+)"
 )

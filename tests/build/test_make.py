@@ -108,3 +108,12 @@ def test_source_that_says_killed_is_not_the_machine_s_fault(tmp_path: Path) -> N
 
 def test_a_make_that_says_nothing(tmp_path: Path) -> None:
     assert "said nothing" in error(tmp_path, "").what
+
+
+def test_a_linker_s_warning_is_no_error(tmp_path: Path) -> None:
+    warned = "/usr/bin/ld: warning: vdso-note.o: missing .note.GNU-stack section\n"
+    noted = "/usr/bin/ld: NOTE: This behaviour is deprecated\n"
+    undefined = "ld: arch/x86/built-in.o: undefined reference to `sys_none'"
+    caught = error(tmp_path, f"{warned}{noted}  CC  a.o\n{undefined}\nmake: *** [x] Error 1\n")
+    assert undefined in str(caught)
+    assert undefined in caught.what
