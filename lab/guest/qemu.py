@@ -91,7 +91,7 @@ def command_line(
 
     ``incoming`` starts nothing until the monitor names a saved state.
     """
-    machine = f"{hardware.type},accel={hardware.accelerator},{_machine(hardware)}"
+    machine = f"{hardware.type},accel={hardware.accelerator},{machine_properties(hardware)}"
     return [
         BINARY,
         "-nodefaults",
@@ -101,7 +101,7 @@ def command_line(
         "-machine", machine if files.memory.ram is None else f"{machine},memory-backend=ram",
         "-cpu", "host" if hardware.accelerator == "kvm" else "max",
         "-smp", str(hardware.cpus),
-        "-m", _memory(hardware),
+        "-m", memory_size(hardware),
         *_backends(hardware, files.memory),
         # No label area: it would come off the end, and a region whose size is not a
         # multiple of 16 MiB takes no fsdax namespace on 6.1.
@@ -144,13 +144,15 @@ def kernel_arguments(hardware: Hardware, extra: str = "") -> str:
     return " ".join(filter(None, (arguments, extra, memmap)))
 
 
-def _machine(hardware: Hardware) -> str:
+def machine_properties(hardware: Hardware) -> str:
+    """What ``-machine`` needs for the persistent memory."""
     if hardware.memmap is None:
         return "nvdimm=on"
     return f"max-ram-below-4g={hardware.memmap.low}"
 
 
-def _memory(hardware: Hardware) -> str:
+def memory_size(hardware: Hardware) -> str:
+    """The value of ``-m``."""
     if hardware.memmap is not None:
         return f"size={hardware.ram // _MIB}M"
     # maxmem must hold RAM and every NVDIMM; one slot a DIMM.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -13,11 +14,11 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from lab.errors import UserError
+from lab.guest.qemu import Hardware, machine_properties, memory_size
 from lab.image.base import MKE2FS_CONF
 from lab.results import JobFolder, JobRecord, RunFolder, RunRecord
 
 _BOOT_S = 120
-_MIB = 1 << 20
 Recipe = Mapping[str, Any]
 
 
@@ -116,24 +117,20 @@ def _render(
     types = {unit["type"] for unit in units}
     inline = (patch, config, *(text for _, text in programs))
     guest_tools = ["ndctl", *sorted(f"mkfs.{kind}" for kind in types)]
-    cc = next((word[3:] for word in recipe["make"] if word.startswith("CC=")), "gcc")
     return template.render(
         title=_comment(f"{record.variant}: job {number} of run {run.id}, {record.started}"),
         recipe=recipe,
         work=f"repro-{run.id}-{number}",
         filesystems=list(dict.fromkeys(unit["filesystem"] for unit in units)),
         deadline=int(_BOOT_S + len(units) * recipe["program_s"]),
-        tools=["git", "ldd", "make", "tar", "timeout", shlex.quote(cc), _QEMU, "busybox",
-               *guest_tools],
+        tools=["gcc", "git", "ldd", "make", "tar", "timeout", _QEMU, "busybox", *guest_tools],
         patch=patch,
         mark=_mark(inline),
         fetch=_indented(_fetch(recipe)),
         config=config,
-        cc=shlex.quote(cc),
         environment=" ".join(
-            f"{name}={shlex.quote(value)}" for name, value in recipe["environment"].items()
+            f"{name}={_expanded(value)}" for name, value in recipe["environment"].items()
         ),
-        make=shlex.join(recipe["make"]),
         programs=programs,
         binaries=sorted({"dax-proof", *(unit["program"] for unit in units)}),
         guest_tools=guest_tools,
@@ -150,6 +147,11 @@ _QEMU = "qemu-system-x86_64"
 def _comment(text: str) -> str:
     """Text that stays inside its comment, and its quotes."""
     return "".join(c if c.isprintable() and c not in '"$`\\' else "?" for c in text)
+
+
+def _expanded(value: str) -> str:
+    """A word in which the shell puts what ``$NAME`` stands for, and nothing else."""
+    return '"' + re.sub(r'([\\"`]|\$(?![A-Za-z_{]))', r"\\\1", value) + '"'
 
 
 def _mark(inline: Sequence[str]) -> str:
@@ -179,26 +181,28 @@ def _filesystems(units: Sequence[Any], pattern: str | None) -> list[dict[str, An
 
 def _qemu(recipe: Recipe) -> str:
     """The recorded machine, the lab's own channels (SSH, QMP, marks) left out."""
-    hardware = recipe["hardware"]
-    memory, nvdimm = hardware["memory"] // _MIB, hardware["nvdimm"]
-    most = memory + nvdimm // _MIB + 1024
-    accelerator = hardware["accelerator"]
+    hardware = Hardware(**recipe["hardware"])
+    accelerator = hardware.accelerator
     words = [
         _QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-        "-machine", f"{hardware['type']},accel={accelerator},nvdimm=on",
+        "-machine", f"{hardware.type},accel={accelerator},{machine_properties(hardware)}",
         "-cpu", "host" if accelerator == "kvm" else "max",
-        "-smp", str(hardware["cpus"]),
-        "-m", f"size={memory}M,slots=1,maxmem={most}M",
-        "-device", "nvdimm,id=nvdimm0,memdev=nv0",
+        "-smp", str(hardware.cpus),
+        "-m", memory_size(hardware),
         "-device", "virtio-rng-pci",
         "-serial", "stdio",
     ]  # fmt: skip
+    disk = ""
+    if hardware.memmap is None:
+        words += ["-device", "nvdimm,id=nvdimm0,memdev=nv0"]
+        backend = "memory-backend-file,id=nv0,share=on,mem-path=$work/nvdimm"
+        disk = f'-object "{backend},size={hardware.nvdimm}" '
+    append = recipe["arguments"]
     return (
         shlex.join(words)
-        + ' \\\n\t-object "memory-backend-file,id=nv0,share=on,mem-path=$work/nvdimm,'
-        + f'size={nvdimm}" -serial "file:$work/serial" \\\n\t'
+        + f' \\\n\t{disk}-serial "file:$work/serial" \\\n\t'
         + '-kernel "$BZIMAGE" -initrd "$work/initramfs.cpio" -append '
-        + f'{shlex.quote(recipe["arguments"])}" guest=$guest"'
+        + f'{shlex.quote(append)}" guest=$guest"'
     )
 
 

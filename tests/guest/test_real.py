@@ -136,7 +136,7 @@ def test_evidence(real: Real) -> None:
         for proof in evidence["dax"].values():
             assert proof["namespace"] == "fsdax"
             assert proof["dax_option"] == proof["statx_dax"] == proof["pfn_in_pmem"] == "yes"
-        assert [name for name, _ in evidence["timeline"]] == ["ready", "ssh"]
+        assert [name for name, _ in evidence["timeline"]][-1] == "ssh"
     assert [list(job["evidence"]["series_digests"]) for job in jobs] == [
         [],
         ["reintroduce-bug"],

@@ -30,7 +30,10 @@ RECIPE: dict[str, Any] = {
     "version": "6.1.192",
     "source": {"kind": "apt", "package": "linux-source-6.1", "member": None},
     "environment": {"KBUILD_BUILD_USER": "lab", "LOCALVERSION": ""},
-    "make": ["CC=gcc"],
+    "cc": "gcc",
+    "mends": [],
+    "kernel_flags": [],
+    "host_flags": [],
     "compiler": "gcc (Debian 12.2.0-14) 12.2.0",
     "sha256": {"bzImage": "ab" * 32},
     "hardware": {
@@ -111,6 +114,44 @@ def test_a_filesystem_and_a_pattern(tmp_path: Path) -> None:
     assert "mkfs.ext4 " not in script.split("for tool in")[1].split(";")[0]
     with pytest.raises(UserError, match="no filesystem 'btrfs'"):
         repro_script(record, "0", filesystem="btrfs")
+
+
+def test_flags_that_mended_it_come_before_all_others(tmp_path: Path) -> None:
+    mended: dict[str, Any] = {
+        "kernel_flags": ["-fno-pie", "-DX='a b'"],
+        "mends": ["pie: kernel -fno-pie (`x`)"],
+    }
+    script = checked(repro_script(recorded(tmp_path / "run", **mended), "0"))
+    start = script.index("\t# Before all others")
+    part = script[start : script.index("\tfor target in")]
+    program = f"work={tmp_path}\n{part}\necho $cc $hostcc"
+    done = subprocess.run(["sh", "-euc", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [f"{tmp_path}/bin/cc", "gcc"]
+    (tmp_path / "x.c").write_text("X int y;\n")
+    preprocess = [f"{tmp_path}/bin/cc", "-E", "-P", "x.c"]
+    shown = subprocess.run(preprocess, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "'a b' int y" in shown.stdout
+
+
+def test_a_machine_of_ram_has_no_nvdimm(tmp_path: Path) -> None:
+    hardware = {**RECIPE["hardware"], "pmem": "memmap"}
+    script = checked(repro_script(recorded(tmp_path / "run", hardware=hardware), "0"))
+    command = next(line for line in script.splitlines() if "-nodefaults" in line)
+    assert "nvdimm" not in command
+    assert "memory-backend-file" not in script
+    assert "memmap=512M!0x100000000" in script
+
+
+@pytest.mark.parametrize(
+    ("value", "there"),
+    [("/opt/$NAME/bin:${NAME}", "/opt/a b/bin:a b"), ('`id` "\\ $5 $(id)', '`id` "\\ $5 $(id)')],
+)
+def test_settings_of_make(tmp_path: Path, value: str, there: str) -> None:
+    script = repro_script(recorded(tmp_path / "run", environment={"X": value}), "0")
+    setting = script[script.index("$(env X=") + len("$(env ") :].partition(" gcc --version")[0]
+    program = f"export NAME='a b'; env {setting} printenv X"
+    done = subprocess.run(["sh", "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{there}\n"
 
 
 def test_without_a_patch_none_is_asked_for(tmp_path: Path) -> None:
