@@ -22,6 +22,7 @@ from lab.results.record import (
     now,
 )
 from lab.results.recorder import Recorder
+from lab.results.trail import End, Trail
 from lab.results.verdict import TestVerdict, Verdict
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ __all__ = [
     "Change",
     "Compared",
     "Comparison",
+    "End",
     "Evidence",
     "GuestUse",
     "Host",
@@ -46,6 +48,7 @@ __all__ = [
     "TestKey",
     "TestResult",
     "TestVerdict",
+    "Trail",
     "Verdict",
     "Verification",
     "compare",

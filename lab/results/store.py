@@ -41,6 +41,7 @@ from lab.results.rows import (
     run_row,
 )
 from lab.results.schema import BASELINES, JOBS, RESULTS, RUNS, SCHEMA_VERSION
+from lab.results.trail import End, Trail
 
 __all__ = ["SCHEMA_VERSION", "RunSummary", "Store"]
 
@@ -207,6 +208,23 @@ class Store:
                         break
         return tuple(found)
 
+    def trail(self, run: str = _LATEST, limit: int = 30, most: int = 150_000) -> Trail:
+        """A run and those before it, with how each test ended.
+
+        Args:
+            limit: Of runs.
+            most: Of results in all of them: fewer runs then; this one is always whole.
+        """
+        with self._read() as connection:
+            last = self._find(connection, run)["number"]
+            query = select(RUNS).where(RUNS.c.number <= last).order_by(RUNS.c.number.desc())
+            rows = connection.execute(query.limit(limit)).mappings().all()
+            rows = _within(connection, rows, most)[::-1]
+            numbers = [row["number"] for row in rows]
+            jobs = _bare_jobs(connection, numbers)
+            runs = tuple(replace(run_of(row), jobs=tuple(jobs[row["number"]])) for row in rows)
+            return Trail(runs, _ends(connection, numbers))
+
     def unstable(self, *runs: RunRecord) -> frozenset[TestKey]:
         """Tests that ended differently in any two runs with one and the same setup.
 
@@ -317,6 +335,55 @@ class Store:
         engine = self._engine.execution_options(lab_write=True)
         with explained(self._where), engine.begin() as connection:
             yield connection
+
+
+def _within(connection: Connection, rows: Sequence[Any], most: int) -> Sequence[Any]:
+    """As many of these runs, from the first on, as have no more results than ``most``."""
+    counts = _counts_of(connection, [row["number"] for row in rows])
+    total = 0
+    for place, row in enumerate(rows):
+        total += sum(count for _, _, count in counts.get(row["number"], ()))
+        if place and total > most:
+            return rows[:place]
+    return rows
+
+
+def _bare_jobs(connection: Connection, numbers: list[int]) -> dict[int, list[JobRecord]]:
+    query = select(JOBS).where(JOBS.c.run_number.in_(numbers)).order_by(JOBS.c.number)
+    jobs: dict[int, list[JobRecord]] = {number: [] for number in numbers}
+    for row in connection.execute(query).mappings():
+        jobs[row["run_number"]].append(job_of(row))
+    return jobs
+
+
+def _ends(connection: Connection, numbers: list[int]) -> dict[TestKey, tuple[End, ...]]:
+    query = (
+        select(
+            JOBS.c.run_number,
+            RESULTS.c.status,
+            RESULTS.c.expected,
+            RESULTS.c.variant,
+            JOBS.c.machine,
+            JOBS.c.config,
+            RESULTS.c.filesystem,
+            RESULTS.c.suite,
+            RESULTS.c.test,
+        )
+        .join(JOBS, JOBS.c.number == RESULTS.c.job_number)
+        .where(JOBS.c.run_number.in_(numbers))
+        .order_by(JOBS.c.run_number, RESULTS.c.number)
+    )
+    places = {number: place for place, number in enumerate(numbers)}
+    # Of hundreds of thousands of rows only a few hundred ends differ.
+    known: dict[tuple[Any, ...], End] = {}
+    found: dict[tuple[Any, ...], list[End]] = {}
+    for row in connection.execute(query):
+        number, status, expected, *key = row
+        end = (number, status, expected)
+        if end not in known:
+            known[end] = End(places[number], Status(status), Status(expected))
+        found.setdefault(tuple(key), []).append(known[end])
+    return {TestKey(*key): tuple(ends) for key, ends in found.items()}
 
 
 def _back(name: str) -> int:
