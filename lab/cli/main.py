@@ -33,7 +33,13 @@ def main() -> NoReturn:
 
 
 def _run() -> int:
-    from lab.cli import claims, patch, records, verify  # noqa: F401  # they add commands to the app
+    from lab.cli import (  # noqa: F401  # they add commands to the app
+        claims,
+        patch,
+        records,
+        report,
+        verify,
+    )
     from lab.cli.commands import app
 
     try:

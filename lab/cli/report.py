@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``lab report``: a run as pages to look at."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab.cli.commands import File, Json, app
+from lab.errors import ExitStatus
+
+
+@app.command()
+def report(
+    run: Annotated[
+        str, typer.Argument(metavar="[RUN]", help="An id, its beginning, latest~1, a baseline.")
+    ] = "latest",
+    baseline: Annotated[
+        str | None, typer.Option(help="Compare with this run.", metavar="RUN")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The folder to write.", metavar="DIR")
+    ] = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Serve it on loopback, with a run's progress.")
+    ] = False,
+    port: Annotated[int, typer.Option(help="With --serve; 0 is any.")] = 0,
+    browse: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
+    file: File = None,
+    json: Json = False,
+) -> int:
+    """Write a run as static HTML: what changed, the matrix, each test's evidence."""
+    from lab.lab import Lab
+    from lab.report.site.publish import publish
+    from lab.results import Store
+
+    opened = Lab.open(file)
+    with Store.open(opened.database) as store:
+        if serve:
+            from lab.report.site.serve import Asked, served
+
+            with served(store, Asked(opened.results, run, baseline, output), port) as address:
+                _say(address, browse, json)
+                with suppress(KeyboardInterrupt):
+                    signal.pause()
+            return ExitStatus.EXPECTED
+        page = publish(store, opened.results, run, baseline, output)
+    _say(str(page), browse, json)
+    return ExitStatus.EXPECTED
+
+
+def _say(where: str, browse: bool, json: bool) -> None:
+    from lab.cli.show import print_json
+
+    if json:
+        print_json({"report": where})
+        sys.stdout.flush()
+    else:
+        typer.echo(where)
+    if browse:
+        typer.launch(where)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One result in full: what it said, what the kernel said, and how to see it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from lab.config.model import Status
+from lab.report.site.complaint import Told
+from lab.report.site.log import Excerpt, Log
+from lab.report.site.view import Cell, Group, Job, Report, repro_command, test_command
+from lab.suites.metric import Metric
+
+_BEFORE, _AFTER = 6, 4
+_DEAD = frozenset({Status.CRASH, Status.TIMEOUT, Status.ERROR})
+_MOST_TOLD = 3
+#: Shorter words stand in many lines.
+_SHORTEST = 12
+
+
+@dataclass(frozen=True)
+class Detail:
+    """A result as its group's page tells it."""
+
+    cell: Cell
+    told: tuple[Told, ...]
+    #: The lines of the console, or of what the program printed, that explain it.
+    excerpts: tuple[Excerpt, ...]
+    said: tuple[Log, int] | None
+    test: str
+    repro: str
+    metrics: tuple[str, ...]
+
+
+def detail(report: Report, job: Job, group: Group, cell: Cell) -> Detail:
+    """Gather what explains one result.
+
+    A pass needs no explanation; a complaint of the kernel's explains what did not pass
+    in the suite that ran when it came; a dead guest is explained by its last words.
+    """
+    result = cell.result
+    said = job.logs.result_line(result.filesystem, result.suite, result.test)
+    told: tuple[Told, ...] = ()
+    excerpts: tuple[Excerpt, ...] = ()
+    if result.status is not Status.PASS:
+        told = _told(job, group, result.status)
+        excerpts = _excerpts(job, cell, told, said)
+    return Detail(
+        cell,
+        told,
+        excerpts,
+        said,
+        test_command(cell),
+        repro_command(report.run, job.number, cell),
+        tuple(map(_metric, result.metrics)),
+    )
+
+
+def _told(job: Job, group: Group, status: Status) -> tuple[Told, ...]:
+    mine = job.told_of(group)
+    if not mine and status in _DEAD:
+        mine = job.elsewhere
+    return mine[:_MOST_TOLD]
+
+
+def _excerpts(
+    job: Job, cell: Cell, told: tuple[Told, ...], said: tuple[Log, int] | None
+) -> tuple[Excerpt, ...]:
+    found = [
+        each.excerpt.log.around(each.excerpt.line, _BEFORE, _length(each))
+        for each in told
+        if each.excerpt
+    ]
+    if not found and cell.result.status in _DEAD:
+        found = _last_words(job, cell)
+    if not found and said:
+        log, number = said
+        found = [log.around(number, _BEFORE, 0)]
+    return tuple(_apart(found))
+
+
+def _apart(excerpts: Iterable[Excerpt]) -> Iterator[Excerpt]:
+    """Each excerpt whose line the ones before do not show already."""
+    seen: set[tuple[str, int]] = set()
+    for excerpt in excerpts:
+        if (excerpt.log.page, excerpt.line) not in seen:
+            yield excerpt
+        seen.update((excerpt.log.page, n) for n in range(excerpt.start, excerpt.end + 1))
+
+
+def _length(told: Told) -> int:
+    excerpt = told.excerpt
+    return min(excerpt.end - excerpt.line, 40) + _AFTER if excerpt else _AFTER
+
+
+def _last_words(job: Job, cell: Cell) -> list[Excerpt]:
+    """The line that the message quotes; where there is none, the end of the console."""
+    for log in job.logs.consoles:
+        for words in cell.result.message.replace(")", "(").split("("):
+            quoted = words.removeprefix("the guest died: ").strip()
+            number = log.find(quoted) if len(quoted) >= _SHORTEST else None
+            if number:
+                return [log.around(number, _BEFORE, _AFTER)]
+    ends = [(span[1], log) for log in job.logs.consoles
+            if (span := log.span(cell.result.filesystem, cell.result.suite))]  # fmt: skip
+    if ends:
+        number, log = ends[-1]
+        return [log.around(number, 2 * _BEFORE, 0)]
+    logs = [log for log in job.logs.consoles if log.lines]
+    return [logs[-1].around(logs[-1].last, 2 * _BEFORE, 0)] if logs else []
+
+
+def _metric(metric: Metric) -> str:
+    labels = " ".join(f"{key}={value}" for key, value in metric.labels)
+    return f"{metric.name} {labels} {metric.value:g}"

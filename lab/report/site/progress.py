@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How far a run is, from what it has recorded and what its guests have left so far."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.report.site.names import count
+from lab.report.site.render import plain
+from lab.results.store import RunSummary
+
+#: A run that was killed stays unfinished for ever: one that is silent so long is dead.
+_SILENT_S = 900
+_SUITE_RUNS = re.compile(r"(\d+) suite runs?\b")
+_TAIL = 4096
+_LONGEST = 120
+
+
+@dataclass(frozen=True)
+class Progress:
+    """``text`` is for people, "" when nothing goes on; ``done`` of ``total`` suites have ended."""
+
+    text: str = ""
+    done: int = 0
+    total: int = 0
+
+
+def progress(run: RunSummary, folder: Path) -> Progress:
+    """What a run has done, if it goes on."""
+    logs = list(folder.glob("jobs/*/console.log"))
+    last = max(logs, key=_changed, default=None)
+    alive = run.run.finished is None and time.time() - _changed(last or folder) < _SILENT_S
+    if not alive:
+        return Progress()
+    done = sum(1 for _ in folder.glob("jobs/*/*/*.ktap"))
+    planned = _SUITE_RUNS.search(" ".join(run.run.plan))
+    total = max(done, int(planned[1])) if planned else 0
+    results = sum(number for _, number in run.counts)
+    words = [
+        f"{run.run.id} goes on: {done} of {total} suites" if total else f"{run.run.id} goes on",
+        f"{count(run.jobs, 'kernel')} recorded, {count(results, 'result')}",
+        f"{run.unexpected} not as expected",
+    ]
+    if last is not None:
+        words.append(f"{last.parent.name}: {_last_line(last)}")
+    return Progress(plain(", ".join(words)), done, total)
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _last_line(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            stream.seek(0, 2)
+            stream.seek(max(0, stream.tell() - _TAIL))
+            lines = stream.read().decode(errors="replace").split("\n")
+    except OSError:
+        return ""
+    said = (line.strip() for line in reversed(lines) if line.strip())
+    return next(said, "")[:_LONGEST]

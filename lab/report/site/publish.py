@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From the database to a report: which run, which baseline, where to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.report.site.site import write_site
+from lab.report.site.view import Report, make_report
+from lab.results.compare import Comparison, compare
+from lab.results.record import RunRecord
+from lab.results.store import Store
+from lab.results.trail import Trail
+
+
+def gather(store: Store, results: Path, run: str = "latest", baseline: str | None = None) -> Report:
+    """All that a report tells.
+
+    Args:
+        results: Where runs are recorded; a run's folder may have been moved with it.
+        baseline: The run to compare with; by default the one before with the same kernels.
+
+    Raises:
+        UserError: There is no such run.
+    """
+    record = store.load(run)
+    trail = store.trail(record.id)
+    comparison = _compare(store, record, trail, baseline)
+    return make_report(record, trail, comparison, (results / record.id, Path(record.folder)))
+
+
+def publish(
+    store: Store,
+    results: Path,
+    run: str = "latest",
+    baseline: str | None = None,
+    output: Path | None = None,
+) -> Path:
+    """Write the report of a run; returns its first page.
+
+    Raises:
+        UserError: There is no such run, or ``output`` holds something else.
+        InfrastructureError: It cannot be written.
+    """
+    report = gather(store, results, run, baseline)
+    return write_site(report, output or results / report.run.id / "report")
+
+
+def _compare(store: Store, run: RunRecord, trail: Trail, baseline: str | None) -> Comparison | None:
+    name = baseline or trail.baseline()
+    if name is None:
+        return None
+    before = store.load(name)
+    return compare(before, run, store.unstable(before, run))

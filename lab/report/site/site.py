@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The report as a folder of pages, each readable by itself and without a script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from lab.errors import ExitStatus, InfrastructureError, UserError
+from lab.process.lock import locked
+from lab.process.scratch import scratch_folder
+from lab.report.site import plots
+from lab.report.site.changes import changed, unchanged_surprises
+from lab.report.site.detail import detail
+from lab.report.site.facts import (
+    ago,
+    facts,
+    log_links,
+    problems,
+    proof,
+    tally,
+    told_page,
+    took,
+    when,
+)
+from lab.report.site.grid import matrix, suite_table
+from lab.report.site.log import Log
+from lab.report.site.mark import legend
+from lab.report.site.names import count
+from lab.report.site.pairs import all_pairs, pair
+from lab.report.site.render import asset, render
+from lab.report.site.shown import ShownDetail, ShownExcerpt, log_html, shortened
+from lab.report.site.view import Group, Job, Report, kernel_page, log_page, series_page, test_page
+from lab.report.status import count_errors, is_unexpected, run_status
+from lab.results.compare import Change
+from lab.results.record import RunRecord
+
+_ASSETS = ("report.css", "report.js")
+#: Marks a folder as a report's, which a new one may replace.
+_STAMP = ".lab-report"
+
+
+def write_site(report: Report, folder: Path) -> Path:
+    """Write all pages; the folder appears, or is replaced, when they are done.
+
+    Returns:
+        The first page.
+
+    Raises:
+        UserError: The folder holds something that is no report.
+        InfrastructureError: It cannot be written.
+    """
+    folder = folder.absolute()
+    try:
+        if folder.exists() and any(folder.iterdir()) and not (folder / _STAMP).exists():
+            raise UserError("it holds something else", where=folder, hint="--output DIR")
+        with locked(folder.with_name(f".{folder.name}.lock")), scratch_folder(folder) as beside:
+            _fill(report, beside)
+    except OSError as error:
+        raise InfrastructureError(f"cannot write: {error.strerror}", where=folder) from error
+    return folder / "index.html"
+
+
+def _fill(report: Report, folder: Path) -> None:
+    for name in ("kernels", "logs", "results", "series", "tests"):
+        (folder / name).mkdir()
+    for name in _ASSETS:
+        (folder / name).write_bytes(asset(name))
+    for name, text in pages(report):
+        (folder / name).write_text(text, encoding="utf-8", errors="replace")
+    (folder / _STAMP).write_text(report.run.id + "\n")
+
+
+def pages(report: Report) -> Iterator[tuple[str, str]]:
+    """Each page's path in the folder, and its text."""
+    site = _Site(report)
+    yield "index.html", site.index()
+    yield "plots.html", site.plots()
+    yield "kernels.html", site.kernels()
+    if report.series:
+        yield "series.html", site.all_series()
+    for variant in site.variants:
+        yield kernel_page(variant), site.kernel(variant)
+    for name in report.series:
+        yield series_page(name), site.series(name)
+    for suite, test in report.tests:
+        yield test_page(suite, test), site.test(suite, test)
+    for job in report.jobs:
+        for group in job.groups:
+            yield group.page, site.group(job, group)
+        for log in job.logs.all:
+            yield log_page(log.page), site.log(job, log)
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What the run comes to, in a sentence."""
+
+    css: str
+    sign: str
+    text: str
+
+
+def headline(run: RunRecord) -> Headline:
+    """The sentence; what is the kernel's comes before what is the lab's."""
+    status = run_status(run)
+    errors = f"{count(count_errors(run), 'error')} of the lab"
+    if run.finished is None and status is ExitStatus.INFRASTRUCTURE:
+        return Headline(
+            "error odd", "…", f"Not finished: {count(len(run.results), 'result')} so far"
+        )
+    if status is ExitStatus.EXPECTED:
+        return Headline("pass", "✓", f"All {len(run.results):,} as expected")
+    if status is ExitStatus.INFRASTRUCTURE:
+        return Headline("error odd", "E", f"{errors}: no verdict on the kernel")
+    surprises = sum(map(is_unexpected, run.results))
+    text = f"{surprises:,} of {len(run.results):,} not as expected"
+    return Headline("fail odd", "✗", text + (f", {errors}" if count_errors(run) else ""))
+
+
+class _Site:
+    """The pages of one report."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._run = report.run
+        self._nav = [("Tests", "index.html#tests"), ("Kernels", "kernels.html")]
+        if report.series:
+            self._nav.append(("Series", "series.html"))
+        self._nav.append(("Plots", "plots.html"))
+        self.variants = tuple(dict.fromkeys(job.record.variant for job in report.jobs))
+
+    def _page(self, template: str, root: str, **values: Any) -> str:
+        return render(f"{template}.html.j2", root=root, run=self._run, nav=self._nav, **values)
+
+    def index(self) -> str:
+        report = self._report
+        comparison = report.comparison
+        suites = dict.fromkeys(suite for suites in report.columns.values() for suite in suites)
+        return self._page(
+            "index",
+            "",
+            headline=headline(self._run),
+            sub=self._sub(),
+            tally=sorted(report.counts.items(), key=lambda pair: pair[0].rank),
+            problems=list(problems(self._run)),
+            comparison=comparison,
+            since=self._since(),
+            notes=comparison.notes + comparison.troubles if comparison else (),
+            same=count(comparison.counts[Change.SAME], "test") if comparison else "",
+            changes=changed(report),
+            surprises=unchanged_surprises(report),
+            verdicts=[(series_page(name), found) for name, found in all_pairs(report)],
+            matrix=matrix(report, report.jobs),
+            legend=legend(),
+            tables=[(suite, suite_table(report, suite)) for suite in suites],
+        )
+
+    def _sub(self) -> list[str]:
+        run = self._run
+        parts = [when(run.started), took(run), count(len(run.jobs), "kernel")]
+        evidence = {
+            f"{job.evidence.accelerator}, QEMU {job.evidence.qemu_version.split(' ')[0]}"
+            for job in run.jobs
+            if job.evidence.accelerator
+        }
+        return [*parts, *sorted(evidence)]
+
+    def _since(self) -> str:
+        if self._report.comparison is None:
+            return ""
+        mine = self._report.comparison.a
+        before = next((run for run in self._report.trail.runs if run.id == mine), None)
+        if before is None:
+            return ""
+        apart = datetime.fromisoformat(self._run.started) - datetime.fromisoformat(before.started)
+        return f"{when(before.started)}, {ago(apart.total_seconds())} earlier"
+
+    def plots(self) -> str:
+        report = self._report
+        built = plots.builds(report.trail.runs)
+        charts = [*plots.first_access(report), plots.boots(report.jobs), built]
+        charts += [
+            plots.kernel_history(report, variant, f"history-{number}")
+            for number, variant in enumerate(self.variants)
+        ]
+        return self._page("plots", "", charts=[c for c in charts if c], builds=built is not None)
+
+    def kernels(self) -> str:
+        entries = []
+        for variant in self.variants:
+            cells = [c for c in self._report.cells if c.key.variant == variant]
+            entries.append((variant, kernel_page(variant), tally(cells)))
+        return self._page("list", "", title="Kernels", entries=entries)
+
+    def all_series(self) -> str:
+        entries = []
+        for name in self._report.series:
+            variants = [variant for variant in self.variants if name in variant.split("+")[1:]]
+            entries.append((name, series_page(name), count(len(variants), "kernel")))
+        return self._page("list", "", title="Series", entries=entries)
+
+    def kernel(self, variant: str) -> str:
+        report = self._report
+        jobs = [job for job in report.jobs if job.record.variant == variant]
+        mine = [_only(run, variant) for run in report.trail.runs]
+        return self._page(
+            "kernel",
+            "../",
+            variant=variant,
+            series=[(name, series_page(name)) for name in variant.split("+")[1:]],
+            matrix=matrix(report, jobs, "../"),
+            history=plots.kernel_history(report, variant),
+            boots=plots.boots(jobs),
+            builds=plots.builds(mine),
+            jobs=[(job, facts(job), log_links(job)) for job in jobs],
+            job_told=[[(told, told_page(told)) for told in job.told] for job in jobs],
+        )
+
+    def series(self, name: str) -> str:
+        report = self._report
+        jobs = [job for job in report.jobs if name in job.record.variant.split("+")[1:]]
+        digests = {
+            digest for job in jobs for n, digest in job.record.evidence.series_digests if n == name
+        }
+        variants = dict.fromkeys(job.record.variant for job in jobs)
+        histories = [
+            plots.kernel_history(report, variant, f"history-{number}")
+            for number, variant in enumerate(variants)
+        ]
+        return self._page(
+            "series",
+            "../",
+            name=name,
+            digests=sorted(digests),
+            pairs=[pair(report, job, name) for job in jobs],
+            matrix=matrix(report, jobs, "../"),
+            histories=[chart for chart in histories if chart],
+        )
+
+    def test(self, suite: str, test: str) -> str:
+        rows = self._report.tests[(suite, test)]
+        cells = [(self._report.jobs[number], c) for (number, _), some in rows.items() for c in some]
+        history = plots.history(self._report, suite, test)
+        return self._page("test", "../", suite=suite, test=test, cells=cells, history=history)
+
+    def group(self, job: Job, group: Group) -> str:
+        span = job.logs.console_span(group.filesystem, group.suite)
+        ordered = sorted(group.cells, key=lambda cell: not cell.mark.odd)
+        return self._page(
+            "group",
+            "../",
+            job=job,
+            group=group,
+            sub=[tally(group.cells), *proof(job, group.filesystem)],
+            details=[ShownDetail.of(detail(self._report, job, group, cell)) for cell in ordered],
+            span=ShownExcerpt.of(shortened(span)) if span else None,
+            span_page=log_page(span.log.page, span.start) if span else "",
+        )
+
+    def log(self, job: Job, log: Log) -> str:
+        hot = {told.excerpt.line for told in job.told if told.excerpt and told.excerpt.log is log}
+        jumps = [(told.excerpt.line, told.title) for told in job.told
+                 if told.excerpt and told.excerpt.log is log]  # fmt: skip
+        ran = [(start, f"{suite} on {fs}") for (fs, suite, _), start, _ in log.spans]
+        html, cut = log_html(log, hot, [line for line, _ in ran])
+        jumps = [*jumps[:20], *ran]
+        return self._page("log", "../", job=job, title=log.title, html=html, cut=cut, jumps=jumps)
+
+
+def _only(run: RunRecord, variant: str) -> RunRecord:
+    return replace(run, jobs=tuple(job for job in run.jobs if job.variant == variant))

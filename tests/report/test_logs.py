@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Logs of a job, and where in them a result is explained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.report.site.complaint import complaints
+from lab.report.site.log import Log, job_folder, read_logs
+from lab.report.site.shown import log_html
+from lab.results import JobRecord, write_bytes, write_json, write_text
+from lab.suites.mark import program_mark, read_mark
+from tests.results.made import job
+
+MARK = program_mark("ext4-dax", "mlock", "mlock")
+
+
+def log(text: bytes, tmp_path: Path) -> Log:
+    found = Log.read(write_bytes(tmp_path / "console.log", text), "00.console", "Console")
+    assert found is not None
+    return found
+
+
+def test_a_mark_is_read_with_and_without_a_time() -> None:
+    assert read_mark(MARK) == ("ext4-dax", "mlock", "mlock")
+    assert read_mark(f"[    4.500000] {MARK}") == ("ext4-dax", "mlock", "mlock")
+    assert read_mark(f"[    4.500000] somebody said {MARK}") is None
+
+
+def test_any_bytes_are_lines(tmp_path: Path) -> None:
+    found = log(b"a\xff\x1b[31mb\r\n\x00c\x85d\n\ne", tmp_path)
+    assert found.lines == ("a\ufffdb", "\ufffdc\ufffdd", "", "e")
+
+
+def test_a_program_owns_the_console_up_to_the_next_mark(tmp_path: Path) -> None:
+    other = program_mark("xfs-dax", "mlock", "mlock")
+    found = log(f"boot\n{MARK}\nmine\nmine\n{other}\nits\n".encode(), tmp_path)
+    assert found.span("ext4-dax", "mlock") == (2, 4)
+    assert found.span("xfs-dax", "mlock") == (5, 6)
+    assert found.span("ext4-dax", "limits") is None
+
+
+def test_of_a_huge_console_the_end_is_kept_with_its_numbers(tmp_path: Path) -> None:
+    lines = b"".join(b"%07d %s\n" % (number, b"x" * 92) for number in range(1, 100_001))
+    found = log(lines, tmp_path)
+    assert found.last == 100_000
+    assert found.line(99_999).startswith("0099999 ")
+    html, cut = log_html(found, {found.first + 30_000})
+    assert cut.startswith("87,849 of 100,000 lines are left out")
+    assert html.count("…") == 2
+    assert f'id="L{found.first + 30_000}" class="hot"' in html
+    assert 'id="L100000"' in html
+    assert 'id="L1"' not in html
+
+
+def test_a_console_without_records_of_complaints_is_searched(tmp_path: Path) -> None:
+    text = (
+        f"[ 1.0] {MARK}\n[ 1.1] WARNING: CPU: 0 PID: 1 at mm/gup.c:1\n[ 1.1] Call Trace:\n"
+        "[ 1.1]  foo+0x1/0x2\n[ 1.1] ---[ end trace 00 ]---\n[ 1.2] fine\n"
+    )
+    (told,) = complaints(job(), (log(text.encode(), tmp_path),))
+    assert told.title == "WARNING: CPU: 0 PID: 1 at mm/gup.c:1"
+    assert told.place == ("ext4-dax", "mlock")
+    assert told.excerpt is not None
+    assert (told.excerpt.line, told.excerpt.end) == (2, 5)
+
+
+@dataclass(frozen=True)
+class Complained(JobRecord):
+    """A job whose record has complaints, as a later lab writes it."""
+
+    complaints: tuple[object, ...] = ()
+
+
+def test_recorded_complaints_are_found_again_on_the_console(tmp_path: Path) -> None:
+    found = log(f"[ 1.0] {MARK}\n[ 1.1] WARNING: at gup\n[ 1.2] fine\n".encode(), tmp_path)
+    frame = {"function": "gup", "offset": 18, "size": 32, "file": "mm/gup.c", "line": 7}
+    recorded = {
+        "kind": "warning",
+        "title": "gup",
+        "lines": ["[ 1.1] WARNING: at gup"],
+        "frames": [frame, {"function": "maybe", "reliable": False}],
+        "first_line": 99,
+    }
+    record = Complained(**{**vars(job()), "complaints": (recorded,)})
+    (told,) = complaints(record, (found,))
+    assert (told.kind, told.title) == ("warning", "gup")
+    assert told.frames == ("gup+0x12/0x20 mm/gup.c:7", "? maybe+0x0/0x0")
+    assert told.excerpt is not None
+    assert told.excerpt.line == 2
+
+
+def test_a_job_finds_its_folder_among_others_of_its_variant(tmp_path: Path) -> None:
+    mine = job(machine="big")
+    for number, machine in ((0, "default"), (1, "big")):
+        record = {"machine": machine, "config": mine.config, "started": mine.started}
+        write_json(tmp_path / "jobs" / f"{number:02d}-6.1" / "job.json", record)
+    # Recorded first, since it ended first.
+    assert job_folder((tmp_path,), 0, mine) == tmp_path / "jobs" / "01-6.1"
+    assert job_folder((tmp_path,), 0, job(variant="6.1+bug")) is None
+    assert job_folder((tmp_path / "gone", tmp_path), 0, job()) == tmp_path / "jobs" / "00-6.1"
+
+
+def test_a_result_is_found_in_what_its_program_printed(tmp_path: Path) -> None:
+    ktap = "KTAP version 1\n1..2\n# why\nnot ok 1 a.b\nok 2 - c # SKIP no\n"
+    write_text(tmp_path / "ext4-dax" / "mlock.mlock.ktap", ktap)
+    logs = read_logs(tmp_path, "00-6.1")
+    where = logs.result_line("ext4-dax", "mlock", "a.b")
+    assert where is not None
+    assert where[1] == 4
+    assert logs.result_line("ext4-dax", "mlock", "c") is not None
+    assert logs.result_line("xfs-dax", "mlock", "a.b") is None
+
+
+def test_each_guest_of_a_job_has_its_console_in_order(tmp_path: Path) -> None:
+    write_text(tmp_path / "console.log", f"{MARK}\n")
+    for number in (2, 10, 3):
+        write_text(tmp_path / f"guest-{number}" / "console.log", f"{number}\n")
+    logs = read_logs(tmp_path, "00-6.1")
+    assert [log.lines for log in logs.consoles] == [(MARK,), ("2",), ("3",), ("10",)]
+    assert [log.page for log in logs.consoles][-1] == "00-6.1.console-10"

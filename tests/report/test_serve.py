@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``lab report --serve``: loopback alone, and what it tells of a run that goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from lab.errors import InfrastructureError
+from lab.report.site.serve import Asked, served
+from lab.results import RunFolder, Store, write_text
+from tests.results.made import job, result, run
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def store(results: Path) -> Iterator[Store]:
+    with Store.open(results / "lab.db") as opened:
+        folder = RunFolder(results, "20260101-120000-ab12")
+        store_run = run(
+            folder=str(folder.path), plan=("default: 2 builds, 2 guests, 4 suite runs",)
+        )
+        opened.begin(replace(store_run, jobs=()))
+        write_text(folder.job(0, "6.1").console, "[ 1.0] booting\n")
+        write_text(folder.job(0, "6.1").ktap("ext4-dax", "mlock", "mlock"), "1..1\nok 1 x\n")
+        opened.add_job(folder.run_id, job(result()))
+        yield opened
+
+
+def get(address: str, path: str, host: str | None = None) -> tuple[int, str]:
+    connection = HTTPConnection(urlsplit(address).netloc, timeout=20)
+    connection.request("GET", path, headers={"Host": host} if host else {})
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    return answer.status, text
+
+
+def test_pages_are_served_and_nothing_else(store: Store, results: Path) -> None:
+    with served(store, Asked(results)) as address:
+        assert address.startswith("http://127.0.0.1:")
+        status, text = get(address, "/")
+        assert (status, "Not finished: 1 result so far" in text) == (200, True)
+        assert get(address, "/logs/")[0] == 404
+        assert get(address, "/../../../lab.db")[0] == 404
+        assert get(address, "/%2e%2e/%2e%2e/lab.db")[0] == 404
+
+
+def test_a_page_of_another_host_gets_no_answer(store: Store, results: Path) -> None:
+    with served(store, Asked(results)) as address:
+        assert get(address, "/", host="evil.example:80")[0] == 403
+        assert get(address, "/live", host="evil.example")[0] == 403
+
+
+def test_progress_comes_live_and_the_report_is_written_anew(store: Store, results: Path) -> None:
+    with served(store, Asked(results)) as address:
+        connection = HTTPConnection(urlsplit(address).netloc, timeout=30)
+        connection.request("GET", "/live")
+        stream = connection.getresponse()
+        first = json.loads(stream.readline().decode().removeprefix("data: "))
+        assert (first["done"], first["total"]) == (1, 4)
+        assert "1 kernel recorded, 1 result" in first["text"]
+        assert "booting" in first["text"]
+
+        store.add_job("20260101-120000-ab12", job(result(variant="v4.2"), variant="v4.2"))
+        said = first
+        while said["edition"] == first["edition"]:
+            line = stream.readline().decode()
+            said = json.loads(line.removeprefix("data: ")) if line.startswith("data") else said
+        assert "v4.2" in get(address, "/")[1]
+
+        store.finish("20260101-120000-ab12")
+        while said["text"]:
+            line = stream.readline().decode()
+            said = json.loads(line.removeprefix("data: ")) if line.startswith("data") else said
+        connection.close()
+
+
+def test_a_port_that_is_taken_is_named(store: Store, results: Path) -> None:
+    with served(store, Asked(results)) as address:
+        port = urlsplit(address).port or 0
+        with (
+            pytest.raises(InfrastructureError, match="cannot listen"),
+            served(store, Asked(results), port),
+        ):
+            pass

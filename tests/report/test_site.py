@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The report as a folder of pages: what is told, where links lead, what may not run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag
+
+import pytest
+
+from lab.config.model import Status
+from lab.errors import UserError
+from lab.report.site import make_report, write_site
+from lab.report.site.changes import changed, unchanged_surprises
+from lab.report.site.site import headline
+from lab.results import JobRecord, RunRecord, TestKey, Trail, compare
+from lab.results.trail import End
+from tests.report.recorded import HOSTILE, OOPS
+from tests.results.made import job, result, run
+
+
+@dataclass
+class Page(HTMLParser):
+    """What a page links to, what can be linked to in it, and its tags and text."""
+
+    text: str
+    links: list[str] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    tags: list[tuple[str, Mapping[str, str | None]]] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self.feed(self.text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.tags.append((tag, found))
+        self.links += [found[name] or "" for name in ("href", "src") if name in found]
+        self.ids += [found["id"] or ""] if "id" in found else []
+
+    def handle_data(self, data: str) -> None:
+        self.said.append(data)
+
+    def of_class(self, *names: str) -> list[Mapping[str, str | None]]:
+        """The attributes of tags that have all these classes."""
+        wanted = set(names)
+        return [
+            found for _, found in self.tags if wanted <= set((found.get("class") or "").split())
+        ]
+
+
+def read(path: Path) -> Page:
+    return Page(path.read_text())
+
+
+def written(record: RunRecord, folder: Path, before: RunRecord | None = None) -> Page:
+    comparison = compare(before, record) if before else None
+    report = make_report(record, Trail((record,)), comparison, ())
+    return read(write_site(report, folder / "report"))
+
+
+def test_each_link_leads_somewhere_in_the_folder(site: Path) -> None:
+    pages = {path.relative_to(site).as_posix(): read(path) for path in site.rglob("*.html")}
+    assert len(pages) > 100
+    for name, page in pages.items():
+        for link in set(page.links) - {"data:,"}:
+            path, fragment = urldefrag(link)
+            target = (site / name).parent / unquote(path) if path else site / name
+            there = target.resolve().relative_to(site.resolve()).as_posix()
+            assert target.exists(), f"{name}: {link}"
+            if fragment and fragment != "main":
+                assert unquote(fragment) in pages[there].ids, f"{name}: {link}"
+        assert len(page.ids) == len(set(page.ids)), name
+
+
+def test_nothing_a_guest_said_is_markup(site: Path) -> None:
+    told = 0
+    for path in site.rglob("*.html"):
+        page = read(path)
+        scripts = [found for tag, found in page.tags if tag == "script"]
+        assert [set(found) for found in scripts] == [{"src"}], path
+        assert not [name for _, found in page.tags for name in found if name.startswith("on")]
+        assert "default-src 'none'" in path.read_text()
+        told += HOSTILE in "".join(page.said)
+    # The test's own page, its groups, its logs, the console, the first page.
+    assert told > 6
+
+
+def test_the_report_needs_no_network(site: Path) -> None:
+    for path in site.rglob("*"):
+        if path.is_file():
+            assert "://" not in path.read_text().replace("file:;", ""), path
+
+
+def test_two_clicks_from_a_red_cell_to_the_line_that_explains_it(site: Path) -> None:
+    index = read(site / "index.html")
+    # The cell of the crashed suite: one program's end, named after it.
+    cells = [
+        str(found["href"]) for found in index.of_class("g") if str(found["href"]).endswith("#mlock")
+    ]
+    first, fragment = urldefrag(cells[0])
+    group = read(site / first)
+    assert fragment in group.ids
+    lines = [link for link in group.links if "console" in link and "#L" in link]
+    log, line = urldefrag(lines[0])
+    text = (site / "results" / log).resolve().read_text()
+    start = text.index(f'id="{line}"')
+    assert OOPS[0] in text[start : text.index("</span>", start)]
+
+
+def test_an_error_of_the_lab_is_no_failure_of_the_kernel(tmp_path: Path) -> None:
+    record = run(job(result(), result("limits", Status.ERROR, message="no plan")))
+    page = written(record, tmp_path)
+    assert headline(record).text == "1 error of the lab: no verdict on the kernel"
+    assert page.of_class("m", "error", "odd")
+    legend = 1  # which explains each mark
+    assert len(page.of_class("m", "fail", "odd")) == legend
+
+
+@pytest.mark.parametrize(
+    ("status", "expected", "css"),
+    [
+        (Status.FAIL, Status.FAIL, "m fail"),
+        (Status.FAIL, Status.PASS, "m fail odd"),
+        (Status.PASS, Status.FAIL, "m pass odd"),
+        (Status.SKIP, Status.PASS, "m skip odd"),
+        (Status.CRASH, Status.PASS, "m crash odd"),
+    ],
+)
+def test_what_was_expected_looks_unlike_a_surprise(
+    status: Status, expected: Status, css: str, tmp_path: Path
+) -> None:
+    page = written(run(job(result("x", status, expected=expected, reason="why"))), tmp_path)
+    cells = [found.get("class") for tag, found in page.tags if tag == "a" and found.get("title")]
+    assert css in cells
+    assert (headline(run(job(result("x", status, expected=expected)))).css == "pass") == (
+        status is expected and status is not Status.SKIP
+    )
+
+
+def test_a_run_that_proves_nothing_has_no_green_headline() -> None:
+    assert headline(run()).css == "error odd"
+    assert headline(run(job(error="mkfs.xfs failed"))).css == "error odd"
+    assert headline(run(job(result()), finished=None)).css == "error odd"
+    assert headline(run(job(result()))).css == "pass"
+
+
+def bad_night(*results: str, **more: Status) -> RunRecord:
+    """A run whose tests of these names have these statuses; all else passes."""
+    names = ("mlock.a", "mlock.b", "mlock.c", *results)
+    made = [result(name, more.get(name.replace(".", "_"), Status.PASS)) for name in names]
+    return run(job(*made), id="20260102-120000-ab12")
+
+
+def test_changes_come_with_the_worst_first_and_nothing_is_told_twice() -> None:
+    before = run(job(*(result(name) for name in ("mlock.a", "mlock.b", "mlock.c"))))
+    after = bad_night(mlock_a=Status.FAIL, mlock_b=Status.CRASH)
+    # Builds of their own: on one setup a change would be flakiness.
+    report = make_report(after, Trail((before, after)), compare(before, after), ())
+    (kind,) = changed(report)
+    assert kind.word == "regressed"
+    assert [row.ends for row in kind.rows] == ["pass → crash", "pass → fail"]
+    assert unchanged_surprises(report) == ()
+
+
+def test_a_surprise_that_was_there_before_stays_in_sight() -> None:
+    before = bad_night(mlock_a=Status.FAIL)
+    after = bad_night(mlock_a=Status.FAIL)
+    report = make_report(after, Trail((before, after)), compare(before, after), ())
+    assert changed(report) == ()
+    assert [row.what for row in unchanged_surprises(report)] == ["mlock.a"]
+
+
+def test_a_series_is_judged_beside_the_kernel_without_it(site: Path) -> None:
+    text = " ".join("".join(read(site / "index.html").said).split())
+    bug, patched = "6.1+reintroduce-bug", "6.1+reintroduce-bug+dax-populate"
+    assert f"{patched} against {bug}: 96 fixed, 64 still passing" in text
+    # 6.1 has a dead guest and failures of its own that night.
+    assert f"{bug} against 6.1: " in text
+    page = "".join(read(site / "series" / "dax-populate.html").said)
+    assert "96 fixed, 64 still passing" in page
+
+
+def test_tests_that_a_crash_took_along_are_one_line(site: Path) -> None:
+    text = "".join(read(site / "index.html").said)
+    assert "mlock: 34 tests" in text
+    assert "mlock-part.shared-rw.4k" in text
+    assert "Show all" not in text
+
+
+def test_a_first_run_says_that_it_has_no_baseline(tmp_path: Path) -> None:
+    assert "nothing to compare with" in "".join(written(run(job(result())), tmp_path).said)
+
+
+def test_other_peoples_folders_are_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "report"
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("years of work")
+    with pytest.raises(UserError, match="something else"):
+        written(run(job(result())), tmp_path)
+    assert (folder / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_report_replaces_the_one_before(tmp_path: Path) -> None:
+    written(run(job(result("old.test"))), tmp_path)
+    written(run(job(result("new.test"))), tmp_path)
+    names = {path.name for path in (tmp_path / "report" / "tests").iterdir()}
+    assert names == {"mlock.new.test.html"}
+
+
+def test_names_that_differ_have_pages_that_differ(tmp_path: Path) -> None:
+    names = ["a", "A", "../a", "a b", "a/b", "x" * 300, "x" * 301, "\u202ea", ""]
+    written(run(job(*map(result, names))), tmp_path)
+    folder = tmp_path / "report" / "tests"
+    made = {path.name.lower() for path in folder.iterdir()}
+    assert len(made) == len(names)
+    assert all(len(name) < 120 for name in made)
+
+
+def test_text_cannot_turn_round_or_hide(tmp_path: Path) -> None:
+    message = "a\u202eb\x1b[31mc\x00d\u2066"
+    page = written(run(job(result("x", Status.FAIL, message=message))), tmp_path)
+    assert "a\ufffdbc\ufffdd\ufffd" in "".join(page.said)
+
+
+def test_the_baseline_is_the_run_before_with_the_same_kernels() -> None:
+    def of(name: str, *variants: str, finished: str | None = "x") -> RunRecord:
+        jobs: tuple[JobRecord, ...] = tuple(job(variant=variant) for variant in variants)
+        return run(*jobs, id=name, finished=finished)
+
+    whole, part = of("whole", "6.1", "v4.2"), of("part", "6.1")
+    dead, other = of("dead", "6.1", "v4.2", finished=None), of("other", "v5.4")
+    last = of("last", "6.1", "v4.2")
+    assert Trail((whole, part, dead, last)).baseline() == "whole"
+    assert Trail((part, dead, last)).baseline() == "part"
+    assert Trail((other, dead, last)).baseline() is None
+
+
+def test_a_history_has_an_end_for_each_run(tmp_path: Path) -> None:
+    runs = (run(job(result()), id="a"), run(job(result()), id="b"))
+    key = TestKey("6.1", "default", "default", "ext4-dax", "mlock", "mlock.shared-rw.4k")
+    ends = (End(0, Status.FAIL, Status.PASS), End(1, Status.PASS, Status.PASS))
+    report = make_report(runs[1], Trail(runs, {key: ends}), None, ())
+    index = write_site(report, tmp_path / "report")
+    page = (index.parent / "tests" / "mlock.mlock.shared-rw.4k.html").read_text()
+    assert page.count("<title>fail (expected pass)</title>") == 1
+    assert "in the last 2 runs" in page
