@@ -20,6 +20,7 @@ from lab.results import Evidence, GuestUse, JobRecord, TestResult
 from lab.suites.filesystem import CannotMount, Recipe, namespace_mode, set_up
 from lab.suites.judge import Ended, Judged, judge
 from lab.suites.ktap import parse
+from lab.suites.mark import program_mark
 from lab.version import KernelVersion
 
 _MOST_SAID = 200
@@ -273,7 +274,7 @@ def _run_unit(outcome: _Outcome, guest: Guest, unit: Unit) -> bool:
     """
     job = outcome.job
     started = time.monotonic()
-    end = _run_program(guest, shlex.join(unit.arguments(job.pattern)), job.program_s)
+    end = _run_program(guest, _marked(unit, unit.arguments(job.pattern)), job.program_s)
     duration = time.monotonic() - started
     _keep(job, unit, end.output)
     judged = judge(
@@ -289,6 +290,12 @@ def _run_unit(outcome: _Outcome, guest: Guest, unit: Unit) -> bool:
     for test in judged:
         outcome.add(unit, test, duration / max(1, len(judged)))
     return end.good
+
+
+def _marked(unit: Unit, command: list[str]) -> str:
+    """The command, after a line in the kernel log that says what runs from there on."""
+    mark = shlex.quote(f"<5>{program_mark(unit.recipe.name, unit.suite, unit.program)}")
+    return f"echo {mark} >/dev/kmsg; exec {shlex.join(command)}"
 
 
 @dataclass(frozen=True)
