@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Logs of guests that really complained (corpus/), and what is read from them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from lab.complaints import Complaint, Kind, Reader, read
+
+CORPUS = Path(__file__).parent / "corpus"
+LOGS = sorted(CORPUS.rglob("*.log"))
+#: What was read from each log when somebody looked at it: kind, title, first line,
+#: number of lines, fatal, and the innermost three functions.
+EXPECTED = json.loads((CORPUS / "expected.json").read_text())
+STAMP = re.compile(rb"^\[ *\d+\.\d+\](\[ *[TC]\d+\])? ?", re.MULTILINE)
+#: Without time stamps nobody can tell where one caller's line ends and another's begins.
+MIXED = {"two-cpus", "kasan", "old-oops"}
+
+each_log = pytest.mark.parametrize("path", LOGS, ids=lambda path: path.stem)
+
+
+def row(complaint: Complaint) -> list[object]:
+    return [
+        complaint.kind.value,
+        complaint.title,
+        complaint.first_line,
+        len(complaint.lines),
+        complaint.fatal,
+        [frame.function for frame in complaint.frames[:3]],
+    ]
+
+
+def names(complaints: tuple[Complaint, ...]) -> list[str]:
+    return [str(complaint) for complaint in complaints]
+
+
+def test_every_log_has_its_expectation() -> None:
+    assert {path.stem for path in LOGS} == set(EXPECTED)
+    assert len(LOGS) == len(EXPECTED)
+
+
+@each_log
+def test_corpus(path: Path) -> None:
+    assert [row(complaint) for complaint in read(path.read_bytes())] == EXPECTED[path.stem]
+
+
+@each_log
+def test_in_pieces(path: Path) -> None:
+    data = path.read_bytes()
+    whole = read(data)
+    for size in (1, 7, 4096):
+        reader = Reader()
+        found = [
+            complaint
+            for start in range(0, len(data), size)
+            for complaint in reader.feed(data[start : start + size])
+        ]
+        found += reader.close()
+        assert sorted(found, key=lambda one: one.offset) == list(whole)
+
+
+@each_log
+def test_without_time_stamps(path: Path) -> None:
+    data = path.read_bytes()
+    if path.stem not in MIXED:
+        assert names(read(STAMP.sub(b"", data))) == names(read(data))
+
+
+@each_log
+def test_with_caller_ids(path: Path) -> None:
+    data = path.read_bytes()
+    if path.stem not in MIXED and b"][ " not in data:
+        stamped = re.sub(rb"^(\[ *\d+\.\d+\])", rb"\1[   T60]", data, flags=re.MULTILINE)
+        assert names(read(stamped)) == names(read(data))
+
+
+@each_log
+def test_caller_ids_alone(path: Path) -> None:
+    """``printk.time=0`` with CONFIG_PRINTK_CALLER."""
+    if path.stem not in MIXED:
+        text = re.sub(rb"^", b"[   T60] ", STAMP.sub(b"", path.read_bytes()), flags=re.MULTILINE)
+        assert names(read(text)) == names(read(path.read_bytes()))
+
+
+@each_log
+def test_levels_and_line_ends(path: Path) -> None:
+    data = path.read_bytes()
+    levels = re.sub(rb"^\[", b"<4>[", data, flags=re.MULTILINE)
+    assert names(read(levels)) == names(read(data))
+    assert names(read(data.replace(b"\n", b"\r\n"))) == names(read(data))
+
+
+@each_log
+def test_cut_short_anywhere(path: Path) -> None:
+    """The first complaint is found as soon as its head is whole, whatever is missing."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    whole = read(b"".join(lines))
+    for length in range(0, len(lines), 1 + len(lines) // 60):
+        found = read(b"".join(lines[:length]))
+        assert len(found) <= len(whole)
+        if whole and length >= whole[0].first_line + 3:
+            assert found
+            assert found[0].offset == whole[0].offset
+
+
+def two_logs() -> bytes:
+    """Two complaints of two tasks, line by line in turn."""
+    one = (CORPUS / "warn.log").read_bytes().splitlines()
+    other = (CORPUS / "oops-null.log").read_bytes().splitlines()
+    lines = []
+    for number in range(max(len(one), len(other))):
+        lines += [
+            re.sub(rb"^\[.*?\]", b"[   10.%06d][ %s]" % (number, caller), log[number])
+            for log, caller in ((one, b"T61"), (other, b"T62"))
+            if number < len(log)
+        ]
+    return b"\n".join(lines) + b"\n"
+
+
+def test_two_tasks_in_turn() -> None:
+    found = read(two_logs())
+    assert names(found) == [
+        "warning: WARNING in complain_warn",
+        "oops: NULL pointer dereference in complain_null",
+    ]
+    for complaint, name in zip(found, ("warn", "oops-null"), strict=True):
+        assert len(complaint.lines) == EXPECTED[name][0][3]
+
+
+@pytest.mark.parametrize("place", range(5, 45, 4))
+@pytest.mark.parametrize(
+    "head",
+    [
+        "BUG: kernel NULL pointer dereference, address: 0000000000000000",
+        "watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [sh:60]",
+        "INFO: task sh:60 blocked for more than 5 seconds.",
+        "Kernel panic - not syncing: complain: asked for",
+        "BUG: Bad page state in process sh  pfn:01234",
+        "BUG: Bad rss-counter state mm:000000001234 type:MM_ANONPAGES val:5",
+        "refcount_t: underflow; use-after-free.",
+    ],
+)
+def test_head_cut_in_two(head: str, place: int) -> None:
+    """By a line end that nobody wrote, as terminals and log collectors do."""
+    place = min(place, len(head) - 1)
+    whole = read(f"[    1.000000] before\n[    2.000000] {head}\n".encode())
+    cut = f"[    1.000000] before\n[    2.000000] {head[:place]}\n{head[place:]}\n"
+    assert [complaint.kind for complaint in read(cut.encode())] == [whole[0].kind]
+
+
+def test_line_that_another_writer_began() -> None:
+    text = b"progress 12%[    2.000000] BUG: kernel NULL pointer dereference, address: 0\n"
+    (found,) = read(text)
+    assert found.kind is Kind.OOPS
+    assert found.offset == 0
+
+
+def test_beginning_that_the_log_has_lost() -> None:
+    lines = (CORPUS / "warn.log").read_bytes().splitlines(keepends=True)
+    (found,) = read(b"".join(lines[20:]))
+    assert found.kind is Kind.UNKNOWN
+    assert found.cut
+
+
+def test_nothing_but_the_announcement() -> None:
+    (found,) = read(b"[    1.000000] ------------[ cut here ]------------\n")
+    assert found.kind is Kind.UNKNOWN
+    assert found.cut
+
+
+def test_bytes_that_are_no_text() -> None:
+    text = (
+        b"\x00\xff\xfe[    1.0\n\x1b[31m[    2.000000] BUG: Bad page state in process \xff\x1b[0m\n"
+    )
+    (found,) = read(text)
+    assert found.kind is Kind.BAD_PAGE
+    assert all(character.isprintable() for character in "".join(found.lines))
+
+
+def test_console_without_a_line_end() -> None:
+    assert read(b"x" * 5_000_000) == ()
+
+
+@each_log
+def test_titles_are_stable(path: Path) -> None:
+    """Neither addresses nor numbers, but those in names and N for one."""
+    for complaint in read(path.read_bytes()):
+        words = complaint.title.split()
+        assert not [word for word in words if re.match(r"\d|0x|[0-9a-f]{8,}$", word)], complaint
+
+
+def test_same_title_from_another_boot() -> None:
+    said = (CORPUS / "warn.log").read_bytes()
+    moved = re.sub(rb"\b[0-9a-f]{16}\b", b"7" * 16, re.sub(rb"0x[0-9a-f]+", b"0x77", said))
+    moved = re.sub(rb"PID: \d+", b"PID: 4711", moved).replace(b"complain.c:44", b"complain.c:99")
+    assert moved != said
+    assert names(read(moved)) == ["warning: WARNING in complain_warn"]
+
+
+def test_panic_belongs_to_what_led_to_it() -> None:
+    (found,) = read((CORPUS / "warn-panic-on-warn.log").read_bytes())
+    assert found.kind is Kind.WARNING
+    assert found.fatal
+
+
+def test_pending_is_what_there_is() -> None:
+    lines = (CORPUS / "warn.log").read_bytes().splitlines(keepends=True)
+    reader = Reader()
+    assert reader.feed(b"".join(lines[:10])) == ()
+    (found,) = reader.pending()
+    assert found.cut
+    assert str(found) == "warning: WARNING in complain_warn"
+    reader.feed(b"".join(lines[10:]))
+    (whole,) = reader.pending()
+    assert not whole.cut
+    assert len(whole.lines) == EXPECTED["warn"][0][3]
