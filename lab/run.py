@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import lab as package
 from lab.build import Build
 from lab.build.key import KBUILD_ENVIRONMENT
+from lab.complaints.benign import Benign
 from lab.config.model import Filesystem
 from lab.errors import InfrastructureError
 from lab.guest import GuestSpec
@@ -164,6 +165,8 @@ def make_job(lab: Lab, planned: JobPlan, built: Build, folder: JobFolder) -> Job
         expect=config.expect,
         evidence=_evidence(built, spec, folder),
         fresh=config.machines[planned.machine].fresh,
+        benign=tuple(Benign.make(row.title, row.versions, row.reason) for row in config.benign),
+        settle_s=config.deadlines.settle,
     )
 
 

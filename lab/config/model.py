@@ -256,6 +256,17 @@ class ExpectedVerdict(Section):
     reason: Text
 
 
+class BenignSection(Section):
+    """Complaints of the kernel that say nothing of it, beside those the lab knows of.
+
+    ``title`` is a glob over ``KIND: TITLE``.
+    """
+
+    title: Text
+    versions: Versions = ""
+    reason: Text
+
+
 class Deadlines(Section):
     """Seconds, by name; an error says which one passed."""
 
@@ -267,6 +278,8 @@ class Deadlines(Section):
     build: Seconds = 7200.0
     fetch: Seconds = 3600.0
     shutdown: Seconds = 10.0
+    #: What a guest gets after its last program to complain of it; 0 is nothing.
+    settle: Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)] = 0.5
 
 
 class Paths(Section):
@@ -329,6 +342,7 @@ class LabConfig(Section):
     matrix: dict[Name, Matrix]
     expect: tuple[Expectation, ...] = ()
     verdict: tuple[ExpectedVerdict, ...] = ()
+    benign: tuple[BenignSection, ...] = ()
     deadlines: Deadlines = Field(default_factory=Deadlines)
     paths: Paths = Field(default_factory=Paths)
     database: Database = Field(default_factory=Database)

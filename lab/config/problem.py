@@ -11,7 +11,7 @@ from lab.config.locate import KeyPath
 from lab.errors import Location, UserError
 
 #: A longer list of names helps nobody find theirs.
-_FEW = 12
+_FEW = 16
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-import mmap
-import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.complaints import Complaint, Reader
+
 _TAIL = 8192
-_PANIC = re.compile(rb"Kernel panic - not syncing: .*|Oops: .*|BUG: .*|general protection fault.*")
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,20 @@ class Console:
         return "\n".join(said) or "(the console printed nothing)"
 
     def last_words(self) -> str | None:
-        """The panic, oops or BUG line nearest the start of the end, if any."""
+        """What the kernel said when it died; None if it did not say."""
         try:
-            # Mapped, not read: a guest may have printed more than fits into memory.
-            with (
-                self.path.open("rb") as stream,
-                mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as said,
-            ):
-                match = _PANIC.search(said)
-                return match[0].decode(errors="replace").strip() if match else None
-        except (FileNotFoundError, ValueError):  # an empty file cannot be mapped
+            stream = self.path.open("rb")
+        except FileNotFoundError:
             return None
+        # In pieces: a guest may have printed more than fits into memory.
+        reader = Reader()
+        words = None
+        with stream:
+            while piece := stream.read(_PIECE):
+                words = _headline(reader.feed(piece)) or words
+        return _headline(reader.close()) or words
+
+
+def _headline(complaints: Iterable[Complaint]) -> str | None:
+    fatal = [complaint.headline for complaint in complaints if complaint.fatal]
+    return fatal[-1] if fatal else None

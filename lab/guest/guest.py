@@ -198,6 +198,10 @@ class Guest:
         """Whether QEMU still runs."""
         return self._vm.status is None
 
+    def gone(self) -> bool:
+        """Whether it ended by itself: QEMU's end, but no failure of QEMU's."""
+        return self._vm.status == 0
+
     def save(self, key: str) -> SavedState:
         """Keep the guest as ``key`` in ``spec.states``; it stands still from then on.
 

@@ -123,7 +123,14 @@ def command_line(
         "-append", files.append,
         *(() if files.initrd is None else ("-initrd", f"/dev/fd/{files.initrd}")),
         *(("-incoming", "defer") if incoming else ()),
+        *_resets(files.console.with_name("resets.log")),
     ]  # fmt: skip
+
+
+def _resets(log: Path) -> tuple[str, ...]:
+    """TCG's word on why a CPU was reset, registers and all: a triple fault says nothing else."""
+    # "%" is a format there.
+    return () if "%" in str(log) else ("-d", "cpu_reset", "-D", str(log))
 
 
 def _backends(hardware: Hardware, memory: Memory) -> list[str]:

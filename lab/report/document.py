@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from lab.report.status import run_status
-from lab.results.record import JobRecord, RunRecord, TestResult
+from lab.results.record import JobRecord, Noted, RunRecord, TestResult
 
 
 def to_json(run: RunRecord) -> dict[str, Any]:
@@ -46,8 +46,16 @@ def _job(job: JobRecord) -> dict[str, Any]:
         "started": job.started,
         "duration_s": job.duration_s,
         "error": job.error,
+        "complaints": [_noted(noted) for noted in job.complaints],
         "evidence": evidence,
     }
+
+
+def _noted(noted: Noted) -> dict[str, Any]:
+    complaint = asdict(noted.complaint)
+    complaint["kind"] = noted.complaint.kind.value
+    where = {"filesystem": noted.filesystem, "program": noted.program, "test": noted.test}
+    return {**complaint, **where, "benign": noted.benign, "of_job": noted.of_job}
 
 
 def _result(result: TestResult, job: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from lab.config.model import Status
 from lab.errors import ExitStatus
-from lab.results.record import RunRecord, TestResult
+from lab.results.record import JobRecord, Noted, RunRecord, TestResult
 
 
 def is_lab_error(result: TestResult) -> bool:
@@ -18,6 +18,11 @@ def is_unexpected(result: TestResult) -> bool:
     return not result.as_expected and not is_lab_error(result)
 
 
+def job_complaints(run: RunRecord) -> list[tuple[JobRecord, Noted]]:
+    """What the kernels complained of while no test ran: no result tells of it."""
+    return [(job, noted) for job in run.jobs for noted in job.complaints if noted.of_job]
+
+
 def count_errors(run: RunRecord) -> int:
     """Errors of the lab: in tests, in jobs, and in the run as a whole."""
     in_tests = sum(is_lab_error(result) for result in run.results)
@@ -28,12 +33,12 @@ def count_errors(run: RunRecord) -> int:
 def run_status(run: RunRecord) -> ExitStatus:
     """The exit status of a command that ends with this run.
 
-    UNEXPECTED when any result of the kernel's is not as expected, even if there
-    are errors of the lab besides: a CI system that takes 3 for "not our fault,
-    try again" must not lose a regression that was seen.  INFRASTRUCTURE when
-    there are only errors, or no evidence: no results, nothing but expected skips,
-    a run that did not finish.
+    UNEXPECTED when any result of the kernel's is not as expected, or it complained
+    while no test ran, even if there are errors of the lab besides: a CI system that
+    takes 3 for "not our fault, try again" must not lose a regression that was seen.
+    INFRASTRUCTURE when there are only errors, or no evidence: no results, nothing
+    but expected skips, a run that did not finish.
     """
-    if any(is_unexpected(result) for result in run.results):
+    if any(is_unexpected(result) for result in run.results) or job_complaints(run):
         return ExitStatus.UNEXPECTED
     return ExitStatus.INFRASTRUCTURE if count_errors(run) else ExitStatus.EXPECTED

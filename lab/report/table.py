@@ -20,13 +20,20 @@ from lab.report.lines import Signs as _Signs
 from lab.report.lines import line as _line
 from lab.report.lines import signs_for as _signs
 from lab.report.lines import title as _title
-from lab.report.status import count_errors, is_lab_error, is_unexpected, run_status
+from lab.report.status import (
+    count_errors,
+    is_lab_error,
+    is_unexpected,
+    job_complaints,
+    run_status,
+)
 from lab.results.record import JobRecord, RunRecord, TestResult
 
 _WIDTH = 80
 _NAME_WIDTH = 22
 _PAIR_WIDTH = 27
 _INDENT = 4
+_MOST_FRAMES = 4
 _STYLES = {
     Status.PASS: "green",
     Status.FAIL: "red",
@@ -49,6 +56,7 @@ def print_run(run: RunRecord, console: Console, verbose: bool = False) -> None:
         _all_tests(run) if verbose else iter(()),
         _expected(run),
         _unexpected(run, signs),
+        _complaints(run, signs),
         _errors(run, signs),
         _first_access(run, signs),
         _verdict(run, signs),
@@ -191,6 +199,17 @@ def _unexpected(run: RunRecord, signs: _Signs) -> Iterator[Line]:
                 yield _line("        ", result.message)
 
 
+def _complaints(run: RunRecord, signs: _Signs) -> Iterator[Line]:
+    found = job_complaints(run)
+    if not found:
+        return
+    yield _line(f"THE KERNEL COMPLAINED while no test ran ({len(found)})", style="bold red")
+    for job, noted in found:
+        yield Line(Text(f"  {signs.no} ", "bold red"), Text(f"{_job_name(job)}: {noted.complaint}"))
+        for frame in noted.complaint.frames[:_MOST_FRAMES]:
+            yield _line("        ", str(frame), style="dim", text_style="dim")
+
+
 def _errors(run: RunRecord, signs: _Signs) -> Iterator[Line]:
     lines = [*_run_errors(run), *_test_errors(run)]
     if not lines:
@@ -299,6 +318,7 @@ def _sentence(run: RunRecord, status: ExitStatus) -> str:
     if status is ExitStatus.INFRASTRUCTURE:
         return f"{said} That is no verdict on the kernel."
     unexpected = sum(is_unexpected(result) for result in run.results)
+    unexpected += len(job_complaints(run))
     return f"{unexpected} not as expected." + (f" {said}" if errors else "")
 
 

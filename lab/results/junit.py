@@ -19,7 +19,7 @@ from xml.etree import ElementTree
 
 from lab.config.model import Status
 from lab.results.folder import write_bytes
-from lab.results.record import JobRecord, RunRecord, TestResult
+from lab.results.record import JobRecord, Noted, RunRecord, TestResult
 
 # XML 1.0, production 2: characters that may not occur, not even escaped.
 _FORBIDDEN = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -58,6 +58,9 @@ def _job_suites(job: JobRecord) -> list[ElementTree.Element]:
     for filesystem, results in groupby(ordered, key=lambda result: result.filesystem):
         name = f"{job.variant}.{filesystem}"
         suites.append(_suite(name, [_case(name, result) for result in results], job))
+    for noted in job.complaints:
+        if noted.of_job:
+            suites.append(_suite(job.variant, [_complaint_case(job.variant, noted)], job))
     if job.error is not None:
         suites.append(_suite(job.variant, [_error_case(job.variant, job.error)], job))
     return suites
@@ -122,6 +125,16 @@ def _explanation(result: TestResult) -> str:
     reason = f" because {result.reason}" if result.reason else ""
     message = f": {result.message}" if result.message else ""
     return f"{result.status}, as expected{reason}{message}"
+
+
+def _complaint_case(classname: str, noted: Noted) -> ElementTree.Element:
+    """What no result tells of must not look green."""
+    complaint = noted.complaint
+    case = _element("testcase", classname=classname, name="kernel", time="0.000")
+    text = "\n".join(complaint.lines)
+    kind = complaint.kind.value
+    case.append(_element("failure", type=kind, message=str(complaint), text=text))
+    return case
 
 
 def _error_case(classname: str, message: str) -> ElementTree.Element:

@@ -10,6 +10,7 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from lab.complaints import Complaint
 from lab.config.model import Status
 from lab.suites.metric import Metric
 
@@ -134,11 +135,35 @@ class TestResult:
 
 
 @dataclass(frozen=True)
+class Noted:
+    """A complaint of the kernel, and what ran when it came.
+
+    Args:
+        filesystem, program: "" where it came while no program ran, or was found when
+            that one's results were out already.
+        test: "" where no test ran that said so.
+        benign: Why it says nothing of the kernel; "" for all others.
+    """
+
+    complaint: Complaint
+    filesystem: str = ""
+    program: str = ""
+    test: str = ""
+    benign: str = ""
+
+    @property
+    def of_job(self) -> bool:
+        """Whether no result tells of it, and it counts."""
+        return not self.program and not self.benign
+
+
+@dataclass(frozen=True)
 class JobRecord:
     """One build on one machine, all its filesystems and suites.
 
     ``started`` is ISO 8601, UTC; ``error`` says why the lab could not do the
-    job, or not all of it: results from before that stay.
+    job, or not all of it: results from before that stay.  ``complaints`` are all
+    that its kernels complained of.
     """
 
     variant: str
@@ -150,6 +175,7 @@ class JobRecord:
     evidence: Evidence = Evidence()
     results: tuple[TestResult, ...] = ()
     error: str | None = None
+    complaints: tuple[Noted, ...] = ()
 
 
 @dataclass(frozen=True)

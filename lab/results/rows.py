@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from lab.config.model import Status
-from lab.results.record import Evidence, Host, JobRecord, RunRecord, TestResult
+from lab.results.record import Evidence, Host, JobRecord, Noted, RunRecord, TestResult
 from lab.suites.metric import Metric
 
 #: A row of SQLAlchemy's, or what JSON has for an object: both looked up by name.
@@ -41,7 +41,11 @@ def job_row(job: JobRecord) -> dict[str, Any]:
         "config": job.config,
         "started": job.started,
         "duration_s": job.duration_s,
-        "evidence": _evidence().dump_python(job.evidence, mode="json"),
+        "evidence": {
+            **_evidence().dump_python(job.evidence, mode="json"),
+            # Nobody asks the database for them: no column of their own.
+            "complaints": _noted().dump_python(job.complaints, mode="json"),
+        },
         "error": job.error,
         "setup": job.evidence.setup,
     }
@@ -85,7 +89,13 @@ def job_of(row: Row, results: tuple[TestResult, ...] = ()) -> JobRecord:
         evidence=_evidence().validate_python(row["evidence"]),
         results=results,
         error=row["error"],
+        complaints=_noted().validate_python(row["evidence"].get("complaints", ())),
     )
+
+
+def job_complaints_in(evidence: Row) -> int:
+    """How many complaints of a job's evidence are as Noted.of_job says."""
+    return sum(not one["program"] and not one["benign"] for one in evidence.get("complaints", ()))
 
 
 def result_of(row: Row) -> TestResult:
@@ -117,6 +127,11 @@ RESULT_COLUMNS = (
 def _metric(metric: Row) -> Metric:
     labels = tuple((key, value) for key, value in metric["labels"])
     return Metric(metric["name"], labels, metric["value"])
+
+
+@cache
+def _noted() -> TypeAdapter[tuple[Noted, ...]]:
+    return TypeAdapter(tuple[Noted, ...])
 
 
 @cache

@@ -33,6 +33,7 @@ from lab.results.history import Seen
 from lab.results.record import JobRecord, RunRecord, is_as_expected, new_run_id, now
 from lab.results.rows import (
     RESULT_COLUMNS,
+    job_complaints_in,
     job_of,
     job_row,
     result_of,
@@ -450,11 +451,12 @@ def _summaries(connection: Connection, rows: Sequence[Any]) -> tuple[RunSummary,
     jobs = _jobs_of(connection, numbers)
     counts = _counts_of(connection, numbers)
     names = _names_of(connection, numbers)
+    complaints = _complaints_of(connection, numbers)
     return tuple(
         RunSummary(
             run_of(row),
             jobs.get(row["number"], 0),
-            *_counted(counts.get(row["number"], [])),
+            *_counted(counts.get(row["number"], []), complaints.get(row["number"], 0)),
             tuple(names.get(row["number"], ())),
         )
         for row in rows
@@ -490,11 +492,20 @@ def _names_of(connection: Connection, numbers: list[int]) -> dict[int, list[str]
     return names
 
 
+def _complaints_of(connection: Connection, numbers: list[int]) -> dict[int, int]:
+    """How often the kernels of each run complained while no test ran."""
+    query = select(JOBS.c.run_number, JOBS.c.evidence).where(JOBS.c.run_number.in_(numbers))
+    counts: dict[int, int] = {}
+    for number, evidence in connection.execute(query):
+        counts[number] = counts.get(number, 0) + job_complaints_in(evidence)
+    return counts
+
+
 def _counted(
-    groups: list[tuple[Status, Status, int]],
+    groups: list[tuple[Status, Status, int]], unexpected: int
 ) -> tuple[tuple[tuple[Status, int], ...], int]:
+    """Results by status, and how many of them are not as expected, ``unexpected`` added."""
     counts = dict.fromkeys(Status, 0)
-    unexpected = 0
     for status, expected, count in groups:
         counts[status] += count
         if not is_as_expected(status, expected):

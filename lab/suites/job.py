@@ -12,18 +12,22 @@ from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
+from lab.complaints.benign import Benign
 from lab.config.model import Expectation, Fresh, Status
 from lab.errors import InfrastructureError, LabError
 from lab.guest import BootTimeout, CommandTimeout, Guest, GuestDied, GuestSpec, Hang
 from lab.plan import expected
-from lab.results import Evidence, GuestUse, JobRecord, TestResult
+from lab.results import Evidence, GuestUse, JobRecord, Noted, TestResult
 from lab.suites.filesystem import CannotMount, Recipe, namespace_mode, set_up
 from lab.suites.judge import Ended, Judged, judge
 from lab.suites.ktap import parse
-from lab.suites.mark import program_mark
+from lab.suites.marks import marked
+from lab.suites.watch import Watch, charge
 from lab.version import KernelVersion
 
 _MOST_SAID = 200
+#: What a guest does last.  Unmounting is when a filesystem finds what was left in use.
+LAST_WORDS = "umount /mnt/* 2>/dev/null; sleep {:g}; dmesg"
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ class Job:
     expect: tuple[Expectation, ...]
     evidence: Evidence
     fresh: Fresh = Fresh.JOB
+    benign: tuple[Benign, ...] = ()
+    settle_s: float = 0.0
 
     def stretched(self, factor: float) -> Job:
         """The same job with deadlines for a host that is ``factor`` times as busy."""
@@ -97,6 +103,16 @@ class _Outcome:
     command: tuple[str, ...] = ()
     guests: int = 0
     used: list[GuestUse] = field(default_factory=list)
+    complaints: list[Noted] = field(default_factory=list)
+
+    def watch(self, guest: GuestSpec) -> Watch:
+        """Somebody who looks at the guest's console."""
+        return Watch(guest.folder, guest.kernel.parent, self.job.release, self.job.benign)
+
+    def note(self, noted: Sequence[Noted]) -> Sequence[Noted]:
+        """Keep complaints; guests of one saved state have those of its boot in common."""
+        self.complaints += [one for one in noted if one not in self.complaints]
+        return noted
 
     def note_use(self, guest: Guest, units: Sequence[Unit]) -> None:
         """Record which guest ran what."""
@@ -180,6 +196,7 @@ def run_job(job: Job, on_result: Callable[[TestResult], None] = lambda _: None) 
         evidence=_evidence(outcome, _cpu_seconds() - cpu),
         results=tuple(outcome.results),
         error=None,
+        complaints=tuple(outcome.complaints),
     )
 
 
@@ -223,24 +240,29 @@ def _one_guest(outcome: _Outcome, units: Sequence[Unit]) -> tuple[list[Unit], La
     """
     left = list(units)
     spec = outcome.next_spec()
+    watch = outcome.watch(spec)
     try:
         with Guest(spec) as guest:
             outcome.command = outcome.command or tuple(guest.command)
             try:
                 mode = namespace_mode(guest)
-                while left and _run_filesystem(outcome, guest, left, mode):
+                while left and _run_filesystem(outcome, guest, watch, left, mode):
                     pass
             finally:
                 outcome.note_use(guest, units[: len(units) - len(left)])
-                _keep_kernel_log(guest)
+                log = _keep_kernel_log(guest, outcome.job.settle_s)
+                outcome.note(watch.rest(log, gone=guest.gone()))
     except LabError as error:
+        outcome.note(watch.rest())
         return left, error
     except OSError as error:
         return left, _not_kept(error, spec.folder)
     return left, None
 
 
-def _run_filesystem(outcome: _Outcome, guest: Guest, left: list[Unit], mode: str) -> bool:
+def _run_filesystem(
+    outcome: _Outcome, guest: Guest, watch: Watch, left: list[Unit], mode: str
+) -> bool:
     """Run the units of the next filesystem, taking them off ``left``.
 
     Returns:
@@ -258,7 +280,7 @@ def _run_filesystem(outcome: _Outcome, guest: Guest, left: list[Unit], mode: str
     for unit in units:
         left.remove(unit)
         try:
-            good = _run_unit(outcome, guest, unit)
+            good = _run_unit(outcome, guest, watch, unit)
         except OSError as error:
             outcome.add_trouble([unit], _not_kept(error, guest.spec.folder))
             good = False
@@ -267,14 +289,15 @@ def _run_filesystem(outcome: _Outcome, guest: Guest, left: list[Unit], mode: str
     return True
 
 
-def _run_unit(outcome: _Outcome, guest: Guest, unit: Unit) -> bool:
+def _run_unit(outcome: _Outcome, guest: Guest, watch: Watch, unit: Unit) -> bool:
     """Run a program and judge it; returns whether the guest is good for more.
 
     One that still ran at its deadline may hold locks and memory, and its filesystem.
     """
     job = outcome.job
     started = time.monotonic()
-    end = _run_program(guest, _marked(unit, unit.arguments(job.pattern)), job.program_s)
+    command = marked(unit.arguments(job.pattern), unit.recipe.name, unit.suite, unit.program)
+    end = _run_program(guest, command, job.program_s)
     duration = time.monotonic() - started
     _keep(job, unit, end.output)
     judged = judge(
@@ -287,15 +310,11 @@ def _run_unit(outcome: _Outcome, guest: Guest, unit: Unit) -> bool:
     )
     if unit.test is not None and not judged:
         judged = (Judged(unit.test, Status.ERROR, "was listed, and then did not run"),)
+    noted = outcome.note(watch.ran(unit.recipe.name, alive=end.good, gone=guest.gone()))
+    judged = charge(unit.program, judged, noted, marked=watch.marked_tests())
     for test in judged:
         outcome.add(unit, test, duration / max(1, len(judged)))
     return end.good
-
-
-def _marked(unit: Unit, command: list[str]) -> str:
-    """The command, after a line in the kernel log that says what runs from there on."""
-    mark = shlex.quote(f"<5>{program_mark(unit.recipe.name, unit.suite, unit.program)}")
-    return f"echo {mark} >/dev/kmsg; exec {shlex.join(command)}"
 
 
 @dataclass(frozen=True)
@@ -344,14 +363,17 @@ def _not_kept(error: OSError, folder: Path) -> InfrastructureError:
     )
 
 
-def _keep_kernel_log(guest: Guest) -> None:
-    if guest.alive():
-        try:
-            # A hung guest is not waited for: the console says nearly the same.
-            log = guest.run("dmesg", guest.spec.shutdown_s).stdout
-        except LabError:
-            return
-        (guest.spec.folder / "kernel.log").write_text(log, encoding="utf-8", errors="replace")
+def _keep_kernel_log(guest: Guest, settle_s: float) -> str:
+    """Unmount what was mounted, wait for late complaints, and keep the log; returns it."""
+    if not guest.alive():
+        return ""
+    try:
+        # A hung guest is not waited for: the console says nearly the same.
+        log = guest.run(LAST_WORDS.format(settle_s), guest.spec.shutdown_s + settle_s).stdout
+    except LabError:
+        return ""
+    (guest.spec.folder / "kernel.log").write_text(log, encoding="utf-8", errors="replace")
+    return log
 
 
 def _status_of(error: LabError) -> Status:

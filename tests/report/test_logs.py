@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
+from lab.complaints import Complaint, Frame, Kind
 from lab.report.site.complaint import complaints
 from lab.report.site.log import Log, job_folder, read_logs
 from lab.report.site.shown import log_html
-from lab.results import JobRecord, write_bytes, write_json, write_text
-from lab.suites.mark import program_mark, read_mark
+from lab.results import Noted, write_bytes, write_json, write_text
+from lab.suites.marks import program_mark, read_mark
 from tests.results.made import job
 
 MARK = program_mark("ext4-dax", "mlock", "mlock")
@@ -56,36 +57,34 @@ def test_of_a_huge_console_the_end_is_kept_with_its_numbers(tmp_path: Path) -> N
 
 def test_a_console_without_records_of_complaints_is_searched(tmp_path: Path) -> None:
     text = (
-        f"[ 1.0] {MARK}\n[ 1.1] WARNING: CPU: 0 PID: 1 at mm/gup.c:1\n[ 1.1] Call Trace:\n"
-        "[ 1.1]  foo+0x1/0x2\n[ 1.1] ---[ end trace 00 ]---\n[ 1.2] fine\n"
+        f"[    1.000000] {MARK}\n[    1.100000] ------------[ cut here ]------------\n"
+        "[    1.100000] WARNING: CPU: 0 PID: 1 at mm/gup.c:1 foo+0x1/0x2\n"
+        "[    1.100000] Call Trace:\n[    1.100000]  foo+0x1/0x2\n"
+        "[    1.100000] ---[ end trace 0000000000000000 ]---\n[    1.200000] fine\n"
     )
     (told,) = complaints(job(), (log(text.encode(), tmp_path),))
-    assert told.title == "WARNING: CPU: 0 PID: 1 at mm/gup.c:1"
+    assert told.title == "WARNING in foo"
     assert told.place == ("ext4-dax", "mlock")
     assert told.excerpt is not None
-    assert (told.excerpt.line, told.excerpt.end) == (2, 5)
-
-
-@dataclass(frozen=True)
-class Complained(JobRecord):
-    """A job whose record has complaints, as a later lab writes it."""
-
-    complaints: tuple[object, ...] = ()
+    assert (told.excerpt.line, told.excerpt.end) == (2, 6)
 
 
 def test_recorded_complaints_are_found_again_on_the_console(tmp_path: Path) -> None:
     found = log(f"[ 1.0] {MARK}\n[ 1.1] WARNING: at gup\n[ 1.2] fine\n".encode(), tmp_path)
-    frame = {"function": "gup", "offset": 18, "size": 32, "file": "mm/gup.c", "line": 7}
-    recorded = {
-        "kind": "warning",
-        "title": "gup",
-        "lines": ["[ 1.1] WARNING: at gup"],
-        "frames": [frame, {"function": "maybe", "reliable": False}],
-        "first_line": 99,
-    }
-    record = Complained(**{**vars(job()), "complaints": (recorded,)})
+    recorded = Complaint(
+        Kind.WARNING,
+        "gup",
+        lines=("[ 1.1] WARNING: at gup",),
+        first_line=99,
+        frames=(
+            Frame("gup", 0x12, 0x20, file="mm/gup.c", line=7),
+            Frame("maybe", 0, 0, reliable=False),
+        ),
+    )
+    benign = Noted(replace(recorded, title="known"), benign="it says nothing of the kernel")
+    record = replace(job(), complaints=(Noted(recorded), benign))
     (told,) = complaints(record, (found,))
-    assert (told.kind, told.title) == ("warning", "gup")
+    assert (told.kind, told.title) == (str(Kind.WARNING), "gup")
     assert told.frames == ("gup+0x12/0x20 mm/gup.c:7", "? maybe+0x0/0x0")
     assert told.excerpt is not None
     assert told.excerpt.line == 2

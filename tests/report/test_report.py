@@ -16,7 +16,7 @@ from lab.config.model import Status
 from lab.errors import ExitStatus
 from lab.report import print_run, run_status, to_json
 from lab.results import JobRecord, RunRecord, write_json
-from tests.results.made import job, result, run, slow_and_fast
+from tests.results.made import job, noted, result, run, slow_and_fast
 
 LONG = "1 of 1024 pages present; 1023 minor and 0 major faults while all pages were read once"
 BUG: dict[str, Any] = {"status": Status.FAIL, "expected": Status.FAIL, "reason": "the bug is back"}
@@ -319,3 +319,31 @@ def test_json(tmp_path: Path) -> None:
     evidence = document["jobs"][0]["evidence"]
     assert evidence["dax"]["ext4-dax"]["statx"] == "DAX"
     assert document["jobs"][2]["error"].startswith("mkfs.xfs failed")
+
+
+def test_a_complaint_while_no_test_ran_is_a_surprise() -> None:
+    record = run(job(result(), complaints=(noted(),)))
+    assert run_status(record) is ExitStatus.UNEXPECTED
+    text = printed(record)
+    assert "THE KERNEL COMPLAINED while no test ran (1)" in text
+    assert ": warning: WARNING in foo" in text
+    assert "foo+0x1/0x20 mm/gup.c:12" in text
+    assert "1 not as expected." in text
+
+
+@pytest.mark.parametrize(
+    "change", [{"benign": "known"}, {"filesystem": "ext4-dax", "program": "mlock", "test": "a"}]
+)
+def test_a_complaint_that_is_benign_or_a_results_is_told_elsewhere(change: Any) -> None:
+    record = run(job(result(), complaints=(noted(**change),)))
+    assert run_status(record) is ExitStatus.EXPECTED
+    assert "COMPLAINED" not in printed(record)
+
+
+def test_json_has_all_complaints() -> None:
+    record = run(job(result(), complaints=(noted(), noted(benign="known"))))
+    first, second = json.loads(json.dumps(to_json(record)))["jobs"][0]["complaints"]
+    assert (first["kind"], first["title"], first["of_job"]) == ("warning", "WARNING in foo", True)
+    assert first["frames"][0]["function"] == "foo"
+    assert first["lines"][1] == "foo"
+    assert (second["benign"], second["of_job"]) == ("known", False)

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from lab.errors import UserError
+from lab.guest import Hardware
+from lab.guest.qemu import kernel_arguments
 from lab.report.repro import repro_script
 from lab.results import RunFolder, RunRecord, write_json, write_text
 from tests.results.made import EVIDENCE, job, run
@@ -135,7 +137,9 @@ def test_flags_that_mended_it_come_before_all_others(tmp_path: Path) -> None:
 
 def test_a_machine_of_ram_has_no_nvdimm(tmp_path: Path) -> None:
     hardware = {**RECIPE["hardware"], "pmem": "memmap"}
-    script = checked(repro_script(recorded(tmp_path / "run", hardware=hardware), "0"))
+    arguments = kernel_arguments(Hardware(**hardware))
+    run = recorded(tmp_path / "run", hardware=hardware, arguments=arguments)
+    script = checked(repro_script(run, "0"))
     command = next(line for line in script.splitlines() if "-nodefaults" in line)
     assert "nvdimm" not in command
     assert "memory-backend-file" not in script

@@ -6,8 +6,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from lab.complaints import Complaint, Frame, Kind
 from lab.config.model import Status
-from lab.results import Evidence, Host, JobRecord, RunRecord, TestResult
+from lab.results import Evidence, Host, JobRecord, Noted, RunRecord, TestResult
 from lab.suites import Metric
 
 EVIDENCE = Evidence(
@@ -54,3 +55,12 @@ def slow_and_fast() -> tuple[Metric, ...]:
         Metric(name, (("populate", "yes"),), 81.2),
         Metric("mmap_ns_per_page", (("populate", "yes"),), 70_000.0),
     )
+
+
+def noted(**more: Any) -> Noted:
+    """A complaint that came while no test ran, unless ``more`` says otherwise."""
+    frames = (Frame("foo", 1, 32, file="mm/gup.c", line=12), Frame("bar", 3, 64, reliable=False))
+    complaint = Complaint(
+        Kind.WARNING, "WARNING in foo", ("[    1.5] WARNING: at", "foo"), 7, 123, frames, 1.5
+    )
+    return replace(Noted(complaint), **more)

@@ -11,7 +11,7 @@ import pytest
 
 from lab.config.model import Status
 from lab.results import JobRecord, RunRecord, write_junit
-from tests.results.made import job, result, run
+from tests.results.made import job, noted, result, run
 
 
 @pytest.fixture
@@ -112,3 +112,12 @@ def test_characters_xml_forbids(path: Path) -> None:
     assert case is not None
     assert "\U0001f600" in case.get("name", "")
     assert "\x00" not in case.get("name", "")
+
+
+def test_a_complaint_while_no_test_ran_is_not_green(path: Path) -> None:
+    record = run(job(result(), complaints=(noted(), noted(benign="known"))))
+    root = written(record, path)
+    (failure,) = root.iter("failure")
+    assert failure.get("message") == "warning: WARNING in foo"
+    assert "WARNING: at\nfoo" in (failure.text or "")
+    assert root.get("failures") == "1"

@@ -17,7 +17,7 @@ from lab.errors import InfrastructureError, UserError
 from lab.process import run as run_process
 from lab.results import RunRecord
 from lab.results.store import SCHEMA_VERSION, Store
-from tests.results.made import job, result, run, slow_and_fast
+from tests.results.made import job, noted, result, run, slow_and_fast
 
 Place = Path | str
 
@@ -31,6 +31,9 @@ RECORD = run(
     ),
     job(variant="v4.2", error="no space\nleft"),
 )
+COMPLAINED = run(
+    job(result(), complaints=(noted(), noted(benign="known"), noted(program="p", test="t")))
+)
 
 
 def test_round_trip(place: Place) -> None:
@@ -43,6 +46,15 @@ def test_round_trip(place: Place) -> None:
         loaded = store.load()
     assert loaded.finished is not None
     assert replace(loaded, finished=RECORD.finished) == RECORD
+
+
+def test_complaints_come_back_and_the_jobs_own_count(place: Place) -> None:
+    with Store.open(place) as store:
+        store.begin(COMPLAINED)
+        store.add_job(COMPLAINED.id, COMPLAINED.jobs[0])
+        assert store.load().jobs == COMPLAINED.jobs
+        (summary,) = store.runs()
+    assert summary.unexpected == 1
 
 
 def test_latest_is_the_run_that_began_last(place: Place) -> None:

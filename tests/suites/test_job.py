@@ -74,7 +74,11 @@ def test_guest_that_does_not_start_is_an_error_of_each_program(job: Job, tmp_pat
     assert record.evidence.build_key == "key"
     assert record.evidence.dax == ()
     # One guest was enough to know.
-    assert {path.name for path in (tmp_path / "job").iterdir()} == {"console.log", "qemu.log"}
+    assert {path.name for path in (tmp_path / "job").iterdir()} == {
+        "console.log",
+        "qemu.log",
+        "resets.log",
+    }
 
 
 def test_expectation_comes_with_its_reason(job: Job) -> None:

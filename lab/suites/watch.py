@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a guest's kernel complains of, and during which program and test it does.
+
+Read from the console as it grows, and at the end from the kernel log too, which has
+what the console's log level kept off it.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lab.complaints import Complaint, Kind, Lines, Reader
+from lab.complaints.benign import Benign, excuse, shipped
+from lab.complaints.symbols import Symbols
+from lab.config.model import Status
+from lab.results import Noted
+from lab.suites.death import cause_of_death
+from lab.suites.judge import Judged
+from lab.suites.marks import parse_mark
+from lab.version import KernelVersion
+
+#: How long the console may lag behind a command's end, and a complaint take to be printed.
+_LAG_S = 2.0
+_TICK_S = 0.01
+_MOST_SAID = 80
+_PIECE = 1 << 20
+#: A kernel that complains more often than that is known well enough.
+_MOST_COMPLAINTS = 500
+_VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?(?:-rc\d+)?")
+#: What a complaint does not turn into a crash: worse already, or the lab's own.
+_WORSE = {Status.CRASH, Status.TIMEOUT, Status.ERROR}
+
+
+@dataclass(frozen=True)
+class Place:
+    """What ran at a point of the log: ``number`` counts the programs, 0 is none."""
+
+    number: int = 0
+    program: str = ""
+    test: str = ""
+
+
+class Log:
+    """One log of a guest, its complaints, and what ran when they began."""
+
+    def __init__(self) -> None:
+        self._lines = Lines()
+        self._reader = Reader()
+        self._found: dict[tuple[int, Kind], Complaint] = {}
+        self._offsets = [-1]
+        self._places = [Place()]
+        self._programs = 0
+
+    @property
+    def place(self) -> Place:
+        """What runs at the log's present end."""
+        return self._places[-1]
+
+    @property
+    def programs(self) -> int:
+        """How many programs have begun."""
+        return self._programs
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a complaint is being printed."""
+        return any(complaint.cut for complaint in self._reader.pending())
+
+    def feed(self, data: bytes) -> None:
+        """Read on."""
+        for line in self._lines.feed(data):
+            mark = parse_mark(line.text)
+            if mark is None:
+                for done in self._reader.take(line):
+                    if len(self._found) < _MOST_COMPLAINTS:
+                        self._found[_key(done)] = done
+            elif mark.program:
+                self._programs += mark.begins
+                here = Place(self._programs, mark.name) if mark.begins else Place()
+                self._enter(line.offset, here)
+            else:
+                self._enter(line.offset, replace(self.place, test=mark.name))
+
+    def complaints(self) -> tuple[tuple[Place, Complaint], ...]:
+        """All so far, those whose end has not come too, with what ran when they began."""
+        now = self._found | {_key(one): one for one in self._reader.pending()}
+        ordered = sorted(now.values(), key=lambda complaint: complaint.offset)
+        return tuple((self._at(complaint.offset), complaint) for complaint in ordered)
+
+    def tested(self, number: int) -> bool:
+        """Whether the program with that number marked a test."""
+        return any(place.number == number and place.test for place in self._places)
+
+    def _enter(self, offset: int, place: Place) -> None:
+        self._offsets.append(offset)
+        self._places.append(place)
+
+    def _at(self, offset: int) -> Place:
+        return self._places[bisect_right(self._offsets, offset) - 1]
+
+
+def _key(complaint: Complaint) -> tuple[int, Kind]:
+    return complaint.offset, complaint.kind
+
+
+class Watch:
+    """Looks at a guest's console as its programs run.
+
+    Args:
+        folder: The guest's: ``console.log`` is there.
+        build: The folder of its kernel, with ``System.map`` and ``vmlinux``.
+        release: The kernel's, as ``uname -r`` says it.
+        benign: Rules beside those that the lab ships.
+    """
+
+    def __init__(self, folder: Path, build: Path, release: str, benign: Sequence[Benign]) -> None:
+        self._folder = folder
+        self._console = folder / "console.log"
+        self._symbols = Symbols(build)
+        match = _VERSION.match(release)
+        self._version = KernelVersion.parse(match[0]) if match else KernelVersion(0, 0)
+        self._rules = (*benign, *shipped())
+        self._log = Log()
+        self._read = 0
+        self._lags = False
+        self._dead = False
+        self._reported: set[tuple[int, Kind]] = set()
+
+    def ran(self, filesystem: str, *, alive: bool, gone: bool = False) -> tuple[Noted, ...]:
+        """The complaints since the last call; a program has just ended.
+
+        They are of that program, of one of its tests, or came before it began.
+
+        Args:
+            alive: Whether the guest is good for more.
+            gone: Whether it ended by itself.
+        """
+        self._look()
+        if alive and not self._lags:
+            self._lags = not self._wait(lambda: self._log.place.number == 0)
+            self._wait(lambda: not self._log.unfinished)
+        number = self._log.programs
+        return (*self._news(filesystem, number), *self._death(filesystem, number, gone))
+
+    def marked_tests(self) -> bool:
+        """Whether the last program said which test it ran."""
+        return self._log.tested(self._log.programs)
+
+    def rest(self, kernel_log: str = "", *, gone: bool = False) -> tuple[Noted, ...]:
+        """What came after the last program, and what only the kernel log has."""
+        self._look()
+        seen = [complaint for _, complaint in self._log.complaints()]
+        news = list(self._news("", 0))
+        log = Log()
+        log.feed(kernel_log.encode(errors="replace") + b"\n")
+        news += [
+            self._noted(place, complaint, "", 0)
+            for place, complaint in log.complaints()
+            if not _is_known(complaint, seen)
+        ]
+        return (*news, *self._death("", 0, gone))
+
+    def _death(self, filesystem: str, number: int, gone: bool) -> Iterator[Noted]:
+        """The end of a guest whose kernel did not say why."""
+        if gone and not self._dead:
+            self._dead = True
+            if not any(complaint.fatal for _, complaint in self._log.complaints()):
+                yield self._noted(self._log.place, cause_of_death(self._folder), filesystem, number)
+
+    def _look(self) -> None:
+        try:
+            stream = self._console.open("rb")
+        except FileNotFoundError:
+            return
+        # In pieces: a guest may have printed more than fits into memory.
+        with stream:
+            stream.seek(self._read)
+            while data := stream.read(_PIECE):
+                self._read += len(data)
+                self._log.feed(data)
+
+    def _wait(self, done: Callable[[], bool]) -> bool:
+        deadline = time.monotonic() + _LAG_S
+        while not done():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_TICK_S)
+            self._look()
+        return True
+
+    def _news(self, filesystem: str, number: int) -> Iterator[Noted]:
+        for place, complaint in self._log.complaints():
+            if _key(complaint) not in self._reported:
+                self._reported.add(_key(complaint))
+                yield self._noted(place, complaint, filesystem, number)
+
+    def _noted(self, place: Place, complaint: Complaint, filesystem: str, number: int) -> Noted:
+        """With a program's name only if its results can still be told: it is number ``number``."""
+        located = replace(complaint, frames=self._symbols.locate(complaint.frames))
+        told = place.number == number != 0
+        return Noted(
+            located,
+            filesystem=filesystem if told else "",
+            program=place.program if told else "",
+            test=place.test,
+            benign=excuse(complaint, self._version, self._rules),
+        )
+
+
+def _is_known(complaint: Complaint, seen: Iterable[Complaint]) -> bool:
+    """Whether a complaint of the kernel log was on the console; without times, by its title."""
+    return any(
+        (one.kind, one.title, one.time) == (complaint.kind, complaint.title, complaint.time)
+        or (one.time is not None and one.time == complaint.time)
+        for one in seen
+    )
+
+
+def charge(
+    program: str, judged: Sequence[Judged], noted: Iterable[Noted], *, marked: bool
+) -> tuple[Judged, ...]:
+    """What a program's results are, now that the kernel complained during it.
+
+    The test that ran is a crash, whatever it said.  Where the program did not say
+    which ran, all of its results are: none can be shown to be earned.  But what was
+    reported before a complaint that the guest did not survive came before it.
+
+    Args:
+        marked: Whether the program marks its tests: what came before its first is
+            nobody's but the program's own.
+    """
+    results = list(judged)
+    for one in noted:
+        if one.benign or one.program == "":
+            continue
+        named = [place for place, result in enumerate(results) if _is_about(result, one.test)]
+        if not one.test and not marked and not one.complaint.fatal:
+            named = [place for place, result in enumerate(results) if result.status not in _WORSE]
+        if not named and not one.test:
+            named = [place for place, result in enumerate(results) if result.test == program]
+        if not named:
+            named = [len(results)]
+            results.append(Judged(one.test or program, Status.CRASH))
+        for place in named:
+            results[place] = _crashed(results[place], one.complaint)
+    return tuple(results)
+
+
+def _is_about(result: Judged, test: str) -> bool:
+    return bool(test) and (result.test == test or result.test.startswith(f"{test}/"))
+
+
+def _crashed(result: Judged, complaint: Complaint) -> Judged:
+    status = result.status if result.status in _WORSE else Status.CRASH
+    said = f" (the test itself: {result.status})" if status is not result.status else ""
+    before = f"; {result.message}" if result.message else ""
+    return replace(
+        result,
+        status=status,
+        message=f"{complaint}{said}{before}",
+        diagnostics=(*result.diagnostics, *told(complaint)),
+    )
+
+
+def told(complaint: Complaint) -> tuple[str, ...]:
+    """A complaint for a result's diagnostics: where it came from, and its lines."""
+    frames = [f"  {frame}" for frame in complaint.frames if frame.file]
+    lines = complaint.lines[:_MOST_SAID]
+    more = len(complaint.lines) - len(lines)
+    return (*lines, *([f"({more} more lines)"] if more else []), *frames)

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Guests whose kernels really complain, and what becomes of their jobs.
+
+The kernel is 6.1 with tests/complaints/series/complain: a write to /proc/complain
+makes it oops, warn, or fault thrice.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab.complaints import Kind
+from lab.complaints.benign import Benign
+from lab.config.model import Expectation, Status
+from lab.guest import GuestSpec
+from lab.plan import Variant
+from lab.results import Evidence, JobRecord, Noted
+from lab.suites.filesystem import Recipe
+from lab.suites.job import Job, Unit, run_job
+from lab.suites.programs import compile_programs
+from tests.complaints.collect import EATER, project
+from tests.guest.conftest import ROOT, consoles, qemus, until
+
+pytestmark = pytest.mark.guest
+
+EXT4 = Recipe("ext4-dax", "ext4", ("-b", "4096"), ("dax",))
+HEAD = "#!/bin/sh\necho KTAP version 1\n"
+GOOD = HEAD + "echo 1..1\necho ok 1 works\n"
+
+MakeJob = Callable[..., Job]
+
+
+def check(number: int, name: str, does: str = "", says: str = "ok") -> str:
+    """A test that marks its beginning as the programs of guest-tests/ do."""
+    mark = f"echo '<5>lab: test {name} begins' >$LAB_MARKS\n"
+    return f"{mark}{does}\necho {says} {number} {name}\n"
+
+
+def complain(kind: str) -> str:
+    return f"echo {kind} >/proc/complain"
+
+
+@pytest.fixture(scope="session")
+def complain_spec(tmp_path_factory: pytest.TempPathFactory) -> GuestSpec:
+    lab = project(tmp_path_factory.mktemp("complain") / "project")
+    built = lab.build(Variant.parse("6.1+complain"), "default")
+    return lab.guest_spec(built, "default", tmp_path_factory.mktemp("spec"), [])
+
+
+@pytest.fixture
+def make_job(complain_spec: GuestSpec, clean_folder: Path) -> MakeJob:
+    def make(scripts: dict[str, str], append: str = "", **changes: object) -> Job:
+        programs = dict(complain_spec.programs)
+        for name, text in scripts.items():
+            programs[name] = clean_folder / name
+            programs[name].write_text(text)
+        # These programs are no others' to start from: a saved state would serve once.
+        spec = replace(complain_spec, programs=programs, folder=clean_folder / "job", states=None)
+        job = Job(
+            variant="6.1+complain",
+            machine="default",
+            config="default",
+            release="6.1.192",
+            guest=replace(spec, append=append),
+            units=tuple(Unit(EXT4, "suite", name) for name in scripts),
+            pattern=None,
+            program_s=60.0,
+            expect=(),
+            evidence=Evidence(),
+        )
+        return replace(job, **changes)  # type: ignore[arg-type]
+
+    return make
+
+
+def statuses(record: JobRecord) -> dict[str, str]:
+    return {result.test: result.status.value for result in record.results}
+
+
+def message(record: JobRecord, test: str) -> str:
+    (found,) = (result.message for result in record.results if result.test == test)
+    return found
+
+
+def diagnostics(record: JobRecord, test: str) -> str:
+    (found,) = (result.diagnostics for result in record.results if result.test == test)
+    return "\n".join(found)
+
+
+def complaints(record: JobRecord) -> list[str]:
+    return [str(noted.complaint) for noted in record.complaints]
+
+
+def only(record: JobRecord) -> Noted:
+    (noted,) = record.complaints
+    return noted
+
+
+def test_warning_during_a_test_that_passes(make_job: MakeJob) -> None:
+    tests = check(1, "before") + check(2, "warns", complain("warn")) + check(3, "after")
+    job = make_job({"program": HEAD + "echo 1..3\n" + tests, "good": GOOD})
+    record = run_job(job)
+    assert statuses(record) == {
+        "before": "pass",
+        "warns": "crash",
+        "after": "pass",
+        "works": "pass",
+    }
+    assert message(record, "warns") == ("warning: WARNING in complain_warn (the test itself: pass)")
+    assert "complain: asked for, number 70" in diagnostics(record, "warns")
+    assert [frame.function for frame in only(record).complaint.frames][:3] == [
+        "complain_warn",
+        "complain_write",
+        "proc_reg_write",
+    ]
+    assert (only(record).program, only(record).test) == ("program", "warns")
+    assert not only(record).of_job
+
+
+def test_expected_failure_that_warns_is_a_surprise(make_job: MakeJob) -> None:
+    """Or a warning could hide behind the failure that everybody knows."""
+    expect = Expectation(tests=("fails",), status=Status.FAIL, reason="known")
+    program = HEAD + "echo 1..1\n" + check(1, "fails", complain("warn-on"), says="not ok")
+    record = run_job(make_job({"program": program}, expect=(expect,)))
+    (result,) = record.results
+    assert result.status is Status.CRASH
+    assert not result.as_expected
+
+
+def test_warning_of_a_program_that_marks_no_tests(make_job: MakeJob) -> None:
+    """Nobody knows which of its passes was earned."""
+    program = HEAD + f"echo 1..2\necho ok 1 one\n{complain('warn')}\necho ok 2 two # SKIP no\n"
+    record = run_job(make_job({"program": program, "good": GOOD}))
+    assert statuses(record) == {"one": "crash", "two": "crash", "works": "pass"}
+
+
+def test_warning_before_the_first_test(make_job: MakeJob) -> None:
+    program = HEAD + f"echo 1..1\n{complain('warn')}\n" + check(1, "one")
+    record = run_job(make_job({"program": program}))
+    assert statuses(record) == {"one": "pass", "program": "crash"}
+
+
+def test_panic_in_the_middle_of_a_test(make_job: MakeJob) -> None:
+    tests = check(1, "before") + check(2, "panics", complain("panic")) + check(3, "after")
+    record = run_job(make_job({"program": HEAD + "echo 1..3\n" + tests, "good": GOOD}))
+    assert statuses(record) == {
+        "before": "pass",
+        "panics": "crash",
+        "program": "crash",
+        "works": "pass",
+    }
+    assert "panic: complain: asked for, number N" in message(record, "panics")
+    assert only(record).complaint.fatal
+    assert only(record).complaint.kind is Kind.PANIC
+
+
+def test_oops_that_is_survived(make_job: MakeJob) -> None:
+    does = f"echo 0 >/proc/sys/kernel/panic_on_oops; sh -c '{complain('null')}'"
+    tests = check(1, "oopses", does) + check(2, "after")
+    record = run_job(make_job({"program": HEAD + "echo 1..2\n" + tests}))
+    assert statuses(record) == {"oopses": "crash", "after": "pass"}
+    assert only(record).complaint.title == "NULL pointer dereference in complain_null"
+    assert not only(record).complaint.fatal
+
+
+def test_kernel_thread_warns_after_the_last_test(make_job: MakeJob) -> None:
+    program = HEAD + "echo 1..1\n" + check(1, "passes", complain("kthread-warn"))
+    record = run_job(make_job({"program": program}, settle_s=4.0))
+    assert statuses(record) == {"passes": "pass"}
+    assert only(record).of_job
+    assert str(only(record).complaint) == "warning: WARNING in complain_warn"
+
+
+def test_kernel_thread_oopses_after_the_last_test(make_job: MakeJob) -> None:
+    program = HEAD + "echo 1..1\n" + check(1, "passes", complain("kthread-null"))
+    record = run_job(make_job({"program": program}, settle_s=6.0))
+    assert statuses(record) == {"passes": "pass"}
+    assert only(record).of_job
+    assert only(record).complaint.fatal
+    assert str(only(record).complaint) == "oops: NULL pointer dereference in complain_null"
+
+
+def test_console_that_was_silenced(make_job: MakeJob) -> None:
+    """The kernel log has what the console's log level kept off it."""
+    does = f"echo 1 >/proc/sys/kernel/printk; {complain('warn')}"
+    program = HEAD + "echo 1..1\n" + check(1, "passes", does)
+    record = run_job(make_job({"program": program, "good": GOOD}))
+    assert statuses(record) == {"passes": "pass", "works": "pass"}
+    assert only(record).of_job
+    assert only(record).test == "passes"
+
+
+def test_benign_complaint_is_recorded_and_excused(make_job: MakeJob) -> None:
+    rule = Benign.make("warning: * in complain_warn", ">=6.1 <6.2", "we asked for it")
+    program = HEAD + "echo 1..1\n" + check(1, "passes", complain("warn"))
+    record = run_job(make_job({"program": program}, benign=(rule,)))
+    assert statuses(record) == {"passes": "pass"}
+    assert only(record).benign == "we asked for it"
+    assert not only(record).of_job
+
+
+def test_benign_elsewhere_is_not_excused(make_job: MakeJob) -> None:
+    rule = Benign.make("warning: *", ">=4.1 <6.1", "an older kernel's")
+    program = HEAD + "echo 1..1\n" + check(1, "warns", complain("warn"))
+    record = run_job(make_job({"program": program}, benign=(rule,)))
+    assert statuses(record) == {"warns": "crash"}
+
+
+def test_program_that_eats_all_memory(make_job: MakeJob) -> None:
+    program = HEAD + "echo 1..1\n" + check(1, "eats", EATER)
+    record = run_job(make_job({"program": program, "good": GOOD}))
+    assert statuses(record) == {"eats": "crash", "works": "pass"}
+    assert complaints(record) == ["oom-kill: out of memory"]
+
+
+def test_rcu_stall(make_job: MakeJob) -> None:
+    program = HEAD + "echo 1..1\n" + check(1, "stalls", complain("rcu-stall"))
+    job = make_job({"program": program}, "rcupdate.rcu_cpu_stall_timeout=3")
+    record = run_job(job)
+    assert statuses(record) == {"stalls": "crash"}
+    assert set(complaints(record)) == {"rcu-stall: RCU stall in spin"}
+
+
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [
+        (complain("triple-fault"), "triple-fault: triple fault"),
+        ("echo b >/proc/sysrq-trigger; sleep 60", "reboot: the guest rebooted"),
+        ("reboot -f; sleep 60", "reboot: the guest rebooted"),
+        ("poweroff -f; sleep 60", "reboot: the guest powered off"),
+    ],
+)
+def test_guest_that_ends_without_a_complaint(make_job: MakeJob, does: str, said: str) -> None:
+    # What a program said a moment before may be on its way still.
+    tests = check(1, "before") + check(2, "ends", f"sleep 1; {does}")
+    record = run_job(make_job({"program": HEAD + "echo 1..2\n" + tests, "good": GOOD}))
+    assert statuses(record) == {
+        "before": "pass",
+        "ends": "crash",
+        "program": "crash",
+        "works": "pass",
+    }
+    assert complaints(record) == [said]
+    assert message(record, "ends").startswith(said)
+
+
+def test_qemu_that_is_killed_is_our_error(make_job: MakeJob) -> None:
+    """Even though the kernel had warned before."""
+    does = f"{complain('warn')}; echo runs >/dev/console; sleep 60"
+    tests = check(1, "before") + check(2, "warns", does)
+    job = make_job({"program": HEAD + "echo 1..2\n" + tests, "good": GOOD})
+
+    def kill() -> None:
+        until(lambda: any(b"runs" in console for console in consoles(job.guest.folder)))
+        for pid in qemus(job.guest.folder):
+            os.kill(pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    record = run_job(job)
+    killer.join()
+    assert statuses(record) == {
+        "before": "pass",
+        "warns": "crash",
+        "program": "error",
+        "works": "pass",
+    }
+    assert complaints(record) == ["warning: WARNING in complain_warn"]
+
+
+def test_marked_tests_of_a_real_program(
+    make_job: MakeJob, complain_spec: GuestSpec, clean_folder: Path
+) -> None:
+    """The programs of guest-tests/ say in the kernel log which test begins."""
+    programs = compile_programs(ROOT / "guest-tests", ["mlock"], cache=clean_folder)
+    job = make_job({})
+    guest = replace(job.guest, programs={**complain_spec.programs, **programs})
+    record = run_job(replace(job, guest=guest, units=(Unit(EXT4, "suite", "mlock"),)))
+    console = (job.guest.folder / "console.log").read_text(errors="replace")
+    assert record.results
+    assert not record.complaints
+    for result in record.results:
+        assert f"lab: test {result.test} begins" in console

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Whose a complaint is: read from consoles that are written here, line by line."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab.complaints import Complaint, Kind
+from lab.config.model import Status
+from lab.results import Noted
+from lab.suites.death import cause_of_death
+from lab.suites.judge import Judged
+from lab.suites.marks import Mark, marked, parse_mark, program_mark, read_mark
+from lab.suites.watch import Watch, charge
+
+WARN = (
+    "------------[ cut here ]------------\n"
+    "WARNING: CPU: 0 PID: 9 at mm/gup.c:12 foo+0x1/0x20\n"
+    "Call Trace:\n"
+    " bar+0x3/0x40\n"
+    "---[ end trace 0000000000000000 ]---\n"
+)
+TITLE = "warning: WARNING in bar"
+
+
+class Guest:
+    """A folder with a console that says what it is told to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.watch = Watch(folder, folder, "6.1.192", ())
+
+    def says(self, text: str) -> None:
+        with (self.folder / "console.log").open("a") as stream:
+            stream.write(text)
+
+
+@pytest.fixture
+def guest(tmp_path: Path) -> Guest:
+    return Guest(tmp_path)
+
+
+def begins(name: str) -> str:
+    return f"lab: test {name} begins\n"
+
+
+def places(noted: tuple[Noted, ...]) -> list[tuple[str, str, bool]]:
+    return [(one.program, one.test, one.of_job) for one in noted]
+
+
+def test_complaint_before_any_program_is_the_jobs(guest: Guest) -> None:
+    guest.says(WARN + "lab: program p begins\nlab: program p ends\n")
+    assert places(guest.watch.ran("ext4", alive=True)) == [("", "", True)]
+
+
+def test_complaint_is_the_tests_that_ran(guest: Guest) -> None:
+    guest.says("lab: program p begins\n" + begins("a") + begins("b") + WARN + begins("c"))
+    guest.says("lab: program p ends\n")
+    noted = guest.watch.ran("ext4", alive=True)
+    assert places(noted) == [("p", "b", False)]
+    assert noted[0].filesystem == "ext4"
+    assert guest.watch.marked_tests()
+
+
+def test_complaint_is_told_once(guest: Guest) -> None:
+    guest.says("lab: program p begins\n" + WARN + "lab: program p ends\n")
+    assert len(guest.watch.ran("ext4", alive=True)) == 1
+    guest.says("lab: program q begins\nlab: program q ends\n")
+    assert guest.watch.ran("ext4", alive=True) == ()
+    assert guest.watch.rest() == ()
+
+
+def test_complaint_between_programs_is_the_jobs(guest: Guest) -> None:
+    guest.says("lab: program p begins\nlab: program p ends\n" + WARN)
+    assert places(guest.watch.ran("ext4", alive=True)) == [("", "", True)]
+
+
+def test_complaint_after_the_last_program_is_the_jobs(guest: Guest) -> None:
+    guest.says("lab: program p begins\nlab: program p ends\n")
+    assert guest.watch.ran("ext4", alive=True) == ()
+    guest.says(WARN)
+    assert places(guest.watch.rest()) == [("", "", True)]
+
+
+def test_kernel_log_has_what_the_console_has_not(guest: Guest) -> None:
+    stamped = "".join(f"[    7.{n:06d}] {line}\n" for n, line in enumerate(WARN.splitlines()))
+    guest.says(stamped)
+    later = stamped.replace("[    7.", "[    9.")
+    noted = guest.watch.rest(stamped + later)
+    assert [one.complaint.time for one in noted] == [7.0, 9.0]
+
+
+def test_console_that_lags_behind_is_waited_for(guest: Guest) -> None:
+    guest.says("lab: program p begins\n")
+    late = (
+        'sleep 0.4; printf "%s" "$1" >>console.log; sleep 0.2; '
+        'echo "lab: program p ends" >>console.log'
+    )
+    command = ["sh", "-c", late, "sh", WARN]
+    with subprocess.Popen(command, cwd=guest.folder):
+        noted = guest.watch.ran("ext4", alive=True)
+    assert places(noted) == [("p", "", False)]
+
+
+def test_kernel_log_names_the_test_but_its_result_is_out(guest: Guest) -> None:
+    guest.says("lab: program p begins\n" + begins("a") + "lab: program p ends\n")
+    assert guest.watch.ran("ext4", alive=True) == ()
+    log = "lab: program p begins\n" + begins("a") + WARN + "lab: program p ends\n"
+    assert places(guest.watch.rest(log)) == [("", "a", True)]
+
+
+def test_complaint_that_is_still_being_printed_is_waited_for(guest: Guest) -> None:
+    head, rest = WARN[: WARN.index("Call")], WARN[WARN.index("Call") :]
+    guest.says("lab: program p begins\n" + head + "lab: program p ends\n")
+    late = ["sh", "-c", 'sleep 0.4; printf "%s" "$1" >>console.log', "sh", rest]
+    with subprocess.Popen(late, cwd=guest.folder):
+        (noted,) = guest.watch.ran("ext4", alive=True)
+    assert str(noted.complaint) == TITLE
+    assert not noted.complaint.cut
+    assert noted.program == "p"
+
+
+def test_guest_that_is_gone_without_a_word(guest: Guest) -> None:
+    guest.says("lab: program p begins\n" + begins("a"))
+    noted = guest.watch.ran("ext4", alive=False, gone=True)
+    assert places(noted) == [("p", "a", False)]
+    assert noted[0].complaint.kind is Kind.SILENT_DEATH
+    assert guest.watch.rest(gone=True) == ()
+
+
+def test_guest_whose_panic_says_it_all(guest: Guest) -> None:
+    guest.says("lab: program p begins\nKernel panic - not syncing: no\nKernel Offset: disabled\n")
+    noted = guest.watch.ran("ext4", alive=False, gone=True)
+    assert [one.complaint.kind for one in noted] == [Kind.PANIC]
+
+
+PASSES = [Judged("a", Status.PASS), Judged("b", Status.PASS), Judged("b/sub", Status.FAIL)]
+
+
+def noted(test: str = "", *, fatal: bool = False, benign: str = "", program: str = "p") -> Noted:
+    complaint = Complaint(Kind.WARNING, "WARNING in bar", ("line",), fatal=fatal)
+    return Noted(complaint, "ext4", program, test, benign)
+
+
+def told(judged: tuple[Judged, ...]) -> dict[str, str]:
+    return {result.test: result.status.value for result in judged}
+
+
+def test_test_and_its_subtests_crash() -> None:
+    charged = charge("p", PASSES, [noted("b")], marked=True)
+    assert told(charged) == {"a": "pass", "b": "crash", "b/sub": "crash"}
+    assert charged[1].message == f"{TITLE} (the test itself: pass)"
+    assert charged[1].diagnostics == ("line",)
+
+
+def test_without_marks_no_pass_is_left() -> None:
+    assert set(told(charge("p", PASSES, [noted()], marked=False)).values()) == {"crash"}
+
+
+def test_before_the_first_marked_test_it_is_the_programs() -> None:
+    charged = charge("p", PASSES, [noted()], marked=True)
+    assert told(charged) == {"a": "pass", "b": "pass", "b/sub": "fail", "p": "crash"}
+
+
+def test_what_was_reported_before_a_death_stays() -> None:
+    charged = charge("p", PASSES, [noted(fatal=True)], marked=False)
+    assert told(charged)["a"] == "pass"
+    assert told(charged)["p"] == "crash"
+
+
+def test_program_has_one_result_of_its_own() -> None:
+    died = [Judged("p", Status.CRASH, "the guest died while it ran")]
+    (result,) = charge("p", died, [noted(fatal=True)], marked=False)
+    assert result.message == f"{TITLE}; the guest died while it ran"
+
+
+def test_test_without_a_result_gets_one() -> None:
+    assert told(charge("p", [], [noted("a")], marked=True)) == {"a": "crash"}
+
+
+def test_program_without_results_does_not_look_clean() -> None:
+    assert told(charge("p", [], [noted()], marked=False)) == {"p": "crash"}
+
+
+@pytest.mark.parametrize("status", [Status.CRASH, Status.TIMEOUT, Status.ERROR])
+def test_worse_stays_what_it_is(status: Status) -> None:
+    (result,) = charge("p", [Judged("a", status, "why")], [noted("a")], marked=True)
+    assert result.status is status
+    assert result.message == f"{TITLE}; why"
+
+
+def test_benign_and_the_jobs_change_nothing() -> None:
+    rows = [noted("a", benign="known"), noted(program="")]
+    assert charge("p", PASSES, rows, marked=False) == tuple(PASSES)
+
+
+@pytest.mark.parametrize(
+    ("console", "resets", "said"),
+    [
+        ("reboot: Restarting system\n", "", "reboot: the guest rebooted"),
+        ("sysrq: Resetting\n", "", "reboot: the guest rebooted"),
+        ("SysRq : Resetting\n", "", "reboot: the guest rebooted"),
+        ("reboot: Power down\n", "", "reboot: the guest powered off"),
+        ("working\n", "CPU Reset (CPU 0)\nTriple fault\nRIP=0\n", "triple-fault: triple fault"),
+        ("working\n", "CPU Reset (CPU 0)\n", "silent-death: the guest ended without a word"),
+    ],
+)
+def test_causes_of_death(tmp_path: Path, console: str, resets: str, said: str) -> None:
+    (tmp_path / "console.log").write_text(console)
+    (tmp_path / "resets.log").write_text(resets)
+    assert str(cause_of_death(tmp_path)) == said
+
+
+def test_marks() -> None:
+    begins = program_mark("ext4-dax", "populate", "populate")
+    assert parse_mark(begins) == Mark(True, "populate", True)
+    assert read_mark(f"[    4.500000] {begins}") == ("ext4-dax", "populate", "populate")
+    assert parse_mark("lab: test a.b-c.4k begins") == Mark(False, "a.b-c.4k", True)
+    assert parse_mark("lab: ready") is None
+
+
+def test_marked_command_keeps_the_exit_status(tmp_path: Path) -> None:
+    log = tmp_path / "kmsg"
+    command = marked(["sh", "-c", "echo $LAB_MARKS; exit 7"], "f", "s", "p").replace(
+        "/dev/kmsg", str(log)
+    )
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 7
+    assert done.stdout == f"{log}\n"
