@@ -56,7 +56,8 @@ def _job(job: JobRecord, number: int) -> Iterator[str]:
             key=lambda r: (r.filesystem, r.suite),
         )
     ]
-    broken = int(job.error is not None)
+    complaints = [noted.complaint for noted in job.complaints if noted.of_job]
+    broken = len(complaints) + int(job.error is not None)
     yield "  KTAP version 1"
     yield f"  # {job.kernel_release}, {job.evidence.machine_description}"
     yield f"  1..{len(groups) + broken}"
@@ -67,6 +68,10 @@ def _job(job: JobRecord, number: int) -> Iterator[str]:
         passed = all(result.status in (Status.PASS, Status.SKIP) for result in results)
         ok = ok and passed
         yield f"  {_ok(passed)} {place} {filesystem}.{suite}"
+    for complaint in complaints:
+        place += 1
+        yield from (f"  # {_one_line(line)}" for line in complaint.lines)
+        yield f"  not ok {place} kernel {_name(str(complaint))}"
     if job.error is not None:
         yield f"  not ok {place + 1} lab # ERROR {_name(job.error)}"
     yield f"{_ok(ok)} {number} {_name(job.variant)}"

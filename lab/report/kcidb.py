@@ -107,14 +107,20 @@ def _tests(job: JobRecord, name: str, origin: str) -> Iterator[dict[str, Any]]:
             "environment": environment,
             "start_time": job.started,
         }
+    of_job: list[tuple[str, str, str, str]] = [
+        (f"kernel.{number}", "kernel", "FAIL", "\n".join((str(c), *c.lines)))
+        for number, c in enumerate(noted.complaint for noted in job.complaints if noted.of_job)
+    ]
     if job.error is not None:
+        of_job.append(("lab", "lab", "MISS", job.error))
+    for test, path, status, said in of_job:
         yield {
-            "id": f"{name}.lab",
+            "id": f"{name}.{test}",
             "build_id": name,
             "origin": origin,
-            "path": "lab",
-            "status": "MISS",
-            "log_excerpt": _text(job.error),
+            "path": path,
+            "status": status,
+            "log_excerpt": _text(said),
             "environment": environment,
             "start_time": job.started,
         }

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -14,6 +14,8 @@ from lab.config.model import Status
 from lab.errors import ExitStatus
 from lab.results.record import JobRecord, RunRecord, TestResult
 
+#: What complaints of the kernel that no test tells of are compared as.
+_KERNEL = "kernel"
 _BAD = frozenset({Status.FAIL, Status.CRASH, Status.TIMEOUT})
 
 
@@ -62,6 +64,11 @@ class TestKey(_Names):
     def group(self) -> tuple[str, ...]:
         """The suite's run that the test is part of: its job, filesystem and suite."""
         return self[:5]
+
+    @property
+    def is_complaint(self) -> bool:
+        """Whether it is a complaint of the kernel that came while no program ran."""
+        return self.suite == _KERNEL and not self.filesystem
 
 
 @dataclass(frozen=True)
@@ -172,7 +179,8 @@ def compare(a: RunRecord, b: RunRecord, unstable: Collection[TestKey] = ()) -> C
     An error of the lab in either run is no word on the kernel: it is
     ``infrastructure``, and so is a test that is missing because the lab could not
     do its job or the run did not finish.  A test that differs on one and the same
-    setup, in one run or from one to the other, is ``flaky``.
+    setup, in one run or from one to the other, is ``flaky``.  What the kernel
+    complained of while no program ran is compared as a test that crashed.
     """
     sides = _Side(a), _Side(b)
     keys = sides[0].results.keys() | sides[1].results.keys()
@@ -200,7 +208,7 @@ class _Side:
         self.setups.setdefault(place, set()).add(job.evidence.setup)
         if job.error is not None:
             self.errors[place] = job.error.partition("\n")[0]
-        for result in job.results:
+        for result in (*job.results, *_complaints(job)):
             key = TestKey.of(job, result)
             self.results.setdefault(key, []).append(result)
             self.ends.setdefault(key.group, {}).setdefault(result.status, result)
@@ -221,9 +229,20 @@ class _Side:
         return ""
 
 
+def _complaints(job: JobRecord) -> Iterator[TestResult]:
+    for noted in job.complaints:
+        if noted.of_job:
+            title, message = str(noted.complaint), noted.complaint.headline
+            yield TestResult(
+                job.variant, job.kernel_release, "", _KERNEL, title, Status.CRASH, message=message
+            )
+
+
 def _compared(key: TestKey, a: _Side, b: _Side, unstable: Collection[TestKey]) -> Compared:
     before, after = tuple(a.results.get(key, ())), tuple(b.results.get(key, ()))
-    if not after:
+    if key.is_complaint and not (before and after):
+        change, why = _complained(key, a, b, came=bool(after))
+    elif not after:
         change, why = _missing(key, b)
     elif not before:
         change, why = _appeared(key, after, a)
@@ -235,6 +254,18 @@ def _compared(key: TestKey, a: _Side, b: _Side, unstable: Collection[TestKey]) -
                 change = Change.FLAKY
                 why = "the same kernel, machine and programs" if same else "it has been so before"
     return Compared(key, change, before, after, why)
+
+
+def _complained(key: TestKey, a: _Side, b: _Side, *, came: bool) -> tuple[Change, str]:
+    """What a complaint is that one run has; the other's job must have been done to say so."""
+    other = a if came else b
+    if key.job not in other.setups:
+        return (Change.NEW, "") if came else (Change.GONE, "")
+    if why := other.why_missing(key):
+        return (Change.NEW, why) if came else (Change.INFRASTRUCTURE, why)
+    if _same_setup(a.setups[key.job], b.setups[key.job]):
+        return Change.FLAKY, "the same kernel, machine and programs"
+    return (Change.REGRESSED, "") if came else (Change.FIXED, "")
 
 
 def _missing(key: TestKey, b: _Side) -> tuple[Change, str]:

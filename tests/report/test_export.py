@@ -10,10 +10,11 @@ import junitparser
 import pytest
 from kcidb_io.schema import LATEST, V5_3
 
+from lab.complaints import Complaint, Kind
 from lab.config.model import Status
 from lab.errors import UserError
 from lab.report.export import exported
-from lab.results import RunRecord
+from lab.results import Noted, RunRecord
 from lab.suites.ktap import parse
 from tests.results.made import EVIDENCE, job, result, run
 
@@ -75,6 +76,20 @@ def test_ktap_says_the_same() -> None:
             assert (test.directive == "SKIP") is (expected.status is Status.SKIP)
     assert found["6.1/ext4-dax.mlock/b"].directive is None
     assert found["6.1/ext4-dax.mlock/g - SKIP"].directive is None
+
+
+def test_a_complaint_of_no_test_is_not_green() -> None:
+    noted = Noted(Complaint(Kind.WARNING, "WARNING in x", ("not ok 1 y", "line")))
+    told = Noted(noted.complaint, "ext4-dax", "mlock")
+    record = run(replace(job(result("a")), evidence=BUILT, complaints=(noted, told)))
+    document = json.loads(exported(record, "kcidb"))
+    V5_3.validate(document)
+    assert [test["status"] for test in document["tests"]] == ["PASS", "FAIL"]
+    report = parse(exported(record, "ktap").encode())
+    assert report.problems == ()
+    ends = {name: test.ok for name, test in report.walk()}
+    assert ends["6.1"] is False
+    assert [ok for name, ok in ends.items() if "WARNING in x" in name] == [False]
 
 
 def test_a_run_of_nothing_is_no_green_ktap() -> None:

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from lab.complaints import Complaint, Kind
 from lab.config.model import Status
 from lab.errors import ExitStatus
-from lab.results import Change, Comparison, JobRecord, RunRecord, TestResult, compare
+from lab.results import Change, Comparison, JobRecord, Noted, RunRecord, TestResult, compare
 from tests.results.made import EVIDENCE, job, result, run
 
 PASS, FAIL, SKIP, CRASH, TIMEOUT, ERROR = (Status(name) for name in Status)
@@ -184,6 +185,43 @@ def test_every_test_of_either_run_is_there() -> None:
     assert sum(comparison.counts.values()) == 7
     document = json.loads(json.dumps(comparison.to_json()))
     assert len(document["tests"]) == 7 - comparison.counts[Change.SAME]
+
+
+def complaining(record: JobRecord, **more: Any) -> JobRecord:
+    noted = Noted(Complaint(Kind.WARNING, "WARNING in dax_unlock", ("WARNING: at x",)), **more)
+    return replace(record, complaints=(noted,))
+
+
+def test_what_the_kernel_complains_of_is_compared_too() -> None:
+    quiet, loud = ran("1", result("t")), complaining(ran("2", result("t")))
+    worse = compare(*runs(quiet, loud))
+    (found,) = worse.of(Change.REGRESSED)
+    assert "WARNING in dax_unlock" in found.key.test
+    assert worse.status is ExitStatus.UNEXPECTED
+    better = compare(*runs(loud, quiet))
+    assert better.counts[Change.FIXED] == 1
+    assert better.status is ExitStatus.EXPECTED
+    assert compare(*runs(loud, loud)).counts[Change.SAME] == 2
+    assert compare(*runs(ran("2", result("t")), loud)).counts[Change.FLAKY] == 1
+
+
+def test_a_complaint_is_not_gone_with_a_job_that_was_not_done() -> None:
+    loud = complaining(ran("2", result("t")))
+    undone = compare(*runs(loud, ran("3", result("t"), error="QEMU died")))
+    assert undone.counts[Change.FIXED] == 0
+    assert undone.counts[Change.INFRASTRUCTURE] == 1
+    other = compare(*runs(loud, replace(ran("3", result("t")), variant="6.2")))
+    assert other.counts[Change.FIXED] == 0
+
+
+def test_complaints_that_a_test_tells_of_or_that_are_benign_are_not_compared() -> None:
+    quiet = ran("1", result("t"))
+    for loud in (
+        complaining(ran("2", result("t")), benign="known"),
+        complaining(ran("2", result("t")), filesystem="ext4-dax", program="mlock"),
+    ):
+        assert compare(*runs(quiet, loud)).counts[Change.SAME] == 1
+        assert len(compare(*runs(quiet, loud)).tests) == 1
 
 
 def test_two_empty_runs_prove_nothing() -> None:
