@@ -279,7 +279,7 @@ class Deadlines(Section):
     fetch: Seconds = 3600.0
     shutdown: Seconds = 10.0
     #: What a guest gets after its last program to complain of it; 0 is nothing.
-    settle: Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)] = 0.5
+    settle: Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)] = 0.1
 
 
 class Paths(Section):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Recording a run beside it: the database is opened while the first guest boots."""
+"""Recording a run beside it: the database is opened while the first guest runs its tests."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,11 @@ from lab.results.record import JobRecord, RunRecord, now
 
 if TYPE_CHECKING:
     from lab.results.store import Store
+
+
+#: Seconds a guest takes to answer: SQLAlchemy's import, half a second of it, would hold up
+#: the lab's own, which that waits for.
+_START_S = 1.5
 
 
 class Recorder:
@@ -35,6 +41,7 @@ class Recorder:
         self._troubles: list[str] = []
         self._stack = ExitStack()
         self._pool = ThreadPoolExecutor(1)
+        self._wanted = Event()
         self._store: Future[Store] = self._pool.submit(self._begin)
 
     def add_job(self, job: JobRecord) -> None:
@@ -70,6 +77,7 @@ class Recorder:
         return None
 
     def _begin(self) -> Store:
+        self._wanted.wait(_START_S)
         from lab.results.store import Store
 
         store = self._stack.enter_context(Store.open(self._database))
@@ -77,6 +85,7 @@ class Recorder:
         return store
 
     def _opened(self) -> Store:
+        self._wanted.set()
         try:
             return self._store.result()
         except LabError:
@@ -104,6 +113,7 @@ class Recorder:
         trace: TracebackType | None,
     ) -> None:
         # A run that is interrupted at once is still recorded, as unfinished.
+        self._wanted.set()
         self._pool.shutdown(wait=True)
         self._stack.close()
 

@@ -101,8 +101,8 @@ class Recipe:
                 f"mkdir -p {self.mount_point}",
                 f"{mkfs} >&2",
                 # Only what this mount says counts as its refusal.
-                "dmesg > /tmp/before",
-                "log() { dmesg | tail -n +$(($(wc -l < /tmp/before) + 1)) | sed 's/^/log=/'; }",
+                'echo "<7>lab: mount $$" >/dev/kmsg',
+                'log() { dmesg | sed "1,/lab: mount $$\\$/d;s/^/log=/"; }',
                 f"mount -t {self.type} {options} {DEVICE} {self.mount_point} "
                 f"|| {{ log; exit {_NOT_MOUNTED}; }}",
                 f"echo mkfs={shlex.quote(mkfs)}",

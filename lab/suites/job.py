@@ -21,7 +21,7 @@ from lab.results import Evidence, GuestUse, JobRecord, Noted, TestResult
 from lab.suites.filesystem import CannotMount, Recipe, namespace_mode, set_up
 from lab.suites.judge import Ended, Judged, judge
 from lab.suites.ktap import parse
-from lab.suites.marks import marked
+from lab.suites.mark import marked
 from lab.suites.watch import Watch, charge
 from lab.version import KernelVersion
 
@@ -296,8 +296,7 @@ def _run_unit(outcome: _Outcome, guest: Guest, watch: Watch, unit: Unit) -> bool
     """
     job = outcome.job
     started = time.monotonic()
-    command = marked(unit.arguments(job.pattern), unit.recipe.name, unit.suite, unit.program)
-    end = _run_program(guest, command, job.program_s)
+    end = _run_program(guest, _marked(unit, unit.arguments(job.pattern)), job.program_s)
     duration = time.monotonic() - started
     _keep(job, unit, end.output)
     judged = judge(
@@ -310,11 +309,16 @@ def _run_unit(outcome: _Outcome, guest: Guest, watch: Watch, unit: Unit) -> bool
     )
     if unit.test is not None and not judged:
         judged = (Judged(unit.test, Status.ERROR, "was listed, and then did not run"),)
-    noted = outcome.note(watch.ran(unit.recipe.name, alive=end.good, gone=guest.gone()))
+    noted = outcome.note(watch.ran(alive=end.good, gone=guest.gone()))
     judged = charge(unit.program, judged, noted, marked=watch.marked_tests())
     for test in judged:
         outcome.add(unit, test, duration / max(1, len(judged)))
     return end.good
+
+
+def _marked(unit: Unit, command: list[str]) -> str:
+    """The command, between lines in the kernel log that say what runs."""
+    return marked(command, unit.recipe.name, unit.suite, unit.program)
 
 
 @dataclass(frozen=True)

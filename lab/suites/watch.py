@@ -21,7 +21,7 @@ from lab.config.model import Status
 from lab.results import Noted
 from lab.suites.death import cause_of_death
 from lab.suites.judge import Judged
-from lab.suites.marks import parse_mark
+from lab.suites.mark import parse_mark
 from lab.version import KernelVersion
 
 #: How long the console may lag behind a command's end, and a complaint take to be printed.
@@ -41,6 +41,7 @@ class Place:
     """What ran at a point of the log: ``number`` counts the programs, 0 is none."""
 
     number: int = 0
+    filesystem: str = ""
     program: str = ""
     test: str = ""
 
@@ -79,12 +80,12 @@ class Log:
                 for done in self._reader.take(line):
                     if len(self._found) < _MOST_COMPLAINTS:
                         self._found[_key(done)] = done
-            elif mark.program:
-                self._programs += mark.begins
-                here = Place(self._programs, mark.name) if mark.begins else Place()
-                self._enter(line.offset, here)
+            elif mark.test:
+                self._enter(line.offset, replace(self.place, test=mark.test))
             else:
-                self._enter(line.offset, replace(self.place, test=mark.name))
+                self._programs += mark.begins
+                here = Place(self._programs, mark.filesystem, mark.program)
+                self._enter(line.offset, here if mark.begins else Place())
 
     def complaints(self) -> tuple[tuple[Place, Complaint], ...]:
         """All so far, those whose end has not come too, with what ran when they began."""
@@ -131,7 +132,7 @@ class Watch:
         self._dead = False
         self._reported: set[tuple[int, Kind]] = set()
 
-    def ran(self, filesystem: str, *, alive: bool, gone: bool = False) -> tuple[Noted, ...]:
+    def ran(self, *, alive: bool, gone: bool = False) -> tuple[Noted, ...]:
         """The complaints since the last call; a program has just ended.
 
         They are of that program, of one of its tests, or came before it began.
@@ -145,7 +146,7 @@ class Watch:
             self._lags = not self._wait(lambda: self._log.place.number == 0)
             self._wait(lambda: not self._log.unfinished)
         number = self._log.programs
-        return (*self._news(filesystem, number), *self._death(filesystem, number, gone))
+        return (*self._news(number), *self._death(number, gone))
 
     def marked_tests(self) -> bool:
         """Whether the last program said which test it ran."""
@@ -155,22 +156,22 @@ class Watch:
         """What came after the last program, and what only the kernel log has."""
         self._look()
         seen = [complaint for _, complaint in self._log.complaints()]
-        news = list(self._news("", 0))
+        news = list(self._news(0))
         log = Log()
         log.feed(kernel_log.encode(errors="replace") + b"\n")
         news += [
-            self._noted(place, complaint, "", 0)
+            self._noted(place, complaint, 0)
             for place, complaint in log.complaints()
             if not _is_known(complaint, seen)
         ]
-        return (*news, *self._death("", 0, gone))
+        return (*news, *self._death(0, gone))
 
-    def _death(self, filesystem: str, number: int, gone: bool) -> Iterator[Noted]:
+    def _death(self, number: int, gone: bool) -> Iterator[Noted]:
         """The end of a guest whose kernel did not say why."""
         if gone and not self._dead:
             self._dead = True
             if not any(complaint.fatal for _, complaint in self._log.complaints()):
-                yield self._noted(self._log.place, cause_of_death(self._folder), filesystem, number)
+                yield self._noted(self._log.place, cause_of_death(self._folder), number)
 
     def _look(self) -> None:
         try:
@@ -193,19 +194,19 @@ class Watch:
             self._look()
         return True
 
-    def _news(self, filesystem: str, number: int) -> Iterator[Noted]:
+    def _news(self, number: int) -> Iterator[Noted]:
         for place, complaint in self._log.complaints():
             if _key(complaint) not in self._reported:
                 self._reported.add(_key(complaint))
-                yield self._noted(place, complaint, filesystem, number)
+                yield self._noted(place, complaint, number)
 
-    def _noted(self, place: Place, complaint: Complaint, filesystem: str, number: int) -> Noted:
+    def _noted(self, place: Place, complaint: Complaint, number: int) -> Noted:
         """With a program's name only if its results can still be told: it is number ``number``."""
         located = replace(complaint, frames=self._symbols.locate(complaint.frames))
         told = place.number == number != 0
         return Noted(
             located,
-            filesystem=filesystem if told else "",
+            filesystem=place.filesystem if told else "",
             program=place.program if told else "",
             test=place.test,
             benign=excuse(complaint, self._version, self._rules),

@@ -11,7 +11,7 @@ from pathlib import Path
 from lab.config.model import Status
 from lab.results import Evidence, Host, JobRecord, RunRecord, Store, TestResult, write_text
 from lab.suites import Metric
-from lab.suites.marks import program_mark
+from lab.suites.mark import program_mark
 
 KINDS = ("shared-rw", "shared-ro", "private-ro", "private-rw")
 CALLS = {

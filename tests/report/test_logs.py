@@ -11,7 +11,7 @@ from lab.report.site.complaint import complaints
 from lab.report.site.log import Log, job_folder, read_logs
 from lab.report.site.shown import log_html
 from lab.results import Noted, write_bytes, write_json, write_text
-from lab.suites.marks import program_mark, read_mark
+from lab.suites.mark import program_mark, read_mark
 from tests.results.made import job
 
 MARK = program_mark("ext4-dax", "mlock", "mlock")

@@ -13,7 +13,7 @@ from lab.config.model import Status
 from lab.results import Noted
 from lab.suites.death import cause_of_death
 from lab.suites.judge import Judged
-from lab.suites.marks import Mark, marked, parse_mark, program_mark, read_mark
+from lab.suites.mark import Mark, marked, parse_mark, program_mark
 from lab.suites.watch import Watch, charge
 
 WARN = (
@@ -52,35 +52,35 @@ def places(noted: tuple[Noted, ...]) -> list[tuple[str, str, bool]]:
 
 
 def test_complaint_before_any_program_is_the_jobs(guest: Guest) -> None:
-    guest.says(WARN + "lab: program p begins\nlab: program p ends\n")
-    assert places(guest.watch.ran("ext4", alive=True)) == [("", "", True)]
+    guest.says(WARN + "lab: run ext4 s/p\nlab: ran ext4 s/p\n")
+    assert places(guest.watch.ran(alive=True)) == [("", "", True)]
 
 
 def test_complaint_is_the_tests_that_ran(guest: Guest) -> None:
-    guest.says("lab: program p begins\n" + begins("a") + begins("b") + WARN + begins("c"))
-    guest.says("lab: program p ends\n")
-    noted = guest.watch.ran("ext4", alive=True)
+    guest.says("lab: run ext4 s/p\n" + begins("a") + begins("b") + WARN + begins("c"))
+    guest.says("lab: ran ext4 s/p\n")
+    noted = guest.watch.ran(alive=True)
     assert places(noted) == [("p", "b", False)]
     assert noted[0].filesystem == "ext4"
     assert guest.watch.marked_tests()
 
 
 def test_complaint_is_told_once(guest: Guest) -> None:
-    guest.says("lab: program p begins\n" + WARN + "lab: program p ends\n")
-    assert len(guest.watch.ran("ext4", alive=True)) == 1
-    guest.says("lab: program q begins\nlab: program q ends\n")
-    assert guest.watch.ran("ext4", alive=True) == ()
+    guest.says("lab: run ext4 s/p\n" + WARN + "lab: ran ext4 s/p\n")
+    assert len(guest.watch.ran(alive=True)) == 1
+    guest.says("lab: run ext4 s/q\nlab: ran ext4 s/q\n")
+    assert guest.watch.ran(alive=True) == ()
     assert guest.watch.rest() == ()
 
 
 def test_complaint_between_programs_is_the_jobs(guest: Guest) -> None:
-    guest.says("lab: program p begins\nlab: program p ends\n" + WARN)
-    assert places(guest.watch.ran("ext4", alive=True)) == [("", "", True)]
+    guest.says("lab: run ext4 s/p\nlab: ran ext4 s/p\n" + WARN)
+    assert places(guest.watch.ran(alive=True)) == [("", "", True)]
 
 
 def test_complaint_after_the_last_program_is_the_jobs(guest: Guest) -> None:
-    guest.says("lab: program p begins\nlab: program p ends\n")
-    assert guest.watch.ran("ext4", alive=True) == ()
+    guest.says("lab: run ext4 s/p\nlab: ran ext4 s/p\n")
+    assert guest.watch.ran(alive=True) == ()
     guest.says(WARN)
     assert places(guest.watch.rest()) == [("", "", True)]
 
@@ -94,46 +94,46 @@ def test_kernel_log_has_what_the_console_has_not(guest: Guest) -> None:
 
 
 def test_console_that_lags_behind_is_waited_for(guest: Guest) -> None:
-    guest.says("lab: program p begins\n")
+    guest.says("lab: run ext4 s/p\n")
     late = (
         'sleep 0.4; printf "%s" "$1" >>console.log; sleep 0.2; '
-        'echo "lab: program p ends" >>console.log'
+        'echo "lab: ran ext4 s/p" >>console.log'
     )
     command = ["sh", "-c", late, "sh", WARN]
     with subprocess.Popen(command, cwd=guest.folder):
-        noted = guest.watch.ran("ext4", alive=True)
+        noted = guest.watch.ran(alive=True)
     assert places(noted) == [("p", "", False)]
 
 
 def test_kernel_log_names_the_test_but_its_result_is_out(guest: Guest) -> None:
-    guest.says("lab: program p begins\n" + begins("a") + "lab: program p ends\n")
-    assert guest.watch.ran("ext4", alive=True) == ()
-    log = "lab: program p begins\n" + begins("a") + WARN + "lab: program p ends\n"
+    guest.says("lab: run ext4 s/p\n" + begins("a") + "lab: ran ext4 s/p\n")
+    assert guest.watch.ran(alive=True) == ()
+    log = "lab: run ext4 s/p\n" + begins("a") + WARN + "lab: ran ext4 s/p\n"
     assert places(guest.watch.rest(log)) == [("", "a", True)]
 
 
 def test_complaint_that_is_still_being_printed_is_waited_for(guest: Guest) -> None:
     head, rest = WARN[: WARN.index("Call")], WARN[WARN.index("Call") :]
-    guest.says("lab: program p begins\n" + head + "lab: program p ends\n")
+    guest.says("lab: run ext4 s/p\n" + head + "lab: ran ext4 s/p\n")
     late = ["sh", "-c", 'sleep 0.4; printf "%s" "$1" >>console.log', "sh", rest]
     with subprocess.Popen(late, cwd=guest.folder):
-        (noted,) = guest.watch.ran("ext4", alive=True)
+        (noted,) = guest.watch.ran(alive=True)
     assert str(noted.complaint) == TITLE
     assert not noted.complaint.cut
     assert noted.program == "p"
 
 
 def test_guest_that_is_gone_without_a_word(guest: Guest) -> None:
-    guest.says("lab: program p begins\n" + begins("a"))
-    noted = guest.watch.ran("ext4", alive=False, gone=True)
+    guest.says("lab: run ext4 s/p\n" + begins("a"))
+    noted = guest.watch.ran(alive=False, gone=True)
     assert places(noted) == [("p", "a", False)]
     assert noted[0].complaint.kind is Kind.SILENT_DEATH
     assert guest.watch.rest(gone=True) == ()
 
 
 def test_guest_whose_panic_says_it_all(guest: Guest) -> None:
-    guest.says("lab: program p begins\nKernel panic - not syncing: no\nKernel Offset: disabled\n")
-    noted = guest.watch.ran("ext4", alive=False, gone=True)
+    guest.says("lab: run ext4 s/p\nKernel panic - not syncing: no\nKernel Offset: disabled\n")
+    noted = guest.watch.ran(alive=False, gone=True)
     assert [one.complaint.kind for one in noted] == [Kind.PANIC]
 
 
@@ -215,16 +215,15 @@ def test_causes_of_death(tmp_path: Path, console: str, resets: str, said: str) -
 
 
 def test_marks() -> None:
-    begins = program_mark("ext4-dax", "populate", "populate")
-    assert parse_mark(begins) == Mark(True, "populate", True)
-    assert read_mark(f"[    4.500000] {begins}") == ("ext4-dax", "populate", "populate")
-    assert parse_mark("lab: test a.b-c.4k begins") == Mark(False, "a.b-c.4k", True)
+    assert parse_mark(program_mark("ext4", "s", "p")) == Mark(True, "ext4", "p")
+    assert parse_mark("lab: ran ext4 s/p") == Mark(False, "ext4", "p")
+    assert parse_mark("lab: test a.b-c.4k begins") == Mark(True, test="a.b-c.4k")
     assert parse_mark("lab: ready") is None
 
 
 def test_marked_command_keeps_the_exit_status(tmp_path: Path) -> None:
     log = tmp_path / "kmsg"
-    command = marked(["sh", "-c", "echo $LAB_MARKS; exit 7"], "f", "s", "p").replace(
+    command = marked(["sh", "-c", "echo $LAB_MARKS; exit 7"], "fs", "s", "p").replace(
         "/dev/kmsg", str(log)
     )
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)

@@ -13,7 +13,7 @@ from pathlib import Path
 from lab.report.site.names import safe_name
 from lab.results.folder import slug
 from lab.results.record import JobRecord
-from lab.suites.marks import read_mark
+from lab.suites.mark import read_mark
 from lab.suites.plain import without_escapes
 
 #: A console that repeats one line for an hour is cut: its end is what counts.

@@ -13,7 +13,7 @@ from lab.report.site.detail import Detail
 from lab.report.site.log import Excerpt, Log
 from lab.report.site.render import safe
 from lab.report.site.view import Cell, log_page, test_page
-from lab.suites.marks import read_mark
+from lab.suites.mark import read_mark
 
 _MOST_LINES = 20_000
 _MOST_OF_SPAN = 80
