@@ -163,13 +163,14 @@ static uint64_t physical(const void *page)
 /*
  * "Persistent Memory" (NFIT), "Persistent Memory (legacy)" (memmap=), which 4.1
  * calls "Persistent RAM" (renamed by ad5fb870c486). Before af1996ef59db (4.6) an
- * NVDIMM's range has only the name of the device whose driver claimed it.
+ * NVDIMM's range has only the name of the device whose driver claimed it:
+ * namespace0.0, or pfn0.0 if that is in fsdax mode.
  */
 static bool is_persistent(const char *name)
 {
 	return strncmp(name, "Persistent Memory", 17) == 0 ||
 	       strncmp(name, "Persistent RAM", 14) == 0 ||
-	       strncmp(name, "namespace", 9) == 0;
+	       strncmp(name, "namespace", 9) == 0 || strncmp(name, "pfn", 3) == 0;
 }
 
 /* Who may not see addresses is shown zeros (51d7b120418e). */

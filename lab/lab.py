@@ -224,11 +224,12 @@ class Lab:
         from lab.guest import GuestSpec, Hardware, choose_pmem
         from lab.guest.accelerator import choose
         from lab.image import base_image
-        from lab.suites.filesystem import PREPARE
+        from lab.suites.filesystem import prepare_script
         from lab.suites.programs import compile_programs
 
         config = self.loaded.config
         section = config.machines[machine]
+        version = KernelVersion.of_release(built.release)
         deadlines = config.deadlines
         accelerator = choose(section.accelerator, self.cache, deadlines.accelerator)
         return GuestSpec(
@@ -245,14 +246,14 @@ class Lab:
                 accelerator.name,
                 section.type,
                 section.nvdimm,
-                choose_pmem(section.pmem, KernelVersion.of_release(built.release)),
+                choose_pmem(section.pmem, version),
             ),
             folder=folder,
             boot_s=deadlines.boot,
             ssh_s=deadlines.ssh,
             command_s=deadlines.setup,
             shutdown_s=deadlines.shutdown,
-            prepare=PREPARE,
+            prepare=prepare_script(version),
             states=self.cache / "states" if section.saved_state else None,
         )
 

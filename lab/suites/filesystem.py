@@ -112,18 +112,29 @@ class Recipe:
         )
 
 
-#: Gives the NVDIMM's namespace struct pages where the kernel has such a mode, and says
-#: which mode it has: ``fsdax``, or ``raw`` where the kernel knows no other.
-PREPARE = f"""\
+_MAKE_FSDAX = """\
 if [ -e /sys/bus/nd/drivers/nd_pmem ] && ls /sys/bus/nd/devices | grep -q '^pfn'; then
   ndctl create-namespace -f -e namespace0.0 --mode=fsdax >/dev/null || exit 9
-  echo fsdax
-else echo raw; fi
-test -b {DEVICE}"""
+  mode=fsdax
+fi
+"""
+#: transparent_hugepage_enabled() is what __handle_mm_fault() asks before it asks DAX.
+_NO_HUGE_FAULTS = "echo never >/sys/kernel/mm/transparent_hugepage/enabled\n"
+
+
+def prepare_script(version: KernelVersion) -> str:
+    """What a guest of a kernel of ``version`` does once, before there is a filesystem.
+
+    It gives the namespace struct pages where the kernel has such a mode, and says which
+    mode it has: ``fsdax``, or ``raw`` where the kernel knows no other.
+    """
+    make_fsdax = _MAKE_FSDAX if has(version, "fsdax-namespace") else ""
+    no_huge_faults = _NO_HUGE_FAULTS if has(version, "pmd-dax-without-pages") else ""
+    return f"mode=raw\n{make_fsdax}{no_huge_faults}echo $mode\ntest -b {DEVICE}"
 
 
 def namespace_mode(guest: Guest) -> str:
-    """The mode of the namespace in a guest that was prepared with ``PREPARE``.
+    """The mode of the namespace in a guest that was prepared with prepare_script().
 
     Raises:
         InfrastructureError: There is no persistent-memory device in the guest.

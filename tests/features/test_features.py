@@ -24,9 +24,10 @@ from lab.version import KernelVersion
         ("statx-dax", "5.9", "5.10"),
         ("madv-populate", "5.13", "5.14"),
         ("fsdax-needs-pages", "4.15", "4.16"),
-        ("pmd-dax", "4.2.8", "4.3"),
-        ("pmd-dax", "4.4", "4.3.6"),
         ("pmd-dax", "4.9.63", "4.10"),
+        ("pmd-dax-without-pages", "4.2.8", "4.3"),
+        ("pmd-dax-without-pages", "4.4", "4.3.6"),
+        ("fsdax-namespace", "4.4", "4.5"),
     ],
 )
 def test_has(name: str, without: str, with_it: str) -> None:

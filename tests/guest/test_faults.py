@@ -361,7 +361,7 @@ def test_filesystems_that_are_not_dax(make_job: MakeJob) -> None:
 
 
 def test_raw_namespace_is_no_dax(plain_spec: GuestSpec, clean_folder: Path) -> None:
-    """What PREPARE is for: without it 6.1 refuses, or goes on without DAX."""
+    """What prepare_script() is for: without it 6.1 refuses, or goes on without DAX."""
     with Guest(replace(plain_spec, folder=clean_folder / "job", prepare="true")) as guest:
         with pytest.raises(InfrastructureError, match="ext4-dax"):
             set_up(guest, EXT4)

@@ -15,6 +15,7 @@ from lab.suites.filesystem import (
     check_evidence,
     check_refusal,
     parse_evidence,
+    prepare_script,
 )
 from lab.version import KernelVersion
 
@@ -205,3 +206,22 @@ def test_failed_mount_has_a_status_of_its_own(tmp_path: Path, status: int) -> No
     )
     assert done.returncode == status, done
     assert ("mkfs=mkfs.xfs -q -f /dev/pmem0" in done.stdout) is (status == 0)
+
+
+@pytest.mark.parametrize(
+    ("version", "fsdax", "no_huge_faults"),
+    [
+        ("4.1.15", False, False),
+        # Its 2 MiB mappings of a raw namespace are an oops in pagemap.
+        ("4.3", False, True),
+        ("4.4", False, False),
+        ("4.9.63", True, False),
+        ("6.1", True, False),
+    ],
+)
+def test_what_a_guest_does_first(version: str, fsdax: bool, no_huge_faults: bool) -> None:
+    script = prepare_script(KernelVersion.parse(version))
+    assert subprocess.run(["sh", "-n"], input=script.encode(), check=False).returncode == 0
+    assert ("--mode=fsdax" in script) is fsdax
+    assert ("echo never" in script) is no_huge_faults
+    assert script.endswith("test -b /dev/pmem0")
