@@ -25,6 +25,7 @@ from lab.kconfig import Option, check_config, options_for, parse_config
 from lab.patches import Overlay
 from lab.process.lock import locked
 from lab.process.scratch import scratch_folder
+from lab.process.use import note_use
 from lab.trees import Tree, read_manifest
 
 _PRODUCTS = (
@@ -108,9 +109,11 @@ def find_build(job: BuildJob) -> Build | None:
     """The build when it is in the cache, else None."""
     try:
         record = json.loads((job.folder / "build.json").read_text())
-        return Build(job, record["release"], True, 0.0)
+        found = Build(job, record["release"], True, 0.0)
     except (FileNotFoundError, ValueError, KeyError):
         return None  # not there, or emptied by a power cut
+    note_use(job.folder)
+    return found
 
 
 def build(job: BuildJob, *, on_step: Callable[[Step], None] | None = None) -> Build:

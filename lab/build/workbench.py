@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from lab.errors import InfrastructureError, UserError
 from lab.patches import Overlay
@@ -67,9 +68,7 @@ class Workbench:
         compilers of a lab that is killed live on for a moment, and until the
         last of them is gone the workbench is held.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with self._locked() as lock:
             self._begin()
             try:
                 yield lock.fileno()
@@ -78,6 +77,19 @@ class Workbench:
                 self.in_use.unlink()
                 raise
             self.in_use.unlink()
+
+    def _locked(self) -> IO[str]:
+        path = self.folder / "lock"
+        while True:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):
+                lock = path.open("a")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                with suppress(FileNotFoundError):
+                    if path.stat().st_ino == os.fstat(lock.fileno()).st_ino:
+                        return lock
+                # Removed to save space while this one waited.
+                lock.close()
 
     def _begin(self) -> None:
         if self.in_use.exists():

@@ -11,6 +11,7 @@ from lab.errors import UserError
 from lab.process import ProcessFailed, run
 from lab.process.lock import locked
 from lab.process.scratch import scratch_folder
+from lab.process.use import note_use
 
 #: Not tests: the first is run after each mount to prove DAX, the second by init in a
 #: guest that was restored.
@@ -30,6 +31,7 @@ def compile_programs(
     with locked(cache / "programs" / f".{key}.lock"):
         if not final.is_dir():
             _make(folder, final, cc)
+        note_use(final)
     binaries = {name: final / name for name in (*names, *HELPERS)}
     for name, binary in binaries.items():
         if not binary.is_file():

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab.config.model import AptKernel, DirKernel, GitKernel, Kernel
+from lab.process.use import note_use
 from lab.trees.apt import AptSource
 from lab.trees.directory import directory_tree
 from lab.trees.git import GitSource
@@ -73,6 +74,13 @@ def _source(kernel: Kernel, request: Request) -> Source:
     return TarballSource(kernel, request)
 
 
+def _used(tree: Tree | None) -> Tree | None:
+    """Note on the disk that a tree was used."""
+    if tree is not None:
+        note_use(tree.path.parent)
+    return tree
+
+
 class _Trees:
     """The trees of one kernel in the cache."""
 
@@ -96,12 +104,12 @@ class _Trees:
             identity = json.loads(self._memory.read_text())["identity"]
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return load_tree(self._folder(identity))
+        return _used(load_tree(self._folder(identity)))
 
     def _resolve(self, *, refresh: bool) -> Tree:
         source = _source(self._kernel, self._request)
         identity = source.identify()
-        tree = load_tree(self._folder(identity))
+        tree = _used(load_tree(self._folder(identity)))
         if tree is None:
             tree = self._make(source, identity)
         elif refresh and isinstance(source, TarballSource):

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What of the cache and the results can go, each with what is known of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from lab.config import LoadedConfig
+from lab.config.model import DirKernel
+from lab.gc.item import Item, Rank
+from lab.gc.needs import Needs
+from lab.results.folder import RunFolder
+
+#: Where gc puts what it is about to remove.
+DOOMED = ".gc-"
+_RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4,}")
+_PARTIAL = "~partial"
+
+
+@dataclass(frozen=True)
+class _Place:
+    """The cache and the results of one project."""
+
+    loaded: LoadedConfig
+    cache: Path
+    needs: Needs
+
+    def items(self) -> Iterator[Item]:
+        finders: tuple[Callable[[], Iterable[Item]], ...] = (
+            self._builds,
+            self._trees,
+            self._workbenches,
+            self._states,
+            self._programs,
+            self._images,
+            self._downloads,
+            self._runs,
+            self._leftovers,
+        )
+        for item in chain.from_iterable(finder() for finder in finders):
+            yield self._kept_while_used(item)
+
+    def _kept_while_used(self, item: Item) -> Item:
+        since = self.needs.since
+        if not item.keep and since is not None and item.used >= since and item.rank:
+            return replace(item, keep="a lab that runs")
+        return item
+
+    def _builds(self) -> Iterator[Item]:
+        found = []
+        for path in _folders(self.cache / "builds"):
+            record = _read(path / "build.json")
+            found.append((path, _used(path), record))
+        newest = _newest((_sort_of(record), used) for _, used, record in found)
+        for path, used, record in found:
+            variant = str(record.get("variant", ""))
+            current = newest.get(_sort_of(record)) == used and self._is_named(variant)
+            yield Item(
+                "build",
+                path,
+                used,
+                _rank(current),
+                path.with_name(f".lock-{path.name}"),
+                self.needs.builds.get(path.name, ""),
+                variant,
+            )
+
+    def _is_named(self, variant: str) -> bool:
+        kernel, *series = variant.split("+")
+        config = self.loaded.config
+        return kernel in config.kernels and all(name in config.series for name in series)
+
+    def _trees(self) -> Iterator[Item]:
+        current = set(self._current_trees())
+        for path in _folders(self.cache / "trees"):
+            if path.name == "by-kernel":
+                continue
+            record = _read(path / "tree.json")
+            identity = str(record.get("identity", ""))
+            kernel = str(record.get("kernel", path.name))
+            own = path.name.startswith("dir-")
+            source = Path(str(record.get("path", "")))
+            named = source in self._own_folders() if own else identity in current
+            lock = path / ".lock" if own else path.with_name(f".lock-{kernel}")
+            used = max([_used(path), *map(_used, path.glob("manifest-*"))])
+            keep = self.needs.trees.get(identity, "")
+            yield Item("tree", path, used, _rank(named), lock, keep, f"{kernel} {identity}"[:60])
+
+    def _current_trees(self) -> Iterator[str]:
+        """The identities that this project's kernels had when they were last fetched."""
+        names = tuple(f"{name}-" for name in self.loaded.config.kernels)
+        for path in (self.cache / "trees" / "by-kernel").glob("*.json"):
+            # NAME-DIGEST.json, and a name may hold "-".
+            if any(path.stem[: -len("0" * 12)] == name for name in names):
+                yield str(_read(path).get("identity", ""))
+
+    def _own_folders(self) -> set[Path]:
+        kernels = self.loaded.config.kernels.values()
+        paths = (kernel.path for kernel in kernels if isinstance(kernel, DirKernel))
+        return {self.loaded.path(path).resolve() for path in paths}
+
+    def _workbenches(self) -> Iterator[Item]:
+        found = [(path, _used(path)) for path in _folders(self.cache / "workbenches")]
+        newest = _newest((_kernel_of(path), used) for path, used in found)
+        for path, used in found:
+            kernel = _kernel_of(path)
+            current = newest[kernel] == used and kernel in self.loaded.config.kernels
+            yield Item("workbench", path, used, _rank(current), path / "lock", about=kernel)
+
+    def _states(self) -> Iterator[Item]:
+        yield from self._locked_folders("state", "states")
+
+    def _programs(self) -> Iterator[Item]:
+        yield from self._locked_folders("programs", "programs")
+
+    def _locked_folders(self, kind: str, name: str) -> Iterator[Item]:
+        for path in _folders(self.cache / name):
+            yield Item(kind, path, _used(path), lock=path.with_name(f".{path.name}.lock"))
+
+    def _images(self) -> Iterator[Item]:
+        folder = self.cache / "images"
+        current = _read(folder / "sources.json").get("image")
+        for path in folder.glob("*.cpio"):
+            # Its time stamp is part of what it is, so that no use of it is noted.
+            keep = "a lab that runs" if self.needs.since is not None else ""
+            yield Item("image", path, _used(path), _rank(path.name == current), keep=keep)
+
+    def _downloads(self) -> Iterator[Item]:
+        for path in (self.cache / "downloads").glob("*.part"):
+            lock = path.with_name(f".lock-{path.name.removesuffix('.part')}")
+            yield Item("download", path, _used(path), Rank.LEFTOVER, lock)
+
+    def _runs(self) -> Iterator[Item]:
+        results = self.loaded.results
+        for path in _folders(results):
+            if not _RUN.fullmatch(path.name):
+                continue
+            folder = RunFolder(results, path.name)
+            keep = self.needs.runs.get(path.name, "") or self._only_copy(folder)
+            yield Item("run", path, _used(path), lock=path / "run" / ".running", keep=keep)
+
+    def _only_copy(self, folder: RunFolder) -> str:
+        if folder.run_id in self.needs.known or not any(folder.jobs.glob("*/job.json")):
+            return ""
+        return "not in the database: lab runs --recover"
+
+    def _leftovers(self) -> Iterator[Item]:
+        """What killed labs left beside the places of what they were making."""
+        for name in ("builds", "states", "programs", "trees", "workbenches"):
+            folder = self.cache / name
+            for path in folder.glob(".*") if folder.is_dir() else ():
+                if path.is_dir():
+                    lock = _lock_of(path)
+                    yield Item("leftover", path, _used(path), Rank.LEFTOVER, lock)
+        for path in self.loaded.results.glob(f"{DOOMED}*"):
+            yield Item("leftover", path, _used(path), Rank.LEFTOVER)
+
+
+def inventory(loaded: LoadedConfig, cache: Path, needs: Needs) -> tuple[Item, ...]:
+    """All that can go, and what must stay with the reason."""
+    return tuple(_Place(loaded, cache, needs).items())
+
+
+def _lock_of(scratch: Path) -> Path | None:
+    """The lock that the maker of ``.NAME.XXXXXXXX`` or ``.KERNEL~partial`` holds."""
+    name = scratch.name
+    if name.startswith(DOOMED):
+        return None
+    if name.endswith(_PARTIAL):
+        return scratch.with_name(f".lock-{name[1:].removesuffix(_PARTIAL)}")
+    key = name[1:].rpartition(".")[0]
+    prefix = f".lock-{key}" if scratch.parent.name == "builds" else f".{key}.lock"
+    return scratch.with_name(prefix)
+
+
+def _folders(folder: Path) -> Iterator[Path]:
+    if folder.is_dir():
+        for path in sorted(folder.iterdir()):
+            if path.is_dir() and not path.is_symlink() and not path.name.startswith("."):
+                yield path
+
+
+def _used(path: Path) -> float:
+    with suppress(OSError):
+        return path.stat().st_mtime
+    return 0.0
+
+
+def _read(path: Path) -> dict[str, Any]:
+    with suppress(OSError, ValueError):
+        value = json.loads(path.read_bytes())
+        return value if isinstance(value, dict) else {}
+    return {}
+
+
+def _sort_of(record: dict[str, Any]) -> str:
+    return f"{record.get('variant')} {record.get('config')}"
+
+
+def _kernel_of(workbench: Path) -> str:
+    return workbench.name.rpartition("-")[0]
+
+
+def _newest(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
+    newest: dict[str, float] = {}
+    for name, used in pairs:
+        newest[name] = max(used, newest.get(name, 0.0))
+    return newest
+
+
+def _rank(current: bool) -> Rank:
+    return Rank.REFERENCED if current else Rank.UNREFERENCED

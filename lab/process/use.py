@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What of the cache is used, and by whom: so that ``lab gc`` frees nothing under a lab."""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+#: Marks of this process, held until its end.
+_held: dict[Path, IO[str]] = {}
+
+
+def note_use(folder: Path) -> None:
+    """Note that something of the cache was used now; its time stamp says so."""
+    with suppress(OSError):
+        os.utime(folder)
+
+
+def use_cache(cache: Path) -> None:
+    """Mark the cache as in use by this process until it ends, kill -9 included.
+
+    What it notes as used from now on stays.  Waits for a ``lab gc`` that is at it.
+    """
+    if cache in _held:
+        return
+    users = _users(cache)
+    with suppress(OSError):  # A cache that cannot be written cannot be emptied either.
+        users.mkdir(parents=True, exist_ok=True)
+        with (users / "gc").open("a") as gate:
+            fcntl.flock(gate, fcntl.LOCK_SH)
+            path = users / f"{os.getpid()}-{secrets.token_hex(4)}"
+            mark = path.open("a")
+            # Children inherit no descriptor: the mark goes with this process.
+            fcntl.flock(mark, fcntl.LOCK_EX)
+            _held[cache] = mark
+            # gc removes those of the killed.
+            atexit.register(_unmark, path, os.getpid())
+
+
+@contextmanager
+def sole_user(cache: Path) -> Iterator[float | None]:
+    """Keep other labs from beginning; gives when the oldest that runs began, or None.
+
+    The time is as ``st_mtime`` has it.
+    """
+    users = _users(cache)
+    users.mkdir(parents=True, exist_ok=True)
+    with (users / "gc").open("a") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        yield min(_began(users), default=None)
+
+
+def _unmark(path: Path, pid: int) -> None:
+    if os.getpid() == pid:
+        path.unlink(missing_ok=True)
+
+
+def _began(users: Path) -> Iterator[float]:
+    for mark in list(users.iterdir()):
+        if mark.name != "gc":
+            with suppress(FileNotFoundError), mark.open() as handle:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    yield mark.stat().st_mtime
+                    continue
+                mark.unlink()
+
+
+def _users(cache: Path) -> Path:
+    return cache / ".users"

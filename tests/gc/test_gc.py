@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A cache on disk, with real locks: what goes, in which order, and what never does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab.config import LoadedConfig
+from lab.gc import Freed, Needs, Removal, free, inventory, needs_of, plan_removal
+from lab.gc.item import Usage, files_below
+from lab.process.lock import locked
+from lab.process.use import sole_user, use_cache
+from lab.results import RunFolder
+from lab.results.store import Store
+from tests.cli.test_cli import ROOT, lab
+from tests.config.conftest import Project
+from tests.results.made import EVIDENCE, job, result, run
+
+MB = 1 << 20
+IDS = [f"2026010{n}-120000-aaaa" for n in range(1, 6)]
+
+
+class Disk:
+    """A project with a cache of its own; things are made older by the number of days."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.cache = root / "cache"
+        self.cache.mkdir()
+        project = Project(root)
+        project.append('[paths]\ncache = "cache"\n')
+        self.loaded: LoadedConfig = project.load()
+
+    def make(self, name: str, days: float, *, megabytes: int = 1, **record: object) -> Path:
+        path = self.cache / name
+        path.mkdir(parents=True)
+        (path / "content").write_bytes(os.urandom(megabytes * MB))
+        kind = "tree.json" if name.startswith("trees") else "build.json"
+        (path / kind).write_text(json.dumps(record))
+        return self.age(path, days)
+
+    def age(self, path: Path, days: float) -> Path:
+        then = time.time() - days * 86400
+        os.utime(path, (then, then))
+        return path
+
+    def run(self, run_id: str, build: str, *, tree: str = "apt:x", days: float = 9) -> Path:
+        evidence = replace(EVIDENCE, build_key=build, tree_identity=tree)
+        with Store.open(self.loaded.database) as store:
+            store.begin(run(id=run_id))
+            store.add_job(run_id, replace(job(result("a")), evidence=evidence))
+            store.finish(run_id)
+        return self.folder(run_id, days)
+
+    def folder(self, run_id: str, days: float = 9) -> Path:
+        path = self.loaded.results / run_id
+        (path / "run").mkdir(parents=True)
+        (path / "console.log").write_bytes(os.urandom(MB))
+        return self.age(path, days)
+
+    def needs(self, since: float | None = None) -> Needs:
+        with Store.open(self.loaded.database) as store:
+            return needs_of(store, self.loaded, since)
+
+    def plan(self, megabytes: float, needs: Needs | None = None) -> Removal:
+        found = inventory(self.loaded, self.cache, needs or self.needs())
+        return plan_removal(found, (self.cache, self.loaded.results), int(megabytes * MB))
+
+    def free(self, megabytes: float, needs: Needs | None = None) -> Freed:
+        return free(self.plan(megabytes, needs))
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Disk:
+    return Disk(tmp_path)
+
+
+def names(removal: Removal) -> list[str]:
+    return [item.path.name for item, _ in removal.items]
+
+
+def test_oldest_first_and_no_more_than_needed(disk: Disk) -> None:
+    for name, days in (("b1", 3), ("b2", 9), ("b3", 6)):
+        disk.make(f"builds/{name}", days)
+    disk.make("states/s1", 7)
+    removal = disk.plan(2.5)
+    assert names(removal) == ["b2", "s1"]
+    assert removal.before - removal.after == pytest.approx(2 * MB, abs=MB // 4)
+    assert removal.fits
+    freed = free(removal)
+    assert sorted(path.name for path in (disk.cache / "builds").iterdir()) == ["b1", "b3"]
+    assert [item.path.name for item in freed.items] == ["b2", "s1"]
+    usage = Usage()
+    usage.add(files_below(disk.cache))
+    assert usage.total == pytest.approx(2 * MB, abs=MB // 4)
+    assert names(disk.plan(2.5)) == []
+
+
+def test_what_lab_toml_speaks_of_goes_last(disk: Disk) -> None:
+    """The newest build of a variant of this project, however old, after all others."""
+    disk.make("builds/current", 9, variant="6.1+bug", config="c")
+    disk.make("builds/foreign", 1, variant="9.9", config="c")
+    disk.make("builds/before", 10, variant="6.1+bug", config="c")
+    disk.make("trees/111111111111-6.1", 20, kernel="6.1", identity="apt:1")
+    disk.make("trees/222222222222-6.1", 2, kernel="6.1", identity="apt:2")
+    memory = disk.cache / "trees" / "by-kernel" / "6.1-0123456789ab.json"
+    memory.parent.mkdir()
+    memory.write_text('{"identity": "apt:1"}')
+    disk.make("workbenches/6.1-aaaa", 30)
+    disk.make("workbenches/6.1-bbbb", 25)
+    assert names(disk.plan(0.1)) == [
+        "6.1-aaaa", "before", "222222222222-6.1", "foreign",
+        "6.1-bbbb", "111111111111-6.1", "current",
+    ]  # fmt: skip
+
+
+def test_baselines_and_the_newest_run_stay(disk: Disk) -> None:
+    for number, run_id in enumerate(IDS[:4]):
+        disk.make(f"builds/b{number}", 9 - number)
+        disk.make(f"trees/{number}11111111111-x", 9, kernel="x", identity=f"t{number}")
+        disk.run(run_id, f"b{number}", tree=f"t{number}")
+    with Store.open(disk.loaded.database) as store:
+        store.set_baseline("nightly", IDS[1])
+    removal = disk.plan(0.1)
+    gone = names(removal)
+    assert {"b0", "b2", IDS[0], IDS[2]} <= set(gone)
+    assert not {"b1", "b3", IDS[1], IDS[3], "111111111111-x", "311111111111-x"} & set(gone)
+    assert not removal.fits
+    assert {item.keep for item in removal.kept} == {"baseline nightly", "newest run"}
+    free(removal)
+    with Store.open(disk.loaded.database) as store:
+        assert len(store.load(IDS[0]).results) == 1
+
+
+def test_runs_that_go_on_and_runs_nobody_recorded_stay(disk: Disk) -> None:
+    disk.run(IDS[3], "x")
+    running, unrecorded, nothing = (disk.folder(IDS[n]) for n in range(3))
+    (unrecorded / "jobs" / "00-6.1").mkdir(parents=True)
+    (unrecorded / "jobs" / "00-6.1" / "job.json").write_text("{}")
+    with RunFolder(disk.loaded.results, running.name).held():
+        assert names(disk.plan(0.1)) == [nothing.name]
+    assert names(disk.plan(0.1)) == [running.name, nothing.name]
+
+
+def test_locked_things_stay(disk: Disk) -> None:
+    held = [
+        (disk.make("builds/b1", 9), disk.cache / "builds" / ".lock-b1"),
+        (disk.make("workbenches/6.1-aaaa", 9), disk.cache / "workbenches/6.1-aaaa/lock"),
+        (disk.make("states/s1", 9), disk.cache / "states" / ".s1.lock"),
+        (disk.make("programs/p1", 9), disk.cache / "programs" / ".p1.lock"),
+        (disk.make("trees/111111111111-old", 9, kernel="old"), disk.cache / "trees/.lock-old"),
+        (disk.make("trees/dir-1111", 9), disk.cache / "trees" / "dir-1111" / ".lock"),
+    ]
+    for path, lock in held:
+        with locked(lock):
+            assert path.name not in names(disk.plan(0.1)), path
+        assert path.name in names(disk.plan(0.1)), path
+
+
+def test_somebody_begins_between_the_plan_and_the_removal(disk: Disk) -> None:
+    one, other = disk.make("builds/b1", 9), disk.make("builds/b2", 9)
+    removal = disk.plan(0.1)
+    os.utime(one)
+    with locked(disk.cache / "builds" / ".lock-b2"):
+        freed = free(removal)
+    assert freed.items == []
+    assert (one / "content").is_file()
+    assert (other / "content").is_file()
+    assert [why for _, why in freed.passed_over] == ["it was used just now", "somebody is at it"]
+
+
+def test_leftovers_go_whatever_the_budget(disk: Disk) -> None:
+    dead = disk.make("builds/.b1.x1y2z3w4", 0)
+    live = disk.make("builds/.b2.x1y2z3w4", 0)
+    partial = disk.make("trees/.6.1~partial", 0)
+    half_gone = disk.make("builds/.gc-123-b3", 0)
+    download = disk.cache / "downloads" / f"{'ab' * 32}.part"
+    download.parent.mkdir()
+    download.write_bytes(b"half")
+    with locked(disk.cache / "builds" / ".lock-b1"):
+        pass
+    with locked(disk.cache / "builds" / ".lock-b2"):
+        disk.free(1000)
+    assert live.is_dir()
+    assert not any(path.exists() for path in (dead, partial, half_gone, download))
+
+
+def test_what_a_running_lab_used_stays(disk: Disk) -> None:
+    old, new = disk.make("builds/b1", 9), disk.make("builds/b2", 0)
+    begun = time.time() - 3600
+    removal = disk.plan(0.1, disk.needs(begun))
+    assert names(removal) == [old.name]
+    assert [(item.path, item.keep) for item in removal.kept] == [(new, "a lab that runs")]
+
+
+@contextmanager
+def another_lab(cache: Path) -> Iterator[subprocess.Popen[bytes]]:
+    code = (
+        "import sys, pathlib; from lab.process.use import use_cache\n"
+        "use_cache(pathlib.Path(sys.argv[1])); print('up', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(cache)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        yield process
+        process.kill()
+
+
+def test_a_lab_that_runs_is_seen_until_it_is_killed(tmp_path: Path) -> None:
+    with sole_user(tmp_path) as since:
+        assert since is None
+    with another_lab(tmp_path), sole_user(tmp_path) as since:
+        assert since is not None
+        assert abs(since - time.time()) < 3600
+    with sole_user(tmp_path) as since:
+        assert since is None
+
+
+def test_this_lab_counts_too(tmp_path: Path) -> None:
+    use_cache(tmp_path)
+    use_cache(tmp_path)
+    with sole_user(tmp_path) as since:
+        assert since is not None
+
+
+def test_links_count_once(tmp_path: Path) -> None:
+    """A workbench's source is hard links to its tree: the last link frees the bytes."""
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "tree" / "a").write_bytes(os.urandom(MB))
+    os.link(tmp_path / "tree" / "a", tmp_path / "bench" / "a")
+    with (tmp_path / "sparse").open("wb") as stream:
+        stream.truncate(1 << 30)
+    usage = Usage()
+    usage.add(files_below(tmp_path))
+    assert usage.total == MB
+    inodes = [inode for inode, _ in files_below(tmp_path / "tree")]
+    assert usage.remove(inodes) == 0
+    assert usage.remove(inode for inode, _ in files_below(tmp_path / "bench")) == MB
+
+
+def test_the_command(disk: Disk) -> None:
+    path = disk.make("builds/b1", 9, megabytes=2, variant="6.1")
+    disk.run(IDS[0], "b1")
+    disk.run(IDS[1], "x", days=1)
+    dry = lab(disk.root, "gc", "-n", "--budget", "3M")
+    assert dry.returncode == 0
+    assert IDS[0] in dry.stdout
+    assert path.is_dir()
+    done = lab(disk.root, "gc", "--budget", "3M", "--json")
+    document = json.loads(done.stdout)
+    assert [Path(name).name for name in document["freed"]] == [IDS[0], "b1"]
+    assert not path.exists()
+    too_small = lab(disk.root, "gc", "--budget", "4K")
+    assert too_small.returncode == 3
+    assert "newest run" in too_small.stdout
+    assert "must stay" in too_small.stderr
+    wrong = lab(disk.root, "gc", "--budget", "much")
+    assert wrong.returncode == 2
+    assert "--budget" in wrong.stderr
+
+
+def test_a_run_whose_folder_is_gone_is_still_there(disk: Disk) -> None:
+    for run_id in IDS[:2]:
+        disk.run(run_id, "x")
+    disk.free(1.1)
+    listed = lab(disk.root, "runs").stdout
+    (marked,) = [line for line in listed.splitlines() if "folder is not here" in line]
+    assert marked.startswith(IDS[0])
+    assert lab(disk.root, "show", IDS[0]).returncode == 0
