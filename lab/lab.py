@@ -18,6 +18,7 @@ from lab.errors import LabError
 from lab.kconfig import load_fragments
 from lab.patches import Overlay, Series, SeriesFit, apply, fit_series, load_series
 from lab.plan import BuildRequest, JobPlan, Plan, Variant
+from lab.process.use import use_cache
 from lab.trees import Tree, fetch
 from lab.version import KernelVersion
 
@@ -71,6 +72,8 @@ class Lab:
 
     loaded: LoadedConfig
     listener: Listener = field(default_factory=Silent)
+    #: A run that was killed, which test() goes on with if it is of the same plan.
+    killed: RunRecord | None = None
 
     @staticmethod
     def open(path: Path | None = None) -> Lab:
@@ -80,6 +83,10 @@ class Lab:
     def telling(self, listener: Listener) -> Lab:
         """The same lab, telling ``listener`` what it does."""
         return replace(self, listener=listener)
+
+    def going_on_with(self, killed: RunRecord | None) -> Lab:
+        """The same lab; its test() repeats nothing that this run has done already."""
+        return replace(self, killed=killed)
 
     @property
     def cache(self) -> Path:
@@ -104,6 +111,7 @@ class Lab:
 
     def tree(self, kernel: str, *, refresh: bool = False) -> Tree:
         """A kernel's source; brought in when it is not in the cache, or ``refresh``."""
+        use_cache(self.cache)
         keyring = self.loaded.config.paths.keyring
         return fetch(
             kernel,

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from multiprocessing import connection
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ import lab as package
 from lab.build import Build
 from lab.build.key import KBUILD_ENVIRONMENT
 from lab.complaints.benign import Benign
-from lab.config.model import Filesystem
+from lab.config.model import Filesystem, Status
 from lab.errors import InfrastructureError
 from lab.guest import GuestSpec
 from lab.guest.accelerator import qemu_version
@@ -58,15 +59,17 @@ def run_plan(lab: Lab, plan: Plan, command: Sequence[str]) -> RunRecord:
     A kill keeps the jobs that ended; the run then stays unfinished.
     """
     builds = lab.build_all(plan)
-    run_id = new_run_id()
-    folder = RunFolder(lab.results, run_id)
-    started = _new_run(run_id, plan, command, folder)
+    started, done = _begun(lab, plan, builds) or (_new_run(lab, plan, command), {})
+    folder = RunFolder(lab.results, started.id)
+    if started.finished and folder.document.is_file():
+        return started
     with folder.held():
-        write_json(folder.record, asdict(started))
+        write_json(folder.record, asdict(replace(started, jobs=())))
         write_text(folder.plan, "\n".join(plan.describe()) + "\n")
-        with Recorder(lab.database, started) as recorder:
+        begun = lab.killed is not None and lab.killed.id == started.id
+        with Recorder(lab.database, started, begun=begun) as recorder:
             recorder.kept(lambda: keep_programs(folder, lab.loaded.root / "guest-tests"))
-            for number, record in _records(lab, plan, builds, folder, recorder):
+            for number, record in _records(lab, plan, builds, folder, recorder, done):
                 path = folder.job(number, record.variant).record
                 recorder.kept(partial(write_json, path, asdict(record)))
                 recorder.add_job(record)
@@ -76,16 +79,62 @@ def run_plan(lab: Lab, plan: Plan, command: Sequence[str]) -> RunRecord:
             return recorder.with_troubles(run)
 
 
+def _begun(lab: Lab, plan: Plan, builds: Builds) -> tuple[RunRecord, dict[int, JobRecord]] | None:
+    """The killed run that this plan goes on with, and its jobs that count, by number.
+
+    None unless each of them would be the same now: the same build, machine, programs and
+    expectations.  One in which the lab had an error is done anew.
+    """
+    killed = lab.killed
+    if killed is None or killed.plan != tuple(plan.describe()):
+        return None
+    folder = RunFolder(lab.results, killed.id)
+    if folder.is_running() or not folder.record.is_file():
+        return None
+    left = {(str(job.variant), job.machine, job.config): n for n, job in enumerate(plan.jobs)}
+    done = {}
+    for record in killed.jobs:
+        number = left.pop((record.variant, record.machine, record.config), None)
+        if number is None or not _would_be_the_same(lab, plan.jobs[number], builds, record, folder):
+            return None
+        done[number] = record
+    lab.listener.say(f"going on with {killed.id}: {len(done)} of {len(plan.jobs)} jobs are done")
+    return killed, done
+
+
+def _would_be_the_same(
+    lab: Lab, planned: JobPlan, builds: Builds, record: JobRecord, folder: RunFolder
+) -> bool:
+    built = builds[planned.build]
+    if not isinstance(built, Build) or record.error is not None:
+        return False
+    job = make_job(lab, planned, built, folder.job(0, record.variant))
+    return job.evidence.setup == record.evidence.setup and all(
+        result.status is not Status.ERROR
+        and job.expected(result.filesystem, result.suite, result.test)
+        == (result.expected, result.reason)
+        for result in record.results
+    )
+
+
 def _records(
-    lab: Lab, plan: Plan, builds: Builds, folder: RunFolder, recorder: Recorder
+    lab: Lab,
+    plan: Plan,
+    builds: Builds,
+    folder: RunFolder,
+    recorder: Recorder,
+    done: Collection[int],
 ) -> Iterator[tuple[int, JobRecord]]:
-    """The record of each job with its number, as it ends."""
+    """The record of each job that is not done, with its number, as it ends."""
     jobs = {}
     width = min(len(plan.jobs), lab.guests_at_once(plan))
     for number, planned in enumerate(plan.jobs):
+        if number in done:
+            continue
         built = builds[planned.build]
         if isinstance(built, Build):
             place = folder.job(number, str(planned.variant))
+            shutil.rmtree(place.path, ignore_errors=True)  # what a killed run left
             job = make_job(lab, planned, built, place)
             jobs[number] = job.stretched(lab.load(planned, width))
             recorder.kept(partial(_keep_recipe, lab, planned, built, place, job))
@@ -247,7 +296,8 @@ def _unbuilt(planned: JobPlan, failure: Failure) -> JobRecord:
     )
 
 
-def _new_run(run_id: str, plan: Plan, command: Sequence[str], folder: RunFolder) -> RunRecord:
+def _new_run(lab: Lab, plan: Plan, command: Sequence[str]) -> RunRecord:
+    run_id = new_run_id()
     return RunRecord(
         id=run_id,
         started=now(),
@@ -255,5 +305,5 @@ def _new_run(run_id: str, plan: Plan, command: Sequence[str], folder: RunFolder)
         lab_version=package.__version__,
         host=Host.this(),
         plan=tuple(plan.describe()),
-        folder=str(folder.path),
+        folder=str(RunFolder(lab.results, run_id).path),
     )

@@ -33,13 +33,8 @@ def main() -> NoReturn:
 
 
 def _run() -> int:
-    from lab.cli import (  # noqa: F401  # they add commands to the app
-        claims,
-        patch,
-        records,
-        report,
-        verify,
-    )
+    # Each adds its commands to the app.
+    from lab.cli import claims, gc, nightly, patch, records, report, verify  # noqa: F401
     from lab.cli.commands import app
 
     try:

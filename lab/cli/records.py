@@ -69,7 +69,8 @@ def runs(
         for lost in found:
             typer.echo(lost.line())
         for run in recorded:
-            typer.echo(run.line())
+            here = (loaded.results / run.run.id).is_dir()
+            typer.echo(run.line() + ("" if here else "  (its folder is not here)"))
     return ExitStatus.EXPECTED
 
 

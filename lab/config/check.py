@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lab.config.include import cycles
 from lab.config.locate import KeyPath
-from lab.config.model import DirKernel, Expectation, LabConfig, Matrix
+from lab.config.model import DirKernel, Expectation, LabConfig, Matrix, Nightly
 from lab.config.problem import Problem, suggestion, unknown
 from lab.config.spelling import base_problems, repeated, series_twice, variant_problems
 from lab.features import known_features
@@ -31,6 +31,7 @@ def problems_between(config: LabConfig, root: Path) -> list[Problem]:
         _expectations(config),
         _verified(config),
         _verdicts(config),
+        _nightly(config),
     )
     return list(chain.from_iterable(checks))
 
@@ -137,6 +138,13 @@ def _verdicts(config: LabConfig) -> Iterator[Problem]:
                 what = f"{glob!r} matches none of the kernels: it would expect nothing"
                 hint = suggestion(glob, tuple(config.kernels))
                 yield Problem(what, hint, ("verdict", index, "kernels", position))
+
+
+def _nightly(config: LabConfig) -> Iterator[Problem]:
+    name = config.nightly.matrix
+    # A project without [matrix.default] need not have a nightly either.
+    if name not in config.matrix and name != Nightly().matrix:
+        yield unknown("matrix", name, config.matrix, ("nightly", "matrix"))
 
 
 def _names(config: LabConfig, matrix: Matrix, keys: KeyPath) -> Iterator[Problem]:

@@ -112,8 +112,9 @@ def _choice_problem(detail: ErrorDetails, path: KeyPath) -> Problem:
 
 
 def _keys_of(section: object) -> tuple[str, ...]:
+    section = _bare(section)
     if isinstance(section, type) and issubclass(section, Section):
-        return tuple(section.model_fields)
+        return tuple(field.alias or name for name, field in section.model_fields.items())
     return ()
 
 
@@ -173,4 +174,8 @@ def _tagged(members: tuple[Any, ...]) -> Iterator[tuple[str, type[Section]]]:
 
 
 def _bare(kind: object) -> object:
+    """The type without what is said about it, nor that it may be left out."""
+    if get_origin(kind) in (Union, types.UnionType):
+        members = [member for member in get_args(kind) if member is not types.NoneType]
+        return _bare(members[0]) if len(members) == 1 else kind
     return get_args(kind)[0] if get_origin(kind) is Annotated else kind

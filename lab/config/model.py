@@ -280,6 +280,8 @@ class Deadlines(Section):
     shutdown: Seconds = 10.0
     #: What a guest gets after its last program to complain of it; 0 is nothing.
     settle: Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)] = 0.1
+    mail: Seconds = 60.0
+    webhook: Seconds = 30.0
 
 
 class Paths(Section):
@@ -320,6 +322,61 @@ class Database(Section):
     url: Annotated[Text, AfterValidator(_has_scheme)] | None = Field(default=None, repr=False)
 
 
+class Mail(Section):
+    """Whom the nightly tells, and through which SMTP server."""
+
+    server: Text
+    #: By default 25, 587 for starttls, 465 for tls.
+    port: Count | None = Field(default=None, ge=1, le=65535)
+    sender: Text = Field(alias="from")
+    to: tuple[Text, ...] = Field(min_length=1)
+    tls: Literal["none", "starttls", "tls"] = "none"
+    #: Certificates to trust besides this machine's, PEM: for a server of one's own.
+    ca: Path | None = None
+    user: Text | None = None
+    #: The password is in this variable of the environment, or else in the file.
+    password_env: Text = "LAB_MAIL_PASSWORD"  # noqa: S105  # a name
+    password_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _keeps_the_password(self) -> Self:
+        if self.user is not None and self.tls == "none":
+            raise ValueError(
+                'user needs tls = "starttls" or "tls": a password is not sent in clear'
+            )
+        return self
+
+
+def _is_http(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        # The text itself may hold a secret.
+        raise ValueError("is no URL: it starts with https:// or http://")
+    return url
+
+
+class Webhook(Section):
+    """Where the nightly's JSON is posted to."""
+
+    #: It may hold a secret.
+    url: Annotated[Text, AfterValidator(_is_http)] = Field(repr=False)
+
+
+class Nightly(Section):
+    """What ``lab nightly`` tests, and whom it tells of changes."""
+
+    matrix: Name = "default"
+    #: How many times what got worse is repeated before it is told.
+    reruns: Count = Field(default=2, ge=0, le=100)
+    mail: Mail | None = None
+    webhook: Webhook | None = None
+
+
+class Gc(Section):
+    """How much disk the cache and the results may take."""
+
+    disk: Size = 50 << 30
+
+
 class Toolchain(Section):
     """The compiler and how many of its processes run at once."""
 
@@ -347,5 +404,7 @@ class LabConfig(Section):
     paths: Paths = Field(default_factory=Paths)
     database: Database = Field(default_factory=Database)
     toolchain: Toolchain = Field(default_factory=Toolchain)
+    nightly: Nightly = Field(default_factory=Nightly)
+    gc: Gc = Field(default_factory=Gc)
     #: Guests that run side by side; 0 is what the host's CPUs allow.
     guests: Count = Field(default=0, ge=0)

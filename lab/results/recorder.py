@@ -31,12 +31,17 @@ class Recorder:
     has to wait for.  A database that cannot be opened or written stops no run:
     what is missing there is written with the next job, and if that fails to the
     end, the record that ``finish`` gives says so.
+
+    Args:
+        begun: The run is in the database already, with its jobs so far.
     """
 
-    def __init__(self, database: Path | str, run: RunRecord) -> None:
+    def __init__(self, database: Path | str, run: RunRecord, *, begun: bool = False) -> None:
         self._database = database
+        self._begun = begun
         self._run = run
-        self._jobs: list[JobRecord] = []
+        # A run that was killed has jobs already.
+        self._jobs: list[JobRecord] = list(run.jobs)
         self._pending: list[JobRecord] = []
         self._troubles: list[str] = []
         self._stack = ExitStack()
@@ -81,7 +86,8 @@ class Recorder:
         from lab.results.store import Store
 
         store = self._stack.enter_context(Store.open(self._database))
-        store.begin(self._run)
+        if not self._begun:
+            store.begin(self._run)
         return store
 
     def _opened(self) -> Store:

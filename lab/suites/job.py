@@ -91,6 +91,17 @@ class Job:
         )
         return replace(self, guest=guest, program_s=self.program_s * factor)
 
+    def expected(self, filesystem: str, suite: str, test: str) -> tuple[Status, str]:
+        """The status that one of its tests should have, and why."""
+        return expected(
+            self.expect,
+            variant=self.variant,
+            version=KernelVersion.of_release(self.release),
+            filesystem=filesystem,
+            suite=suite,
+            test=test,
+        )
+
 
 @dataclass
 class _Outcome:
@@ -130,14 +141,7 @@ class _Outcome:
         return replace(spec, folder=spec.folder / f"guest-{self.guests}")
 
     def add(self, unit: Unit, judged: Judged, duration_s: float) -> None:
-        status, reason = expected(
-            self.job.expect,
-            variant=self.job.variant,
-            version=KernelVersion.of_release(self.job.release),
-            filesystem=unit.recipe.name,
-            suite=unit.suite,
-            test=judged.test,
-        )
+        status, reason = self.job.expected(unit.recipe.name, unit.suite, judged.test)
         result = TestResult(
             variant=self.job.variant,
             kernel_release=self.job.release,

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = (
     "doctor", "fetch", "build", "test", "matrix", "boot",
     "runs", "show", "compare", "history", "baseline", "export", "repro", "verify", "claims",
+    "gc", "nightly",
 )  # fmt: skip
 
 LAB_TOML = """

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``lab nightly``: test every night, tell only what changed."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lab.cli.commands import DryRun, File, Json, app, open_lab
+from lab.errors import ExitStatus
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lab.lab import Lab
+
+
+@app.command()
+def nightly(
+    install: Annotated[
+        bool, typer.Option("--install", help="Write systemd user units; print a crontab line.")
+    ] = False,
+    at: Annotated[str, typer.Option("--at", metavar="HH:MM", help="With --install.")] = "02:30",
+    dry_run: DryRun = False,
+    file: File = None,
+    json: Json = False,
+) -> int:
+    """Refresh, build, test, compare with the last night, tell what changed."""
+    opened = open_lab(file)
+    if install:
+        return _install(opened, file, at, json)
+    if dry_run:
+        return _describe(opened)
+    return _nightly(opened, json)
+
+
+def _nightly(opened: Lab, json: bool) -> int:
+    from lab.cli.show import Show, print_json
+    from lab.nightly import nightly as run_nightly
+    from lab.nightly.message import document_of, text_of
+    from lab.nightly.tell import tell
+
+    with Show(opened.cache, quiet=json) as show:
+        night = run_nightly(opened.telling(show), sys.argv, partial(tell, opened.loaded))
+    if json:
+        print_json(document_of(night))
+    else:
+        typer.echo(text_of(night), nl=False)
+        for line in night.told:
+            typer.echo(f"told: {line}")
+    return night.status
+
+
+def _describe(opened: Lab) -> int:
+    from lab.nightly import nightly_plan
+    from lab.plan import SeriesPlan
+
+    plan = nightly_plan(opened.loaded)
+    typer.echo("\n".join((plan.plan if isinstance(plan, SeriesPlan) else plan).describe()))
+    section = opened.loaded.config.nightly
+    typer.echo(f"what got worse is repeated {section.reruns} times")
+    if section.mail is not None:
+        typer.echo(f"changes go by mail to {', '.join(section.mail.to)}")
+    if section.webhook is not None:
+        from lab.nightly.webhook import host_of
+
+        typer.echo(f"changes are posted to {host_of(section.webhook.url)}")
+    return ExitStatus.EXPECTED
+
+
+def _install(opened: Lab, file: Path | None, at: str, json: bool) -> int:
+    from lab.cli.show import print_json
+    from lab.nightly.units import install
+
+    name = file.name if file is not None and not file.is_dir() else "lab.toml"
+    units = install(opened.loaded.root / name, at)
+    if json:
+        files = [str(units.service), str(units.timer)]
+        print_json({"files": files, "enable": list(units.enable), "crontab": units.crontab})
+        return ExitStatus.EXPECTED
+    typer.echo(f"wrote {units.service}\nwrote {units.timer}\nto start the timer:")
+    for command in units.enable:
+        typer.echo(f"  {command}")
+    typer.echo(f"or, with cron:\n  {units.crontab}")
+    return ExitStatus.EXPECTED

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Mail: plain text, through the SMTP server that ``[nightly.mail]`` names."""
+
+from __future__ import annotations
+
+import os
+import smtplib
+import ssl
+from collections.abc import Callable
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import formatdate, make_msgid, parseaddr
+from pathlib import Path
+
+from lab.config.model import Mail
+from lab.errors import InfrastructureError, LabError, UserError
+
+_PORTS = {"none": 25, "starttls": 587, "tls": 465}
+
+
+def message(mail: Mail, subject: str, text: str) -> EmailMessage:
+    """A mail that filters know for a machine's (RFC 3834), quoted nowhere, wrapped already."""
+    made = EmailMessage(policy=SMTP)
+    made["Subject"] = subject
+    made["From"] = mail.sender
+    made["To"] = ", ".join(mail.to)
+    made["Date"] = formatdate(localtime=True)
+    made["Message-ID"] = make_msgid(domain=parseaddr(mail.sender)[1].partition("@")[2] or None)
+    made["Auto-Submitted"] = "auto-generated"
+    made.set_content(text)
+    return made
+
+
+def send(
+    mail: Mail, subject: str, text: str, *, deadline_s: float, path: Callable[[Path], Path]
+) -> None:
+    """Hand a mail to the server.
+
+    Args:
+        path: Makes the config's paths absolute.
+
+    Raises:
+        UserError: The password, the certificate's file or the addresses are of no use.
+        InfrastructureError: The server cannot be reached, or does not take it.
+    """
+    where = f"{mail.server}:{mail.port or _PORTS[mail.tls]}"
+    secret = password(mail, path)
+    try:
+        with _connected(mail, deadline_s, path) as server:
+            if secret is not None:
+                assert mail.user is not None
+                server.login(mail.user, secret)
+            refused = server.send_message(message(mail, subject, text))
+    except LabError:
+        raise
+    except smtplib.SMTPAuthenticationError as error:
+        raise UserError(
+            f"the mail server does not let {mail.user} in ({error.smtp_code})",
+            where=where,
+            hint=f"nightly.mail.user, and the password in ${mail.password_env}",
+        ) from None
+    except ssl.SSLError as error:
+        raise InfrastructureError(
+            f"no TLS with the mail server: {error.reason or error}",
+            where=where,
+            hint="nightly.mail.tls: starttls or tls; nightly.mail.ca: a CA of your own",
+        ) from None
+    except (smtplib.SMTPException, OSError, ValueError) as error:
+        raise InfrastructureError(f"the mail was not taken: {_said(error)}", where=where) from None
+    if refused:
+        raise InfrastructureError(
+            f"the mail server refused {', '.join(sorted(refused))}", where=where
+        )
+
+
+def password(mail: Mail, path: Callable[[Path], Path]) -> str | None:
+    """The password, from the environment or the file; None without a user.
+
+    Raises:
+        UserError: There is a user, and no password.
+    """
+    if mail.user is None:
+        return None
+    if found := os.environ.get(mail.password_env):
+        return found
+    if mail.password_file is None:
+        raise UserError(
+            f"nightly.mail.user is {mail.user}, and there is no password",
+            hint=f"${mail.password_env}, or nightly.mail.password_file in lab.local.toml",
+        )
+    file = path(mail.password_file)
+    try:
+        return file.read_text().rstrip("\n")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise UserError(f"the password cannot be read: {reason}", where=file) from None
+
+
+def _connected(mail: Mail, deadline_s: float, path: Callable[[Path], Path]) -> smtplib.SMTP:
+    port = mail.port or _PORTS[mail.tls]
+    if mail.tls == "none":
+        return smtplib.SMTP(mail.server, port, timeout=deadline_s)
+    context = _context(mail, path)
+    if mail.tls == "tls":
+        return smtplib.SMTP_SSL(mail.server, port, timeout=deadline_s, context=context)
+    server = smtplib.SMTP(mail.server, port, timeout=deadline_s)
+    try:
+        server.starttls(context=context)
+    except BaseException:
+        server.close()
+        raise
+    return server
+
+
+def _context(mail: Mail, path: Callable[[Path], Path]) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if mail.ca is not None:
+        file = path(mail.ca)
+        try:
+            context.load_verify_locations(file)
+        except OSError as error:
+            raise UserError(f"no certificates in PEM: {error.strerror}", where=file) from None
+    return context
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return f"it refused {', '.join(sorted(error.recipients))}"
+    if isinstance(error, smtplib.SMTPResponseException):
+        text = error.smtp_error
+        said = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
+        return f"{error.smtp_code} {said}"
+    return str(error) or type(error).__name__

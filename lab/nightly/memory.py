@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What one nightly leaves for the next, beside what is recorded in the database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab.errors import InfrastructureError
+from lab.results import TestKey, write_json
+
+#: Raised when an older nightly could not read it any more.
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Flake:
+    """How often a test ended badly of the times it ran, and nights since it last did."""
+
+    bad: int
+    total: int
+    quiet: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.bad} of {self.total} failed"
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the last nightly knew.
+
+    Args:
+        baseline: Its run.
+        known: The run with the last word on a test, where that is not the baseline: there
+            the lab had an error, or a crash came before the test, or it was a flake.
+        open: Tests that had no result in the last nightly.
+        flaky: Tests that are known to end now so, now so.
+        verdicts: The last verdict on each kernel, of a matrix with a series.
+        unsent: What could not be delivered yet, as tell() takes it.
+    """
+
+    baseline: str = ""
+    known: Mapping[TestKey, str] = field(default_factory=dict)
+    open: frozenset[TestKey] = frozenset()
+    flaky: Mapping[TestKey, Flake] = field(default_factory=dict)
+    verdicts: Mapping[str, str] = field(default_factory=dict)
+    unsent: tuple[Mapping[str, Any], ...] = ()
+
+    @classmethod
+    def load(cls, path: Path) -> Memory:
+        """What is in the file; an empty memory when there is none.
+
+        Raises:
+            InfrastructureError: It cannot be read.
+        """
+        try:
+            return cls._of(json.loads(path.read_bytes()))
+        except FileNotFoundError:
+            return cls()
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise InfrastructureError(
+                f"cannot be read: {error}",
+                where=path,
+                hint="move it away: the nightly then only knows its baseline",
+            ) from error
+
+    @classmethod
+    def _of(cls, document: dict[str, Any]) -> Memory:
+        if document["format"] != _FORMAT:
+            raise ValueError(f"format {document['format']} is of another lab")
+        return cls(
+            baseline=document["baseline"],
+            known={TestKey(*key): run for run, keys in document["known"].items() for key in keys},
+            open=frozenset(TestKey(*key) for key in document["open"]),
+            flaky={TestKey(*flake.pop("key")): Flake(**flake) for flake in document["flaky"]},
+            verdicts=document["verdicts"],
+            unsent=tuple(document["unsent"]),
+        )
+
+    def save(self, path: Path) -> None:
+        """Write it, whole or not at all; raises InfrastructureError."""
+        runs: dict[str, list[TestKey]] = {}
+        for key, run in sorted(self.known.items()):
+            runs.setdefault(run, []).append(key)
+        write_json(
+            path,
+            {
+                "format": _FORMAT,
+                "baseline": self.baseline,
+                "known": runs,
+                "open": sorted(self.open),
+                "flaky": [{"key": key, **asdict(flake)} for key, flake in self.flaky.items()],
+                "verdicts": dict(self.verdicts),
+                "unsent": list(self.unsent),
+            },
+        )

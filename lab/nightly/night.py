@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A night from end to end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab.config import LoadedConfig
+from lab.errors import ExitStatus, LabError
+from lab.nightly.alone import alone
+from lab.nightly.before import BASELINE, Before, last_words
+from lab.nightly.judge import Judgement, Kind, judge, judge_verdicts, remember
+from lab.nightly.memory import Memory
+from lab.nightly.refresh import refresh
+from lab.nightly.rerun import doubtful, rerun_plan, together
+from lab.plan import Plan, SeriesPlan, plan_matrix, plan_series_matrix
+from lab.results import RunFolder, RunRecord, TestKey, Verification, now, write_text
+
+if TYPE_CHECKING:
+    from lab.lab import Lab
+
+#: Runs that a killed nightly is looked for among.
+_RECENT = 50
+
+
+@dataclass(frozen=True)
+class Night:
+    """What became of a night.
+
+    Args:
+        run: The night itself; without jobs when nothing could be tested.
+        baseline: The run it was compared with; "" for the first.
+        reruns: The run that repeated what got worse.
+        verification: Of a matrix with a series.
+        troubles: What of the lab's own went wrong, and is no word on a kernel.
+        report: What was written for people to look at.
+        told: How each channel took it; empty when there was nothing to tell.
+    """
+
+    matrix: str
+    run: RunRecord
+    judgement: Judgement
+    baseline: str = ""
+    reruns: RunRecord | None = None
+    verification: Verification | None = None
+    troubles: tuple[str, ...] = ()
+    report: Path | None = None
+    told: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> ExitStatus:
+        """UNEXPECTED if a result or a verdict is not as expected, whatever else is wrong."""
+        verdicts = self.verification.kernels if self.verification else ()
+        wrong = any(not kernel.as_expected and not kernel.ours for kernel in verdicts)
+        if wrong or self.judgement.surprises or self.judgement.of(Kind.GONE):
+            return ExitStatus.UNEXPECTED
+        lost = self.judgement.of(Kind.UNTESTED) or any(not k.as_expected for k in verdicts)
+        if self.troubles or lost:
+            return ExitStatus.INFRASTRUCTURE
+        return ExitStatus.EXPECTED
+
+
+#: Tells a night, and what was left untold before; gives how it went, the troubles, and
+#: what could not be delivered now.
+Tell = Callable[
+    [Night, Sequence[Mapping[str, Any]]],
+    tuple[tuple[str, ...], tuple[str, ...], tuple[Mapping[str, Any], ...]],
+]
+
+
+def nightly_plan(loaded: LoadedConfig) -> Plan | SeriesPlan:
+    """What a night tests: ``nightly.matrix``.
+
+    Raises:
+        UserError: There is no such matrix.
+    """
+    name = loaded.config.nightly.matrix
+    series = plan_series_matrix(loaded, name)
+    if series is not None:
+        return replace(series, plan=_named(series.plan, name))
+    return _named(plan_matrix(loaded, name), name)
+
+
+def _named(plan: Plan, matrix: str) -> Plan:
+    return replace(plan, name=f"nightly {matrix}")
+
+
+def nightly(lab: Lab, command: Sequence[str], tell: Tell) -> Night:
+    """Refresh, build, test, repeat what got worse, judge, report, tell, remember.
+
+    Raises:
+        UserError: The configuration.
+        InfrastructureError: Another nightly runs, or the database cannot be had.
+    """
+    folder = lab.results / "nightly"
+    with alone(folder / ".lock"):
+        chosen = nightly_plan(lab.loaded)
+        memory = Memory.load(folder / "memory.json")
+        run = _Run(lab, chosen, command, memory)
+        night = run.judged()
+        night = _reported(lab, night)
+        told, troubles, unsent = tell(night, memory.unsent)
+        night = replace(night, told=told, troubles=(*night.troubles, *troubles))
+        return _remembered(lab, night, run, replace(run.after, unsent=unsent))
+
+
+@dataclass
+class _Run:
+    """A night that is going on."""
+
+    lab: Lab
+    chosen: Plan | SeriesPlan
+    command: Sequence[str]
+    memory: Memory
+    before: Before | None = None
+    after: Memory = field(default_factory=Memory)
+
+    @property
+    def plan(self) -> Plan:
+        return self.chosen.plan if isinstance(self.chosen, SeriesPlan) else self.chosen
+
+    def judged(self) -> Night:
+        troubles = list(refresh(self.lab, self.plan))
+        with _store(self.lab) as store:
+            self.before = last_words(store, self.memory)
+            killed = killed_run(store, self.plan, self.memory)
+        run, verification = self._tested(self.lab.going_on_with(killed))
+        troubles += run.troubles
+        reruns: RunRecord | None = None
+        doubted: tuple[TestKey, ...] = ()
+        if run.jobs:
+            doubted = doubtful(self._past(run), run)
+            try:
+                reruns = self._repeated(doubted)
+            except LabError as error:
+                troubles.append(f"what got worse could not be repeated: {error}")
+        return self._night(run, reruns, doubted, verification, troubles)
+
+    def _past(self, run: RunRecord) -> RunRecord:
+        return self.before.run if self.before else replace(run, jobs=())
+
+    def _tested(self, lab: Lab) -> tuple[RunRecord, Verification | None]:
+        from lab.verify import verify
+
+        if isinstance(self.chosen, SeriesPlan):
+            verification = verify(lab, self.chosen, self.command)
+            nothing = RunRecord("", now(), now(), tuple(self.command))
+            return verification.run or nothing, verification
+        return lab.test(self.chosen, self.command), None
+
+    def _repeated(self, doubted: Sequence[TestKey]) -> RunRecord | None:
+        times = self.lab.loaded.config.nightly.reruns
+        plan = rerun_plan(self.plan, doubted, times)
+        if plan is None:
+            return None
+        self.lab.listener.say(f"repeating what got worse, {times} times")
+        return self.lab.test(plan, self.command)
+
+    def _night(
+        self,
+        run: RunRecord,
+        reruns: RunRecord | None,
+        doubted: Sequence[TestKey],
+        verification: Verification | None,
+        troubles: list[str],
+    ) -> Night:
+        tonight = together(run, reruns, doubted)
+        judgement = judge(self.before, tonight, self.memory) if run.jobs else Judgement(())
+        if verification is not None:
+            verdicts = judge_verdicts(verification.kernels, judgement, self.memory)
+            judgement = replace(judgement, verdicts=verdicts)
+        self.after = remember(self.memory, self.before, run, reruns, judgement)
+        if not run.jobs:
+            kept = self.memory
+            self.after = replace(kept, verdicts=self.after.verdicts)
+        troubles += [f"{job.variant}: {job.error}" for job in run.jobs if job.error is not None]
+        baseline = self.before.run.id if self.before else ""
+        name = self.lab.loaded.config.nightly.matrix
+        return Night(name, run, judgement, baseline, reruns, verification, tuple(troubles))
+
+
+def killed_run(store: Any, plan: Plan, memory: Memory) -> RunRecord | None:
+    """The newest run of this plan, if no nightly has come to its end with it."""
+    for summary in store.runs(_RECENT):
+        run = summary.run
+        if run.plan[:1] == tuple(plan.describe()[:1]):
+            return store.load(run.id) if run.id != memory.baseline else None
+    return None
+
+
+def _reported(lab: Lab, night: Night) -> Night:
+    from lab.nightly.message import text_of
+
+    if not night.run.jobs:
+        return night
+    folder = RunFolder(lab.results, night.run.id)
+    try:
+        report = write_report(lab, night)
+        night = replace(night, report=report)
+        write_text(folder.path / "nightly.txt", text_of(night))
+    except LabError as error:
+        return replace(night, troubles=(*night.troubles, f"no report: {error}"))
+    return night
+
+
+def write_report(lab: Lab, night: Night) -> Path:
+    """Write the pages of a night; returns the first."""
+    from lab.report.site import publish
+
+    with _store(lab) as store:
+        return publish(store, lab.results, night.run.id, night.baseline or None)
+
+
+def _remembered(lab: Lab, night: Night, run: _Run, memory: Memory) -> Night:
+    """Move the baseline on; a database that is away costs that, and not the night."""
+    path = lab.results / "nightly" / "memory.json"
+    try:
+        if night.run.jobs:
+            with _store(lab) as store:
+                store.set_baseline(BASELINE, night.run.id)
+    except LabError as error:
+        trouble = f"the baseline stays {night.baseline}: {error.what}"
+        old = replace(run.memory, unsent=memory.unsent)
+        old.save(path)
+        return replace(night, troubles=(*night.troubles, trouble))
+    memory.save(path)
+    return night
+
+
+@contextmanager
+def _store(lab: Lab) -> Iterator[Any]:
+    from lab.results import Store
+
+    with Store.open(lab.database) as store:
+        yield store

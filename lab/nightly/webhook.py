@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A webhook: the night as JSON, posted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from lab.config.model import Webhook
+from lab.errors import InfrastructureError, UserError
+
+#: Seconds to wait before each further try.
+_PAUSES = (1.0, 5.0, 15.0)
+#: A server that says so may take it later (RFC 9110, RFC 6585).
+_LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+def post(
+    webhook: Webhook,
+    document: Mapping[str, Any],
+    *,
+    deadline_s: float,
+    pauses: Sequence[float] = _PAUSES,
+) -> None:
+    """Post a document; tries again when the server is away or busy.
+
+    Args:
+        deadline_s: For each try.
+
+    Raises:
+        UserError: The server says that the request is wrong.
+        InfrastructureError: It could not be had.
+    """
+    why = ""
+    for pause in (0.0, *pauses):
+        time.sleep(pause)
+        status, why = _try(webhook.url, document, deadline_s)
+        if status is None or status in _LATER:
+            continue
+        if status < 300:
+            return
+        raise UserError(
+            f"the webhook refused it: {why}", where=host_of(webhook.url), hint="nightly.webhook.url"
+        )
+    raise InfrastructureError(f"the webhook did not take it: {why}", where=host_of(webhook.url))
+
+
+def _try(url: str, document: Mapping[str, Any], deadline_s: float) -> tuple[int | None, str]:
+    import requests
+
+    try:
+        # A redirect would make a GET of it.
+        answer = requests.post(url, json=document, timeout=deadline_s, allow_redirects=False)
+    except requests.RequestException as error:
+        # Its text holds the URL, and that a secret.
+        return None, type(error).__name__
+    return answer.status_code, f"{answer.status_code} {answer.reason}"
+
+
+def host_of(url: str) -> str:
+    """The URL without what may be a secret in it."""
+    parts = urlsplit(url)
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{parts.hostname}{port}"

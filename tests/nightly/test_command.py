@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``lab nightly`` as a user meets it: its timer, its lock, a night without any guest."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab.errors import UserError
+from lab.nightly.units import install
+from lab.results.store import Store
+from tests.cli.test_cli import lab, project
+from tests.nightly.test_tell import Inbox, mail_server
+
+__all__ = ["project"]
+
+
+def test_units(project: Path, tmp_path: Path) -> None:
+    env = {"XDG_CONFIG_HOME": str(tmp_path / "config")}
+    done = lab(project, "nightly", "--install", "--at", "3:05", env=env)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "config" / "systemd" / "user"
+    service, timer = folder / "lab-nightly.service", folder / "lab-nightly.timer"
+    assert "OnCalendar=*-*-* 03:05:00\n" in timer.read_text()
+    (start,) = [line for line in service.read_text().splitlines() if line.startswith("ExecStart=")]
+    command = start.removeprefix("ExecStart=").split()
+    assert Path(command[0]).is_absolute()
+    assert command[-3:] == ["nightly", "--config", str(project / "lab.toml")]
+    assert f"5 3 * * * {' '.join(command)}\n" in done.stdout
+    assert "systemctl --user enable --now lab-nightly.timer" in done.stdout
+    stamps = service.read_text(), timer.read_text()
+    assert lab(project, "nightly", "--install", "--at", "3:05", env=env).stdout == done.stdout
+    assert stamps == (service.read_text(), timer.read_text())
+    assert lab(project, "nightly", "--install", "--at", "25:00", env=env).returncode == 2
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
+@pytest.mark.parametrize("name", ["plain", "a b", "100%s $HOME \"q'"])
+def test_systemd_understands_the_units(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    # An absolute path that exists, so that systemd only has our words to complain of.
+    units = install(tmp_path / name / "lab.toml")
+    (tmp_path / name).mkdir()
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--user", units.service, units.timer],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)},
+    )
+    said = [line for line in done.stderr.splitlines() if "lab-nightly" in line]
+    assert (done.returncode, said) == (0, []), done.stderr
+    text = units.service.read_text()
+    assert "%s" not in text.replace("%%s", "")
+    # What systemd makes of it: %% is %, $$ is $, and quotes hold a word together.
+    (start,) = [line for line in text.splitlines() if line.startswith("ExecStart=")]
+    words = shlex.split(start.removeprefix("ExecStart=").replace("%%", "%").replace("$$", "$"))
+    assert words[-1] == str(tmp_path / name / "lab.toml")
+    assert start.count("$") == 2 * name.count("$")
+    assert "100%" not in units.crontab.replace("\\%", "")
+
+
+def test_a_time_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(UserError):
+        install(tmp_path / "lab.toml", "soon")
+
+
+def test_dry_run(project: Path) -> None:
+    done = lab(project, "nightly", "-n")
+    assert done.returncode == 0
+    assert "nightly default: 2 builds" in done.stdout
+    (project / "lab.local.toml").write_text('[nightly]\nmatrix = "defualt"\n')
+    wrong = lab(project, "nightly", "-n")
+    assert wrong.returncode == 2
+    assert "default" in wrong.stderr
+
+
+def test_two_never_run_at_once(project: Path) -> None:
+    code = (
+        "import sys, pathlib; from lab.nightly.alone import alone\n"
+        "with alone(pathlib.Path(sys.argv[1])): print('up', flush=True); sys.stdin.read()"
+    )
+    lock = project / "results" / "nightly" / ".lock"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"up\n"
+        done = lab(project, "nightly")
+        assert done.returncode == 3
+        assert f"another nightly is running (pid {other.pid}, since" in done.stderr
+        other.kill()
+
+
+def test_nights_in_which_nothing_can_be_built(project: Path) -> None:
+    """That is told once, counts against no kernel, and does not stop a nightly."""
+    (project / "kconfigs" / "tiny.config").write_text("CONFIG_NO_SUCH_OPTION=y\n")
+    inbox = Inbox()
+    with mail_server(inbox) as port:
+        (project / "lab.local.toml").write_text(
+            f'[nightly.mail]\nserver = "127.0.0.1"\nfrom = "l@x.y"\nto = ["a@b.c"]\nport = {port}\n'
+        )
+        first = lab(project, "nightly")
+        second = lab(project, "nightly", "--json")
+    assert (first.returncode, second.returncode) == (3, 3)
+    assert "ERRORS OF THE LAB" in first.stdout
+    assert "CONFIG_NO_SUCH_OPTION" in first.stdout
+    document = json.loads(second.stdout)
+    assert (document["news"], document["told"], document["exit_status"]) == (False, [], 3)
+    (mail,) = inbox.mails
+    assert "errors of the lab" in mail["Subject"]
+    assert "CONFIG_NO_SUCH_OPTION" in mail.get_content()
+    with Store.open(project / "results" / "lab.db") as store:
+        assert store.baselines() == {"nightly": document["run"]}
+        assert document["baseline"] != document["run"]
+    text = project / "results" / document["run"] / "nightly.txt"
+    assert document["run"] in text.read_text()

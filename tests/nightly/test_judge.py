@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Nights in a row: what is told, what is not told again, and what nothing may hide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab.config.model import Outcome, Status
+from lab.errors import ExitStatus
+from lab.nightly.before import put_together
+from lab.nightly.judge import Judgement, Kind, judge, judge_verdicts, remember
+from lab.nightly.memory import Memory
+from lab.nightly.night import Night
+from lab.nightly.rerun import doubtful, rerun_plan, together
+from lab.plan import JobPlan, Plan, Variant
+from lab.results import JobRecord, KernelVerdict, RunRecord, TestKey, TestResult
+from lab.results.verdict import TestVerdict, Verdict
+from tests.results.made import EVIDENCE, job, result, run
+
+PASS, FAIL, SKIP = Status.PASS, Status.FAIL, Status.SKIP
+CRASH, TIMEOUT, ERROR = Status.CRASH, Status.TIMEOUT, Status.ERROR
+
+
+def made(*results: TestResult, build: str = "b1", error: str | None = None) -> JobRecord:
+    return replace(job(*results, error=error), evidence=replace(EVIDENCE, build_key=build))
+
+
+def key(test: str) -> TestKey:
+    return TestKey("6.1", "default", "default", "ext4-dax", "mlock", test)
+
+
+class Nights:
+    """A row of nights, each with what it knows of those before."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, RunRecord] = {}
+        self.memory = Memory()
+        self.doubted: tuple[TestKey, ...] = ()
+
+    def night(
+        self, *jobs: JobRecord, reruns: Iterable[JobRecord] = (), path: Path | None = None
+    ) -> Judgement:
+        number = len(self.runs)
+        night = run(*jobs, id=f"n{number}")
+        again = run(*reruns, id=f"r{number}") if reruns else None
+        before = None
+        if self.memory.baseline:
+            before = put_together(self.memory.baseline, self.runs, self.memory.known)
+        past = before.run if before else replace(night, jobs=())
+        self.doubted = doubtful(past, night)
+        tonight = together(night, again, self.doubted)
+        judgement = judge(before, tonight, self.memory)
+        self.memory = remember(self.memory, before, night, again, judgement)
+        if path is not None:
+            self.memory.save(path)
+            self.memory = Memory.load(path)
+        self.runs |= {one.id: one for one in (night, again) if one}
+        return judgement
+
+
+@pytest.fixture
+def nights() -> Nights:
+    return Nights()
+
+
+def told(judgement: Judgement) -> list[tuple[str, Kind]]:
+    return [(found.key.test, found.kind) for found in judgement.findings if found.news]
+
+
+def one(status: Status, test: str = "t", **more: object) -> JobRecord:
+    """A night with one test, and another that always passes."""
+    return made(result("bystander"), result(test, status, **more))
+
+
+def test_nothing_changed(nights: Nights) -> None:
+    assert nights.night(one(FAIL)).is_news
+    for _ in range(2):
+        judgement = nights.night(one(FAIL))
+        assert not judgement.is_news
+        assert judgement.surprises == 1
+
+
+def test_regression_is_repeated_told_once_and_fixed(nights: Nights) -> None:
+    nights.night(one(PASS))
+    worse = nights.night(one(FAIL), reruns=[one(FAIL), one(FAIL)])
+    assert nights.doubted == (key("t"),)
+    assert told(worse) == [("t", Kind.REGRESSED)]
+    assert str(worse.findings[0].rate) == "3 of 3 failed"
+    assert not nights.night(one(FAIL)).is_news
+    assert told(nights.night(one(PASS))) == [("t", Kind.FIXED)]
+    assert not nights.night(one(PASS)).is_news
+
+
+@pytest.mark.parametrize("status", [FAIL, CRASH, TIMEOUT])
+@pytest.mark.parametrize("reruns", [(PASS, PASS), (FAIL, PASS)])
+def test_flake(nights: Nights, status: Status, reruns: tuple[Status, ...]) -> None:
+    nights.night(one(PASS))
+    judgement = nights.night(one(status), reruns=map(one, reruns))
+    assert told(judgement) == [("t", Kind.FLAKY)]
+    bad = 1 + reruns.count(FAIL)
+    assert str(judgement.findings[0].rate) == f"{bad} of 3 failed"
+    assert judgement.surprises == 1
+
+
+def test_flake_is_no_news_the_next_time(nights: Nights, tmp_path: Path) -> None:
+    path = tmp_path / "memory.json"
+    nights.night(one(PASS), path=path)
+    nights.night(one(FAIL), reruns=[one(PASS), one(PASS)], path=path)
+    assert not nights.night(one(PASS), path=path).is_news
+    again = nights.night(one(FAIL), reruns=[one(PASS), one(FAIL)], path=path)
+    assert told(again) == []
+    assert again.of(Kind.FLAKY)[0].why == "1 of 4 failed before tonight"
+    assert again.surprises == 1
+    assert str(nights.memory.flaky[key("t")]) == "3 of 7 failed"
+
+
+def test_flake_that_fails_for_good_is_a_regression(nights: Nights) -> None:
+    nights.night(one(PASS))
+    nights.night(one(FAIL), reruns=[one(PASS), one(PASS)])
+    worse = nights.night(one(FAIL), reruns=[one(FAIL), one(FAIL)])
+    assert told(worse) == [("t", Kind.REGRESSED)]
+    assert worse.findings[0].why.startswith("was flaky: 1 of 3 failed")
+    assert not nights.night(one(FAIL)).is_news
+
+
+def test_flake_of_the_first_night(nights: Nights) -> None:
+    first = nights.night(one(FAIL), reruns=[one(PASS), one(PASS)])
+    assert ("t", Kind.FLAKY) in told(first)
+    assert not nights.night(one(PASS)).is_news
+    worse = nights.night(one(FAIL), reruns=[one(FAIL), one(FAIL)])
+    assert told(worse) == [("t", Kind.REGRESSED)]
+
+
+def test_flake_that_is_seen_no_more_is_forgotten(nights: Nights) -> None:
+    nights.night(one(PASS))
+    nights.night(one(FAIL), reruns=[one(PASS)])
+    for _ in range(10):
+        assert not nights.night(one(PASS)).is_news
+    assert nights.memory.flaky == {}
+    assert told(nights.night(one(FAIL), reruns=[one(PASS)])) == [("t", Kind.FLAKY)]
+
+
+def test_an_error_is_not_the_kernels(nights: Nights) -> None:
+    nights.night(one(PASS))
+    judgement = nights.night(one(ERROR), reruns=[one(ERROR), one(ERROR)])
+    assert told(judgement) == [("t", Kind.UNTESTED)]
+    assert judgement.surprises == 0
+    again = nights.night(one(ERROR))
+    assert not again.is_news
+    assert again.of(Kind.UNTESTED)
+
+
+@pytest.mark.parametrize("error", ["in a test", "in the job"])
+def test_an_error_hides_no_regression(nights: Nights, error: str) -> None:
+    """Pass, error, fail: compared with the night before alone it would be new."""
+    nights.night(one(PASS))
+    for _ in range(2):
+        nights.night(one(ERROR) if error == "in a test" else made(error="no disk"))
+    judgement = nights.night(one(FAIL), reruns=[one(FAIL), one(FAIL)])
+    assert ("t", Kind.REGRESSED) in told(judgement)
+
+
+def test_an_error_that_is_over(nights: Nights) -> None:
+    nights.night(one(PASS))
+    nights.night(one(ERROR), reruns=[one(ERROR)])
+    judgement = nights.night(one(PASS))
+    assert judgement.is_news
+    assert (judgement.findings, judgement.back) == ((), (key("t"),))
+    assert not nights.night(one(PASS)).is_news
+
+
+def test_a_repetition_makes_good_for_an_error(nights: Nights) -> None:
+    nights.night(one(PASS))
+    assert not nights.night(one(ERROR), reruns=[one(PASS), one(ERROR)]).is_news
+    judgement = nights.night(one(ERROR), reruns=[one(FAIL), one(FAIL)])
+    assert told(judgement) == [("t", Kind.REGRESSED)]
+    assert not nights.night(one(FAIL)).is_news
+
+
+def test_a_repetition_that_came_to_grief_hides_no_regression(nights: Nights) -> None:
+    nights.night(one(PASS))
+    judgement = nights.night(one(FAIL), reruns=[one(ERROR), made(error="QEMU died")])
+    assert told(judgement) == [("t", Kind.REGRESSED)]
+    assert "could not be repeated" in judgement.findings[0].why
+
+
+def whole(*results: TestResult) -> JobRecord:
+    return made(*results)
+
+
+def test_a_crash_and_what_came_after_it(nights: Nights) -> None:
+    """The result of a dead program bears its name; tests after it have none."""
+    good = whole(result("a"), result("b"))
+    dead = whole(result("a"), result("mlock", CRASH))
+    nights.night(good)
+    judgement = nights.night(dead, reruns=[dead, dead])
+    assert told(judgement) == [("mlock", Kind.REGRESSED), ("b", Kind.UNTESTED)]
+    assert not nights.night(dead, reruns=[dead]).is_news
+    # The crash is mended, and what came after it has got worse meanwhile.
+    bad = whole(result("a"), result("b", FAIL))
+    mended = nights.night(bad, reruns=[bad, bad])
+    assert told(mended) == [("b", Kind.REGRESSED), ("mlock", Kind.FIXED)]
+    assert not nights.night(bad).is_news
+
+
+def test_a_crash_that_does_not_come_back(nights: Nights) -> None:
+    good = whole(result("a"), result("b"))
+    nights.night(good)
+    judgement = nights.night(whole(result("a"), result("mlock", CRASH)), reruns=[good, good])
+    assert told(judgement) == [("mlock", Kind.FLAKY)]
+    assert str(judgement.findings[0].rate) == "1 of 3 failed"
+    assert not nights.night(good).is_news
+
+
+def test_an_error_of_a_whole_program_that_does_not_come_back(nights: Nights) -> None:
+    good = whole(result("a"), result("b"))
+    nights.night(good)
+    judgement = nights.night(whole(result("mlock", ERROR)), reruns=[good, good])
+    assert judgement.findings == ()
+
+
+def test_gone_and_new(nights: Nights) -> None:
+    nights.night(whole(result("a"), result("b")))
+    judgement = nights.night(whole(result("a"), result("c")))
+    assert told(judgement) == [("b", Kind.GONE), ("c", Kind.NEW)]
+    assert not nights.night(whole(result("a"), result("c"))).is_news
+
+
+def test_what_lab_toml_expects_changed(nights: Nights) -> None:
+    nights.night(one(FAIL, expected=FAIL))
+    judgement = nights.night(one(FAIL))
+    assert told(judgement) == [("t", Kind.CHANGED)]
+    assert judgement.surprises == 1
+    assert told(nights.night(one(FAIL, expected=FAIL))) == [("t", Kind.CHANGED)]
+
+
+def test_worse_as_expected_is_no_regression(nights: Nights) -> None:
+    nights.night(one(PASS))
+    judgement = nights.night(one(FAIL, expected=FAIL), reruns=[one(FAIL, expected=FAIL)])
+    assert told(judgement) == [("t", Kind.CHANGED)]
+    assert judgement.surprises == 0
+
+
+def test_what_is_repeated(nights: Nights) -> None:
+    jobs = (
+        JobPlan(Variant.parse("6.1"), "default", "default", ("ext4-dax", "xfs-dax"),
+                ("populate", "mlock", "limits")),
+        JobPlan(Variant.parse("6.1+fix"), "default", "default", ("ext4-dax",), ("mlock",)),
+    )  # fmt: skip
+    again = rerun_plan(Plan("nightly x", jobs), [key("t")], 2)
+    assert again is not None
+    wanted = replace(jobs[0], filesystems=("ext4-dax",), suites=("populate", "mlock"))
+    assert again.jobs == (wanted, wanted)
+    assert rerun_plan(Plan("nightly x", jobs), [], 2) is None
+    assert rerun_plan(Plan("nightly x", jobs), [key("t")], 0) is None
+
+
+def status(judgement: Judgement, *troubles: str) -> ExitStatus:
+    return Night("x", run(), judgement, troubles=troubles).status
+
+
+def test_exit_status(nights: Nights) -> None:
+    good = nights.night(one(PASS))
+    assert status(good) is ExitStatus.EXPECTED
+    assert status(good, "no mail server") is ExitStatus.INFRASTRUCTURE
+    lost = nights.night(one(ERROR))
+    assert status(lost) is ExitStatus.INFRASTRUCTURE
+    worse = nights.night(one(FAIL))
+    assert status(worse, "no mail server") is ExitStatus.UNEXPECTED
+    assert status(nights.night(one(FAIL))) is ExitStatus.UNEXPECTED
+
+
+def verdict(outcome: Outcome, *tests: TestVerdict, ours: bool = False) -> KernelVerdict:
+    return KernelVerdict("6.1", outcome, "why", tests=tests, ours=ours)
+
+
+def test_verdicts(nights: Nights) -> None:
+    memory = replace(Memory(), verdicts={"6.1": "fixed"})
+    quiet = Judgement(())
+    assert judge_verdicts((verdict(Outcome.FIXED),), quiet, memory) == ()
+    (change,) = judge_verdicts((verdict(Outcome.REGRESSED),), quiet, memory)
+    assert (change.before, change.after.outcome) == ("fixed", Outcome.REGRESSED)
+    lost = verdict(Outcome.INCONCLUSIVE, ours=True)
+    assert judge_verdicts((lost,), quiet, memory) == ()
+    # A verdict that rests on a flake is none.
+    nights.night(one(PASS))
+    flaky = nights.night(one(FAIL), reruns=[one(PASS)])
+    rests = TestVerdict("6.1", "ext4-dax", "mlock", "t", PASS, FAIL, Verdict.REGRESSED)
+    assert judge_verdicts((verdict(Outcome.REGRESSED, rests),), flaky, memory) == ()
+    other = replace(rests, test="u")
+    assert judge_verdicts((verdict(Outcome.REGRESSED, other),), flaky, memory)
+    failed = Night("x", run(), quiet, verification=None)
+    assert failed.status is ExitStatus.EXPECTED
+
+
+def test_a_repetition_in_which_something_else_died_proves_no_end(nights: Nights) -> None:
+    nights.night(whole(result("a"), result("b")))
+    other = whole(result("a"), result("other", ERROR))
+    judgement = nights.night(whole(result("a"), result("mlock", CRASH)), reruns=[other])
+    assert told(judgement) == [("mlock", Kind.REGRESSED), ("b", Kind.UNTESTED)]
