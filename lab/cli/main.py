@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
@@ -38,7 +38,7 @@ def _run() -> int:
     from lab.cli.commands import app
 
     try:
-        status = app(standalone_mode=False)
+        status = _quiet_about_completion(typer.main.get_command(app))(standalone_mode=False)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return error.status
@@ -59,6 +59,14 @@ def _run() -> int:
         # Newer Typers turn Ctrl-C into this status by themselves.
         print("lab: interrupted; the same command goes on from here", file=sys.stderr)
     return status if isinstance(status, int) else ExitStatus.EXPECTED
+
+
+def _quiet_about_completion(command: Any) -> Any:
+    """The command, without Typer's two options in its help: that is to fit on a screen."""
+    for parameter in command.params:
+        if parameter.name in ("install_completion", "show_completion"):
+            parameter.hidden = True
+    return command
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

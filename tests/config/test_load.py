@@ -294,9 +294,7 @@ def test_all_mistakes_at_once(project: Project) -> None:
     name = project.toml
     assert text.splitlines() == [
         "the config has 5 mistakes",
-        f"    {local}:1: guestz: unknown key; try guests (known: kernels, series, configs, "
-        "machines, filesystems, suites, matrix, expect, verdict, benign, deadlines, paths, "
-        "database, toolchain, guests)",
+        f"    {local}:1: guestz: unknown key; try guests",
         f"    {local}:2: kernels.new.url: is missing",
         f"    {local}:4: kernels.new.sha256: 'zz' is not a SHA-256: "
         "64 hexadecimal digits, in lower case",
