@@ -217,7 +217,8 @@ def test_program_that_eats_all_memory(make_job: MakeJob) -> None:
     program = HEAD + "echo 1..1\n" + check(1, "eats", EATER)
     record = run_job(make_job({"program": program, "good": GOOD}))
     assert statuses(record) == {"eats": "crash", "works": "pass"}
-    assert complaints(record) == ["oom-kill: out of memory"]
+    # The kernel may take one that the eater started, too.
+    assert set(complaints(record)) == {"oom-kill: out of memory"}
 
 
 def test_rcu_stall(make_job: MakeJob) -> None:

@@ -223,7 +223,7 @@ def test_program_that_hangs(make_job: MakeJob) -> None:
 
 
 def test_qemu_that_hangs_is_no_fault_of_the_kernel(make_job: MakeJob) -> None:
-    job = make_job({"freezes": WAITS, "good": GOOD}, program_s=5.0, ssh_s=8.0, shutdown_s=1.0)
+    job = make_job({"freezes": WAITS, "good": GOOD}, program_s=5.0, ssh_s=8.0, shutdown_s=4.0)
 
     def freeze() -> None:
         until(lambda: said_on_console(job.guest.folder, b"program runs"))
