@@ -239,13 +239,6 @@ def test_qemu_that_hangs_is_no_fault_of_the_kernel(make_job: MakeJob) -> None:
     assert guests(job) == 2
 
 
-def test_program_that_ignores_sigterm(make_job: MakeJob) -> None:
-    deaf = "trap '' TERM INT HUP\nwhile :; do sleep 1; done\n"
-    job = make_job({"deaf": STARTED + deaf, "good": GOOD}, program_s=5.0)
-    record = run_job(job)
-    assert statuses(record) == {"first": "pass", "deaf": "timeout", "works": "pass"}
-
-
 def test_console_that_floods(make_job: MakeJob) -> None:
     """Bytes that are no UTF-8, as many as come: kept whole, and the results beside them too."""
     flood = f"head -c {FLOOD} /dev/zero | tr '\\0' '\\377' >/dev/ttyS0\n"
