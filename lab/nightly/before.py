@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lab.config.model import Status
 from lab.errors import UserError
 from lab.nightly.memory import Memory
-from lab.results import JobRecord, RunRecord, TestKey, TestResult
+from lab.results import JobRecord, RunRecord, TestKey, TestResult, results_of
 
 if TYPE_CHECKING:
     from lab.results.store import Store
@@ -66,7 +66,7 @@ def put_together(
     words: dict[TestKey, tuple[str, JobRecord, TestResult]] = {}
     for run_id, run in runs.items():
         for job in run.jobs:
-            for result in job.results:
+            for result in results_of(job):
                 key = TestKey.of(job, result)
                 if known.get(key, baseline) == run_id and result.status is not Status.ERROR:
                     words[key] = run_id, job, result
@@ -75,7 +75,8 @@ def put_together(
         # Without a build key no two setups are taken for one: whether a change is a flake
         # is for the reruns to say.
         evidence = replace(job.evidence, build_key="")
-        made = jobs.setdefault(key.job, replace(job, evidence=evidence, results=(), error=None))
+        empty = replace(job, evidence=evidence, results=(), complaints=(), error=None)
+        made = jobs.setdefault(key.job, empty)
         jobs[key.job] = replace(made, results=(*made.results, result))
     return Before(
         replace(runs[baseline], jobs=tuple(jobs.values()), finished=runs[baseline].started),

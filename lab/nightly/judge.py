@@ -3,14 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from lab.config.model import Outcome, Status
 from lab.nightly.before import Before
 from lab.nightly.memory import Flake, Memory
-from lab.results import Change, Compared, KernelVerdict, RunRecord, TestKey, TestResult, compare
+from lab.results import (
+    Change,
+    Compared,
+    KernelVerdict,
+    RunRecord,
+    TestKey,
+    TestResult,
+    compare,
+    results_of,
+)
 
 _BAD = frozenset({Status.FAIL, Status.CRASH, Status.TIMEOUT})
 _DEAD = frozenset({Status.CRASH, Status.TIMEOUT})
@@ -93,13 +102,14 @@ def judge(before: Before | None, tonight: RunRecord, memory: Memory) -> Judgemen
     past = before.run if before else replace(tonight, jobs=())
     tests = compare(past, tonight).tests
     setups = before.setups if before else {}
+    programs = _programs(tonight)
     now: dict[tuple[str, ...], str] = {
         (job.variant, job.machine, job.config): job.evidence.setup for job in tonight.jobs
     }
     findings = []
     for test in tests:
         same = setups.get(test.key, "") == now.get(test.key.job) != ""
-        found = _finding(test, memory, same)
+        found = _finding(test, memory, same, programs)
         if found is not None:
             findings.append(found)
     order = {kind: place for place, kind in enumerate(Kind)}
@@ -110,9 +120,13 @@ def judge(before: Before | None, tonight: RunRecord, memory: Memory) -> Judgemen
     return Judgement(tuple(findings), back, surprises=surprises)
 
 
-def _finding(test: Compared, memory: Memory, same_setup: bool) -> Finding | None:
+def _finding(
+    test: Compared, memory: Memory, same_setup: bool, programs: Collection[str]
+) -> Finding | None:
     before = test.before[-1] if test.before else None
     kind, why = _kind(test, memory)
+    if kind is Kind.GONE and _came_to_its_end(test, programs):
+        kind, why = Kind.FIXED, "came to its end"
     if kind is None:
         return None
     by_kernel = kind in (Kind.REGRESSED, Kind.FIXED, Kind.CHANGED)
@@ -127,6 +141,8 @@ def _finding(test: Compared, memory: Memory, same_setup: bool) -> Finding | None
 
 def _kind(test: Compared, memory: Memory) -> tuple[Kind | None, str]:
     known = memory.flaky.get(test.key)
+    if len({result.status for result in test.after}) > 1:
+        return Kind.FLAKY, f"{known} before tonight" if known else ""
     if known is not None and test.change is not Change.INFRASTRUCTURE:
         return _of_flake(test, known)
     match test.change:
@@ -151,8 +167,6 @@ _PLAIN = {
 
 def _of_flake(test: Compared, known: Flake) -> tuple[Kind | None, str]:
     """A test that was flaky before: once is no news, always is."""
-    if test.change is Change.FLAKY:
-        return Kind.FLAKY, f"{known} before tonight"
     if test.change is Change.GONE:
         return (Kind.UNTESTED, test.why) if test.why else (None, "")
     worse = test.surprising and all(result.status in _BAD for result in test.after)
@@ -179,9 +193,19 @@ def _gone(test: Compared) -> tuple[Kind, str]:
     if test.why:
         # A crash, or a deadline, came before it.
         return Kind.UNTESTED, test.why
-    if all(result.status in _DEAD for result in test.before):
-        return Kind.FIXED, "came to its end"
     return Kind.GONE, ""
+
+
+def _came_to_its_end(test: Compared, programs: Collection[str]) -> bool:
+    """Whether it stood for the death of a whole program that ran tonight and lived."""
+    dead = all(result.status in _DEAD for result in test.before)
+    return dead and f"{test.key.suite}.{test.key.test}" in programs
+
+
+def _programs(run: RunRecord) -> frozenset[str]:
+    """What ran, as SUITE.PROGRAM."""
+    units = (unit for job in run.jobs for guest in job.evidence.guests for unit in guest.units)
+    return frozenset(unit.partition("/")[2] for unit in units)
 
 
 def judge_verdicts(
@@ -250,7 +274,7 @@ def _last_runs(night: RunRecord, reruns: RunRecord | None) -> Mapping[TestKey, s
     said: dict[TestKey, str] = {}
     for run in (reruns, night):
         for job in run.jobs if run else ():
-            for result in job.results:
+            for result in results_of(job):
                 if run and result.status is not Status.ERROR:
                     said[TestKey.of(job, result)] = run.id
     return said
@@ -260,7 +284,7 @@ def _flakes(
     memory: Memory, night: RunRecord, judgement: Judgement
 ) -> Iterator[tuple[TestKey, Flake]]:
     tonight = {found.key: found for found in judgement.findings}
-    ran = {TestKey.of(job, result) for job in night.jobs for result in job.results}
+    ran = {TestKey.of(job, result) for job in night.jobs for result in results_of(job)}
     for found in judgement.of(Kind.FLAKY):
         old = memory.flaky.get(found.key, Flake(0, 0))
         yield found.key, Flake(old.bad + found.rate.bad, old.total + found.rate.total)

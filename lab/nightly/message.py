@@ -90,7 +90,8 @@ def _section(kind: Kind, findings: Sequence[Finding]) -> Iterator[str]:
 def _group(findings: Sequence[Finding]) -> Iterator[str]:
     key = findings[0].key
     around = [name for name in (key.machine, key.config) if name != "default"]
-    yield f"  {' '.join([key.variant, *around])} on {key.filesystem}"
+    where = f" on {key.filesystem}" if key.filesystem else ""
+    yield f"  {' '.join([key.variant, *around])}{where}"
     if findings[0].kind is Kind.UNTESTED:
         yield from _alike(findings)
         return

@@ -199,11 +199,15 @@ def _reported(lab: Lab, night: Night) -> Night:
         return night
     folder = RunFolder(lab.results, night.run.id)
     try:
-        report = write_report(lab, night)
-        night = replace(night, report=report)
+        night = replace(night, report=write_report(lab, night))
+    except Exception as error:
+        # Whatever is wrong with the pages, people have to be told of the night.
+        said = str(error) if isinstance(error, LabError) else repr(error)
+        night = replace(night, troubles=(*night.troubles, f"no report: {said}"))
+    try:
         write_text(folder.path / "nightly.txt", text_of(night))
     except LabError as error:
-        return replace(night, troubles=(*night.troubles, f"no report: {error}"))
+        night = replace(night, troubles=(*night.troubles, str(error)))
     return night
 
 

@@ -8,7 +8,16 @@ from dataclasses import replace
 
 from lab.config.model import Status
 from lab.plan import JobPlan, Plan
-from lab.results import Change, Compared, JobRecord, RunRecord, TestKey, TestResult, compare
+from lab.results import (
+    Change,
+    Compared,
+    JobRecord,
+    RunRecord,
+    TestKey,
+    TestResult,
+    compare,
+    results_of,
+)
 
 _DEAD = frozenset({Status.CRASH, Status.TIMEOUT})
 
@@ -30,16 +39,27 @@ def rerun_plan(plan: Plan, keys: Iterable[TestKey], times: int) -> Plan | None:
     What ran before them in the same guest runs before them again: alone, a test that
     stumbles over what another left behind would pass.
     """
-    wanted: dict[tuple[str, ...], set[str]] = {}
+    wanted: dict[tuple[str, ...], set[TestKey]] = {}
     for key in keys:
-        wanted.setdefault((*key.job, key.filesystem), set()).add(key.suite)
+        wanted.setdefault(key.job, set()).add(key)
     jobs = tuple(
-        replace(job, filesystems=(name,), suites=_up_to_the_last(job, wanted[place]))
+        again
         for job in plan.jobs
-        for name in job.filesystems
-        if (place := (str(job.variant), job.machine, job.config, name)) in wanted
+        if (found := wanted.get((str(job.variant), job.machine, job.config)))
+        for again in _again(job, found)
     )
     return Plan(f"{plan.name}, again", jobs * times) if jobs and times else None
+
+
+def _again(job: JobPlan, keys: Collection[TestKey]) -> Iterator[JobPlan]:
+    if any(key.is_complaint for key in keys):
+        # It came while no program ran: nobody knows what of the job it takes.
+        yield job
+        return
+    for name in job.filesystems:
+        suites = {key.suite for key in keys if key.filesystem == name}
+        if suites:
+            yield replace(job, filesystems=(name,), suites=_up_to_the_last(job, suites))
 
 
 def _up_to_the_last(job: JobPlan, suites: Collection[str]) -> tuple[str, ...]:
@@ -51,6 +71,7 @@ def together(night: RunRecord, reruns: RunRecord | None, doubted: Collection[Tes
     """The night with what its reruns showed of the doubted tests, and of what it lost.
 
     A test that has any result of the kernel's has no error: an error is the want of one.
+    The kernel's complaints that no test tells of are results in it, of crashes.
     """
     found = _results(night.jobs)
     for job in reruns.jobs if reruns else ():
@@ -63,7 +84,7 @@ def together(night: RunRecord, reruns: RunRecord | None, doubted: Collection[Tes
 def _results(jobs: Iterable[JobRecord]) -> dict[TestKey, list[TestResult]]:
     found: dict[TestKey, list[TestResult]] = {}
     for job in jobs:
-        for result in job.results:
+        for result in results_of(job):
             found.setdefault(TestKey.of(job, result), []).append(result)
     return found
 
@@ -74,23 +95,26 @@ def _add(
     doubted: Collection[TestKey],
 ) -> None:
     """Add what one repetition showed."""
-    ended = _ended(again)
     for key in doubted:
-        if key.group in ended and key not in again and found.get(key):
+        if key not in again and found.get(key) and _has_ended(key, again):
             _add_end(found, key)
     for key, results in again.items():
         if key in doubted or (_has_word(results) and not _has_word(found.get(key, ()))):
             found.setdefault(key, []).extend(results)
 
 
-def _ended(again: dict[TestKey, list[TestResult]]) -> set[tuple[str, ...]]:
-    """The suites that came to their end in a repetition."""
-    wrong = {
-        key.group
-        for key, results in again.items()
-        if any(result.status in _DEAD or result.status is Status.ERROR for result in results)
-    }
-    return {key.group for key in again} - wrong
+def _has_ended(key: TestKey, again: dict[TestKey, list[TestResult]]) -> bool:
+    """Whether a repetition came to the end of what the key is about."""
+    # A complaint may come from anything in its job, any other result from its suite.
+    ran = [other for other in again if _place(other, key) == _place(key, key)]
+    results = (result for other in ran for result in again[other])
+    return bool(ran) and not any(
+        result.status in _DEAD or result.status is Status.ERROR for result in results
+    )
+
+
+def _place(key: TestKey, about: TestKey) -> tuple[str, ...]:
+    return key.job if about.is_complaint else key.group
 
 
 def _add_end(found: dict[TestKey, list[TestResult]], key: TestKey) -> None:
@@ -115,7 +139,7 @@ def _settled(results: list[TestResult]) -> tuple[TestResult, ...]:
 
 def _with(job: JobRecord, settled: dict[TestKey, tuple[TestResult, ...]]) -> JobRecord:
     place = (job.variant, job.machine, job.config)
-    return replace(job, results=tuple(_of_job(settled, place)))
+    return replace(job, results=tuple(_of_job(settled, place)), complaints=())
 
 
 def _of_job(

@@ -58,7 +58,8 @@ def sole_user(cache: Path) -> Iterator[float | None]:
 
 def _unmark(path: Path, pid: int) -> None:
     if os.getpid() == pid:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink()
 
 
 def _began(users: Path) -> Iterator[float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lab.results.compare import Change, Compared, Comparison, TestKey, compare
+from lab.results.compare import Change, Compared, Comparison, TestKey, compare, results_of
 from lab.results.folder import JobFolder, RunFolder, slug, write_bytes, write_json, write_text
 from lab.results.history import Seen
 from lab.results.junit import write_junit
@@ -57,6 +57,7 @@ __all__ = [
     "is_as_expected",
     "new_run_id",
     "now",
+    "results_of",
     "slug",
     "write_bytes",
     "write_json",

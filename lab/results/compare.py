@@ -208,7 +208,7 @@ class _Side:
         self.setups.setdefault(place, set()).add(job.evidence.setup)
         if job.error is not None:
             self.errors[place] = job.error.partition("\n")[0]
-        for result in (*job.results, *_complaints(job)):
+        for result in results_of(job):
             key = TestKey.of(job, result)
             self.results.setdefault(key, []).append(result)
             self.ends.setdefault(key.group, {}).setdefault(result.status, result)
@@ -229,7 +229,9 @@ class _Side:
         return ""
 
 
-def _complaints(job: JobRecord) -> Iterator[TestResult]:
+def results_of(job: JobRecord) -> Iterator[TestResult]:
+    """A job's results, and its kernel's complaints that none of them tells of."""
+    yield from job.results
     for noted in job.complaints:
         if noted.of_job:
             title, message = str(noted.complaint), noted.complaint.headline

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.complaints import Complaint
+from lab.complaints import Kind as Complains
 from lab.config.model import Outcome, Status
 from lab.errors import ExitStatus
 from lab.nightly.before import put_together
@@ -17,7 +19,15 @@ from lab.nightly.memory import Memory
 from lab.nightly.night import Night
 from lab.nightly.rerun import doubtful, rerun_plan, together
 from lab.plan import JobPlan, Plan, Variant
-from lab.results import JobRecord, KernelVerdict, RunRecord, TestKey, TestResult
+from lab.results import (
+    GuestUse,
+    JobRecord,
+    KernelVerdict,
+    Noted,
+    RunRecord,
+    TestKey,
+    TestResult,
+)
 from lab.results.verdict import TestVerdict, Verdict
 from tests.results.made import EVIDENCE, job, result, run
 
@@ -25,8 +35,12 @@ PASS, FAIL, SKIP = Status.PASS, Status.FAIL, Status.SKIP
 CRASH, TIMEOUT, ERROR = Status.CRASH, Status.TIMEOUT, Status.ERROR
 
 
+USE = GuestUse("guest", "", ("ext4-dax/mlock.mlock",))
+
+
 def made(*results: TestResult, build: str = "b1", error: str | None = None) -> JobRecord:
-    return replace(job(*results, error=error), evidence=replace(EVIDENCE, build_key=build))
+    evidence = replace(EVIDENCE, build_key=build, guests=(USE,))
+    return replace(job(*results, error=error), evidence=evidence)
 
 
 def key(test: str) -> TestKey:
@@ -302,3 +316,66 @@ def test_a_repetition_in_which_something_else_died_proves_no_end(nights: Nights)
     other = whole(result("a"), result("other", ERROR))
     judgement = nights.night(whole(result("a"), result("mlock", CRASH)), reruns=[other])
     assert told(judgement) == [("mlock", Kind.REGRESSED), ("b", Kind.UNTESTED)]
+
+
+def test_a_test_that_crashed_and_is_there_no_more_is_not_fixed(nights: Nights) -> None:
+    nights.night(whole(result("a"), result("b", CRASH)))
+    assert told(nights.night(whole(result("a")))) == [("b", Kind.GONE)]
+
+
+def complaining(*results: TestResult) -> JobRecord:
+    warning = Complaint(Complains.WARNING, "WARNING in unmount", ("WARNING: CPU: 0 PID: 1",))
+    return replace(whole(*results), complaints=(Noted(warning),))
+
+
+def test_a_complaint_that_no_test_tells_of(nights: Nights) -> None:
+    good, bad = whole(result("a")), complaining(result("a"))
+    nights.night(good)
+    judgement = nights.night(bad, reruns=[bad, bad])
+    ((_, kind),) = told(judgement)
+    assert kind is Kind.REGRESSED
+    assert judgement.surprises == 1
+    assert status(judgement) is ExitStatus.UNEXPECTED
+    again = nights.night(bad)
+    assert not again.is_news
+    assert status(again) is ExitStatus.UNEXPECTED
+    assert [kind for _, kind in told(nights.night(good))] == [Kind.FIXED]
+    assert not nights.night(good).is_news
+
+
+def test_a_complaint_that_does_not_come_back(nights: Nights) -> None:
+    good, bad = whole(result("a")), complaining(result("a"))
+    nights.night(good)
+    judgement = nights.night(bad, reruns=[good, good])
+    assert [kind for _, kind in told(judgement)] == [Kind.FLAKY]
+    assert str(judgement.findings[0].rate) == "1 of 3 failed"
+    assert not nights.night(good).is_news
+    assert not nights.night(bad, reruns=[good]).is_news
+    assert [k for _, k in told(nights.night(bad, reruns=[bad]))] == [Kind.REGRESSED]
+
+
+def test_an_error_hides_no_complaint(nights: Nights) -> None:
+    good, bad = whole(result("a")), complaining(result("a"))
+    nights.night(bad)
+    nights.night(made(error="no disk"))
+    judgement = nights.night(bad)
+    assert [kind for _, kind in told(judgement)] == []
+    nights.night(made(error="no disk"))
+    assert [kind for _, kind in told(nights.night(good))] == [Kind.FIXED]
+
+
+def test_the_whole_job_is_repeated_for_a_complaint() -> None:
+    whole_job = JobPlan(
+        Variant.parse("6.1"), "default", "default", ("ext4-dax", "xfs-dax"), ("mlock", "limits")
+    )
+    complaint = key("WARNING in unmount")._replace(filesystem="", suite="kernel")
+    again = rerun_plan(Plan("nightly x", (whole_job,)), [complaint, key("t")], 1)
+    assert again is not None
+    assert again.jobs == (whole_job,)
+
+
+def test_a_repetition_that_never_began_proves_no_end(nights: Nights) -> None:
+    nights.night(whole(result("a")))
+    crash = whole(result("a"), result("mlock", CRASH))
+    judgement = nights.night(crash, reruns=[made(error="no disk"), made(error="no disk")])
+    assert told(judgement) == [("mlock", Kind.REGRESSED)]
