@@ -37,6 +37,22 @@ class _Runner(Remote):  # type: ignore[misc]
 
     read_chunk_size = 1 << 16
     input_sleep = 0.002
+    _killed = False
+
+    def kill(self) -> None:
+        """End the command at its deadline: Invoke's timer calls this."""
+        self._killed = True
+        super().kill()
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether the deadline ended it.
+
+        Invoke asks whether its timer's thread has ended.  Closing the channel wakes whoever
+        asks while that thread still runs, and on a busy host it does for long enough: the
+        deadline would look like a lost connection.
+        """
+        return self._killed
 
     def wait(self) -> None:
         try:
