@@ -10,11 +10,17 @@ from lab.complaints import Complaint, Frame, Kind
 from lab.report.site.complaint import complaints
 from lab.report.site.log import Log, job_folder, read_logs
 from lab.report.site.shown import log_html
-from lab.results import Noted, write_bytes, write_json, write_text
+from lab.results import Evidence, GuestUse, Noted, write_bytes, write_json, write_text
 from lab.suites.mark import program_mark, read_mark
-from tests.results.made import job
+from tests.results.made import job, noted
 
 MARK = program_mark("ext4-dax", "mlock", "mlock")
+WARNING = (
+    f"[    1.000000] {MARK}\n[    1.100000] ------------[ cut here ]------------\n"
+    "[    1.100000] WARNING: CPU: 0 PID: 1 at mm/gup.c:1 foo+0x1/0x2\n"
+    "[    1.100000] Call Trace:\n[    1.100000]  foo+0x1/0x2\n"
+    "[    1.100000] ---[ end trace 0000000000000000 ]---\n[    1.200000] fine\n"
+)
 
 
 def log(text: bytes, tmp_path: Path) -> Log:
@@ -56,13 +62,7 @@ def test_of_a_huge_console_the_end_is_kept_with_its_numbers(tmp_path: Path) -> N
 
 
 def test_a_console_without_records_of_complaints_is_searched(tmp_path: Path) -> None:
-    text = (
-        f"[    1.000000] {MARK}\n[    1.100000] ------------[ cut here ]------------\n"
-        "[    1.100000] WARNING: CPU: 0 PID: 1 at mm/gup.c:1 foo+0x1/0x2\n"
-        "[    1.100000] Call Trace:\n[    1.100000]  foo+0x1/0x2\n"
-        "[    1.100000] ---[ end trace 0000000000000000 ]---\n[    1.200000] fine\n"
-    )
-    (told,) = complaints(job(), (log(text.encode(), tmp_path),))
+    (told,) = complaints(job(), (log(WARNING.encode(), tmp_path),))
     assert told.title == "WARNING in foo"
     assert told.place == ("ext4-dax", "mlock")
     assert told.excerpt is not None
@@ -88,6 +88,25 @@ def test_recorded_complaints_are_found_again_on_the_console(tmp_path: Path) -> N
     assert told.frames == ("gup+0x12/0x20 mm/gup.c:7", "? maybe+0x0/0x0")
     assert told.excerpt is not None
     assert told.excerpt.line == 2
+
+
+def test_benign_complaints_stay_so(tmp_path: Path) -> None:
+    record = job(complaints=(noted(benign="a known one"),))
+    assert complaints(record, (log(WARNING.encode(), tmp_path),)) == ()
+
+
+def test_a_complaint_belongs_to_what_is_on_record(tmp_path: Path) -> None:
+    """The console has it below the mark of a program whose results were out by then."""
+    found = log(f"[ 1.0] {MARK}\n[    1.5] WARNING: at\n".encode(), tmp_path)
+    evidence = Evidence(guests=(GuestUse(".", "", ("xfs-dax/limits.rlimit", "ext4-dax/a.b")),))
+    late, mine = noted(), noted(filesystem="xfs-dax", program="rlimit", test="one")
+    record = job(complaints=(late, mine))
+    first, second = complaints(replace(record, evidence=evidence), (found,))
+    assert (first.place, first.of_job) == (None, True)
+    assert (second.place, second.test, second.of_job) == (("xfs-dax", "limits"), "one", False)
+    # Of a record that does not name what ran in its guests, the mark is all there is.
+    _, second = complaints(record, (found,))
+    assert second.place == ("ext4-dax", "mlock")
 
 
 def test_a_job_finds_its_folder_among_others_of_its_variant(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
@@ -15,11 +15,12 @@ from lab.config.model import Status
 from lab.errors import UserError
 from lab.report.site import make_report, write_site
 from lab.report.site.changes import changed, unchanged_surprises
+from lab.report.site.detail import detail
 from lab.report.site.site import headline
-from lab.results import JobRecord, RunRecord, TestKey, Trail, compare
+from lab.results import GuestUse, JobRecord, RunRecord, TestKey, Trail, compare
 from lab.results.trail import End
 from tests.report.recorded import HOSTILE, OOPS
-from tests.results.made import job, result, run
+from tests.results.made import job, noted, result, run
 
 
 @dataclass
@@ -119,6 +120,33 @@ def test_an_error_of_the_lab_is_no_failure_of_the_kernel(tmp_path: Path) -> None
     assert page.of_class("m", "error", "odd")
     legend = 1  # which explains each mark
     assert len(page.of_class("m", "fail", "odd")) == legend
+
+
+def test_a_complaint_while_no_test_ran_is_on_the_first_page(tmp_path: Path) -> None:
+    record = run(job(result(), complaints=(noted(), noted(benign="known"))))
+    assert headline(record).text == "1 complaint of the kernel while no test ran"
+    page = written(record, tmp_path)
+    said = "".join(page.said)
+    assert "WARNING in foo" in said
+    assert "foo+0x1/0x20 mm/gup.c:12" in said
+    legend = 1
+    assert len(page.of_class("m", "crash", "odd")) == legend + 2
+    worse = run(job(result(status=Status.FAIL), complaints=(noted(),), error="no space"))
+    assert headline(worse).text == (
+        "1 of 1 not as expected, 1 complaint of the kernel while no test ran, 1 error of the lab"
+    )
+
+
+def test_a_complaint_explains_the_test_it_came_in_and_no_other(tmp_path: Path) -> None:
+    crash = [result(name, Status.CRASH) for name in ("a", "b", "mlock")]
+    guests = (GuestUse(".", "", ("ext4-dax/mlock.mlock",)),)
+    told = noted(filesystem="ext4-dax", program="mlock", test="a")
+    record = job(*crash, complaints=(told,))
+    record = replace(record, evidence=replace(record.evidence, guests=guests))
+    report = make_report(run(record), Trail((run(record),)), None, ())
+    (group,) = report.jobs[0].groups
+    found = [detail(report, report.jobs[0], group, cell).told for cell in group.cells]
+    assert [len(each) for each in found] == [1, 0, 1]
 
 
 @pytest.mark.parametrize(

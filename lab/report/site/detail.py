@@ -44,7 +44,7 @@ def detail(report: Report, job: Job, group: Group, cell: Cell) -> Detail:
     told: tuple[Told, ...] = ()
     excerpts: tuple[Excerpt, ...] = ()
     if result.status is not Status.PASS:
-        told = _told(job, group, result.status)
+        told = _told(job, group, cell)
         excerpts = _excerpts(job, cell, told, said)
     return Detail(
         cell,
@@ -57,9 +57,10 @@ def detail(report: Report, job: Job, group: Group, cell: Cell) -> Detail:
     )
 
 
-def _told(job: Job, group: Group, status: Status) -> tuple[Told, ...]:
-    mine = job.told_of(group)
-    if not mine and status in _DEAD:
+def _told(job: Job, group: Group, cell: Cell) -> tuple[Told, ...]:
+    # What came during another test explains nothing of this one.
+    mine = tuple(told for told in job.told_of(group) if told.is_about(cell.result.test))
+    if not mine and cell.result.status in _DEAD:
         mine = job.elsewhere
     return mine[:_MOST_TOLD]
 

@@ -110,6 +110,11 @@ class Job:
         places = {(group.filesystem, group.suite) for group in self.groups}
         return tuple(told for told in self.told if told.place not in places)
 
+    @property
+    def untold(self) -> tuple[Told, ...]:
+        """The complaints that count and that no result tells of."""
+        return tuple(told for told in self.told if told.of_job)
+
 
 @dataclass(frozen=True)
 class Report:
