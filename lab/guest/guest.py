@@ -180,14 +180,15 @@ class Guest:
 
         Takes a few times ``shutdown_s`` seconds at most.
         """
-        from lab.guest.monitor import MonitorLost
-
         try:
             self._keep("tasks.log", self.run(_SHOW_TASKS, self.spec.shutdown_s).stdout)
         except InfrastructureError:
-            pass
-        else:
-            return Hang.PROGRAM, "the guest still answers: what its tasks do is in tasks.log"
+            return self._examine_registers()
+        return Hang.PROGRAM, "the guest still answers: what its tasks do is in tasks.log"
+
+    def _examine_registers(self) -> tuple[Hang, str]:
+        from lab.guest.monitor import MonitorLost
+
         try:
             self._keep("registers.txt", self._vm.monitor.registers())
         except (MonitorLost, GuestDied) as error:
@@ -230,6 +231,8 @@ class Guest:
         """What a connection that ended means: the guest's end, or only its own."""
         if self._vm.ends_within(_DYING_S) or not self._answers_again():
             died = self._vm.died()
+            if self.alive() and self._examine_registers()[0] is Hang.QEMU:
+                died.kernel = False
         else:
             what = "the SSH connection was cut, and the guest goes on"
             died = GuestDied(what, where=self.console.path, detail=self.console.tail())

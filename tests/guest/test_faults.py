@@ -16,7 +16,7 @@ from lab import process
 from lab.config.model import Status
 from lab.errors import InfrastructureError
 from lab.features import feature
-from lab.guest import Guest, GuestSpec
+from lab.guest import Guest, GuestDied, GuestSpec
 from lab.image import cpio
 from lab.lab import Lab
 from lab.plan import Variant
@@ -237,6 +237,23 @@ def test_qemu_that_hangs_is_no_fault_of_the_kernel(make_job: MakeJob) -> None:
     assert statuses(record) == {"first": "pass", "freezes": "error", "works": "pass"}
     assert "QEMU does not answer" in message(record, "freezes")
     assert guests(job) == 2
+
+
+def test_qemu_that_hangs_between_commands(plain_spec: GuestSpec, clean_folder: Path) -> None:
+    spec = replace(plain_spec, folder=clean_folder / "job", ssh_s=4.0, shutdown_s=2.0)
+    with Guest(spec) as guest:
+        for pid in qemus(spec.folder):
+            os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(GuestDied, match="no longer answers") as lost:
+            guest.run("true", 1.0)
+    assert not lost.value.kernel
+
+
+def test_program_that_ignores_sigterm(make_job: MakeJob) -> None:
+    deaf = "trap '' TERM INT HUP\nwhile :; do sleep 1; done\n"
+    job = make_job({"deaf": STARTED + deaf, "good": GOOD}, program_s=5.0)
+    record = run_job(job)
+    assert statuses(record) == {"first": "pass", "deaf": "timeout", "works": "pass"}
 
 
 def test_console_that_floods(make_job: MakeJob) -> None:
