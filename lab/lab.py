@@ -203,6 +203,12 @@ class Lab:
         carried = min(_cpus() // widest, _available_memory() // largest)
         return config.guests or max(1, carried)
 
+    def starts_ahead(self, plan: Plan, width: int) -> bool:
+        """Whether memory carries one guest more for each of ``width`` side by side."""
+        machines = [self.loaded.config.machines[job.machine] for job in plan.jobs]
+        largest = max(machine.memory + machine.nvdimm for machine in machines)
+        return 2 * width * largest <= _available_memory()
+
     def load(self, planned: JobPlan, width: int) -> float:
         """How many times slower a job's guest is with ``width`` of them side by side, at most."""
         return max(1.0, width * self.loaded.config.machines[planned.machine].cpus / _cpus())
@@ -239,7 +245,7 @@ class Lab:
         section = config.machines[machine]
         version = KernelVersion.of_release(built.release)
         deadlines = config.deadlines
-        accelerator = choose(section.accelerator, self.cache, deadlines.accelerator)
+        accelerator = choose(section.accelerator, self.cache, deadlines.accelerator, built.bzimage)
         return GuestSpec(
             kernel=built.bzimage,
             image=base_image(self.cache),

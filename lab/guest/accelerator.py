@@ -3,8 +3,10 @@
 
 ``/dev/kvm`` that opens, answers its API version and creates a VM can still hang
 every guest at its first instructions, so permissions prove nothing
-(danobi/vmtest#38).  The proof is a guest that ends by itself, with a status
-that nothing but its own code can have set.
+(danobi/vmtest#38).  The first proof is a guest that ends by itself, with a status
+that nothing but its own code can have set, and no later than the same guest under
+TCG would: where KVM itself is emulated, 16-bit code may crawl to its end and every
+kernel hang.  The second is a kernel that boots until it misses its root filesystem.
 """
 
 from __future__ import annotations
@@ -29,9 +31,17 @@ from lab.process import ProcessTimeout, Result, run
 Name = Literal["kvm", "tcg"]
 
 _RECORD = "accelerator.json"
+#: Raised when an answer comes to mean something else.
+_RULES = 2
 #: The I/O port of QEMU's isa-debug-exit: N written there ends it with status 2 N + 1.
 _PORT = 0xF4
 _KVM = Path("/dev/kvm")
+#: Under KVM a guest is faster; the rest is the noise of a busy host.
+_SLOWEST = 4.0
+#: TCG is that much slower with a kernel, and more.
+_TCG_PATIENCE = 20
+#: What a kernel without a root filesystem comes to (init/do_mounts.c, kernel/panic.c).
+_AT_ITS_END = "Kernel panic - not syncing: VFS: "
 
 
 @dataclass(frozen=True)
@@ -72,8 +82,17 @@ class _Record(BaseModel):
     answers: dict[str, _Answer] = {}
 
 
-def choose(requested: Literal["auto", "kvm", "tcg"], cache: Path, deadline_s: float) -> Accelerator:
+def choose(
+    requested: Literal["auto", "kvm", "tcg"],
+    cache: Path,
+    deadline_s: float,
+    kernel: Path | None = None,
+) -> Accelerator:
     """The accelerator for ``requested``: ``auto`` is KVM if a guest ran with it, else TCG.
+
+    Args:
+        deadline_s: Seconds that each guest has to end by itself.
+        kernel: A bzImage that is to run under it; it must, too.
 
     Raises:
         InfrastructureError: KVM was requested and runs no guest here.
@@ -81,6 +100,8 @@ def choose(requested: Literal["auto", "kvm", "tcg"], cache: Path, deadline_s: fl
     if requested == "tcg":
         return Accelerator("tcg", "asked for")
     proof = probe("kvm", cache, deadline_s)
+    if proof and kernel is not None:
+        proof = probe_kernel(kernel, cache, deadline_s)
     if proof:
         return Accelerator("kvm", proof.detail)
     if requested == "auto":
@@ -116,14 +137,73 @@ def probe(accelerator: Name, cache: Path, deadline_s: float, *, fresh: bool = Fa
     qemu = need_tool("qemu-system-x86_64")
     record = _read(cache / _RECORD)
     version = _version(qemu, record)
-    key = f"{_machine()} {platform.release()} {version} {accelerator}"
+    key = _key(version, accelerator)
     known = None if fresh else _remembered(record, key)
     if known is not None:
         return known
     proof = run_guest(qemu, accelerator, boot_sector, deadline_s)
+    if proof and accelerator == "kvm":
+        proof = no_slower(proof, run_guest(qemu, "tcg", boot_sector, deadline_s))
+    record.answers[key] = _Answer(proof=proof, boot=_boot())
+    record.answers.pop(f"{key} kernel", None)
+    _write(cache / _RECORD, record)
+    return proof
+
+
+def _key(version: str, accelerator: Name) -> str:
+    return f"{_machine()} {platform.release()} {version} {accelerator} {_RULES}"
+
+
+def no_slower(proof: Proof, emulated: Proof) -> Proof:
+    """The proof, unless the same guest is much faster under TCG."""
+    if not emulated or proof.duration_s <= _SLOWEST * emulated.duration_s:
+        return proof
+    why = (
+        f"a guest took {proof.duration_s:.1f} s to its end "
+        f"that takes {emulated.duration_s:.1f} s under TCG"
+    )
+    return Proof(False, _opens("kvm") + why, proof.duration_s)
+
+
+def probe_kernel(kernel: Path, cache: Path, deadline_s: float) -> Proof:
+    """Whether a kernel boots under KVM, remembered as ``probe`` remembers.
+
+    A kernel that does not boot under TCG either says nothing of KVM.
+
+    Raises:
+        InfrastructureError: QEMU is not installed.
+    """
+    qemu = need_tool("qemu-system-x86_64")
+    record = _read(cache / _RECORD)
+    key = f"{_key(_version(qemu, record), 'kvm')} kernel"
+    known = _remembered(record, key)
+    if known is not None:
+        return known
+    proof = boot_kernel(qemu, "kvm", kernel, deadline_s)
+    if not proof and not boot_kernel(qemu, "tcg", kernel, _TCG_PATIENCE * deadline_s):
+        return Proof(True, "a guest ran under KVM, though not this kernel", proof.duration_s)
     record.answers[key] = _Answer(proof=proof, boot=_boot())
     _write(cache / _RECORD, record)
     return proof
+
+
+def boot_kernel(qemu: Path, accelerator: Name, kernel: Path, deadline_s: float) -> Proof:
+    """Boot a kernel with nothing to run, and see whether it comes to the panic it must."""
+    with tempfile.TemporaryDirectory(prefix="lab-accelerator-") as folder:
+        console = Path(folder, "console")
+        started = time.monotonic()
+        try:
+            run(
+                _kernel_command(qemu, accelerator, kernel, console), check=False, timeout=deadline_s
+            )
+        except ProcessTimeout:
+            why = f"a kernel had not booted after {deadline_s:g} s"
+            return Proof(False, _opens(accelerator) + why, time.monotonic() - started)
+        took = time.monotonic() - started
+        said = _text(console)
+    if _AT_ITS_END in said:
+        return Proof(True, f"a kernel booted under {accelerator.upper()}", took)
+    return Proof(False, _opens(accelerator) + "a kernel ended before it had booted", took)
 
 
 def boot_sector(status: int) -> bytes:
@@ -165,7 +245,25 @@ def _judge(result: Result, accelerator: Name, expected: int) -> Proof:
     return Proof(False, _opens(accelerator) + why, result.duration_s)
 
 
+def _kernel_command(qemu: Path, accelerator: Name, kernel: Path, console: Path) -> list[str]:
+    return [
+        *_machine_command(qemu, accelerator, "256M"),
+        "-smp", "2",
+        "-serial", f"file:{str(console).replace(',', ',,')}",
+        "-kernel", str(kernel),
+        "-append", "console=ttyS0,115200 panic=-1 tsc=reliable",
+    ]  # fmt: skip
+
+
 def _command(qemu: Path, accelerator: Name, disk: Path) -> list[str]:
+    return [
+        *_machine_command(qemu, accelerator, "32M"),
+        "-device", f"isa-debug-exit,iobase={_PORT:#x},iosize=0x04",
+        "-drive", f"file={str(disk).replace(',', ',,')},format=raw,if=ide",
+    ]  # fmt: skip
+
+
+def _machine_command(qemu: Path, accelerator: Name, memory: str) -> list[str]:
     return [
         str(qemu),
         "-nodefaults",
@@ -175,9 +273,7 @@ def _command(qemu: Path, accelerator: Name, disk: Path) -> list[str]:
         "-machine", f"pc,accel={accelerator}",
         # The CPU that the lab's guests have: some hosts fail with one and not another.
         "-cpu", "host" if accelerator == "kvm" else "max",
-        "-m", "32M",
-        "-device", f"isa-debug-exit,iobase={_PORT:#x},iosize=0x04",
-        "-drive", f"file={str(disk).replace(',', ',,')},format=raw,if=ide",
+        "-m", memory,
     ]  # fmt: skip
 
 

@@ -8,7 +8,19 @@ from typing import Any
 import pytest
 
 from lab.errors import InfrastructureError
-from lab.guest.accelerator import Accelerator, boot_sector, choose, probe, qemu_version, run_guest
+from lab.guest import accelerator as module
+from lab.guest.accelerator import (
+    Accelerator,
+    Proof,
+    boot_kernel,
+    boot_sector,
+    choose,
+    no_slower,
+    probe,
+    probe_kernel,
+    qemu_version,
+    run_guest,
+)
 from lab.host import need_tool
 
 #: jmp to itself.
@@ -62,7 +74,7 @@ def remember(cache: Path, record: Any, accelerator: str, boot: str | None = None
     ((key, answer),) = record["answers"].items()
     proof = {"runs": False, "detail": "remembered", "duration_s": 1}
     changed = {"proof": proof, "boot": boot or answer["boot"]}
-    answers = {key.removesuffix("tcg") + accelerator: changed}
+    answers = {key.replace(" tcg ", f" {accelerator} "): changed}
     (cache / "accelerator.json").write_text(json.dumps({**record, "answers": answers}))
 
 
@@ -120,3 +132,50 @@ def test_tcg_is_taken_at_its_word(tmp_path: Path) -> None:
 def test_version_is_qemus_own_word(remembered: Any) -> None:
     assert qemu_version().startswith("QEMU emulator version ")
     assert qemu_version() == remembered["qemu"][str(qemu())]["version"]
+
+
+@pytest.mark.parametrize(("kvm_s", "runs"), [(0.15, True), (0.5, True), (6.1, False)])
+def test_kvm_that_crawls_is_none(kvm_s: float, runs: bool) -> None:
+    """Emulated KVM took 4 to 6 s for a boot sector, and hung every kernel."""
+    proof = no_slower(Proof(True, "a guest ran under KVM", kvm_s), Proof(True, "", 0.21))
+    assert proof.runs is runs
+    if not runs:
+        assert "took 6.1 s to its end that takes 0.2 s under TCG" in proof.detail
+
+
+def test_a_slow_guest_is_compared_with_one_that_ran() -> None:
+    assert no_slower(Proof(True, "", 6.1), Proof(False, "QEMU without TCG", 0.01))
+
+
+@pytest.fixture
+def kernels(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
+    """Whether a kernel boots, by accelerator."""
+    boots = {"kvm": True, "tcg": True}
+
+    def boot(qemu: Path, accelerator: str, kernel: Path, deadline_s: float) -> Proof:
+        return Proof(boots[accelerator], f"{accelerator} {deadline_s:g}", 1.0)
+
+    monkeypatch.setattr(module, "boot_kernel", boot)
+    return boots
+
+
+def test_a_kernel_must_boot_under_kvm(tmp_path: Path, kernels: dict[str, bool]) -> None:
+    kernels["kvm"] = False
+    assert not probe_kernel(Path("bzImage"), tmp_path, 5)
+    kernels["kvm"] = True
+    assert not probe_kernel(Path("bzImage"), tmp_path, 5), "it is remembered"
+
+
+def test_a_kernel_that_boots_nowhere_says_nothing_of_kvm(
+    tmp_path: Path, kernels: dict[str, bool]
+) -> None:
+    kernels.update(kvm=False, tcg=False)
+    assert probe_kernel(Path("bzImage"), tmp_path, 5)
+    kernels.update(tcg=True)
+    assert not probe_kernel(Path("bzImage"), tmp_path, 5), "nothing was remembered"
+
+
+def test_what_is_no_kernel_boots_nowhere(tmp_path: Path) -> None:
+    kernel = tmp_path / "bzImage"
+    kernel.write_bytes(boot_sector(1))
+    assert not boot_kernel(qemu(), "tcg", kernel, 1.0)
