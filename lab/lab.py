@@ -74,6 +74,9 @@ class Lab:
     listener: Listener = field(default_factory=Silent)
     #: A run that was killed, which test() goes on with if it is of the same plan.
     killed: RunRecord | None = None
+    _applied: dict[tuple[Path, str, str, str], Overlay] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @staticmethod
     def open(path: Path | None = None) -> Lab:
@@ -141,8 +144,13 @@ class Lab:
 
     def _overlay(self, tree: Tree, variant: Variant, overlay: Overlay) -> Overlay:
         for name in variant.series:
-            patches = self.series(name).for_version(tree.version)
-            overlay = apply(tree, patches, start=overlay).overlay
+            series = self.series(name)
+            # Variants that begin alike have that in common; git takes 0.1 s for it.
+            key = (tree.manifest, tree.identity, overlay.digest, series.digest)
+            if key not in self._applied:
+                patches = series.for_version(tree.version)
+                self._applied[key] = apply(tree, patches, start=overlay).overlay
+            overlay = self._applied[key]
         return overlay
 
     def build_job(self, variant: Variant, config: str) -> BuildJob:

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from string import Template
 
@@ -80,12 +81,16 @@ class Toolchain:
                 where="lab.toml: toolchain.cc",
                 hint=_hint(cc, settings),
             )
+        asked = [cc, _linker(settings), *(["make"] if find_tool("make") else [])]
+        # Each takes 50 ms, most of it the start of its keeper.
+        with ThreadPoolExecutor(len(asked)) as pool:
+            said = list(pool.map(lambda tool: _first_line(tool, settings), asked))
         return Toolchain(
             cc,
-            _first_line(cc, settings),
-            _first_line(_linker(settings), settings),
+            said[0],
+            said[1],
             jobs or len(os.sched_getaffinity(0)),
-            _first_line("make", settings) if find_tool("make") else "",
+            said[2] if len(said) == 3 else "",
             tuple(sorted((env or {}).items())),
         )
 

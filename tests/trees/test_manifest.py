@@ -43,6 +43,29 @@ def test_it_comes_back(tmp_path: Path) -> None:
     assert read_manifest(tmp_path / "manifest") == {}
 
 
+def test_one_file_is_found_without_the_others(tmp_path: Path) -> None:
+    names = ("b", "a b", "x/a b", "caf\udce9", "a")
+    entries = {name: Entry(0o100644, blob_digest(name.encode(errors="replace"))) for name in names}
+    write_manifest(tmp_path / "manifest", entries)
+    found = read_manifest(tmp_path / "manifest")
+    for name in names:
+        assert found[name] == entries[name]
+    for name in ("", "x", "x/", "a b\n", "b b"):
+        assert name not in found
+    assert found == entries
+    assert found["b"] == entries["b"]
+
+
+@pytest.mark.parametrize("damage", [b"100644 x", b"1o0644 " + b"0" * 40 + b" a", b""])
+def test_a_damaged_manifest_is_refused(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "manifest"
+    path.write_bytes(damage + b"\n")
+    with pytest.raises(InfrastructureError, match="manifest cannot be read"):
+        dict(read_manifest(path))
+    with pytest.raises((InfrastructureError, KeyError)):
+        read_manifest(path)["a"]
+
+
 @pytest.mark.parametrize("keep", [-1, -60, 30])
 def test_a_cut_manifest_is_refused(tmp_path: Path, keep: int) -> None:
     path = tmp_path / "manifest"
