@@ -16,6 +16,8 @@ from lab.results import Evidence, JobRecord, RunFolder, RunRecord, TestResult, w
 from lab.run import _begun, make_job
 from tests.cli.test_cli import project
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["project"]
 
 EXPECT = """

@@ -14,6 +14,8 @@ from tests.cli.test_cli import lab, project
 from tests.trees.conftest import write_source
 from tests.trees.gpg import SIGNER, making_keys
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["project"]
 
 

@@ -18,6 +18,8 @@ from tests.cli.test_cli import lab, project
 from tests.results.conftest import Server, server
 from tests.results.made import EVIDENCE, job, result, run
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["project", "server"]
 
 IDS = ["20260101-120000-aaaa", "20260102-120000-bbbb", "20260103-120000-cccc"]

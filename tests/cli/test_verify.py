@@ -11,6 +11,8 @@ import pytest
 from tests.cli.test_cli import lab
 from tests.cli.test_cli import project as project  # a fixture
 
+pytestmark = pytest.mark.slow
+
 FIX = """\
 diff --git a/mm/gup.c b/mm/gup.c
 --- a/mm/gup.c

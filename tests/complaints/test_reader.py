@@ -95,6 +95,7 @@ def test_levels_and_line_ends(path: Path) -> None:
 
 
 @each_log
+@pytest.mark.slow
 def test_cut_short_anywhere(path: Path) -> None:
     """The first complaint is found as soon as its head is whole, whatever is missing."""
     lines = path.read_bytes().splitlines(keepends=True)

@@ -11,6 +11,8 @@ import pytest
 from lab.complaints import Frame
 from lab.complaints.symbols import Symbols, in_tree
 
+pytestmark = pytest.mark.slow
+
 SOURCE = """\
 int twin(int x);
 __attribute__((noinline)) int callee(int x)

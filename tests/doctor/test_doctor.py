@@ -57,6 +57,7 @@ def test_require_asks_for_nothing_that_another_stage_needs(tmp_path: Path) -> No
         require("build", host)
 
 
+@pytest.mark.slow
 def test_this_machine_is_examined_whole(tmp_path: Path) -> None:
     found = {finding.name: finding for finding in examine(tmp_path, 20)}
     assert {"TCG", "KVM", "QEMU's NVDIMM", "compiler gcc", "disk", "memory", "CPUs"} <= set(found)

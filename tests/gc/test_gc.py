@@ -254,6 +254,7 @@ def test_links_count_once(tmp_path: Path) -> None:
     assert usage.remove(inode for inode, _ in files_below(tmp_path / "bench")) == MB
 
 
+@pytest.mark.slow
 def test_the_command(disk: Disk) -> None:
     path = disk.make("builds/b1", 9, megabytes=2, variant="6.1")
     disk.run(IDS[0], "b1")
@@ -275,6 +276,7 @@ def test_the_command(disk: Disk) -> None:
     assert "--budget" in wrong.stderr
 
 
+@pytest.mark.slow
 def test_a_run_whose_folder_is_gone_is_still_there(disk: Disk) -> None:
     for run_id in IDS[:2]:
         disk.run(run_id, "x")

@@ -23,6 +23,8 @@ from lab.guest.accelerator import (
 )
 from lab.host import need_tool
 
+pytestmark = pytest.mark.slow
+
 #: jmp to itself.
 HANG = b"\xeb\xfe".ljust(510, b"\0") + b"\x55\xaa"
 

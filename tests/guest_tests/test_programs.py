@@ -15,6 +15,8 @@ from elftools.elf.elffile import ELFFile
 
 from lab.process import Result, run, spawn
 
+pytestmark = pytest.mark.slow
+
 SOURCES = Path(__file__).parents[2] / "guest-tests"
 KTAP_PROGRAMS = ("populate", "mlock", "limits", "first-access")
 PROGRAMS = (*KTAP_PROGRAMS, "dax-proof")

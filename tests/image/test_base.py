@@ -12,6 +12,8 @@ from lab.image import GuestKeys, base_image, guest_archive, write_initrd
 from lab.image.sources import Reader, store, up_to_date
 from lab.process import run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:

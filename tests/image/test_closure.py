@@ -10,6 +10,8 @@ from lab.host import Host, need_tool
 from lab.image.closure import Linker, closure, parse_cache
 from lab.process import run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def linker() -> Linker:

@@ -19,6 +19,8 @@ from lab.results.store import Store
 from tests.cli.test_cli import lab, project
 from tests.nightly.test_tell import Inbox, mail_server
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["project"]
 
 

@@ -35,6 +35,8 @@ from tests.config.conftest import Project
 from tests.nightly.test_judge import key
 from tests.results.made import job, result, run
 
+pytestmark = pytest.mark.slow
+
 FAIL = Status.FAIL
 SECRET = "hunter2"
 

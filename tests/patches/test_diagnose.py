@@ -12,6 +12,8 @@ from lab.errors import Location, UserError
 from lab.patches import Overlay, apply
 from tests.patches.conftest import GUP, MakePatch, MakeTree, change
 
+pytestmark = pytest.mark.slow
+
 Refuse = Callable[..., UserError]
 
 

@@ -14,6 +14,8 @@ from lab.patches import Fit, Overlay, Replacement, Series, SeriesFit, fit_series
 from lab.trees import KernelVersion, Tree, blob_digest
 from tests.patches.conftest import GUP, MakeTree, change
 
+pytestmark = pytest.mark.slow
+
 BEFORE = blob_digest(GUP.encode())
 AFTER = blob_digest(GUP.replace("a13\n", "A13\n").encode())
 INDEX = f"index {BEFORE[:7]}..{AFTER[:12]} 100644"

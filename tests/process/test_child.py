@@ -15,6 +15,8 @@ import pytest
 from lab.errors import InfrastructureError
 from lab.process import ProcessFailed, ProcessTimeout, run, spawn
 
+pytestmark = pytest.mark.slow
+
 
 def processes_with(mark: str) -> list[int]:
     """Process ids whose environment holds ``mark``."""
@@ -111,7 +113,7 @@ def test_nothing_survives_the_lab(tmp_path: Path, number: signal.Signals) -> Non
     try:
         deadline = time.monotonic() + 10
         # python, keeper, sh and three sleeps
-        while len(processes_with(mark)) < 6 and time.monotonic() < deadline:
+        while len(processes_with(mark)) != 6 and time.monotonic() < deadline:
             time.sleep(0.02)
         assert len(processes_with(mark)) == 6
         parent.send_signal(number)

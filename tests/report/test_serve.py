@@ -17,6 +17,8 @@ from lab.report.site.serve import Asked, served
 from lab.results import RunFolder, Store, write_text
 from tests.results.made import job, result, run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:

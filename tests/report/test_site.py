@@ -64,6 +64,7 @@ def written(record: RunRecord, folder: Path, before: RunRecord | None = None) ->
     return read(write_site(report, folder / "report"))
 
 
+@pytest.mark.slow
 def test_each_link_leads_somewhere_in_the_folder(site: Path) -> None:
     pages = {path.relative_to(site).as_posix(): read(path) for path in site.rglob("*.html")}
     assert len(pages) > 100
@@ -78,6 +79,7 @@ def test_each_link_leads_somewhere_in_the_folder(site: Path) -> None:
         assert len(page.ids) == len(set(page.ids)), name
 
 
+@pytest.mark.slow
 def test_nothing_a_guest_said_is_markup(site: Path) -> None:
     told = 0
     for path in site.rglob("*.html"):

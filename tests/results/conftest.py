@@ -91,7 +91,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "results" / "run?s #1.db"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
     """An empty database of each kind: a path, a URL."""
     if request.param == "sqlite":

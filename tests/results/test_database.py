@@ -23,10 +23,12 @@ from lab.results.store import Store
 from tests.results.conftest import Server
 from tests.results.made import job, result, run
 
+pytestmark = pytest.mark.slow
+
 SCHEMA_1 = (Path(__file__).parent / "schema-1.sql").read_text()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def old(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
     """A database that the first lab made, with two runs in it."""
     if request.param == "sqlite":

@@ -15,6 +15,8 @@ from lab.results import Recorder, RunFolder, RunRecord, write_json
 from lab.results.store import Store
 from tests.results.made import job, result, run
 
+pytestmark = pytest.mark.slow
+
 STARTED = run(finished=None)
 JOBS = (job(result("a")), job(result("b", Status.FAIL)))
 

@@ -89,6 +89,7 @@ def test_summaries_count(place: Place) -> None:
     assert json.loads(json.dumps(summary.to_json()))["counts"]["fail"] == 1
 
 
+@pytest.mark.slow
 def test_a_kill_keeps_the_jobs_that_ended(place: Place) -> None:
     script = f"""
 import os, signal

@@ -37,6 +37,12 @@ log=[    8.218310] XFS (pmem0): Ending clean mount
 """
 
 
+@pytest.fixture(scope="module")
+def mkfs_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the host's mkfs has been asked what it knows, once for all tests."""
+    return tmp_path_factory.mktemp("mkfs")
+
+
 def evidence(**changes: Any) -> dict[str, str]:
     said = parse_evidence(EXT4) | changes
     return {key: value for key, value in said.items() if value is not None}
@@ -144,9 +150,9 @@ OLD_XFS = Recipe("xfs-dax", "xfs", (), ("dax",))
     ],
 )
 def test_what_a_mount_asks_of_a_kernel(
-    tmp_path: Path, kind: str, options: tuple[str, ...], version: str, lacking: str | None
+    mkfs_cache: Path, kind: str, options: tuple[str, ...], version: str, lacking: str | None
 ) -> None:
-    recipe = Recipe("f", kind, (), options).for_kernel(KernelVersion.parse(version), tmp_path)
+    recipe = Recipe("f", kind, (), options).for_kernel(KernelVersion.parse(version), mkfs_cache)
     assert (recipe.lacking.name if recipe.lacking else None) == lacking
 
 
@@ -159,8 +165,8 @@ def test_what_a_mount_asks_of_a_kernel(
         "[    2.1] ext4: Unknown parameter 'dax'",
     ],
 )
-def test_refusal_that_the_version_explains_is_no_error(log: str, tmp_path: Path) -> None:
-    recipe = OLD_XFS.for_kernel(KernelVersion(4, 1, 15), tmp_path)
+def test_refusal_that_the_version_explains_is_no_error(log: str, mkfs_cache: Path) -> None:
+    recipe = OLD_XFS.for_kernel(KernelVersion(4, 1, 15), mkfs_cache)
     with pytest.raises(CannotMount) as error:
         check_refusal(recipe, f"[    2.0] before\n{log}\n")
     said = log.partition("] ")[2]
@@ -168,9 +174,9 @@ def test_refusal_that_the_version_explains_is_no_error(log: str, tmp_path: Path)
     assert "cbe4dab119f2" in error.value.what
 
 
-def test_refusal_that_the_version_does_not_explain_is_an_error(tmp_path: Path) -> None:
+def test_refusal_that_the_version_does_not_explain_is_an_error(mkfs_cache: Path) -> None:
     said = "[    2.1] XFS (pmem0): unknown mount option [dax]."
-    check_refusal(OLD_XFS.for_kernel(KernelVersion(4, 2), tmp_path), said)
+    check_refusal(OLD_XFS.for_kernel(KernelVersion(4, 2), mkfs_cache), said)
 
 
 @pytest.mark.parametrize(
@@ -182,8 +188,8 @@ def test_refusal_that_the_version_does_not_explain_is_an_error(tmp_path: Path) -
         "XFS (pmem0): Superblock has unknown read-only compatible features (0xc) enabled. dax",
     ],
 )
-def test_old_kernel_with_another_complaint_is_an_error(log: str, tmp_path: Path) -> None:
-    check_refusal(OLD_XFS.for_kernel(KernelVersion(4, 1, 15), tmp_path), log)
+def test_old_kernel_with_another_complaint_is_an_error(log: str, mkfs_cache: Path) -> None:
+    check_refusal(OLD_XFS.for_kernel(KernelVersion(4, 1, 15), mkfs_cache), log)
 
 
 @pytest.mark.parametrize("status", [0, 1, 8])

@@ -13,6 +13,8 @@ from lab.host import need_tool
 from lab.suites.mkfs import _known, known_to_mkfs, mkfs_options
 from lab.version import KernelVersion, VersionRange
 
+pytestmark = pytest.mark.slow
+
 XFS_WANTED = ("-d", "su=2m,sw=1,agcount=2", "-l", "su=4k")
 
 

@@ -18,7 +18,10 @@ from tests.trees.conftest import Cache
 
 TOOLS = ("apt-get", "apt-cache", "dpkg-deb", "dpkg-query", "xz")
 NAME = "linux-source-6.1"
-pytestmark = pytest.mark.skipif(not all(map(shutil.which, TOOLS)), reason="no apt here")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not all(map(shutil.which, TOOLS)), reason="no apt here"),
+]
 
 
 def kernel(package: str = NAME, member: str | None = None) -> AptKernel:

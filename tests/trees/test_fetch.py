@@ -26,6 +26,8 @@ from lab.trees import read_manifest
 from lab.trees.manifest import compute_manifest
 from tests.trees.conftest import Cache
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def kernel(source: Path) -> TarballKernel:

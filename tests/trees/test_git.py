@@ -16,6 +16,8 @@ from lab.process import run
 from lab.trees import read_manifest
 from tests.trees.conftest import Cache, write_source
 
+pytestmark = pytest.mark.slow
+
 IDENTITY = ("-c", "user.name=t", "-c", "user.email=t@example.org")
 
 

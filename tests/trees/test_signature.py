@@ -18,6 +18,8 @@ from tests.trees.conftest import Cache, write_source
 from tests.trees.gpg import EXPIRED, LONG_AGO, OTHER, SIGNER, Gpg, making_keys
 from tests.trees.server import Server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def gpg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gpg]:

@@ -17,6 +17,8 @@ from lab.trees.manifest import compute_manifest
 from tests.trees.conftest import Cache
 from tests.trees.server import Server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:

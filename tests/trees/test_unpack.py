@@ -20,6 +20,8 @@ from lab.trees import read_manifest
 from lab.trees.manifest import compute_manifest
 from tests.trees.conftest import Cache
 
+pytestmark = pytest.mark.slow
+
 COMPRESSORS = {"plain": None, "gz": "gzip", "bz2": "bzip2", "xz": "xz", "zst": "zstd"}
 
 
