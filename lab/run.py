@@ -128,6 +128,7 @@ def _records(
     """The record of each job that is not done, with its number, as it ends."""
     jobs = {}
     width = min(len(plan.jobs), lab.guests_at_once(plan))
+    ahead = lab.starts_ahead(plan, width)
     for number, planned in enumerate(plan.jobs):
         if number in done:
             continue
@@ -136,7 +137,7 @@ def _records(
             place = folder.job(number, str(planned.variant))
             shutil.rmtree(place.path, ignore_errors=True)  # what a killed run left
             job = make_job(lab, planned, built, place)
-            jobs[number] = job.stretched(lab.load(planned, width))
+            jobs[number] = replace(job.stretched(lab.load(planned, width)), ahead=ahead)
             recorder.kept(partial(_keep_recipe, lab, planned, built, place, job))
         else:
             yield number, _unbuilt(planned, built)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
@@ -75,6 +75,7 @@ class Guest:
     Attributes:
         prepared: How ``spec.prepare`` ended, in this guest or in the one it was saved from.
         state: The key of the saved state it started from; "" when it was booted.
+        answers: Whether it can be asked anything more, as far as is known.
 
     Raises (on entry):
         GuestDied: QEMU or the kernel ended during the boot.
@@ -85,6 +86,7 @@ class Guest:
 
     prepared: CommandResult
     state: str = ""
+    answers: bool = True
 
     def __init__(self, spec: GuestSpec, *, savable: bool = False) -> None:
         self.spec = spec
@@ -93,13 +95,28 @@ class Guest:
         self.console = Console(spec.folder / "console.log")
         self._notes: list[str] = []
         self._stack = ExitStack()
+        self._opened = False
+        self._examined: tuple[Hang, str] | None = None
 
-    def __enter__(self) -> Guest:
+    def open(self) -> None:
+        """Start it, as entering its block does, which then finds it open; for a thread to do.
+
+        Raises what entering raises.
+        """
         try:
             self._open()
         except BaseException:
-            self._stack.close()
+            self.close()
             raise
+        self._opened = True
+
+    def close(self) -> None:
+        """End QEMU; for a guest whose block is not going to be entered."""
+        self._stack.close()
+
+    def __enter__(self) -> Guest:
+        if not self._opened:
+            self.open()
         return self
 
     def __exit__(
@@ -189,6 +206,8 @@ class Guest:
     def _examine_registers(self) -> tuple[Hang, str]:
         from lab.guest.monitor import MonitorLost
 
+        self.answers = False
+
         try:
             self._keep("registers.txt", self._vm.monitor.registers())
         except (MonitorLost, GuestDied) as error:
@@ -229,7 +248,8 @@ class Guest:
 
     def _lost(self, error: GuestLost) -> GuestDied:
         """What a connection that ended means: the guest's end, or only its own."""
-        if self._vm.ends_within(_DYING_S) or not self._answers_again():
+        self.answers = not self._vm.ends_within(_DYING_S) and self._answers_again()
+        if not self.answers:
             died = self._vm.died()
             if self.alive() and self._examine_registers()[0] is Hang.QEMU:
                 died.kernel = False
@@ -241,11 +261,16 @@ class Guest:
         return died
 
     def _answers_again(self) -> bool:
+        """Whether a new connection can be had; it is used from then on."""
         from lab.guest.ssh import Ssh
 
+        if self._vm.server_ended():
+            return False
         try:
-            with closing(Ssh(self._port, self._keys, self.spec.shutdown_s)) as again:
-                return again.run("true", self.spec.shutdown_s).status == 0
+            again = Ssh(self._port, self._keys, self.spec.shutdown_s)
+            self._stack.callback(again.close)
+            self._ssh = again
+            return again.run("true", self.spec.shutdown_s).status == 0
         except InfrastructureError:
             return False
 

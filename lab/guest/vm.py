@@ -167,13 +167,14 @@ class Vm:
 
     def died(self) -> GuestDied:
         """The error for a guest that went away: QEMU gone, or only the connection."""
-        self.ends_within(self._answer_s)
+        if not self.server_ended():
+            self.ends_within(self._answer_s)
         status = self.status
         qemu_said = (self.folder / "qemu.log").read_text(errors="replace").strip()
         words = self.console.last_words()
         if words:
             what = f"the guest died: {words}"
-        elif status is None and self._server_ended():
+        elif status is None and self.server_ended():
             what = "the guest's SSH server ended, and the guest goes on"
         elif status is None:
             what = "the guest no longer answers over SSH"
@@ -189,7 +190,7 @@ class Vm:
         died.kernel = bool(words) or not (status or self._has_said(_NO_SSH))
         return died
 
-    def _server_ended(self) -> bool:
+    def server_ended(self) -> bool:
         """Whether init has said that the SSH server is gone: then the kernel lives."""
         with suppress(OSError):
             self._listen(0)

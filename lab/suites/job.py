@@ -18,7 +18,8 @@ from lab.errors import InfrastructureError, LabError
 from lab.guest import BootTimeout, CommandTimeout, Guest, GuestDied, GuestSpec, Hang
 from lab.plan import expected
 from lab.results import Evidence, GuestUse, JobRecord, Noted, TestResult
-from lab.suites.filesystem import CannotMount, Recipe, namespace_mode, set_up
+from lab.suites.ahead import Ahead
+from lab.suites.filesystem import CannotMount, Recipe, namespace_mode
 from lab.suites.judge import Ended, Judged, judge
 from lab.suites.ktap import parse
 from lab.suites.mark import marked
@@ -60,7 +61,8 @@ class Unit:
 class Job:
     """All that a job needs besides the cache; picklable.
 
-    ``guest.folder`` is the job's folder: consoles, KTAP and logs go there.
+    ``guest.folder`` is the job's folder: consoles, KTAP and logs go there.  ``ahead``
+    lets the next guest start while one works: there is memory for both.
     """
 
     variant: str
@@ -76,6 +78,7 @@ class Job:
     fresh: Fresh = Fresh.JOB
     benign: tuple[Benign, ...] = ()
     settle_s: float = 0.0
+    ahead: bool = False
 
     def stretched(self, factor: float) -> Job:
         """The same job with deadlines for a host that is ``factor`` times as busy."""
@@ -178,18 +181,8 @@ def run_job(job: Job, on_result: Callable[[TestResult], None] = lambda _: None) 
     started = datetime.now(UTC)
     clock = time.monotonic()
     cpu = _cpu_seconds()
-    groups = list(_groups(outcome))
-    while groups:
-        left = list(groups.pop(0))
-        while left:
-            first = outcome.guests == 0
-            left, trouble = _one_guest(outcome, left)
-            if trouble is not None:
-                # Where the first guest reached no filesystem, no other would.
-                doomed = [left, *groups] if first else [left]
-                outcome.add_trouble([unit for group in doomed for unit in group], trouble)
-                groups = [] if first else groups
-                left = []
+    with Ahead(outcome.next_spec, on=job.ahead) as ahead:
+        _run_groups(outcome, ahead)
     return JobRecord(
         variant=job.variant,
         kernel_release=job.release,
@@ -202,6 +195,22 @@ def run_job(job: Job, on_result: Callable[[TestResult], None] = lambda _: None) 
         error=None,
         complaints=tuple(outcome.complaints),
     )
+
+
+def _run_groups(outcome: _Outcome, ahead: Ahead) -> None:
+    groups = list(_groups(outcome))
+    first = True
+    while groups:
+        left = list(groups.pop(0))
+        while left:
+            left, trouble = _one_guest(outcome, ahead, left, then=groups[0] if groups else ())
+            if trouble is not None:
+                # Where the first guest reached no filesystem, no other would.
+                doomed = [left, *groups] if first else [left]
+                outcome.add_trouble([unit for group in doomed for unit in group], trouble)
+                groups = [] if first else groups
+                left = []
+            first = False
 
 
 def _groups(outcome: _Outcome) -> Iterator[Sequence[Unit]]:
@@ -236,21 +245,25 @@ def _single_tests(outcome: _Outcome) -> Iterator[Unit]:
         yield from job.units
 
 
-def _one_guest(outcome: _Outcome, units: Sequence[Unit]) -> tuple[list[Unit], LabError | None]:
-    """Run what one guest survives.
+def _one_guest(
+    outcome: _Outcome, ahead: Ahead, units: Sequence[Unit], *, then: Sequence[Unit]
+) -> tuple[list[Unit], LabError | None]:
+    """Run what one guest survives; ``then`` is what the next guest is for.
 
     Returns:
         The units that are left, and why not even a filesystem was reached.
     """
     left = list(units)
-    spec = outcome.next_spec()
+    spec = ahead.spec()
     watch = outcome.watch(spec)
     try:
-        with Guest(spec) as guest:
+        with ahead.guest(spec) as guest:
+            if then:
+                ahead.begin(then[0].recipe)
             outcome.command = outcome.command or tuple(guest.command)
             try:
                 mode = namespace_mode(guest)
-                while left and _run_filesystem(outcome, guest, watch, left, mode):
+                while left and _run_filesystem(outcome, ahead, guest, watch, left, mode):
                     pass
             finally:
                 outcome.note_use(guest, units[: len(units) - len(left)])
@@ -265,7 +278,7 @@ def _one_guest(outcome: _Outcome, units: Sequence[Unit]) -> tuple[list[Unit], La
 
 
 def _run_filesystem(
-    outcome: _Outcome, guest: Guest, watch: Watch, left: list[Unit], mode: str
+    outcome: _Outcome, ahead: Ahead, guest: Guest, watch: Watch, left: list[Unit], mode: str
 ) -> bool:
     """Run the units of the next filesystem, taking them off ``left``.
 
@@ -275,7 +288,7 @@ def _run_filesystem(
     recipe = left[0].recipe
     units = [unit for unit in left if unit.recipe == recipe]
     try:
-        proof = {**set_up(guest, recipe), "namespace": mode}
+        proof = {**ahead.set_up(guest, recipe), "namespace": mode}
     except InfrastructureError as error:
         left[:] = [unit for unit in left if unit.recipe != recipe]
         outcome.add_trouble(units, error)
@@ -373,10 +386,10 @@ def _not_kept(error: OSError, folder: Path) -> InfrastructureError:
 
 def _keep_kernel_log(guest: Guest, settle_s: float) -> str:
     """Unmount what was mounted, wait for late complaints, and keep the log; returns it."""
-    if not guest.alive():
+    # A guest that hangs is not waited for: the console says nearly the same.
+    if not guest.alive() or not guest.answers:
         return ""
     try:
-        # A hung guest is not waited for: the console says nearly the same.
         log = guest.run(LAST_WORDS.format(settle_s), guest.spec.shutdown_s + settle_s).stdout
     except LabError:
         return ""
