@@ -109,14 +109,15 @@ def test(lab: Lab, scratch: Path) -> None:
     _project(scratch, f'[paths]\nresults = "{scratch}/results"\n')
     found = find_build(lab.build_job(BASE, "default"))
     assert found is not None
-    bare = _bare_boot(found.bzimage, scratch)
+    bare = bare_boot(found.bzimage, scratch)
     ours, boot = hyperfine(f"{LAB} test {BASE} -C {scratch}/lab.toml", bare)
     programs = _program_seconds(scratch / "results")
     print(f"  bare boot to power-off {boot:.2f} s, test programs {programs:.2f} s")
     report("lab test", ours - programs, boot, 2.5)
 
 
-def _bare_boot(kernel: Path, scratch: Path) -> str:
+def bare_boot(kernel: Path, scratch: Path) -> str:
+    """The command that boots a kernel to an init that powers off at once."""
     root = scratch / "root"
     root.mkdir()
     (scratch / "init.c").write_text(_INIT)

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Times a guest's way to its first SSH answer: booted, restored, and beside a bare QEMU.
+
+Usage: boot.py [ROUNDS] [VARIANT]
+
+Each round boots a bare QEMU (the same kernel, an init that powers off at once), then a
+guest of the lab's, then restores one; so what else the machine does meets all three.
+With LAB_VNG set to a command that boots a kernel of the same version under virtme-ng
+and runs one command in it, that is timed in each round too.  The median of the rounds
+counts.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from measure import bare_boot
+
+from lab.guest import Guest, GuestSpec
+from lab.lab import Lab
+from lab.plan import Variant
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def _first_answer(spec: GuestSpec) -> tuple[float, list[tuple[str, float]]]:
+    """Seconds from QEMU's start to the first command's answer, and what was when."""
+    with Guest(spec) as guest:
+        marks = guest.timeline.marks
+        if marks[-1][0] == "prepared":
+            return marks[-1][1], marks
+        guest.run("true")
+        return time.monotonic() - guest.timeline.started, marks
+
+
+def _once(command: str) -> float:
+    begun = time.monotonic()
+    subprocess.run(shlex.split(command), check=True, stdin=subprocess.DEVNULL, capture_output=True)
+    return time.monotonic() - begun
+
+
+def _rounds(spec: GuestSpec, bare: str, rounds: int) -> Iterator[dict[str, float]]:
+    # What it is to prepare would be its first command, and no short one.
+    booted = replace(spec, states=None, prepare="true")
+    _first_answer(spec)  # makes the state, and imports everything
+    for _ in range(rounds):
+        found = {"bare": _once(bare)}
+        found["boot"], marks = _first_answer(booted)
+        found["restore"], _ = _first_answer(spec)
+        if command := os.environ.get("LAB_VNG"):
+            found["virtme-ng"] = _once(command)
+        print("  " + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in found.items()))
+        print("    " + ", ".join(f"{name} {seconds:.2f}" for name, seconds in marks), flush=True)
+        yield found
+
+
+def main() -> None:
+    """Print each round, and the ratios of the medians."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+    variant = Variant.parse(sys.argv[2] if len(sys.argv) > 2 else "6.1")
+    lab = Lab.open(ROOT / "lab.toml")
+    built = lab.build(variant, "default")
+    with tempfile.TemporaryDirectory(prefix="lab-bench-", dir=lab.cache) as scratch:
+        folder = Path(scratch)
+        spec = lab.guest_spec(built, "default", folder / "guest")
+        found = list(_rounds(spec, bare_boot(built.bzimage, folder), rounds))
+    median = {name: statistics.median(each[name] for each in found) for name in found[0]}
+    for name, per, limit in (("boot", "bare", 1.25), ("restore", "boot", 0.15)):
+        ratio = median[name] / median[per]
+        print(
+            f"{name}: {median[name]:.2f} s, {per} {median[per]:.2f} s, "
+            f"ratio {ratio:.2f} (limit {limit}), {os.cpu_count()} CPUs"
+        )
+    if "virtme-ng" in median:
+        ratio = median["boot"] / median["virtme-ng"]
+        print(f"boot: {ratio:.2f} of virtme-ng's {median['virtme-ng']:.2f} s (limit 0.3)")
+
+
+if __name__ == "__main__":
+    main()
