@@ -175,7 +175,7 @@ def discard(folder: Path) -> None:
 def wake_line(authorized_key: str) -> str:
     """What a restored guest is told: the time, 64 random bytes, and who may log in.
 
-    init passes the first two on to ``/lab/wake``.
+    ``/lab/wake`` waits for it in the guest.
     """
     return f"wake {time.time():.6f} {os.urandom(64).hex()} {authorized_key.strip()}"
 
