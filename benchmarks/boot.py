@@ -3,8 +3,9 @@
 
 Usage: boot.py [ROUNDS] [VARIANT]
 
-Each round boots a bare QEMU (the same kernel, an init that powers off at once), then a
-guest of the lab's, then restores one; so what else the machine does meets all three.
+Each round boots a bare QEMU (the same kernel, an init that powers off at once) without
+devices and with those of the lab's machine, then a guest of the lab's, then restores
+one; so what else the machine does meets all of them.
 With LAB_VNG set to a command that boots a kernel of the same version under virtme-ng
 and runs one command in it, that is timed in each round too.  The median of the rounds
 counts.
@@ -25,7 +26,8 @@ from pathlib import Path
 
 from measure import bare_boot
 
-from lab.guest import Guest, GuestSpec
+from lab.guest import Guest, GuestSpec, Hardware
+from lab.guest.qemu import machine_properties, memory_size
 from lab.lab import Lab
 from lab.plan import Variant
 
@@ -48,12 +50,25 @@ def _once(command: str) -> float:
     return time.monotonic() - begun
 
 
+def _with_devices(bare: str, hardware: Hardware) -> str:
+    """The same, with the machine, the NVDIMM and the network that the lab's guests have."""
+    machine = f"{hardware.type},accel={hardware.accelerator},{machine_properties(hardware)}"
+    devices = (
+        f"-object memory-backend-ram,id=nv0,size={hardware.nvdimm} -device nvdimm,memdev=nv0 "
+        "-netdev user,id=net0,restrict=on -device virtio-net-pci,netdev=net0,romfile= "
+        "-device virtio-rng-pci"
+    )
+    bare = bare.replace("-machine pc,accel=tcg", f"-machine {machine}")
+    return bare.replace("-m 1G", f"-m {memory_size(hardware)} {devices}")
+
+
 def _rounds(spec: GuestSpec, bare: str, rounds: int) -> Iterator[dict[str, float]]:
+    devices = _with_devices(bare, spec.hardware)
     # What it is to prepare would be its first command, and no short one.
     booted = replace(spec, states=None, prepare="true")
     _first_answer(spec)  # makes the state, and imports everything
     for _ in range(rounds):
-        found = {"bare": _once(bare)}
+        found = {"bare": _once(bare), "bare with devices": _once(devices)}
         found["boot"], marks = _first_answer(booted)
         found["restore"], _ = _first_answer(spec)
         if command := os.environ.get("LAB_VNG"):
@@ -74,7 +89,11 @@ def main() -> None:
         spec = lab.guest_spec(built, "default", folder / "guest")
         found = list(_rounds(spec, bare_boot(built.bzimage, folder), rounds))
     median = {name: statistics.median(each[name] for each in found) for name in found[0]}
-    for name, per, limit in (("boot", "bare", 1.25), ("restore", "boot", 0.15)):
+    for name, per, limit in (
+        ("boot", "bare", 1.25),
+        ("boot", "bare with devices", 1.25),
+        ("restore", "boot", 0.15),
+    ):
         ratio = median[name] / median[per]
         print(
             f"{name}: {median[name]:.2f} s, {per} {median[per]:.2f} s, "

@@ -21,7 +21,7 @@ from lab.build import Build
 from lab.build.key import KBUILD_ENVIRONMENT
 from lab.complaints.benign import Benign
 from lab.config.model import Filesystem, Status
-from lab.errors import InfrastructureError
+from lab.errors import InfrastructureError, UserError
 from lab.guest import GuestSpec
 from lab.guest.accelerator import qemu_version
 from lab.guest.qemu import kernel_arguments
@@ -294,6 +294,7 @@ def _unbuilt(planned: JobPlan, failure: Failure) -> JobRecord:
         started=now(),
         duration_s=0.0,
         error=str(failure.error),
+        given=isinstance(failure.error, UserError),
     )
 
 

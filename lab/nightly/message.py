@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from lab.nightly.judge import Finding, Kind, VerdictChange
+from lab.report.status import given_errors
 from lab.suites.plain import replace_controls
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def subject_of(night: Night) -> str:
         parts.insert(0, f"{verdicts} {'verdict' if verdicts == 1 else 'verdicts'} changed")
     if night.judgement.back:
         parts.append(f"{len(night.judgement.back)} with a result again")
+    if given := given_errors(night.run):
+        parts.append(f"{len(given)} not built")
     if night.troubles:
         parts.append("errors of the lab")
     what = _first(night) if not night.baseline else ", ".join(parts) or "nothing changed"
@@ -50,7 +53,10 @@ def _first(night: Night) -> str:
     surprises = night.judgement.surprises
     said = f"{surprises} not as expected" if surprises else "all as expected"
     errors = ", errors of the lab" if night.troubles or night.judgement.of(Kind.UNTESTED) else ""
-    return f"first night, {results} results, {said}{errors}"
+    given = given_errors(night.run)
+    unbuilt = f", {len(given)} not built" if given else ""
+    tested = f"{results} results, {said}" if results else "nothing could be tested"
+    return f"first night, {tested}{unbuilt}{errors}"
 
 
 def text_of(night: Night) -> str:
@@ -141,9 +147,15 @@ def _verdicts(verdicts: Sequence[VerdictChange]) -> Iterator[str]:
 
 
 def _troubles(night: Night) -> Iterator[str]:
-    if night.troubles:
-        yield from ("", "ERRORS OF THE LAB, not of a kernel")
-        for trouble in night.troubles:
+    given = [f"{job.variant}: {job.error}" for job in given_errors(night.run)]
+    yield from _listed("NOT BUILT: what the lab was given is at fault", given)
+    yield from _listed("ERRORS OF THE LAB, not of a kernel", night.troubles)
+
+
+def _listed(title: str, troubles: Sequence[str]) -> Iterator[str]:
+    if troubles:
+        yield from ("", title)
+        for trouble in troubles:
             for line in trouble.splitlines():
                 yield from _wrapped(line, "  ")
 
@@ -209,6 +221,7 @@ def document_of(night: Night) -> dict[str, Any]:
             for change in night.judgement.verdicts
         ],
         "errors": list(night.troubles),
+        "not_built": {job.variant: job.error for job in given_errors(night.run)},
         "report": str(night.report) if night.report else None,
         "told": list(night.told),
     }

@@ -18,6 +18,7 @@ from lab.nightly.memory import Memory
 from lab.nightly.refresh import refresh
 from lab.nightly.rerun import doubtful, rerun_plan, together
 from lab.plan import Plan, SeriesPlan, plan_matrix, plan_series_matrix
+from lab.report.status import given_errors
 from lab.results import RunFolder, RunRecord, TestKey, Verification, now, write_text
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Night:
         wrong = any(not kernel.as_expected and not kernel.ours for kernel in verdicts)
         if wrong or self.judgement.surprises or self.judgement.of(Kind.GONE):
             return ExitStatus.UNEXPECTED
+        if given_errors(self.run):
+            return ExitStatus.USER
         lost = self.judgement.of(Kind.UNTESTED) or any(not k.as_expected for k in verdicts)
         if self.troubles or lost:
             return ExitStatus.INFRASTRUCTURE
@@ -177,7 +180,8 @@ class _Run:
         if not run.jobs:
             kept = self.memory
             self.after = replace(kept, verdicts=self.after.verdicts)
-        troubles += [f"{job.variant}: {job.error}" for job in run.jobs if job.error is not None]
+        failed = [(job.variant, job.lab_error) for job in run.jobs if job.lab_error is not None]
+        troubles += [f"{variant}: {error}" for variant, error in failed]
         baseline = self.before.run.id if self.before else ""
         name = self.lab.loaded.config.nightly.matrix
         return Night(name, run, judgement, baseline, reruns, verification, tuple(troubles))

@@ -46,6 +46,7 @@ def _job(job: JobRecord) -> dict[str, Any]:
         "started": job.started,
         "duration_s": job.duration_s,
         "error": job.error,
+        "given": job.given,
         "complaints": [_noted(noted) for noted in job.complaints],
         "evidence": evidence,
     }

@@ -26,8 +26,13 @@ def job_complaints(run: RunRecord) -> list[tuple[JobRecord, Noted]]:
 def count_errors(run: RunRecord) -> int:
     """Errors of the lab: in tests, in jobs, and in the run as a whole."""
     in_tests = sum(is_lab_error(result) for result in run.results)
-    in_jobs = sum(job.error is not None for job in run.jobs)
+    in_jobs = sum(job.lab_error is not None for job in run.jobs)
     return in_tests + in_jobs + len(run.problems)
+
+
+def given_errors(run: RunRecord) -> list[JobRecord]:
+    """The jobs that could not be done for what the lab was given."""
+    return [job for job in run.jobs if job.error is not None and job.given]
 
 
 def run_status(run: RunRecord) -> ExitStatus:
@@ -36,9 +41,12 @@ def run_status(run: RunRecord) -> ExitStatus:
     UNEXPECTED when any result of the kernel's is not as expected, or it complained
     while no test ran, even if there are errors of the lab besides: a CI system that
     takes 3 for "not our fault, try again" must not lose a regression that was seen.
+    USER when a job could not be done for what the lab was given: no retry mends that.
     INFRASTRUCTURE when there are only errors, or no evidence: no results, nothing
     but expected skips, a run that did not finish.
     """
     if any(is_unexpected(result) for result in run.results) or job_complaints(run):
         return ExitStatus.UNEXPECTED
+    if given_errors(run):
+        return ExitStatus.USER
     return ExitStatus.INFRASTRUCTURE if count_errors(run) else ExitStatus.EXPECTED

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -22,6 +22,7 @@ from lab.report.lines import signs_for as _signs
 from lab.report.lines import title as _title
 from lab.report.status import (
     count_errors,
+    given_errors,
     is_lab_error,
     is_unexpected,
     job_complaints,
@@ -211,10 +212,16 @@ def _complaints(run: RunRecord, signs: _Signs) -> Iterator[Line]:
 
 
 def _errors(run: RunRecord, signs: _Signs) -> Iterator[Line]:
-    lines = [*_run_errors(run), *_test_errors(run)]
+    given = [(_job_name(job), job.error or "") for job in given_errors(run)]
+    yield from _told("NOT BUILT: what the lab was given is at fault", given, signs)
+    errors = [*_run_errors(run), *_test_errors(run)]
+    yield from _told("ERRORS OF THE LAB, not of the kernel", errors, signs)
+
+
+def _told(title: str, lines: Sequence[tuple[str, str]], signs: _Signs) -> Iterator[Line]:
     if not lines:
         return
-    yield _line("ERRORS OF THE LAB, not of the kernel", style="bold magenta")
+    yield _line(title, style="bold magenta")
     for place, message in lines:
         head = Text(f"  {signs.no} ", "bold magenta")
         yield Line(head, Text(place))
@@ -226,8 +233,8 @@ def _run_errors(run: RunRecord) -> Iterator[tuple[str, str]]:
     for problem in run.problems:
         yield problem, ""
     for job in run.jobs:
-        if job.error is not None:
-            yield _job_name(job), job.error
+        if job.lab_error is not None:
+            yield _job_name(job), job.lab_error
 
 
 def _test_errors(run: RunRecord) -> Iterator[tuple[str, str]]:
@@ -317,9 +324,13 @@ def _sentence(run: RunRecord, status: ExitStatus) -> str:
     said = f"{_count(errors, 'error')} of the lab."
     if status is ExitStatus.INFRASTRUCTURE:
         return f"{said} That is no verdict on the kernel."
-    unexpected = sum(is_unexpected(result) for result in run.results)
-    unexpected += len(job_complaints(run))
-    return f"{unexpected} not as expected." + (f" {said}" if errors else "")
+    parts = []
+    if status is ExitStatus.UNEXPECTED:
+        unexpected = sum(is_unexpected(result) for result in run.results)
+        parts.append(f"{unexpected + len(job_complaints(run))} not as expected.")
+    if given := given_errors(run):
+        parts.append(f"{_count(len(given), 'kernel')} not built.")
+    return " ".join([*parts, *([said] if errors else [])])
 
 
 def _count(number: int, noun: str) -> str:

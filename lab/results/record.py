@@ -162,8 +162,9 @@ class JobRecord:
     """One build on one machine, all its filesystems and suites.
 
     ``started`` is ISO 8601, UTC; ``error`` says why the lab could not do the
-    job, or not all of it: results from before that stay.  ``complaints`` are all
-    that its kernels complained of.
+    job, or not all of it: results from before that stay.  With ``given`` it lies in
+    what the lab was given: a patch that does not apply, an option that does not stick.
+    ``complaints`` are all that its kernels complained of.
     """
 
     variant: str
@@ -176,6 +177,12 @@ class JobRecord:
     results: tuple[TestResult, ...] = ()
     error: str | None = None
     complaints: tuple[Noted, ...] = ()
+    given: bool = False
+
+    @property
+    def lab_error(self) -> str | None:
+        """The error, if it is the lab's or the machine's own."""
+        return None if self.given else self.error
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ def job_row(job: JobRecord) -> dict[str, Any]:
             **_evidence().dump_python(job.evidence, mode="json"),
             # Nobody asks the database for them: no column of their own.
             "complaints": _noted().dump_python(job.complaints, mode="json"),
+            "given": job.given,
         },
         "error": job.error,
         "setup": job.evidence.setup,
@@ -90,6 +91,7 @@ def job_of(row: Row, results: tuple[TestResult, ...] = ()) -> JobRecord:
         results=results,
         error=row["error"],
         complaints=_noted().validate_python(row["evidence"].get("complaints", ())),
+        given=row["evidence"].get("given", False),
     )
 
 

@@ -113,13 +113,15 @@ def test_nights_in_which_nothing_can_be_built(project: Path) -> None:
         )
         first = lab(project, "nightly")
         second = lab(project, "nightly", "--json")
-    assert (first.returncode, second.returncode) == (3, 3)
-    assert "ERRORS OF THE LAB" in first.stdout
+    assert (first.returncode, second.returncode) == (2, 2)
+    assert "NOT BUILT" in first.stdout
+    assert "ERRORS OF THE LAB" not in first.stdout
     assert "CONFIG_NO_SUCH_OPTION" in first.stdout
     document = json.loads(second.stdout)
-    assert (document["news"], document["told"], document["exit_status"]) == (False, [], 3)
+    assert (document["news"], document["told"], document["exit_status"]) == (False, [], 2)
+    assert "CONFIG_NO_SUCH_OPTION" in "".join(document["not_built"].values())
     (mail,) = inbox.mails
-    assert "errors of the lab" in mail["Subject"]
+    assert "nothing could be tested, 2 not built" in mail["Subject"]
     assert "CONFIG_NO_SUCH_OPTION" in mail.get_content()
     with Store.open(project / "results" / "lab.db") as store:
         assert store.baselines() == {"nightly": document["run"]}

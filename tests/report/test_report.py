@@ -144,6 +144,19 @@ def test_errors_have_a_section_of_their_own() -> None:
     assert "  ✗ 6.1 on ext4-dax: limits\n        printed no KTAP plan\n" in section
 
 
+def test_what_the_lab_was_given_is_no_error_of_the_lab() -> None:
+    given = job(error="mm/gup.c: hunk 1 does not apply", given=True, variant="6.1+mine")
+    text = printed(run(job(result()), given))
+    section = text[text.index("NOT BUILT") :]
+    assert "6.1+mine  (6.1.192)\n        mm/gup.c: hunk 1 does not apply\n" in section
+    assert "ERRORS OF THE LAB" not in text
+    assert "1 kernel not built." in text
+    assert run_status(run(job(result()), given)) is ExitStatus.USER
+    # What the kernel did counts more; what a retry would mend counts less.
+    assert run_status(run(job(result(status=Status.FAIL)), given)) is ExitStatus.UNEXPECTED
+    assert run_status(run(job(error="no space"), given)) is ExitStatus.USER
+
+
 def test_one_error_of_many_programs_is_told_once() -> None:
     lost = [result(name, Status.ERROR, message="no DAX") for name in ("populate", "mlock")]
     text = printed(run(job(*lost)))

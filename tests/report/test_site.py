@@ -151,6 +151,20 @@ def test_a_complaint_explains_the_test_it_came_in_and_no_other(tmp_path: Path) -
     assert [len(each) for each in found] == [1, 0, 1]
 
 
+def test_a_kernel_that_was_not_built_is_told_apart_from_errors_of_the_lab(tmp_path: Path) -> None:
+    given = job(error="it does not apply", given=True, variant="6.1+mine")
+    record = run(job(result()), given)
+    assert headline(record).text == "1 kernel not built"
+    said = "".join(written(record, tmp_path).said)
+    assert "what the lab was given is at fault" in said
+    assert "it does not apply" in said
+    assert "Errors of the lab" not in said
+    assert (
+        headline(run(job(result(), error="no space"), given)).text
+        == "1 kernel not built, 1 error of the lab"
+    )
+
+
 @pytest.mark.parametrize(
     ("status", "expected", "css"),
     [

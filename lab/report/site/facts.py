@@ -49,8 +49,8 @@ def problems(run: RunRecord) -> Iterator[tuple[str, str]]:
     for text in run.problems:
         yield text, ""
     for job in run.jobs:
-        if job.error is not None:
-            yield job.variant, job.error
+        if job.lab_error is not None:
+            yield job.variant, job.lab_error
     alike = Counter(
         (result.variant, result.filesystem, result.message)
         for result in run.results

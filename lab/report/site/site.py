@@ -34,7 +34,7 @@ from lab.report.site.pairs import all_pairs, pair
 from lab.report.site.render import asset, render
 from lab.report.site.shown import ShownDetail, ShownExcerpt, log_html, shortened
 from lab.report.site.view import Group, Job, Report, kernel_page, log_page, series_page, test_page
-from lab.report.status import count_errors, is_unexpected, job_complaints, run_status
+from lab.report.status import count_errors, given_errors, is_unexpected, job_complaints, run_status
 from lab.results.compare import Change
 from lab.results.record import RunRecord
 
@@ -114,6 +114,8 @@ def headline(run: RunRecord) -> Headline:
         )
     if status is ExitStatus.EXPECTED:
         return Headline("pass", "✓", f"All {len(run.results):,} as expected")
+    if status is ExitStatus.USER:
+        return Headline("error odd", "E", ", ".join(_no_word(run)))
     if status is ExitStatus.INFRASTRUCTURE:
         return Headline("error odd", "E", f"{errors}: no verdict on the kernel")
     return Headline("fail odd", "✗", ", ".join(_bad_news(run)))
@@ -126,6 +128,12 @@ def _bad_news(run: RunRecord) -> Iterator[str]:
         yield f"{surprises:,} of {len(run.results):,} not as expected"
     if complaints:
         yield f"{count(complaints, 'complaint')} of the kernel while no test ran"
+    yield from _no_word(run)
+
+
+def _no_word(run: RunRecord) -> Iterator[str]:
+    if given := given_errors(run):
+        yield f"{count(len(given), 'kernel')} not built"
     if errors := count_errors(run):
         yield f"{count(errors, 'error')} of the lab"
 
@@ -156,6 +164,7 @@ class _Site:
             sub=self._sub(),
             tally=sorted(report.counts.items(), key=lambda pair: pair[0].rank),
             problems=list(problems(self._run)),
+            given=[(job.variant, job.error) for job in given_errors(self._run)],
             untold=[(job, told, told_page(told)) for job in report.jobs for told in job.untold],
             comparison=comparison,
             since=self._since(),
