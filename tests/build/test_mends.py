@@ -71,6 +71,25 @@ def test_each_shipped_mend_says_what_it_is_for() -> None:
         assert mend.tools
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "holds"),
+    [
+        # 4.14.67 and 5.10.89, beside 4.14 and 5.10
+        ("plt32", "\t\tcase R_X86_64_PC32:\n\t\tcase R_X86_64_PLT32:\n", True),
+        ("plt32", "\t\tcase R_X86_64_PC32:\n\t\t\tval -= (u64)loc;\n", False),
+        ("objtool-symtab", "\t * A missing symbol table is actually possible if\n", True),
+        ("objtool-symtab", '\t\tWARN("missing symbol table");\n', False),
+    ],
+)
+def test_what_a_stable_release_took_over_is_known(name: str, text: str, holds: bool) -> None:
+    """Its lines lie otherwise there: the patch applies neither forwards nor backwards."""
+    mends = load_mends(SHIPPED / "mends.toml")
+    assert all(mend.carried for mend in mends.values() if mend.patches)
+    carried = mends[name].carried
+    assert carried is not None
+    assert carried.holds(text) is holds
+
+
 def test_a_kernel_of_today_gets_none(bench: Bench) -> None:
     assert mend_tree(bench.tree(), TOOLCHAIN, SHIPPED) == Mended.none()
     assert job_with(bench, Mended.none()).key == bench.job().key
