@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -30,6 +31,9 @@ class Terminated(BaseException):
 
 def main() -> NoReturn:
     """Run the command line; exits with an ``ExitStatus``."""
+    # Imports alone make 300,000 objects that stay: looking through them every 700 for
+    # what is no longer used takes a quarter of a short command's time.
+    gc.set_threshold(100_000)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _terminate)
     sys.exit(_run())

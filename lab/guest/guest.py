@@ -250,7 +250,7 @@ class Guest:
         """What a connection that ended means: the guest's end, or only its own."""
         self.answers = not self._vm.ends_within(_DYING_S) and self._answers_again()
         if not self.answers:
-            died = self._vm.died()
+            died = self._vm.died(at_once=True)
             if self.alive() and self._examine_registers()[0] is Hang.QEMU:
                 died.kernel = False
         else:

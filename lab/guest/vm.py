@@ -165,9 +165,13 @@ class Vm:
         """Wait for QEMU's end; raises ProcessTimeout after ``seconds``."""
         self._qemu.wait(seconds)
 
-    def died(self) -> GuestDied:
-        """The error for a guest that went away: QEMU gone, or only the connection."""
-        if not self.server_ended():
+    def died(self, *, at_once: bool = False) -> GuestDied:
+        """The error for a guest that went away: QEMU gone, or only the connection.
+
+        Args:
+            at_once: QEMU was given its time to end already.
+        """
+        if not at_once and not self.server_ended():
             self.ends_within(self._answer_s)
         status = self.status
         qemu_said = (self.folder / "qemu.log").read_text(errors="replace").strip()

@@ -223,7 +223,7 @@ def test_program_that_hangs(make_job: MakeJob) -> None:
 
 
 def test_qemu_that_hangs_is_no_fault_of_the_kernel(make_job: MakeJob) -> None:
-    job = make_job({"freezes": WAITS, "good": GOOD}, program_s=5.0, ssh_s=8.0, shutdown_s=4.0)
+    job = make_job({"freezes": WAITS, "good": GOOD}, program_s=4.0, ssh_s=6.0, shutdown_s=2.0)
 
     def freeze() -> None:
         until(lambda: said_on_console(job.guest.folder, b"program runs"))
@@ -309,8 +309,8 @@ def test_guest_that_hangs(make_job: MakeJob, clean_folder: Path) -> None:
     spin = clean_folder / "spin"
     process.run(["gcc", "-static", "-O1", "-o", spin, clean_folder / "spin.c"])
     starve = "echo -1 >/proc/sys/kernel/sched_rt_runtime_us\n/lab/spin 1 & /lab/spin 0\n"
-    job = make_job({"starves": STARTED + starve, "good": GOOD}, program_s=8.0)
-    spec = replace(job.guest, programs={**job.guest.programs, "spin": spin}, shutdown_s=3.0)
+    job = make_job({"starves": STARTED + starve, "good": GOOD}, program_s=5.0)
+    spec = replace(job.guest, programs={**job.guest.programs, "spin": spin}, shutdown_s=2.0)
     record = run_job(replace(job, guest=spec))
     assert statuses(record) == {"first": "pass", "starves": "timeout", "works": "pass"}
     assert "the guest does not answer" in message(record, "starves")
