@@ -235,7 +235,9 @@ class RunRecord:
         if self.finished is None:
             found.append("the run did not finish: tests may be missing")
         if not self.results:
-            found.append("no test ran")
+            # Where each job says why, that is enough.
+            if not self.jobs or any(job.error is None for job in self.jobs):
+                found.append("no test ran")
         elif all(result.status is Status.SKIP for result in self.results):
             found.append("every test was skipped, so nothing was tested")
         for job in self.jobs if self.results else ():
