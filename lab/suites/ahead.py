@@ -80,14 +80,22 @@ class Ahead:
         if self._on and self._starting is None:
             self._starting = _Starting(self._next_spec(), recipe)
 
-    def spec(self) -> GuestSpec:
-        """What the next guest is, or is going to be, made from."""
-        return self._starting.guest.spec if self._starting else self._next_spec()
+    def spec(self, recipe: Recipe) -> GuestSpec:
+        """What the guest for a filesystem is, or is going to be, made from.
+
+        One that has another mounted waits for its turn: it would not be fresh.
+        """
+        if self._starting is not None and self._starting.recipe == recipe:
+            return self._starting.guest.spec
+        return self._next_spec()
 
     def guest(self, spec: GuestSpec) -> Guest:
         """The guest of ``spec``, to enter; raises what opening it raised."""
+        self._taken = None
+        if self._starting is None or self._starting.guest.spec is not spec:
+            return Guest(spec)
         self._taken, self._starting = self._starting, None
-        return self._taken.take() if self._taken else Guest(spec)
+        return self._taken.take()
 
     def set_up(self, guest: Guest, recipe: Recipe) -> dict[str, str]:
         """What ``filesystem.set_up`` says, or said when it was done ahead."""

@@ -254,7 +254,7 @@ def _one_guest(
         The units that are left, and why not even a filesystem was reached.
     """
     left = list(units)
-    spec = ahead.spec()
+    spec = ahead.spec(units[0].recipe)
     watch = outcome.watch(spec)
     try:
         with ahead.guest(spec) as guest:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab import process
-from lab.config.model import Status
+from lab.config.model import Fresh, Status
 from lab.errors import InfrastructureError
 from lab.features import feature
 from lab.guest import Guest, GuestDied, GuestSpec
@@ -346,6 +346,35 @@ def test_program_that_panics_the_kernel(make_job: MakeJob) -> None:
     assert len(crashes) == 2
     assert all("Kernel panic - not syncing: sysrq" in result.message for result in crashes)
     assert guests(job) == 2
+
+
+def test_next_guest_is_ready_when_one_dies(make_job: MakeJob) -> None:
+    panics = STARTED + "echo c >/proc/sysrq-trigger\nsleep 60\n"
+    job = make_job({"panics": panics, "good": GOOD}, EXT4, XFS)
+    record = run_job(replace(job, ahead=True, fresh=Fresh.FILESYSTEM))
+    for filesystem in ("ext4-dax", "xfs-dax"):
+        expected = {"first": "pass", "panics": "crash", "works": "pass"}
+        assert statuses(record, filesystem) == expected
+    used = [use.units for use in record.evidence.guests]
+    assert used == [
+        ("ext4-dax/suite.panics",),
+        ("ext4-dax/suite.good",),
+        ("xfs-dax/suite.panics",),
+        ("xfs-dax/suite.good",),
+    ]
+    assert qemus(job.guest.folder) == []
+
+
+def test_interrupt_ends_the_next_guest_too(make_job: MakeJob) -> None:
+    def interrupt(_: object) -> None:
+        until(lambda: len(qemus(job.guest.folder)) == 2)
+        raise KeyboardInterrupt
+
+    before = threading.active_count()
+    job = make_job({"good": GOOD}, EXT4, XFS)
+    with pytest.raises(KeyboardInterrupt):
+        run_job(replace(job, ahead=True, fresh=Fresh.FILESYSTEM), interrupt)
+    until(lambda: qemus(job.guest.folder) == [] and threading.active_count() <= before)
 
 
 def test_filesystems_that_are_not_dax(make_job: MakeJob) -> None:

@@ -70,12 +70,12 @@ def numbers() -> Callable[[], Any]:
 def test_the_next_guest_opens_before_it_is_asked_for(fake: type[FakeGuest]) -> None:
     fake.go.set()
     with Ahead(numbers(), on=True) as ahead:
-        first = ahead.guest(ahead.spec())
+        first = ahead.guest(ahead.spec(EXT4))
         ahead.begin(EXT4)
         ahead.begin(EXT4)
         assert [guest.spec for guest in fake.made] == [0, 1]
-        assert ahead.spec() == 1  # type: ignore[comparison-overlap]
-        second = ahead.guest(ahead.spec())
+        assert ahead.spec(EXT4) == 1  # type: ignore[comparison-overlap]
+        second = ahead.guest(ahead.spec(EXT4))
     assert not first.opened, "its block opens it"  # type: ignore[attr-defined]
     assert second is fake.made[1]  # type: ignore[comparison-overlap]
     assert (fake.made[1].opened, fake.made[1].closed) == (True, False)
@@ -85,8 +85,8 @@ def test_without_memory_for_two_each_waits_for_its_turn(fake: type[FakeGuest]) -
     with Ahead(numbers(), on=False) as ahead:
         ahead.begin(EXT4)
         assert fake.made == []
-        ahead.guest(ahead.spec())
-        ahead.guest(ahead.spec())
+        ahead.guest(ahead.spec(EXT4))
+        ahead.guest(ahead.spec(EXT4))
     assert [guest.spec for guest in fake.made] == [0, 1]
 
 
@@ -95,7 +95,7 @@ def test_what_went_wrong_is_told_to_who_asks(fake: type[FakeGuest]) -> None:
     fake.go.set()
     with Ahead(numbers(), on=True) as ahead:
         ahead.begin(EXT4)
-        spec = ahead.spec()
+        spec = ahead.spec(EXT4)
         with pytest.raises(InfrastructureError, match="no QEMU today"):
             ahead.guest(spec)
 
@@ -118,7 +118,7 @@ def test_a_filesystem_is_made_once(fake: type[FakeGuest]) -> None:
     fake.go.set()
     with Ahead(numbers(), on=True) as ahead:
         ahead.begin(EXT4)
-        guest = ahead.guest(ahead.spec())
+        guest = ahead.guest(ahead.spec(EXT4))
         assert ahead.set_up(guest, EXT4) == {"mount": "e"}
         assert fake.made[0].mounted == [EXT4]
         # The same once more is a new one, and so is another.
@@ -134,7 +134,7 @@ def test_what_was_not_mounted_ahead_is_no_proof(fake: type[FakeGuest], status: i
     fake.prepared = CommandResult(status, "", "", 0.0)
     with Ahead(numbers(), on=True) as ahead:
         ahead.begin(EXT4)
-        guest = ahead.guest(ahead.spec())
+        guest = ahead.guest(ahead.spec(EXT4))
         with pytest.raises(NotDax):
             ahead.set_up(guest, EXT4)
 
@@ -143,5 +143,20 @@ def test_another_filesystem_than_was_mounted_is_not_proved_by_it(fake: type[Fake
     fake.go.set()
     with Ahead(numbers(), on=True) as ahead:
         ahead.begin(EXT4)
-        guest = ahead.guest(ahead.spec())
+        guest = ahead.guest(ahead.spec(EXT4))
         assert ahead.set_up(guest, XFS) == {"mount": "x"}
+
+
+def test_a_guest_for_another_filesystem_waits_for_its_turn(fake: type[FakeGuest]) -> None:
+    """After a death the rest of a filesystem's programs get a guest that is fresh."""
+    fake.go.set()
+    with Ahead(numbers(), on=True) as ahead:
+        ahead.begin(XFS)
+        again = ahead.guest(ahead.spec(EXT4))
+        assert again is not fake.made[0]  # type: ignore[comparison-overlap]
+        assert again.spec == 1  # type: ignore[comparison-overlap]
+        assert ahead.set_up(again, EXT4) == {"mount": "e"}
+        ready = ahead.guest(ahead.spec(XFS))
+        assert ready is fake.made[0]  # type: ignore[comparison-overlap]
+        assert ahead.set_up(ready, XFS) == {"mount": "x"}
+        assert fake.made[0].mounted == [XFS]
