@@ -205,17 +205,18 @@ class Lab:
     def guests_at_once(self, plan: Plan) -> int:
         """How many guests run side by side: what CPUs and memory carry, or ``guests``."""
         config = self.loaded.config
-        machines = [config.machines[job.machine] for job in plan.jobs]
-        widest = max(machine.cpus for machine in machines)
-        largest = max(machine.memory + machine.nvdimm for machine in machines)
-        carried = min(_cpus() // widest, _available_memory() // largest)
+        widest = max(config.machines[job.machine].cpus for job in plan.jobs)
+        carried = min(_cpus() // widest, _available_memory() // self._largest(plan))
         return config.guests or max(1, carried)
 
     def starts_ahead(self, plan: Plan, width: int) -> bool:
         """Whether memory carries one guest more for each of ``width`` side by side."""
-        machines = [self.loaded.config.machines[job.machine] for job in plan.jobs]
-        largest = max(machine.memory + machine.nvdimm for machine in machines)
-        return 2 * width * largest <= _available_memory()
+        return 2 * width * self._largest(plan) <= _available_memory()
+
+    def _largest(self, plan: Plan) -> int:
+        """Bytes that the plan's largest guest may come to have."""
+        machines = (self.loaded.config.machines[job.machine] for job in plan.jobs)
+        return max(machine.memory + machine.nvdimm for machine in machines)
 
     def load(self, planned: JobPlan, width: int) -> float:
         """How many times slower a job's guest is with ``width`` of them side by side, at most."""

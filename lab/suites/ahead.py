@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from types import TracebackType
 
 from lab.errors import InfrastructureError
 from lab.guest import Guest, GuestSpec
@@ -62,7 +61,7 @@ def _set_up(guest: Guest, recipe: Recipe) -> dict[str, str] | InfrastructureErro
 
 
 class Ahead:
-    """Gives guests, and has the next one ready; leaving the block ends one nobody took.
+    """Gives guests, and has the next one ready; to be closed.
 
     Args:
         next_spec: What the next guest is made from.
@@ -106,14 +105,7 @@ class Ahead:
             raise done.proof
         return done.proof
 
-    def __enter__(self) -> Ahead:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End the guest that nobody took, if there is one."""
         if self._starting is not None:
             self._starting.give_up()

@@ -7,6 +7,7 @@ import resource
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -181,7 +182,7 @@ def run_job(job: Job, on_result: Callable[[TestResult], None] = lambda _: None) 
     started = datetime.now(UTC)
     clock = time.monotonic()
     cpu = _cpu_seconds()
-    with Ahead(outcome.next_spec, on=job.ahead) as ahead:
+    with closing(Ahead(outcome.next_spec, on=job.ahead)) as ahead:
         _run_groups(outcome, ahead)
     return JobRecord(
         variant=job.variant,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from itertools import count
 from typing import Any, ClassVar
 
@@ -69,7 +70,7 @@ def numbers() -> Callable[[], Any]:
 
 def test_the_next_guest_opens_before_it_is_asked_for(fake: type[FakeGuest]) -> None:
     fake.go.set()
-    with Ahead(numbers(), on=True) as ahead:
+    with closing(Ahead(numbers(), on=True)) as ahead:
         first = ahead.guest(ahead.spec(EXT4))
         ahead.begin(EXT4)
         ahead.begin(EXT4)
@@ -82,7 +83,7 @@ def test_the_next_guest_opens_before_it_is_asked_for(fake: type[FakeGuest]) -> N
 
 
 def test_without_memory_for_two_each_waits_for_its_turn(fake: type[FakeGuest]) -> None:
-    with Ahead(numbers(), on=False) as ahead:
+    with closing(Ahead(numbers(), on=False)) as ahead:
         ahead.begin(EXT4)
         assert fake.made == []
         ahead.guest(ahead.spec(EXT4))
@@ -93,7 +94,7 @@ def test_without_memory_for_two_each_waits_for_its_turn(fake: type[FakeGuest]) -
 def test_what_went_wrong_is_told_to_who_asks(fake: type[FakeGuest]) -> None:
     fake.trouble = InfrastructureError("no QEMU today")
     fake.go.set()
-    with Ahead(numbers(), on=True) as ahead:
+    with closing(Ahead(numbers(), on=True)) as ahead:
         ahead.begin(EXT4)
         spec = ahead.spec(EXT4)
         with pytest.raises(InfrastructureError, match="no QEMU today"):
@@ -104,7 +105,7 @@ def test_what_went_wrong_is_told_to_who_asks(fake: type[FakeGuest]) -> None:
 def test_a_guest_that_nobody_takes_is_ended(fake: type[FakeGuest], far: bool) -> None:
     """While it opens, and when it is open."""
     before = threading.active_count()
-    with Ahead(numbers(), on=True) as ahead:
+    with closing(Ahead(numbers(), on=True)) as ahead:
         ahead.begin(EXT4)
         if far:
             fake.go.set()
@@ -116,7 +117,7 @@ def test_a_guest_that_nobody_takes_is_ended(fake: type[FakeGuest], far: bool) ->
 
 def test_a_filesystem_is_made_once(fake: type[FakeGuest]) -> None:
     fake.go.set()
-    with Ahead(numbers(), on=True) as ahead:
+    with closing(Ahead(numbers(), on=True)) as ahead:
         ahead.begin(EXT4)
         guest = ahead.guest(ahead.spec(EXT4))
         assert ahead.set_up(guest, EXT4) == {"mount": "e"}
@@ -132,7 +133,7 @@ def test_what_was_not_mounted_ahead_is_no_proof(fake: type[FakeGuest], status: i
     fake.go.set()
     fake.mount_trouble = NotDax("no DAX here")
     fake.prepared = CommandResult(status, "", "", 0.0)
-    with Ahead(numbers(), on=True) as ahead:
+    with closing(Ahead(numbers(), on=True)) as ahead:
         ahead.begin(EXT4)
         guest = ahead.guest(ahead.spec(EXT4))
         with pytest.raises(NotDax):
@@ -141,7 +142,7 @@ def test_what_was_not_mounted_ahead_is_no_proof(fake: type[FakeGuest], status: i
 
 def test_another_filesystem_than_was_mounted_is_not_proved_by_it(fake: type[FakeGuest]) -> None:
     fake.go.set()
-    with Ahead(numbers(), on=True) as ahead:
+    with closing(Ahead(numbers(), on=True)) as ahead:
         ahead.begin(EXT4)
         guest = ahead.guest(ahead.spec(EXT4))
         assert ahead.set_up(guest, XFS) == {"mount": "x"}
@@ -150,7 +151,7 @@ def test_another_filesystem_than_was_mounted_is_not_proved_by_it(fake: type[Fake
 def test_a_guest_for_another_filesystem_waits_for_its_turn(fake: type[FakeGuest]) -> None:
     """After a death the rest of a filesystem's programs get a guest that is fresh."""
     fake.go.set()
-    with Ahead(numbers(), on=True) as ahead:
+    with closing(Ahead(numbers(), on=True)) as ahead:
         ahead.begin(XFS)
         again = ahead.guest(ahead.spec(EXT4))
         assert again is not fake.made[0]  # type: ignore[comparison-overlap]

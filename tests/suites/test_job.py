@@ -59,6 +59,7 @@ def job(tmp_path: Path) -> Job:
     )
 
 
+@pytest.mark.slow
 def test_guest_that_does_not_start_is_an_error_of_each_program(job: Job, tmp_path: Path) -> None:
     told: list[TestResult] = []
     record = run_job(job, told.append)
@@ -81,6 +82,7 @@ def test_guest_that_does_not_start_is_an_error_of_each_program(job: Job, tmp_pat
     }
 
 
+@pytest.mark.slow
 def test_expectation_comes_with_its_reason(job: Job) -> None:
     (mlock,) = (result for result in run_job(job).results if result.test == "mlock")
     assert (mlock.expected, mlock.reason) == (Status.CRASH, "it does")
