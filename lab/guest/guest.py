@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 
@@ -26,11 +26,13 @@ from lab.guest.state import (
     write_state,
 )
 from lab.guest.vm import GuestDied, Timeline, Vm
-from lab.image import GuestKeys, KeyPair, guest_archive, write_initrd
+from lab.image import GuestKeys, Identity, KeyPair, guest_archive, write_initrd
 from lab.process.lock import locked
 
 #: A kernel that panics is gone in less, when the host is not busy.
 _DYING_S = 1.0
+#: A guest is idle after it: its connection's end, and RCU's callbacks, are done with.
+_SETTLING_S = 0.3
 #: Into the log alone (printk's first number): the console takes a second for it.
 _SHOW_TASKS = "echo 1 >/proc/sys/kernel/printk; echo t >/proc/sysrq-trigger; dmesg"
 
@@ -41,6 +43,7 @@ class GuestSpec:
 
     Attributes:
         programs: Guest programs by name; they are in ``/lab`` there.
+        identity: The key that logs in.
         folder: Where the console log stays; made when missing.
         boot_s, ssh_s, command_s, shutdown_s: Deadlines in seconds.
         prepare: A shell command that runs first in each guest; see Guest.prepared.
@@ -50,6 +53,7 @@ class GuestSpec:
     kernel: Path
     image: Path
     programs: Mapping[str, Path]
+    identity: Identity
     hardware: Hardware
     folder: Path
     boot_s: float
@@ -190,7 +194,8 @@ class Guest:
             monitor_fd=0,
         )
         programs = [spec.programs[name] for name in sorted(spec.programs)]
-        return name_state(command, [spec.kernel, spec.image, *programs], spec.prepare)
+        files = [spec.kernel, spec.image, *programs]
+        return name_state(command, files, spec.prepare, spec.identity.public)
 
     def examine_hang(self) -> tuple[Hang, str]:
         """Who hangs, when a command did not end, and what of that was kept in the folder.
@@ -232,6 +237,8 @@ class Guest:
         assert self.spec.states is not None
         # A connection does not survive: the new QEMU knows nothing of it.
         self._ssh.close()
+        # What the guest still has to do for that, each guest of the state would do again.
+        time.sleep(_SETTLING_S)
         nvdimm, ram = self._vm.files.memory.descriptors
         with _memfd("devices") as devices:
             # QEMU writes through a shell, to which it leaves none of its descriptors.
@@ -283,14 +290,14 @@ class Guest:
             self._boot()
 
     def _boot(self) -> None:
-        self._keys = GuestKeys.make()
+        self._keys = GuestKeys(self.spec.identity, KeyPair.make())
         self.console.path.unlink(missing_ok=True)
         with _memfd("initrd") as initrd:
             archive = guest_archive(self._keys, self.spec.programs)
             write_initrd(Path(f"/dev/fd/{initrd}"), self.spec.image, archive)
             memory = self._stack.enter_context(_own_memory(self.spec.hardware, self._savable))
             self._start(initrd, memory)
-        _import_meanwhile()
+        self._make_ready()
         self._vm.wait_for("ready", self.spec.boot_s, "boot")
         self._connect()
         self.prepared = self.run(self.spec.prepare)
@@ -309,15 +316,14 @@ class Guest:
         return True
 
     def _restore(self, state: SavedState) -> None:
-        client = KeyPair.make()
-        self._keys = GuestKeys(client, KeyPair(b"", state.host_key))
+        self._keys = GuestKeys(self.spec.identity, KeyPair(b"", state.host_key))
         shutil.copyfile(state.console, self.console.path)
         memory = Memory(nvdimm=str(state.nvdimm), ram=str(state.ram), private=True)
         self._start(None, memory, incoming=True)
         self._vm.monitor.restore(state.devices, self.spec.ssh_s)
         self._vm.timeline.mark("restored")
-        self._vm.tell(wake_line(self._keys.authorized_keys))
-        _import_meanwhile()
+        self._vm.tell(wake_line())
+        self._make_ready()
         self._vm.wait_for("awake", self.spec.ssh_s, "ssh")
         self._connect()
         self.prepared, self.state = state.prepared, state.key
@@ -347,14 +353,20 @@ class Guest:
         vm = Vm(spec.hardware, files, spec.folder, answer_s=spec.shutdown_s, incoming=incoming)
         self._vm = self._stack.enter_context(vm)
 
-    def _connect(self) -> None:
+    def _make_ready(self) -> None:
+        """Whatever a connection needs that the guest's start can hide: half a second of imports."""
+        import lab.guest.ssh
         from lab.guest.monitor import MonitorLost
-        from lab.guest.ssh import Ssh
 
         try:
             self._port = self._vm.monitor.ssh_port()
         except MonitorLost as error:
             raise self._vm.died() from error
+        lab.guest.ssh.warm_up(self._keys)
+
+    def _connect(self) -> None:
+        from lab.guest.ssh import Ssh
+
         self._ssh = Ssh(self._port, self._keys, self.spec.ssh_s)
         self._stack.callback(self._ssh.close)
         self._vm.timeline.mark("ssh")
@@ -363,12 +375,6 @@ class Guest:
         # Nothing of this guest is used again: its disk is thrown away.
         self._vm.monitor.quit()
         self._vm.wait(self.spec.shutdown_s)
-
-
-def _import_meanwhile() -> None:
-    # Fabric and the QMP library take half a second to import: the guest's start hides it.
-    for module in ("lab.guest.monitor", "lab.guest.ssh"):
-        import_module(module)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from lab.host import need_tool
 from lab.process.scratch import scratch_folder
 
 #: Raised when the lab comes to save otherwise.
-_FORMAT = 1
+_FORMAT = 2
 #: States that stay; each is about 100 MB, and a build that is tested again makes its own anew.
 _KEPT = 12
 _BLOCK = 4 << 20
@@ -172,12 +172,12 @@ def discard(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def wake_line(authorized_key: str) -> str:
-    """What a restored guest is told: the time, 64 random bytes, and who may log in.
+def wake_line() -> str:
+    """What a restored guest is told: the time, and 64 random bytes.
 
-    ``/lab/wake`` waits for it in the guest.
+    Its init waits for it (guest-tests/init.c).
     """
-    return f"wake {time.time():.6f} {os.urandom(64).hex()} {authorized_key.strip()}"
+    return f"wake {time.time():.6f} {os.urandom(64).hex()}"
 
 
 def _stamp(path: Path) -> str:

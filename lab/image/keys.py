@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""SSH keys that one guest has and no other: the client's and the guest's own.
+"""The SSH keys of a guest: the one that logs in, and its own, which no other guest has.
 
 The host key is made before boot, since a guest that makes its own waits for
 randomness first (mkj/dropbear#117), and so that the lab knows whom it talks to.
@@ -7,17 +7,12 @@ randomness first (mkj/dropbear#117), and so that the lab knows whom it talks to.
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
+
+from lab.image.identity import Identity
 
 if TYPE_CHECKING:
     import paramiko
@@ -39,18 +34,7 @@ class KeyPair:
         return cls(key.private_bytes_raw(), key.public_key().public_bytes_raw())
 
     def __repr__(self) -> str:
-        return f"KeyPair({self.openssh_public!r})"
-
-    @property
-    def openssh_public(self) -> str:
-        """``ssh-ed25519 BASE64``, as in authorized_keys and known_hosts."""
-        public = self._key.public_key()
-        return public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
-
-    @property
-    def openssh_private(self) -> str:
-        """The text of an unencrypted OpenSSH private key file."""
-        return self._key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+        return f"KeyPair({self.public.hex()})"
 
     @property
     def dropbear_private(self) -> bytes:
@@ -62,29 +46,13 @@ class KeyPair:
         """The public key as SSH sends it (RFC 8709, 4)."""
         return _string(_TYPE) + _string(self.public)
 
-    @property
-    def _key(self) -> Ed25519PrivateKey:
-        return Ed25519PrivateKey.from_private_bytes(self.private)
-
 
 @dataclass(frozen=True)
 class GuestKeys:
     """The key that logs in, and the key the guest shows."""
 
-    client: KeyPair
+    client: Identity
     host: KeyPair
-
-    @classmethod
-    def make(cls) -> GuestKeys:
-        """Two new keys."""
-        return cls(KeyPair.make(), KeyPair.make())
-
-    @property
-    def client_key(self) -> paramiko.Ed25519Key:
-        """The key to log in with, for paramiko."""
-        from paramiko import Ed25519Key
-
-        return Ed25519Key(file_obj=io.StringIO(self.client.openssh_private))
 
     @property
     def host_key(self) -> paramiko.Ed25519Key:
@@ -96,7 +64,7 @@ class GuestKeys:
     @property
     def authorized_keys(self) -> str:
         """The guest's authorized_keys file: one line."""
-        return f"{self.client.openssh_public} lab\n"
+        return f"{self.client.public}\n"
 
 
 def _string(data: bytes) -> bytes:

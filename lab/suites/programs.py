@@ -13,9 +13,8 @@ from lab.process.lock import locked
 from lab.process.scratch import scratch_folder
 from lab.process.use import note_use
 
-#: Not tests: the first is run after each mount to prove DAX, the second by init in a
-#: guest that was restored.
-HELPERS = ("dax-proof", "wake")
+#: Not tests: the first is run after each mount to prove DAX, the second is PID 1.
+HELPERS = ("dax-proof", "init")
 
 
 def compile_programs(
