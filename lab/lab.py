@@ -246,6 +246,7 @@ class Lab:
         """
         from lab.guest import GuestSpec, Hardware, choose_pmem
         from lab.guest.accelerator import choose
+        from lab.guest.tsc import tsc_arguments
         from lab.image import Identity, base_image
         from lab.suites.filesystem import prepare_script
         from lab.suites.programs import compile_programs
@@ -277,6 +278,7 @@ class Lab:
             ssh_s=deadlines.ssh,
             command_s=deadlines.setup,
             shutdown_s=deadlines.shutdown,
+            append=tsc_arguments(self.cache, built.hz) if accelerator.name == "tcg" else "",
             prepare=prepare_script(version),
             states=self.cache / "states" if section.saved_state else None,
         )

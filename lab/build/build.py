@@ -10,6 +10,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -98,6 +99,13 @@ class Build:
     def folder(self) -> Path:
         """Where it is."""
         return self.job.cache / "builds" / self.key
+
+    @property
+    def hz(self) -> int | None:
+        """CONFIG_HZ: its ticks in a second; None if its config does not say."""
+        with suppress(OSError, KeyError, ValueError):
+            return int(parse_config((self.folder / "config").read_text())["HZ"])
+        return None
 
     @property
     def bzimage(self) -> Path:

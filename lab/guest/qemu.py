@@ -10,6 +10,10 @@ from lab.guest.pmem import Backend, MemMap
 
 BINARY = "qemu-system-x86_64"
 _MIB = 1 << 20
+#: TCG does "rep movsb" a byte at a time, and "rep movsq" eight: without erms and fsrm the
+#: kernel copies and clears pages (lib/memcpy_64.S, clear_page_64.S) with the latter.  Five
+#: levels of page tables, which few machines have, cost it a tenth of all it does.
+CPUS = {"kvm": "host", "tcg": "max,-erms,-fsrm,-la57"}
 #: restrict=on: a guest reaches nothing but the forwarded port.  Port 0 lets QEMU
 #: itself bind a free one, so that no other process can take it in between.
 _NETWORK = "user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:0-:22"
@@ -99,7 +103,7 @@ def command_line(
         "-no-reboot",
         "-display", "none",
         "-machine", machine if files.memory.ram is None else f"{machine},memory-backend=ram",
-        "-cpu", "host" if hardware.accelerator == "kvm" else "max",
+        "-cpu", CPUS[hardware.accelerator],
         "-smp", str(hardware.cpus),
         "-m", memory_size(hardware),
         *_backends(hardware, files.memory),
@@ -115,7 +119,8 @@ def command_line(
         "-mon", "chardev=monitor,mode=control",
         "-netdev", _NETWORK,
         # romfile=: no option ROM to load, the guest never boots from the network.
-        "-device", "virtio-net-pci,netdev=net0,romfile=",
+        # guest_announce: a restored guest has no switch to tell that it moved.
+        "-device", "virtio-net-pci,netdev=net0,romfile=,guest_announce=off",
         # Old kernels wait for entropy before they answer (virtme-ng#217).
         "-device", "virtio-rng-pci",
         # A restored guest keeps the kernel: its loader's ROM is part of the machine.
@@ -147,15 +152,18 @@ def kernel_arguments(hardware: Hardware, extra: str = "") -> str:
     """The kernel's command line: a panic or an oops becomes QEMU's exit."""
     memmap = "" if hardware.memmap is None else hardware.memmap.argument
     # nokaslr: addresses in a stack are those of System.map, in every run.
-    arguments = "console=ttyS0,115200 panic=-1 oops=panic tsc=reliable nokaslr"
+    # no_timer_check: a kernel that gets its ticks late, on a busy host, would panic over an
+    # IO-APIC that "doesn't work" (arch/x86/kernel/apic/io_apic.c).
+    arguments = "console=ttyS0,115200 panic=-1 oops=panic tsc=reliable no_timer_check nokaslr"
     return " ".join(filter(None, (arguments, extra, memmap)))
 
 
 def machine_properties(hardware: Hardware) -> str:
-    """What ``-machine`` needs for the persistent memory."""
-    if hardware.memmap is None:
-        return "nvdimm=on"
-    return f"max-ram-below-4g={hardware.memmap.low}"
+    """What ``-machine`` needs for the persistent memory, and what it need not have."""
+    memmap = hardware.memmap
+    memory = "nvdimm=on" if memmap is None else f"max-ram-below-4g={memmap.low}"
+    # Without them, firmware and kernel have two devices less to find.
+    return f"{memory},sata=off,smbus=off" if hardware.type.startswith("q35") else memory
 
 
 def memory_size(hardware: Hardware) -> str:

@@ -14,7 +14,8 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from lab.errors import UserError
-from lab.guest.qemu import Hardware, machine_properties, memory_size
+from lab.guest.qemu import CPUS, Hardware, machine_properties, memory_size
+from lab.guest.tsc import portable
 from lab.image.base import MKE2FS_CONF
 from lab.results import JobFolder, JobRecord, RunFolder, RunRecord
 
@@ -186,7 +187,7 @@ def _qemu(recipe: Recipe) -> str:
     words = [
         _QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
         "-machine", f"{hardware.type},accel={accelerator},{machine_properties(hardware)}",
-        "-cpu", "host" if accelerator == "kvm" else "max",
+        "-cpu", CPUS[accelerator],
         "-smp", str(hardware.cpus),
         "-m", memory_size(hardware),
         "-device", "virtio-rng-pci",
@@ -197,7 +198,7 @@ def _qemu(recipe: Recipe) -> str:
         words += ["-device", "nvdimm,id=nvdimm0,memdev=nv0"]
         backend = "memory-backend-file,id=nv0,share=on,mem-path=$work/nvdimm"
         disk = f'-object "{backend},size={hardware.nvdimm}" '
-    append = recipe["arguments"]
+    append = portable(recipe["arguments"])
     return (
         shlex.join(words)
         + f' \\\n\t{disk}-serial "file:$work/serial" \\\n\t'
