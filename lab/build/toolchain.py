@@ -82,7 +82,6 @@ class Toolchain:
                 hint=_hint(cc, settings),
             )
         asked = [cc, _linker(settings), *(["make"] if find_tool("make") else [])]
-        # Each takes 50 ms, most of it the start of its keeper.
         with ThreadPoolExecutor(len(asked)) as pool:
             said = list(pool.map(lambda tool: _first_line(tool, settings), asked))
         return Toolchain(

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import os
+import select
 import shlex
 import shutil
+import signal
+import socket
 import subprocess
-import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -18,8 +21,10 @@ from types import TracebackType
 from typing import IO
 
 from lab.errors import InfrastructureError
+from lab.process.starter import start
 
-_KEEPER = Path(__file__).with_name("keeper.py")
+#: Seconds a keeper may take to kill all below it.
+_KILLING_S = 10
 _TAIL_LINES = 20
 
 Argument = str | os.PathLike[str]
@@ -52,50 +57,93 @@ class Child:
     """A running child process, in a session of its own, in a ``with`` block.
 
     Leaving the block kills whatever of its session still runs.
+
+    Attributes:
+        started: ``time.monotonic()`` at its start.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], lifeline: int, arguments: tuple[str, ...]):
-        self._process = process
-        self._lifeline: int | None = lifeline
+    def __init__(
+        self, lifeline: socket.socket, arguments: tuple[str, ...], stdout: IO[bytes] | None
+    ) -> None:
+        lifeline.setblocking(False)
+        self._lifeline = lifeline
+        self._stdout = stdout
+        self._hearing = threading.Lock()
+        self._said = b""
+        self._ended = False
         self.arguments = arguments
-        #: ``time.monotonic()`` at its start.
         self.started = time.monotonic()
 
     @property
     def stdout(self) -> IO[bytes]:
         """The child's output, when it was started with ``stdout=subprocess.PIPE``."""
-        assert self._process.stdout is not None
-        return self._process.stdout
+        assert self._stdout is not None
+        return self._stdout
 
     @property
     def pid(self) -> int:
         """The keeper's process id: the parent of the command."""
-        return self._process.pid
+        while not (said := self._numbers()) and not self._ended:
+            self._hear(None)
+        if not said:
+            raise InfrastructureError(f"the keeper of {self.arguments[0]} was killed")
+        return said[0]
 
     def poll(self) -> int | None:
         """The exit status, or None while it runs."""
-        return self._process.poll()
+        self._hear(0)
+        if len(said := self._numbers()) > 1:
+            return said[1]
+        # A keeper that was killed takes the command with it.
+        return 128 + signal.SIGKILL if self._ended else None
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait ``timeout`` seconds at most; raises ProcessTimeout after that."""
-        try:
-            return self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise ProcessTimeout(
-                f"{self.arguments[0]} was still running after {timeout:g} s"
-            ) from None
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while (status := self.poll()) is None:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                raise ProcessTimeout(
+                    f"{self.arguments[0]} was still running after {timeout:g} s"
+                ) from None
+            self._hear(left)
+        return status
 
     def kill(self) -> None:
         """Kill the child with all its descendants; returns when they are gone."""
-        if self._lifeline is not None:
-            # End-of-file on the lifeline makes the keeper kill all of them.
-            os.close(self._lifeline)
-            self._lifeline = None
+        # End-of-file on the lifeline makes the keeper kill all of them.
+        with suppress(OSError):
+            self._lifeline.shutdown(socket.SHUT_WR)
         try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            self.wait(_KILLING_S)
+        except ProcessTimeout:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+            self.wait()
+        # The status is said last, but what the keeper holds goes with the keeper.
+        while not self._ended:
+            self._hear(None)
+
+    def _numbers(self) -> list[int]:
+        """What the keeper has said: its process id, and later the command's exit status."""
+        return [int(line) for line in self._said.split(b"\n")[:-1]]
+
+    def _hear(self, seconds: float | None) -> None:
+        """Take in what the keeper says, waiting for it ``seconds`` at most."""
+        if self._ended:
+            return
+        poll = select.poll()
+        poll.register(self._lifeline, select.POLLIN)
+        if not poll.poll(None if seconds is None else 1000 * seconds):
+            return
+        # Another thread may have been faster.
+        with self._hearing, suppress(BlockingIOError):
+            try:
+                said = self._lifeline.recv(64)
+            except ConnectionError:
+                said = b""
+            self._said += said
+            self._ended = not said
 
     def __enter__(self) -> Child:
         return self
@@ -107,8 +155,9 @@ class Child:
         trace: TracebackType | None,
     ) -> None:
         self.kill()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        self._lifeline.close()
+        if self._stdout is not None:
+            self._stdout.close()
 
 
 def spawn(
@@ -125,6 +174,7 @@ def spawn(
 
     Args:
         env: Variables set on top of the lab's own environment.
+        stdin, stdout, stderr: A file, its descriptor, or a constant of subprocess's.
         pass_fds: File descriptors the command inherits, under the same numbers.
 
     Raises:
@@ -133,24 +183,29 @@ def spawn(
     command = tuple(os.fspath(argument) for argument in arguments)
     if shutil.which(command[0]) is None:
         raise InfrastructureError(f"{command[0]} is not installed", hint="lab doctor")
-    read_end, write_end = os.pipe()
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_KEEPER), str(read_end), *command],
-            cwd=cwd,
-            env={**os.environ, **env} if env is not None else None,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            pass_fds=(read_end, *pass_fds),
-            start_new_session=True,
-        )
-    except BaseException:
-        os.close(write_end)
-        raise
-    finally:
-        os.close(read_end)
-    return Child(process, write_end, command)
+    with ExitStack() as stack:
+        ours: IO[bytes] | None = None
+        if stdout == subprocess.PIPE:
+            read_end, stdout = os.pipe()
+            stack.callback(os.close, stdout)
+            ours = open(read_end, "rb")  # noqa: PTH123, SIM115
+        standard = {0: _descriptor(stdin, stack), 1: _descriptor(stdout, stack)}
+        standard[2] = standard[1] if stderr == subprocess.STDOUT else _descriptor(stderr, stack)
+        try:
+            lifeline = start(
+                command, cwd, {**os.environ, **(env or {})}, standard | {n: n for n in pass_fds}
+            )
+        except BaseException:
+            if ours is not None:
+                ours.close()
+            raise
+    return Child(lifeline, command, ours)
+
+
+def _descriptor(file: int | IO[bytes], stack: ExitStack) -> int:
+    if file == subprocess.DEVNULL:
+        return stack.enter_context(Path(os.devnull).open("r+b", buffering=0)).fileno()
+    return file if isinstance(file, int) else file.fileno()
 
 
 def run(

@@ -1,23 +1,36 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Outlives the lab by a moment, to kill what it started.
+"""Starts what the lab asks for, and outlives the lab by a moment to kill it.
 
-Run as a script: ``keeper.py LIFELINE COMMAND…``.  LIFELINE is the read end of a
-pipe whose only write end the lab holds: end-of-file means that the lab is gone,
-kill -9 included, and then the whole session dies (systemd/systemd#29783).  It
-imports the standard library only, and as little of that as it can, since it is
-started for every child.
+Run as a script: ``keeper.py CONTROL``, a stream socket on which the lab asks.  For each
+command it forks a keeper of its own: a start of Python for each would take 40 ms, a fork
+takes 2.  A keeper has a lifeline, whose other end the lab holds: end-of-file means that
+the lab is gone, kill -9 included, or has done with it, and then all below the keeper
+dies (systemd/systemd#29783).  On the lifeline it says its process id, and how the
+command ended.
+
+It imports the standard library only, and as little of that as it can.
 """
 
+import fcntl
+import json
 import os
 import select
 import signal
+import socket
 import sys
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+#: Bytes that say how long a request is; file descriptors come with them.
+LENGTH_BYTES = 4
+#: A message has room for no more (SCM_MAX_FD in Linux's include/net/scm.h).
+MOST_DESCRIPTORS = 253
+
+_IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _prctl(option: int, value: int) -> None:
+    # The lab itself imports this module, and does without.
     import ctypes
 
     ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
@@ -67,15 +80,31 @@ def _reap_all() -> None:
         pass
 
 
-def _exec(command: list[str], lifeline: int) -> None:
+def _take_up(received: list[int], targets: list[int]) -> int:
+    """Give the command's descriptors their numbers; returns the lifeline's.
+
+    ``received`` are the lifeline and one for each of ``targets``.
+    """
+    above = max(targets) + 1
+    # Out of the way first: what came may have a number that another is to get.
+    moved = [fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, above) for number in received]
+    for number in received:
+        os.close(number)
+    lifeline, *sources = moved
+    for source, target in zip(sources, targets, strict=True):
+        os.dup2(source, target)
+        os.close(source)
+    return lifeline
+
+
+def _exec(command: list[str], environment: dict[str, str]) -> None:
     # Should the keeper itself be killed -9, the command goes with it.
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    os.close(lifeline)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+    for number in (*_IGNORED, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
     try:
-        os.execvp(command[0], command)
+        os.execvpe(command[0], command, environment)
     except OSError as error:
         os.write(2, f"{command[0]}: {error.strerror}\n".encode())
         os._exit(127 if isinstance(error, FileNotFoundError) else 126)
@@ -86,15 +115,8 @@ def _status(wait_status: int) -> int:
     return code if code >= 0 else 128 - code
 
 
-def keep(lifeline: int, command: list[str]) -> int:
-    """Run ``command`` until it ends or the lab does; returns its exit status."""
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)
-    # The lab decides when a child ends; a Ctrl-C on the terminal reaches the lab.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    pid = os.fork()
-    if pid == 0:
-        _exec(command, lifeline)
+def _watch(lifeline: int, pid: int) -> int:
+    """Wait for the command's end or the lab's; returns the command's exit status."""
     poll = select.poll()
     poll.register(lifeline, select.POLLIN)
     watched = os.pidfd_open(pid)
@@ -110,5 +132,55 @@ def keep(lifeline: int, command: list[str]) -> int:
             return 128 + signal.SIGKILL
 
 
+def _say(lifeline: int, number: int) -> None:
+    try:
+        os.write(lifeline, b"%d\n" % number)
+    except OSError:  # the lab is gone
+        pass
+
+
+def keep(request: bytes, received: list[int]) -> None:
+    """Run a command until it ends or the lab does."""
+    asked = json.loads(request)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.setsid()
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    lifeline = _take_up(received, asked["descriptors"])
+    _say(lifeline, os.getpid())
+    try:
+        os.chdir(asked["cwd"])
+    except OSError as error:
+        os.write(2, f"{asked['cwd']}: {error.strerror}\n".encode())
+        _say(lifeline, 126)
+        return
+    pid = os.fork()
+    if pid == 0:
+        _exec(asked["command"], asked["environment"])
+    _say(lifeline, _watch(lifeline, pid))
+
+
+def serve(control: socket.socket) -> None:
+    """Fork a keeper for each request, until the lab closes the socket."""
+    import ctypes  # noqa: F401  # once, and not in each keeper
+
+    # The lab decides when a child ends; a Ctrl-C on the terminal reaches the lab.
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    # Keepers leave no zombies.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        head, received, _, _ = socket.recv_fds(control, LENGTH_BYTES, MOST_DESCRIPTORS)
+        if not head:
+            return
+        request = control.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL)
+        if os.fork() == 0:
+            control.close()
+            keep(request, received)
+            os._exit(0)
+        for descriptor in received:
+            os.close(descriptor)
+
+
 if __name__ == "__main__":
-    sys.exit(keep(int(sys.argv[1]), sys.argv[2:]))
+    serve(socket.socket(fileno=int(sys.argv[1])))
+    os._exit(0)

@@ -45,7 +45,7 @@ def test_the_workbench_is_held_until_the_compilers_of_a_killed_lab_are_gone(
     bench.hold.touch()
     with elsewhere(bench.job()) as lab:
         until(bench.reached.exists)
-        keeper = _only_child(lab.pid)
+        keeper = _only_child(_only_child(lab.pid))
         os.kill(keeper, signal.SIGSTOP)
         try:
             lab.kill()

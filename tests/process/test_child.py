@@ -8,7 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from subprocess import PIPE, STDOUT
 
 import pytest
 
@@ -112,12 +115,84 @@ def test_nothing_survives_the_lab(tmp_path: Path, number: signal.Signals) -> Non
     )
     try:
         deadline = time.monotonic() + 10
-        # python, keeper, sh and three sleeps
-        while len(processes_with(mark)) != 6 and time.monotonic() < deadline:
+        # python, starter, keeper, sh and three sleeps
+        while len(processes_with(mark)) != 7 and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert len(processes_with(mark)) == 6
+        assert len(processes_with(mark)) == 7
         parent.send_signal(number)
         parent.wait(10)
         assert wait_gone(mark) == []
     finally:
         parent.kill()
+
+
+def test_descriptors_keep_their_numbers(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        files = [stack.enter_context((tmp_path / f"{n}").open("w+")) for n in range(40)]
+        # Numbers that cross: one comes where another is to be.
+        numbers = [file.fileno() for file in reversed(files)]
+        script = "; ".join(f"echo {number} >/dev/fd/{number}" for number in numbers)
+        with spawn(["sh", "-c", script], pass_fds=numbers) as child:
+            assert child.wait(10) == 0
+    said = [(tmp_path / f"{n}").read_text() for n in range(40)]
+    assert said == [f"{number}\n" for number in reversed(numbers)]
+
+
+def test_output_through_a_pipe_ends() -> None:
+    with spawn(["sh", "-c", "echo out; echo err >&2"], stdout=PIPE, stderr=STDOUT) as child:
+        assert child.stdout.read() == b"out\nerr\n"
+        assert child.wait(10) == 0
+
+
+def test_environment_and_folder_are_those_of_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(["true"])
+    monkeypatch.setenv("LAB_TEST_LATER", "a\udcff b")
+    monkeypatch.chdir(tmp_path)
+    said = run(["sh", "-c", 'pwd; printf %s "$LAB_TEST_LATER" | od -An -tx1']).stdout
+    assert said == f"{tmp_path}\n 61 ff 20 62\n"
+    there = tmp_path / "removed"
+    there.mkdir()
+    monkeypatch.chdir(there)
+    there.rmdir()
+    assert run(["pwd"]).stdout == "/\n"
+    assert run(["true"], cwd=there, check=False).status == 126
+
+
+def test_a_keeper_that_is_killed_takes_the_command_along(tmp_path: Path) -> None:
+    with spawn(["sleep", "1000"], env={"LAB_TEST_MARK": str(tmp_path)}) as child:
+        assert len(processes_with(f"LAB_TEST_MARK={tmp_path}")) <= 1
+        os.kill(child.pid, signal.SIGKILL)
+        assert child.wait(10) == 128 + signal.SIGKILL
+    assert wait_gone(f"LAB_TEST_MARK={tmp_path}") == []
+
+
+def test_a_starter_that_is_killed_is_followed_by_another(tmp_path: Path) -> None:
+    with spawn(["sh", "-c", "sleep 1; exit 3"]) as before:
+        parent = Path(f"/proc/{before.pid}/stat").read_text().rpartition(")")[2].split()[1]
+        os.kill(int(parent), signal.SIGKILL)
+        until = time.monotonic() + 10
+        while Path(f"/proc/{parent}/exe").exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        assert run(["echo", "again"]).stdout == "again\n"
+        # What it had started goes on.
+        assert before.wait(10) == 3
+
+
+def test_many_at_once_do_not_mix() -> None:
+    with ThreadPoolExecutor(16) as pool:
+        said = list(
+            pool.map(lambda n: run(["sh", "-c", f"echo {n}; exit {n}"], check=False), range(64))
+        )
+    assert [(one.stdout, one.status) for one in said] == [(f"{n}\n", n) for n in range(64)]
+
+
+def test_nothing_is_left_open() -> None:
+    run(["true"])
+    before = sorted(Path("/proc/self/fd").iterdir())
+    for _ in range(3):
+        run(["true"])
+        with spawn(["true"], stdout=PIPE) as child:
+            child.wait(10)
+    assert sorted(Path("/proc/self/fd").iterdir()) == before
