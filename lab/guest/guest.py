@@ -237,6 +237,8 @@ class Guest:
         assert self.spec.states is not None
         # A connection does not survive: the new QEMU knows nothing of it.
         self._ssh.close()
+        self._vm.tell("rest")
+        self._vm.wait_for("resting", self.spec.ssh_s, "ssh")
         # What the guest still has to do for that, each guest of the state would do again.
         time.sleep(_SETTLING_S)
         nvdimm, ram = self._vm.files.memory.descriptors
@@ -274,7 +276,7 @@ class Guest:
         if self._vm.server_ended():
             return False
         try:
-            again = Ssh(self._port, self._keys, self.spec.shutdown_s)
+            again = Ssh(self._port, self._keys, self.spec.shutdown_s).open()
             self._stack.callback(again.close)
             self._ssh = again
             return again.run("true", self.spec.shutdown_s).status == 0
@@ -299,7 +301,7 @@ class Guest:
             self._start(initrd, memory)
         self._make_ready()
         self._vm.wait_for("ready", self.spec.boot_s, "boot")
-        self._connect()
+        self._log_in()
         self.prepared = self.run(self.spec.prepare)
         self._vm.timeline.mark("prepared")
 
@@ -324,8 +326,11 @@ class Guest:
         self._vm.timeline.mark("restored")
         self._vm.tell(wake_line())
         self._make_ready()
+        # Its server waits until it is awake, its kernel need not.
+        with suppress(OSError):
+            self._ssh.dial()
         self._vm.wait_for("awake", self.spec.ssh_s, "ssh")
-        self._connect()
+        self._log_in()
         self.prepared, self.state = state.prepared, state.key
 
     def _saved_state(self) -> SavedState | None:
@@ -355,20 +360,22 @@ class Guest:
 
     def _make_ready(self) -> None:
         """Whatever a connection needs that the guest's start can hide: half a second of imports."""
-        import lab.guest.ssh
         from lab.guest.monitor import MonitorLost
+        from lab.guest.ssh import Ssh
 
         try:
             self._port = self._vm.monitor.ssh_port()
         except MonitorLost as error:
             raise self._vm.died() from error
-        lab.guest.ssh.warm_up(self._keys)
-
-    def _connect(self) -> None:
-        from lab.guest.ssh import Ssh
-
         self._ssh = Ssh(self._port, self._keys, self.spec.ssh_s)
         self._stack.callback(self._ssh.close)
+
+    def _log_in(self) -> None:
+        try:
+            self._ssh.open()
+        except InfrastructureError as error:
+            error.where, error.detail = self.console.path, self.console.tail()
+            raise
         self._vm.timeline.mark("ssh")
 
     def _power_off(self) -> None:

@@ -67,11 +67,30 @@ class _Runner(Remote):  # type: ignore[misc]
 
 
 class Ssh:
-    """An open SSH connection to a guest."""
+    """An SSH connection to a guest, not open yet."""
 
     def __init__(self, port: int, keys: GuestKeys, deadline_s: float) -> None:
+        self._port = port
+        self._deadline_s = deadline_s
         self._connection = _connection(port, keys, deadline_s)
-        _open(self._connection, deadline_s)
+        self._dialled: socket.socket | None = None
+
+    def dial(self) -> None:
+        """Open the TCP connection, which a guest's kernel accepts before its server does.
+
+        Raises:
+            OSError: Nobody listens.
+        """
+        self._dialled = _dial(self._port, self._deadline_s)
+
+    def open(self) -> Ssh:
+        """Log in; returns the same.
+
+        Raises:
+            InfrastructureError: It could not in time, or the guest has another host key.
+        """
+        _open(self._connection, self._deadline_s, self._dialled)
+        return self
 
     def run(self, command: str, deadline_s: float) -> CommandResult:
         """Run a shell command; its exit status is in the result, whatever it is.
@@ -151,11 +170,8 @@ class Ssh:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
-
-
-def warm_up(keys: GuestKeys) -> None:
-    """Do what a first connection does besides connecting."""
-    keys.client.key, keys.host_key  # noqa: B018
+        if self._dialled is not None:
+            self._dialled.close()
 
 
 def _is_terminal() -> bool:
@@ -200,13 +216,14 @@ def _dial(port: int, deadline_s: float) -> socket.socket:
     return end
 
 
-def _open(connection: Connection, deadline_s: float) -> None:
+def _open(connection: Connection, deadline_s: float, dialled: socket.socket | None) -> None:
     # The port answers before dropbear does, and a key exchange can be reset
     # (syzkaller#3935): try until the deadline.
     deadline = time.monotonic() + deadline_s
     while True:
         try:
-            connection.connect_kwargs["sock"] = _dial(connection.port, deadline_s)
+            end, dialled = dialled or _dial(connection.port, deadline_s), None
+            connection.connect_kwargs["sock"] = end
             connection.open()
             return
         except paramiko.BadHostKeyException as error:

@@ -177,7 +177,8 @@ def wake_line() -> str:
 
     Its init waits for it (guest-tests/init.c).
     """
-    return f"wake {time.time():.6f} {os.urandom(64).hex()}"
+    seconds, nanoseconds = divmod(time.time_ns(), 10**9)
+    return f"wake {seconds} {nanoseconds} {os.urandom(64).hex()}"
 
 
 def _stamp(path: Path) -> str:
