@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +18,8 @@ import pytest
 from lab.config.model import Fresh
 from lab.errors import InfrastructureError
 from lab.guest import Guest, GuestSpec
-from lab.guest.state import data_ranges, find_state
+from lab.guest.state import data_ranges, find_state, wake_line
+from lab.guest.vm import Vm
 from lab.image import Identity
 from lab.lab import Lab
 from lab.plan import Variant
@@ -90,6 +93,32 @@ def test_guests_of_one_state_share_nothing(spec: GuestSpec) -> None:
         assert len(set(said)) == 4
     assert content(state) == before
     assert not state.parent.stat().st_mode & 0o077
+
+
+def test_nobody_is_served_before_the_guest_is_awake(
+    spec: GuestSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that answers sooner has the randomness of all guests of the state."""
+    with Guest(in_own_folder(spec, "before")):
+        pass
+    heard = []
+    wait_for = Vm.wait_for
+
+    def ask_it_asleep(vm: Vm, mark: str, deadline_s: float, name: str) -> None:
+        if mark == "awake":
+            with socket.create_connection(("127.0.0.1", vm.monitor.ssh_port())) as end:
+                end.settimeout(2)
+                with suppress(TimeoutError):
+                    heard.append(end.recv(64))
+            vm.tell(wake_line())
+        wait_for(vm, mark, deadline_s, name)
+
+    monkeypatch.setattr("lab.guest.guest.wake_line", lambda: "")
+    monkeypatch.setattr(Vm, "wait_for", ask_it_asleep)
+    with Guest(in_own_folder(spec, "asleep")) as guest:
+        assert guest.state
+        assert guest.run("true").status == 0
+    assert heard == []
 
 
 def test_console_of_a_restored_guest_is_whole(spec: GuestSpec) -> None:
