@@ -9,10 +9,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from lab.guest import GuestSpec
+from lab.lab import Lab
+from lab.plan import Variant
+from lab.results import Evidence
+from lab.suites.filesystem import Recipe
+from lab.suites.job import Job, Unit
+
+EXT4 = Recipe("ext4-dax", "ext4", ("-b", "4096"), ("dax",))
+XFS = Recipe("xfs-dax", "xfs", ("-m", "reflink=0"), ("dax",))
+MakeJob = Callable[..., Job]
 
 ROOT = Path(__file__).parents[2]
 LAB = [sys.executable, "-m", "lab"]
@@ -94,3 +106,44 @@ def clean_folder(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
     assert qemus(tmp_path) == []
     assert leftovers(tmp_path) == []
+
+
+@pytest.fixture(scope="session")
+def plain_spec(tmp_path_factory: pytest.TempPathFactory) -> GuestSpec:
+    lab = Lab.open(ROOT)
+    built = lab.build(Variant.parse("6.1"), "default")
+    # Each test has programs of its own: none would use another's saved state.
+    spec = lab.guest_spec(built, "default", tmp_path_factory.mktemp("spec"), [])
+    return replace(spec, states=None)
+
+
+@pytest.fixture
+def make_job(plain_spec: GuestSpec, clean_folder: Path) -> MakeJob:
+    def make(
+        scripts: dict[str, str],
+        *recipes: Recipe,
+        program_s: float = 60.0,
+        pattern: str | None = None,
+        **changes: object,
+    ) -> Job:
+        programs = dict(plain_spec.programs)
+        for name, text in scripts.items():
+            programs[name] = clean_folder / name
+            programs[name].write_text(text)
+        spec = replace(plain_spec, programs=programs, folder=clean_folder / "job")
+        return Job(
+            variant="6.1",
+            machine="default",
+            config="default",
+            release="6.1.192",
+            guest=replace(spec, **changes),  # type: ignore[arg-type]
+            units=tuple(
+                Unit(recipe, "suite", name) for recipe in recipes or (EXT4,) for name in scripts
+            ),
+            pattern=pattern,
+            program_s=program_s,
+            expect=(),
+            evidence=Evidence(),
+        )
+
+    return make

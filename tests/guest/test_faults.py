@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,96 +15,23 @@ from lab import process
 from lab.config.model import Fresh, Status
 from lab.errors import InfrastructureError
 from lab.features import feature
-from lab.guest import Guest, GuestDied, GuestSpec
+from lab.guest import Guest, GuestSpec
 from lab.image import cpio
 from lab.lab import Lab
-from lab.plan import Variant
-from lab.results import Evidence, JobRecord
-from lab.suites.filesystem import NotDax, Recipe, set_up
-from lab.suites.job import Job, Unit, run_job
-from tests.guest.conftest import ROOT, consoles, qemus, until
+from lab.results import JobRecord
+from lab.suites.filesystem import NotDax, set_up
+from lab.suites.job import run_job
+from tests.guest.conftest import EXT4, ROOT, XFS, MakeJob, qemus, until
+from tests.guest.jobs import GOOD, HEAD, STARTED, WAITS, guests, message, said_on_console, statuses
 
 pytestmark = pytest.mark.guest
 
-EXT4 = Recipe("ext4-dax", "ext4", ("-b", "4096"), ("dax",))
-XFS = Recipe("xfs-dax", "xfs", ("-m", "reflink=0"), ("dax",))
-
-HEAD = "#!/bin/sh\necho KTAP version 1\n"
-GOOD = HEAD + "echo 1..1\necho ok 1 works\n"
-STARTED = HEAD + "echo 1..2\necho ok 1 first\nsleep 1\n"
-#: Says on the console that it runs, and stays.
-WAITS = STARTED + "echo program runs >/dev/console\nsleep 600\n"
-
-#: A serial port under TCG carries about 1 MB a second; LAB_TEST_FLOOD=200000000 for all of it.
-FLOOD = int(os.environ.get("LAB_TEST_FLOOD", "2000000"))
-
-MakeJob = Callable[..., Job]
-
-
-@pytest.fixture(scope="session")
-def plain_spec(tmp_path_factory: pytest.TempPathFactory) -> GuestSpec:
-    lab = Lab.open(ROOT)
-    built = lab.build(Variant.parse("6.1"), "default")
-    # Each test has programs of its own: none would use another's saved state.
-    spec = lab.guest_spec(built, "default", tmp_path_factory.mktemp("spec"), [])
-    return replace(spec, states=None)
-
-
-@pytest.fixture
-def make_job(plain_spec: GuestSpec, clean_folder: Path) -> MakeJob:
-    def make(
-        scripts: dict[str, str],
-        *recipes: Recipe,
-        program_s: float = 60.0,
-        pattern: str | None = None,
-        **changes: object,
-    ) -> Job:
-        programs = dict(plain_spec.programs)
-        for name, text in scripts.items():
-            programs[name] = clean_folder / name
-            programs[name].write_text(text)
-        spec = replace(plain_spec, programs=programs, folder=clean_folder / "job")
-        return Job(
-            variant="6.1",
-            machine="default",
-            config="default",
-            release="6.1.192",
-            guest=replace(spec, **changes),  # type: ignore[arg-type]
-            units=tuple(
-                Unit(recipe, "suite", name) for recipe in recipes or (EXT4,) for name in scripts
-            ),
-            pattern=pattern,
-            program_s=program_s,
-            expect=(),
-            evidence=Evidence(),
-        )
-
-    return make
-
-
-def statuses(record: JobRecord, filesystem: str = "ext4-dax") -> dict[str, str]:
-    return {
-        result.test: result.status.value
-        for result in record.results
-        if result.filesystem == filesystem
-    }
-
-
-def message(record: JobRecord, test: str) -> str:
-    (found,) = (result.message for result in record.results if result.test == test)
-    return found
+#: A serial port under TCG carries 0.1 to 1 MB a second; LAB_TEST_FLOOD=200000000 for all of it.
+FLOOD = int(os.environ.get("LAB_TEST_FLOOD", "500000"))
 
 
 def said(record: JobRecord) -> tuple[str, ...]:
     return record.results[-1].diagnostics
-
-
-def guests(job: Job) -> int:
-    return len(list(job.guest.folder.rglob("console.log")))
-
-
-def said_on_console(folder: Path, text: bytes) -> bool:
-    return any(text in console for console in consoles(folder))
 
 
 def test_panic_at_boot(make_job: MakeJob) -> None:
@@ -212,50 +138,6 @@ def test_programs_that_end_badly(make_job: MakeJob) -> None:
     assert max(len(result.message) for result in record.results) < 1000
 
 
-def test_program_that_hangs(make_job: MakeJob) -> None:
-    job = make_job({"hangs": STARTED + "sleep 600\n", "good": GOOD}, program_s=5.0)
-    record = run_job(job)
-    assert statuses(record) == {"first": "pass", "hangs": "timeout", "works": "pass"}
-    assert "deadlines.program is 5 s" in message(record, "hangs")
-    assert "the guest still answers" in message(record, "hangs")
-    assert "task:sleep" in (job.guest.folder / "tasks.log").read_text()
-    assert "Linux version" in (job.guest.folder / "kernel.log").read_text()
-
-
-def test_qemu_that_hangs_is_no_fault_of_the_kernel(make_job: MakeJob) -> None:
-    job = make_job({"freezes": WAITS, "good": GOOD}, program_s=4.0, ssh_s=6.0, shutdown_s=2.0)
-
-    def freeze() -> None:
-        until(lambda: said_on_console(job.guest.folder, b"program runs"))
-        for pid in qemus(job.guest.folder):
-            os.kill(pid, signal.SIGSTOP)
-
-    freezer = threading.Thread(target=freeze)
-    freezer.start()
-    record = run_job(job)
-    freezer.join()
-    assert statuses(record) == {"first": "pass", "freezes": "error", "works": "pass"}
-    assert "QEMU does not answer" in message(record, "freezes")
-    assert guests(job) == 2
-
-
-def test_qemu_that_hangs_between_commands(plain_spec: GuestSpec, clean_folder: Path) -> None:
-    spec = replace(plain_spec, folder=clean_folder / "job", ssh_s=4.0, shutdown_s=2.0)
-    with Guest(spec) as guest:
-        for pid in qemus(spec.folder):
-            os.kill(pid, signal.SIGSTOP)
-        with pytest.raises(GuestDied, match="no longer answers") as lost:
-            guest.run("true", 1.0)
-    assert not lost.value.kernel
-
-
-def test_program_that_ignores_sigterm(make_job: MakeJob) -> None:
-    deaf = "trap '' TERM INT HUP\nwhile :; do sleep 1; done\n"
-    job = make_job({"deaf": STARTED + deaf, "good": GOOD}, program_s=5.0)
-    record = run_job(job)
-    assert statuses(record) == {"first": "pass", "deaf": "timeout", "works": "pass"}
-
-
 def test_console_that_floods(make_job: MakeJob) -> None:
     """Bytes that are no UTF-8, as many as come: kept whole, and the results beside them too."""
     flood = f"head -c {FLOOD} /dev/zero | tr '\\0' '\\377' >/dev/ttyS0\n"
@@ -281,41 +163,6 @@ def test_disk_that_is_full(make_job: MakeJob, clean_folder: Path) -> None:
         assert "No space left on device" in message(record, "loud")
     finally:
         process.run(["umount", folder])
-
-
-#: Takes a CPU for good: nothing else runs on it, interrupts aside.
-SPIN = """
-#define _GNU_SOURCE
-#include <sched.h>
-#include <stdlib.h>
-
-int main(int count, char **arguments)
-{
-	struct sched_param most = { .sched_priority = 99 };
-	cpu_set_t cpu;
-
-	CPU_ZERO(&cpu);
-	CPU_SET(count > 1 ? atoi(arguments[1]) : 0, &cpu);
-	if (sched_setaffinity(0, sizeof(cpu), &cpu) || sched_setscheduler(0, SCHED_FIFO, &most))
-		return 1;
-	for (;;)
-		;
-}
-"""
-
-
-def test_guest_that_hangs(make_job: MakeJob, clean_folder: Path) -> None:
-    (clean_folder / "spin.c").write_text(SPIN)
-    spin = clean_folder / "spin"
-    process.run(["gcc", "-static", "-O1", "-o", spin, clean_folder / "spin.c"])
-    starve = "echo -1 >/proc/sys/kernel/sched_rt_runtime_us\n/lab/spin 1 & /lab/spin 0\n"
-    job = make_job({"starves": STARTED + starve, "good": GOOD}, program_s=5.0)
-    spec = replace(job.guest, programs={**job.guest.programs, "spin": spin}, shutdown_s=2.0)
-    record = run_job(replace(job, guest=spec))
-    assert statuses(record) == {"first": "pass", "starves": "timeout", "works": "pass"}
-    assert "the guest does not answer" in message(record, "starves")
-    assert (job.guest.folder / "registers.txt").read_text().count("RIP=") == 2
-    assert guests(job) == 2
 
 
 @pytest.mark.parametrize(
@@ -408,18 +255,6 @@ def test_raw_namespace_is_no_dax(plain_spec: GuestSpec, clean_folder: Path) -> N
             set_up(guest, XFS)
         assert not isinstance(xfs.value, NotDax) or "DAX" in str(xfs.value)
         assert guest.run("true").status == 0
-
-
-def test_setup_deadline(make_job: MakeJob) -> None:
-    job = make_job({"good": GOOD}, replace(EXT4, name="slow", mkfs=("-b", "4096")), EXT4)
-    programs = dict(job.guest.programs)
-    proof = job.guest.folder.parent / "proof"
-    proof.write_text("#!/bin/sh\ncase $1 in */slow) sleep 600 ;; esac\necho dax_option=no\n")
-    spec = replace(job.guest, programs=programs | {"dax-proof": proof}, command_s=8.0)
-    record = run_job(replace(job, guest=spec))
-    assert statuses(record, "slow") == {"good": "timeout"}
-    assert statuses(record) == {"good": "error"}
-    assert "the setup deadline of 8 s passed while slow was made" in record.results[0].message
 
 
 def test_threads_end_with_their_guest(plain_spec: GuestSpec, clean_folder: Path) -> None:

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Jobs of small shell scripts, for tests of what goes wrong in a guest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.results import JobRecord
+from lab.suites.job import Job
+from tests.guest.conftest import consoles
+
+HEAD = "#!/bin/sh\necho KTAP version 1\n"
+GOOD = HEAD + "echo 1..1\necho ok 1 works\n"
+STARTED = HEAD + "echo 1..2\necho ok 1 first\nsleep 1\n"
+#: Says on the console that it runs, and stays.
+WAITS = STARTED + "echo program runs >/dev/console\nsleep 600\n"
+
+
+def statuses(record: JobRecord, filesystem: str = "ext4-dax") -> dict[str, str]:
+    return {
+        result.test: result.status.value
+        for result in record.results
+        if result.filesystem == filesystem
+    }
+
+
+def message(record: JobRecord, test: str) -> str:
+    (found,) = (result.message for result in record.results if result.test == test)
+    return found
+
+
+def guests(job: Job) -> int:
+    return len(list(job.guest.folder.rglob("console.log")))
+
+
+def said_on_console(folder: Path, text: bytes) -> bool:
+    return any(text in console for console in consoles(folder))

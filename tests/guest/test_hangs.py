@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What does not go on, and who it is: the program, the guest, or QEMU."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab import process
+from lab.guest import Guest, GuestDied, GuestSpec
+from lab.suites.job import run_job
+from tests.guest.conftest import EXT4, MakeJob, qemus, until
+from tests.guest.jobs import GOOD, STARTED, WAITS, guests, message, said_on_console, statuses
+
+pytestmark = pytest.mark.guest
+
+
+def test_program_that_hangs(make_job: MakeJob) -> None:
+    job = make_job({"hangs": STARTED + "sleep 600\n", "good": GOOD}, program_s=5.0)
+    record = run_job(job)
+    assert statuses(record) == {"first": "pass", "hangs": "timeout", "works": "pass"}
+    assert "deadlines.program is 5 s" in message(record, "hangs")
+    assert "the guest still answers" in message(record, "hangs")
+    assert "task:sleep" in (job.guest.folder / "tasks.log").read_text()
+    assert "Linux version" in (job.guest.folder / "kernel.log").read_text()
+
+
+def test_qemu_that_hangs_is_no_fault_of_the_kernel(make_job: MakeJob) -> None:
+    job = make_job({"freezes": WAITS, "good": GOOD}, program_s=4.0, ssh_s=6.0, shutdown_s=2.0)
+
+    def freeze() -> None:
+        until(lambda: said_on_console(job.guest.folder, b"program runs"))
+        for pid in qemus(job.guest.folder):
+            os.kill(pid, signal.SIGSTOP)
+
+    freezer = threading.Thread(target=freeze)
+    freezer.start()
+    record = run_job(job)
+    freezer.join()
+    assert statuses(record) == {"first": "pass", "freezes": "error", "works": "pass"}
+    assert "QEMU does not answer" in message(record, "freezes")
+    assert guests(job) == 2
+
+
+def test_qemu_that_hangs_between_commands(plain_spec: GuestSpec, clean_folder: Path) -> None:
+    spec = replace(plain_spec, folder=clean_folder / "job", ssh_s=4.0, shutdown_s=2.0)
+    with Guest(spec) as guest:
+        for pid in qemus(spec.folder):
+            os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(GuestDied, match="no longer answers") as lost:
+            guest.run("true", 1.0)
+    assert not lost.value.kernel
+
+
+def test_program_that_ignores_sigterm(make_job: MakeJob) -> None:
+    deaf = "trap '' TERM INT HUP\nwhile :; do sleep 1; done\n"
+    job = make_job({"deaf": STARTED + deaf, "good": GOOD}, program_s=5.0)
+    record = run_job(job)
+    assert statuses(record) == {"first": "pass", "deaf": "timeout", "works": "pass"}
+
+
+#: Takes a CPU for good: nothing else runs on it, interrupts aside.
+SPIN = """
+#define _GNU_SOURCE
+#include <sched.h>
+#include <stdlib.h>
+
+int main(int count, char **arguments)
+{
+	struct sched_param most = { .sched_priority = 99 };
+	cpu_set_t cpu;
+
+	CPU_ZERO(&cpu);
+	CPU_SET(count > 1 ? atoi(arguments[1]) : 0, &cpu);
+	if (sched_setaffinity(0, sizeof(cpu), &cpu) || sched_setscheduler(0, SCHED_FIFO, &most))
+		return 1;
+	for (;;)
+		;
+}
+"""
+
+
+def test_guest_that_hangs(make_job: MakeJob, clean_folder: Path) -> None:
+    (clean_folder / "spin.c").write_text(SPIN)
+    spin = clean_folder / "spin"
+    process.run(["gcc", "-static", "-O1", "-o", spin, clean_folder / "spin.c"])
+    starve = "echo -1 >/proc/sys/kernel/sched_rt_runtime_us\n/lab/spin 1 & /lab/spin 0\n"
+    job = make_job({"starves": STARTED + starve, "good": GOOD}, program_s=5.0)
+    spec = replace(job.guest, programs={**job.guest.programs, "spin": spin}, shutdown_s=2.0)
+    record = run_job(replace(job, guest=spec))
+    assert statuses(record) == {"first": "pass", "starves": "timeout", "works": "pass"}
+    assert "the guest does not answer" in message(record, "starves")
+    assert (job.guest.folder / "registers.txt").read_text().count("RIP=") == 2
+    assert guests(job) == 2
+
+
+def test_setup_deadline(make_job: MakeJob) -> None:
+    job = make_job({"good": GOOD}, replace(EXT4, name="slow", mkfs=("-b", "4096")), EXT4)
+    programs = dict(job.guest.programs)
+    proof = job.guest.folder.parent / "proof"
+    proof.write_text("#!/bin/sh\ncase $1 in */slow) sleep 600 ;; esac\necho dax_option=no\n")
+    spec = replace(job.guest, programs=programs | {"dax-proof": proof}, command_s=8.0)
+    record = run_job(replace(job, guest=spec))
+    assert statuses(record, "slow") == {"good": "timeout"}
+    assert statuses(record) == {"good": "error"}
+    assert "the setup deadline of 8 s passed while slow was made" in record.results[0].message
