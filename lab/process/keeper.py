@@ -172,7 +172,10 @@ def serve(control: socket.socket) -> None:
         head, received, _, _ = socket.recv_fds(control, LENGTH_BYTES, MOST_DESCRIPTORS)
         if not head:
             return
-        request = control.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL)
+        length = int.from_bytes(head, "big")
+        request = control.recv(length, socket.MSG_WAITALL)
+        if len(request) < length:
+            return
         if os.fork() == 0:
             control.close()
             keep(request, received)

@@ -103,8 +103,12 @@ def _ask(request: bytes, descriptors: Sequence[int]) -> None:
                 atexit.register(_starter.close)
             try:
                 return _starter.ask(request, descriptors)
-            except OSError as error:
+            except BaseException as error:
+                # Half a request, cut off by a Ctrl-C, would be the next one's beginning.
                 atexit.unregister(_starter.close)
                 _starter.close()
-                _starter, lost = None, error
+                _starter = None
+                if not isinstance(error, OSError):
+                    raise
+                lost = error
     raise InfrastructureError(f"no process can be started: {lost}")

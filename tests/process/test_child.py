@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -178,6 +179,18 @@ def test_a_starter_that_is_killed_is_followed_by_another(tmp_path: Path) -> None
         assert run(["echo", "again"]).stdout == "again\n"
         # What it had started goes on.
         assert before.wait(10) == 3
+
+
+def test_a_request_that_is_cut_off_spoils_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut_off(self: socket.socket, data: bytes) -> None:
+        self.send(data[:10])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lab.process.starter.socket.socket.sendall", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            run(["echo", "never"])
+    assert run(["echo", "again"]).stdout == "again\n"
 
 
 def test_many_at_once_do_not_mix() -> None:
