@@ -97,9 +97,12 @@ def _take_up(received: list[int], targets: list[int]) -> int:
     return lifeline
 
 
-def _exec(command: list[str], environment: dict[str, str]) -> None:
-    # Should the keeper itself be killed -9, the command goes with it.
+def _exec(command: list[str], environment: dict[str, str], keeper: int) -> None:
+    # Should the keeper itself be killed -9, the command goes with it; prctl(2): one that
+    # was killed before this sends no signal.
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != keeper:
+        os._exit(128 + signal.SIGKILL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     for number in (*_IGNORED, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
@@ -153,9 +156,10 @@ def keep(request: bytes, received: list[int]) -> None:
         os.write(2, f"{asked['cwd']}: {error.strerror}\n".encode())
         _say(lifeline, 126)
         return
+    keeper = os.getpid()
     pid = os.fork()
     if pid == 0:
-        _exec(asked["command"], asked["environment"])
+        _exec(asked["command"], asked["environment"], keeper)
     _say(lifeline, _watch(lifeline, pid))
 
 
