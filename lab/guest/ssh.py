@@ -27,6 +27,8 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 #: A shell execs its last command, and Paramiko knows no exit-signal (RFC 4254, 6.10): a
 #: program killed by a signal would look like a guest that died.  The shell says 128 + N.
 _KEEP_SHELL = "\nexit $?"
+#: Seconds a guest on a busy host may take to its banner.
+_PATIENCE_S = 10.0
 _LOST = (paramiko.SSHException, ThreadException, EOFError, OSError)
 
 
@@ -192,8 +194,9 @@ def _connection(port: int, keys: GuestKeys, deadline_s: float) -> Connection:
             "pkey": keys.client.key,
             "look_for_keys": False,
             "allow_agent": False,
-            # One that was lost is not waited for until the end: another may be had.
-            "banner_timeout": deadline_s / 4,
+            # One that was lost is not waited for until the end: another may be had.  A short
+            # deadline is for one alone: a busy guest that is given up would be a dead one.
+            "banner_timeout": max(deadline_s / 4, min(deadline_s, _PATIENCE_S)),
             "auth_timeout": deadline_s,
             "channel_timeout": deadline_s,
         },

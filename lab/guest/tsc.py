@@ -53,7 +53,10 @@ def host_tsc_khz(cache: Path) -> int | None:
         known = json.loads(record.read_text())
         if boot and known["boot"] == boot:
             return None if known["khz"] is None else int(known["khz"])
-    khz = _measure() if _steady(_read(_CPUINFO)) else None
+    steady = _steady(_read(_CPUINFO))
+    khz = _measure() if steady else None
+    if steady and khz is None:
+        return None  # the next time it may go well
     with suppress(OSError):
         temporary = record.with_name(f".{record.name}.{os.getpid()}")
         temporary.write_text(json.dumps({"boot": boot, "khz": khz}))
@@ -67,13 +70,13 @@ def _steady(cpuinfo: str) -> bool:
 
 
 def _measure() -> int | None:
-    with TemporaryDirectory(prefix="lab-tsc-") as folder:
-        program = Path(folder, "tsc")
-        try:
+    try:
+        with TemporaryDirectory(prefix="lab-tsc-") as folder:
+            program = Path(folder, "tsc")
             run(["gcc", "-O2", "-o", program, _SOURCE], timeout=60)
             khz = float(run([program], timeout=60).stdout)
-        except (InfrastructureError, ValueError):
-            return None
+    except (InfrastructureError, OSError, ValueError):
+        return None
     return round(khz / _ROUND_KHZ) * _ROUND_KHZ or None
 
 

@@ -90,10 +90,17 @@ class Child:
         return said[0]
 
     def poll(self) -> int | None:
-        """The exit status, or None while it runs."""
+        """The exit status, or None while it runs.
+
+        Raises:
+            InfrastructureError: It never ran: that is no status of the command's.
+        """
         self._hear(0)
-        if len(said := self._numbers()) > 1:
+        said = self._numbers()
+        if len(said) > 1:
             return said[1]
+        if self._ended and not said:
+            raise InfrastructureError(f"{self.arguments[0]} was not started: its keeper died")
         # A keeper that was killed takes the command with it.
         return 128 + signal.SIGKILL if self._ended else None
 
@@ -114,13 +121,13 @@ class Child:
         # End-of-file on the lifeline makes the keeper kill all of them.
         with suppress(OSError):
             self._lifeline.shutdown(socket.SHUT_WR)
-        try:
-            self.wait(_KILLING_S)
-        except ProcessTimeout:
+        # The status is said last, but what the keeper holds goes with the keeper.
+        deadline = time.monotonic() + _KILLING_S
+        while not self._ended and (left := deadline - time.monotonic()) > 0:
+            self._hear(left)
+        if not self._ended:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
-            self.wait()
-        # The status is said last, but what the keeper holds goes with the keeper.
         while not self._ended:
             self._hear(None)
 

@@ -57,6 +57,16 @@ def test_broken_record_is_no_record(
     assert tsc.tsc_arguments(tmp_path, 250) == "tsc_early_khz=2000000 lpj=8000000"
 
 
+def test_measurement_that_fails_is_tried_again(
+    tmp_path: Path, boot_id: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(tmp_path))
+        assert tsc.host_tsc_khz(tmp_path) is None
+    monkeypatch.setattr(tsc, "_measure", lambda: 2_000_000)
+    assert tsc.host_tsc_khz(tmp_path) == 2_000_000
+
+
 def test_kernel_whose_ticks_are_not_known_is_told_nothing(tmp_path: Path) -> None:
     assert tsc.tsc_arguments(tmp_path, None) == ""
 

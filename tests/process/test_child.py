@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 
 from lab.errors import InfrastructureError
 from lab.process import ProcessFailed, ProcessTimeout, run, spawn
+from lab.process.starter import start
 
 pytestmark = pytest.mark.slow
 
@@ -33,6 +35,15 @@ def processes_with(mark: str) -> list[int]:
             except OSError:
                 continue
     return found
+
+
+def with_descriptor(number: int) -> Callable[..., socket.socket]:
+    def asked(
+        command: Sequence[str], cwd: Path | None, env: Mapping[str, str], given: Mapping[int, int]
+    ) -> socket.socket:
+        return start(command, cwd, env, {**given, number: given[0]})
+
+    return asked
 
 
 def stat_of(pid: int) -> list[str]:
@@ -186,6 +197,14 @@ def test_a_starter_that_is_killed_is_followed_by_another(tmp_path: Path) -> None
         assert run(["echo", "again"]).stdout == "again\n"
         # What it had started goes on.
         assert before.wait(10) == 3
+
+
+def test_a_keeper_that_cannot_start_anything_is_our_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    run(["true"])
+    # A number that no process may have.
+    monkeypatch.setattr("lab.process.child.start", with_descriptor(1 << 30))
+    with pytest.raises(InfrastructureError, match="true was not started"):
+        run(["true"], check=False)
 
 
 def test_a_request_that_is_cut_off_spoils_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
