@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ from lab.errors import InfrastructureError, UserError
 from lab.results.schema import METADATA, SCHEMA_VERSION, VERSION
 
 _BUSY_MS = 30_000
+_BUSY_AGAIN_S = 0.01
 _CONNECT_S = 10
 #: Any number will do: labs that open one new or old PostgreSQL database take turns by it.
 _ADVISORY_LOCK = 0x1AB
@@ -76,12 +79,27 @@ def _printable(url: URL) -> str:
     return url.set(query=query).render_as_string(hide_password=True)
 
 
-def _set_up_sqlite(connection: Any, _record: object) -> None:
+def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # The driver's own idea of when a transaction begins is in the way of ours.
     connection.isolation_level = None
     connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-    connection.execute("PRAGMA journal_mode = WAL")
+    _use_wal(connection)
     connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    # SQLite reads which mode the file has and turns that read lock into a write lock: of
+    # two that do so at once one is told "locked" whatever the busy timeout is, since
+    # waiting with a read lock held would never end (sqlite3_busy_handler()).
+    deadline = time.monotonic() + _BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_BUSY_AGAIN_S)
 
 
 def _begin_sqlite(connection: Connection) -> None:

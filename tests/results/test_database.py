@@ -7,6 +7,7 @@ import os
 import sqlite3
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,6 +82,24 @@ def test_labs_that_meet_an_old_database_at_once(old: Path | str) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(look, range(4))) == [2] * 4
+
+
+def test_a_database_that_another_writes_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.executescript(SCHEMA_1)
+    other.execute("BEGIN IMMEDIATE")
+
+    def look() -> int:
+        with Store.open(path) as store:
+            return len(store.runs())
+
+    with closing(other), ThreadPoolExecutor(1) as pool:
+        runs = pool.submit(look)
+        with pytest.raises(TimeoutError):
+            runs.result(0.2)
+        other.execute("COMMIT")
+        assert runs.result(20) == 2
 
 
 def test_labs_that_meet_an_empty_database_at_once(place: Path | str) -> None:
