@@ -26,7 +26,9 @@ from pydantic import BaseModel, ValidationError
 
 from lab.errors import InfrastructureError
 from lab.host import need_tool
+from lab.host.boot import boot_id
 from lab.process import ProcessTimeout, Result, run
+from lab.process.scratch import write_whole
 
 Name = Literal["kvm", "tcg"]
 
@@ -144,7 +146,7 @@ def probe(accelerator: Name, cache: Path, deadline_s: float, *, fresh: bool = Fa
     proof = run_guest(qemu, accelerator, boot_sector, deadline_s)
     if proof and accelerator == "kvm":
         proof = no_slower(proof, run_guest(qemu, "tcg", boot_sector, deadline_s))
-    record.answers[key] = _Answer(proof=proof, boot=_boot())
+    record.answers[key] = _Answer(proof=proof, boot=boot_id())
     record.answers.pop(f"{key} kernel", None)
     _write(cache / _RECORD, record)
     return proof
@@ -182,7 +184,7 @@ def probe_kernel(kernel: Path, cache: Path, deadline_s: float) -> Proof:
     proof = boot_kernel(qemu, "kvm", kernel, deadline_s)
     if not proof and not boot_kernel(qemu, "tcg", kernel, _TCG_PATIENCE * deadline_s):
         return Proof(True, "a guest ran under KVM, though not this kernel", proof.duration_s)
-    record.answers[key] = _Answer(proof=proof, boot=_boot())
+    record.answers[key] = _Answer(proof=proof, boot=boot_id())
     _write(cache / _RECORD, record)
     return proof
 
@@ -297,10 +299,6 @@ def _machine() -> str:
     return _text(Path("/etc/machine-id")) or platform.node()
 
 
-def _boot() -> str:
-    return _text(Path("/proc/sys/kernel/random/boot_id"))
-
-
 def _text(path: Path) -> str:
     try:
         return path.read_text().strip()
@@ -335,7 +333,7 @@ def _version(qemu: Path, record: _Record) -> str:
 
 def _remembered(record: _Record, key: str) -> Proof | None:
     known = record.answers.get(key)
-    if known is None or not (known.proof.runs or known.boot == _boot()):
+    if known is None or not (known.proof.runs or known.boot == boot_id()):
         return None
     return known.proof
 
@@ -350,9 +348,6 @@ def _read(path: Path) -> _Record:
 def _write(path: Path, record: _Record) -> None:
     # Two probes at once may lose one answer; it is found again.
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(record.model_dump_json(indent=1))
-        temporary.replace(path)
+        write_whole(path, record.model_dump_json(indent=1).encode())
     except OSError as error:
         raise InfrastructureError(f"{path} cannot be written: {error.strerror}") from error

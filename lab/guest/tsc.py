@@ -8,17 +8,17 @@ wrong: all its clocks go wrong then.  It also saves it 0.15 s of a boot.
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lab.errors import InfrastructureError
+from lab.host.boot import boot_id
 from lab.process import run
+from lab.process.scratch import write_whole
 
 _SOURCE = Path(__file__).with_name("tsc.c")
 _CPUINFO = Path("/proc/cpuinfo")
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 #: The same in all power states, at all speeds of the CPU (arch/x86's cpufeatures.h).
 _STEADY = frozenset(("constant_tsc", "nonstop_tsc"))
 #: A state is saved for a command line: the last digits, which differ by what is measured
@@ -48,7 +48,7 @@ def host_tsc_khz(cache: Path) -> int | None:
     None where it is not steady, or cannot be measured.
     """
     record = cache / "tsc.json"
-    boot = _read(_BOOT_ID)
+    boot = boot_id()
     with suppress(OSError, ValueError, TypeError, KeyError):
         known = json.loads(record.read_text())
         if boot and known["boot"] == boot:
@@ -58,9 +58,7 @@ def host_tsc_khz(cache: Path) -> int | None:
     if steady and khz is None:
         return None  # the next time it may go well
     with suppress(OSError):
-        temporary = record.with_name(f".{record.name}.{os.getpid()}")
-        temporary.write_text(json.dumps({"boot": boot, "khz": khz}))
-        temporary.replace(record)
+        write_whole(record, json.dumps({"boot": boot, "khz": khz}).encode())
     return khz
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+
+from lab.process.scratch import write_whole
 
 _RECORD = "sources.json"
 
@@ -65,31 +65,18 @@ def up_to_date(folder: Path, recipe: str) -> Path | None:
 
 def store(folder: Path, recipe: str, reader: Reader, archive: bytes) -> Path:
     """Put ``archive`` into ``folder`` under its digest; raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
     image = folder / f"{hashlib.sha256(archive).hexdigest()}.cpio"
-    _replace(image, archive)
+    write_whole(image, archive)
     record = {
         "recipe": recipe,
         "image": image.name,
         "stamp": stamp(image),
         "sources": reader.stamps,
     }
-    _replace(folder / _RECORD, json.dumps(record, indent=1).encode())
+    write_whole(folder / _RECORD, json.dumps(record, indent=1).encode())
     return image
 
 
 def _stamp_list(path: Path) -> list[int] | None:
     known = stamp(path)
     return None if known is None else list(known)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -6,13 +6,13 @@ from __future__ import annotations
 import fcntl
 import json
 import re
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import InfrastructureError
+from lab.process.scratch import write_whole
 
 
 @dataclass(frozen=True)
@@ -162,21 +162,10 @@ def write_bytes(path: Path, data: bytes) -> Path:
         InfrastructureError: It cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, data)
+        write_whole(path, data)
     except OSError as error:
         raise InfrastructureError(f"cannot write: {error.strerror}", where=path) from error
     return path
-
-
-def _replace(path: Path, data: bytes) -> None:
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        beside.write_bytes(data)
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
 
 
 def write_text(path: Path, text: str) -> Path:

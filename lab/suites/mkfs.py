@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from lab.features import Layout, layouts
 from lab.host import need_tool
 from lab.image.sources import stamp
 from lab.process import run
+from lab.process.scratch import write_whole
 from lab.version import KernelVersion
 
 #: What makes each go on without a question, and say little.
@@ -73,15 +73,8 @@ def known_to_mkfs(filesystem: str, cache: Path) -> frozenset[str]:
         return frozenset(json.loads(answer.read_text()))
     except (FileNotFoundError, ValueError):
         names = [layout.name for layout in _known(filesystem, asked)]
-    _write(answer, json.dumps(names))
+    write_whole(answer, json.dumps(names).encode())
     return frozenset(names)
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text)
-    temporary.replace(path)
 
 
 def _known(filesystem: str, asked: tuple[Layout, ...]) -> tuple[Layout, ...]:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from lab.config.model import DirKernel
 from lab.errors import UserError
+from lab.process.scratch import write_whole
 from lab.trees.lock import locked
-from lab.trees.manifest import Entry, git_mode, hash_files, manifest_text, walk, write_whole
+from lab.trees.manifest import Entry, git_mode, hash_files, manifest_text, walk
 from lab.trees.request import Request
 from lab.trees.tree import Tree, save_record
 from lab.version import KernelVersion

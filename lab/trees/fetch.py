@@ -13,12 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab.config.model import AptKernel, DirKernel, GitKernel, Kernel
+from lab.process.scratch import write_whole
 from lab.process.use import note_use
 from lab.trees.apt import AptSource
 from lab.trees.directory import directory_tree
 from lab.trees.git import GitSource
 from lab.trees.lock import locked, locked_if_free
-from lab.trees.manifest import compute_manifest, write_manifest, write_whole
+from lab.trees.manifest import compute_manifest, write_manifest
 from lab.trees.request import Locate, Progress, Request, Source
 from lab.trees.signature import BadSignature
 from lab.trees.storage import storage_errors

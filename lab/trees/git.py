@@ -14,8 +14,8 @@ from pathlib import Path
 from lab.config.model import GitKernel
 from lab.errors import InfrastructureError, LabError, UserError
 from lab.process import ProcessFailed, Result
+from lab.process.scratch import write_whole
 from lab.trees.lock import locked
-from lab.trees.manifest import write_whole
 from lab.trees.request import ELSEWHERE, Request
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")

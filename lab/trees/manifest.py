@@ -13,6 +13,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from lab.errors import InfrastructureError, UserError
+from lab.process.scratch import write_whole
 
 SYMLINK = 0o120000
 _EXECUTABLE = 0o100755
@@ -110,16 +111,6 @@ def _checked(items: Iterable[tuple[str, Entry]]) -> Iterator[tuple[str, Entry]]:
 def write_manifest(path: Path, manifest: Mapping[str, Entry]) -> None:
     """Write a manifest to ``path``, whole or not at all."""
     write_whole(path, manifest_text(manifest))
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file beside its place, then rename it."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def read_manifest(path: Path) -> Mapping[str, Entry]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.trees.manifest import write_whole
+from lab.process.scratch import write_whole
 from lab.version import KernelVersion
 
 

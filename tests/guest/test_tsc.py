@@ -25,7 +25,7 @@ def boot_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     cpuinfo.write_text(STEADY)
     boot.write_text("first\n")
     monkeypatch.setattr(tsc, "_CPUINFO", cpuinfo)
-    monkeypatch.setattr(tsc, "_BOOT_ID", boot)
+    monkeypatch.setattr(tsc, "boot_id", lambda: boot.read_text().strip())
     return boot
 
 
