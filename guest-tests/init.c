@@ -6,12 +6,12 @@
  * which has no translated code yet.
  *
  * It speaks with the lab over the second serial port.  Says "lab: NAME SECONDS-SINCE-BOOT":
- * "init", "ready" when SSH can be had, "no ssh" when its server has ended.  Hears "rest"
- * before the guest is saved: the SSH server stops, and it says "resting".  Hears "wake
- * SECONDS NANOSECONDS HEX" when it was restored: what only somebody awake can know, the
- * time of day and randomness that no other guest of the same state has.  It says "awake",
- * without a time, and the server goes on.  What a restored guest runs here is translated
- * anew each time, so this part does without stdio and strtod().
+ * "init", "ready" when SSH can be had, "no ssh" when no server can be started.  Hears
+ * "rest" before the guest is saved: a server is there, and waits for a seed, and init
+ * says "resting".  Hears "wake" when it was restored, with what only somebody awake can
+ * know: the time of day, and randomness that no other guest of the same state has.  The
+ * server goes on, and init says "awake", without a time.  What a restored guest runs here is
+ * translated anew each time: so there is nothing to parse, and no file to open.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,8 +19,10 @@
 #include <linux/random.h>
 #include <net/if.h>
 #include <net/route.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +35,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SEED_BYTES = 64, NIC_PATIENCE_MS = 5000 };
+#include "ssh-waits.h"
+
+enum { SEED_BYTES = 32, BACKLOG = 16, NIC_PATIENCE_MS = 5000 };
 
 /* Linux 4.17, d848e5f8e1eb; the headers may be older. */
 #ifndef RNDRESEEDCRNG
@@ -42,16 +46,39 @@ enum { SEED_BYTES = 64, NIC_PATIENCE_MS = 5000 };
 
 #define RANDOM "/proc/sys/kernel/random/"
 #define SSH_LOG "/run/dropbear.log"
-#define SSH_PID "/run/dropbear.pid"
 
 /* QEMU's user network: "-netdev user" gives a guest this address, and this router. */
 #define ADDRESS "10.0.2.15"
 #define NETMASK "255.255.255.0"
 #define ROUTER "10.0.2.2"
 
+/*
+ * What is heard; lab/guest/state.py writes it.  Since 5.11 (3b830a9c34d5) the kernel reads a
+ * terminal 64 bytes at a time, and would wait for VMIN bytes each time.
+ */
+struct order {
+	char verb[4];
+	uint32_t nanoseconds;
+	uint64_t seconds;
+	unsigned char seed[SEED_BYTES];
+	unsigned char server_seed[SSH_SEED_BYTES];
+};
+
+_Static_assert(sizeof(struct order) == 64, "lab/guest/state.py, and no more than 64");
+
 static int port = -1;
-/* 0 when there is none. */
-static pid_t ssh_server;
+static int urandom = -1;
+
+/* The SSH server of the next connection, until it has that; pid 0 is none. */
+static struct server {
+	pid_t pid;
+	/* Where it gets its seed, with which it goes on. */
+	int seed;
+	int waits;
+	int goes_on;
+} server;
+static int reports = -1;
+static int ssh_ended;
 
 static int failed(const char *what)
 {
@@ -102,8 +129,7 @@ static void open_port(void)
 	/* No echo: each byte that comes would go back, by an interrupt of its own. */
 	if (!tcgetattr(port, &raw)) {
 		cfmakeraw(&raw);
-		raw.c_lflag |= ICANON;
-		raw.c_iflag |= ICRNL;
+		raw.c_cc[VMIN] = sizeof(struct order);
 		cfsetspeed(&raw, B115200);
 		tcsetattr(port, TCSANOW, &raw);
 	}
@@ -198,67 +224,154 @@ static void fill_pools(void)
 {
 	char bytes[64];
 	long bits;
-	int fd;
 
 	if (access(RANDOM "read_wakeup_threshold", F_OK))
 		return;
 	while ((bits = number_in(RANDOM "entropy_avail")) >= 0 && bits < 256)
 		pause_ms(20);
 	write_file(RANDOM "urandom_min_reseed_secs", "0");
-	fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || read(fd, bytes, sizeof(bytes)) != sizeof(bytes))
+	if (read(urandom, bytes, sizeof(bytes)) != sizeof(bytes))
 		failed("/dev/urandom");
-	close(fd);
 	write_file(RANDOM "urandom_min_reseed_secs", "60");
 }
 
-static void exec_ssh_server(void)
+/* Both have numbers of their own, which an SSH server finds them by. */
+static void listen_for_ssh(void)
+{
+	struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(22) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), ends[2], on = 1;
+
+	/* What is accepted inherits it: each answer goes out at once. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (bind(fd, (struct sockaddr *)&any, sizeof(any)) || listen(fd, BACKLOG) ||
+	    dup3(fd, SSH_LISTENER, O_CLOEXEC) < 0)
+		failed("port 22");
+	close(fd);
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) || dup3(ends[1], SSH_REPORTS, O_CLOEXEC) < 0)
+		failed("pipe");
+	close(ends[1]);
+	reports = ends[0];
+}
+
+static void exec_ssh_server(int seed)
 {
 	static char *const arguments[] = {
-		"dropbear", "-F", "-E", "-s", "-r", "/etc/dropbear/host_key",
-		"-p", "22", "-P", SSH_PID, NULL,
+		"dropbear", "-i", "-s", "-r", "/etc/dropbear/host_key", NULL,
 	};
-	int null = open("/dev/null", O_RDONLY), log;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	/* What it says of each connection is no word of the kernel's, and the console is slow. */
+	int log = open(SSH_LOG, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	sigset_t none;
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* What it says of each connection is no word of the kernel's, and the console is slow. */
-	log = open(SSH_LOG, O_WRONLY | O_CREAT | O_APPEND, 0600);
-	if (null < 0 || log < 0 || dup2(null, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0)
+	if (null < 0 || log < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(log, 2) < 0)
 		_exit(failed(SSH_LOG));
-	close(null);
-	close(log);
+	fcntl(SSH_LISTENER, F_SETFD, 0);
+	fcntl(SSH_REPORTS, F_SETFD, 0);
+	if (dup2(seed, SSH_SEED) < 0)
+		_exit(failed("the seed"));
+	setenv("LD_PRELOAD", "/lab/ssh-waits.so", 1);
 	setsid();
 	execv("/bin/dropbear", arguments);
 	_exit(failed(arguments[0]));
 }
 
-static void start_ssh_server(void)
+static void forget_server(void)
 {
-	pid_t child = fork();
-
-	if (!child)
-		exec_ssh_server();
-	else if (child < 0)
-		failed("fork");
-	else
-		ssh_server = child;
+	close(server.seed);
+	server = (struct server){ .pid = 0 };
 }
 
-/* Reap what has ended; returns whether the SSH server is among it. */
-static int reap(void)
+/* Start the server of the next connection, unless it was started. */
+static void start_ssh_server(void)
 {
-	int found = 0;
+	int ends[2] = { -1, -1 };
 	pid_t child;
 
-	while ((child = waitpid(-1, NULL, WNOHANG)) > 0) {
-		if (child == ssh_server) {
-			ssh_server = 0;
-			found = 1;
-		}
+	if (server.pid)
+		return;
+	child = pipe2(ends, O_CLOEXEC) ? -1 : fork();
+	if (!child)
+		exec_ssh_server(ends[0]);
+	close(ends[0]);
+	if (child > 0) {
+		server = (struct server){ .pid = child, .seed = ends[1] };
+		return;
 	}
-	return found;
+	failed("a new SSH server");
+	close(ends[1]);
+	/* Whoever wants one comes back at once. */
+	pause_ms(100);
+}
+
+static void let_server_go_on(const unsigned char *seed)
+{
+	if (!server.pid)
+		return;
+	if (write(server.seed, seed, SSH_SEED_BYTES) != SSH_SEED_BYTES)
+		failed("the SSH server");
+	server.goes_on = 1;
+}
+
+/* Without it, connections wait for ever: a new server would come to the same end. */
+static void give_up_ssh(void)
+{
+	char said[512];
+	int log = open(SSH_LOG, O_RDONLY | O_CLOEXEC);
+	ssize_t length = log < 0 ? 0 : read(log, said, sizeof(said));
+
+	if (length > 0 && write(STDERR_FILENO, said, (size_t)length) < 0)
+		failed("the console");
+	close(log);
+	ssh_ended = 1;
+	mark("no ssh");
+}
+
+static void hear_server(void)
+{
+	char report;
+
+	while (read(reports, &report, 1) == 1) {
+		if (report == SSH_WAITS)
+			server.waits = 1;
+		else
+			forget_server();
+	}
+}
+
+/* Reap what has ended; a server that ended itself before it came to wait is the last. */
+static void reap(void)
+{
+	pid_t child;
+	int how;
+
+	while ((child = waitpid(-1, &how, WNOHANG)) > 0) {
+		/* It may have said that it serves since they were last heard. */
+		hear_server();
+		if (child != server.pid)
+			continue;
+		if (!server.waits && !(WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL))
+			give_up_ssh();
+		forget_server();
+	}
+}
+
+/* Start a server and wait until it waits; returns whether it does. */
+static int await_ssh_server(void)
+{
+	struct pollfd heard = { .fd = reports, .events = POLLIN };
+	sigset_t none;
+
+	sigemptyset(&none);
+	while (!ssh_ended && !server.waits) {
+		start_ssh_server();
+		/* SIGCHLD is blocked but here: none is missed. */
+		ppoll(&heard, 1, &(struct timespec){ .tv_sec = 1 }, &none);
+		hear_server();
+		reap();
+	}
+	return server.waits;
 }
 
 /*
@@ -275,100 +388,77 @@ static void warm_shell(void)
 	}
 }
 
-static int set_clock(const char *seconds, const char *nanoseconds)
+static int set_clock(const struct order *order)
 {
 	struct timespec now = {
-		.tv_sec = strtoll(seconds, NULL, 10),
-		.tv_nsec = strtol(nanoseconds, NULL, 10),
+		.tv_sec = (time_t)order->seconds,
+		.tv_nsec = (long)order->nanoseconds,
 	};
 
 	return clock_settime(CLOCK_REALTIME, &now) ? failed("clock_settime") : 0;
 }
 
-/* Lower-case digits, as Python writes them; their end or any other byte ends the number. */
-static size_t from_hex(const char *text, unsigned char *bytes, size_t most)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char *high, *low;
-	size_t count;
-
-	for (count = 0; count < most && text[2 * count] && text[2 * count + 1]; count++) {
-		high = strchr(digits, text[2 * count]);
-		low = strchr(digits, text[2 * count + 1]);
-		if (!high || !low)
-			break;
-		bytes[count] = (unsigned char)((high - digits) << 4 | (low - digits));
-	}
-	return count;
-}
-
-static int seed(const char *text)
+static int seed(const unsigned char *bytes)
 {
 	struct {
 		struct rand_pool_info head;
 		unsigned char bytes[SEED_BYTES];
-	} pool;
-	size_t count = from_hex(text, pool.bytes, SEED_BYTES);
-	int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+	} pool = { .head = { .entropy_count = 8 * SEED_BYTES, .buf_size = SEED_BYTES } };
 
-	if (fd < 0)
-		return failed("/dev/urandom");
-	pool.head.entropy_count = (int)(8 * count);
-	pool.head.buf_size = (int)count;
-	if (ioctl(fd, RNDADDENTROPY, &pool))
+	memcpy(pool.bytes, bytes, SEED_BYTES);
+	if (ioctl(urandom, RNDADDENTROPY, &pool))
 		return failed("RNDADDENTROPY");
 	/* Without it the generator goes on unchanged for up to five minutes. */
-	if (ioctl(fd, RNDRESEEDCRNG)) {
-		if (errno != EINVAL && errno != ENOTTY)
-			return failed("RNDRESEEDCRNG");
-		/* Before 4.8 a write reaches the pool that urandom reads from, the first does not. */
-		if (write(fd, pool.bytes, count) != (ssize_t)count)
-			return failed("write to /dev/urandom");
-	}
-	return close(fd);
+	if (!ioctl(urandom, RNDRESEEDCRNG))
+		return 0;
+	if (errno != EINVAL && errno != ENOTTY)
+		return failed("RNDRESEEDCRNG");
+	/* Before 4.8 a write reaches the pool that urandom reads from, the first does not. */
+	if (write(urandom, pool.bytes, SEED_BYTES) != SEED_BYTES)
+		return failed("write to /dev/urandom");
+	return 0;
 }
 
-static void signal_ssh_server(int number)
-{
-	if (ssh_server && kill(ssh_server, number))
-		failed("the SSH server");
-}
-
-static void wake(char *line)
+static void wake(const struct order *order)
 {
 	static const char awake[] = "lab: awake\n";
-	char *seconds = strtok(line, " "), *nanoseconds = strtok(NULL, " "), *hex = strtok(NULL, " ");
 
-	if (!hex || set_clock(seconds, nanoseconds) || seed(hex))
+	/* On another CPU, beside all this. */
+	let_server_go_on(order->server_seed);
+	if (set_clock(order) || seed(order->seed))
 		return;
-	signal_ssh_server(SIGCONT);
 	if (write(port, awake, sizeof(awake) - 1) < 0)
 		failed("the port");
 	warm_shell();
 }
 
-/* What comes in until the guest is awake waits: the server's randomness is to be fresh. */
+static void hear(void);
+
+/* Who comes until the guest is awake waits: the server's randomness is to be fresh. */
 static void rest(void)
 {
-	signal_ssh_server(SIGSTOP);
+	hear_server();
+	if (server.goes_on) {
+		kill(server.pid, SIGKILL);
+		waitpid(server.pid, NULL, 0);
+		forget_server();
+	}
+	await_ssh_server();
 	mark("resting");
+	/* Here it is saved. */
+	hear();
 }
 
 static void hear(void)
 {
-	static const char verb[] = "wake ";
-	char line[4096];
-	ssize_t length = read(port, line, sizeof(line) - 1);
+	struct order order;
 
-	if (length <= 0) {
+	if (read(port, &order, sizeof(order)) != (ssize_t)sizeof(order))
 		/* A port that is gone stays readable. */
 		pause_ms(100);
-		return;
-	}
-	line[length] = '\0';
-	if (!strncmp(line, verb, sizeof(verb) - 1))
-		wake(line + sizeof(verb) - 1);
-	else if (!strcmp(line, "rest\n"))
+	else if (!memcmp(order.verb, "wake", sizeof(order.verb)))
+		wake(&order);
+	else if (!memcmp(order.verb, "rest", sizeof(order.verb)))
 		rest();
 }
 
@@ -377,35 +467,42 @@ static void on_child(int number)
 	(void)number;
 }
 
-/* Until the SSH server listens or has ended; returns whether it has ended. */
-static int await_ssh_server(void)
+/* Once it waits it may go on: the kernel's randomness is this guest's alone. */
+static void let_waiting_server_go_on(void)
 {
-	/* It writes the file when it listens (dropbear's svr-main.c). */
-	while (access(SSH_PID, F_OK)) {
-		if (!ssh_server || reap())
-			return 1;
-		pause_ms(2);
-	}
-	mark("ready");
-	return 0;
+	unsigned char seed[SSH_SEED_BYTES];
+
+	if (!server.waits || server.goes_on)
+		return;
+	if (read(urandom, seed, sizeof(seed)) != (ssize_t)sizeof(seed))
+		failed("/dev/urandom");
+	else
+		let_server_go_on(seed);
 }
 
 static void serve(void)
 {
-	struct pollfd heard = { .fd = port, .events = POLLIN };
+	enum { PORT, REPORTS, CONNECTIONS };
+	struct pollfd heard[] = {
+		[PORT] = { .fd = port, .events = POLLIN },
+		[REPORTS] = { .fd = reports, .events = POLLIN },
+		[CONNECTIONS] = { .events = POLLIN },
+	};
 	sigset_t none;
-	int ended = await_ssh_server();
 
 	sigemptyset(&none);
-	if (ended)
-		mark("no ssh");
 	for (;;) {
-		if (reap() && !ended) {
-			mark("no ssh");
-			ended = 1;
-		}
+		reap();
+		/* A server that waits takes the next connection itself. */
+		heard[CONNECTIONS].fd = server.pid || ssh_ended ? -1 : SSH_LISTENER;
 		/* SIGCHLD is blocked but here: none is missed. */
-		if (ppoll(&heard, 1, NULL, &none) > 0)
+		if (ppoll(heard, 3, NULL, &none) <= 0)
+			continue;
+		hear_server();
+		let_waiting_server_go_on();
+		if (heard[CONNECTIONS].revents)
+			start_ssh_server();
+		if (heard[PORT].revents)
 			hear();
 	}
 }
@@ -433,13 +530,19 @@ int main(void)
 	mark("init");
 	mount_at("devtmpfs", "/dev", NULL);
 	mount_at("tmpfs", "/run", NULL);
+	urandom = open("/dev/urandom", O_RDWR | O_CLOEXEC);
 	fill_pools();
 	/* Its start is the longest part: the rest is done beside it, on another CPU. */
+	listen_for_ssh();
 	start_ssh_server();
 	mount_rest();
 	if (sethostname("lab", 3))
 		failed("sethostname");
 	bring_up_network();
 	warm_shell();
+	if (await_ssh_server()) {
+		let_waiting_server_go_on();
+		mark("ready");
+	}
 	serve();
 }

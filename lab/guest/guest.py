@@ -22,7 +22,8 @@ from lab.guest.state import (
     discard,
     find_state,
     name_state,
-    wake_line,
+    rest_order,
+    wake_order,
     write_state,
 )
 from lab.guest.vm import GuestDied, Timeline, Vm
@@ -237,7 +238,7 @@ class Guest:
         assert self.spec.states is not None
         # A connection does not survive: the new QEMU knows nothing of it.
         self._ssh.close()
-        self._vm.tell("rest")
+        self._vm.tell(rest_order())
         self._vm.wait_for("resting", self.spec.ssh_s, "ssh")
         # What the guest still has to do for that, each guest of the state would do again.
         time.sleep(_SETTLING_S)
@@ -324,7 +325,7 @@ class Guest:
         self._start(None, memory, incoming=True)
         self._vm.monitor.restore(state.devices, self.spec.ssh_s)
         self._vm.timeline.mark("restored")
-        self._vm.tell(wake_line())
+        self._vm.tell(wake_order())
         self._make_ready()
         # Its server waits until it is awake, its kernel need not.
         with suppress(OSError):

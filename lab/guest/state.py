@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import shutil
+import struct
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -25,10 +26,12 @@ from lab.host import need_tool
 from lab.process.scratch import scratch_folder
 
 #: Raised when the lab comes to save otherwise.
-_FORMAT = 2
+_FORMAT = 4
 #: States that stay; each is about 100 MB, and a build that is tested again makes its own anew.
 _KEPT = 12
 _BLOCK = 4 << 20
+#: 32 random bytes for a guest's kernel, and 16 for its SSH server.
+_SEEDS = 48
 
 
 @dataclass(frozen=True)
@@ -172,13 +175,20 @@ def discard(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def wake_line() -> str:
-    """What a restored guest is told: the time, and 64 random bytes.
-
-    Its init waits for it (guest-tests/init.c).
-    """
+def wake_order() -> bytes:
+    """What a restored guest is told: the time, and random bytes."""
     seconds, nanoseconds = divmod(time.time_ns(), 10**9)
-    return f"wake {seconds} {nanoseconds} {os.urandom(64).hex()}"
+    return _order(b"wake", nanoseconds, seconds, os.urandom(_SEEDS))
+
+
+def rest_order() -> bytes:
+    """What a guest is told that is going to be saved."""
+    return _order(b"rest", 0, 0, b"")
+
+
+def _order(verb: bytes, nanoseconds: int, seconds: int, seed: bytes) -> bytes:
+    # "struct order" of guest-tests/init.c.
+    return struct.pack(f"<4sIQ{_SEEDS}s", verb, nanoseconds, seconds, seed)
 
 
 def _stamp(path: Path) -> str:

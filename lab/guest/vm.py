@@ -150,14 +150,14 @@ class Vm:
             return bool(chunk)
         return True
 
-    def tell(self, line: str) -> None:
-        """Write a line to the guest's second serial port; init reads it there.
+    def tell(self, order: bytes) -> None:
+        """Write to the guest's second serial port; init reads it there.
 
         Raises:
             GuestDied: QEMU is gone.
         """
         try:
-            self._marks.sendall(f"{line}\n".encode())
+            self._marks.sendall(order)
         except OSError as error:
             raise self.died() from error
 

@@ -13,8 +13,8 @@ from lab.process.lock import locked
 from lab.process.scratch import scratch_folder
 from lab.process.use import note_use
 
-#: Not tests: the first is run after each mount to prove DAX, the second is PID 1.
-HELPERS = ("dax-proof", "init")
+#: Not tests: run after each mount to prove DAX, PID 1, and what the SSH server starts with.
+HELPERS = ("dax-proof", "init", "ssh-waits.so")
 
 
 def compile_programs(

@@ -168,9 +168,13 @@ def test_disk_that_is_full(make_job: MakeJob, clean_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("kill", "said"),
     [
-        # The session's own process, the shell's parent; and the server, which init reports.
+        # The shell's parent, each server there is, and what another would be started from.
         ("kill -9 $PPID\nsleep 60\n", "the SSH connection was cut, and the guest goes on"),
-        ("killall -9 dropbear\nsleep 60\n", "SSH server ended, and the guest goes on"),
+        ("killall -9 dropbear\nsleep 60\n", "the SSH connection was cut, and the guest goes on"),
+        (
+            "rm /bin/dropbear\nkillall -9 dropbear\nsleep 60\n",
+            "SSH server ended, and the guest goes on",
+        ),
     ],
 )
 def test_ssh_killed_inside_the_guest(make_job: MakeJob, kill: str, said: str) -> None:

@@ -18,7 +18,8 @@ import pytest
 from lab.config.model import Fresh
 from lab.errors import InfrastructureError
 from lab.guest import Guest, GuestSpec
-from lab.guest.state import data_ranges, find_state, wake_line
+from lab.guest.ssh import Ssh
+from lab.guest.state import data_ranges, find_state, wake_order
 from lab.guest.vm import Vm
 from lab.image import Identity
 from lab.lab import Lab
@@ -110,10 +111,15 @@ def test_nobody_is_served_before_the_guest_is_awake(
                 end.settimeout(2)
                 with suppress(TimeoutError):
                     heard.append(end.recv(64))
-            vm.tell(wake_line())
+            vm.tell(wake_order())
         wait_for(vm, mark, deadline_s, name)
 
-    monkeypatch.setattr("lab.guest.guest.wake_line", lambda: "")
+    def not_sooner(_: Ssh) -> None:
+        raise OSError
+
+    monkeypatch.setattr("lab.guest.guest.wake_order", lambda: b"")
+    # The server that waits is for the first connection.
+    monkeypatch.setattr(Ssh, "dial", not_sooner)
     monkeypatch.setattr(Vm, "wait_for", ask_it_asleep)
     with Guest(in_own_folder(spec, "asleep")) as guest:
         assert guest.state

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is preloaded into a guest's SSH server, called here by its C functions' names."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from lab.process import run
+from lab.suites.programs import compile_programs
+from tests.guest.conftest import ROOT
+
+#: A process of its own: the connection becomes its standard input and output.
+SCRIPT = """
+import ctypes, os, socket, sys, threading
+listener = socket.create_server(("127.0.0.1", 0))
+reports, reported = os.pipe()
+seeded, seeds = os.pipe()
+os.dup2(listener.fileno(), 10)
+os.dup2(reported, 11)
+os.dup2(seeded, 12)
+library = ctypes.CDLL(sys.argv[1])
+"""
+
+RANDOM = """
+random = ctypes.create_string_buffer(32)
+server = threading.Thread(target=library.getrandom, args=(random, 32, 0))
+server.start()
+assert os.read(reports, 1) == b"w"
+connection = socket.create_connection(listener.getsockname())
+server.join(0.2)
+assert server.is_alive(), "it went on without a seed"
+assert random.raw == bytes(32), "it was taken before there was a seed"
+os.write(seeds, bytes(range(16)))
+server.join()
+assert os.read(reports, 1) == b"s"
+os.write(1, b"hello")
+assert connection.recv(5) == b"hello"
+"""
+
+#: With a kernel that gives all guests of a saved state the same.
+SAME_KERNEL = """
+#define syscall same
+#include "ssh-waits.c"
+
+long same(long number, ...)
+{
+	va_list rest;
+	void *bytes;
+
+	va_start(rest, number);
+	bytes = va_arg(rest, void *);
+	memset(bytes, 0x55, va_arg(rest, size_t));
+	va_end(rest);
+	return number == SYS_getrandom ? 32 : -1;
+}
+
+int main(int count, char **arguments)
+{
+	unsigned char random[32];
+	int high[3], i;
+
+	for (i = 0; i < 3 && i + 1 < count; i++)
+		high[i] = fcntl(atoi(arguments[i + 1]), F_DUPFD, 20);
+	for (i = 0; i < 3; i++)
+		dup2(high[i], SSH_LISTENER + i);
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		return 2;
+	/* Standard output is the connection now. */
+	return write(STDERR_FILENO, random, sizeof(random)) == sizeof(random) ? 0 : 2;
+}
+"""
+
+NOBODY_ASKED = """
+library.getpeername(0, None, None)
+"""
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The compiled library."""
+    cache = tmp_path_factory.mktemp("programs")
+    return compile_programs(ROOT / "guest-tests", (), cache=cache)["ssh-waits.so"]
+
+
+def test_server_waits_for_a_seed(library: Path) -> None:
+    """One that goes on sooner has the randomness of all guests of a saved state."""
+    run([sys.executable, "-c", SCRIPT + RANDOM, library], timeout=15)
+
+
+def test_seed_makes_the_kernels_randomness_new(tmp_path: Path) -> None:
+    source, program = tmp_path / "same.c", tmp_path / "same"
+    source.write_text(SAME_KERNEL)
+    run(["gcc", "-D_GNU_SOURCE", "-I", ROOT / "guest-tests", "-o", program, source])
+    seed = bytes(range(16))
+    with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as stack:
+        stack.enter_context(socket.create_connection(listener.getsockname()))
+        reports, seeds = os.pipe(), os.pipe()
+        for end in (*reports, *seeds):
+            stack.callback(os.close, end)
+        os.write(seeds[1], seed)
+        inherited = (listener.fileno(), reports[1], seeds[0])
+        ended = subprocess.run(
+            [program, *map(str, inherited)],
+            pass_fds=inherited,
+            capture_output=True,
+            timeout=15,
+            check=True,
+        )
+    assert ended.stderr == bytes(0x55 ^ byte for byte in seed * 2)
+
+
+def test_server_without_randomness_serves_nobody(library: Path) -> None:
+    ended = run([sys.executable, "-c", SCRIPT + NOBODY_ASKED, library], check=False, timeout=15)
+    assert ended.status == 1
+    assert "took no randomness" in ended.stderr
