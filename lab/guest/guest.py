@@ -224,6 +224,10 @@ class Guest:
         """Whether QEMU still runs."""
         return self._vm.status is None
 
+    def _serves(self) -> bool:
+        """Whether somebody may answer over SSH, now or later."""
+        return self.alive() and not self._vm.server_ended()
+
     def gone(self) -> bool:
         """Whether it ended by itself: QEMU's end, but no failure of QEMU's."""
         return self._vm.status == 0
@@ -277,7 +281,7 @@ class Guest:
         if self._vm.server_ended():
             return False
         try:
-            again = Ssh(self._port, self._keys, self.spec.shutdown_s).open()
+            again = Ssh(self._port, self._keys, self.spec.shutdown_s).open(self._serves)
             self._stack.callback(again.close)
             self._ssh = again
             return again.run("true", self.spec.shutdown_s).status == 0
@@ -373,7 +377,9 @@ class Guest:
 
     def _log_in(self) -> None:
         try:
-            self._ssh.open()
+            self._ssh.open(self._serves)
+        except GuestLost as error:
+            raise self._vm.died(at_once=True) from error
         except InfrastructureError as error:
             error.where, error.detail = self.console.path, self.console.tail()
             raise

@@ -7,7 +7,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 
@@ -85,13 +85,17 @@ class Ssh:
         """
         self._dialled = _dial(self._port, self._deadline_s)
 
-    def open(self) -> Ssh:
+    def open(self, alive: Callable[[], bool]) -> Ssh:
         """Log in; returns the same.
 
+        Args:
+            alive: Whether there is somebody to log in to.
+
         Raises:
+            GuestLost: There is nobody any more.
             InfrastructureError: It could not in time, or the guest has another host key.
         """
-        _open(self._connection, self._deadline_s, self._dialled)
+        _open(self._connection, self._deadline_s, self._dialled, alive)
         return self
 
     def run(self, command: str, deadline_s: float) -> CommandResult:
@@ -219,7 +223,12 @@ def _dial(port: int, deadline_s: float) -> socket.socket:
     return end
 
 
-def _open(connection: Connection, deadline_s: float, dialled: socket.socket | None) -> None:
+def _open(
+    connection: Connection,
+    deadline_s: float,
+    dialled: socket.socket | None,
+    alive: Callable[[], bool],
+) -> None:
     # The port answers before dropbear does, and a key exchange can be reset
     # (syzkaller#3935): try until the deadline.
     deadline = time.monotonic() + deadline_s
@@ -232,6 +241,8 @@ def _open(connection: Connection, deadline_s: float, dialled: socket.socket | No
         except paramiko.BadHostKeyException as error:
             raise InfrastructureError(f"not the guest's host key: {error}") from error
         except (paramiko.SSHException, EOFError, OSError) as error:
+            if not alive():
+                raise GuestLost(f"nobody is left to log in to: {error}") from error
             if time.monotonic() > deadline:
                 raise InfrastructureError(
                     f"the SSH deadline of {deadline_s:g} s passed: {error}",

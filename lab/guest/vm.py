@@ -126,6 +126,8 @@ class Vm:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise self._late(mark, deadline_s, name)
+            if self._has_said(_NO_SSH):
+                raise self.died(at_once=True)
             if not self._listen(left):
                 raise self.died()
 

@@ -42,15 +42,15 @@ def test_panic_at_boot(make_job: MakeJob) -> None:
     assert guests(job) == 1
 
 
-def image(folder: Path, init: str) -> Path:
-    """The real image with another /init: the later archive member counts."""
+def image(folder: Path, script: str, name: str = "/init") -> Path:
+    """The real image with another program: the later archive member counts."""
     path = folder / "image.cpio"
     base = Lab.open(ROOT)
     from lab.image import base_image
 
     with path.open("wb") as stream:
         stream.write(base_image(base.cache).read_bytes())
-        cpio.write(stream, [cpio.file("/init", init.encode(), 0o755)])
+        cpio.write(stream, [cpio.file(name, script.encode(), 0o755)])
     return path
 
 
@@ -69,6 +69,22 @@ def test_init_that_exits(make_job: MakeJob, clean_folder: Path) -> None:
     record = run_job(job)
     assert statuses(record) == {"good": "crash"}
     assert "Attempted to kill init! exitcode=0x00000300" in message(record, "good")
+
+
+def test_panic_before_the_log_in(make_job: MakeJob, clean_folder: Path) -> None:
+    """The kernel's, and seen when it happens: not an SSH that never answered."""
+    init = "#!/bin/sh\necho lab: ready 1.0 >/dev/ttyS1\nsleep 3\nexit 3\n"
+    job = make_job({"good": GOOD}, image=image(clean_folder, init))
+    record = run_job(job)
+    assert statuses(record) == {"good": "crash"}
+    assert "Attempted to kill init! exitcode=0x00000300" in message(record, "good")
+
+
+def test_ssh_server_that_does_not_start(make_job: MakeJob, clean_folder: Path) -> None:
+    job = make_job({"good": GOOD}, image=image(clean_folder, "#!/bin/sh\nexit 1", "/bin/dropbear"))
+    record = run_job(job)
+    assert statuses(record) == {"good": "error"}
+    assert "SSH server ended, and the guest goes on" in message(record, "good")
 
 
 def test_kernel_that_is_none(make_job: MakeJob, clean_folder: Path) -> None:
