@@ -326,8 +326,8 @@ class Guest:
         self._keys = GuestKeys(self.spec.identity, KeyPair(b"", state.host_key))
         shutil.copyfile(state.console, self.console.path)
         memory = Memory(nvdimm=str(state.nvdimm), ram=str(state.ram), private=True)
-        self._start(None, memory, incoming=True)
-        self._vm.monitor.restore(state.devices, self.spec.ssh_s)
+        self._start(None, memory, state.devices)
+        self._vm.monitor.restore(self._vm.incoming, self.spec.ssh_s)
         self._vm.timeline.mark("restored")
         self._vm.tell(wake_order())
         self._make_ready()
@@ -356,11 +356,11 @@ class Guest:
                     self._notes.append(f"no state could be saved: {error}")
                     return None
 
-    def _start(self, initrd: int | None, memory: Memory, *, incoming: bool = False) -> None:
+    def _start(self, initrd: int | None, memory: Memory, devices: Path | None = None) -> None:
         spec = self.spec
         append = kernel_arguments(spec.hardware, spec.append)
         files = Files(spec.kernel, initrd, append, memory, self.console.path)
-        vm = Vm(spec.hardware, files, spec.folder, answer_s=spec.shutdown_s, incoming=incoming)
+        vm = Vm(spec.hardware, files, spec.folder, answer_s=spec.shutdown_s, devices=devices)
         self._vm = self._stack.enter_context(vm)
 
     def _make_ready(self) -> None:

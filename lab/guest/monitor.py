@@ -63,14 +63,14 @@ class Monitor:
         self._ask("migrate", uri=f"exec:cat > {shlex.quote(str(target))}")
         self._until("query-migrate", {"completed"}, {"failed", "cancelled"}, deadline_s)
 
-    def restore(self, source: Path, deadline_s: float) -> None:
-        """Let a guest that waits for a saved state go on from ``source``.
+    def restore(self, source: str, deadline_s: float) -> None:
+        """Let a guest that waits for a saved state go on from ``source``, a migration URI.
 
         Raises:
             InfrastructureError: QEMU could not, or not in time.
         """
         self._ignore_shared()
-        self._ask("migrate-incoming", uri=f"exec:cat {shlex.quote(str(source))}")
+        self._ask("migrate-incoming", uri=source)
         self._until("query-status", {"running"}, {"internal-error", "guest-panicked"}, deadline_s)
 
     def _ignore_shared(self) -> None:

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 import select
+import shlex
 import socket
 import time
 from contextlib import ExitStack, suppress
@@ -59,24 +62,34 @@ class Timeline:
 class Vm:
     """QEMU; its console and what it says itself are kept in ``folder``.
 
+    Attributes:
+        incoming: Where QEMU finds ``devices``, as the monitor names it.
+
     Args:
-        incoming: Start nothing: the monitor is going to name a saved state.
+        devices: Those of a saved state: start nothing until the monitor names them.
         answer_s: Seconds the monitor may take to answer.
     """
 
     def __init__(
-        self, hardware: Hardware, files: Files, folder: Path, *, answer_s: float, incoming: bool
+        self,
+        hardware: Hardware,
+        files: Files,
+        folder: Path,
+        *,
+        answer_s: float,
+        devices: Path | None,
     ) -> None:
         self.files = files
         self.folder = folder
         self.console = Console(files.console)
         self.timeline = Timeline()
         self.command: list[str] = []
+        self.incoming = ""
         self._answer_s = answer_s
         self._rest = b""
         self._stack = ExitStack()
         try:
-            self._start(hardware, files, incoming)
+            self._start(hardware, files, devices)
         except BaseException:
             self._stack.close()
             raise
@@ -202,12 +215,17 @@ class Vm:
             self._listen(0)
         return self._has_said(_NO_SSH)
 
-    def _start(self, hardware: Hardware, files: Files, incoming: bool) -> None:
+    def _start(self, hardware: Hardware, files: Files, devices: Path | None) -> None:
         self._marks, marks = self._pair()
         self._monitor_end, monitor = self._pair()
         self.command = command_line(
-            hardware, files, marks_fd=marks.fileno(), monitor_fd=monitor.fileno(), incoming=incoming
+            hardware,
+            files,
+            marks_fd=marks.fileno(),
+            monitor_fd=monitor.fileno(),
+            incoming=devices is not None,
         )
+        poured = [] if devices is None else self._pour(devices)
         stderr = self._stack.enter_context((self.folder / "qemu.log").open("wb"))
         self.timeline = Timeline()
         self._qemu: Child = self._stack.enter_context(
@@ -215,12 +233,23 @@ class Vm:
                 self.command,
                 stdout=stderr,
                 stderr=stderr,
-                pass_fds=(marks.fileno(), monitor.fileno(), *files.descriptors),
+                pass_fds=(marks.fileno(), monitor.fileno(), *files.descriptors, *poured),
             )
         )
         # QEMU holds its own ends now; closing these makes its death an end-of-file.
         marks.close()
         monitor.close()
+
+    def _pour(self, devices: Path) -> list[int]:
+        """Let QEMU read the devices; returns the descriptor that it inherits for that, if any."""
+        try:
+            end = pipe_with(devices.read_bytes())
+        except OSError:
+            self.incoming = f"exec:cat {shlex.quote(str(devices))}"
+            return []
+        self._stack.callback(os.close, end)
+        self.incoming = f"fd:{end}"
+        return [end]
 
     def _pair(self) -> tuple[socket.socket, socket.socket]:
         ends = socket.socketpair()
@@ -236,3 +265,23 @@ class Vm:
             detail=self.console.tail(),
             hint=f"raise deadlines.{name} in lab.toml if the guest was only slow",
         )
+
+
+def pipe_with(content: bytes) -> int:
+    """The end of a pipe that holds all of ``content``: a shell and a cat less to start.
+
+    Raises:
+        OSError: It holds less (pipe(7), /proc/sys/fs/pipe-max-size).
+    """
+    end, into = os.pipe()
+    try:
+        fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, len(content))
+        os.set_blocking(into, False)
+        if os.write(into, content) < len(content):
+            raise OSError("the pipe is too small")
+    except OSError:
+        os.close(end)
+        raise
+    finally:
+        os.close(into)
+    return end

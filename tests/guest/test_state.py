@@ -20,7 +20,7 @@ from lab.errors import InfrastructureError
 from lab.guest import Guest, GuestSpec
 from lab.guest.ssh import Ssh
 from lab.guest.state import data_ranges, find_state, wake_order
-from lab.guest.vm import Vm
+from lab.guest.vm import Vm, pipe_with
 from lab.image import Identity
 from lab.lab import Lab
 from lab.plan import Variant
@@ -125,6 +125,28 @@ def test_nobody_is_served_before_the_guest_is_awake(
         assert guest.state
         assert guest.run("true").status == 0
     assert heard == []
+
+
+def test_devices_that_no_pipe_holds(spec: GuestSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_small(_: bytes) -> int:
+        raise PermissionError
+
+    monkeypatch.setattr("lab.guest.vm.pipe_with", too_small)
+    with Guest(in_own_folder(spec, "through-cat")) as guest:
+        assert guest.state
+        assert guest.run("true").status == 0
+
+
+def test_pipe_holds_all_or_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    end = pipe_with(bytes(300_000))
+    assert os.read(end, 400_000) == bytes(300_000)
+    assert os.read(end, 1) == b""
+    os.close(end)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    monkeypatch.setattr("fcntl.fcntl", lambda *_: None)
+    with pytest.raises(OSError, match="too small"):
+        pipe_with(bytes(2 << 20))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_console_of_a_restored_guest_is_whole(spec: GuestSpec) -> None:
