@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lab.results import JobRecord
 from lab.suites.job import Job
-from tests.guest.conftest import consoles
+from tests.guest.conftest import consoles, qemus, until
 
 HEAD = "#!/bin/sh\necho KTAP version 1\n"
 GOOD = HEAD + "echo 1..1\necho ok 1 works\n"
@@ -35,3 +40,18 @@ def guests(job: Job) -> int:
 
 def said_on_console(folder: Path, text: bytes) -> bool:
     return any(text in console for console in consoles(folder))
+
+
+@contextmanager
+def signal_for_qemu(number: signal.Signals, job: Job, said: bytes) -> Iterator[None]:
+    """The job's QEMU gets a signal as soon as its guest's console says so."""
+
+    def send() -> None:
+        until(lambda: said_on_console(job.guest.folder, said))
+        for pid in qemus(job.guest.folder):
+            os.kill(pid, number)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    yield
+    sender.join()

@@ -7,9 +7,7 @@ makes it oops, warn, or fault thrice.
 
 from __future__ import annotations
 
-import os
 import signal
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +24,8 @@ from lab.suites.filesystem import Recipe
 from lab.suites.job import Job, Unit, run_job
 from lab.suites.programs import compile_programs
 from tests.complaints.collect import EATER, project
-from tests.guest.conftest import ROOT, consoles, qemus, until
+from tests.guest.conftest import ROOT
+from tests.guest.jobs import signal_for_qemu
 
 pytestmark = pytest.mark.guest
 
@@ -257,16 +256,8 @@ def test_qemu_that_is_killed_is_our_error(make_job: MakeJob) -> None:
     does = f"{complain('warn')}; echo runs >/dev/console; sleep 60"
     tests = check(1, "before") + check(2, "warns", does)
     job = make_job({"program": HEAD + "echo 1..2\n" + tests, "good": GOOD})
-
-    def kill() -> None:
-        until(lambda: any(b"runs" in console for console in consoles(job.guest.folder)))
-        for pid in qemus(job.guest.folder):
-            os.kill(pid, signal.SIGKILL)
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    record = run_job(job)
-    killer.join()
+    with signal_for_qemu(signal.SIGKILL, job, b"runs"):
+        record = run_job(job)
     assert statuses(record) == {
         "before": "pass",
         "warns": "crash",

@@ -22,7 +22,16 @@ from lab.results import JobRecord
 from lab.suites.filesystem import NotDax, set_up
 from lab.suites.job import run_job
 from tests.guest.conftest import EXT4, ROOT, XFS, MakeJob, qemus, until
-from tests.guest.jobs import GOOD, HEAD, STARTED, WAITS, guests, message, said_on_console, statuses
+from tests.guest.jobs import (
+    GOOD,
+    HEAD,
+    STARTED,
+    WAITS,
+    guests,
+    message,
+    signal_for_qemu,
+    statuses,
+)
 
 pytestmark = pytest.mark.guest
 
@@ -98,16 +107,8 @@ def test_kernel_that_is_none(make_job: MakeJob, clean_folder: Path) -> None:
 
 def test_qemu_killed_under_a_program(make_job: MakeJob) -> None:
     job = make_job({"waits": WAITS, "good": GOOD})
-
-    def kill() -> None:
-        until(lambda: said_on_console(job.guest.folder, b"program runs"))
-        for pid in qemus(job.guest.folder):
-            os.kill(pid, signal.SIGKILL)
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    record = run_job(job)
-    killer.join()
+    with signal_for_qemu(signal.SIGKILL, job, b"program runs"):
+        record = run_job(job)
     assert statuses(record) == {"first": "pass", "waits": "error", "works": "pass"}
     assert "QEMU ended with status 137" in message(record, "waits")
     assert guests(job) == 2

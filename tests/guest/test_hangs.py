@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +13,16 @@ import pytest
 from lab import process
 from lab.guest import Guest, GuestDied, GuestSpec
 from lab.suites.job import run_job
-from tests.guest.conftest import EXT4, MakeJob, qemus, until
-from tests.guest.jobs import GOOD, STARTED, WAITS, guests, message, said_on_console, statuses
+from tests.guest.conftest import EXT4, MakeJob, qemus
+from tests.guest.jobs import (
+    GOOD,
+    STARTED,
+    WAITS,
+    guests,
+    message,
+    signal_for_qemu,
+    statuses,
+)
 
 pytestmark = pytest.mark.guest
 
@@ -32,16 +39,8 @@ def test_program_that_hangs(make_job: MakeJob) -> None:
 
 def test_qemu_that_hangs_is_no_fault_of_the_kernel(make_job: MakeJob) -> None:
     job = make_job({"freezes": WAITS, "good": GOOD}, program_s=4.0, ssh_s=6.0, shutdown_s=2.0)
-
-    def freeze() -> None:
-        until(lambda: said_on_console(job.guest.folder, b"program runs"))
-        for pid in qemus(job.guest.folder):
-            os.kill(pid, signal.SIGSTOP)
-
-    freezer = threading.Thread(target=freeze)
-    freezer.start()
-    record = run_job(job)
-    freezer.join()
+    with signal_for_qemu(signal.SIGSTOP, job, b"program runs"):
+        record = run_job(job)
     assert statuses(record) == {"first": "pass", "freezes": "error", "works": "pass"}
     assert "QEMU does not answer" in message(record, "freezes")
     assert guests(job) == 2
