@@ -247,7 +247,7 @@ class Lab:
         from lab.guest import GuestSpec, Hardware, choose_pmem
         from lab.guest.accelerator import choose
         from lab.guest.tsc import tsc_arguments
-        from lab.image import Identity, base_image
+        from lab.image import base_image
         from lab.suites.filesystem import prepare_script
         from lab.suites.programs import compile_programs
 
@@ -264,7 +264,6 @@ class Lab:
                 self._all_programs() if programs is None else programs,
                 cache=self.cache,
             ),
-            identity=Identity.of(self.cache / "identity"),
             hardware=Hardware(
                 section.memory,
                 section.cpus,

@@ -27,7 +27,7 @@ from lab.guest.state import (
     write_state,
 )
 from lab.guest.vm import GuestDied, Timeline, Vm
-from lab.image import GuestKeys, Identity, KeyPair, guest_archive, write_initrd
+from lab.image import GuestKeys, KeyPair, guest_archive, write_initrd
 from lab.process.lock import locked
 
 #: A kernel that panics is gone in less, when the host is not busy.
@@ -44,7 +44,6 @@ class GuestSpec:
 
     Attributes:
         programs: Guest programs by name; they are in ``/lab`` there.
-        identity: The key that logs in.
         folder: Where the console log stays; made when missing.
         boot_s, ssh_s, command_s, shutdown_s: Deadlines in seconds.
         prepare: A shell command that runs first in each guest; see Guest.prepared.
@@ -54,7 +53,6 @@ class GuestSpec:
     kernel: Path
     image: Path
     programs: Mapping[str, Path]
-    identity: Identity
     hardware: Hardware
     folder: Path
     boot_s: float
@@ -196,7 +194,7 @@ class Guest:
         )
         programs = [spec.programs[name] for name in sorted(spec.programs)]
         files = [spec.kernel, spec.image, *programs]
-        return name_state(command, files, spec.prepare, spec.identity.public)
+        return name_state(command, files, spec.prepare)
 
     def examine_hang(self) -> tuple[Hang, str]:
         """Who hangs, when a command did not end, and what of that was kept in the folder.
@@ -256,7 +254,7 @@ class Guest:
                 key,
                 parts={"ram": ram, "nvdimm": nvdimm, "devices": devices},
                 console=self.console.path,
-                host_key=self._keys.host.public,
+                keys=self._keys,
                 prepared=self.prepared,
             )
 
@@ -297,7 +295,7 @@ class Guest:
             self._boot()
 
     def _boot(self) -> None:
-        self._keys = GuestKeys(self.spec.identity, KeyPair.make())
+        self._keys = GuestKeys.make()
         self.console.path.unlink(missing_ok=True)
         with _memfd("initrd") as initrd:
             archive = guest_archive(self._keys, self.spec.programs)
@@ -323,7 +321,7 @@ class Guest:
         return True
 
     def _restore(self, state: SavedState) -> None:
-        self._keys = GuestKeys(self.spec.identity, KeyPair(b"", state.host_key))
+        self._keys = GuestKeys(state.login, KeyPair(b"", state.host_key))
         shutil.copyfile(state.console, self.console.path)
         memory = Memory(nvdimm=str(state.nvdimm), ram=str(state.ram), private=True)
         self._start(None, memory, state.devices)

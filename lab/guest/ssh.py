@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""SSH into a guest with Fabric: one key, one pinned host key, nothing of the user's."""
+"""SSH into a guest with Fabric: its own user name and host key, nothing of the user's."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import paramiko
 from fabric import Config, Connection
 from fabric.runners import Remote
 from invoke.exceptions import CommandTimedOut, ThreadException
+from paramiko.auth_strategy import AuthStrategy, NoneAuth
 
 from lab.errors import InfrastructureError
 from lab.guest.command import CommandResult, CommandTimeout, GuestLost
@@ -66,6 +67,17 @@ class _Runner(Remote):  # type: ignore[misc]
             if not (self.using_pty and isinstance(error, KeyboardInterrupt)):
                 self.channel.close()
             raise
+
+
+class _ByName(AuthStrategy):
+    """The user name is the secret (lab/image/keys.py): RFC 4252, 5.2, method "none"."""
+
+    def __init__(self, login: str) -> None:
+        super().__init__(paramiko.SSHConfig())
+        self._login = login
+
+    def get_sources(self) -> Iterator[NoneAuth]:
+        yield NoneAuth(self._login)
 
 
 class Ssh:
@@ -189,15 +201,13 @@ def _is_terminal() -> bool:
 def _connection(port: int, keys: GuestKeys, deadline_s: float) -> Connection:
     connection = Connection(
         "127.0.0.1",
-        user="root",
+        user=keys.login,
         port=port,
         # The user's ~/.ssh/config is about other hosts.
         config=Config(overrides={"load_ssh_configs": False, "runners": {"remote": _Runner}}),
         connect_timeout=deadline_s,
         connect_kwargs={
-            "pkey": keys.client.key,
-            "look_for_keys": False,
-            "allow_agent": False,
+            "auth_strategy": _ByName(keys.login),
             # One that was lost is not waited for until the end: another may be had.  A short
             # deadline is for one alone: a busy guest that is given up would be a dead one.
             "banner_timeout": max(deadline_s / 4, min(deadline_s, _PATIENCE_S)),

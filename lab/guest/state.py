@@ -23,10 +23,11 @@ from pathlib import Path
 from lab.errors import InfrastructureError
 from lab.guest.command import CommandResult
 from lab.host import need_tool
+from lab.image import GuestKeys
 from lab.process.scratch import scratch_folder
 
 #: Raised when the lab comes to save otherwise.
-_FORMAT = 4
+_FORMAT = 5
 #: States that stay; each is about 100 MB, and a build that is tested again makes its own anew.
 _KEPT = 12
 _BLOCK = 4 << 20
@@ -40,11 +41,13 @@ class SavedState:
 
     Attributes:
         host_key: The 32 bytes of the guest's public Ed25519 host key.
+        login: The user name that its guests let in.
         prepared: How the command ended that ran before it was saved.
     """
 
     folder: Path
     host_key: bytes
+    login: str
     prepared: CommandResult
 
     @property
@@ -103,6 +106,7 @@ def find_state(states: Path, key: str) -> SavedState | None:
         found = SavedState(
             states / key,
             bytes.fromhex(document["host_key"]),
+            document["login"],
             CommandResult(**document["prepared"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
@@ -117,7 +121,7 @@ def write_state(
     *,
     parts: Mapping[str, int],
     console: Path,
-    host_key: bytes,
+    keys: GuestKeys,
     prepared: CommandResult,
 ) -> SavedState:
     """Keep a stopped guest; the oldest states beyond a dozen go.
@@ -128,16 +132,20 @@ def write_state(
     Raises:
         OSError: No space, most likely; nothing of the state is left then.
     """
-    # Private: a guest's memory holds its host key.
+    # Private: with it comes its host key, and the name that logs in.
     states.chmod(0o700)
     with scratch_folder(states / key) as scratch:
         for name, descriptor in parts.items():
             _copy_sparse(descriptor, scratch / name)
         shutil.copyfile(console, scratch / "console.log")
-        document = {"host_key": host_key.hex(), "prepared": asdict(prepared)}
+        document = {
+            "host_key": keys.host.public.hex(),
+            "login": keys.login,
+            "prepared": asdict(prepared),
+        }
         (scratch / "state.json").write_text(json.dumps(document))
     _keep_newest(states)
-    return SavedState(states / key, host_key, prepared)
+    return SavedState(states / key, keys.host.public, keys.login, prepared)
 
 
 def _copy_sparse(source: int, target: Path) -> None:

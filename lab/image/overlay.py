@@ -47,11 +47,9 @@ def write_initrd(path: Path, base: Path, archive: bytes) -> None:
 
 
 def _key_files(keys: GuestKeys) -> list[cpio.Node]:
-    # Dropbear refuses keys below a folder that others may write to.
     return [
-        cpio.directory("/root", 0o700),
-        cpio.directory("/root/.ssh", 0o700),
-        cpio.file("/root/.ssh/authorized_keys", keys.authorized_keys.encode(), 0o600),
         cpio.directory("/etc/dropbear", 0o700),
         cpio.file("/etc/dropbear/host_key", keys.host.dropbear_private, 0o600),
+        # guest-tests/ssh-waits.c reads it.
+        cpio.file("/etc/dropbear/login", keys.login.encode(), 0o600),
     ]

@@ -16,6 +16,8 @@ from lab.process import run
 from lab.suites.programs import compile_programs
 from tests.guest.conftest import ROOT
 
+LOGIN = "0123456789abcdef0123456789abcdef"
+
 #: A process of its own: the connection becomes its standard input and output.
 SCRIPT = """
 import ctypes, os, socket, sys, threading
@@ -25,6 +27,10 @@ seeded, seeds = os.pipe()
 os.dup2(listener.fileno(), 10)
 os.dup2(reported, 11)
 os.dup2(seeded, 12)
+name, named = os.pipe()
+os.write(named, sys.argv[2].encode())
+os.close(named)
+os.dup2(name, 13)
 library = ctypes.CDLL(sys.argv[1])
 """
 
@@ -64,17 +70,30 @@ long same(long number, ...)
 int main(int count, char **arguments)
 {
 	unsigned char random[32];
-	int high[3], i;
+	int high[4], i;
 
-	for (i = 0; i < 3 && i + 1 < count; i++)
+	for (i = 0; i < 4 && i + 1 < count; i++)
 		high[i] = fcntl(atoi(arguments[i + 1]), F_DUPFD, 20);
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < 4; i++)
 		dup2(high[i], SSH_LISTENER + i);
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
 		return 2;
 	/* Standard output is the connection now. */
 	return write(STDERR_FILENO, random, sizeof(random)) == sizeof(random) ? 0 : 2;
 }
+"""
+
+#: One digit of it that differs has all but its highest bit in common.
+WHO_IS_ROOT = """
+os.write(seeds, bytes(16))
+connection = socket.create_connection(listener.getsockname())
+library.getrandom(ctypes.create_string_buffer(32), 32, 0)
+library.getpwnam.restype = ctypes.c_void_p
+login = sys.argv[2].encode()
+other = bytes([login[0] ^ 0x80]) + login[1:]
+names = [b"", b"root", login[:-1], login + b"0", login[:-1] + b"x", other, bytes(32)]
+assert not any(map(library.getpwnam, names))
+assert library.getpwnam(login)
 """
 
 NOBODY_ASKED = """
@@ -91,7 +110,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_server_waits_for_a_seed(library: Path) -> None:
     """One that goes on sooner has the randomness of all guests of a saved state."""
-    run([sys.executable, "-c", SCRIPT + RANDOM, library], timeout=15)
+    run([sys.executable, "-c", SCRIPT + RANDOM, library, LOGIN], timeout=15)
 
 
 def test_seed_makes_the_kernels_randomness_new(tmp_path: Path) -> None:
@@ -101,11 +120,13 @@ def test_seed_makes_the_kernels_randomness_new(tmp_path: Path) -> None:
     seed = bytes(range(16))
     with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as stack:
         stack.enter_context(socket.create_connection(listener.getsockname()))
-        reports, seeds = os.pipe(), os.pipe()
-        for end in (*reports, *seeds):
+        reports, seeds, logins = os.pipe(), os.pipe(), os.pipe()
+        for end in (*reports, *seeds, logins[0]):
             stack.callback(os.close, end)
         os.write(seeds[1], seed)
-        inherited = (listener.fileno(), reports[1], seeds[0])
+        os.write(logins[1], LOGIN.encode())
+        os.close(logins[1])
+        inherited = (listener.fileno(), reports[1], seeds[0], logins[0])
         ended = subprocess.run(
             [program, *map(str, inherited)],
             pass_fds=inherited,
@@ -117,6 +138,19 @@ def test_seed_makes_the_kernels_randomness_new(tmp_path: Path) -> None:
 
 
 def test_server_without_randomness_serves_nobody(library: Path) -> None:
-    ended = run([sys.executable, "-c", SCRIPT + NOBODY_ASKED, library], check=False, timeout=15)
+    script = SCRIPT + NOBODY_ASKED
+    ended = run([sys.executable, "-c", script, library, LOGIN], check=False, timeout=15)
     assert ended.status == 1
     assert "took no randomness" in ended.stderr
+
+
+def test_only_the_guests_own_name_is_known(library: Path) -> None:
+    run([sys.executable, "-c", SCRIPT + WHO_IS_ROOT, library, LOGIN], timeout=15)
+
+
+@pytest.mark.parametrize("login", ["", LOGIN[:-1], LOGIN + "0"])
+def test_no_server_without_a_name_to_log_in_with(library: Path, login: str) -> None:
+    script = SCRIPT + "library.getrandom(None, 0, 0)"
+    ended = run([sys.executable, "-c", script, library, login], check=False, timeout=15)
+    assert ended.status == 1
+    assert "no user name" in ended.stderr

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import paramiko
 import pytest
 
 from lab.config.model import Fresh
@@ -21,7 +22,6 @@ from lab.guest import Guest, GuestSpec
 from lab.guest.ssh import Ssh
 from lab.guest.state import data_ranges, find_state, wake_order
 from lab.guest.vm import Vm, pipe_with
-from lab.image import Identity
 from lab.lab import Lab
 from lab.plan import Variant
 from lab.results import Evidence, JobRecord
@@ -94,6 +94,30 @@ def test_guests_of_one_state_share_nothing(spec: GuestSpec) -> None:
         assert len(set(said)) == 4
     assert content(state) == before
     assert not state.parent.stat().st_mode & 0o077
+
+
+def test_nobody_else_is_let_in(spec: GuestSpec) -> None:
+    with Guest(in_own_folder(spec, "door")) as guest:
+        assert guest.state
+        state = find_state(spec.states or Path(), guest.state)
+        assert state is not None
+        port = guest._vm.monitor.ssh_port()
+
+        def knock(name: str, password: str | None) -> bool:
+            with paramiko.Transport(("127.0.0.1", port)) as transport:
+                transport.start_client(timeout=30)
+                with suppress(paramiko.AuthenticationException, EOFError):
+                    if password is None:
+                        transport.auth_none(name)
+                    else:
+                        transport.auth_password(name, password)
+                return transport.is_authenticated()
+
+        other = state.login[:-1] + ("1" if state.login[-1] == "0" else "0")
+        for name in ("root", "", other):
+            assert [knock(name, password) for password in (None, "", "x")] == [False] * 3
+        assert knock(state.login, None)
+        assert guest.run("id -un").stdout == "root\n"
 
 
 def test_nobody_is_served_before_the_guest_is_awake(
@@ -195,7 +219,6 @@ def test_what_shapes_a_guest_names_its_state(spec: GuestSpec, tmp_path: Path) ->
         replace(spec, programs={**spec.programs, "populate": program}),
         replace(spec, kernel=program),
         replace(spec, image=program),
-        replace(spec, identity=Identity.of(tmp_path / "identity")),
     ]
     keys = {Guest(other).state_key() for other in [spec, *others]}
     assert len(keys) == 1 + len(others)

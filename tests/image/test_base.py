@@ -8,7 +8,7 @@ import pytest
 
 from lab.errors import InfrastructureError
 from lab.host import Host
-from lab.image import GuestKeys, Identity, KeyPair, base_image, guest_archive, write_initrd
+from lab.image import GuestKeys, base_image, guest_archive, write_initrd
 from lab.image.sources import Reader, store, up_to_date
 from lab.process import run
 
@@ -117,14 +117,10 @@ def test_missing_tool_says_which_package(tmp_path: Path) -> None:
     assert caught.value.hint == "sudo apt-get install busybox-static"
 
 
-def make_keys(folder: Path) -> GuestKeys:
-    return GuestKeys(Identity.of(folder / "identity"), KeyPair.make())
-
-
 def test_guest_archive_is_laid_over_the_base(tmp_path: Path) -> None:
     program = tmp_path / "populate"
     program.write_bytes(b"program")
-    keys = make_keys(tmp_path)
+    keys = GuestKeys.make()
     archive = guest_archive(keys, {"populate": program})
     base = tmp_path / "base.cpio"
     base.write_bytes(guest_archive(keys, {}))
@@ -132,17 +128,16 @@ def test_guest_archive_is_laid_over_the_base(tmp_path: Path) -> None:
     assert (tmp_path / "initrd").read_bytes() == base.read_bytes() + archive
     unpack(archive, tmp_path)
     assert (tmp_path / "lab/populate").read_bytes() == b"program"
-    assert (tmp_path / "root/.ssh/authorized_keys").read_text() == keys.authorized_keys
+    assert (tmp_path / "etc/dropbear/login").read_text() == keys.login
     assert (tmp_path / "etc/dropbear/host_key").read_bytes() == keys.host.dropbear_private
-    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("root", "root/.ssh")]
-    assert modes == [0o700, 0o700]
-    assert (tmp_path / "root/.ssh/authorized_keys").stat().st_mode & 0o777 == 0o600
+    secrets = (tmp_path / "etc/dropbear").iterdir()
+    assert {path.stat().st_mode & 0o777 for path in secrets} == {0o600}
     assert (tmp_path / "lab/populate").stat().st_mode & 0o777 == 0o755
 
 
 def test_missing_program_is_an_error_with_its_path(tmp_path: Path) -> None:
     with pytest.raises(InfrastructureError, match="/populate"):
-        guest_archive(make_keys(tmp_path), {"populate": tmp_path / "populate"})
+        guest_archive(GuestKeys.make(), {"populate": tmp_path / "populate"})
 
 
 def test_initrd_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ import pytest
 
 from lab.config.model import Expectation, Status
 from lab.guest import GuestSpec, Hardware
-from lab.image import Identity
 from lab.results import Evidence, TestResult
 from lab.suites.filesystem import Recipe
 from lab.suites.job import Job, Unit, run_job
@@ -34,7 +33,6 @@ def job(tmp_path: Path) -> Job:
         kernel=kernel,
         image=image,
         programs={},
-        identity=Identity.of(tmp_path / "identity"),
         hardware=Hardware(128 << 20, 1, "tcg", "pc", 16 << 20),
         folder=tmp_path / "job",
         boot_s=30,
