@@ -100,9 +100,12 @@ def name_state(command: Sequence[str], files: Iterable[Path], *more: str) -> str
 
 
 def find_state(states: Path, key: str) -> SavedState | None:
-    """The state of that name, if there is one."""
+    """The state of that name, if there is one, and nothing of it was lost or cut short."""
     try:
         document = json.loads((states / key / "state.json").read_bytes())
+        # QEMU would wait for the rest of its devices, and the lab for QEMU.
+        if any((states / key / name).stat().st_size != size for name, size in document["sizes"]):
+            return None
         found = SavedState(
             states / key,
             bytes.fromhex(document["host_key"]),
@@ -139,6 +142,7 @@ def write_state(
             _copy_sparse(descriptor, scratch / name)
         shutil.copyfile(console, scratch / "console.log")
         document = {
+            "sizes": [(path.name, path.stat().st_size) for path in scratch.iterdir()],
             "host_key": keys.host.public.hex(),
             "login": keys.login,
             "prepared": asdict(prepared),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -184,7 +185,8 @@ def test_console_of_a_restored_guest_is_whole(spec: GuestSpec) -> None:
 def test_state_that_is_damaged_costs_no_result(spec: GuestSpec) -> None:
     with Guest(in_own_folder(spec, "before")):
         (state,) = states(spec)
-    (state / "devices").write_bytes((state / "devices").read_bytes()[:5000])
+    devices = (state / "devices").read_bytes()
+    (state / "devices").write_bytes(devices[:5000] + bytes(len(devices) - 5000))
     with Guest(in_own_folder(spec, "damaged")) as guest:
         assert guest.run("uname -r").stdout.startswith("6.1")
         assert guest.state == ""
@@ -193,6 +195,33 @@ def test_state_that_is_damaged_costs_no_result(spec: GuestSpec) -> None:
     assert states(spec) == []
     with Guest(in_own_folder(spec, "anew")) as guest:
         assert guest.state == state.name
+
+
+@pytest.mark.parametrize("part", ["devices", "ram", "console.log"])
+@pytest.mark.parametrize("left", [None, 0, 5000])
+def test_state_that_lost_something_is_made_anew(
+    spec: GuestSpec, tmp_path: Path, part: str, left: int | None
+) -> None:
+    """QEMU would wait for the rest of its devices as long as the lab lets it."""
+    with Guest(in_own_folder(spec, "before")):
+        (state,) = states(spec)
+    shutil.copytree(state, tmp_path / state.name)
+    assert find_state(tmp_path, state.name) is not None
+    lost = tmp_path / state.name / part
+    if left is None:
+        lost.unlink()
+    else:
+        os.truncate(lost, left)
+    assert find_state(tmp_path, state.name) is None
+
+
+def test_state_without_devices_costs_a_boot(spec: GuestSpec) -> None:
+    with Guest(in_own_folder(spec, "before")):
+        (state,) = states(spec)
+    (state / "devices").unlink()
+    with Guest(in_own_folder(spec, "whole")) as guest:
+        assert guest.state == state.name
+        assert guest.run("true").status == 0
 
 
 def test_state_that_cannot_be_kept_costs_no_result(
