@@ -255,7 +255,13 @@ class Lab:
         section = config.machines[machine]
         version = KernelVersion.of_release(built.release)
         deadlines = config.deadlines
-        accelerator = choose(section.accelerator, self.cache, deadlines.accelerator, built.bzimage)
+        accelerator = choose(
+            section.accelerator,
+            self.cache,
+            deadlines.accelerator,
+            built.bzimage,
+            self.listener.say,
+        )
         return GuestSpec(
             kernel=built.bzimage,
             image=base_image(self.cache),

@@ -89,12 +89,14 @@ def choose(
     cache: Path,
     deadline_s: float,
     kernel: Path | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Accelerator:
     """The accelerator for ``requested``: ``auto`` is KVM if a guest ran with it, else TCG.
 
     Args:
         deadline_s: Seconds that each guest has to end by itself.
         kernel: A bzImage that is to run under it; it must, too.
+        say: Told what is tried, and how long that may take.
 
     Raises:
         InfrastructureError: KVM was requested and runs no guest here.
@@ -103,7 +105,7 @@ def choose(
         return Accelerator("tcg", "asked for")
     proof = probe("kvm", cache, deadline_s)
     if proof and kernel is not None:
-        proof = probe_kernel(kernel, cache, deadline_s)
+        proof = probe_kernel(kernel, cache, deadline_s, say)
     if proof:
         return Accelerator("kvm", proof.detail)
     if requested == "auto":
@@ -167,7 +169,9 @@ def no_slower(proof: Proof, emulated: Proof) -> Proof:
     return Proof(False, _opens("kvm") + why, proof.duration_s)
 
 
-def probe_kernel(kernel: Path, cache: Path, deadline_s: float) -> Proof:
+def probe_kernel(
+    kernel: Path, cache: Path, deadline_s: float, say: Callable[[str], None] = lambda _: None
+) -> Proof:
     """Whether a kernel boots under KVM, remembered as ``probe`` remembers.
 
     A kernel that does not boot under TCG either says nothing of KVM.
@@ -181,9 +185,13 @@ def probe_kernel(kernel: Path, cache: Path, deadline_s: float) -> Proof:
     known = _remembered(record, key)
     if known is not None:
         return known
+    say(f"does a kernel boot under KVM here? {deadline_s:g} s at most, once")
     proof = boot_kernel(qemu, "kvm", kernel, deadline_s)
-    if not proof and not boot_kernel(qemu, "tcg", kernel, _TCG_PATIENCE * deadline_s):
-        return Proof(True, "a guest ran under KVM, though not this kernel", proof.duration_s)
+    if not proof:
+        patience = _TCG_PATIENCE * deadline_s
+        say(f"it did not; does this one under TCG? {patience:g} s at most")
+        if not boot_kernel(qemu, "tcg", kernel, patience):
+            return Proof(True, "a guest ran under KVM, though not this kernel", proof.duration_s)
     record.answers[key] = _Answer(proof=proof, boot=boot_id())
     _write(cache / _RECORD, record)
     return proof

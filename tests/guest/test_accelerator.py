@@ -177,6 +177,15 @@ def test_a_kernel_that_boots_nowhere_says_nothing_of_kvm(
     assert not probe_kernel(Path("bzImage"), tmp_path, 5), "nothing was remembered"
 
 
+def test_what_takes_long_is_said_first(tmp_path: Path, kernels: dict[str, bool]) -> None:
+    kernels["kvm"] = False
+    said: list[str] = []
+    probe_kernel(Path("bzImage"), tmp_path, 5, said.append)
+    assert ["5 s at most" in said[0], "100 s at most" in said[1]] == [True, True]
+    probe_kernel(Path("bzImage"), tmp_path, 5, said.append)
+    assert len(said) == 2, "it is remembered"
+
+
 def test_what_is_no_kernel_boots_nowhere(tmp_path: Path) -> None:
     kernel = tmp_path / "bzImage"
     kernel.write_bytes(boot_sector(1))
