@@ -27,7 +27,7 @@ from pathlib import Path
 from measure import bare_boot
 
 from lab.guest import Guest, GuestSpec, Hardware
-from lab.guest.qemu import machine_properties, memory_size
+from lab.guest.qemu import SSH_PORTS, machine_properties, memory_size
 from lab.lab import Lab
 from lab.plan import Variant
 
@@ -51,12 +51,13 @@ def _once(command: str) -> float:
 
 
 def _with_devices(bare: str, hardware: Hardware) -> str:
-    """The same, with the machine, the NVDIMM and the network that the lab's guests have."""
+    """The same, with the machine, the NVDIMM and the SSH ports that the lab's guests have."""
     machine = f"{hardware.type},accel={hardware.accelerator},{machine_properties(hardware)}"
     devices = (
         f"-object memory-backend-ram,id=nv0,size={hardware.nvdimm} -device nvdimm,memdev=nv0 "
-        "-netdev user,id=net0,restrict=on -device virtio-net-pci,netdev=net0,romfile= "
-        "-device virtio-rng-pci"
+        f"-device virtio-serial-pci,max_ports={SSH_PORTS + 1} "
+        + "".join(f"-device virtserialport,nr={port} " for port in range(1, SSH_PORTS + 1))
+        + "-device virtio-rng-pci"
     )
     bare = bare.replace("-machine pc,accel=tcg", f"-machine {machine}")
     return bare.replace("-m 1G", f"-m {memory_size(hardware)} {devices}")

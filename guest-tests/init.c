@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * init: PID 1 of a guest.  It mounts, brings up the network, starts the SSH server, reaps
- * orphans, and wakes a guest that was restored from a saved state.  One static program,
- * since each process costs milliseconds under TCG, and tens of them in a restored guest,
- * which has no translated code yet.
+ * init: PID 1 of a guest.  It mounts, starts SSH servers, reaps orphans, and wakes a guest
+ * that was restored from a saved state.  One static program, since each process costs
+ * milliseconds under TCG, and tens of them in a restored guest, which has no translated code
+ * yet.
+ *
+ * SSH comes in by the ports of a virtio-serial device, one for each connection that the lab
+ * can make: a fraction of the code that TCP takes, and nobody else can connect.
  *
  * It speaks with the lab over the second serial port.  Says "lab: NAME SECONDS-SINCE-BOOT":
- * "init", "ready" when SSH can be had, "no ssh" when no server can be started.  Hears
+ * "init", "ready" when SSH can be had, "no ssh" when no server can be started.  Says
+ * "lab: ssh N ended" of port N, which has no end-of-file for the lab.  Hears
  * "rest" before the guest is saved: a server is there, and waits for a seed, and init
  * says "resting".  Hears "wake" when it was restored, with what only somebody awake can
  * know: the time of day, and randomness that no other guest of the same state has.  The
  * server goes on, and init says "awake", without a time.  What a restored guest runs here is
  * translated anew each time: so there is nothing to parse, and no file to open.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/random.h>
 #include <net/if.h>
-#include <net/route.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
@@ -37,7 +38,7 @@
 
 #include "ssh-waits.h"
 
-enum { SEED_BYTES = 32, BACKLOG = 16, NIC_PATIENCE_MS = 5000 };
+enum { SEED_BYTES = 32, PORT_PATIENCE_MS = 5000 };
 
 /* Linux 4.17, d848e5f8e1eb; the headers may be older. */
 #ifndef RNDRESEEDCRNG
@@ -48,11 +49,6 @@ enum { SEED_BYTES = 32, BACKLOG = 16, NIC_PATIENCE_MS = 5000 };
 #define SSH_LOG "/run/dropbear.log"
 /* lab/image/overlay.py writes it. */
 #define LOGIN "/etc/dropbear/login"
-
-/* QEMU's user network: "-netdev user" gives a guest this address, and this router. */
-#define ADDRESS "10.0.2.15"
-#define NETMASK "255.255.255.0"
-#define ROUTER "10.0.2.2"
 
 /*
  * What is heard; lab/guest/state.py writes it.  Since 5.11 (3b830a9c34d5) the kernel reads a
@@ -70,6 +66,15 @@ _Static_assert(sizeof(struct order) == 64, "lab/guest/state.py, and no more than
 
 static int port = -1;
 static int urandom = -1;
+
+/* The file until a server has it, and then that server. */
+static struct {
+	int fd;
+	pid_t pid;
+} ssh_ports[SSH_PORTS];
+
+/* The one of the next connection. */
+static int next_port;
 
 /* The SSH server of the next connection, until it has that; pid 0 is none. */
 static struct server {
@@ -145,62 +150,15 @@ static void mount_rest(void)
 	mount_at("tmpfs", "/tmp", NULL);
 }
 
-static void set_address(struct sockaddr *to, const char *text)
-{
-	*(struct sockaddr_in *)to = (struct sockaddr_in){
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = inet_addr(text),
-	};
-}
-
-static int up(int fd, const char *name)
+/* Programs may talk to each other over it; there is no other network. */
+static void bring_up_loopback(void)
 {
 	struct ifreq request = { .ifr_flags = IFF_UP | IFF_RUNNING };
-
-	strcpy(request.ifr_name, name);
-	return ioctl(fd, SIOCSIFFLAGS, &request) ? failed(name) : 0;
-}
-
-/* A driver that is still probing has NIC_PATIENCE_MS for it. */
-static void await_interface(int fd, const char *name)
-{
-	struct ifreq request;
-	int waited;
-
-	strcpy(request.ifr_name, name);
-	for (waited = 0; waited < NIC_PATIENCE_MS; waited += 5) {
-		if (!ioctl(fd, SIOCGIFFLAGS, &request))
-			return;
-		pause_ms(5);
-	}
-}
-
-static int give_address(int fd, const char *name)
-{
-	struct ifreq request = { .ifr_flags = 0 };
-
-	await_interface(fd, name);
-	strcpy(request.ifr_name, name);
-	set_address(&request.ifr_addr, ADDRESS);
-	if (ioctl(fd, SIOCSIFADDR, &request))
-		return failed(name);
-	set_address(&request.ifr_netmask, NETMASK);
-	return ioctl(fd, SIOCSIFNETMASK, &request) ? failed(name) : 0;
-}
-
-static void bring_up_network(void)
-{
-	struct rtentry route = { .rt_flags = RTF_UP | RTF_GATEWAY };
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	up(fd, "lo");
-	if (!give_address(fd, "eth0") && !up(fd, "eth0")) {
-		set_address(&route.rt_dst, "0.0.0.0");
-		set_address(&route.rt_genmask, "0.0.0.0");
-		set_address(&route.rt_gateway, ROUTER);
-		if (ioctl(fd, SIOCADDRT, &route))
-			failed("the route");
-	}
+	strcpy(request.ifr_name, "lo");
+	if (ioctl(fd, SIOCSIFFLAGS, &request))
+		failed("lo");
 	close(fd);
 }
 
@@ -237,22 +195,39 @@ static void fill_pools(void)
 	write_file(RANDOM "urandom_min_reseed_secs", "60");
 }
 
-/* Both have numbers of their own, which an SSH server finds them by. */
-static void listen_for_ssh(void)
+/* A driver that is still probing has PORT_PATIENCE_MS for it. */
+static int open_ssh_port(int number)
 {
-	struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(22) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), ends[2], on = 1;
+	char path[] = "/dev/vport0p1";
+	int fd, waited;
 
-	/* What is accepted inherits it: each answer goes out at once. */
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (bind(fd, (struct sockaddr *)&any, sizeof(any)) || listen(fd, BACKLOG) ||
-	    dup3(fd, SSH_LISTENER, O_CLOEXEC) < 0)
-		failed("port 22");
-	close(fd);
+	path[sizeof(path) - 2] = (char)('1' + number);
+	for (waited = 0; waited < PORT_PATIENCE_MS; waited += 5) {
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		if (fd >= 0 || errno != ENOENT)
+			break;
+		pause_ms(5);
+	}
+	return fd < 0 ? failed(path) : fd;
+}
+
+/* Returns 0 when there is one at least. */
+static int open_ssh_ports(void)
+{
+	int ends[2], number;
+
+	/* It has a number of its own, which an SSH server finds it by, and no port has before it. */
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) || dup3(ends[1], SSH_REPORTS, O_CLOEXEC) < 0)
-		failed("pipe");
+		return failed("pipe");
 	close(ends[1]);
 	reports = ends[0];
+	for (number = 0; number < SSH_PORTS; number++)
+		if ((ssh_ports[number].fd = open_ssh_port(number)) < 0)
+			break;
+	if (number)
+		return 0;
+	dprintf(STDERR_FILENO, "init: no SSH port: is CONFIG_VIRTIO_CONSOLE set?\n");
+	return -1;
 }
 
 /* One that has a server's number already would be closed, or stay closed on exec. */
@@ -271,6 +246,7 @@ static void exec_ssh_server(int seed)
 	/* What it says of each connection is no word of the kernel's, and the console is slow. */
 	int log = open(SSH_LOG, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	int login = above_ours(open(LOGIN, O_RDONLY | O_CLOEXEC));
+	int connection = above_ours(ssh_ports[next_port].fd);
 	sigset_t none;
 
 	seed = above_ours(seed);
@@ -278,8 +254,9 @@ static void exec_ssh_server(int seed)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (null < 0 || log < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(log, 2) < 0)
 		_exit(failed(SSH_LOG));
-	fcntl(SSH_LISTENER, F_SETFD, 0);
 	fcntl(SSH_REPORTS, F_SETFD, 0);
+	if (dup2(connection, SSH_PORT) < 0)
+		_exit(failed("the port"));
 	if (dup2(login, SSH_LOGIN) < 0)
 		_exit(failed(LOGIN));
 	if (dup2(seed, SSH_SEED) < 0)
@@ -296,13 +273,18 @@ static void forget_server(void)
 	server = (struct server){ .pid = 0 };
 }
 
+static int ports_left(void)
+{
+	return next_port < SSH_PORTS && ssh_ports[next_port].fd >= 0;
+}
+
 /* Start the server of the next connection, unless it was started. */
 static void start_ssh_server(void)
 {
 	int ends[2] = { -1, -1 };
 	pid_t child;
 
-	if (server.pid)
+	if (server.pid || !ports_left())
 		return;
 	child = pipe2(ends, O_CLOEXEC) ? -1 : fork();
 	if (!child)
@@ -346,11 +328,25 @@ static void hear_server(void)
 	char report;
 
 	while (read(reports, &report, 1) == 1) {
-		if (report == SSH_WAITS)
+		if (report == SSH_WAITS) {
 			server.waits = 1;
-		else
-			forget_server();
+			continue;
+		}
+		ssh_ports[next_port].pid = server.pid;
+		/* It ends for the lab with the server. */
+		close(ssh_ports[next_port].fd);
+		next_port++;
+		forget_server();
 	}
+}
+
+static void tell_end_of(pid_t child)
+{
+	int number;
+
+	for (number = 0; number < next_port; number++)
+		if (ssh_ports[number].pid == child)
+			dprintf(port, "lab: ssh %d ended\n", number + 1);
 }
 
 /* Reap what has ended; a server that ended itself before it came to wait is the last. */
@@ -362,6 +358,7 @@ static void reap(void)
 	while ((child = waitpid(-1, &how, WNOHANG)) > 0) {
 		/* It may have said that it serves since they were last heard. */
 		hear_server();
+		tell_end_of(child);
 		if (child != server.pid)
 			continue;
 		if (!server.waits && !(WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL))
@@ -377,6 +374,8 @@ static int await_ssh_server(void)
 	sigset_t none;
 
 	sigemptyset(&none);
+	if (!ports_left())
+		give_up_ssh();
 	while (!ssh_ended && !server.waits) {
 		start_ssh_server();
 		/* SIGCHLD is blocked but here: none is missed. */
@@ -507,14 +506,18 @@ static void serve(void)
 	for (;;) {
 		reap();
 		/* A server that waits takes the next connection itself. */
-		heard[CONNECTIONS].fd = server.pid || ssh_ended ? -1 : SSH_LISTENER;
+		heard[CONNECTIONS].fd = server.pid || ssh_ended || !ports_left() ?
+			-1 : ssh_ports[next_port].fd;
 		/* SIGCHLD is blocked but here: none is missed. */
 		if (ppoll(heard, 3, NULL, &none) <= 0)
 			continue;
 		hear_server();
 		let_waiting_server_go_on();
-		if (heard[CONNECTIONS].revents)
+		if (heard[CONNECTIONS].revents & POLLIN)
 			start_ssh_server();
+		else if (heard[CONNECTIONS].revents)
+			/* Nobody is at its other end. */
+			pause_ms(100);
 		if (heard[PORT].revents)
 			hear();
 	}
@@ -546,12 +549,12 @@ int main(void)
 	urandom = open("/dev/urandom", O_RDWR | O_CLOEXEC);
 	fill_pools();
 	/* Its start is the longest part: the rest is done beside it, on another CPU. */
-	listen_for_ssh();
-	start_ssh_server();
+	if (!open_ssh_ports())
+		start_ssh_server();
 	mount_rest();
 	if (sethostname("lab", 3))
 		failed("sethostname");
-	bring_up_network();
+	bring_up_loopback();
 	warm_shell();
 	if (await_ssh_server()) {
 		let_waiting_server_go_on();

@@ -16,7 +16,15 @@ from types import TracebackType
 from lab.errors import InfrastructureError
 from lab.guest.command import CommandResult, GuestLost
 from lab.guest.console import Console
-from lab.guest.qemu import Files, Hardware, Memory, command_line, kernel_arguments
+from lab.guest.qemu import (
+    SSH_PORTS,
+    Files,
+    Hardware,
+    Memory,
+    Sockets,
+    command_line,
+    kernel_arguments,
+)
 from lab.guest.state import (
     SavedState,
     discard,
@@ -189,8 +197,7 @@ class Guest:
                 memory,
                 Path("console"),
             ),
-            marks_fd=0,
-            monitor_fd=0,
+            Sockets(0, 0, (0,) * SSH_PORTS),
         )
         programs = [spec.programs[name] for name in sorted(spec.programs)]
         files = [spec.kernel, spec.image, *programs]
@@ -255,13 +262,16 @@ class Guest:
                 parts={"ram": ram, "nvdimm": nvdimm, "devices": devices},
                 console=self.console.path,
                 keys=self._keys,
+                used_ports=self._vm.used_ports,
                 prepared=self.prepared,
             )
 
     def _lost(self, error: GuestLost) -> GuestDied:
         """What a connection that ended means: the guest's end, or only its own."""
-        self.answers = not self._vm.ends_within(_DYING_S) and self._answers_again()
-        if not self.answers:
+        lives = not self._vm.ends_within(_DYING_S)
+        cut_off = lives and not self._vm.has_ports
+        self.answers = lives and self._answers_again()
+        if not (self.answers or cut_off):
             died = self._vm.died(at_once=True)
             if self.alive() and self._examine_registers()[0] is Hang.QEMU:
                 died.kernel = False
@@ -279,7 +289,7 @@ class Guest:
         if self._vm.server_ended():
             return False
         try:
-            again = Ssh(self._port, self._keys, self.spec.shutdown_s).open(self._serves)
+            again = Ssh(self._vm.connect, self._keys, self.spec.shutdown_s).open(self._serves)
             self._stack.callback(again.close)
             self._ssh = again
             return again.run("true", self.spec.shutdown_s).status == 0
@@ -324,14 +334,11 @@ class Guest:
         self._keys = GuestKeys(state.login, KeyPair(b"", state.host_key))
         shutil.copyfile(state.console, self.console.path)
         memory = Memory(nvdimm=str(state.nvdimm), ram=str(state.ram), private=True)
-        self._start(None, memory, state.devices)
+        self._start(None, memory, state)
         self._vm.monitor.restore(self._vm.incoming, self.spec.ssh_s)
         self._vm.timeline.mark("restored")
         self._vm.tell(wake_order())
         self._make_ready()
-        # Its server waits until it is awake, its kernel need not.
-        with suppress(OSError):
-            self._ssh.dial()
         self._vm.wait_for("awake", self.spec.ssh_s, "ssh")
         self._log_in()
         self.prepared, self.state = state.prepared, state.key
@@ -354,23 +361,26 @@ class Guest:
                     self._notes.append(f"no state could be saved: {error}")
                     return None
 
-    def _start(self, initrd: int | None, memory: Memory, devices: Path | None = None) -> None:
+    def _start(self, initrd: int | None, memory: Memory, state: SavedState | None = None) -> None:
         spec = self.spec
         append = kernel_arguments(spec.hardware, spec.append)
         files = Files(spec.kernel, initrd, append, memory, self.console.path)
-        vm = Vm(spec.hardware, files, spec.folder, answer_s=spec.shutdown_s, devices=devices)
+        vm = Vm(
+            spec.hardware,
+            files,
+            spec.folder,
+            answer_s=spec.shutdown_s,
+            devices=None if state is None else state.devices,
+            used_ports=0 if state is None else state.used_ports,
+        )
         self._vm = self._stack.enter_context(vm)
 
     def _make_ready(self) -> None:
         """Whatever a connection needs that the guest's start can hide: half a second of imports."""
-        from lab.guest.monitor import MonitorLost
         from lab.guest.ssh import Ssh
 
-        try:
-            self._port = self._vm.monitor.ssh_port()
-        except MonitorLost as error:
-            raise self._vm.died() from error
-        self._ssh = Ssh(self._port, self._keys, self.spec.ssh_s)
+        _ = self._vm.monitor
+        self._ssh = Ssh(self._vm.connect, self._keys, self.spec.ssh_s)
         self._stack.callback(self._ssh.close)
 
     def _log_in(self) -> None:

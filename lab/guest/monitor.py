@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import shlex
 import socket
 import time
@@ -20,9 +19,6 @@ from lab.errors import InfrastructureError
 
 # Its threads log what the lab finds out, and says, anyway.
 logging.getLogger("qemu").addHandler(logging.NullHandler())
-
-#: ``info usernet``: protocol, fd, source address and port, destination and port.
-_FORWARD = re.compile(r"TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+22\b")
 
 
 class MonitorLost(InfrastructureError):
@@ -40,14 +36,6 @@ class Monitor:
         self._protocol.settimeout(deadline_s)
         with _lost():
             self._protocol.connect()
-
-    def ssh_port(self) -> int:
-        """The loopback port QEMU bound for the guest's port 22."""
-        answer = self._human("info usernet")
-        match = _FORWARD.search(answer)
-        if match is None:
-            raise InfrastructureError("QEMU forwards no port to the guest", detail=answer)
-        return int(match[1])
 
     def registers(self) -> str:
         """The registers of each CPU, as QEMU prints them."""

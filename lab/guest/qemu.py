@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +15,8 @@ _MIB = 1 << 20
 #: kernel copies and clears pages (lib/memcpy_64.S, clear_page_64.S) with the latter.  Five
 #: levels of page tables, which few machines have, cost it a tenth of all it does.
 CPUS = {"kvm": "host", "tcg": "max,-erms,-fsrm,-la57"}
-#: restrict=on: a guest reaches nothing but the forwarded port.  Port 0 lets QEMU
-#: itself bind a free one, so that no other process can take it in between.
-_NETWORK = "user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:0-:22"
+#: SSH connections that a guest can have, one after the other; guest-tests/ssh-waits.h.
+SSH_PORTS = 4
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,24 @@ class Files:
         return self.memory.descriptors + (() if self.initrd is None else (self.initrd,))
 
 
+@dataclass(frozen=True)
+class Sockets:
+    """The descriptors of the sockets that QEMU inherits: one for each of SSH_PORTS ports."""
+
+    marks: int
+    monitor: int
+    ssh: tuple[int, ...]
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """All of them."""
+        return (self.marks, self.monitor, *self.ssh)
+
+
 def command_line(
-    hardware: Hardware, files: Files, *, marks_fd: int, monitor_fd: int, incoming: bool = False
+    hardware: Hardware, files: Files, sockets: Sockets, *, incoming: bool = False
 ) -> list[str]:
-    """QEMU's arguments; the marks and monitor sockets are inherited descriptors.
+    """QEMU's arguments.
 
     ``incoming`` starts nothing until the monitor names a saved state.
     """
@@ -113,14 +127,11 @@ def command_line(
         # A restored guest's console goes on where the saved one's ended.
         "-chardev", f"file,id=console,path={_comma(files.console)},append=on",
         "-serial", "chardev:console",
-        "-chardev", f"socket,id=marks,fd={marks_fd}",
+        "-chardev", f"socket,id=marks,fd={sockets.marks}",
         "-serial", "chardev:marks",
-        "-chardev", f"socket,id=monitor,fd={monitor_fd}",
+        "-chardev", f"socket,id=monitor,fd={sockets.monitor}",
         "-mon", "chardev=monitor,mode=control",
-        "-netdev", _NETWORK,
-        # romfile=: no option ROM to load, the guest never boots from the network.
-        # guest_announce: a restored guest has no switch to tell that it moved.
-        "-device", "virtio-net-pci,netdev=net0,romfile=,guest_announce=off",
+        *_ssh_ports(sockets.ssh),
         # Old kernels wait for entropy before they answer (virtme-ng#217).
         "-device", "virtio-rng-pci",
         # A restored guest keeps the kernel: its loader's ROM is part of the machine.
@@ -130,6 +141,16 @@ def command_line(
         *(("-incoming", "defer") if incoming else ()),
         *_resets(files.console.with_name("resets.log")),
     ]  # fmt: skip
+
+
+def _ssh_ports(descriptors: Sequence[int]) -> Iterator[str]:
+    """No network: nobody else on the host can connect, and the guest reaches nothing."""
+    # The first on the bus, so that the kernel numbers it 0 (/dev/vport0p1).  Each port that
+    # could be costs the guest's driver two queues; port 0 is a console's.
+    yield from ("-device", f"virtio-serial-pci,max_ports={len(descriptors) + 1}")
+    for number, descriptor in enumerate(descriptors, 1):
+        yield from ("-chardev", f"socket,id=ssh{number},fd={descriptor}")
+        yield from ("-device", f"virtserialport,chardev=ssh{number},nr={number}")
 
 
 def _resets(log: Path) -> tuple[str, ...]:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from paramiko.auth_strategy import AuthStrategy, NoneAuth
 
 from lab.errors import InfrastructureError
 from lab.guest.command import CommandResult, CommandTimeout, GuestLost
+from lab.guest.port import Port
 from lab.image import GuestKeys
 
 # Without a handler of the program's, Python prints what it logs: tracebacks of its threads,
@@ -28,6 +28,8 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 #: A shell execs its last command, and Paramiko knows no exit-signal (RFC 4254, 6.10): a
 #: program killed by a signal would look like a guest that died.  The shell says 128 + N.
 _KEEP_SHELL = "\nexit $?"
+#: What the guest's host key is known by; nothing has to resolve it.
+_NAME = "guest"
 #: Seconds a guest on a busy host may take to its banner.
 _PATIENCE_S = 10.0
 _LOST = (paramiko.SSHException, ThreadException, EOFError, OSError)
@@ -83,19 +85,10 @@ class _ByName(AuthStrategy):
 class Ssh:
     """An SSH connection to a guest, not open yet."""
 
-    def __init__(self, port: int, keys: GuestKeys, deadline_s: float) -> None:
-        self._port = port
+    def __init__(self, dial: Callable[[], Port], keys: GuestKeys, deadline_s: float) -> None:
+        self._dial = dial
         self._deadline_s = deadline_s
-        self._connection = _connection(port, keys, deadline_s)
-        self._dialled: socket.socket | None = None
-
-    def dial(self) -> None:
-        """Open the TCP connection, which a guest's kernel accepts before its server does.
-
-        Raises:
-            OSError: Nobody listens.
-        """
-        self._dialled = _dial(self._port, self._deadline_s)
+        self._connection = _connection(keys, deadline_s)
 
     def open(self, alive: Callable[[], bool]) -> Ssh:
         """Log in; returns the same.
@@ -105,9 +98,10 @@ class Ssh:
 
         Raises:
             GuestLost: There is nobody any more.
-            InfrastructureError: It could not in time, or the guest has another host key.
+            InfrastructureError: It could not in time, or the guest has another host key, or
+                no port is left.
         """
-        _open(self._connection, self._deadline_s, self._dialled, alive)
+        _open(self._connection, self._deadline_s, self._dial, alive)
         return self
 
     def run(self, command: str, deadline_s: float) -> CommandResult:
@@ -188,8 +182,6 @@ class Ssh:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
-        if self._dialled is not None:
-            self._dialled.close()
 
 
 def _is_terminal() -> bool:
@@ -198,11 +190,11 @@ def _is_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def _connection(port: int, keys: GuestKeys, deadline_s: float) -> Connection:
+def _connection(keys: GuestKeys, deadline_s: float) -> Connection:
     connection = Connection(
-        "127.0.0.1",
+        _NAME,
         user=keys.login,
-        port=port,
+        port=22,
         # The user's ~/.ssh/config is about other hosts.
         config=Config(overrides={"load_ssh_configs": False, "runners": {"remote": _Runner}}),
         connect_timeout=deadline_s,
@@ -217,35 +209,21 @@ def _connection(port: int, keys: GuestKeys, deadline_s: float) -> Connection:
     )
     # Fabric would accept any host key: pin the one made for this guest.
     connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
-    connection.client.get_host_keys().add(f"[127.0.0.1]:{port}", "ssh-ed25519", keys.host_key)
+    connection.client.get_host_keys().add(_NAME, "ssh-ed25519", keys.host_key)
     return connection
-
-
-def _dial(port: int, deadline_s: float) -> socket.socket:
-    """A TCP connection that sends at once; raises OSError.
-
-    A command opens a channel right after the last one's was closed: two small writes, and
-    Nagle's algorithm holds the second until the first is acknowledged, 40 ms later
-    (RFC 9293, 3.7.4; Paramiko leaves it on).
-    """
-    end = socket.create_connection(("127.0.0.1", port), deadline_s)
-    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return end
 
 
 def _open(
     connection: Connection,
     deadline_s: float,
-    dialled: socket.socket | None,
+    dial: Callable[[], Port],
     alive: Callable[[], bool],
 ) -> None:
-    # The port answers before dropbear does, and a key exchange can be reset
-    # (syzkaller#3935): try until the deadline.
+    # A server may be killed, and a key exchange fail (syzkaller#3935): try until the deadline.
     deadline = time.monotonic() + deadline_s
     while True:
         try:
-            end, dialled = dialled or _dial(connection.port, deadline_s), None
-            connection.connect_kwargs["sock"] = end
+            connection.connect_kwargs["sock"] = dial()
             connection.open()
             return
         except paramiko.BadHostKeyException as error:

@@ -27,7 +27,7 @@ from lab.image import GuestKeys
 from lab.process.scratch import scratch_folder
 
 #: Raised when the lab comes to save otherwise.
-_FORMAT = 5
+_FORMAT = 6
 #: States that stay; each is about 100 MB, and a build that is tested again makes its own anew.
 _KEPT = 12
 _BLOCK = 4 << 20
@@ -42,12 +42,14 @@ class SavedState:
     Attributes:
         host_key: The 32 bytes of the guest's public Ed25519 host key.
         login: The user name that its guests let in.
+        used_ports: How many of its SSH ports no longer lead to a server.
         prepared: How the command ended that ran before it was saved.
     """
 
     folder: Path
     host_key: bytes
     login: str
+    used_ports: int
     prepared: CommandResult
 
     @property
@@ -110,6 +112,7 @@ def find_state(states: Path, key: str) -> SavedState | None:
             states / key,
             bytes.fromhex(document["host_key"]),
             document["login"],
+            document["used_ports"],
             CommandResult(**document["prepared"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
@@ -125,6 +128,7 @@ def write_state(
     parts: Mapping[str, int],
     console: Path,
     keys: GuestKeys,
+    used_ports: int,
     prepared: CommandResult,
 ) -> SavedState:
     """Keep a stopped guest; the oldest states beyond a dozen go.
@@ -145,11 +149,12 @@ def write_state(
             "sizes": [(path.name, path.stat().st_size) for path in scratch.iterdir()],
             "host_key": keys.host.public.hex(),
             "login": keys.login,
+            "used_ports": used_ports,
             "prepared": asdict(prepared),
         }
         (scratch / "state.json").write_text(json.dumps(document))
     _keep_newest(states)
-    return SavedState(states / key, keys.host.public, keys.login, prepared)
+    return SavedState(states / key, keys.host.public, keys.login, used_ports, prepared)
 
 
 def _copy_sparse(source: int, target: Path) -> None:

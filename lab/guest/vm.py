@@ -9,6 +9,7 @@ import re
 import select
 import shlex
 import socket
+import threading
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -19,7 +20,8 @@ from typing import TYPE_CHECKING
 
 from lab.errors import InfrastructureError
 from lab.guest.console import Console
-from lab.guest.qemu import Files, Hardware, command_line
+from lab.guest.port import Port
+from lab.guest.qemu import SSH_PORTS, Files, Hardware, Sockets, command_line
 from lab.process import Child, ProcessTimeout, spawn
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 #: What init writes: a name, and the seconds since boot.
 _MARK = re.compile(rb"lab: ([a-z ]+?)(?: [0-9.]+)?\r?$")
 _NO_SSH = "no ssh"
+#: And of the server on an SSH port.
+_ENDED = re.compile(rb"lab: ssh (\d+) ended\r?$")
 
 
 class GuestDied(InfrastructureError):
@@ -41,6 +45,10 @@ class GuestDied(InfrastructureError):
 
     stdout: str = ""
     kernel: bool = True
+
+
+class NoPort(InfrastructureError):
+    """The guest can have no more SSH connections."""
 
 
 class BootTimeout(InfrastructureError):
@@ -67,6 +75,7 @@ class Vm:
 
     Args:
         devices: Those of a saved state: start nothing until the monitor names them.
+        used_ports: SSH ports that it has used up; it begins with the next.
         answer_s: Seconds the monitor may take to answer.
     """
 
@@ -78,7 +87,9 @@ class Vm:
         *,
         answer_s: float,
         devices: Path | None,
+        used_ports: int = 0,
     ) -> None:
+        self.used_ports = used_ports
         self.files = files
         self.folder = folder
         self.console = Console(files.console)
@@ -87,6 +98,8 @@ class Vm:
         self.incoming = ""
         self._answer_s = answer_s
         self._rest = b""
+        self._hearing = threading.Lock()
+        self._ended_ports: set[int] = set()
         self._stack = ExitStack()
         try:
             self._start(hardware, files, devices)
@@ -156,14 +169,48 @@ class Vm:
     def _listen(self, seconds: float) -> bool:
         """Note the marks that come in ``seconds`` at most; returns whether more can come."""
         ready, _, _ = select.select([self._marks], [], [], seconds)
-        if ready:
-            chunk = self._marks.recv(4096)
+        # A connection's thread hears it, too, and may have been faster.
+        with self._hearing:
+            try:
+                chunk = self._marks.recv(4096, socket.MSG_DONTWAIT) if ready else None
+            except BlockingIOError:
+                chunk = None
+            if chunk is None:
+                return True
             *lines, self._rest = (self._rest + chunk).split(b"\n")
             for line in lines:
                 if match := _MARK.search(line):
                     self.timeline.mark(match[1].decode())
+                elif match := _ENDED.search(line):
+                    self._ended_ports.add(int(match[1]))
             return bool(chunk)
-        return True
+
+    @property
+    def has_ports(self) -> bool:
+        """Whether another SSH connection can be made."""
+        return self.used_ports < SSH_PORTS
+
+    def connect(self) -> Port:
+        """The next SSH port.
+
+        Raises:
+            NoPort: All were used.
+        """
+        if not self.has_ports:
+            raise NoPort(f"the guest's {SSH_PORTS} SSH ports are used up")
+        self.used_ports += 1
+        number = self.used_ports
+        port = Port(self._ssh_ends[number - 1], self._marks, lambda: self._server_ended(number))
+        self._stack.callback(port.close)
+        return port
+
+    def _server_ended(self, number: int) -> bool:
+        """Whether the server of a port has; all have when QEMU has."""
+        try:
+            lives = self._listen(0)
+        except OSError:
+            lives = False
+        return not lives or number in self._ended_ports
 
     def tell(self, order: bytes) -> None:
         """Write to the guest's second serial port; init reads it there.
@@ -218,13 +265,15 @@ class Vm:
     def _start(self, hardware: Hardware, files: Files, devices: Path | None) -> None:
         self._marks, marks = self._pair()
         self._monitor_end, monitor = self._pair()
-        self.command = command_line(
-            hardware,
-            files,
-            marks_fd=marks.fileno(),
-            monitor_fd=monitor.fileno(),
-            incoming=devices is not None,
-        )
+        ssh = [self._pair() for _ in range(SSH_PORTS)]
+        self._ssh_ends = [end for end, _ in ssh]
+        # As they were when it was saved: the guest is told of no change.
+        for end in self._ssh_ends[: self.used_ports]:
+            end.close()
+        theirs = [marks, monitor, *(other for _, other in ssh)]
+        numbers = [end.fileno() for end in theirs]
+        sockets = Sockets(numbers[0], numbers[1], tuple(numbers[2:]))
+        self.command = command_line(hardware, files, sockets, incoming=devices is not None)
         poured = [] if devices is None else self._pour(devices)
         stderr = self._stack.enter_context((self.folder / "qemu.log").open("wb"))
         self.timeline = Timeline()
@@ -233,12 +282,12 @@ class Vm:
                 self.command,
                 stdout=stderr,
                 stderr=stderr,
-                pass_fds=(marks.fileno(), monitor.fileno(), *files.descriptors, *poured),
+                pass_fds=(*sockets.descriptors, *files.descriptors, *poured),
             )
         )
         # QEMU holds its own ends now; closing these makes its death an end-of-file.
-        marks.close()
-        monitor.close()
+        for end in theirs:
+            end.close()
 
     def _pour(self, devices: Path) -> list[int]:
         """Let QEMU read the devices; returns the descriptor that it inherits for that, if any."""

@@ -10,7 +10,7 @@ import pytest
 
 from lab.guest import Hardware, choose_pmem
 from lab.guest.pmem import MemMap
-from lab.guest.qemu import Files, Memory, command_line, kernel_arguments
+from lab.guest.qemu import Files, Memory, Sockets, command_line, kernel_arguments
 from lab.version import KernelVersion
 from tests.guest.conftest import Project
 
@@ -56,7 +56,7 @@ def line(hardware: Hardware) -> list[str]:
     memory = Memory(nvdimm="/dev/fd/7", ram="/dev/fd/8")
     append = kernel_arguments(hardware, "quiet")
     files = Files(Path("bzImage"), 9, append, memory, Path("console"))
-    return command_line(hardware, files, marks_fd=3, monitor_fd=4)
+    return command_line(hardware, files, Sockets(3, 4, (5, 6)))
 
 
 def after(words: list[str], flag: str) -> str:
@@ -127,3 +127,15 @@ def test_memmap_machine_is_proved_to_be_dax(clean_folder: Path, matrix: str, tes
         assert proof["pfn_in_pmem"] == "yes"
         assert proof["proved_by"] == "mount option, statx, page address"
         assert int(proof["phys"], 16) >= 4 * G
+
+
+def test_no_network_but_ports_for_ssh() -> None:
+    words = line(Hardware(G, 2, "tcg", "q35", 512 * M))
+    assert not any("net" in word for word in words)
+    devices = [words[at + 1] for at, word in enumerate(words) if word == "-device"]
+    ports = [device for device in devices if device.startswith("virtserialport")]
+    assert ports == [f"virtserialport,chardev=ssh{n},nr={n}" for n in (1, 2)]
+    # The kernel numbers the devices in this order.
+    virtio = [device for device in devices if device.startswith("virtio-")]
+    assert virtio[0] == "virtio-serial-pci,max_ports=3"
+    assert {"socket,id=ssh1,fd=5", "socket,id=ssh2,fd=6"} < set(words)

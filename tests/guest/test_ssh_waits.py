@@ -18,13 +18,13 @@ from tests.guest.conftest import ROOT
 
 LOGIN = "0123456789abcdef0123456789abcdef"
 
-#: A process of its own: the connection becomes its standard input and output.
+#: A process of its own: the port becomes its standard input and output.
 SCRIPT = """
 import ctypes, os, socket, sys, threading
-listener = socket.create_server(("127.0.0.1", 0))
+lab, port = socket.socketpair()
 reports, reported = os.pipe()
 seeded, seeds = os.pipe()
-os.dup2(listener.fileno(), 10)
+os.dup2(port.fileno(), 10)
 os.dup2(reported, 11)
 os.dup2(seeded, 12)
 name, named = os.pipe()
@@ -39,7 +39,6 @@ random = ctypes.create_string_buffer(32)
 server = threading.Thread(target=library.getrandom, args=(random, 32, 0))
 server.start()
 assert os.read(reports, 1) == b"w"
-connection = socket.create_connection(listener.getsockname())
 server.join(0.2)
 assert server.is_alive(), "it went on without a seed"
 assert random.raw == bytes(32), "it was taken before there was a seed"
@@ -47,7 +46,24 @@ os.write(seeds, bytes(range(16)))
 server.join()
 assert os.read(reports, 1) == b"s"
 os.write(1, b"hello")
-assert connection.recv(5) == b"hello"
+assert lab.recv(5) == b"hello"
+"""
+
+#: A port is hung up until QEMU has a connection to the lab.
+HUNG_UP = """
+master, slave = os.openpty()
+name = os.ttyname(slave)
+os.close(slave)
+os.dup2(master, 10)
+os.write(seeds, bytes(16))
+server = threading.Thread(target=library.getrandom, args=(bytes(32), 32, 0))
+server.start()
+assert os.read(reports, 1) == b"w"
+server.join(0.2)
+assert server.is_alive(), "it would have read an end-of-file"
+slave = os.open(name, os.O_RDWR | os.O_NOCTTY)
+server.join()
+assert os.read(reports, 1) == b"s"
 """
 
 #: With a kernel that gives all guests of a saved state the same.
@@ -75,10 +91,10 @@ int main(int count, char **arguments)
 	for (i = 0; i < 4 && i + 1 < count; i++)
 		high[i] = fcntl(atoi(arguments[i + 1]), F_DUPFD, 20);
 	for (i = 0; i < 4; i++)
-		dup2(high[i], SSH_LISTENER + i);
+		dup2(high[i], SSH_PORT + i);
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
 		return 2;
-	/* Standard output is the connection now. */
+	/* Standard output is the port now. */
 	return write(STDERR_FILENO, random, sizeof(random)) == sizeof(random) ? 0 : 2;
 }
 """
@@ -86,7 +102,6 @@ int main(int count, char **arguments)
 #: One digit of it that differs has all but its highest bit in common.
 WHO_IS_ROOT = """
 os.write(seeds, bytes(16))
-connection = socket.create_connection(listener.getsockname())
 library.getrandom(ctypes.create_string_buffer(32), 32, 0)
 library.getpwnam.restype = ctypes.c_void_p
 login = sys.argv[2].encode()
@@ -113,20 +128,24 @@ def test_server_waits_for_a_seed(library: Path) -> None:
     run([sys.executable, "-c", SCRIPT + RANDOM, library, LOGIN], timeout=15)
 
 
+def test_server_waits_until_the_lab_is_there(library: Path) -> None:
+    run([sys.executable, "-c", SCRIPT + HUNG_UP, library, LOGIN], timeout=15)
+
+
 def test_seed_makes_the_kernels_randomness_new(tmp_path: Path) -> None:
     source, program = tmp_path / "same.c", tmp_path / "same"
     source.write_text(SAME_KERNEL)
     run(["gcc", "-D_GNU_SOURCE", "-I", ROOT / "guest-tests", "-o", program, source])
     seed = bytes(range(16))
-    with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as stack:
-        stack.enter_context(socket.create_connection(listener.getsockname()))
+    with ExitStack() as stack:
+        ends = [stack.enter_context(end) for end in socket.socketpair()]
         reports, seeds, logins = os.pipe(), os.pipe(), os.pipe()
         for end in (*reports, *seeds, logins[0]):
             stack.callback(os.close, end)
         os.write(seeds[1], seed)
         os.write(logins[1], LOGIN.encode())
         os.close(logins[1])
-        inherited = (listener.fileno(), reports[1], seeds[0], logins[0])
+        inherited = (ends[0].fileno(), reports[1], seeds[0], logins[0])
         ended = subprocess.run(
             [program, *map(str, inherited)],
             pass_fds=inherited,

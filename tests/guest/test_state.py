@@ -20,9 +20,9 @@ import pytest
 from lab.config.model import Fresh
 from lab.errors import InfrastructureError
 from lab.guest import Guest, GuestSpec
-from lab.guest.ssh import Ssh
+from lab.guest.qemu import SSH_PORTS
 from lab.guest.state import data_ranges, find_state, wake_order
-from lab.guest.vm import Vm, pipe_with
+from lab.guest.vm import GuestDied, Vm, pipe_with
 from lab.lab import Lab
 from lab.plan import Variant
 from lab.results import Evidence, JobRecord
@@ -102,23 +102,32 @@ def test_nobody_else_is_let_in(spec: GuestSpec) -> None:
         assert guest.state
         state = find_state(spec.states or Path(), guest.state)
         assert state is not None
-        port = guest._vm.monitor.ssh_port()
-
-        def knock(name: str, password: str | None) -> bool:
-            with paramiko.Transport(("127.0.0.1", port)) as transport:
-                transport.start_client(timeout=30)
-                with suppress(paramiko.AuthenticationException, EOFError):
-                    if password is None:
-                        transport.auth_none(name)
-                    else:
-                        transport.auth_password(name, password)
-                return transport.is_authenticated()
-
         other = state.login[:-1] + ("1" if state.login[-1] == "0" else "0")
-        for name in ("root", "", other):
-            assert [knock(name, password) for password in (None, "", "x")] == [False] * 3
-        assert knock(state.login, None)
+        for name in ("root", other):
+            with paramiko.Transport(guest._vm.connect()) as transport:
+                transport.start_client(timeout=30)
+                with pytest.raises(paramiko.AuthenticationException):
+                    transport.auth_none(name)
+                for password in ("", "x", state.login):
+                    with pytest.raises(paramiko.AuthenticationException):
+                        transport.auth_password(name, password)
         assert guest.run("id -un").stdout == "root\n"
+
+
+def test_ports_are_used_up(spec: GuestSpec) -> None:
+    """The guest lives and nobody can ask it anything: no crash of the kernel's."""
+    cuts = 0
+    with Guest(in_own_folder(spec, "ports")) as guest:
+        assert guest.state
+        while guest.answers:
+            with pytest.raises(GuestDied) as caught:
+                guest.run("killall -9 dropbear; sleep 60", 30)
+            cuts += 1
+            assert not caught.value.kernel
+            assert "the SSH connection was cut, and the guest goes on" in str(caught.value)
+        assert guest.alive()
+    # One was the saved guest's own.
+    assert cuts == SSH_PORTS - 1
 
 
 def test_nobody_is_served_before_the_guest_is_awake(
@@ -132,19 +141,17 @@ def test_nobody_is_served_before_the_guest_is_awake(
 
     def ask_it_asleep(vm: Vm, mark: str, deadline_s: float, name: str) -> None:
         if mark == "awake":
-            with socket.create_connection(("127.0.0.1", vm.monitor.ssh_port())) as end:
-                end.settimeout(2)
-                with suppress(TimeoutError):
-                    heard.append(end.recv(64))
+            # Its server has what the lab says first, and would answer.
+            end = vm._ssh_ends[vm.used_ports]
+            end.send(b"SSH-2.0-lab\r\n")
+            end.settimeout(2)
+            with suppress(TimeoutError):
+                heard.append(end.recv(64, socket.MSG_PEEK))
+            vm.used_ports += 1
             vm.tell(wake_order())
         wait_for(vm, mark, deadline_s, name)
 
-    def not_sooner(_: Ssh) -> None:
-        raise OSError
-
     monkeypatch.setattr("lab.guest.guest.wake_order", lambda: b"")
-    # The server that waits is for the first connection.
-    monkeypatch.setattr(Ssh, "dial", not_sooner)
     monkeypatch.setattr(Vm, "wait_for", ask_it_asleep)
     with Guest(in_own_folder(spec, "asleep")) as guest:
         assert guest.state
