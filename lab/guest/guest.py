@@ -260,6 +260,7 @@ class Guest:
                 self.spec.states,
                 key,
                 parts={"ram": ram, "nvdimm": nvdimm, "devices": devices},
+                kernel=self.spec.kernel,
                 console=self.console.path,
                 keys=self._keys,
                 used_ports=self._vm.used_ports,
@@ -364,7 +365,8 @@ class Guest:
     def _start(self, initrd: int | None, memory: Memory, state: SavedState | None = None) -> None:
         spec = self.spec
         append = kernel_arguments(spec.hardware, spec.append)
-        files = Files(spec.kernel, initrd, append, memory, self.console.path)
+        kernel = spec.kernel if state is None else state.kernel
+        files = Files(kernel, initrd, append, memory, self.console.path)
         vm = Vm(
             spec.hardware,
             files,

@@ -134,7 +134,8 @@ def command_line(
         *_ssh_ports(sockets.ssh),
         # Old kernels wait for entropy before they answer (virtme-ng#217).
         "-device", "virtio-rng-pci",
-        # A restored guest keeps the kernel: its loader's ROM is part of the machine.
+        # A restored guest keeps the kernel, or the head of it: its loader's ROM is part of the
+        # machine, and nobody boots what is in it.
         "-kernel", str(files.kernel),
         "-append", files.append,
         *(() if files.initrd is None else ("-initrd", f"/dev/fd/{files.initrd}")),
