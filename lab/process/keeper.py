@@ -33,7 +33,8 @@ def _prctl(option: int, value: int) -> None:
     # The lab itself imports this module, and does without.
     import ctypes
 
-    ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+    # What is linked to Python, the C library among it; a CDLL would be made anew each time.
+    ctypes.pythonapi.prctl(option, value, 0, 0, 0)
 
 
 def _children(pid: int) -> list[int]:
@@ -163,10 +164,21 @@ def keep(request: bytes, received: list[int]) -> None:
     _say(lifeline, _watch(lifeline, pid))
 
 
+def _prepare() -> None:
+    """Do once what each keeper would do before its command runs, or after."""
+    # To read /proc, and because os.execvpe() does.
+    import encodings.ascii  # noqa: F401
+    import gc
+    import warnings  # noqa: F401
+
+    _prctl(PR_SET_CHILD_SUBREAPER, 0)
+    # A collection in a keeper would copy each page that it shares with this process.
+    gc.freeze()
+
+
 def serve(control: socket.socket) -> None:
     """Fork a keeper for each request, until the lab closes the socket."""
-    import ctypes  # noqa: F401  # once, and not in each keeper
-
+    _prepare()
     # The lab decides when a child ends; a Ctrl-C on the terminal reaches the lab.
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
