@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +68,12 @@ class Monitor:
 
     def _until(self, query: str, good: set[str], bad: set[str], deadline_s: float) -> None:
         deadline = time.monotonic() + deadline_s
+        # QEMU answers when it has loaded the devices, and runs the guest right after that.
+        pauses = chain((0, 0), repeat(0.002))
         while (status := self._ask(query)["status"]) not in good:
             if status in bad or time.monotonic() > deadline:
                 raise InfrastructureError(f"QEMU's {query} says {status!r}")
-            time.sleep(0.002)
+            time.sleep(next(pauses))
 
     def quit(self) -> None:
         """Ask QEMU to end."""
