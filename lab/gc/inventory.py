@@ -159,6 +159,9 @@ class _Place:
                 if path.is_dir():
                     lock = _lock_of(path)
                     yield Item("leftover", path, _used(path), Rank.LEFTOVER, lock)
+        # A key that logged in to all guests, until each had a name of its own for that.
+        if (key := self.cache / "identity").is_dir():
+            yield Item("leftover", key, _used(key), Rank.LEFTOVER)
         for path in self.loaded.results.glob(f"{DOOMED}*"):
             yield Item("leftover", path, _used(path), Rank.LEFTOVER)
 

@@ -184,6 +184,7 @@ def test_leftovers_go_whatever_the_budget(disk: Disk) -> None:
     live = disk.make("builds/.b2.x1y2z3w4", 0)
     partial = disk.make("trees/.6.1~partial", 0)
     half_gone = disk.make("builds/.gc-123-b3", 0)
+    key = disk.make("identity", 0)
     download = disk.cache / "downloads" / f"{'ab' * 32}.part"
     download.parent.mkdir()
     download.write_bytes(b"half")
@@ -192,7 +193,7 @@ def test_leftovers_go_whatever_the_budget(disk: Disk) -> None:
     with locked(disk.cache / "builds" / ".lock-b2"):
         disk.free(1000)
     assert live.is_dir()
-    assert not any(path.exists() for path in (dead, partial, half_gone, download))
+    assert not any(path.exists() for path in (dead, partial, half_gone, key, download))
 
 
 def test_what_a_running_lab_used_stays(disk: Disk) -> None:
