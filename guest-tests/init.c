@@ -216,6 +216,8 @@ static int open_ssh_ports(void)
 {
 	int ends[2], number;
 
+	for (number = 0; number < SSH_PORTS; number++)
+		ssh_ports[number].fd = -1;
 	/* It has a number of its own, which an SSH server finds it by, and no port has before it. */
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) || dup3(ends[1], SSH_REPORTS, O_CLOEXEC) < 0)
 		return failed("pipe");
@@ -453,7 +455,10 @@ static void rest(void)
 	if (server.goes_on) {
 		kill(server.pid, SIGKILL);
 		waitpid(server.pid, NULL, 0);
-		forget_server();
+		/* If it came to serve, its port is used up. */
+		hear_server();
+		if (server.pid)
+			forget_server();
 	}
 	await_ssh_server();
 	mark("resting");
@@ -505,6 +510,7 @@ static void serve(void)
 	sigemptyset(&none);
 	for (;;) {
 		reap();
+		let_waiting_server_go_on();
 		/* A server that waits takes the next connection itself. */
 		heard[CONNECTIONS].fd = server.pid || ssh_ended || !ports_left() ?
 			-1 : ssh_ports[next_port].fd;
@@ -512,12 +518,8 @@ static void serve(void)
 		if (ppoll(heard, 3, NULL, &none) <= 0)
 			continue;
 		hear_server();
-		let_waiting_server_go_on();
-		if (heard[CONNECTIONS].revents & POLLIN)
+		if (heard[CONNECTIONS].revents)
 			start_ssh_server();
-		else if (heard[CONNECTIONS].revents)
-			/* Nobody is at its other end. */
-			pause_ms(100);
 		if (heard[PORT].revents)
 			hear();
 	}

@@ -31,6 +31,8 @@
 
 #include "ssh-waits.h"
 
+enum { LAB_PATIENCE_MS = 5000 };
+
 static int connected;
 static unsigned char seed[SSH_SEED_BYTES];
 static char login[SSH_LOGIN_DIGITS + 1];
@@ -54,13 +56,20 @@ static void read_login(void)
 	_exit(1);
 }
 
-/* To read sooner would be to find the end of the file. */
+/*
+ * To read sooner would be to find the end of the file.  A lab that has given this connection
+ * up does not come, and the next one has to wait for the end of this.
+ */
 static void await_lab(void)
 {
 	struct pollfd port = { .fd = SSH_PORT, .events = POLLIN };
+	int waited;
 
-	while (poll(&port, 1, 0) > 0 && port.revents & POLLHUP)
+	for (waited = 0; waited < LAB_PATIENCE_MS; waited++) {
+		if (poll(&port, 1, 0) <= 0 || !(port.revents & POLLHUP))
+			break;
 		usleep(1000);
+	}
 }
 
 /* Make the next connection standard input and output, as inetd does. */

@@ -8,7 +8,6 @@ enum { SSH_PORT = 10, SSH_REPORTS = 11, SSH_SEED = 12, SSH_LOGIN = 13 };
 enum { SSH_PORTS = 4 };
 enum { SSH_SEED_BYTES = 16, SSH_LOGIN_DIGITS = 32 };
 
-
 #define SSH_WAITS 'w'
 #define SSH_SERVES 's'
 

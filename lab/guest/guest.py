@@ -16,6 +16,7 @@ from types import TracebackType
 from lab.errors import InfrastructureError
 from lab.guest.command import CommandResult, GuestLost
 from lab.guest.console import Console
+from lab.guest.port import NoPort
 from lab.guest.qemu import (
     SSH_PORTS,
     Files,
@@ -245,6 +246,8 @@ class Guest:
             OSError: No space, most likely.
         """
         assert self.spec.states is not None
+        if not self._vm.has_ports:
+            raise NoPort("a guest without an SSH port left is of no use")
         # A connection does not survive: the new QEMU knows nothing of it.
         self._ssh.close()
         self._vm.tell(rest_order())
@@ -269,10 +272,8 @@ class Guest:
 
     def _lost(self, error: GuestLost) -> GuestDied:
         """What a connection that ended means: the guest's end, or only its own."""
-        lives = not self._vm.ends_within(_DYING_S)
-        cut_off = lives and not self._vm.has_ports
-        self.answers = lives and self._answers_again()
-        if not (self.answers or cut_off):
+        self.answers = not self._vm.ends_within(_DYING_S) and self._answers_again()
+        if not (self.answers or (self.alive() and self._vm.cut_off)):
             died = self._vm.died(at_once=True)
             if self.alive() and self._examine_registers()[0] is Hang.QEMU:
                 died.kernel = False

@@ -14,7 +14,13 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 
+from lab.errors import InfrastructureError
+
 _LAST_WORDS_S = 0.05
+
+
+class NoPort(InfrastructureError):
+    """The guest can have no more SSH connections."""
 
 
 class Port(socket.socket):

@@ -18,7 +18,7 @@ from paramiko.auth_strategy import AuthStrategy, NoneAuth
 
 from lab.errors import InfrastructureError
 from lab.guest.command import CommandResult, CommandTimeout, GuestLost
-from lab.guest.port import Port
+from lab.guest.port import NoPort, Port
 from lab.image import GuestKeys
 
 # Without a handler of the program's, Python prints what it logs: tracebacks of its threads,
@@ -30,6 +30,8 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 _KEEP_SHELL = "\nexit $?"
 #: What the guest's host key is known by; nothing has to resolve it.
 _NAME = "guest"
+#: QEMU takes longer to its end, on a busy host, than the kernel to its last word.
+_DYING_S = 1.0
 #: Seconds a guest on a busy host may take to its banner.
 _PATIENCE_S = 10.0
 _LOST = (paramiko.SSHException, ThreadException, EOFError, OSError)
@@ -219,13 +221,18 @@ def _open(
     dial: Callable[[], Port],
     alive: Callable[[], bool],
 ) -> None:
-    # A server may be killed, and a key exchange fail (syzkaller#3935): try until the deadline.
+    # A server may be killed, and a key exchange fail (syzkaller#3935): try until the deadline,
+    # or until no port is left.
     deadline = time.monotonic() + deadline_s
+    failed: Exception | None = None
     while True:
         try:
             connection.connect_kwargs["sock"] = dial()
             connection.open()
             return
+        except NoPort as error:
+            error.what += f": {str(failed) or type(failed).__name__}"
+            raise error from failed
         except paramiko.BadHostKeyException as error:
             raise InfrastructureError(f"not the guest's host key: {error}") from error
         except (paramiko.SSHException, EOFError, OSError) as error:
@@ -236,4 +243,20 @@ def _open(
                     f"the SSH deadline of {deadline_s:g} s passed: {error}",
                     hint="raise deadlines.ssh in lab.toml",
                 ) from error
-            time.sleep(0.05)
+            failed = error
+            # Its thread would go on to hear what is meant for others.
+            connection.client.close()
+            _await_death(alive)
+
+
+def _await_death(alive: Callable[[], bool]) -> None:
+    """Give a guest that dies the time for it: each new try takes a port.
+
+    Raises:
+        GuestLost: It did.
+    """
+    until = time.monotonic() + _DYING_S
+    while time.monotonic() < until:
+        if not alive():
+            raise GuestLost("nobody is left to log in to")
+        time.sleep(0.05)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from lab.errors import InfrastructureError
 from lab.guest.console import Console
-from lab.guest.port import Port
+from lab.guest.port import NoPort, Port
 from lab.guest.qemu import SSH_PORTS, Files, Hardware, Sockets, command_line
 from lab.process import Child, ProcessTimeout, spawn
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 #: What init writes: a name, and the seconds since boot.
 _MARK = re.compile(rb"lab: ([a-z ]+?)(?: [0-9.]+)?\r?$")
 _NO_SSH = "no ssh"
+_OTHERS_HEAR_S = 0.5
 #: And of the server on an SSH port.
 _ENDED = re.compile(rb"lab: ssh (\d+) ended\r?$")
 
@@ -45,10 +46,6 @@ class GuestDied(InfrastructureError):
 
     stdout: str = ""
     kernel: bool = True
-
-
-class NoPort(InfrastructureError):
-    """The guest can have no more SSH connections."""
 
 
 class BootTimeout(InfrastructureError):
@@ -154,7 +151,8 @@ class Vm:
                 raise self._late(mark, deadline_s, name)
             if self._has_said(_NO_SSH):
                 raise self.died(at_once=True)
-            if not self._listen(left):
+            # Another thread may hear it first.
+            if not self._listen(min(left, _OTHERS_HEAR_S)):
                 raise self.died()
 
     def ends_within(self, seconds: float) -> bool:
@@ -175,6 +173,8 @@ class Vm:
                 chunk = self._marks.recv(4096, socket.MSG_DONTWAIT) if ready else None
             except BlockingIOError:
                 chunk = None
+            except ConnectionError:  # QEMU ended before it had read all that it was told
+                chunk = b""
             if chunk is None:
                 return True
             *lines, self._rest = (self._rest + chunk).split(b"\n")
@@ -203,6 +203,11 @@ class Vm:
         port = Port(self._ssh_ends[number - 1], self._marks, lambda: self._server_ended(number))
         self._stack.callback(port.close)
         return port
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether the guest has said that its last SSH server has ended."""
+        return not self.has_ports and self._server_ended(self.used_ports)
 
     def _server_ended(self, number: int) -> bool:
         """Whether the server of a port has; all have when QEMU has."""

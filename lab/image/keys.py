@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a guest and the lab know each other by; no other guest has the same.
+"""What a guest and the lab know each other by; guests of one saved state have the same.
 
 The host key is made before boot, since a guest that makes its own waits for
 randomness first (mkj/dropbear#117), and so that the lab knows whom it talks to.

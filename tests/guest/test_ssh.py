@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
+import socket
 import threading
+import time
 
 import pytest
 from fabric import Connection
 from invoke.exceptions import CommandTimedOut
 
-from lab.guest.ssh import _Runner
+from lab.guest import ssh
+from lab.guest.command import GuestLost
+from lab.guest.port import NoPort, Port
+from lab.guest.ssh import Ssh, _Runner
+from lab.image import GuestKeys
 
 
 class _Channel:
@@ -46,3 +52,34 @@ def test_deadline_is_no_lost_connection_on_a_busy_host(monkeypatch: pytest.Monke
             runner.run("sleep 600", hide=True, warn=True, in_stream=False, timeout=0.05)
     finally:
         channel.asked.set()
+
+
+class _Dialler:
+    """Ports at which nobody answers, as when QEMU or a server has just ended."""
+
+    def __init__(self, ports: int) -> None:
+        self.left = ports
+
+    def __call__(self) -> Port:
+        if not self.left:
+            raise NoPort("all are used up")
+        self.left -= 1
+        (end, other), (news, _) = socket.socketpair(), socket.socketpair()
+        other.close()
+        return Port(end, news, lambda: True)
+
+
+def test_guest_that_dies_is_not_out_of_ports() -> None:
+    """The kernel's last word comes before QEMU's end: to dial on would use up all ports."""
+    died = time.monotonic() + 0.4
+    dial = _Dialler(3)
+    with pytest.raises(GuestLost):
+        Ssh(dial, GuestKeys.make(), 60).open(lambda: time.monotonic() < died)
+    assert dial.left > 0
+
+
+def test_why_no_connection_could_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh, "_DYING_S", 0.01)
+    with pytest.raises(NoPort, match="all are used up: EOFError") as caught:
+        Ssh(_Dialler(3), GuestKeys.make(), 60).open(lambda: True)
+    assert caught.value.__cause__ is not None

@@ -66,6 +66,15 @@ server.join()
 assert os.read(reports, 1) == b"s"
 """
 
+#: The lab has closed its end.
+GIVEN_UP = """
+lab.close()
+os.write(seeds, bytes(16))
+library.getrandom(ctypes.create_string_buffer(32), 32, 0)
+assert os.read(reports, 2) == b"ws"
+assert os.read(0, 1) == b""
+"""
+
 #: With a kernel that gives all guests of a saved state the same.
 SAME_KERNEL = """
 #define syscall same
@@ -130,6 +139,11 @@ def test_server_waits_for_a_seed(library: Path) -> None:
 
 def test_server_waits_until_the_lab_is_there(library: Path) -> None:
     run([sys.executable, "-c", SCRIPT + HUNG_UP, library, LOGIN], timeout=15)
+
+
+def test_connection_that_was_given_up_comes_to_its_end(library: Path) -> None:
+    """A server that waited for ever would keep all later ones waiting."""
+    run([sys.executable, "-c", SCRIPT + GIVEN_UP, library, LOGIN], timeout=30)
 
 
 def test_seed_makes_the_kernels_randomness_new(tmp_path: Path) -> None:

@@ -204,7 +204,7 @@ def test_state_that_is_damaged_costs_no_result(spec: GuestSpec) -> None:
         assert guest.state == state.name
 
 
-@pytest.mark.parametrize("part", ["devices", "ram", "console.log"])
+@pytest.mark.parametrize("part", ["devices", "ram", "nvdimm", "kernel", "console.log"])
 @pytest.mark.parametrize("left", [None, 0, 5000])
 def test_state_that_lost_something_is_made_anew(
     spec: GuestSpec, tmp_path: Path, part: str, left: int | None
