@@ -50,7 +50,11 @@ def _watchful(kind: str, **more: object) -> Crash:
 
 
 #: One of them alone would have to be larger than the memory, which malloc() refuses.
-EATER = "for i in 1 2; do dd if=/dev/zero of=/dev/null bs=600M count=3 & done; wait"
+#: Two that hold 600 MB each, until the kernel has taken one of them.
+EATER = (
+    "for i in 1 2; do dd if=/dev/zero bs=600M count=1 2>/dev/null | sleep 60 & done; "
+    "until dmesg | grep -q 'Out of memory'; do sleep 0.1; done; killall sleep"
+)
 
 CRASHES = {
     "oops-null": _default("null"),
