@@ -231,7 +231,8 @@ def _open(
             connection.open()
             return
         except NoPort as error:
-            error.what += f": {str(failed) or type(failed).__name__}"
+            if failed is not None:
+                error.what += f": {str(failed) or type(failed).__name__}"
             raise error from failed
         except paramiko.BadHostKeyException as error:
             raise InfrastructureError(f"not the guest's host key: {error}") from error
