@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import subprocess
 import xml.etree.ElementTree as ET
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.guest.conftest import Project, leftovers, qemus
+from tests.guest.conftest import LAB, ROOT, Project, leftovers, qemus
 
 pytestmark = pytest.mark.guest
 
@@ -212,6 +215,28 @@ def test_boot_passes_status_and_output_on(clean_folder: Path) -> None:
     assert done.returncode == 7, done
     assert done.stdout == "6.1.192\nno-tty\n"
     assert "oops" in done.stderr
+
+
+def test_boot_on_a_terminal(clean_folder: Path) -> None:
+    project = Project(clean_folder / "project")
+    # With a session of its own, of which it is the terminal.
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(project.folder)
+        os.execve(LAB[0], [*LAB, "boot", PLAIN], os.environ | {"PYTHONPATH": str(ROOT)})
+    said = ""
+    # The shell asks where the cursor is, after it.
+    while "~ # " not in said:
+        said += os.read(terminal, 4096).decode()
+    os.write(terminal, b"tty; id -un; exit 7\r")
+    # Until the lab has closed it.
+    with suppress(OSError):
+        while True:
+            said += os.read(terminal, 4096).decode()
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 7, said
+    assert "/dev/pts/0\r\nroot\r\n" in said.replace("\r\r", "\r")
 
 
 def test_boot_of_a_guest_that_dies(clean_folder: Path) -> None:

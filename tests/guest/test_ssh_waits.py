@@ -118,6 +118,8 @@ other = bytes([login[0] ^ 0x80]) + login[1:]
 names = [b"", b"root", login[:-1], login + b"0", login[:-1] + b"x", other, bytes(32)]
 assert not any(map(library.getpwnam, names))
 assert library.getpwnam(login)
+assert library.getpwnam(b"root"), "a terminal's owner is asked for by that name"
+assert not any(map(library.getpwnam, [b"", b"toor", login[:-1], other]))
 """
 
 NOBODY_ASKED = """
