@@ -8,8 +8,8 @@
  * of what the first answer takes.  This one was started before the state was saved, and goes
  * on with randomness of its own: it need not wait until the kernel has that, too.
  *
- * init (guest-tests/init.c) gives it the port, a pipe for its reports, one from
- * which its randomness comes, and the file with the user name that may log in.
+ * init (guest-tests/init.c) gives it the port, a pipe for its reports, one from which its
+ * randomness comes, and the file with the user name that may log in.
  */
 #include <dlfcn.h>
 #include <errno.h>

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 #: What init writes: a name, and the seconds since boot.
 _MARK = re.compile(rb"lab: ([a-z ]+?)(?: [0-9.]+)?\r?$")
 _NO_SSH = "no ssh"
-_OTHERS_HEAR_S = 0.5
 #: And of the server on an SSH port.
 _ENDED = re.compile(rb"lab: ssh (\d+) ended\r?$")
+#: Seconds until it is seen that another thread has heard what is waited for.
+_OTHERS_HEAR_S = 0.5
 
 
 class GuestDied(InfrastructureError):

@@ -50,6 +50,6 @@ def _key_files(keys: GuestKeys) -> list[cpio.Node]:
     return [
         cpio.directory("/etc/dropbear", 0o700),
         cpio.file("/etc/dropbear/host_key", keys.host.dropbear_private, 0o600),
-        # guest-tests/ssh-waits.c reads it.
+        # guest-tests/init.c opens it for each SSH server.
         cpio.file("/etc/dropbear/login", keys.login.encode(), 0o600),
     ]

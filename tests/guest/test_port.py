@@ -11,6 +11,7 @@ from contextlib import suppress
 import pytest
 
 from lab.guest.port import Port
+from lab.guest.vm import Timeline, Vm
 
 
 class Guest:
@@ -93,3 +94,14 @@ def test_one_that_another_thread_closed(guest: Guest) -> None:
 def test_closing_it_is_an_end_of_file_for_the_guest(guest: Guest) -> None:
     guest.port.close()
     assert guest.end.recv(64) == b""
+
+
+def test_qemu_that_dies_with_an_order_unread() -> None:
+    """It is a reset connection then, and no end-of-file: of QEMU's, all the same."""
+    vm = object.__new__(Vm)
+    vm._marks, other = socket.socketpair()
+    vm._hearing, vm._rest, vm.timeline = threading.Lock(), b"", Timeline()
+    with vm._marks:
+        vm._marks.send(b"wake")
+        other.close()
+        assert not vm._listen(1)
