@@ -59,9 +59,11 @@ class Lines:
         *whole, self._rest = (self._rest + data).split(b"\n")
         for line in whole:
             yield from self._line(line, 1)
-        while len(self._rest) > _LONGEST:
-            line, self._rest = self._rest[:_LONGEST], self._rest[_LONGEST:]
-            yield from self._line(line, 0)
+        rest, start = self._rest, 0
+        while len(rest) - start > _LONGEST:
+            yield from self._line(rest[start : start + _LONGEST], 0)
+            start += _LONGEST
+        self._rest = rest[start:]
 
     def close(self) -> Iterator[Line]:
         """The last line, if the log ended within it."""

@@ -20,6 +20,10 @@ from lab.complaints.lines import Line, Lines
 from lab.complaints.title import title_of
 
 _MOST_LINES = 600
+#: Who else speaks is forgotten, longest silent first: a log may name as many as it likes.
+_MOST_CALLERS = 256
+#: Complaints of one stream that wait for their end, each of another CPU.
+_MOST_OPEN = 64
 #: Lines between "cut here" and what it announces.
 _MOST_BEFORE = 8
 #: Lines before a stack trace that say more of a complaint.
@@ -158,11 +162,7 @@ class Reader:
         """The rest; those that the log's end cut off say so."""
         found = [done for line in self._lines.close() for done in self.take(line)]
         for stream in self._streams.values():
-            found += [one.closed(cut=True) for one in stream.open]
-            stream.open.clear()
-            if any(map(_is_cut, stream.before)):
-                found.append(_Open(None, None, stream.before).closed(cut=True))
-                stream.before = []
+            found += _close(stream)
         return tuple(sorted(found, key=lambda complaint: complaint.offset))
 
     def pending(self) -> tuple[Complaint, ...]:
@@ -175,7 +175,10 @@ class Reader:
         """As feed(), for a line that is split already."""
         if line.stamped:
             self._caller = line.caller
-        stream = self._streams.setdefault(self._caller, _Stream())
+        stream = self._streams.pop(self._caller, None) or _Stream()
+        self._streams[self._caller] = stream
+        if len(self._streams) > _MOST_CALLERS:
+            yield from _close(self._streams.pop(next(iter(self._streams))))
         previous, self._previous = self._previous, line
         if not line.stamped and previous is not None and previous.stamped:
             yield from self._rejoined(stream, previous, line)
@@ -390,10 +393,22 @@ def _notice(current: _Open, line: Line) -> None:
 
 def _suspend(stream: _Stream, opened: _Open) -> Iterator[Complaint]:
     """End what the new complaint follows; what another CPU goes on with stays open."""
+    for one in stream.open[:-_MOST_OPEN]:
+        yield from _finish(stream, one)
     for one in list(stream.open):
         elsewhere = one.cpu and opened.cpu and opened.cpu != one.cpu
         if one.complete or opened.last.caller or not elsewhere:
             yield from _finish(stream, one)
+
+
+def _close(stream: _Stream) -> list[Complaint]:
+    """End all that is open, wherever it was cut off."""
+    found = [one.closed(cut=True) for one in stream.open]
+    stream.open.clear()
+    if any(map(_is_cut, stream.before)):
+        found.append(_Open(None, None, stream.before).closed(cut=True))
+        stream.before = []
+    return found
 
 
 def _finish(stream: _Stream, one: _Open) -> Iterator[Complaint]:

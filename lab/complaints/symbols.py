@@ -6,9 +6,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from lab.complaints.complaint import Frame
@@ -20,6 +20,7 @@ _IN_TREE = re.compile(
 )
 _ANSWER = re.compile(r"(?P<file>.+):(?P<line>\d+)(?: \(discriminator \d+\))?")
 _DEADLINE_S = 60.0
+_BATCH = 5000
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,22 @@ class Symbols:
 
         A name that several functions of one size bear is left alone.
         """
-        frames = tuple(frames)
-        wanted = {frame: self._address(frame) for frame in frames}
-        places = self._places({address for address in wanted.values() if address is not None})
-        return tuple(_placed(frame, places.get(wanted[frame] or -1)) for frame in frames)
+        return self.locate_all([tuple(frames)])[0]
+
+    def locate_all(self, stacks: Sequence[Sequence[Frame]]) -> list[tuple[Frame, ...]]:
+        """As locate(), for many stacks: addr2line takes longer to start than to answer."""
+        wanted = {frame: self._address(frame) for frames in stacks for frame in frames}
+        asked = {address for address in wanted.values() if address is not None}
+        self._ask(sorted(asked - self._known.keys()))
+        return [
+            tuple(_placed(frame, self._known.get(wanted[frame] or -1)) for frame in frames)
+            for frames in stacks
+        ]
+
+    @cached_property
+    def _known(self) -> dict[int, tuple[str, int] | None]:
+        """File and line by address, as far as somebody asked."""
+        return {}
 
     @cached_property
     def has_lines(self) -> bool:
@@ -75,21 +88,28 @@ class Symbols:
         # A return address is that of the instruction after the call.
         return places[0][0] + frame.offset - (1 if frame.returns and frame.offset else 0)
 
-    def _places(self, addresses: set[int]) -> dict[int, tuple[str, int]]:
-        """File and line by address; empty without debug information or addr2line."""
+    def _ask(self, addresses: Sequence[int]) -> None:
+        """Learn file and line of addresses; nothing without debug information or addr2line."""
         from lab.errors import LabError
         from lab.process import run
 
         if not addresses or not self.has_lines:
-            return {}
-        asked = sorted(addresses)
-        command = ["addr2line", "-e", str(self.folder / "vmlinux"), *map(hex, asked)]
-        try:
-            answers = run(command, timeout=_DEADLINE_S).stdout.splitlines()
-        except (LabError, OSError):
-            return {}
-        read = zip(asked, map(_read, answers), strict=False)
-        return {address: place for address, place in read if place is not None}
+            return
+        command = ["addr2line", "-e", str(self.folder / "vmlinux")]
+        # In batches: a command line has its limit.
+        for start in range(0, len(addresses), _BATCH):
+            batch = addresses[start : start + _BATCH]
+            try:
+                said = run([*command, *map(hex, batch)], timeout=_DEADLINE_S).stdout
+            except (LabError, OSError):
+                return
+            self._known.update(zip(batch, map(_read, said.splitlines()), strict=False))
+
+
+@lru_cache(maxsize=4)
+def symbols_of(folder: Path) -> Symbols:
+    """The build's in that folder, with all that was asked of it before: guests share it."""
+    return Symbols(folder)
 
 
 def _read(answer: str) -> tuple[str, int] | None:

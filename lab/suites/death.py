@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -39,7 +40,10 @@ def cause_of_death(folder: Path) -> Complaint:
 
 def _tail(path: Path) -> str:
     try:
-        data = path.read_bytes()[-_TAIL:]
+        with path.open("rb") as stream:
+            # Of a guest that printed gigabytes no more than that goes into memory.
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - _TAIL))
+            data = stream.read(_TAIL)
     except FileNotFoundError:
         return ""
     return data.decode(errors="replace").replace("\r", "")

@@ -118,7 +118,8 @@ class _Outcome:
     command: tuple[str, ...] = ()
     guests: int = 0
     used: list[GuestUse] = field(default_factory=list)
-    complaints: list[Noted] = field(default_factory=list)
+    #: Each once, in the order they came: a dict, since there may be thousands.
+    complaints: dict[Noted, None] = field(default_factory=dict)
 
     def watch(self, guest: GuestSpec) -> Watch:
         """Somebody who looks at the guest's console."""
@@ -126,7 +127,7 @@ class _Outcome:
 
     def note(self, noted: Sequence[Noted]) -> Sequence[Noted]:
         """Keep complaints; guests of one saved state have those of its boot in common."""
-        self.complaints += [one for one in noted if one not in self.complaints]
+        self.complaints.update(dict.fromkeys(noted))
         return noted
 
     def note_use(self, guest: Guest, units: Sequence[Unit]) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lab.complaints import Complaint, Kind, Lines, Reader
 from lab.complaints.benign import Benign, excuse, shipped
-from lab.complaints.symbols import Symbols
+from lab.complaints.symbols import symbols_of
 from lab.config.model import Status
 from lab.results import Noted
 from lab.suites.death import cause_of_death
@@ -53,6 +53,9 @@ class Log:
         self._lines = Lines()
         self._reader = Reader()
         self._found: dict[tuple[int, Kind], Complaint] = {}
+        self._ended: list[Complaint] = []
+        self._told: set[tuple[int, Kind]] = set()
+        self._tested: set[int] = set()
         self._offsets = [-1]
         self._places = [Place()]
         self._programs = 0
@@ -80,7 +83,9 @@ class Log:
                 for done in self._reader.take(line):
                     if len(self._found) < _MOST_COMPLAINTS:
                         self._found[_key(done)] = done
+                        self._ended.append(done)
             elif mark.test:
+                self._tested.add(self.place.number)
                 self._enter(line.offset, replace(self.place, test=mark.test))
             else:
                 self._programs += mark.begins
@@ -90,12 +95,23 @@ class Log:
     def complaints(self) -> tuple[tuple[Place, Complaint], ...]:
         """All so far, those whose end has not come too, with what ran when they began."""
         now = self._found | {_key(one): one for one in self._reader.pending()}
-        ordered = sorted(now.values(), key=lambda complaint: complaint.offset)
-        return tuple((self._at(complaint.offset), complaint) for complaint in ordered)
+        return self._placed(now.values())
+
+    def news(self) -> tuple[tuple[Place, Complaint], ...]:
+        """Those that no call before gave, without a look at all the others."""
+        ended, self._ended = self._ended, []
+        now = {_key(one): one for one in (*ended, *self._reader.pending())}
+        fresh = {key: one for key, one in now.items() if key not in self._told}
+        self._told.update(fresh)
+        return self._placed(fresh.values())
 
     def tested(self, number: int) -> bool:
         """Whether the program with that number marked a test."""
-        return any(place.number == number and place.test for place in self._places)
+        return number in self._tested
+
+    def _placed(self, found: Iterable[Complaint]) -> tuple[tuple[Place, Complaint], ...]:
+        ordered = sorted(found, key=lambda complaint: complaint.offset)
+        return tuple((self._at(complaint.offset), complaint) for complaint in ordered)
 
     def _enter(self, offset: int, place: Place) -> None:
         self._offsets.append(offset)
@@ -122,7 +138,7 @@ class Watch:
     def __init__(self, folder: Path, build: Path, release: str, benign: Sequence[Benign]) -> None:
         self._folder = folder
         self._console = folder / "console.log"
-        self._symbols = Symbols(build)
+        self._symbols = symbols_of(build)
         match = _VERSION.match(release)
         self._version = KernelVersion.parse(match[0]) if match else KernelVersion(0, 0)
         self._rules = (*benign, *shipped())
@@ -130,7 +146,6 @@ class Watch:
         self._read = 0
         self._lags = False
         self._dead = False
-        self._reported: set[tuple[int, Kind]] = set()
 
     def ran(self, *, alive: bool, gone: bool = False) -> tuple[Noted, ...]:
         """The complaints since the last call; a program has just ended.
@@ -146,7 +161,7 @@ class Watch:
             self._lags = not self._wait(lambda: self._log.place.number == 0)
             self._wait(lambda: not self._log.unfinished)
         number = self._log.programs
-        return (*self._news(number), *self._death(number, gone))
+        return (*self._noted(self._log.news(), number), *self._death(number, gone))
 
     def marked_tests(self) -> bool:
         """Whether the last program said which test it ran."""
@@ -155,23 +170,19 @@ class Watch:
     def rest(self, kernel_log: str = "", *, gone: bool = False) -> tuple[Noted, ...]:
         """What came after the last program, and what only the kernel log has."""
         self._look()
-        seen = [complaint for _, complaint in self._log.complaints()]
-        news = list(self._news(0))
+        seen = _Seen(complaint for _, complaint in self._log.complaints())
         log = Log()
         log.feed(kernel_log.encode(errors="replace") + b"\n")
-        news += [
-            self._noted(place, complaint, 0)
-            for place, complaint in log.complaints()
-            if not _is_known(complaint, seen)
-        ]
-        return (*news, *self._death(0, gone))
+        only_there = [found for found in log.complaints() if found[1] not in seen]
+        return (*self._noted([*self._log.news(), *only_there], 0), *self._death(0, gone))
 
     def _death(self, number: int, gone: bool) -> Iterator[Noted]:
         """The end of a guest whose kernel did not say why."""
         if gone and not self._dead:
             self._dead = True
             if not any(complaint.fatal for _, complaint in self._log.complaints()):
-                yield self._noted(self._log.place, cause_of_death(self._folder), number)
+                cause = (self._log.place, cause_of_death(self._folder))
+                yield from self._noted([cause], number)
 
     def _look(self) -> None:
         try:
@@ -194,32 +205,33 @@ class Watch:
             self._look()
         return True
 
-    def _news(self, number: int) -> Iterator[Noted]:
-        for place, complaint in self._log.complaints():
-            if _key(complaint) not in self._reported:
-                self._reported.add(_key(complaint))
-                yield self._noted(place, complaint, number)
-
-    def _noted(self, place: Place, complaint: Complaint, number: int) -> Noted:
+    def _noted(self, found: Sequence[tuple[Place, Complaint]], number: int) -> Iterator[Noted]:
         """With a program's name only if its results can still be told: it is number ``number``."""
-        located = replace(complaint, frames=self._symbols.locate(complaint.frames))
-        told = place.number == number != 0
-        return Noted(
-            located,
-            filesystem=place.filesystem if told else "",
-            program=place.program if told else "",
-            test=place.test,
-            benign=excuse(complaint, self._version, self._rules),
-        )
+        located = self._symbols.locate_all([complaint.frames for _, complaint in found])
+        for (place, complaint), frames in zip(found, located, strict=True):
+            told = place.number == number != 0
+            yield Noted(
+                replace(complaint, frames=frames),
+                filesystem=place.filesystem if told else "",
+                program=place.program if told else "",
+                test=place.test,
+                benign=excuse(complaint, self._version, self._rules),
+            )
 
 
-def _is_known(complaint: Complaint, seen: Iterable[Complaint]) -> bool:
-    """Whether a complaint of the kernel log was on the console; without times, by its title."""
-    return any(
-        (one.kind, one.title, one.time) == (complaint.kind, complaint.title, complaint.time)
-        or (one.time is not None and one.time == complaint.time)
-        for one in seen
-    )
+class _Seen:
+    """What was on the console, for the kernel log's complaints; without times, by the title."""
+
+    def __init__(self, complaints: Iterable[Complaint]) -> None:
+        self._names: set[tuple[Kind, str, float | None]] = set()
+        self._times: set[float] = set()
+        for one in complaints:
+            self._names.add((one.kind, one.title, one.time))
+            if one.time is not None:
+                self._times.add(one.time)
+
+    def __contains__(self, one: Complaint) -> bool:
+        return one.time in self._times or (one.kind, one.title, one.time) in self._names
 
 
 def charge(

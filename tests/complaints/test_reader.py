@@ -219,3 +219,16 @@ def test_pending_is_what_there_is() -> None:
     (whole,) = reader.pending()
     assert not whole.cut
     assert len(whole.lines) == EXPECTED["warn"][0][3]
+
+
+def test_more_callers_than_are_remembered() -> None:
+    """Each is told of, and no later line is slower for it."""
+    lines = [
+        f"[    7.000000][{f'T{caller}':>6}] WARNING: CPU: 0 PID: {caller} at mm/gup.c:1 foo+0x1/0x2"
+        for caller in range(1, 1001)
+    ]
+    found = read("\n".join(lines).encode())
+    assert [complaint.first_line for complaint in found] == list(range(1, 1001))
+    reader = Reader()
+    reader.feed("\n".join(lines).encode())
+    assert len(reader.pending()) < 500

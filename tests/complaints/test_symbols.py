@@ -102,3 +102,19 @@ def test_no_build_is_no_reason_to_fail(tmp_path: Path) -> None:
 )
 def test_paths_are_those_of_the_tree(path: str, told: str) -> None:
     assert in_tree(path) == told
+
+
+def test_many_stacks_are_one_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    symbols = build(tmp_path, "-g")
+    tool = tmp_path / "bin/addr2line"
+    tool.parent.mkdir()
+    tool.write_text('#!/bin/sh\necho >>"${0%/bin/*}/asked"\nexec /usr/bin/addr2line "$@"\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tool.parent), prepend=":")
+    here, there = (frame(symbols, name, returns=False) for name in ("callee", "caller"))
+    stacks = [(here, there), (there,), ()] * 100
+    found = symbols.locate_all([*stacks, (Frame("callee", 1, here.size),)])
+    assert [len(frames) for frames in found] == [*(2, 1, 0) * 100, 1]
+    assert all(one.file == "mm/fault.c" for frames in found for one in frames)
+    assert symbols.locate(stacks[0]) == found[0]
+    assert len((tmp_path / "asked").read_text()) == 1
