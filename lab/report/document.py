@@ -13,7 +13,7 @@ from lab.results.record import JobRecord, Noted, RunRecord, TestResult
 def to_json(run: RunRecord) -> dict[str, Any]:
     """The run as values the ``json`` module knows; ``run`` is its id.
 
-    Fields of results: variant, kernel_release, filesystem, suite, test, status,
+    Fields of results: variant, kernel_release, filesystem, suite, program, test, status,
     expected, as_expected, duration_s, message, reason, diagnostics, metrics,
     and ``job``, the place of their job in ``jobs``.
     """
@@ -65,6 +65,7 @@ def _result(result: TestResult, job: int) -> dict[str, Any]:
         "kernel_release": result.kernel_release,
         "filesystem": result.filesystem,
         "suite": result.suite,
+        "program": result.program,
         "test": result.test,
         "status": result.status.value,
         "expected": result.expected.value,

@@ -109,7 +109,8 @@ class TestResult:
     """One test on one filesystem of one job.
 
     ``message`` is what the guest or the lab says of it; ``reason`` is why
-    ``lab.toml`` expects what it expects, ``""`` for a plain pass.
+    ``lab.toml`` expects what it expects, ``""`` for a plain pass.  ``program`` is the
+    guest program that reported it, ``""`` in records of labs that did not keep that.
     """
 
     # pytest takes a class of such a name for tests.
@@ -127,6 +128,7 @@ class TestResult:
     diagnostics: tuple[str, ...] = ()
     metrics: tuple[Metric, ...] = ()
     reason: str = ""
+    program: str = ""
 
     @property
     def as_expected(self) -> bool:

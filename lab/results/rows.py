@@ -103,7 +103,7 @@ def job_complaints_in(evidence: Row) -> int:
 def result_of(row: Row) -> TestResult:
     """A result, from a row in the order of RESULT_COLUMNS: ten thousand are made at a time."""
     variant, release, filesystem, suite, test, status, expected, *rest = row
-    duration_s, message, reason, diagnostics, metrics = rest
+    duration_s, message, reason, program, diagnostics, metrics = rest
     return TestResult(
         variant,
         release,
@@ -117,12 +117,13 @@ def result_of(row: Row) -> TestResult:
         diagnostics=tuple(diagnostics) if diagnostics else (),
         metrics=tuple(_metric(metric) for metric in metrics) if metrics else (),
         reason=reason,
+        program=program,
     )
 
 
 RESULT_COLUMNS = (
     "variant", "kernel_release", "filesystem", "suite", "test", "status", "expected",
-    "duration_s", "message", "reason", "diagnostics", "metrics",
+    "duration_s", "message", "reason", "program", "diagnostics", "metrics",
 )  # fmt: skip
 
 

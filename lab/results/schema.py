@@ -23,7 +23,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class Text(TypeDecorator[str]):
@@ -128,6 +128,8 @@ RESULTS = Table(
     Column("diagnostics", Json, nullable=False),
     Column("metrics", Json, nullable=False),
     Column("reason", Text, nullable=False),
+    #: "" in rows of older labs, which did not keep it.
+    Column("program", Text, nullable=False, server_default=""),
 )
 
 BASELINES = Table(

@@ -160,6 +160,7 @@ class _Outcome:
             diagnostics=judged.diagnostics,
             metrics=judged.metrics,
             reason=reason,
+            program=unit.program,
         )
         self.results.append(result)
         self.on_result(result)
