@@ -14,7 +14,7 @@ from lab.config.model import AptKernel
 from lab.errors import InfrastructureError, LabError, UserError
 from lab.process import ProcessFailed, spawn
 from lab.trees.download import sha256_of
-from lab.trees.request import Request
+from lab.trees.request import ELSEWHERE, Request
 from lab.trees.unpack import tar_stream, unpack
 
 # Debian Policy 5.6.1, and an architecture; no option of apt's looks like it.
@@ -22,6 +22,7 @@ _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?")
 # Debian has usr/src/NAME.tar.xz, Ubuntu usr/src/NAME/NAME.tar.bz2.
 _TARBALL = re.compile(r"(?:^|/)usr/src/(?:[^/]+/)?[^/]+\.tar(?:\.\w+)?$")
 _UPDATE = "sudo apt-get update"
+_SOURCES = "linux-source-"
 _CHUNK = 1 << 20
 
 
@@ -70,16 +71,29 @@ class AptSource:
         tarballs = [file for file in there if self._wanted(file)]
         return (version, self._only(tarballs, there)) if tarballs else None
 
+    @property
+    def offered(self) -> bool:
+        """Whether it is installed, or apt has a candidate of just this name."""
+        return self._installed is not None or self._offer is not None
+
     @cached_property
     def _candidate(self) -> str:
-        policy = self._request.run(["apt-cache", "policy", self._kernel.package]).stdout
-        match = re.search(r"^ *Candidate: (\S+)$", policy, re.MULTILINE)
-        if match is not None and match[1] != "(none)":
-            return match[1]
-        raise self._unknown()
+        if self._offer is None:
+            raise self._unknown()
+        return self._offer
+
+    @cached_property
+    def _offer(self) -> str | None:
+        # A name that apt does not know is a pattern to it: linux-source-6.1 is
+        # linux-source-6.12 on Debian 13, and its stanza begins with that name.
+        name = self._kernel.package
+        policy = self._request.run(["apt-cache", "policy", name], check=False).stdout
+        match = re.search(rf"^{re.escape(name)}:\n(?: .*\n)*? +Candidate: (\S+)$", policy, re.M)
+        return None if match is None or match[1] == "(none)" else match[1]
 
     def _unknown(self) -> LabError:
-        known = self._request.run(["apt-cache", "pkgnames", "linux-source"], check=False).stdout
+        names = self._request.run(["apt-cache", "pkgnames", _SOURCES], check=False).stdout
+        known = sorted(names.split())
         if not known:
             return InfrastructureError(
                 f"apt knows no kernel sources: {self._kernel.package} cannot be found",
@@ -88,8 +102,8 @@ class AptSource:
         return UserError(
             f"apt knows no package {self._kernel.package}",
             where=self._request.where("package"),
-            detail="it knows " + " ".join(sorted(known.split())),
-            hint=_UPDATE,
+            detail="it knows " + " ".join(known),
+            hint=f"one of these; {_UPDATE}, should it be new; or {ELSEWHERE}",
         )
 
     def _download(self, work: Path) -> Path:
@@ -101,9 +115,20 @@ class AptSource:
                 f"apt cannot download {self._spec}", detail=error.detail, hint=_UPDATE
             ) from None
         (package,) = work.glob("*.deb")
+        self._check_name(package)
         tarball = self._extract(package, work)
         package.unlink()
         return tarball
+
+    def _check_name(self, package: Path) -> None:
+        query = ["dpkg-deb", "-f", str(package), "Package"]
+        got = self._request.run(query).stdout.strip()
+        if got != self._kernel.package.partition(":")[0]:
+            raise UserError(
+                f"apt brought the package {got} for {self._kernel.package}",
+                where=self._request.where("package"),
+                hint=f"apt-cache policy {self._kernel.package}",
+            )
 
     def _extract(self, package: Path, work: Path) -> Path:
         names, tarballs = [], []

@@ -20,6 +20,7 @@ from lab.trees.directory import directory_tree
 from lab.trees.git import GitSource
 from lab.trees.lock import locked, locked_if_free
 from lab.trees.manifest import compute_manifest, write_manifest
+from lab.trees.names import check_names, misnomer
 from lab.trees.request import Locate, Progress, Request, Source
 from lab.trees.signature import BadSignature
 from lab.trees.storage import storage_errors
@@ -55,15 +56,19 @@ def fetch(
         locate: Where the config says a path of keys, for errors.
 
     Raises:
-        UserError: There is no such package, ref, file or folder, or it is a bad one.
+        UserError: There is no such package, ref, file or folder, it is a bad one, or one
+            of another version than its name says.
         InfrastructureError: Network, apt, git or disk fail, or the deadline passed.
     """
     end = time.monotonic() + deadline_s
     request = Request(name, cache, root, end, deadline_s, progress, keyring, locate)
     with storage_errors(cache, name):
         if isinstance(kernel, DirKernel):
-            return directory_tree(kernel, request)
-        return _Trees(request, kernel).get(refresh=refresh)
+            tree = directory_tree(kernel, request)
+        else:
+            tree = _Trees(request, kernel).get(refresh=refresh)
+        check_names(kernel, tree.version, request)
+        return tree
 
 
 def _source(kernel: Kernel, request: Request) -> Source:
@@ -105,7 +110,10 @@ class _Trees:
             identity = json.loads(self._memory.read_text())["identity"]
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return _used(load_tree(self._folder(identity)))
+        tree = load_tree(self._folder(identity))
+        # A lab before this one took linux-source-6.12 for linux-source-6.1: asked for again.
+        wrong = tree and misnomer(self._kernel, self._request.name, tree.version)
+        return None if wrong else _used(tree)
 
     def _resolve(self, *, refresh: bool) -> Tree:
         source = _source(self._kernel, self._request)

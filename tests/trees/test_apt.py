@@ -50,17 +50,19 @@ class Archive:
         run(["tar", "-cJf", path, "-C", self.source.parent, self.source.name])
         return path
 
-    def publish(self, version: str, files: tuple[str, ...] = (f"{NAME}.tar.xz",)) -> None:
+    def publish(
+        self, version: str, files: tuple[str, ...] = (f"{NAME}.tar.xz",), name: str = NAME
+    ) -> None:
         root = self.folder / f"root-{version}"
         (root / "DEBIAN").mkdir(parents=True)
-        control = f"Package: {NAME}\nVersion: {version}\nArchitecture: all\n"
+        control = f"Package: {name}\nVersion: {version}\nArchitecture: all\n"
         control += "Maintainer: t <t@example.org>\nDescription: t\n"
         (root / "DEBIAN/control").write_text(control)
         (root / "usr/src").mkdir(parents=True)
         (root / "usr/src/README").touch()
-        for name in files:
-            self.tarball(root / "usr/src" / name)
-        deb = self.folder / f"repo/{NAME}_{version}_all.deb"
+        for file in files:
+            self.tarball(root / "usr/src" / file)
+        deb = self.folder / f"repo/{name}_{version}_all.deb"
         run(["dpkg-deb", "--root-owner-group", "-Zgzip", "-b", root, deb])
         digest = hashlib.sha256(deb.read_bytes()).hexdigest()
         index = f"Filename: ./{deb.name}\nSize: {deb.stat().st_size}\nSHA256: {digest}\n\n"
@@ -152,6 +154,40 @@ def test_no_lists_and_no_such_package(archive: Archive, cache: Cache) -> None:
     with pytest.raises(UserError, match=r"no package linux-source-6\.9") as caught:
         cache.fetch(kernel("linux-source-6.9"))
     assert "it knows linux-source-6.1" in str(caught.value)
+
+
+def test_the_name_of_a_package_is_no_pattern(archive: Archive, cache: Cache) -> None:
+    archive.publish("6.12.117-1", name="linux-source-6.12")
+    archive.update()
+    with pytest.raises(UserError, match=r"no package linux-source-6\.1\n") as caught:
+        cache.fetch(kernel())
+    assert "it knows linux-source-6.12" in str(caught.value)
+    assert cache.left_behind() == []
+    archive.publish("6.1.7-1")
+    archive.update()
+    assert cache.fetch(kernel()).identity == "apt:linux-source-6.1=6.1.7-1"
+
+
+def test_a_package_of_another_version(archive: Archive, cache: Cache) -> None:
+    makefile = archive.source / "Makefile"
+    makefile.write_text(makefile.read_text().replace("PATCHLEVEL = 1", "PATCHLEVEL = 12"))
+    archive.publish("6.1.7-1")
+    archive.update()
+    what = r"the kernel is called 6\.1, and the source is Linux 6\.12\.7"
+    for _ in range(2):
+        with pytest.raises(UserError, match=what):
+            cache.fetch(kernel())
+
+
+def test_a_wrong_tree_of_an_older_lab_is_asked_for_again(archive: Archive, cache: Cache) -> None:
+    archive.publish("6.1.7-1")
+    archive.update()
+    tree = cache.fetch(kernel())
+    record = tree.path.parent / "tree.json"
+    record.write_text(record.read_text().replace("6.1.7-1", "6.12.7-1").replace("6.1.7", "6.12.7"))
+    archive.publish("6.1.8-1")
+    archive.update()
+    assert cache.fetch(kernel()).identity == "apt:linux-source-6.1=6.1.8-1"
 
 
 @pytest.mark.parametrize("package", ["-oDir=/", "a b", "../x", "+"])
