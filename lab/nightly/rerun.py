@@ -74,11 +74,20 @@ def together(night: RunRecord, reruns: RunRecord | None, doubted: Collection[Tes
     The kernel's complaints that no test tells of are results in it, of crashes.
     """
     found = _results(night.jobs)
+    of_job = _by_job(set(doubted))
     for job in reruns.jobs if reruns else ():
         again = _results([job])
-        _add(found, again, set(doubted))
-    settled = {key: _settled(results) for key, results in found.items()}
-    return replace(night, jobs=tuple(_with(job, settled) for job in night.jobs))
+        _add(found, again, {key for place in _by_job(again) for key in of_job.get(place, ())})
+    keys = _by_job(found)
+    return replace(night, jobs=tuple(_with(job, keys, found) for job in night.jobs))
+
+
+def _by_job(keys: Iterable[TestKey]) -> dict[tuple[str, ...], list[TestKey]]:
+    """The keys of each job, in their order."""
+    jobs: dict[tuple[str, ...], list[TestKey]] = {}
+    for key in keys:
+        jobs.setdefault(key.job, []).append(key)
+    return jobs
 
 
 def _results(jobs: Iterable[JobRecord]) -> dict[TestKey, list[TestResult]]:
@@ -95,26 +104,29 @@ def _add(
     doubted: Collection[TestKey],
 ) -> None:
     """Add what one repetition showed."""
+    ended = _ends(again)
     for key in doubted:
-        if key not in again and found.get(key) and _has_ended(key, again):
+        if key not in again and found.get(key) and _place(key) in ended:
             _add_end(found, key)
     for key, results in again.items():
         if key in doubted or (_has_word(results) and not _has_word(found.get(key, ()))):
             found.setdefault(key, []).extend(results)
 
 
-def _has_ended(key: TestKey, again: dict[TestKey, list[TestResult]]) -> bool:
-    """Whether a repetition came to the end of what the key is about."""
+def _ends(again: dict[TestKey, list[TestResult]]) -> set[tuple[str, ...]]:
+    """The jobs, and the suites' runs in them, that a repetition came to the end of."""
+    places: dict[tuple[str, ...], bool] = {}
+    for key, results in again.items():
+        stumbled = any(one.status in _DEAD or one.status is Status.ERROR for one in results)
+        for place in (key.job, key.group):
+            places[place] = places.get(place, True) and not stumbled
+    return {place for place, whole in places.items() if whole}
+
+
+def _place(key: TestKey) -> tuple[str, ...]:
+    """What has to come to its end for the key to have."""
     # A complaint may come from anything in its job, any other result from its suite.
-    ran = [other for other in again if _place(other, key) == _place(key, key)]
-    results = (result for other in ran for result in again[other])
-    return bool(ran) and not any(
-        result.status in _DEAD or result.status is Status.ERROR for result in results
-    )
-
-
-def _place(key: TestKey, about: TestKey) -> tuple[str, ...]:
-    return key.job if about.is_complaint else key.group
+    return key.job if key.is_complaint else key.group
 
 
 def _add_end(found: dict[TestKey, list[TestResult]], key: TestKey) -> None:
@@ -137,14 +149,11 @@ def _settled(results: list[TestResult]) -> tuple[TestResult, ...]:
     return words or tuple(results[:1])
 
 
-def _with(job: JobRecord, settled: dict[TestKey, tuple[TestResult, ...]]) -> JobRecord:
-    place = (job.variant, job.machine, job.config)
-    return replace(job, results=tuple(_of_job(settled, place)), complaints=())
-
-
-def _of_job(
-    settled: dict[TestKey, tuple[TestResult, ...]], place: tuple[str, ...]
-) -> Iterator[TestResult]:
-    for key, results in settled.items():
-        if key.job == place:
-            yield from results
+def _with(
+    job: JobRecord,
+    keys: dict[tuple[str, ...], list[TestKey]],
+    found: dict[TestKey, list[TestResult]],
+) -> JobRecord:
+    mine = keys.get((job.variant, job.machine, job.config), ())
+    results = tuple(result for key in mine for result in _settled(found[key]))
+    return replace(job, results=results, complaints=())

@@ -124,12 +124,12 @@ def judge_upstream(tests: Sequence[TestVerdict], about: Sequence[str]) -> tuple[
     passing = sum(test.base is Status.PASS for test in own)
     if not passing:
         return Outcome.INCONCLUSIVE, "no test that it is about could run"
-    return Outcome.UPSTREAM, f"{_do(passing, 'pass')} without it{_others(tests, own)}"
+    return Outcome.UPSTREAM, f"{_do(passing, 'pass')} without it{_others(tests, about)}"
 
 
-def _others(tests: Sequence[TestVerdict], own: Sequence[TestVerdict]) -> str:
-    failing = [test for test in tests if test.base is Status.FAIL and test not in own]
-    return f", {len(failing)} that it is not about fail" if failing else ""
+def _others(tests: Sequence[TestVerdict], about: Sequence[str]) -> str:
+    failing = sum(test.base is Status.FAIL and not _is_about(test, about) for test in tests)
+    return f", {failing} that it is not about fail" if failing else ""
 
 
 def lost(job: JobRecord | None, name: str) -> str:

@@ -8,9 +8,10 @@ A verdict is earned as a pass is: what one of the two sides does not show is
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from lab.config.model import Status
 from lab.results.record import JobRecord, TestResult
@@ -88,13 +89,39 @@ class Side:
             tests[(result.filesystem, result.suite, name)] = result
         return cls(job, tests)
 
-    def at(self, place: Place) -> list[TestResult]:
+    def at(self, place: Place) -> Sequence[TestResult]:
         """What ran at a place."""
-        return [result for key, result in self.tests.items() if key[:2] == place]
+        return self._places.get(place, ())
+
+    def ended(self, place: Place) -> bool:
+        """Whether programs ran at a place, and none of them died or came to grief."""
+        return bool(self.at(place)) and place not in self._troubled
+
+    def known_death(self, place: Place) -> bool:
+        """Whether something died there that ``lab.toml`` foretells."""
+        return place in self._known_deaths
 
     def proved(self, filesystem: str) -> bool:
         """Whether there is a proof that the filesystem was DAX."""
         return any(name == filesystem and proof for name, proof in self.job.evidence.dax)
+
+    @cached_property
+    def _places(self) -> dict[Place, list[TestResult]]:
+        found: dict[Place, list[TestResult]] = {}
+        for (filesystem, suite, _), result in self.tests.items():
+            found.setdefault((filesystem, suite), []).append(result)
+        return found
+
+    @cached_property
+    def _troubled(self) -> frozenset[Place]:
+        return self._where(lambda result: result.status in _DEAD | {Status.ERROR})
+
+    @cached_property
+    def _known_deaths(self) -> frozenset[Place]:
+        return self._where(lambda result: result.status in _DEAD and result.as_expected)
+
+    def _where(self, is_so: Callable[[TestResult], bool]) -> frozenset[Place]:
+        return frozenset(key[:2] for key, result in self.tests.items() if is_so(result))
 
 
 def compare(
@@ -198,15 +225,15 @@ class _Pair:
 
     def _only_patched(self, key: tuple[str, str, str], patched: TestResult) -> tuple[Verdict, str]:
         place = key[:2]
-        if patched.status in _DEAD and _ended(self.base.at(place)):
+        if patched.status in _DEAD and self.base.ended(place):
             return Verdict.REGRESSED, f"{patched.status} with the series only"
-        if _known_death(self.base.at(place)) and patched.status in {Status.PASS, Status.SKIP}:
+        if self.base.known_death(place) and patched.status in {Status.PASS, Status.SKIP}:
             return Verdict.NOT_APPLICABLE, "base died before it"
         return Verdict.INCONCLUSIVE, _alone_why(patched, "base")
 
     def _only_base(self, key: tuple[str, str, str], base: TestResult) -> tuple[Verdict, str]:
         place = key[:2]
-        if base.status in _DEAD and _ended(self.patched.at(place)):
+        if base.status in _DEAD and self.patched.ended(place):
             return _revived(base)
         return Verdict.INCONCLUSIVE, _alone_why(base, "patched")
 
@@ -254,14 +281,3 @@ def _revived(base: TestResult) -> tuple[Verdict, str]:
         return Verdict.FIXED, ""
     why = f'base: {base.status}, which no [[expect]] with status = "{base.status}" foretells'
     return Verdict.INCONCLUSIVE, why
-
-
-def _ended(results: Sequence[TestResult]) -> bool:
-    """Whether programs ran at a place, and none of them died or came to grief."""
-    return bool(results) and not any(
-        result.status in _DEAD or result.status is Status.ERROR for result in results
-    )
-
-
-def _known_death(results: Iterable[TestResult]) -> bool:
-    return any(result.status in _DEAD and result.as_expected for result in results)
