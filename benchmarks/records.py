@@ -123,7 +123,7 @@ def recording(folder: Path) -> None:
     built = lab.build(plan.jobs[0].variant, plan.jobs[0].config)
     files = RunFolder(folder, "kept")
     before = time.monotonic()
-    keep_programs(files, ROOT / "guest-tests")
+    keep_programs(files, ROOT / "guest-tests", ["populate", "mlock", "limits", "first-access"])
     keep_build(files.job(0, "6.1"), built)
     write_json(files.job(0, "6.1").record, asdict(run.jobs[0]))
     took += time.monotonic() - before

@@ -25,6 +25,7 @@ from lab.version import KernelVersion
 if TYPE_CHECKING:
     from lab.guest import Guest, GuestSpec
     from lab.results import RunRecord, TestResult
+    from lab.suites.programs import Compiled
 
 
 class Listener(Protocol):
@@ -237,19 +238,17 @@ class Lab:
             yield guest
 
     def guest_spec(
-        self, built: Build, machine: str, folder: Path, programs: Iterable[str] | None = None
+        self, built: Build, machine: str, folder: Path, programs: Compiled | None = None
     ) -> GuestSpec:
         """All that a guest of a build is made from.
 
-        With all programs of all suites, unless some are named: guests of one build and
-        machine then start from one saved state, whichever suites they run.
+        With the programs of all suites that compile, unless others are given.
         """
         from lab.guest import GuestSpec, Hardware, choose_pmem
         from lab.guest.accelerator import choose
         from lab.guest.tsc import tsc_arguments
         from lab.image import base_image
         from lab.suites.filesystem import prepare_script
-        from lab.suites.programs import compile_programs
 
         config = self.loaded.config
         section = config.machines[machine]
@@ -265,11 +264,7 @@ class Lab:
         return GuestSpec(
             kernel=built.bzimage,
             image=base_image(self.cache),
-            programs=compile_programs(
-                self.loaded.root / "guest-tests",
-                self._all_programs() if programs is None else programs,
-                cache=self.cache,
-            ),
+            programs=(self._all_programs() if programs is None else programs).binaries,
             hardware=Hardware(
                 section.memory,
                 section.cpus,
@@ -288,8 +283,23 @@ class Lab:
             states=self.cache / "states" if section.saved_state else None,
         )
 
-    def _all_programs(self) -> list[str]:
-        return [name for suite in self.loaded.config.suites.values() for name in suite.programs]
+    def programs(self, suites: Iterable[str]) -> Compiled:
+        """The programs of some suites, compiled, and what does not compile.
+
+        Raises:
+            UserError: What every guest needs does not compile.
+        """
+        from lab.suites.programs import compile_programs
+
+        asked = self.loaded.config.suites
+        names = [name for suite in suites for name in asked[suite].programs]
+        return compile_programs(self.loaded.root / "guest-tests", names, cache=self.cache)
+
+    def _all_programs(self) -> Compiled:
+        found = self.programs(self.loaded.config.suites)
+        for error in found.failed.values():
+            self.listener.say(f"not in the guest: {error}")
+        return found
 
     def test(self, plan: Plan, command: Sequence[str]) -> RunRecord:
         """Build, boot, test and record a plan."""

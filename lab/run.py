@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
 import shutil
@@ -44,7 +45,6 @@ from lab.results import (
 from lab.results.keep import keep_build, keep_programs
 from lab.suites.filesystem import Recipe
 from lab.suites.job import Job, Unit, run_job
-from lab.suites.programs import HELPERS
 from lab.version import KernelVersion
 
 if TYPE_CHECKING:
@@ -58,6 +58,10 @@ def run_plan(lab: Lab, plan: Plan, command: Sequence[str]) -> RunRecord:
 
     A kill keeps the jobs that ended; the run then stays unfinished.
     """
+    suites = dict.fromkeys(suite for job in plan.jobs for suite in job.suites)
+    for error in lab.programs(suites).failed.values():
+        # Now, and not when the kernels are built.
+        lab.listener.say(str(error))
     builds = lab.build_all(plan)
     started, done = _begun(lab, plan, builds) or (_new_run(lab, plan, command), {})
     folder = RunFolder(lab.results, started.id)
@@ -68,7 +72,11 @@ def run_plan(lab: Lab, plan: Plan, command: Sequence[str]) -> RunRecord:
         write_text(folder.plan, "\n".join(plan.describe()) + "\n")
         begun = lab.killed is not None and lab.killed.id == started.id
         with Recorder(lab.database, started, begun=begun) as recorder:
-            recorder.kept(lambda: keep_programs(folder, lab.loaded.root / "guest-tests"))
+            programs = {
+                name for suite in suites for name in lab.loaded.config.suites[suite].programs
+            }
+            sources = lab.loaded.root / "guest-tests"
+            recorder.kept(lambda: keep_programs(folder, sources, programs))
             for number, record in _records(lab, plan, builds, folder, recorder, done):
                 path = folder.job(number, record.variant).record
                 recorder.kept(partial(write_json, path, asdict(record)))
@@ -197,23 +205,27 @@ def make_job(lab: Lab, planned: JobPlan, built: Build, folder: JobFolder) -> Job
     pairs = [
         (suite, program) for suite in planned.suites for program in config.suites[suite].programs
     ]
-    spec = lab.guest_spec(built, planned.machine, folder.path)
+    compiled = lab.programs(planned.suites)
+    spec = lab.guest_spec(built, planned.machine, folder.path, compiled)
     version = KernelVersion.of_release(built.release)
     recipes = [
         _recipe(name, config.filesystems[name]).for_kernel(version, lab.cache)
         for name in planned.filesystems
     ]
+    units = [Unit(recipe, suite, name) for recipe in recipes for suite, name in pairs]
+    failed = compiled.failed
     return Job(
         variant=str(planned.variant),
         machine=planned.machine,
         config=planned.config,
         release=built.release,
         guest=spec,
-        units=tuple(Unit(recipe, suite, name) for recipe in recipes for suite, name in pairs),
+        units=tuple(unit for unit in units if unit.program not in failed),
+        given=tuple((unit, failed[unit.program]) for unit in units if unit.program in failed),
         pattern=planned.pattern,
         program_s=config.deadlines.program,
         expect=config.expect,
-        evidence=_evidence(built, spec, folder),
+        evidence=_evidence(built, spec, folder, compiled.digests(name for _, name in pairs)),
         fresh=config.machines[planned.machine].fresh,
         benign=tuple(Benign.make(row.title, row.versions, row.reason) for row in config.benign),
         settle_s=config.deadlines.settle,
@@ -224,7 +236,9 @@ def _recipe(name: str, section: Filesystem) -> Recipe:
     return Recipe(name, section.type, section.mkfs, section.options)
 
 
-def _evidence(built: Build, spec: GuestSpec, folder: JobFolder) -> Evidence:
+def _evidence(
+    built: Build, spec: GuestSpec, folder: JobFolder, programs: tuple[tuple[str, str], ...]
+) -> Evidence:
     job = built.job
     return Evidence(
         accelerator=spec.hardware.accelerator,
@@ -239,7 +253,8 @@ def _evidence(built: Build, spec: GuestSpec, folder: JobFolder) -> Evidence:
         console_path=folder.relative(folder.console),
         ktap_path=folder.relative(folder.path),
         kernel_log_path=folder.relative(folder.kernel_log),
-        programs_digest=spec.programs[HELPERS[0]].parent.name,
+        programs_digest=hashlib.sha256(repr(programs).encode()).hexdigest()[:24],
+        programs=programs,
         image_digest=spec.image.stem,
         cost=() if built.cached else (("build_s", round(built.duration_s, 3)),),
     )

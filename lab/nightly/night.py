@@ -18,7 +18,7 @@ from lab.nightly.memory import Memory
 from lab.nightly.refresh import refresh
 from lab.nightly.rerun import doubtful, rerun_plan, together
 from lab.plan import Plan, SeriesPlan, plan_matrix, plan_series_matrix
-from lab.report.status import given_errors
+from lab.report.status import given_errors, given_programs
 from lab.results import RunFolder, RunRecord, TestKey, Verification, now, write_text
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Night:
         wrong = any(not kernel.as_expected and not kernel.ours for kernel in verdicts)
         if wrong or self.judgement.surprises or self.judgement.of(Kind.GONE):
             return ExitStatus.UNEXPECTED
-        if given_errors(self.run):
+        if given_errors(self.run) or given_programs(self.run):
             return ExitStatus.USER
         lost = self.judgement.of(Kind.UNTESTED) or any(not k.as_expected for k in verdicts)
         if self.troubles or lost:

@@ -73,6 +73,7 @@ def _result(result: TestResult, job: int) -> dict[str, Any]:
         "duration_s": result.duration_s,
         "message": result.message,
         "reason": result.reason,
+        "given": result.given,
         "diagnostics": list(result.diagnostics),
         "metrics": [
             {"name": metric.name, "labels": dict(metric.labels), "value": metric.value}

@@ -50,7 +50,11 @@ def repro_script(
         pattern=pattern or recipe["pattern"],
         patch=_text(place.applied) if place.applied.exists() else "",
         config=_text(place.kernel_config),
-        programs=[(path.name, _text(path)) for path in sorted(folder.programs.iterdir())],
+        programs=[
+            (str(path.relative_to(folder.programs)), _text(path))
+            for path in sorted(folder.programs.rglob("*"))
+            if path.is_file()
+        ],
     )
 
 

@@ -10,12 +10,17 @@ from lab.results.record import JobRecord, Noted, RunRecord, TestResult
 
 def is_lab_error(result: TestResult) -> bool:
     """An error nobody expected: ours, and no word on the kernel."""
-    return result.status is Status.ERROR and not result.as_expected
+    return result.status is Status.ERROR and not result.as_expected and not result.given
+
+
+def is_given_error(result: TestResult) -> bool:
+    """An error of whoever wrote the program: it does not compile."""
+    return result.given and not result.as_expected
 
 
 def is_unexpected(result: TestResult) -> bool:
-    """A result that is no error of the lab, and not the one expected; skips too."""
-    return not result.as_expected and not is_lab_error(result)
+    """A result that is no error, and not the one expected; skips too."""
+    return not (result.as_expected or is_lab_error(result) or is_given_error(result))
 
 
 def job_complaints(run: RunRecord) -> list[tuple[JobRecord, Noted]]:
@@ -35,18 +40,28 @@ def given_errors(run: RunRecord) -> list[JobRecord]:
     return [job for job in run.jobs if job.error is not None and job.given]
 
 
+def given_programs(run: RunRecord) -> dict[str, str]:
+    """The programs that could not be compiled, and why: file, line, and the compiler's words."""
+    return {
+        result.program: "\n".join((result.message, *result.diagnostics))
+        for result in run.results
+        if is_given_error(result)
+    }
+
+
 def run_status(run: RunRecord) -> ExitStatus:
     """The exit status of a command that ends with this run.
 
     UNEXPECTED when any result of the kernel's is not as expected, or it complained
     while no test ran, even if there are errors of the lab besides: a CI system that
     takes 3 for "not our fault, try again" must not lose a regression that was seen.
-    USER when a job could not be done for what the lab was given: no retry mends that.
+    USER when a job could not be done for what the lab was given, or a program of it not
+    compiled: no retry mends that.
     INFRASTRUCTURE when there are only errors, or no evidence: no results, nothing
     but expected skips, a run that did not finish.
     """
     if any(is_unexpected(result) for result in run.results) or job_complaints(run):
         return ExitStatus.UNEXPECTED
-    if given_errors(run):
+    if given_errors(run) or given_programs(run):
         return ExitStatus.USER
     return ExitStatus.INFRASTRUCTURE if count_errors(run) else ExitStatus.EXPECTED

@@ -23,6 +23,7 @@ from lab.report.lines import title as _title
 from lab.report.status import (
     count_errors,
     given_errors,
+    given_programs,
     is_lab_error,
     is_unexpected,
     job_complaints,
@@ -213,6 +214,7 @@ def _complaints(run: RunRecord, signs: _Signs) -> Iterator[Line]:
 
 def _errors(run: RunRecord, signs: _Signs) -> Iterator[Line]:
     given = [(_job_name(job), job.error or "") for job in given_errors(run)]
+    given += [(f"guest-tests: {name}", why) for name, why in given_programs(run).items()]
     yield from _told("NOT BUILT: what the lab was given is at fault", given, signs)
     errors = [*_run_errors(run), *_test_errors(run)]
     yield from _told("ERRORS OF THE LAB, not of the kernel", errors, signs)
@@ -330,6 +332,8 @@ def _sentence(run: RunRecord, status: ExitStatus) -> str:
         parts.append(f"{unexpected + len(job_complaints(run))} not as expected.")
     if given := given_errors(run):
         parts.append(f"{_count(len(given), 'kernel')} not built.")
+    if programs := given_programs(run):
+        parts.append(f"{', '.join(programs)} not compiled.")
     return " ".join([*parts, *([said] if errors else [])])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lab.build import Build
@@ -13,17 +13,23 @@ from lab.errors import InfrastructureError
 from lab.patches import Overlay
 from lab.process import run
 from lab.results.folder import JobFolder, RunFolder, write_bytes, write_text
+from lab.suites.programs import HELPERS
+from lab.suites.source import sources_of
 from lab.trees import Tree
 
-_SOURCES = (".c", ".h")
 _SYMLINK = 0o120000
 
 
-def keep_programs(folder: RunFolder, guest_tests: Path) -> None:
-    """Copy the guest programs' sources; raises InfrastructureError."""
-    for path in sorted(guest_tests.iterdir()):
-        if path.suffix in _SOURCES or path.name == "Makefile":
-            write_bytes(folder.programs / path.name, path.read_bytes())
+def keep_programs(folder: RunFolder, guest_tests: Path, names: Iterable[str]) -> None:
+    """Copy the sources of some guest programs, and of those that every guest has.
+
+    Raises:
+        UserError, InfrastructureError: They cannot be read or written.
+    """
+    for name in dict.fromkeys((*names, *HELPERS)):
+        for path, _ in sources_of(guest_tests, name).own:
+            place = folder.programs / path.relative_to(guest_tests.resolve())
+            write_bytes(place, path.read_bytes())
 
 
 def keep_build(folder: JobFolder, built: Build) -> dict[str, str]:

@@ -49,7 +49,8 @@ class Evidence:
             ``ktap_path`` is the folder that holds the job's KTAP files.
         timeline: (what was reached, seconds since QEMU's start) pairs, of the first guest.
         guests: All its guests.
-        programs_digest: The hash that names the guest programs' binaries.
+        programs_digest: The hash that names the guest programs' binaries, all together.
+        programs: (name, digest) pairs of them; empty in runs of before.
         image_digest: SHA-256 of the part of the initramfs that guests share.
         cost: (what, amount) pairs: ``cpu_s`` of the host's CPUs, ``build_s`` of
             the build when this run made it.
@@ -72,6 +73,7 @@ class Evidence:
     timeline: tuple[tuple[str, float], ...] = ()
     guests: tuple[GuestUse, ...] = ()
     programs_digest: str = ""
+    programs: tuple[tuple[str, str], ...] = ()
     image_digest: str = ""
     cost: tuple[tuple[str, float], ...] = ()
 
@@ -111,6 +113,7 @@ class TestResult:
     ``message`` is what the guest or the lab says of it; ``reason`` is why
     ``lab.toml`` expects what it expects, ``""`` for a plain pass.  ``program`` is the
     guest program that reported it, ``""`` in records of labs that did not keep that.
+    With ``given`` an error lies in what the lab was given: its program does not compile.
     """
 
     # pytest takes a class of such a name for tests.
@@ -129,6 +132,7 @@ class TestResult:
     metrics: tuple[Metric, ...] = ()
     reason: str = ""
     program: str = ""
+    given: bool = False
 
     @property
     def as_expected(self) -> bool:

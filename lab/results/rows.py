@@ -103,7 +103,7 @@ def job_complaints_in(evidence: Row) -> int:
 def result_of(row: Row) -> TestResult:
     """A result, from a row in the order of RESULT_COLUMNS: ten thousand are made at a time."""
     variant, release, filesystem, suite, test, status, expected, *rest = row
-    duration_s, message, reason, program, diagnostics, metrics = rest
+    duration_s, message, reason, program, given, diagnostics, metrics = rest
     return TestResult(
         variant,
         release,
@@ -118,12 +118,13 @@ def result_of(row: Row) -> TestResult:
         metrics=tuple(_metric(metric) for metric in metrics) if metrics else (),
         reason=reason,
         program=program,
+        given=given,
     )
 
 
 RESULT_COLUMNS = (
     "variant", "kernel_release", "filesystem", "suite", "test", "status", "expected",
-    "duration_s", "message", "reason", "program", "diagnostics", "metrics",
+    "duration_s", "message", "reason", "program", "given", "diagnostics", "metrics",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     Column,
     Dialect,
     Double,
@@ -21,9 +22,10 @@ from sqlalchemy import (
     String,
     Table,
     TypeDecorator,
+    false,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 class Text(TypeDecorator[str]):
@@ -130,6 +132,7 @@ RESULTS = Table(
     Column("reason", Text, nullable=False),
     #: "" in rows of older labs, which did not keep it.
     Column("program", Text, nullable=False, server_default=""),
+    Column("given", Boolean, nullable=False, server_default=false()),
 )
 
 BASELINES = Table(

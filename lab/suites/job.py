@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lab.complaints.benign import Benign
 from lab.config.model import Expectation, Fresh, Status
-from lab.errors import InfrastructureError, LabError
+from lab.errors import InfrastructureError, LabError, UserError
 from lab.guest import BootTimeout, CommandTimeout, Guest, GuestDied, GuestSpec, Hang
 from lab.plan import expected
 from lab.results import Evidence, GuestUse, JobRecord, Noted, TestResult
@@ -63,7 +63,8 @@ class Job:
     """All that a job needs besides the cache; picklable.
 
     ``guest.folder`` is the job's folder: consoles, KTAP and logs go there.  ``ahead``
-    lets the next guest start while one works: there is memory for both.
+    lets the next guest start while one works: there is memory for both.  ``given`` are
+    programs that cannot run, and why: they do not compile.
     """
 
     variant: str
@@ -80,6 +81,7 @@ class Job:
     benign: tuple[Benign, ...] = ()
     settle_s: float = 0.0
     ahead: bool = False
+    given: tuple[tuple[Unit, LabError], ...] = ()
 
     def stretched(self, factor: float) -> Job:
         """The same job with deadlines for a host that is ``factor`` times as busy."""
@@ -161,6 +163,7 @@ class _Outcome:
             metrics=judged.metrics,
             reason=reason,
             program=unit.program,
+            given=judged.given,
         )
         self.results.append(result)
         self.on_result(result)
@@ -169,9 +172,12 @@ class _Outcome:
         """The same trouble for programs that could not run."""
         where = f" ({error.where})" if error.where else ""
         said = tuple((error.detail or "").splitlines())
+        given = isinstance(error, UserError)
         for unit in units:
             self.add(
-                unit, Judged(unit.program, _status_of(error), f"{error.what}{where}", said), 0.0
+                unit,
+                Judged(unit.program, _status_of(error), f"{error.what}{where}", said, given=given),
+                0.0,
             )
 
 
@@ -184,6 +190,8 @@ def run_job(job: Job, on_result: Callable[[TestResult], None] = lambda _: None) 
     started = datetime.now(UTC)
     clock = time.monotonic()
     cpu = _cpu_seconds()
+    for unit, error in job.given:
+        outcome.add_trouble([unit], error)
     with closing(Ahead(outcome.next_spec, on=job.ahead)) as ahead:
         _run_groups(outcome, ahead)
     return JobRecord(

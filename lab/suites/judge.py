@@ -35,13 +35,17 @@ class Ended(Enum):
 
 @dataclass(frozen=True)
 class Judged:
-    """The result of one test, or of the program as a whole."""
+    """The result of one test, or of the program as a whole.
+
+    ``given``: an error that lies in what the lab was given.
+    """
 
     test: str
     status: Status
     message: str = ""
     diagnostics: tuple[str, ...] = ()
     metrics: tuple[Metric, ...] = ()
+    given: bool = False
 
 
 def judge(

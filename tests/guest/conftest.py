@@ -113,7 +113,7 @@ def plain_spec(tmp_path_factory: pytest.TempPathFactory) -> GuestSpec:
     lab = Lab.open(ROOT)
     built = lab.build(Variant.parse("6.1"), "default")
     # Each test has programs of its own: none would use another's saved state.
-    spec = lab.guest_spec(built, "default", tmp_path_factory.mktemp("spec"), [])
+    spec = lab.guest_spec(built, "default", tmp_path_factory.mktemp("spec"), lab.programs([]))
     return replace(spec, states=None)
 
 

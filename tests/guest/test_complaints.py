@@ -50,7 +50,7 @@ def complain(kind: str) -> str:
 def complain_spec(tmp_path_factory: pytest.TempPathFactory) -> GuestSpec:
     lab = project(tmp_path_factory.mktemp("complain") / "project")
     built = lab.build(Variant.parse("6.1+complain"), "default")
-    return lab.guest_spec(built, "default", tmp_path_factory.mktemp("spec"), [])
+    return lab.guest_spec(built, "default", tmp_path_factory.mktemp("spec"), lab.programs([]))
 
 
 @pytest.fixture
@@ -272,7 +272,7 @@ def test_marked_tests_of_a_real_program(
     make_job: MakeJob, complain_spec: GuestSpec, clean_folder: Path
 ) -> None:
     """The programs of guest-tests/ say in the kernel log which test begins."""
-    programs = compile_programs(ROOT / "guest-tests", ["mlock"], cache=clean_folder)
+    programs = compile_programs(ROOT / "guest-tests", ["mlock"], cache=clean_folder).binaries
     job = make_job({})
     guest = replace(job.guest, programs={**complain_spec.programs, **programs})
     record = run_job(replace(job, guest=guest, units=(Unit(EXT4, "suite", "mlock"),)))

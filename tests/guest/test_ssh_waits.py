@@ -131,7 +131,7 @@ library.getpeername(0, None, None)
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The compiled library."""
     cache = tmp_path_factory.mktemp("programs")
-    return compile_programs(ROOT / "guest-tests", (), cache=cache)["ssh-waits.so"]
+    return compile_programs(ROOT / "guest-tests", (), cache=cache).binaries["ssh-waits.so"]
 
 
 def test_server_waits_for_a_seed(library: Path) -> None:

@@ -70,7 +70,7 @@ def finished(
 def verdicts(built: Path) -> Path:
     """A program whose tests end in every way there is."""
     source = Path(__file__).with_name("verdicts.c")
-    objects = [built / "ktap.o", built / "residency.o"]
+    objects = [built / "obj" / "library.a"]
     program = built / "verdicts"
     flags = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror", "-static"]
     run(["gcc", *flags, "-I", SOURCES, "-o", program, source, *objects])

@@ -62,6 +62,7 @@ def recorded(folder: Path, patch: str = PATCH, **changes: Any) -> RunRecord:
     write_json(place.recipe, {**RECIPE, **changes})
     write_text(place.kernel_config, "CONFIG_X=y\n")
     write_text(files.programs / "mlock.c", "int main(void) { return 0; }\n")
+    write_text(files.programs / "sub" / "it's.h", "#define IT 1\n")
     if patch:
         write_text(place.applied, patch)
     return record
@@ -107,6 +108,15 @@ def test_texts_are_inline_as_they_are(tmp_path: Path) -> None:
     assert (work / "applied.patch").read_text() == PATCH
     for own in ("python", "import lab", ".cache/lab", "\nlab ", str(tmp_path)):
         assert own not in script
+
+
+def test_sources_in_folders_below(tmp_path: Path) -> None:
+    script = checked(repro_script(recorded(tmp_path / "run"), "6.1"))
+    start = script.index('rm -rf "$work/guest-tests"')
+    part = script[start : script.index("\nmake -s -C")]
+    subprocess.run(["sh", "-euc", f"work={tmp_path}/work\n{part}"], check=True)
+    header = tmp_path / "work" / "guest-tests" / "sub" / "it's.h"
+    assert header.read_text() == "#define IT 1\n"
 
 
 def test_a_filesystem_and_a_pattern(tmp_path: Path) -> None:

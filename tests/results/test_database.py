@@ -55,6 +55,7 @@ def test_an_old_database_is_brought_up(old: Path | str) -> None:
         assert first.results == second.results
         assert len(first.results) == 5
         assert {result.program for result in first.results} == {""}
+        assert {result.given for result in first.results} == {False}
         assert first.jobs[1].error == "no space\nleft"
         # The new column is filled: equal setups with unequal ends can be found.
         run_id = store.begin(run(id=""))

@@ -23,7 +23,9 @@ Place = Path | str
 
 RECORD = run(
     job(
-        result(metrics=slow_and_fast(), diagnostics=("a", "b\ufffd\x01"), program="mlock"),
+        result(
+            metrics=slow_and_fast(), diagnostics=("a", "b\ufffd\x01"), program="mlock", given=True
+        ),
         result("x", Status.FAIL, expected=Status.FAIL, reason="the bug", message="1 of 1024"),
         result("y", Status.ERROR, message="planned 40 tests, reported 12"),
         result("z", Status.SKIP, message="no mlock2"),

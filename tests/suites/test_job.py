@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab.config.model import Expectation, Status
+from lab.errors import Location, UserError
 from lab.guest import GuestSpec, Hardware
 from lab.results import Evidence, TestResult
 from lab.suites.filesystem import Recipe
@@ -93,6 +94,19 @@ def test_program_that_cannot_be_read(job: Job) -> None:
     record = run_job(replace(job, guest=spec))
     assert {result.status for result in record.results} == {Status.ERROR}
     assert "/nonexistent/populate" in record.results[0].message
+
+
+def test_program_that_does_not_compile_is_an_error_of_whoever_wrote_it(job: Job) -> None:
+    error = UserError("mine does not compile", where=Location(Path("mine.c"), 3), detail="a\nb")
+    given = ((Unit(EXT4, "own", "mine"), error), (Unit(XFS, "own", "mine"), error))
+    record = run_job(replace(job, units=(), given=given))
+    assert [(r.filesystem, r.suite, r.test, r.status, r.given) for r in record.results] == [
+        ("ext4-dax", "own", "mine", Status.ERROR, True),
+        ("xfs-dax", "own", "mine", Status.ERROR, True),
+    ]
+    assert record.results[0].message == "mine does not compile (mine.c:3)"
+    assert record.results[0].diagnostics == ("a", "b")
+    assert record.results[0].program == "mine"
 
 
 def test_job_without_programs_boots_nothing(job: Job, tmp_path: Path) -> None:

@@ -34,7 +34,14 @@ from lab.report.site.pairs import all_pairs, pair
 from lab.report.site.render import asset, render
 from lab.report.site.shown import ShownDetail, ShownExcerpt, log_html, shortened
 from lab.report.site.view import Group, Job, Report, kernel_page, log_page, series_page, test_page
-from lab.report.status import count_errors, given_errors, is_unexpected, job_complaints, run_status
+from lab.report.status import (
+    count_errors,
+    given_errors,
+    given_programs,
+    is_unexpected,
+    job_complaints,
+    run_status,
+)
 from lab.results.compare import Change
 from lab.results.record import RunRecord
 
@@ -134,6 +141,8 @@ def _bad_news(run: RunRecord) -> Iterator[str]:
 def _no_word(run: RunRecord) -> Iterator[str]:
     if given := given_errors(run):
         yield f"{count(len(given), 'kernel')} not built"
+    if programs := given_programs(run):
+        yield f"{', '.join(programs)} not compiled"
     if errors := count_errors(run):
         yield f"{count(errors, 'error')} of the lab"
 
@@ -164,7 +173,10 @@ class _Site:
             sub=self._sub(),
             tally=sorted(report.counts.items(), key=lambda pair: pair[0].rank),
             problems=list(problems(self._run)),
-            given=[(job.variant, job.error) for job in given_errors(self._run)],
+            given=[
+                *((job.variant, job.error) for job in given_errors(self._run)),
+                *given_programs(self._run).items(),
+            ],
             untold=[(job, told, told_page(told)) for job in report.jobs for told in job.untold],
             comparison=comparison,
             since=self._since(),
