@@ -72,7 +72,7 @@ HEADS: tuple[Head, ...] = (
         r"BUG: (?P<stack>[\w ]*)stack guard page was hit",
         "{stack}stack overflow",
     ),
-    _head(Kind.STACK, r"kernel stack overflow \((?:page|double-)fault\)", "stack overflow"),
+    _head(Kind.STACK, r"kernel stack overflow \((?:page |double-)fault\)", "stack overflow"),
     _head(Kind.DOUBLE_FAULT, r"(?:traps: )?PANIC: double fault", "double fault"),
     _head(Kind.DOUBLE_FAULT, r"double fault: \w+ \[#\d+\]", "double fault"),
     # die_addr() and die(): "general protection fault: 0000 [#1] SMP"; a program's
