@@ -80,7 +80,7 @@ def test_shown() -> None:
         ),
         ([failed(), failed("mlock.b", filesystem="xfs-dax")], "base: mlock.b on xfs-dax: nothing"),
         ([result("mlock.b", Status.ERROR)], "base: mlock.b on ext4-dax: "),
-        ([result("mlock.b", SKIP, message="no")], "base: every one of 1 tests was skipped: no"),
+        ([result("mlock.b", SKIP, message="no")], "base: every one of 1 tests like mlock.* was"),
         ([failed("other")], "base: no test has a name like mlock.*"),
     ],
 )
@@ -93,6 +93,13 @@ def test_not_shown(results: list[TestResult], why: str) -> None:
 def test_a_skip_beside_what_shows_it() -> None:
     shown = judged(MLOCK, recorded(failed(), result("mlock.b", SKIP)))
     assert (shown.shown, shown.why) == (True, "base: 1 fail on ext4-dax, `ENOMEM`, 1 skipped")
+
+
+def test_what_ran_shows_nothing_of_what_was_skipped() -> None:
+    claim = {**MLOCK, "shows": [{**MLOCK["shows"][0], "tests": ["mlock.a", "mlock.b"]}]}
+    shown = judged(claim, recorded(failed(), result("mlock.b", SKIP, message="no room")))
+    why = "base: every one of 1 tests like mlock.b was skipped: no room"
+    assert (shown.shown, shown.why) == (False, why)
 
 
 def test_the_other_side_shows_nothing() -> None:
