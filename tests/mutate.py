@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How much of what judges could be wrong unseen: single mutations, each tried by its tests.
+
+    .venv/bin/python -m tests.mutate                            # all of them: hours
+    .venv/bin/python -m tests.mutate --sample 300 --seed 7
+    .venv/bin/python -m tests.mutate lab/suites/judge.py guest-tests/mlock.c
+
+Each is made in a scratch copy and tried by those tests of the module's folder that need
+no guest, the module's own file first.  What no test notices is printed as a diff.  The
+exit status is 1 where fewer than ``--least`` per cent were seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.c_mutations import c_mutations
+from tests.mutations import Mutation, python_mutations
+
+ROOT = Path(__file__).resolve().parents[1]
+#: What decides a verdict, or that there is none.
+MODULES = (
+    "lab/suites/judge.py",
+    "lab/suites/ktap.py",
+    "lab/suites/watch.py",
+    "lab/suites/death.py",
+    "lab/suites/job.py",
+    "lab/results/verdict.py",
+    "lab/results/outcome.py",
+    "lab/results/compare.py",
+    "lab/results/claims.py",
+    "lab/results/recover.py",
+    "lab/report/status.py",
+    "lab/plan/expectation.py",
+    "lab/plan/plan.py",
+    "lab/complaints/heads.py",
+    "lab/complaints/reader.py",
+    "lab/nightly/judge.py",
+    "lab/nightly/rerun.py",
+    "lab/patches/fit.py",
+    "lab/patches/apply.py",
+    "lab/build/mended.py",
+    "lab/build/key.py",
+    "guest-tests/residency.c",
+    "guest-tests/mapping.c",
+    "guest-tests/populate.c",
+    "guest-tests/mlock.c",
+    "guest-tests/limits.c",
+    "guest-tests/first-access.c",
+    "guest-tests/dax-proof.c",
+)
+#: Tests that bear another name than their module.
+_OWN = {
+    "lab/build/mended.py": "test_mends.py",
+    "lab/results/recover.py": "test_recorder.py",
+    "lab/nightly/rerun.py": "test_judge.py",
+    "lab/plan/expectation.py": "test_plan.py",
+}
+#: Imported once, and the lab itself anew for every mutation.
+_PRELOADED = ("pydantic", "sqlalchemy.orm", "alembic.command", "jinja2", "unidiff", "paramiko")
+_OURS = ("lab", "tests")
+_PYTEST = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist")
+_QUICK = ("-m", "not slow and not guest and not browser")
+#: A test that takes so many times as long as without a mutation will not end.
+_PATIENCE = 10
+_SPARE_S = 20.0
+
+
+def main() -> int:
+    """Try the mutations asked for; 0 when enough of them were seen."""
+    asked = _arguments()
+    chosen = _chosen(asked.modules or MODULES, asked.sample, asked.seed)
+    with tempfile.TemporaryDirectory(prefix="lab-mutate-") as name:
+        scratch = _Scratch(Path(name))
+        seen = sum(scratch.sees(mutation) for mutation in chosen)
+    score = 100 * seen / max(1, len(chosen))
+    print(f"{seen} of {len(chosen)} mutations seen: {score:.1f} % (seed {asked.seed})")
+    return int(score < asked.least)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tests.mutate", description=__doc__.partition("\n")[0])
+    parser.add_argument("modules", nargs="*", help="files to mutate; all that judge by default")
+    parser.add_argument("--seed", type=int, default=1, help="of the sample")
+    parser.add_argument("--sample", type=int, help="how many to try; all by default")
+    parser.add_argument("--least", type=float, default=95.0, help="the score to reach, in per cent")
+    return parser.parse_args()
+
+
+def _chosen(modules: Iterable[str], sample: int | None, seed: int) -> list[Mutation]:
+    every = [mutation for module in modules for mutation in _mutations(module)]
+    if sample is None or sample >= len(every):
+        return every
+    places = random.Random(seed).sample(range(len(every)), sample)
+    return [every[place] for place in sorted(places)]
+
+
+def _mutations(module: str) -> list[Mutation]:
+    path = ROOT / module
+    source = path.read_text(encoding="utf-8")
+    if path.suffix == ".c":
+        return c_mutations(module, source, path.parent)
+    return python_mutations(module, source)
+
+
+class _Scratch:
+    """A copy of the repository in which one file at a time is another."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._usual_s: dict[tuple[str, ...], float] = {}
+        for name in _files():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+        for module in _PRELOADED:
+            importlib.import_module(module)
+
+    def sees(self, mutation: Mutation) -> bool:
+        """Whether a test fails, or does not end; tells when none does."""
+        tests = _tests(mutation.module)
+        if tests not in self._usual_s:
+            self._usual_s[tests] = self._time(tests)
+        path = self._folder / mutation.module
+        original = path.read_text(encoding="utf-8")
+        _write(path, mutation.source)
+        status = self._run(tests, _SPARE_S + _PATIENCE * self._usual_s[tests], compiled=False)
+        _write(path, original)
+        if status == 0:
+            _tell(mutation, original)
+        return status != 0
+
+    def _time(self, tests: tuple[str, ...]) -> float:
+        """How long the tests take without a mutation; compiles the copy as it goes."""
+        started = time.monotonic()
+        if self._run(tests, 3600.0, compiled=True) != 0:
+            said = (self._folder / "said").read_text(errors="replace")
+            sys.exit(f"without a mutation these fail: {' '.join(tests)}\n{said}")
+        return time.monotonic() - started
+
+    def _run(self, tests: tuple[str, ...], deadline_s: float, *, compiled: bool) -> int | None:
+        """The exit status of pytest; None at the deadline."""
+        child = os.fork()
+        if child == 0:
+            os._exit(_pytest(self._folder, tests, compiled=compiled))
+        deadline = time.monotonic() + deadline_s
+        while time.monotonic() < deadline:
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended:
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.01)
+        os.killpg(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        return None
+
+
+def _files() -> Iterator[str]:
+    """What is in the repository, and what is new."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout
+    return (name for name in os.fsdecode(listed).split("\0") if (ROOT / name).is_file())
+
+
+def _tests(module: str) -> tuple[str, ...]:
+    """The tests that are to notice."""
+    if module.endswith(".c"):
+        return ("tests/guest_tests",)
+    folder = f"tests/{Path(module).parent.name}"
+    own = f"{folder}/{_OWN.get(module, f'test_{Path(module).stem}.py')}"
+    return (*_QUICK, *([own] if (ROOT / own).exists() else []), folder)
+
+
+def _pytest(folder: Path, tests: tuple[str, ...], *, compiled: bool) -> int:
+    """Run pytest in this process on the copy in ``folder``; returns its exit status."""
+    os.setsid()
+    with (folder / "said").open("wb") as said:
+        os.dup2(said.fileno(), 1)
+        os.dup2(said.fileno(), 2)
+    os.chdir(folder)
+    sys.path.insert(0, str(folder))
+    os.environ["PYTHONPATH"] = str(folder)
+    if not compiled:
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+        sys.dont_write_bytecode = True
+    for name in [name for name in sys.modules if name.partition(".")[0] in _OURS]:
+        del sys.modules[name]
+    try:
+        return int(pytest.main([*_PYTEST, *tests]))
+    except BaseException:
+        return 1
+
+
+def _write(path: Path, source: str) -> None:
+    path.write_text(source, encoding="utf-8")
+    # Python takes a file of the same size and second for the one it compiled.
+    for compiled in path.parent.glob(f"__pycache__/{path.stem}.*.pyc"):
+        compiled.unlink()
+
+
+def _tell(mutation: Mutation, original: str) -> None:
+    before, after = original.splitlines(), mutation.source.splitlines()
+    changed = list(difflib.unified_diff(before, after, n=0, lineterm=""))[3:]
+    print(f"{mutation.module}:{mutation.line}: {mutation.what}")
+    print("\n".join(f"    {line}" for line in changed), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
