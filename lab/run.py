@@ -229,6 +229,7 @@ def make_job(lab: Lab, planned: JobPlan, built: Build, folder: JobFolder) -> Job
         fresh=config.machines[planned.machine].fresh,
         benign=tuple(Benign.make(row.title, row.versions, row.reason) for row in config.benign),
         settle_s=config.deadlines.settle,
+        stall_s=config.deadlines.stall,
     )
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from lab.complaints.complaint import Frame
 
@@ -76,11 +76,18 @@ def telling(frames: Iterable[Frame]) -> str:
     Without the suffix a compiler gives (``.cold``, ``.isra.0``): it changes from
     one build to the next.
     """
-    sure = [frame for frame in frames if frame.reliable]
-    chosen = next((frame for frame in sure if not _DULL.match(frame.function)), None)
-    if chosen is None and sure:
-        chosen = sure[0]
+    frames = tuple(frames)
+    chosen = next(iter(tellings(frames)), None)
+    if chosen is None:
+        chosen = next((frame for frame in frames if frame.reliable), None)
     return bare(chosen.function) if chosen else ""
+
+
+def tellings(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """The frames that are no such machinery, the innermost first."""
+    for frame in frames:
+        if frame.reliable and not _DULL.match(frame.function):
+            yield frame
 
 
 def bare(function: str) -> str:

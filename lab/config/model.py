@@ -277,6 +277,9 @@ class Deadlines(Section):
     ssh: Seconds = 60.0
     setup: Seconds = 60.0
     program: Seconds = 120.0
+    #: What a guest whose kernel stalls or oopsed gets to go on; without what the host keeps it
+    #: waiting for a CPU.
+    stall: Seconds = 10.0
     build: Seconds = 7200.0
     fetch: Seconds = 3600.0
     shutdown: Seconds = 10.0

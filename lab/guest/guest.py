@@ -38,6 +38,7 @@ from lab.guest.state import (
 from lab.guest.vm import GuestDied, Timeline, Vm
 from lab.image import GuestKeys, KeyPair, guest_archive, write_initrd
 from lab.process.lock import locked
+from lab.process.waits import Times
 
 #: A kernel that panics is gone in less, when the host is not busy.
 _DYING_S = 1.0
@@ -165,6 +166,22 @@ class Guest:
             return self._ssh.run(command, deadline_s or self.spec.command_s)
         except GuestLost as error:
             raise self._lost(error) from error
+
+    def stop(self) -> None:
+        """End the command that runs as its deadline would, now; for another thread."""
+        self._ssh.stop()
+
+    def said(self) -> str:
+        """What the last command has printed, so far; for any thread."""
+        return self._ssh.said()
+
+    def heard(self) -> int:
+        """How many pieces of that came; for any thread."""
+        return len(self._ssh.heard())
+
+    def times(self) -> Mapping[int, Times]:
+        """What CPU time QEMU's threads had of the host, by their ids."""
+        return self._vm.times()
 
     def fetch(self, path: str) -> bytes:
         """A file of the guest."""

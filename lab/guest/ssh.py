@@ -50,7 +50,9 @@ class _Runner(Remote):  # type: ignore[misc]
     def kill(self) -> None:
         """End the command at its deadline: Invoke's timer calls this."""
         self._killed = True
-        super().kill()
+        # Who ends it before its deadline may come before it has a channel.
+        if getattr(self, "channel", None) is not None:
+            super().kill()
 
     @property
     def timed_out(self) -> bool:
@@ -61,6 +63,10 @@ class _Runner(Remote):  # type: ignore[misc]
         deadline would look like a lost connection.
         """
         return self._killed
+
+    def heard(self) -> tuple[str, ...]:
+        """The pieces of what the command has printed so far."""
+        return tuple(getattr(self, "stdout", ()))
 
     def wait(self) -> None:
         try:
@@ -91,6 +97,7 @@ class Ssh:
         self._dial = dial
         self._deadline_s = deadline_s
         self._connection = _connection(keys, deadline_s)
+        self._runner: _Runner | None = None
 
     def open(self, alive: Callable[[], bool]) -> Ssh:
         """Log in; returns the same.
@@ -110,13 +117,16 @@ class Ssh:
         """Run a shell command; its exit status is in the result, whatever it is.
 
         Raises:
-            CommandTimeout: It still ran after ``deadline_s`` seconds.
+            CommandTimeout: It still ran after ``deadline_s`` seconds, or was stopped.
             GuestLost: The connection ended first.
         """
         started = time.monotonic()
+        self._runner = None
         try:
             with self._cut_after(2 * deadline_s):
-                result = self._connection.run(
+                self._connection.open()
+                self._runner = _Runner(context=self._connection)
+                result = self._runner.run(
                     command + _KEEP_SHELL,
                     hide=True,
                     warn=True,
@@ -125,12 +135,14 @@ class Ssh:
                     # Not the locale's, which may be ASCII.
                     encoding="utf-8",
                 )
-        except CommandTimedOut as error:
-            timeout = CommandTimeout(f"`{command}` still ran after {deadline_s:g} s")
-            timeout.stdout = error.result.stdout
-            raise timeout from None
+        except CommandTimedOut:
+            raise self._timeout(command, deadline_s) from None
         except _LOST as error:
-            raise GuestLost(f"the connection ended during `{command}`: {error}") from error
+            if self._stopped():
+                raise self._timeout(command, deadline_s) from None
+            lost = GuestLost(f"the connection ended during `{command}`: {error}")
+            lost.stdout = self.said()
+            raise lost from error
         duration = time.monotonic() - started
         if result.exited is None or result.exited < 0:
             # dropbear sends no exit status when it dies with the guest: no
@@ -139,6 +151,27 @@ class Ssh:
             lost.stdout = result.stdout
             raise lost
         return CommandResult(result.exited, result.stdout, result.stderr, duration)
+
+    def _timeout(self, command: str, deadline_s: float) -> CommandTimeout:
+        timeout = CommandTimeout(f"`{command}` still ran after {deadline_s:g} s")
+        timeout.stdout = self.said()
+        return timeout
+
+    def _stopped(self) -> bool:
+        return self._runner is not None and self._runner.timed_out
+
+    def said(self) -> str:
+        """What the last command has printed, so far; for any thread."""
+        return "".join(self.heard())
+
+    def heard(self) -> tuple[str, ...]:
+        """The same in pieces, as they came."""
+        return () if self._runner is None else self._runner.heard()
+
+    def stop(self) -> None:
+        """End the command that runs as its deadline would, now; for another thread."""
+        if self._runner is not None:
+            self._runner.kill()
 
     def fetch(self, path: str) -> bytes:
         """A file of the guest, over SFTP."""

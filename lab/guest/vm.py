@@ -23,6 +23,7 @@ from lab.guest.console import Console
 from lab.guest.port import NoPort, Port
 from lab.guest.qemu import SSH_PORTS, Files, Hardware, Sockets, command_line
 from lab.process import Child, ProcessTimeout, spawn
+from lab.process.waits import Times, child_of, thread_times
 
 if TYPE_CHECKING:
     from lab.guest.monitor import Monitor
@@ -137,6 +138,14 @@ class Vm:
     def status(self) -> int | None:
         """QEMU's exit status, or None while it runs."""
         return self._qemu.poll()
+
+    def times(self) -> dict[int, Times]:
+        """What CPU time QEMU's threads had, by their ids."""
+        return {} if self._pid is None else thread_times(self._pid)
+
+    @cached_property
+    def _pid(self) -> int | None:
+        return child_of(self._qemu.pid)
 
     def wait_for(self, mark: str, deadline_s: float, name: str) -> None:
         """Wait until the guest says ``lab: MARK`` on its second serial port.

@@ -10,7 +10,8 @@ from lab.results.record import JobRecord, Noted, RunRecord, TestResult
 
 def is_lab_error(result: TestResult) -> bool:
     """An error nobody expected: ours, and no word on the kernel."""
-    return result.status is Status.ERROR and not result.as_expected and not result.given
+    failed = result.status is Status.ERROR and not result.as_expected
+    return failed and not result.given and result.ran
 
 
 def is_given_error(result: TestResult) -> bool:
@@ -20,7 +21,13 @@ def is_given_error(result: TestResult) -> bool:
 
 def is_unexpected(result: TestResult) -> bool:
     """A result that is no error, and not the one expected; skips too."""
-    return not (result.as_expected or is_lab_error(result) or is_given_error(result))
+    told = is_lab_error(result) or is_given_error(result) or not result.ran
+    return not (result.as_expected or told)
+
+
+def unrun(run: RunRecord) -> tuple[TestResult, ...]:
+    """The results that stand for tests nobody ran, and say why."""
+    return tuple(result for result in run.results if not result.ran)
 
 
 def job_complaints(run: RunRecord) -> list[tuple[JobRecord, Noted]]:
@@ -58,10 +65,11 @@ def run_status(run: RunRecord) -> ExitStatus:
     USER when a job could not be done for what the lab was given, or a program of it not
     compiled: no retry mends that.
     INFRASTRUCTURE when there are only errors, or no evidence: no results, nothing
-    but expected skips, a run that did not finish.
+    but expected skips, tests that nobody ran, a run that did not finish.
     """
     if any(is_unexpected(result) for result in run.results) or job_complaints(run):
         return ExitStatus.UNEXPECTED
     if given_errors(run) or given_programs(run):
         return ExitStatus.USER
-    return ExitStatus.INFRASTRUCTURE if count_errors(run) else ExitStatus.EXPECTED
+    wanting = count_errors(run) or unrun(run)
+    return ExitStatus.INFRASTRUCTURE if wanting else ExitStatus.EXPECTED

@@ -28,11 +28,16 @@ from lab.report.status import (
     is_unexpected,
     job_complaints,
     run_status,
+    unrun,
 )
-from lab.results.record import JobRecord, RunRecord, TestResult
+from lab.results.record import DID_NOT_RUN, INTERRUPTED, JobRecord, RunRecord, TestResult
 
 _WIDTH = 80
 _NAME_WIDTH = 22
+#: Beside a column more.
+_SHORT_NAME = 14
+_NOT_RUN = "not run"
+_MOST_NAMES = 4
 _PAIR_WIDTH = 27
 _INDENT = 4
 _MOST_FRAMES = 4
@@ -59,6 +64,7 @@ def print_run(run: RunRecord, console: Console, verbose: bool = False) -> None:
         _expected(run),
         _unexpected(run, signs),
         _complaints(run, signs),
+        _unrun(run, signs),
         _errors(run, signs),
         _first_access(run, signs),
         _verdict(run, signs),
@@ -88,17 +94,18 @@ def _duration(run: RunRecord) -> str:
 def _summary(run: RunRecord, signs: _Signs) -> Iterator[Line]:
     if not run.jobs:
         return
-    columns = "".join(f"{status.value:>{_width(status)}}" for status in Status)
-    yield _line(f"{'':{_NAME_WIDTH}}{columns}   as expected", style="dim")
+    columns = _Columns(bool(unrun(run)), signs)
+    yield columns.head()
     for job in run.jobs:
         yield _title(_job_name(job))
         for filesystem in dict.fromkeys(result.filesystem for result in job.results):
             results = [result for result in job.results if result.filesystem == filesystem]
-            yield _row(filesystem, results, signs)
+            yield columns.row(filesystem, results)
         if job.error is not None:
-            yield _row_without_results("rest of the job" if job.results else "", "error", signs)
+            name = columns.rest if job.results else ""
+            yield columns.empty(name, "interrupted" if job.error == INTERRUPTED else "error")
         elif not job.results:
-            yield _row_without_results("", "no test ran", signs)
+            yield columns.empty("", "no test ran")
 
 
 def _job_name(job: JobRecord) -> str:
@@ -113,25 +120,40 @@ def _job_name(job: JobRecord) -> str:
     return "  ".join([name, *special])
 
 
-def _row(filesystem: str, results: list[TestResult], signs: _Signs) -> Line:
-    counts = Counter(result.status for result in results)
-    text = Text(f"  {filesystem:{_NAME_WIDTH - 2}}")
-    for status in Status:
-        cell = f"{counts[status] or '-':>{_width(status)}}"
-        text.append(cell, _STYLES[status] if counts[status] else "dim")
-    text.append("   ")
-    text.append_text(_mark(results, signs))
-    return Line(text)
+class _Columns:
+    """The table's: one for each status, and one for what nobody ran, if there is any."""
 
+    def __init__(self, unrun: bool, signs: _Signs) -> None:
+        self._names = [*(status.value for status in Status), *([_NOT_RUN] if unrun else [])]
+        self._width = _SHORT_NAME if unrun else _NAME_WIDTH
+        self._signs = signs
+        #: The name of a row for what is missing.
+        self.rest = "the rest" if unrun else "rest of the job"
 
-def _row_without_results(name: str, why: str, signs: _Signs) -> Line:
-    none = "".join(f"{'-':>{_width(status)}}" for status in Status)
-    text = Text(f"  {name:{_NAME_WIDTH - 2}}").append(none, "dim")
-    return Line(text.append(f"   {signs.no} {why}", "bold magenta"))
+    def head(self) -> Line:
+        columns = "".join(f"{name:>{_width(name)}}" for name in self._names)
+        return _line(f"{'':{self._width}}{columns}   as expected", style="dim")
+
+    def row(self, filesystem: str, results: list[TestResult]) -> Line:
+        counts = Counter(result.status.value if result.ran else _NOT_RUN for result in results)
+        text = Text(f"  {filesystem:{self._width - 2}}")
+        for name in self._names:
+            cell = f"{counts[name] or '-':>{_width(name)}}"
+            style = "magenta" if name == _NOT_RUN else _STYLES[Status(name)]
+            text.append(cell, style if counts[name] else "dim")
+        text.append("   ")
+        return Line(text.append_text(_mark(results, self._signs)))
+
+    def empty(self, name: str, why: str) -> Line:
+        none = "".join(f"{'-':>{_width(name)}}" for name in self._names)
+        text = Text(f"  {name:{self._width - 2}}").append(none, "dim")
+        return Line(text.append(f"   {self._signs.no} {why}", "bold magenta"))
 
 
 def _mark(results: list[TestResult], signs: _Signs) -> Text:
-    surprises = sum(not result.as_expected for result in results)
+    surprises = sum(not result.as_expected and result.ran for result in results)
+    if not surprises and not all(result.ran for result in results):
+        return Text(f"{signs.no} not all ran", "bold magenta")
     if surprises:
         return Text(f"{signs.no} no ({surprises})", "bold red")
     if all(result.status is Status.SKIP for result in results):
@@ -139,8 +161,8 @@ def _mark(results: list[TestResult], signs: _Signs) -> Text:
     return Text(f"{signs.yes} yes", "green")
 
 
-def _width(status: Status) -> int:
-    return max(len(status.value), 4) + 2
+def _width(name: str) -> int:
+    return max(len(name), 4) + 2
 
 
 def _all_tests(run: RunRecord) -> Iterator[Line]:
@@ -210,6 +232,23 @@ def _complaints(run: RunRecord, signs: _Signs) -> Iterator[Line]:
         yield Line(Text(f"  {signs.no} ", "bold red"), Text(f"{_job_name(job)}: {noted.complaint}"))
         for frame in noted.complaint.frames[:_MOST_FRAMES]:
             yield _line("        ", str(frame), style="dim", text_style="dim")
+
+
+def _unrun(run: RunRecord, signs: _Signs) -> Iterator[Line]:
+    """What did not run, by its cause: where, and what of it."""
+    left = unrun(run)
+    if not left:
+        return
+    yield _line(f"DID NOT RUN ({len(left)})", style="bold magenta")
+    causes: dict[str, list[TestResult]] = {}
+    for result in left:
+        causes.setdefault(result.message.removeprefix(DID_NOT_RUN), []).append(result)
+    for why, results in causes.items():
+        yield Line(Text(f"  {signs.no} ", "bold magenta"), Text(why))
+        for place, found in _by_place(results):
+            names = [result.test for result in found[:_MOST_NAMES]]
+            more = [f"and {len(found) - _MOST_NAMES} more"] if found[_MOST_NAMES:] else []
+            yield _line("      ", f"{place}: {', '.join([*names, *more])}")
 
 
 def _errors(run: RunRecord, signs: _Signs) -> Iterator[Line]:
@@ -306,8 +345,10 @@ def _chunks(items: list[_Item], size: int) -> Iterator[list[_Item]]:
 
 
 def _verdict(run: RunRecord, signs: _Signs) -> Iterator[Line]:
-    counts = Counter(result.status for result in run.results)
+    counts = Counter(result.status for result in run.results if result.ran)
     parts = [f"{counts[status]} {status.value}" for status in Status if counts[status]]
+    if left := unrun(run):
+        parts.append(f"{len(left)} not run")
     total = _count(len(run.results), "result")
     status = run_status(run)
     good = status is ExitStatus.EXPECTED
@@ -324,6 +365,8 @@ def _sentence(run: RunRecord, status: ExitStatus) -> str:
         return "All as expected."
     errors = count_errors(run)
     said = f"{_count(errors, 'error')} of the lab."
+    if not errors and unrun(run):
+        said = "Not all ran."
     if status is ExitStatus.INFRASTRUCTURE:
         return f"{said} That is no verdict on the kernel."
     parts = []

@@ -97,6 +97,12 @@ class Evidence:
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 
+#: What the message of a result begins with that stands for a test nobody ran.
+DID_NOT_RUN = "did not run: "
+#: The error of a job that was interrupted; it is done again when its run goes on.
+INTERRUPTED = "interrupted"
+
+
 def is_as_expected(status: Status, expected: Status) -> bool:
     """Whether a result is no surprise.
 
@@ -138,6 +144,11 @@ class TestResult:
     def as_expected(self) -> bool:
         """See is_as_expected()."""
         return is_as_expected(self.status, self.expected)
+
+    @property
+    def ran(self) -> bool:
+        """Whether it says anything of the test; else only why nobody ran it."""
+        return self.status is not Status.ERROR or not self.message.startswith(DID_NOT_RUN)
 
 
 @dataclass(frozen=True)
@@ -188,7 +199,7 @@ class JobRecord:
     @property
     def lab_error(self) -> str | None:
         """The error, if it is the lab's or the machine's own."""
-        return None if self.given else self.error
+        return None if self.given or self.error == INTERRUPTED else self.error
 
 
 @dataclass(frozen=True)

@@ -71,11 +71,13 @@ class TestVerdict:
 class Side:
     """The record of one variant: its job, and the results at each place.
 
-    A name that comes twice at one place has a number, so that none is hidden.
+    A name that comes twice at one place has a number, so that none is hidden.  ``unrun``
+    are the places with tests that nobody ran, which are not among the ``tests``.
     """
 
     job: JobRecord
     tests: Mapping[tuple[str, str, str], TestResult]
+    unrun: frozenset[Place] = frozenset()
 
     @classmethod
     def of(cls, job: JobRecord) -> Side:
@@ -83,11 +85,14 @@ class Side:
         seen: Counter[tuple[str, str, str]] = Counter()
         tests = {}
         for result in job.results:
+            if not result.ran:
+                continue
             key = (result.filesystem, result.suite, result.test)
             seen[key] += 1
             name = result.test if seen[key] == 1 else f"{result.test} [{seen[key]}]"
             tests[(result.filesystem, result.suite, name)] = result
-        return cls(job, tests)
+        left = (result for result in job.results if not result.ran)
+        return cls(job, tests, frozenset((one.filesystem, one.suite) for one in left))
 
     def at(self, place: Place) -> Sequence[TestResult]:
         """What ran at a place."""
@@ -95,7 +100,7 @@ class Side:
 
     def ended(self, place: Place) -> bool:
         """Whether programs ran at a place, and none of them died or came to grief."""
-        return bool(self.at(place)) and place not in self._troubled
+        return bool(self.at(place)) and place not in self._troubled | self.unrun
 
     def known_death(self, place: Place) -> bool:
         """Whether something died there that ``lab.toml`` foretells."""

@@ -13,17 +13,22 @@ from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
+from lab.complaints import Complaint
 from lab.complaints.benign import Benign
 from lab.config.model import Expectation, Fresh, Status
 from lab.errors import InfrastructureError, LabError, UserError
 from lab.guest import BootTimeout, CommandTimeout, Guest, GuestDied, GuestSpec, Hang
 from lab.plan import expected
 from lab.results import Evidence, GuestUse, JobRecord, Noted, TestResult
+from lab.results.record import DID_NOT_RUN, INTERRUPTED
 from lab.suites.ahead import Ahead
 from lab.suites.filesystem import CannotMount, Recipe, namespace_mode
+from lab.suites.hang import Signature
 from lab.suites.judge import Ended, Judged, judge
 from lab.suites.ktap import parse
+from lab.suites.live import STALLS, Live
 from lab.suites.mark import marked
+from lab.suites.rest import Rest, blame, list_tests, rest_of
 from lab.suites.watch import Watch, charge
 from lab.version import KernelVersion
 
@@ -34,20 +39,27 @@ LAST_WORDS = "umount /mnt/* 2>/dev/null; sleep {:g}; dmesg"
 
 @dataclass(frozen=True)
 class Unit:
-    """One program of one suite on one filesystem: what a dead guest costs at most.
+    """One program of one suite on one filesystem.
 
-    ``test`` names the only one of its tests that is to run.
+    ``test`` names the only one of its tests that is to run; ``rest`` is what its end left,
+    to be run one by one.
     """
 
     recipe: Recipe
     suite: str
     program: str
     test: str | None = None
+    rest: Rest | None = None
 
     @property
     def name(self) -> str:
         """``suite.program``, and the test if it is one; names files."""
         return ".".join(filter(None, (self.suite, self.program, self.test)))
+
+    @property
+    def of(self) -> str:
+        """The program, with its suite."""
+        return f"{self.suite}.{self.program}"
 
     def arguments(self, pattern: str | None) -> list[str]:
         """The program's command line in the guest; ``pattern`` is for ``-k``."""
@@ -64,7 +76,8 @@ class Job:
 
     ``guest.folder`` is the job's folder: consoles, KTAP and logs go there.  ``ahead``
     lets the next guest start while one works: there is memory for both.  ``given`` are
-    programs that cannot run, and why: they do not compile.
+    programs that cannot run, and why: they do not compile.  ``max_fail`` is after how many
+    results that are not as expected nothing more runs; 0 is never.
     """
 
     variant: str
@@ -82,6 +95,8 @@ class Job:
     settle_s: float = 0.0
     ahead: bool = False
     given: tuple[tuple[Unit, LabError], ...] = ()
+    stall_s: float = 10.0
+    max_fail: int = 0
 
     def stretched(self, factor: float) -> Job:
         """The same job with deadlines for a host that is ``factor`` times as busy."""
@@ -95,7 +110,9 @@ class Job:
             command_s=spec.command_s * factor,
             shutdown_s=spec.shutdown_s * factor,
         )
-        return replace(self, guest=guest, program_s=self.program_s * factor)
+        return replace(
+            self, guest=guest, program_s=self.program_s * factor, stall_s=self.stall_s * factor
+        )
 
     def expected(self, filesystem: str, suite: str, test: str) -> tuple[Status, str]:
         """The status that one of its tests should have, and why."""
@@ -115,6 +132,14 @@ class _Outcome:
 
     job: Job
     on_result: Callable[[TestResult], None]
+    on_word: Callable[[str], None]
+    #: What is still to run, by guests; the first is being worked on.
+    groups: list[list[Unit]] = field(default_factory=list)
+    #: Why nothing more runs; "" while it goes on.
+    over: str = ""
+    hangs: list[Signature] = field(default_factory=list)
+    #: Programs that hang by themselves, and why they do not run again.
+    given_up: dict[str, str] = field(default_factory=dict)
     results: list[TestResult] = field(default_factory=list)
     dax: dict[str, Mapping[str, str]] = field(default_factory=dict)
     command: tuple[str, ...] = ()
@@ -167,6 +192,38 @@ class _Outcome:
         )
         self.results.append(result)
         self.on_result(result)
+        self._count()
+
+    def _count(self) -> None:
+        most = self.job.max_fail
+        failed = sum(not one.as_expected and one.ran for one in self.results) if most else 0
+        if most and failed >= most:
+            self.over = f"--max-fail {most}: that many results are not as expected"
+
+    def add_unrun(self, unit: Unit, why: str) -> None:
+        """Results for what of a program nobody ran."""
+        names = unit.rest.names(unit.program) if unit.rest else (unit.test or unit.program,)
+        for name in names:
+            self.add(unit, Judged(name, Status.ERROR, f"{DID_NOT_RUN}{why}"), 0.0)
+
+    def leave(self, why: str) -> None:
+        """Nothing more runs: what is left says so."""
+        left, self.groups = [unit for group in self.groups for unit in group], []
+        for unit in left:
+            self.add_unrun(unit, why)
+
+    def note_hang(self, unit: Unit, test: str, hang: Signature) -> None:
+        """A hang that came before shows nothing new, and takes as long again."""
+        if self.job.expected(unit.recipe.name, unit.suite, test)[0] is Status.TIMEOUT:
+            return
+        if any(hang.is_like(other) for other in self.hangs):
+            what = hang.title or f"{hang.program} hung without a word"
+            said = f"the same hang came twice ({what})"
+            if hang.alone:
+                self.given_up[hang.program] = said
+            else:
+                self.over = said
+        self.hangs.append(hang)
 
     def add_trouble(self, units: Sequence[Unit], error: LabError) -> None:
         """The same trouble for programs that could not run."""
@@ -174,54 +231,91 @@ class _Outcome:
         said = tuple((error.detail or "").splitlines())
         given = isinstance(error, UserError)
         for unit in units:
+            if unit.rest is not None:
+                self.add_unrun(unit, f"{error.what}{where}")
+                continue
+            name = unit.test or unit.program
             self.add(
                 unit,
-                Judged(unit.program, _status_of(error), f"{error.what}{where}", said, given=given),
+                Judged(name, _status_of(error), f"{error.what}{where}", said, given=given),
                 0.0,
             )
 
 
-def run_job(job: Job, on_result: Callable[[TestResult], None] = lambda _: None) -> JobRecord:
+class JobInterrupted(BaseException):
+    """What was raised in the middle of a job: Ctrl-C, or a signal.
+
+    Attributes:
+        record: The job's, with all that had ended, and what did not run.
+    """
+
+    def __init__(self, record: JobRecord) -> None:
+        super().__init__(record.variant)
+        self.record = record
+
+
+def run_job(
+    job: Job,
+    on_result: Callable[[TestResult], None] = lambda _: None,
+    on_word: Callable[[str], None] = lambda _: None,
+) -> JobRecord:
     """Boot, test, collect; whatever the guest does, a record comes back.
 
-    A guest that dies costs the program that ran: the others go on in a fresh one.
+    A guest that dies costs the test that ran: the rest goes on in a fresh one.
+
+    Args:
+        on_result: Is told each result when it is known.
+        on_word: Is told what the kernel complains of, when it does.
+
+    Raises:
+        JobInterrupted: From what else than an error ended it.
     """
-    outcome = _Outcome(job, on_result)
+    outcome = _Outcome(job, on_result, on_word)
     started = datetime.now(UTC)
     clock = time.monotonic()
     cpu = _cpu_seconds()
+
+    def record(error: str | None) -> JobRecord:
+        return JobRecord(
+            variant=job.variant,
+            kernel_release=job.release,
+            machine=job.machine,
+            config=job.config,
+            started=started.isoformat(timespec="seconds"),
+            duration_s=round(time.monotonic() - clock, 3),
+            evidence=_evidence(outcome, _cpu_seconds() - cpu),
+            results=tuple(outcome.results),
+            error=error,
+            complaints=tuple(outcome.complaints),
+        )
+
     for unit, error in job.given:
         outcome.add_trouble([unit], error)
-    with closing(Ahead(outcome.next_spec, on=job.ahead)) as ahead:
-        _run_groups(outcome, ahead)
-    return JobRecord(
-        variant=job.variant,
-        kernel_release=job.release,
-        machine=job.machine,
-        config=job.config,
-        started=started.isoformat(timespec="seconds"),
-        duration_s=round(time.monotonic() - clock, 3),
-        evidence=_evidence(outcome, _cpu_seconds() - cpu),
-        results=tuple(outcome.results),
-        error=None,
-        complaints=tuple(outcome.complaints),
-    )
+    try:
+        with closing(Ahead(outcome.next_spec, on=job.ahead)) as ahead:
+            _run_groups(outcome, ahead)
+    except BaseException as stop:
+        if isinstance(stop, Exception):
+            raise
+        outcome.leave(INTERRUPTED)
+        raise JobInterrupted(record(INTERRUPTED)) from stop
+    return record(None)
 
 
 def _run_groups(outcome: _Outcome, ahead: Ahead) -> None:
-    groups = list(_groups(outcome))
+    groups = outcome.groups = [list(outcome.job.units)]
+    groups[:] = [list(group) for group in _groups(outcome) if group]
     first = True
-    while groups:
-        left = list(groups.pop(0))
-        while left:
-            left, trouble = _one_guest(outcome, ahead, left, then=groups[0] if groups else ())
-            if trouble is not None:
-                # Where the first guest reached no filesystem, no other would.
-                doomed = [left, *groups] if first else [left]
-                outcome.add_trouble([unit for group in doomed for unit in group], trouble)
-                groups = [] if first else groups
-                left = []
-            first = False
+    while groups and not outcome.over:
+        trouble = _one_guest(outcome, ahead, groups[0], then=groups[1] if groups[1:] else ())
+        if trouble is not None:
+            # Where the first guest reached no filesystem, no other would.
+            doomed, groups[:] = (groups[:], []) if first else (groups[:1], groups[1:])
+            outcome.add_trouble([unit for group in doomed for unit in group], trouble)
+        elif not groups[0]:
+            groups.pop(0)
+        first = False
+    outcome.leave(outcome.over)
 
 
 def _groups(outcome: _Outcome) -> Iterator[Sequence[Unit]]:
@@ -246,8 +340,8 @@ def _single_tests(outcome: _Outcome) -> Iterator[Unit]:
     try:
         with Guest(replace(job.guest, folder=job.guest.folder / "list")) as guest:
             for unit in job.units:
-                names = guest.run(shlex.join([*unit.arguments(job.pattern), "-l"]))
-                listed = names.stdout.split() if names.status == 0 else []
+                names = guest.run(_listing(job, unit))
+                listed = names.stdout.splitlines() if names.status == 0 else []
                 yield from (replace(unit, test=name) for name in listed)
                 if names.status != 0:
                     yield unit
@@ -256,40 +350,65 @@ def _single_tests(outcome: _Outcome) -> Iterator[Unit]:
         yield from job.units
 
 
+def _listing(job: Job, unit: Unit) -> str:
+    return shlex.join([*unit.arguments(job.pattern), "-l"])
+
+
+@dataclass(frozen=True)
+class _Session:
+    """A guest with those who look at it, and what has run there."""
+
+    guest: Guest
+    watch: Watch
+    live: Live
+    ran: list[Unit] = field(default_factory=list)
+
+
 def _one_guest(
-    outcome: _Outcome, ahead: Ahead, units: Sequence[Unit], *, then: Sequence[Unit]
-) -> tuple[list[Unit], LabError | None]:
-    """Run what one guest survives; ``then`` is what the next guest is for.
+    outcome: _Outcome, ahead: Ahead, left: list[Unit], *, then: Sequence[Unit]
+) -> LabError | None:
+    """Run what one guest survives, taking it off ``left``; ``then`` is what the next one is for.
 
     Returns:
-        The units that are left, and why not even a filesystem was reached.
+        Why not even a filesystem was reached.
     """
-    left = list(units)
-    spec = ahead.spec(units[0].recipe)
+    spec = ahead.spec(left[0].recipe)
     watch = outcome.watch(spec)
     try:
         with ahead.guest(spec) as guest:
             if then:
                 ahead.begin(then[0].recipe)
             outcome.command = outcome.command or tuple(guest.command)
+            session = _Session(guest, watch, _live(outcome, guest, watch))
             try:
                 mode = namespace_mode(guest)
-                while left and _run_filesystem(outcome, ahead, guest, watch, left, mode):
-                    pass
+                while left and not outcome.over:
+                    if not _run_filesystem(outcome, ahead, session, left, mode):
+                        break
             finally:
-                outcome.note_use(guest, units[: len(units) - len(left)])
-                log = _keep_kernel_log(guest, outcome.job.settle_s)
-                outcome.note(watch.rest(log, gone=guest.gone()))
+                outcome.note_use(guest, session.ran)
+            log = "" if session.live.hung else _keep_kernel_log(guest, outcome.job.settle_s)
+            outcome.note(watch.rest(log, gone=guest.gone()))
     except LabError as error:
         outcome.note(watch.rest())
-        return left, error
+        return error
     except OSError as error:
-        return left, _not_kept(error, spec.folder)
-    return left, None
+        return _not_kept(error, spec.folder)
+    except BaseException:
+        outcome.note(watch.rest())
+        raise
+    return None
+
+
+def _live(outcome: _Outcome, guest: Guest, watch: Watch) -> Live:
+    def tell(word: str) -> None:
+        outcome.on_word(f"{outcome.job.variant}: {word}")
+
+    return Live(watch, guest, outcome.job.stall_s, tell)
 
 
 def _run_filesystem(
-    outcome: _Outcome, ahead: Ahead, guest: Guest, watch: Watch, left: list[Unit], mode: str
+    outcome: _Outcome, ahead: Ahead, session: _Session, left: list[Unit], mode: str
 ) -> bool:
     """Run the units of the next filesystem, taking them off ``left``.
 
@@ -297,51 +416,141 @@ def _run_filesystem(
         Whether the guest is good for more.
     """
     recipe = left[0].recipe
-    units = [unit for unit in left if unit.recipe == recipe]
     try:
-        proof = {**ahead.set_up(guest, recipe), "namespace": mode}
+        with session.live.looking():
+            proof = {**ahead.set_up(session.guest, recipe), "namespace": mode}
     except InfrastructureError as error:
+        units = [unit for unit in left if unit.recipe == recipe]
         left[:] = [unit for unit in left if unit.recipe != recipe]
-        outcome.add_trouble(units, error)
+        outcome.add_trouble(units, _stalled(session, error))
         return not isinstance(error, GuestDied | CommandTimeout)
     outcome.dax.setdefault(recipe.name, proof)
-    for unit in units:
-        left.remove(unit)
-        try:
-            good = _run_unit(outcome, guest, watch, unit)
-        except OSError as error:
-            outcome.add_trouble([unit], _not_kept(error, guest.spec.folder))
-            good = False
-        if not good:
+    while left and left[0].recipe == recipe:
+        if outcome.over or not _run_next(outcome, session, left):
             return False
     return True
 
 
-def _run_unit(outcome: _Outcome, guest: Guest, watch: Watch, unit: Unit) -> bool:
+def _stalled(session: _Session, error: InfrastructureError) -> InfrastructureError:
+    """What the kernel said of a hang while a filesystem was made and mounted."""
+    if session.live.hung is not None:
+        error.what = f"{session.live.hung}: {error.what}"
+    return error
+
+
+def _run_next(outcome: _Outcome, session: _Session, left: list[Unit]) -> bool:
+    """Run the first unit of ``left``; what it leaves is put there.
+
+    Returns:
+        Whether the guest is good for more.
+    """
+    unit = left.pop(0)
+    if given_up := outcome.given_up.get(unit.of):
+        outcome.add_unrun(unit, given_up)
+        return True
+    try:
+        if unit.rest is not None:
+            return _name_rest(outcome, session, unit, unit.rest, left)
+        session.ran.append(unit)
+        return _run_unit(outcome, session, unit, left)
+    except OSError as error:
+        outcome.add_trouble([unit], _not_kept(error, session.guest.spec.folder))
+        return False
+
+
+def _name_rest(
+    outcome: _Outcome, session: _Session, unit: Unit, rest: Rest, left: list[Unit]
+) -> bool:
+    """Put the tests that a program's end left before ``left``, or results that say why not.
+
+    Returns:
+        Whether the guest is good for more.
+    """
+    whole = replace(unit, rest=None)
+    names: tuple[str, ...] = ()
+    good = True
+    if rest.listed:
+        try:
+            with session.live.looking():
+                names = list_tests(session.guest, _listing(outcome.job, whole), rest.done)
+        except InfrastructureError:
+            good = False
+    if names:
+        left[:0] = [replace(whole, test=name) for name in names if name not in rest.done]
+    else:
+        outcome.add_unrun(unit, rest.why)
+    return good
+
+
+def _run_unit(outcome: _Outcome, session: _Session, unit: Unit, left: list[Unit]) -> bool:
     """Run a program and judge it; returns whether the guest is good for more.
 
-    One that still ran at its deadline may hold locks and memory, and its filesystem.
+    One that still ran at its deadline may hold locks and memory, and its filesystem.  What
+    its end left of it comes first in ``left``.
     """
     job = outcome.job
     started = time.monotonic()
-    end = _run_program(guest, _marked(unit, unit.arguments(job.pattern)), job.program_s)
+    command = _marked(unit, unit.arguments(job.pattern))
+    try:
+        end = _run_program(session, command, job.program_s)
+    except BaseException as stop:
+        if not isinstance(stop, Exception):
+            _keep_begun(outcome, session, unit, time.monotonic() - started)
+        raise
     duration = time.monotonic() - started
-    _keep(job, unit, end.output)
+    judged, rest = _judged(outcome, session, unit, end)
+    for result in judged:
+        outcome.add(unit, result, duration / max(1, len(judged)))
+    if rest is not None and rest.listed:
+        left.insert(0, replace(unit, rest=rest))
+    elif rest is not None:
+        outcome.add_unrun(replace(unit, rest=rest), rest.why)
+    if end.hang is not None:
+        test = unit.test or session.watch.test
+        outcome.note_hang(
+            unit, test, Signature.of(unit.of, end.complaint, alone=end.hang is Hang.PROGRAM)
+        )
+    return end.good and session.live.broken is None
+
+
+def _judged(
+    outcome: _Outcome, session: _Session, unit: Unit, end: _End
+) -> tuple[Sequence[Judged], Rest | None]:
+    """The results of a program, and what its end left of it."""
+    _keep(outcome.job, unit, end.output)
+    report = parse(end.output.encode(errors="replace"))
     judged = judge(
         unit.program,
-        parse(end.output.encode(errors="replace")),
+        report,
         end.status,
         ended=end.ended,
         detail=end.message,
-        selected=job.pattern is not None,
+        selected=outcome.job.pattern is not None or unit.test is not None,
     )
     if unit.test is not None and not judged:
         judged = (Judged(unit.test, Status.ERROR, "was listed, and then did not run"),)
-    noted = outcome.note(watch.ran(alive=end.good, gone=guest.gone()))
+    watch = session.watch
+    noted = outcome.note(watch.ran(alive=end.good, gone=session.guest.gone()))
     judged = charge(unit.program, judged, noted, marked=watch.marked_tests())
-    for test in judged:
-        outcome.add(unit, test, duration / max(1, len(judged)))
-    return end.good
+    if not end.good:
+        judged = blame(unit.program, judged, unit.test or watch.test)
+    # One that does not mark its tests may not know -l either, and would do it all again.
+    listed = not end.good and watch.marked_tests() and unit.test is None
+    return judged, rest_of(report, judged, unit.program, listed=listed)
+
+
+def _keep_begun(outcome: _Outcome, session: _Session, unit: Unit, duration_s: float) -> None:
+    """What a program had shown when it was interrupted; nobody tells how it would have ended."""
+    end = _End(session.guest.said(), None, Ended.EXITED, INTERRUPTED)
+    judged, rest = _judged(outcome, session, unit, end)
+    reported = [one for one in judged if INTERRUPTED not in one.message]
+    for result in reported:
+        outcome.add(unit, result, duration_s / len(reported))
+    missing = len(judged) - len(reported) + (rest.missing if rest else 0)
+    if reported or rest:
+        planned = len(reported) + missing
+        unit = replace(unit, rest=Rest(planned, missing, frozenset(), INTERRUPTED, listed=False))
+    outcome.add_unrun(unit, INTERRUPTED)
 
 
 def _marked(unit: Unit, command: list[str]) -> str:
@@ -351,29 +560,50 @@ def _marked(unit: Unit, command: list[str]) -> str:
 
 @dataclass(frozen=True)
 class _End:
-    """How a program ended, and whether its guest is good for more."""
+    """How a program ended, and whether its guest is good for more.
+
+    ``hang`` is who did not go on, where somebody did not; ``complaint`` what the kernel
+    said of that.
+    """
 
     output: str
     status: int | None
     ended: Ended
     message: str
     good: bool = False
+    hang: Hang | None = None
+    complaint: Complaint | None = None
 
 
-def _run_program(guest: Guest, command: str, deadline_s: float) -> _End:
+def _run_program(session: _Session, command: str, deadline_s: float) -> _End:
+    guest = session.guest
     try:
-        done = guest.run(command, deadline_s)
+        with session.live.looking():
+            done = guest.run(command, deadline_s)
     except CommandTimeout as error:
-        who, said = guest.examine_hang()
-        # QEMU that hangs is no fault of the kernel's.
-        ended = Ended.EXITED if who is Hang.QEMU else Ended.TIMEOUT
-        message = f"deadlines.program is {deadline_s:g} s; {said}"
-        return _End(error.stdout, None, ended, message)
+        return _hung(session, error.stdout, deadline_s)
     except GuestDied as error:
         # Without an exit status and without a dead kernel it is an error of ours.
         ended = Ended.GUEST_DIED if error.kernel else Ended.EXITED
         return _End(error.stdout, None, ended, error.what)
     return _End(done.stdout, done.status, Ended.EXITED, _first_line(done.stderr), good=True)
+
+
+def _hung(session: _Session, output: str, deadline_s: float) -> _End:
+    """The end of a program that its deadline ended, or what the kernel said of it."""
+    hung = session.live.hung
+    who, said = session.guest.examine_hang()
+    if hung is not None:
+        stalls = hung.complaint.kind in STALLS
+        ended = Ended.STALLED if stalls else Ended.GUEST_DIED
+        hang = Hang.GUEST if stalls else None
+        return _End(output, None, ended, f"{hung}; {said}", hang=hang, complaint=hung.complaint)
+    if who is Hang.QEMU:
+        # QEMU that hangs is no fault of the kernel's.
+        message = f"deadlines.program is {deadline_s:g} s; {said}"
+        return _End(output, None, Ended.EXITED, message)
+    message = f"deadlines.program is {deadline_s:g} s; {said}"
+    return _End(output, None, Ended.TIMEOUT, message, hang=who)
 
 
 def _first_line(text: str) -> str:

@@ -30,6 +30,7 @@ class Ended(Enum):
 
     EXITED = "exited"
     TIMEOUT = "timeout"
+    STALLED = "stalled"
     GUEST_DIED = "guest died"
 
 
@@ -132,6 +133,8 @@ def _judge_end(
     suffix = f" ({said})" if said else ""
     if ended is Ended.GUEST_DIED:
         return Status.CRASH, [f"the guest died while it ran{suffix}"]
+    if ended is Ended.STALLED:
+        return Status.TIMEOUT, [said]
     if ended is Ended.TIMEOUT:
         return Status.TIMEOUT, [f"was still running at its deadline{suffix}"]
     if signal is not None:

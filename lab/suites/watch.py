@@ -16,6 +16,7 @@ from pathlib import Path
 
 from lab.complaints import Complaint, Kind, Lines, Reader
 from lab.complaints.benign import Benign, excuse, shipped
+from lab.complaints.frames import bare
 from lab.complaints.symbols import symbols_of
 from lab.config.model import Status
 from lab.results import Noted
@@ -32,6 +33,8 @@ _PIECE = 1 << 20
 #: A kernel that complains more often than that is known well enough.
 _MOST_COMPLAINTS = 500
 _VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?(?:-rc\d+)?")
+#: What a complaint is excused with that the host may have caused; no result is earned then.
+BUSY = "the host was too busy to tell"
 #: What a complaint does not turn into a crash: worse already, or the lab's own.
 _WORSE = {Status.CRASH, Status.TIMEOUT, Status.ERROR}
 
@@ -56,6 +59,7 @@ class Log:
         self._ended: list[Complaint] = []
         self._told: set[tuple[int, Kind]] = set()
         self._tested: set[int] = set()
+        self._untold: list[Complaint] = []
         self._offsets = [-1]
         self._places = [Place()]
         self._programs = 0
@@ -84,6 +88,7 @@ class Log:
                     if len(self._found) < _MOST_COMPLAINTS:
                         self._found[_key(done)] = done
                         self._ended.append(done)
+                        self._untold.append(done)
             elif mark.test:
                 self._tested.add(self.place.number)
                 self._enter(line.offset, replace(self.place, test=mark.test))
@@ -104,6 +109,11 @@ class Log:
         fresh = {key: one for key, one in now.items() if key not in self._told}
         self._told.update(fresh)
         return self._placed(fresh.values())
+
+    def untold(self) -> tuple[tuple[Place, Complaint], ...]:
+        """Those that have ended since the last call, and all whose end has not come."""
+        ended, self._untold = self._untold, []
+        return tuple((self._at(one.offset), one) for one in (*ended, *self._reader.pending()))
 
     def tested(self, number: int) -> bool:
         """Whether the program with that number marked a test."""
@@ -146,6 +156,35 @@ class Watch:
         self._read = 0
         self._lags = False
         self._dead = False
+        self._doubts: dict[tuple[int, Kind], str] = {}
+
+    @property
+    def place(self) -> Place:
+        """What runs, as far as the console was read."""
+        return self._log.place
+
+    @property
+    def test(self) -> str:
+        """The test that the last program is at, or was when it ended badly; "" if unknown."""
+        here = self._log.place
+        return here.test if here.number == self._log.programs else ""
+
+    def look(self) -> int:
+        """Read on; returns how many bytes the console had."""
+        self._look()
+        return self._read
+
+    def untold(self) -> tuple[tuple[Place, Complaint], ...]:
+        """Complaints for who tells them as they come; those that are cut come again."""
+        return self._log.untold()
+
+    def is_benign(self, complaint: Complaint) -> bool:
+        """Whether it says nothing of the kernel under test."""
+        return bool(excuse(complaint, self._version, self._rules))
+
+    def doubt(self, complaint: Complaint, why: str) -> None:
+        """Note that the host may be the cause of a complaint."""
+        self._doubts[_key(complaint)] = f"{BUSY}: {why}"
 
     def ran(self, *, alive: bool, gone: bool = False) -> tuple[Noted, ...]:
         """The complaints since the last call; a program has just ended.
@@ -215,7 +254,8 @@ class Watch:
                 filesystem=place.filesystem if told else "",
                 program=place.program if told else "",
                 test=place.test,
-                benign=excuse(complaint, self._version, self._rules),
+                benign=excuse(complaint, self._version, self._rules)
+                or self._doubts.get(_key(complaint), ""),
             )
 
 
@@ -249,7 +289,8 @@ def charge(
     """
     results = list(judged)
     for one in noted:
-        if one.benign or one.program == "":
+        doubted = one.benign.startswith(BUSY)
+        if (one.benign and not doubted) or one.program == "":
             continue
         named = [place for place, result in enumerate(results) if _is_about(result, one.test)]
         if not one.test and not marked and not one.complaint.fatal:
@@ -260,7 +301,8 @@ def charge(
             named = [len(results)]
             results.append(Judged(one.test or program, Status.CRASH))
         for place in named:
-            results[place] = _crashed(results[place], one.complaint)
+            crashed = _crashed(results[place], one.complaint)
+            results[place] = _doubted(crashed, one.benign) if doubted else crashed
     return tuple(results)
 
 
@@ -275,9 +317,24 @@ def _crashed(result: Judged, complaint: Complaint) -> Judged:
     return replace(
         result,
         status=status,
-        message=f"{complaint}{said}{before}",
+        message=f"{complaint}{placed(complaint)}{said}{before}",
         diagnostics=(*result.diagnostics, *told(complaint)),
     )
+
+
+def placed(complaint: Complaint) -> str:
+    """`` (FILE:LINE)`` of the function in a complaint's title; "" where nobody knows it."""
+    function = complaint.title.rpartition(" in ")[2]
+    for frame in complaint.frames:
+        if frame.file and bare(frame.function) == function:
+            return f" ({frame.file}:{frame.line})"
+    return ""
+
+
+def _doubted(result: Judged, why: str) -> Judged:
+    """No crash of the kernel's for sure, and no pass: an error of ours."""
+    status = Status.ERROR if result.status is Status.CRASH else result.status
+    return replace(result, status=status, message=f"{why}: {result.message}")
 
 
 def told(complaint: Complaint) -> tuple[str, ...]:

@@ -42,6 +42,23 @@ def check(number: int, name: str, does: str = "", says: str = "ok") -> str:
     return f"{mark}{does}\necho {says} {number} {name}\n"
 
 
+def program(*tests: tuple[str, str]) -> str:
+    """A program of marked tests that lists them and takes one's name, as those of guest-tests/."""
+    names = " ".join(name for name, _ in tests)
+    body = "".join(
+        f"if wanted {name}; then n=$((n+1))\n"
+        f"echo '<5>lab: test {name} begins' >$LAB_MARKS\n{does}\necho ok $n {name}\nfi\n"
+        for name, does in tests
+    )
+    return (
+        "#!/bin/sh\nwant='*'; [ \"$2\" != -k ] || want=$3\n"
+        "wanted() { case $1 in $want) ;; *) return 1 ;; esac; }\n"
+        f'case "$*" in *-l*) for t in {names}; do ! wanted $t || echo $t; done; exit ;; esac\n'
+        f"n=0; for t in {names}; do ! wanted $t || n=$((n+1)); done\n"
+        f"echo KTAP version 1; echo 1..$n; n=0\n{body}"
+    )
+
+
 def complain(kind: str) -> str:
     return f"echo {kind} >/proc/complain"
 
@@ -148,17 +165,29 @@ def test_warning_before_the_first_test(make_job: MakeJob) -> None:
 
 
 def test_panic_in_the_middle_of_a_test(make_job: MakeJob) -> None:
-    tests = check(1, "before") + check(2, "panics", complain("panic")) + check(3, "after")
-    record = run_job(make_job({"program": HEAD + "echo 1..3\n" + tests, "good": GOOD}))
+    tests = program(("before", ""), ("panics", complain("panic")), ("after", ""))
+    record = run_job(make_job({"program": tests, "good": GOOD}))
     assert statuses(record) == {
         "before": "pass",
         "panics": "crash",
-        "program": "crash",
+        "after": "pass",
         "works": "pass",
     }
     assert "panic: complain: asked for, number N" in message(record, "panics")
     assert only(record).complaint.fatal
     assert only(record).complaint.kind is Kind.PANIC
+
+
+def test_panic_of_a_program_that_lists_nothing(make_job: MakeJob) -> None:
+    tests = check(1, "before") + check(2, "panics", complain("panic")) + check(3, "after")
+    record = run_job(make_job({"program": HEAD + "echo 1..3\n" + tests, "good": GOOD}))
+    assert statuses(record) == {
+        "before": "pass",
+        "panics": "crash",
+        "program (test 3 of 3)": "error",
+        "works": "pass",
+    }
+    assert not next(one for one in record.results if one.test.startswith("program")).ran
 
 
 def test_oops_that_is_survived(make_job: MakeJob) -> None:
@@ -245,7 +274,6 @@ def test_guest_that_ends_without_a_complaint(make_job: MakeJob, does: str, said:
     assert statuses(record) == {
         "before": "pass",
         "ends": "crash",
-        "program": "crash",
         "works": "pass",
     }
     assert complaints(record) == [said]
@@ -262,9 +290,9 @@ def test_qemu_that_is_killed_is_our_error(make_job: MakeJob) -> None:
     assert statuses(record) == {
         "before": "pass",
         "warns": "crash",
-        "program": "error",
         "works": "pass",
     }
+    assert "QEMU ended with status 137" in message(record, "warns")
     assert complaints(record) == ["warning: WARNING in complain_warn"]
 
 

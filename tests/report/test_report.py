@@ -360,3 +360,28 @@ def test_json_has_all_complaints() -> None:
     assert first["frames"][0]["function"] == "foo"
     assert first["lines"][1] == "foo"
     assert (second["benign"], second["of_job"]) == ("known", False)
+
+
+def test_what_nobody_ran_is_counted_and_told_by_its_cause() -> None:
+    why = "did not run: the same hang came twice (RCU stall in foo)"
+    left = [result(f"p (test {n} of 9)", Status.ERROR, message=why) for n in range(4, 10)]
+    ended = [result("a"), result("b"), result("c", Status.TIMEOUT, message="RCU stall in foo")]
+    record = run(job(*ended, *left))
+    text = printed(record)
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "ext4-dax 2 - - - 1 - 6 ✗ no (1)" in lines
+    assert all(len(line) <= 80 for line in text.splitlines() if "not run" in line)
+    assert "DID NOT RUN (6)" in lines
+    assert "✗ the same hang came twice (RCU stall in foo)" in lines
+    names = ", ".join(one.test for one in left[:4])
+    assert f"6.1 on ext4-dax: {names}, and 2 more" in lines
+    assert "ERRORS OF THE LAB" not in text
+    assert "9 results: 2 pass, 1 timeout, 6 not run. 1 not as expected." in text
+    assert run_status(record) is ExitStatus.UNEXPECTED
+
+
+def test_tests_that_nobody_ran_are_no_success() -> None:
+    record = run(job(result(), result("q", Status.ERROR, message="did not run: no time")))
+    assert run_status(record) is ExitStatus.INFRASTRUCTURE
+    assert "✗ not all ran" in printed(record)
+    assert "2 results: 1 pass, 1 not run. Not all ran." in printed(record)

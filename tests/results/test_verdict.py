@@ -244,3 +244,17 @@ def test_a_kernel_alone() -> None:
     }
     (unproved,) = alone(base(result("a"), evidence=replace(BASE, dax=())))
     assert unproved.verdict == "inconclusive"
+
+
+def test_tests_that_nobody_ran_are_as_if_they_were_not_there() -> None:
+    left = result("p (test 2 of 2)", ERROR, message="did not run: the guest died")
+    known = result("t", CRASH, expected=CRASH)
+    found = compare(base(known, left), patched(result("t"), result("u")), DIGEST)
+    assert by_test(found) == {"t": Verdict.FIXED, "u": Verdict.NOT_APPLICABLE}
+
+
+def test_a_death_is_not_mended_by_what_did_not_run() -> None:
+    left = result("p", ERROR, message="did not run: interrupted")
+    known = result("t", CRASH, expected=CRASH)
+    (found,) = compare(base(known), patched(result("u"), left), DIGEST)[:1]
+    assert found.verdict is Verdict.INCONCLUSIVE
