@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from lab.build import Build, BuildJob, Step, Toolchain, build, find_build, mend_tree
-from lab.config import LoadedConfig, load
+from lab.config import FirstKernel, LoadedConfig, load
 from lab.errors import LabError
 from lab.kconfig import load_fragments
 from lab.patches import Overlay, Series, SeriesFit, apply, fit_series, load_series
-from lab.plan import BuildRequest, JobPlan, Plan, Variant
+from lab.plan import BuildRequest, JobPlan, Plan, Variant, settled
 from lab.process.use import use_cache
 from lab.trees import Tree, fetch
 from lab.version import KernelVersion
@@ -117,9 +117,12 @@ class Lab:
         """A kernel's source; brought in when it is not in the cache, or ``refresh``."""
         use_cache(self.cache)
         keyring = self.loaded.config.paths.keyring
+        kernel = settled(self.loaded, kernel)
+        section = self.loaded.config.kernels[kernel]
+        assert not isinstance(section, FirstKernel)
         return fetch(
             kernel,
-            self.loaded.config.kernels[kernel],
+            section,
             cache=self.cache,
             root=self.loaded.root,
             deadline_s=self.loaded.config.deadlines.fetch,
@@ -195,6 +198,8 @@ class Lab:
 
     def build_all(self, plan: Plan) -> dict[BuildRequest, Build | Failure]:
         """Build each variant of a plan; one that fails does not stop the others."""
+        for choice in plan.choices:
+            self.listener.say(choice.describe())
         builds: dict[BuildRequest, Build | Failure] = {}
         for request in plan.builds:
             try:
@@ -230,7 +235,7 @@ class Lab:
         """A running guest of a variant, in a ``with`` block."""
         from lab.guest import Guest
 
-        built = self.build(Variant.parse(variant), config)
+        built = self.build(Variant.parse(settled(self.loaded, variant)), config)
         with (
             tempfile.TemporaryDirectory(prefix="lab-guest-") as folder,
             Guest(self.guest_spec(built, machine, Path(folder))) as guest,

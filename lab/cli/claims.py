@@ -48,7 +48,10 @@ def claims(
 
 
 def _report(series: str, runs: list[str], file: Path | None) -> ClaimsReport:
+    from functools import partial
+
     from lab.config import as_error, unknown
+    from lab.plan import settled
     from lab.report.claims import report_claims
     from lab.results import Store
     from lab.results.claims import find_pairs, load_claims
@@ -58,6 +61,7 @@ def _report(series: str, runs: list[str], file: Path | None) -> ClaimsReport:
     if series not in known:
         raise as_error([unknown("series", series, known)], "the series")
     claimed = load_claims(opened.loaded.root / "patches", series)
+    claimed = claimed.of_kernels(partial(settled, opened.loaded))
     kernels = list(dict.fromkeys(name for claim in claimed.claim for name in claim.kernels))
     with Store.open(opened.database) as store:
         pairs = find_pairs(_runs(store, runs), (series, opened.series(series).digest), kernels)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lab.config.include import cycles
 from lab.config.locate import KeyPath
-from lab.config.model import DirKernel, Expectation, LabConfig, Matrix, Nightly
+from lab.config.model import DirKernel, Expectation, FirstKernel, LabConfig, Matrix, Nightly
 from lab.config.problem import Problem, suggestion, unknown
 from lab.config.spelling import base_problems, repeated, series_twice, variant_problems
 from lab.features import known_features
@@ -24,6 +24,7 @@ def problems_between(config: LabConfig, root: Path) -> list[Problem]:
     """Names that lead nowhere, duplicates, cycles, and files that ``root`` lacks."""
     checks = (
         _homes(config),
+        _firsts(config),
         _alignments(config),
         _files(config, root),
         _matrices(config),
@@ -51,6 +52,17 @@ def _homes(config: LabConfig) -> Iterator[Problem]:
             path.expanduser()
         except RuntimeError:
             yield Problem(f"no home folder for {path.parts[0]!r}", "an absolute path", keys)
+
+
+def _firsts(config: LabConfig) -> Iterator[Problem]:
+    known = _real_kernels(config)
+    for name, kernel in config.kernels.items():
+        if isinstance(kernel, FirstKernel):
+            keys: KeyPath = ("kernels", name, "of")
+            yield from _duplicates("kernel", kernel.of, keys)
+            for index, one in enumerate(kernel.of):
+                if one not in known:
+                    yield unknown("kernel", one, known, (*keys, index))
 
 
 def _alignments(config: LabConfig) -> Iterator[Problem]:
@@ -127,8 +139,7 @@ def _series_matrix(config: LabConfig, name: str, matrix: Matrix) -> Iterator[Pro
 
 
 def _verdicts(config: LabConfig) -> Iterator[Problem]:
-    bases = {base for series in config.series.values() for base in series.kernels}
-    bases.update(_known_variants(config))
+    bases = set(_known_variants(config))
     for index, expected in enumerate(config.verdict):
         if expected.series not in config.series:
             keys: KeyPath = ("verdict", index, "series")
@@ -136,7 +147,7 @@ def _verdicts(config: LabConfig) -> Iterator[Problem]:
         for position, glob in enumerate(expected.kernels):
             if not _matches(glob, bases) and not _feasible(config, glob):
                 what = f"{glob!r} matches none of the kernels: it would expect nothing"
-                hint = suggestion(glob, tuple(config.kernels))
+                hint = suggestion(glob, tuple(_real_kernels(config)))
                 yield Problem(what, hint, ("verdict", index, "kernels", position))
 
 
@@ -202,8 +213,24 @@ def _globs(
 
 
 def _known_variants(config: LabConfig) -> tuple[str, ...]:
-    in_matrices = (matrix.variants for matrix in config.matrix.values())
-    return tuple(dict.fromkeys(chain.from_iterable(in_matrices)))
+    """Variants of matrices, and kernels to verify on, as results name them."""
+    named = (matrix.variants for matrix in config.matrix.values())
+    verified = (series.kernels for series in config.series.values())
+    texts = chain(chain.from_iterable(named), chain.from_iterable(verified))
+    return tuple(dict.fromkeys(chain.from_iterable(_spelled_out(config, text) for text in texts)))
+
+
+def _spelled_out(config: LabConfig, text: str) -> Iterator[str]:
+    """The variants that one of a choice of kernels may come to be."""
+    name, plus, series = text.partition("+")
+    kernel = config.kernels.get(name)
+    for one in kernel.of if isinstance(kernel, FirstKernel) else (name,):
+        yield f"{one}{plus}{series}"
+
+
+def _real_kernels(config: LabConfig) -> list[str]:
+    kernels = config.kernels.items()
+    return [name for name, kernel in kernels if not isinstance(kernel, FirstKernel)]
 
 
 def _feasible(config: LabConfig, glob: str) -> bool:
@@ -212,9 +239,10 @@ def _feasible(config: LabConfig, glob: str) -> bool:
     The command line may ask for one, and a local file may cut a matrix short.
     """
     kernel, *series = glob.split("+")
-    if _matches(kernel, config.kernels) and all(_matches(s, config.series) for s in series):
+    kernels = _real_kernels(config)
+    if _matches(kernel, kernels) and all(_matches(s, config.series) for s in series):
         return True
-    pairs = (f"{kernel}+{series}" for kernel, series in product(config.kernels, config.series))
+    pairs = (f"{kernel}+{series}" for kernel, series in product(kernels, config.series))
     return _matches(glob, pairs)
 
 

@@ -145,7 +145,17 @@ class TarballKernel(Section):
     signature: Text | None = None
 
 
-Kernel = Annotated[AptKernel | DirKernel | GitKernel | TarballKernel, Field(discriminator="kind")]
+class FirstKernel(Section):
+    """The first of other kernels that this machine's distribution has.
+
+    What is not a distribution's every machine has.  Plans and results know the one taken.
+    """
+
+    kind: Literal["first"]
+    of: tuple[Name, ...] = Field(min_length=1)
+
+
+Kernel = AptKernel | DirKernel | GitKernel | TarballKernel
 
 
 class Series(Section):
@@ -395,7 +405,7 @@ class Toolchain(Section):
 class LabConfig(Section):
     """All of ``lab.toml``, ``lab.local.toml`` laid over it."""
 
-    kernels: dict[Name, Kernel]
+    kernels: dict[Name, Annotated[Kernel | FirstKernel, Field(discriminator="kind")]]
     series: dict[Name, Series] = {}
     configs: dict[Name, KernelConfig]
     machines: dict[Name, Machine] = Field(default_factory=lambda: {"default": Machine()})

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What a run will do, and what it should find: readable before it starts."""
 
+from lab.plan.choice import Choice, choice, settled
 from lab.plan.expectation import expected
 from lab.plan.plan import (
     BuildRequest,
@@ -16,14 +17,17 @@ from lab.plan.variant import Variant, resolve
 
 __all__ = [
     "BuildRequest",
+    "Choice",
     "JobPlan",
     "Plan",
     "SeriesPlan",
     "Variant",
+    "choice",
     "expected",
     "plan_matrix",
     "plan_series",
     "plan_series_matrix",
     "plan_variants",
     "resolve",
+    "settled",
 ]

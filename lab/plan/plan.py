@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lab.config import (
     LabConfig,
@@ -17,6 +17,7 @@ from lab.config import (
     variant_problems,
     variants_of,
 )
+from lab.plan.choice import Choice, choices, settled
 from lab.plan.variant import Variant
 
 _DEFAULT = "default"
@@ -62,10 +63,14 @@ class JobPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """The jobs of a run, in order; ``name`` is the matrix they come from."""
+    """The jobs of a run, in order; ``name`` is the matrix they come from.
+
+    ``choices`` are what the names in it left open.
+    """
 
     name: str
     jobs: tuple[JobPlan, ...]
+    choices: tuple[Choice, ...] = ()
 
     @property
     def builds(self) -> tuple[BuildRequest, ...]:
@@ -73,14 +78,16 @@ class Plan:
         return tuple(dict.fromkeys(job.build for job in self.jobs))
 
     def describe(self) -> list[str]:
-        """Lines for a reader: a summary, then one for each job."""
+        """Lines for a reader: a summary, one for each choice, then one for each job."""
         runs = sum(len(job.filesystems) * len(job.suites) for job in self.jobs)
         counts = (
             _counted(len(self.builds), "build"),
             _counted(len(self.jobs), "guest"),
             _counted(runs, "suite run"),
         )
-        return [f"{self.name}: {', '.join(counts)}", *(f"  {job.describe()}" for job in self.jobs)]
+        choices = (f"  {choice.describe()}" for choice in self.choices)
+        jobs = (f"  {job.describe()}" for job in self.jobs)
+        return [f"{self.name}: {', '.join(counts)}", *choices, *jobs]
 
 
 def plan_matrix(loaded: LoadedConfig, name: str, pattern: str | None = None) -> Plan:
@@ -95,7 +102,7 @@ def plan_matrix(loaded: LoadedConfig, name: str, pattern: str | None = None) -> 
     config = loaded.config
     if name not in config.matrix:
         raise as_error([unknown("matrix", name, config.matrix)], "the matrix")
-    return Plan(name, _jobs(config, config.matrix[name], variants_of(config, name), pattern))
+    return _plan(loaded, name, config.matrix[name], variants_of(config, name), pattern)
 
 
 def plan_variants(
@@ -127,7 +134,7 @@ def plan_variants(
         raise as_error(problems, "what was asked for")
     is_default = not asked and not pattern and matrix == default
     names = asked or variants_of(config, _DEFAULT)
-    return Plan(_DEFAULT if is_default else _CHOSEN, _jobs(config, matrix, names, pattern or None))
+    return _plan(loaded, _DEFAULT if is_default else _CHOSEN, matrix, names, pattern or None)
 
 
 @dataclass(frozen=True)
@@ -148,7 +155,7 @@ class SeriesPlan:
     def keeping(self, variants: Collection[Variant]) -> Plan:
         """The jobs of these variants alone."""
         jobs = tuple(job for job in self.plan.jobs if job.variant in variants)
-        return Plan(self.plan.name, jobs)
+        return replace(self.plan, jobs=jobs)
 
 
 def plan_series(
@@ -178,7 +185,7 @@ def plan_series(
     if problems:
         raise as_error(problems, "what was asked for")
     chosen = plan_variants(loaded, _with_and_without(series, bases), filesystems, suites, pattern)
-    return _series_plan(series, bases, Plan(f"verify {series}", chosen.jobs))
+    return _series_plan(loaded, series, bases, replace(chosen, name=f"verify {series}"))
 
 
 def plan_series_matrix(
@@ -190,16 +197,17 @@ def plan_series_matrix(
     if matrix is None or matrix.series is None:
         return None
     bases = variants_of(config, name)
-    jobs = _jobs(config, matrix, _with_and_without(matrix.series, bases), pattern)
-    return _series_plan(matrix.series, bases, Plan(name, jobs))
+    plan = _plan(loaded, name, matrix, _with_and_without(matrix.series, bases), pattern)
+    return _series_plan(loaded, matrix.series, bases, plan)
 
 
 def _with_and_without(series: str, bases: Iterable[str]) -> tuple[str, ...]:
     return tuple(text for base in bases for text in (base, f"{base}+{series}"))
 
 
-def _series_plan(series: str, bases: Iterable[str], plan: Plan) -> SeriesPlan:
-    return SeriesPlan(series, tuple(map(Variant.parse, bases)), plan)
+def _series_plan(loaded: LoadedConfig, series: str, bases: Iterable[str], plan: Plan) -> SeriesPlan:
+    kernels = dict.fromkeys(Variant.parse(settled(loaded, base)) for base in bases)
+    return SeriesPlan(series, tuple(kernels), plan)
 
 
 def _default_matrix(config: LabConfig) -> Matrix:
@@ -229,8 +237,16 @@ def _matrix_problems(config: LabConfig, matrix: Matrix) -> list[Problem]:
     ]
 
 
+def _plan(
+    loaded: LoadedConfig, name: str, matrix: Matrix, variants: Collection[str], pattern: str | None
+) -> Plan:
+    named = dict.fromkeys(settled(loaded, text) for text in variants)
+    jobs = _jobs(loaded.config, matrix, named, pattern)
+    return Plan(name, jobs, choices(loaded, variants))
+
+
 def _jobs(
-    config: LabConfig, matrix: Matrix, variants: Iterable[str], pattern: str | None = None
+    config: LabConfig, matrix: Matrix, variants: Iterable[str], pattern: str | None
 ) -> tuple[JobPlan, ...]:
     return tuple(
         JobPlan(

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -82,6 +82,14 @@ class Claims(Section):
 
     source: Text
     claim: Annotated[tuple[Claim, ...], Field(min_length=1)]
+
+    def of_kernels(self, named: Callable[[str], str]) -> Claims:
+        """The same with the names of kernels that results have."""
+        claims = tuple(
+            claim.model_copy(update={"kernels": tuple(map(named, claim.kernels))})
+            for claim in self.claim
+        )
+        return self.model_copy(update={"claim": claims})
 
 
 def load_claims(patches: Path, series: str) -> Claims:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lab.config.model import AptKernel
 from lab.errors import InfrastructureError, LabError, UserError
+from lab.host.apt import candidate_in
 from lab.process import ProcessFailed, spawn
 from lab.trees.download import sha256_of
 from lab.trees.request import ELSEWHERE, Request
@@ -71,25 +72,14 @@ class AptSource:
         tarballs = [file for file in there if self._wanted(file)]
         return (version, self._only(tarballs, there)) if tarballs else None
 
-    @property
-    def offered(self) -> bool:
-        """Whether it is installed, or apt has a candidate of just this name."""
-        return self._installed is not None or self._offer is not None
-
     @cached_property
     def _candidate(self) -> str:
-        if self._offer is None:
-            raise self._unknown()
-        return self._offer
-
-    @cached_property
-    def _offer(self) -> str | None:
-        # A name that apt does not know is a pattern to it: linux-source-6.1 is
-        # linux-source-6.12 on Debian 13, and its stanza begins with that name.
         name = self._kernel.package
         policy = self._request.run(["apt-cache", "policy", name], check=False).stdout
-        match = re.search(rf"^{re.escape(name)}:\n(?: .*\n)*? +Candidate: (\S+)$", policy, re.M)
-        return None if match is None or match[1] == "(none)" else match[1]
+        candidate = candidate_in(policy, name)
+        if candidate is None:
+            raise self._unknown()
+        return candidate
 
     def _unknown(self) -> LabError:
         names = self._request.run(["apt-cache", "pkgnames", _SOURCES], check=False).stdout

@@ -171,7 +171,7 @@ def test_a_home_of_nobody(project: Project, refuses: Checker) -> None:
             "atp",
             'kernels."6.1".kind',
             "unknown kind 'atp'",
-            "apt (known: apt, dir, git, tarball)",
+            "apt (known: apt, dir, git, tarball, first)",
         ),
         (
             'kind = "apt"\n',
@@ -179,7 +179,7 @@ def test_a_home_of_nobody(project: Project, refuses: Checker) -> None:
             '[kernels."6.1"]',
             'kernels."6.1".kind',
             "is missing",
-            "one of apt, dir, git, tarball",
+            "one of apt, dir, git, tarball, first",
         ),
         ('ref = "v4.2"\n', "", "[kernels.old]", "kernels.old.ref", "is missing", None),
         (

@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
+from lab.config import load
 from lab.guest import GuestSpec
 from lab.lab import Lab
-from lab.plan import Variant
+from lab.plan import Variant, settled
 from lab.results import Evidence
 from lab.suites.filesystem import Recipe
 from lab.suites.job import Job, Unit
@@ -27,6 +28,8 @@ XFS = Recipe("xfs-dax", "xfs", ("-m", "reflink=0"), ("dax",))
 MakeJob = Callable[..., Job]
 
 ROOT = Path(__file__).parents[2]
+#: That of this machine's distribution: 6.1 on Debian 12, 6.12 on 13.
+KERNEL = settled(load(ROOT), "distro")
 LAB = [sys.executable, "-m", "lab"]
 
 
@@ -111,7 +114,7 @@ def clean_folder(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def plain_spec(tmp_path_factory: pytest.TempPathFactory) -> GuestSpec:
     lab = Lab.open(ROOT)
-    built = lab.build(Variant.parse("6.1"), "default")
+    built = lab.build(Variant.parse(KERNEL), "default")
     # Each test has programs of its own: none would use another's saved state.
     spec = lab.guest_spec(built, "default", tmp_path_factory.mktemp("spec"), lab.programs([]))
     return replace(spec, states=None)
@@ -132,10 +135,10 @@ def make_job(plain_spec: GuestSpec, clean_folder: Path) -> MakeJob:
             programs[name].write_text(text)
         spec = replace(plain_spec, programs=programs, folder=clean_folder / "job")
         return Job(
-            variant="6.1",
+            variant=KERNEL,
             machine="default",
             config="default",
-            release="6.1.192",
+            release=f"{KERNEL}.192",
             guest=replace(spec, **changes),  # type: ignore[arg-type]
             units=tuple(
                 Unit(recipe, "suite", name) for recipe in recipes or (EXT4,) for name in scripts

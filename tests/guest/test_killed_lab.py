@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.guest.conftest import ROOT, Project, consoles, leftovers, qemus, until
+from tests.guest.conftest import KERNEL, ROOT, Project, consoles, leftovers, qemus, until
 
 pytestmark = pytest.mark.guest
 
@@ -72,7 +72,7 @@ def recorded(project: Project) -> int:
 
 
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}
-VARIANTS = ("6.1", "6.1+reintroduce-bug+dax-populate")
+VARIANTS = (KERNEL, f"{KERNEL}+reintroduce-bug+dax-populate")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_killed_in_a_program(clean_folder: Path, number: signal.Signals, guests:
 def test_killed_during_a_boot(clean_folder: Path, number: signal.Signals) -> None:
     # A restored guest may be through before the signal comes.
     project = Project(clean_folder / "project", "[machines.default]\nsaved_state = false\n")
-    command = ("test", "6.1", "-s", "populate", "-k", "populate.shared-rw.4k", "-f", "ext4-dax")
+    command = ("test", KERNEL, "-s", "populate", "-k", "populate.shared-rw.4k", "-f", "ext4-dax")
     lab = project.start(*command)
     until(lambda: (consoles(project.results) and recorded(project)) or lab.poll() is not None)
     send(lab, number)
@@ -127,7 +127,7 @@ def test_killed_during_a_boot(clean_folder: Path, number: signal.Signals) -> Non
 def test_killed_before_the_first_guest(clean_folder: Path) -> None:
     """Whatever the moment, a run that has a folder is listed."""
     project = Project(clean_folder / "project")
-    lab = project.start("test", "6.1", "-s", "populate", "-f", "ext4-dax")
+    lab = project.start("test", KERNEL, "-s", "populate", "-f", "ext4-dax")
     until(lambda: list(project.results.glob("*/run/run.json")) or lab.poll() is not None)
     send(lab, signal.SIGKILL)
     lab.communicate(timeout=60)

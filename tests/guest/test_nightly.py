@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.guest.conftest import Project, qemus, until
+from tests.guest.conftest import KERNEL, Project, qemus, until
 
 pytestmark = pytest.mark.guest
 
 LOCAL = """
 [matrix.small]
-variants = ["6.1", "6.1+reintroduce-bug"]
+variants = ["distro", "distro+reintroduce-bug"]
 filesystems = ["ext4-dax"]
 suites = ["limits"]
 [nightly]
@@ -24,14 +24,14 @@ matrix = "small"
 def test_a_killed_nightly_goes_on_the_next_time(clean_folder: Path) -> None:
     project = Project(clean_folder / "project", f"guests = 1\n{LOCAL}")
     process = project.start("nightly")
-    until(lambda: list(project.results.glob("*/jobs/00-6.1")))
+    until(lambda: list(project.results.glob(f"*/jobs/00-{KERNEL}")))
     # In its folder a job is first, in the database it counts.
-    until(lambda: list(project.results.glob("*/jobs/00-6.1/job.json")))
+    until(lambda: list(project.results.glob(f"*/jobs/00-{KERNEL}/job.json")))
     until(lambda: project.json("runs")["runs"][0]["jobs"])
     process.kill()
     process.communicate()
     until(lambda: not qemus(clean_folder))
-    (first,) = project.results.glob("*/jobs/00-6.1/job.json")
+    (first,) = project.results.glob(f"*/jobs/00-{KERNEL}/job.json")
     stamp = first.stat().st_mtime_ns
     (killed,) = project.json("runs")["runs"]
     assert killed["finished"] is None
@@ -43,5 +43,5 @@ def test_a_killed_nightly_goes_on_the_next_time(clean_folder: Path) -> None:
     assert (run["jobs"], run["baselines"]) == (2, ["nightly"])
     assert run["finished"]
     shown = project.json("show")["results"]
-    assert {row["variant"] for row in shown} == {"6.1", "6.1+reintroduce-bug"}
+    assert {row["variant"] for row in shown} == {KERNEL, f"{KERNEL}+reintroduce-bug"}
     assert len(shown) == sum(night["counts"].values()) == 22

@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.guest.conftest import Project, qemus
+from tests.guest.conftest import KERNEL, Project, qemus
 
 pytestmark = pytest.mark.guest
 
-BUG = "6.1+reintroduce-bug"
+BUG = f"{KERNEL}+reintroduce-bug"
 TEST = ("-f", "ext4-dax", "-s", "populate", "-k", "populate.*-rw.4k")
 
 
 def test_the_script_ends_as_the_tests_did(clean_folder: Path) -> None:
     project = Project(clean_folder / "project")
-    run = project.json("test", "6.1", BUG, *TEST)
+    run = project.json("test", KERNEL, BUG, *TEST)
     statuses = {(row["variant"], row["test"]): row["status"] for row in run["results"]}
     assert statuses[BUG, "populate.shared-rw.4k"] == "fail"
-    for variant, status in (("6.1", 0), (BUG, 1)):
+    for variant, status in ((KERNEL, 0), (BUG, 1)):
         done = repeat(project, variant)
         assert done.returncode == status, done.stderr
         for (name, test), was in statuses.items():
@@ -30,10 +30,10 @@ def test_the_script_ends_as_the_tests_did(clean_folder: Path) -> None:
                 line = f"not ok {test}" if was == "fail" else f"ok {test}"
                 assert line in without_numbers(done.stdout)
     # A mount that succeeds without DAX proves nothing by hand either.
-    undone = repeat(project, "6.1", ("mount -t ext4 -o dax", "mount -t ext4"))
+    undone = repeat(project, KERNEL, ("mount -t ext4 -o dax", "mount -t ext4"))
     assert undone.returncode == 3, undone.stderr
     assert "is not DAX" in undone.stderr
-    dead = repeat(project, "6.1", ('tell "repro: done"', "echo c >/proc/sysrq-trigger"))
+    dead = repeat(project, KERNEL, ('tell "repro: done"', "echo c >/proc/sysrq-trigger"))
     assert dead.returncode == 1, dead.stderr
     assert "died" in dead.stderr
     assert qemus(clean_folder) == []

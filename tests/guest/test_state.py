@@ -28,7 +28,7 @@ from lab.plan import Variant
 from lab.results import Evidence, JobRecord
 from lab.suites.filesystem import Recipe, namespace_mode, set_up
 from lab.suites.job import Job, Unit, run_job
-from tests.guest.conftest import ROOT, qemus
+from tests.guest.conftest import KERNEL, ROOT, qemus
 
 pytestmark = pytest.mark.guest
 
@@ -40,7 +40,7 @@ XFS = Recipe("xfs-dax", "xfs", ("-m", "reflink=0"), ("dax",))
 def spec(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuestSpec]:
     """A guest whose states are this module's own."""
     lab = Lab.open(ROOT)
-    built = lab.build(Variant.parse("6.1"), "default")
+    built = lab.build(Variant.parse(KERNEL), "default")
     folder = tmp_path_factory.mktemp("state")
     yield replace(lab.guest_spec(built, "default", folder / "guest"), states=folder / "states")
     assert qemus(folder) == []
@@ -185,7 +185,7 @@ def test_console_of_a_restored_guest_is_whole(spec: GuestSpec) -> None:
     with Guest(in_own_folder(spec, "console")) as guest:
         guest.run("echo from the restored guest >/dev/console")
     said = guest.console.path.read_text()
-    assert "Linux version 6.1" in said
+    assert f"Linux version {KERNEL}." in said
     assert "from the restored guest" in said.split("Run /init")[1]
 
 
@@ -195,7 +195,7 @@ def test_state_that_is_damaged_costs_no_result(spec: GuestSpec) -> None:
     devices = (state / "devices").read_bytes()
     (state / "devices").write_bytes(devices[:5000] + bytes(len(devices) - 5000))
     with Guest(in_own_folder(spec, "damaged")) as guest:
-        assert guest.run("uname -r").stdout.startswith("6.1")
+        assert guest.run("uname -r").stdout.startswith(f"{KERNEL}.")
         assert guest.state == ""
         assert "ready" in marks(guest)
         assert any("was of no use" in mark for mark in marks(guest))
@@ -293,10 +293,10 @@ def run(spec: GuestSpec, folder: Path, fresh: Fresh) -> JobRecord:
         programs[name] = folder / name
         programs[name].write_text(script)
     job = Job(
-        variant="6.1",
+        variant=KERNEL,
         machine="default",
         config="default",
-        release="6.1",
+        release=KERNEL,
         guest=replace(spec, programs=programs, folder=folder / "job"),
         units=tuple(Unit(fs, "s", name) for fs in (EXT4, XFS) for name in ("first", "second")),
         pattern=None,

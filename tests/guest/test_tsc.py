@@ -13,6 +13,7 @@ from lab.guest import Guest, tsc
 from lab.guest.qemu import Hardware, kernel_arguments
 from lab.lab import Lab
 from lab.plan import Variant
+from tests.guest.conftest import KERNEL
 
 ROOT = Path(__file__).parents[2]
 STEADY = "processor\t: 0\nflags\t\t: fpu tsc constant_tsc nonstop_tsc\n"
@@ -88,7 +89,8 @@ def test_measurement_is_what_the_counter_does(tmp_path: Path, boot_id: Path) -> 
 @pytest.mark.guest
 def test_clock_of_a_guest_keeps_pace(tmp_path: Path) -> None:
     lab = Lab.open(ROOT / "lab.toml")
-    spec = lab.guest_spec(lab.build(Variant.parse("6.1"), "default"), "default", tmp_path / "guest")
+    built = lab.build(Variant.parse(KERNEL), "default")
+    spec = lab.guest_spec(built, "default", tmp_path / "guest")
     if "tsc_early_khz" not in spec.append:
         pytest.skip("KVM, or a host whose counter is not steady")
     with Guest(spec) as guest:

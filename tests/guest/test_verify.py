@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from tests.guest.conftest import Project, leftovers, qemus
+from tests.guest.conftest import KERNEL, Project, leftovers, qemus
 
 pytestmark = pytest.mark.guest
 
-PLAIN = "6.1"
-BUGGY = "6.1+reintroduce-bug"
-MENDED = "6.1+reintroduce-bug+dax-populate"
+PLAIN = KERNEL
+BUGGY = f"{KERNEL}+reintroduce-bug"
+MENDED = f"{BUGGY}+dax-populate"
 
 
 class Verified:
