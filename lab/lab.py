@@ -17,7 +17,7 @@ from lab.config import FirstKernel, LoadedConfig, load
 from lab.errors import LabError
 from lab.kconfig import load_fragments
 from lab.patches import Overlay, Series, SeriesFit, apply, fit_series, load_series
-from lab.plan import BuildRequest, JobPlan, Plan, Variant, settled
+from lab.plan import BuildRequest, JobPlan, Plan, Variant, resolve, settled
 from lab.process.use import use_cache
 from lab.trees import Tree, fetch
 from lab.version import KernelVersion
@@ -115,6 +115,7 @@ class Lab:
 
     def tree(self, kernel: str, *, refresh: bool = False) -> Tree:
         """A kernel's source; brought in when it is not in the cache, or ``refresh``."""
+        self.loaded.require("kernel", kernel)
         use_cache(self.cache)
         keyring = self.loaded.config.paths.keyring
         kernel = settled(self.loaded, kernel)
@@ -165,6 +166,7 @@ class Lab:
         """
         tree = self.tree(variant.kernel)
         mends = mend_tree(tree, self.toolchain, self.loaded.root / "patches" / "toolchain")
+        self.loaded.require("config", config)
         fragments = self.loaded.config.configs[config].fragments
         return BuildJob(
             variant=str(variant),
@@ -232,10 +234,16 @@ class Lab:
     def guest(
         self, variant: str, *, machine: str = "default", config: str = "default"
     ) -> Iterator[Guest]:
-        """A running guest of a variant, in a ``with`` block."""
+        """A running guest of a variant, in a ``with`` block.
+
+        Raises:
+            UserError: A name that ``lab.toml`` does not define, before anything is built.
+        """
         from lab.guest import Guest
 
-        built = self.build(Variant.parse(settled(self.loaded, variant)), config)
+        asked = resolve(self.loaded, settled(self.loaded, variant))
+        self.loaded.require("machine", machine)
+        built = self.build(asked, config)
         with (
             tempfile.TemporaryDirectory(prefix="lab-guest-") as folder,
             Guest(self.guest_spec(built, machine, Path(folder))) as guest,

@@ -50,16 +50,13 @@ def claims(
 def _report(series: str, runs: list[str], file: Path | None) -> ClaimsReport:
     from functools import partial
 
-    from lab.config import as_error, unknown
     from lab.plan import settled
     from lab.report.claims import report_claims
     from lab.results import Store
     from lab.results.claims import find_pairs, load_claims
 
     opened = open_lab(file)
-    known = opened.loaded.config.series
-    if series not in known:
-        raise as_error([unknown("series", series, known)], "the series")
+    opened.loaded.require("series", series)
     claimed = load_claims(opened.loaded.root / "patches", series)
     claimed = claimed.of_kernels(partial(settled, opened.loaded))
     kernels = list(dict.fromkeys(name for claim in claimed.claim for name in claim.kernels))

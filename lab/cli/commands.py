@@ -29,7 +29,13 @@ app = typer.Typer(
 )
 
 File = Annotated[
-    Path | None, typer.Option("--config", "-C", help="Another lab.toml.", metavar="FILE")
+    Path | None, typer.Option("--file", "-C", help="Another lab.toml.", metavar="FILE")
+]
+Machine = Annotated[
+    str | None, typer.Option("--machine", metavar="NAME", help="A machine of lab.toml.")
+]
+Config = Annotated[
+    str | None, typer.Option("--config", metavar="NAME", help="A config of lab.toml.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value and nothing else.")]
 Variants = Annotated[
@@ -103,8 +109,7 @@ def fetch(
     require("fetch")
     opened = open_lab(file)
     names = kernels or _default_kernels(opened)
-    for name in names:
-        _check_kernel(opened, name)
+    opened.loaded.require("kernel", *names)
     with Show(opened.cache, quiet=json) as show:
         telling = opened.telling(show)
         trees = [telling.tree(name, refresh=True) for name in names]
@@ -128,12 +133,14 @@ def fetch(
 
 
 @app.command()
-def build(variants: Variants = None, file: File = None, json: Json = False) -> int:
+def build(
+    variants: Variants = None, config: Config = None, file: File = None, json: Json = False
+) -> int:
     """Build variants, or say that they are built already."""
     from lab.cli.show import Show, print_json
 
     opened = open_lab(file)
-    plan = _plan(opened, variants)
+    plan = _plan(opened, variants, config=config)
     with Show(opened.cache, quiet=json) as show:
         builds = opened.telling(show).build_all(plan)
     if json:
@@ -150,6 +157,8 @@ def test(
     filesystem: Filesystems = None,
     suite: Suites = None,
     pattern: Pattern = None,
+    machine: Machine = None,
+    config: Config = None,
     verbose: Verbose = False,
     dry_run: DryRun = False,
     file: File = None,
@@ -157,13 +166,13 @@ def test(
 ) -> int:
     """Boot variants, test them, record the results, print the table."""
     opened = open_lab(file)
-    plan = _plan(opened, variants, filesystem, suite, pattern)
+    plan = _plan(opened, variants, filesystem, suite, pattern, machine=machine, config=config)
     return _test(opened, plan, verbose=verbose, dry_run=dry_run, json=json)
 
 
-@app.command()
-def matrix(
-    name: Annotated[str, typer.Argument(metavar="NAME")],
+@app.command("matrix")
+def test_matrix(
+    matrix: Annotated[str, typer.Argument(metavar="NAME")],
     pattern: Pattern = None,
     verbose: Verbose = False,
     dry_run: DryRun = False,
@@ -174,12 +183,12 @@ def matrix(
     from lab.plan import plan_matrix, plan_series_matrix
 
     opened = open_lab(file)
-    to_verify = plan_series_matrix(opened.loaded, name, pattern)
+    to_verify = plan_series_matrix(opened.loaded, matrix, pattern)
     if to_verify is not None:
         from lab.cli.verify import verify_plan
 
         return verify_plan(opened, to_verify, verbose=verbose, dry_run=dry_run, json=json)
-    plan = plan_matrix(opened.loaded, name, pattern=pattern)
+    plan = plan_matrix(opened.loaded, matrix, pattern=pattern)
     return _test(opened, plan, verbose=verbose, dry_run=dry_run, json=json)
 
 
@@ -187,8 +196,8 @@ def matrix(
 def boot(
     variant: Annotated[str, typer.Argument(metavar="VARIANT")],
     command: Annotated[list[str] | None, typer.Argument(metavar="[-- COMMAND...]")] = None,
-    machine: Annotated[str, typer.Option(help="A machine of lab.toml.")] = "default",
-    config: Annotated[str, typer.Option(help="A config of lab.toml.")] = "default",
+    machine: Machine = None,
+    config: Config = None,
     file: File = None,
 ) -> int:
     """A shell in a guest, or a command; its exit status comes through."""
@@ -198,13 +207,13 @@ def boot(
     from lab.doctor import require
 
     opened = open_lab(file)
-    _plan(opened, [variant])
+    (job,) = _plan(opened, [variant], machine=machine, config=config).jobs
     require("test")
     with ExitStack() as stack:
         with Show(opened.cache) as show:
             # The bar must be gone before the guest has the terminal.
             guest = stack.enter_context(
-                opened.telling(show).guest(variant, machine=machine, config=config)
+                opened.telling(show).guest(variant, machine=job.machine, config=job.config)
             )
         return guest.interact(shlex.join(command) if command else None)
 
@@ -222,34 +231,29 @@ def _plan(
     filesystems: list[str] | None = None,
     suites: list[str] | None = None,
     pattern: str | None = None,
+    *,
+    machine: str | None = None,
+    config: str | None = None,
 ) -> Plan:
     from lab.plan import plan_variants
 
+    if config is not None and (config.endswith(".toml") or "/" in config):
+        what = f"no config is named {config!r}: --config takes a name of lab.toml"
+        raise UserError(what, where=opened.loaded.locate("configs"), hint=f"--file {config}")
     return plan_variants(
         opened.loaded,
         tuple(variants or ()),
         filesystems=tuple(filesystems or ()),
         suites=tuple(suites or ()),
         pattern=pattern,
+        machine=machine,
+        config=config,
     )
 
 
 def _default_kernels(opened: Lab) -> list[str]:
     plan = _plan(opened, None)
     return list(dict.fromkeys(job.variant.kernel for job in plan.jobs))
-
-
-def _check_kernel(opened: Lab, name: str) -> None:
-    import difflib
-
-    known = opened.loaded.config.kernels
-    if name not in known:
-        near = difflib.get_close_matches(name, known, 1) or sorted(known)
-        raise UserError(
-            f"there is no kernel {name!r}",
-            where=opened.loaded.locate("kernels"),
-            hint=f"one of: {', '.join(near)}",
-        )
 
 
 def _build_row(built: Build | Failure) -> dict[str, object]:

@@ -50,7 +50,7 @@ def gc(
     if not removal.fits:
         raise InfrastructureError(
             f"{_human(removal.after)} must stay, which is more than {_human(size)}",
-            hint="a larger gc.disk, or fewer baselines: lab runs --baseline",
+            hint="a larger gc.disk, or fewer baselines: lab runs --named",
         )
     return ExitStatus.EXPECTED
 

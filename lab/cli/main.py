@@ -39,13 +39,18 @@ def main() -> NoReturn:
     sys.exit(_run())
 
 
-def _run() -> int:
+def commands() -> Any:
+    """The command of all commands, as Click knows it."""
     # Each adds its commands to the app.
     from lab.cli import claims, gc, nightly, patch, records, report, verify  # noqa: F401
     from lab.cli.commands import app
 
+    return _quiet_about_completion(typer.main.get_command(app))
+
+
+def _run() -> int:
     try:
-        status = _quiet_about_completion(typer.main.get_command(app))(standalone_mode=False)
+        status = commands()(standalone_mode=False)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return error.status

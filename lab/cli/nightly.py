@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,9 +14,11 @@ from lab.cli.commands import DryRun, File, Json, app, open_lab
 from lab.errors import ExitStatus
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lab.lab import Lab
+
+
+#: What --file was called in the units of an older lab: its nights must not end in silence.
+UnitFile = Annotated[Path | None, typer.Option("--config", hidden=True)]
 
 
 @app.command()
@@ -26,9 +29,13 @@ def nightly(
     at: Annotated[str, typer.Option("--at", metavar="HH:MM", help="With --install.")] = "02:30",
     dry_run: DryRun = False,
     file: File = None,
+    unit_file: UnitFile = None,
     json: Json = False,
 ) -> int:
     """Refresh, build, test, compare with the last night, tell what changed."""
+    if unit_file is not None:
+        typer.echo("lab: --config is --file now: `lab nightly --install` again", err=True)
+    file = file or unit_file
     opened = open_lab(file)
     if install:
         return _install(opened, file, at, json)

@@ -40,8 +40,8 @@ class Format(StrEnum):
 
 @app.command()
 def runs(
-    limit: Annotated[int, typer.Option("--limit", "-n", help="How many, newest first.")] = 20,
-    baseline: Annotated[bool, typer.Option("--baseline", help="Only those with a name.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-l", help="How many, newest first.")] = 20,
+    named: Annotated[bool, typer.Option("--named", help="Only those with a name.")] = False,
     recover: Annotated[
         bool, typer.Option("--recover", help="Record runs that only a folder holds.")
     ] = False,
@@ -58,7 +58,7 @@ def runs(
         found = unrecorded(loaded.results, store.known())
         if recover:
             found = tuple(run for run in found if recover_run(store, run) is None)
-        if baseline:
+        if named:
             recorded = tuple(store.summary(name) for name in store.baselines())
         else:
             recorded = store.runs(limit)
@@ -130,7 +130,7 @@ def history(
         str, typer.Option("--filesystem", "-f", metavar="GLOB", help="Only these.")
     ] = "*",
     suite: Annotated[str, typer.Option("--suite", "-s", metavar="GLOB", help="Only these.")] = "*",
-    limit: Annotated[int, typer.Option("--limit", "-n", help="The last N results.")] = 1000,
+    limit: Annotated[int, typer.Option("--limit", "-l", help="The last N results.")] = 1000,
     file: File = None,
     json: Json = False,
 ) -> int:

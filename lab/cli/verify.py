@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.commands import (
+    Config,
     DryRun,
     File,
     Filesystems,
     Json,
+    Machine,
     Pattern,
     Suites,
     Verbose,
@@ -38,6 +40,8 @@ def verify(
     filesystem: Filesystems = None,
     suite: Suites = None,
     pattern: Pattern = None,
+    machine: Machine = None,
+    config: Config = None,
     verbose: Verbose = False,
     dry_run: DryRun = False,
     file: File = None,
@@ -54,6 +58,8 @@ def verify(
         filesystem or (),
         suite or (),
         pattern,
+        machine=machine,
+        config=config,
     )
     return verify_plan(opened, plan, verbose=verbose, dry_run=dry_run, json=json)
 

@@ -27,6 +27,7 @@ from lab.config.model import (
     Toolchain,
     parse_size,
 )
+from lab.config.names import Noun, name_problems
 from lab.config.problem import Problem, as_error, suggestion, unknown
 from lab.config.spelling import base_problems, spelling_problems, split_variant, variant_problems
 
@@ -46,6 +47,7 @@ __all__ = [
     "LoadedConfig",
     "Machine",
     "Matrix",
+    "Noun",
     "Outcome",
     "Paths",
     "Problem",
@@ -57,6 +59,7 @@ __all__ = [
     "as_error",
     "base_problems",
     "load",
+    "name_problems",
     "parse_size",
     "spelling_problems",
     "split_variant",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from pydantic import ValidationError
 from lab.config.check import problems_between
 from lab.config.humane import problems_of
 from lab.config.model import LabConfig
-from lab.config.problem import as_error
+from lab.config.names import Noun, name_problems
+from lab.config.problem import Problem, as_error
 from lab.config.sources import Document, Sources, Table, lay_over
 from lab.errors import Location, UserError
 
@@ -51,6 +53,15 @@ class LoadedConfig:
     def locate(self, *keys: str | int) -> Location:
         """Where the config says ``keys``, as in ``locate("matrix", "default", "suites", 0)``."""
         return self.sources.locate(keys)
+
+    def require(self, noun: Noun, *names: str) -> None:
+        """Raise UserError for the names that are not defined, all of them."""
+        self.refuse(name_problems(self.config, noun, names))
+
+    def refuse(self, problems: Iterable[Problem]) -> None:
+        """Raise one UserError for all that is wrong with what was asked for, if anything is."""
+        if found := list(problems):
+            raise as_error(found, "what was asked for", self.sources.locate)
 
 
 def load(path: Path | None = None) -> LoadedConfig:

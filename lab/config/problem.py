@@ -31,12 +31,17 @@ def unknown(noun: str, name: str, known: Iterable[str], keys: KeyPath = ()) -> P
 def suggestion(name: str, known: Collection[str]) -> str:
     """The nearest right spelling of ``name``, and all of them when they are few."""
     near = nearest(name, known)
-    listing = ", ".join(known) if len(known) <= _FEW else ""
-    if near and listing and len(known) > 1:
-        return f"{near} (known: {listing})"
+    if len(known) > _FEW:
+        return near or f"one of {', '.join(_likest(name, known))}, …"
+    listing = ", ".join(known)
     if near:
-        return near
+        return f"{near} (known: {listing})" if len(known) > 1 else near
     return f"one of {listing}" if listing else ""
+
+
+def _likest(name: str, known: Iterable[str]) -> list[str]:
+    """The few that are least unlike ``name``."""
+    return difflib.get_close_matches(name, list(known), n=_FEW // 2, cutoff=0)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from lab.config.model import LabConfig
-from lab.config.problem import Problem, unknown
+from lab.config.names import name_problems
+from lab.config.problem import Problem
 
 
 def split_variant(text: str) -> tuple[str, tuple[str, ...]]:
@@ -35,11 +36,8 @@ def variant_problems(config: LabConfig, text: str) -> Iterator[Problem]:
     kernel, series = split_variant(text)
     if not all((kernel, *series)):
         return
-    if kernel not in config.kernels:
-        yield unknown("kernel", kernel, config.kernels)
-    for name in dict.fromkeys(series):
-        if name not in config.series:
-            yield unknown("series", name, config.series)
+    yield from name_problems(config, "kernel", [kernel])
+    yield from name_problems(config, "series", dict.fromkeys(series))
 
 
 def base_problems(config: LabConfig, series: str, text: str) -> Iterator[Problem]:

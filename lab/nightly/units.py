@@ -71,7 +71,7 @@ def install(toml: Path, at: str = "02:30") -> Units:
     match = re.fullmatch(r"([01]?[0-9]|2[0-3]):([0-5][0-9])", at)
     if match is None:
         raise UserError(f"{at!r} is no time", where="--at", hint="--at 02:30")
-    command = [*_lab(), "nightly", "--config", str(toml)]
+    command = [*_lab(), "nightly", "--file", str(toml)]
     title = _specifiers(str(toml.parent))
     folder = _home() / "systemd" / "user"
     hour, minute = int(match[1]), int(match[2])

@@ -10,10 +10,10 @@ from lab.config import (
     LabConfig,
     LoadedConfig,
     Matrix,
+    Noun,
     Problem,
-    as_error,
     base_problems,
-    unknown,
+    name_problems,
     variant_problems,
     variants_of,
 )
@@ -100,8 +100,7 @@ def plan_matrix(loaded: LoadedConfig, name: str, pattern: str | None = None) -> 
         UserError: There is no such matrix.
     """
     config = loaded.config
-    if name not in config.matrix:
-        raise as_error([unknown("matrix", name, config.matrix)], "the matrix")
+    loaded.require("matrix", name)
     return _plan(loaded, name, config.matrix[name], variants_of(config, name), pattern)
 
 
@@ -111,6 +110,9 @@ def plan_variants(
     filesystems: Iterable[str] = (),
     suites: Iterable[str] = (),
     pattern: str | None = None,
+    *,
+    machine: str | None = None,
+    config: str | None = None,
 ) -> Plan:
     """A plan for what somebody asked for by name.
 
@@ -119,21 +121,23 @@ def plan_variants(
     Args:
         variants: As ``6.1+dax-populate``; they need not be in any matrix.
         pattern: Selects tests.
+        machine, config: Instead of those of ``[matrix.default]``.
 
     Raises:
         UserError: Names that are not defined, all of them.
     """
-    config, default = loaded.config, _default_matrix(loaded.config)
+    known, default = loaded.config, _default_matrix(loaded.config)
     asked = tuple(dict.fromkeys(variants))
     changes = {
         "filesystems": tuple(dict.fromkeys(filesystems)) or default.filesystems,
         "suites": tuple(dict.fromkeys(suites)) or default.suites,
+        "machine": machine or default.machine,
+        "config": config or default.config,
     }
     matrix = default.model_copy(update=changes)
-    if problems := [*_asked_problems(config, asked), *_matrix_problems(config, matrix)]:
-        raise as_error(problems, "what was asked for")
+    loaded.refuse([*_asked_problems(known, asked), *_matrix_problems(known, matrix)])
     is_default = not asked and not pattern and matrix == default
-    names = asked or variants_of(config, _DEFAULT)
+    names = asked or variants_of(known, _DEFAULT)
     return _plan(loaded, _DEFAULT if is_default else _CHOSEN, matrix, names, pattern or None)
 
 
@@ -165,26 +169,36 @@ def plan_series(
     filesystems: Iterable[str] = (),
     suites: Iterable[str] = (),
     pattern: str | None = None,
+    *,
+    machine: str | None = None,
+    config: str | None = None,
 ) -> SeriesPlan:
     """A plan to verify a series; what is not named is its own table's, or the default's.
 
     Args:
         kernels: As ``6.1`` or ``6.1+reintroduce-bug``: what the series is laid over.
+        machine, config: Instead of those of ``[matrix.default]``.
 
     Raises:
         UserError: Names that are not defined, all of them, or no kernel at all.
     """
-    config = loaded.config
-    if series not in config.series:
-        raise as_error([unknown("series", series, config.series)], "the series")
-    bases = tuple(dict.fromkeys(kernels)) or config.series[series].kernels
-    problems = [found for base in bases for found in base_problems(config, series, base)]
+    known = loaded.config
+    loaded.require("series", series)
+    bases = tuple(dict.fromkeys(kernels)) or known.series[series].kernels
+    problems = [found for base in bases for found in base_problems(known, series, base)]
     if not bases:
         what = f"no kernel is named, and [series.{series}] has no kernels"
         problems = [Problem(what, f"lab verify {series} KERNEL")]
-    if problems:
-        raise as_error(problems, "what was asked for")
-    chosen = plan_variants(loaded, _with_and_without(series, bases), filesystems, suites, pattern)
+    loaded.refuse(problems)
+    chosen = plan_variants(
+        loaded,
+        _with_and_without(series, bases),
+        filesystems,
+        suites,
+        pattern,
+        machine=machine,
+        config=config,
+    )
     return _series_plan(loaded, series, bases, replace(chosen, name=f"verify {series}"))
 
 
@@ -223,18 +237,13 @@ def _asked_problems(config: LabConfig, asked: tuple[str, ...]) -> list[Problem]:
 
 def _matrix_problems(config: LabConfig, matrix: Matrix) -> list[Problem]:
     """The names in ``matrix`` that are not defined; load() has seen only those in the file."""
-    lists: tuple[tuple[str, tuple[str, ...], Iterable[str]], ...] = (
-        ("filesystem", matrix.filesystems, config.filesystems),
-        ("suite", matrix.suites, config.suites),
-        ("machine", (matrix.machine,), config.machines),
-        ("config", (matrix.config,), config.configs),
+    lists: tuple[tuple[Noun, tuple[str, ...]], ...] = (
+        ("filesystem", matrix.filesystems),
+        ("suite", matrix.suites),
+        ("machine", (matrix.machine,)),
+        ("config", (matrix.config,)),
     )
-    return [
-        unknown(noun, name, known)
-        for noun, names, known in lists
-        for name in names
-        if name not in known
-    ]
+    return [found for noun, names in lists for found in name_problems(config, noun, names)]
 
 
 def _plan(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from lab.config import (
-    LabConfig,
+    LoadedConfig,
     as_error,
     spelling_problems,
     split_variant,
@@ -37,12 +37,11 @@ class Variant:
         return "+".join((self.kernel, *self.series))
 
 
-def resolve(config: LabConfig, text: str) -> Variant:
-    """The variant that ``text`` names, all of whose names ``config`` defines.
+def resolve(loaded: LoadedConfig, text: str) -> Variant:
+    """The variant that ``text`` names, all of whose names the config defines.
 
     Raises:
         UserError: Bad spelling, or a name that is not defined, with the nearest that is.
     """
-    if problems := list(variant_problems(config, text)):
-        raise as_error(problems, f"variant {text!r}")
+    loaded.refuse(variant_problems(loaded.config, text))
     return Variant.parse(text)

@@ -67,7 +67,7 @@ def _job(run: RunRecord, name: str) -> tuple[int, JobRecord]:
         return matching[0], jobs[matching[0]]
     known = ", ".join(f"{n} is {job.variant}" for n, job in jobs.items())
     what = "several jobs" if matching else "no job"
-    raise UserError(f"run {run.id} has {what} {name!r}", hint=known or "lab runs")
+    raise UserError(f"run {run.id} has {what} {name!r}", where=run.folder, hint=known or "lab runs")
 
 
 def _recipe(run: RunRecord, record: JobRecord, place: JobFolder) -> Recipe:

@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 
 from lab.config.model import Status
+from lab.config.problem import nearest
 from lab.errors import InfrastructureError, UserError
 from lab.results.compare import TestKey
 from lab.results.database import explained, open_engine, prepare
@@ -324,7 +325,9 @@ class Store:
         if name.partition("~")[0] == _LATEST:
             text = "no run is recorded yet" if name == _LATEST else f"there are not enough: {name}"
             return UserError(text, where=self._where, hint="lab test")
-        return UserError(f"there is no run {name}", where=self._where, hint="lab runs")
+        near = nearest(name, [*self.baselines(), *self.known()])
+        hint = f"{near}; `lab runs` lists them" if near else "lab runs"
+        return UserError(f"there is no run {name}", where=self._where, hint=hint)
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:

@@ -62,7 +62,7 @@ def test_compare(nights: Path) -> None:
 def test_compare_with_a_baseline(nights: Path) -> None:
     assert lab(nights, "baseline", "latest~2").stdout == f"baseline is {IDS[0]}\n"
     assert json.loads(lab(nights, "compare", "baseline", "--json").stdout)["a"] == IDS[0]
-    (row,) = json.loads(lab(nights, "runs", "--baseline", "--json").stdout)["runs"]
+    (row,) = json.loads(lab(nights, "runs", "--named", "--json").stdout)["runs"]
     assert (row["run"], row["baselines"]) == (IDS[0], ["baseline"])
     assert "[baseline]" in lab(nights, "runs").stdout
 

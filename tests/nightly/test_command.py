@@ -34,7 +34,7 @@ def test_units(project: Path, tmp_path: Path) -> None:
     (start,) = [line for line in service.read_text().splitlines() if line.startswith("ExecStart=")]
     command = start.removeprefix("ExecStart=").split()
     assert Path(command[0]).is_absolute()
-    assert command[-3:] == ["nightly", "--config", str(project / "lab.toml")]
+    assert command[-3:] == ["nightly", "--file", str(project / "lab.toml")]
     assert f"5 3 * * * {' '.join(command)}\n" in done.stdout
     assert "systemctl --user enable --now lab-nightly.timer" in done.stdout
     stamps = service.read_text(), timer.read_text()

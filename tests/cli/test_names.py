@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Over all commands at once: an option means one thing, and a wrong name is told one way."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from lab.cli.main import commands
+from lab.errors import ExitStatus, UserError
+from lab.lab import Lab
+from lab.results.store import Store
+from tests.config.conftest import Project
+from tests.results.made import job, result, run
+
+#: What each parameter's value has to be the name of.
+NOUNS = {
+    "variants": "kernel",
+    "variant": "kernel",
+    "kernels": "kernel",
+    "series": "series",
+    "matrix": "matrix",
+    "filesystem": "filesystem",
+    "suite": "suite",
+    "machine": "machine",
+    "config": "config",
+    "run": "run",
+    "runs": "run",
+    "a": "run",
+    "b": "run",
+    "baseline": "run",
+    "job": "job",
+}
+#: Names of tests, numbers, files: nothing that is defined anywhere.
+FREE = {
+    "at", "browse", "budget", "command", "dry_run", "file", "format", "install", "json", "limit",
+    "missing", "name", "named", "origin", "output", "pattern", "port", "recover", "serve", "test",
+    "verbose",
+}  # fmt: skip
+GOOD = {
+    "kernel": "6.1",
+    "series": "bug",
+    "matrix": "default",
+    "filesystem": "ext4-dax",
+    "suite": "populate",
+    "machine": "default",
+    "config": "default",
+    "run": "20260101-120000-ab12",
+    "job": "6.1",
+}
+TYPOS = {
+    "kernel": "6.11",
+    "series": "bgu",
+    "matrix": "defualt",
+    "filesystem": "ext4-dxa",
+    "suite": "poplate",
+    "machine": "defualt",
+    "config": "defualt",
+    "run": "20260101-120000-ab13",
+    "job": "6.11",
+}
+
+
+#: Where such names are looked up, if not in ``lab.toml``.
+WHERE = {"run": r"lab\.db: ", "job": rf"results/{GOOD['run']}: "}
+CLAIMS = """
+source = "a mail"
+
+[[claim]]
+quote = "it works"
+untested = "nobody knows how"
+"""
+
+
+def named_commands(command: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """All commands with their names, as in ``patch check``."""
+    if not hasattr(command, "commands"):
+        yield path, command
+    for name, below in getattr(command, "commands", {}).items():
+        yield from named_commands(below, f"{path} {name}".strip())
+
+
+LAB = commands()
+COMMANDS = dict(named_commands(LAB))
+
+
+def test_an_option_means_one_thing() -> None:
+    """The same letters are never a file here and a name, or a number and a flag, there."""
+    meanings = defaultdict(set)
+    for command in COMMANDS.values():
+        for option in visible(command):
+            for spelling in option.opts:
+                meanings[spelling].add((option.name, option.is_flag))
+    assert {spelling: found for spelling, found in meanings.items() if len(found) > 1} == {}
+    assert meanings["--config"] == {("config", False)}
+
+
+def test_a_thing_has_one_option() -> None:
+    """And the other way round: who knows ``-f`` of one command knows it of all."""
+    spellings = defaultdict(set)
+    for command in COMMANDS.values():
+        for option in visible(command):
+            spellings[option.name].add(tuple(option.opts))
+    assert {name: found for name, found in spellings.items() if len(found) > 1} == {}
+
+
+def visible(command: Any) -> list[Any]:
+    return [p for p in command.params if p.param_type_name == "option" and not p.hidden]
+
+
+def test_each_parameter_is_of_a_known_kind() -> None:
+    """A new one must say here whether it is a name that leads somewhere."""
+    names = {p.name for command in COMMANDS.values() for p in command.params if not is_hidden(p)}
+    assert names - NOUNS.keys() - FREE == set()
+
+
+def is_hidden(parameter: Any) -> bool:
+    return bool(getattr(parameter, "hidden", False))
+
+
+def recorded(command: str, parameter: Any) -> bool:
+    """Whether it is a glob over what is recorded, or part of a job that is."""
+    return command == "history" or (command == "repro" and parameter.name == "filesystem")
+
+
+def wrong_names() -> Iterator[Any]:
+    for name, command in COMMANDS.items():
+        for parameter in command.params:
+            if parameter.name in NOUNS and not is_hidden(parameter):
+                if recorded(name, parameter):
+                    continue
+                yield pytest.param(name, parameter.name, id=f"{name}-{parameter.name}")
+
+
+@pytest.mark.parametrize(("command", "wrong"), list(wrong_names()))
+def test_a_wrong_name_is_told_one_way(
+    project: Project, monkeypatch: pytest.MonkeyPatch, command: str, wrong: str
+) -> None:
+    """Which name, where such names are defined (file and line), and the nearest right one."""
+    monkeypatch.chdir(project.root)
+    noun = NOUNS[wrong]
+    with pytest.raises(UserError) as caught:
+        LAB([*command.split(), *arguments(command, wrong)], standalone_mode=False)
+    error = caught.value
+    assert error.status == ExitStatus.USER
+    assert TYPOS[noun] in error.what
+    assert noun in error.what
+    assert GOOD[noun] in str(error.hint)
+    assert re.search(WHERE.get(noun, r"lab\.toml:\d+: "), str(error))
+    assert not project.root.joinpath("cache").exists()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    root = tmp_path_factory.mktemp("project")
+    project = Project(root)
+    project.append('[paths]\ncache = "cache"\n')
+    (root / "patches/bug/series").write_text("fix.patch\n")
+    (root / "patches/bug/fix.patch").write_text("--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n")
+    (root / "patches/bug/claims.toml").write_text(CLAIMS)
+    with Store.open(Lab.open(root).database) as store:
+        store.begin(run(id=GOOD["run"]))
+        store.add_job(GOOD["run"], job(result("a")))
+    return project
+
+
+def arguments(command: str, wrong: str) -> list[str]:
+    """A command line with a typo in one place, and nothing wrong elsewhere."""
+    words: list[str] = []
+    for parameter in COMMANDS[command].params:
+        given = (TYPOS if parameter.name == wrong else GOOD)[NOUNS.get(parameter.name, "job")]
+        if parameter.param_type_name == "argument" and parameter.name in NOUNS:
+            words.append(given)
+        elif parameter.name == wrong:
+            words += [parameter.opts[0], given]
+    return words
+
+
+def test_a_file_where_a_config_is_wanted(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``--config`` was the file, once."""
+    monkeypatch.chdir(project.root)
+    with pytest.raises(UserError) as caught:
+        LAB(["test", "--config", "other/lab.toml"], standalone_mode=False)
+    assert "--file other/lab.toml" in str(caught.value)
+
+
+def test_a_config_of_ones_own_can_be_booted() -> None:
+    for command in ("boot", "build", "test", "verify"):
+        assert any(option.name == "config" for option in visible(COMMANDS[command])), command
