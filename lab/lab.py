@@ -116,7 +116,7 @@ class Lab:
     def tree(self, kernel: str, *, refresh: bool = False) -> Tree:
         """A kernel's source; brought in when it is not in the cache, or ``refresh``."""
         self.loaded.require("kernel", kernel)
-        use_cache(self.cache)
+        use_cache(self.cache, self.loaded.toml)
         keyring = self.loaded.config.paths.keyring
         kernel = settled(self.loaded, kernel)
         section = self.loaded.config.kernels[kernel]

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from datetime import datetime
+from math import inf
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,47 +15,88 @@ from lab.cli.commands import File, Json, app
 from lab.errors import ExitStatus, InfrastructureError, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from lab.config import LoadedConfig
     from lab.gc import Freed, Item, Removal
 
 Budget = Annotated[
     str | None, typer.Option("--budget", metavar="SIZE", help="Instead of gc.disk: 20G.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would go.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, however much would go.")]
+Recent = Annotated[bool, typer.Option("--recent", help="What was used in the last day may go too.")]
+_DAY_S = 86400
 
 
 @app.command()
 def gc(
-    budget: Budget = None, dry_run: DryRun = False, file: File = None, json: Json = False
+    budget: Budget = None,
+    recent: Recent = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    file: File = None,
+    json: Json = False,
 ) -> int:
-    """Free disk until cache and results are within the budget, oldest first."""
+    """Free disk until cache and results fit, oldest first."""
     from lab.config import load
-    from lab.gc import free, inventory, needs_of, plan_removal
-    from lab.process.use import sole_user
-    from lab.results import Store
 
     loaded = load(file)
     size = _size(budget) or loaded.config.gc.disk
-    cache = loaded.path(loaded.config.paths.cache)
-    with sole_user(cache) as since, Store.open(loaded.database) as store:
-        items = inventory(loaded, cache, needs_of(store, loaded, since))
-        removal = plan_removal(items, (cache, loaded.results), size)
-        if not json:
-            for line in removal_lines(removal):
-                typer.echo(line)
-        freed = None if dry_run else free(removal)
+    used_before = inf if recent else time.time() - _DAY_S
+    ask = not yes and sys.stdin.isatty() and sys.stderr.isatty()
+    tell = (lambda _: None) if json else _tell
+    removal, freed = _free(loaded, size, used_before, tell, dry_run=dry_run, ask=ask)
+    if freed is None and not dry_run:
+        question = f"That is more than half of {_human(removal.before)}. Free it?"
+        if typer.confirm(question, err=True):
+            removal, freed = _free(loaded, size, used_before, told=removal)
+        else:
+            typer.echo("nothing was freed", err=True)
     if json:
         _print_json(removal, freed)
-    elif freed is not None:
-        for line in _freed_lines(freed):
-            typer.echo(line)
+    else:
+        typer.echo("".join(f"{line}\n" for line in _freed_lines(freed)), nl=False)
     if not removal.fits:
         raise InfrastructureError(
             f"{_human(removal.after)} must stay, which is more than {_human(size)}",
-            hint="a larger gc.disk, or fewer baselines: lab runs --named",
+            hint="a larger gc.disk, fewer baselines (lab runs --named), or lab gc --recent",
         )
     return ExitStatus.EXPECTED
+
+
+def _free(
+    loaded: LoadedConfig,
+    size: int,
+    used_before: float,
+    tell: Callable[[Removal], None] = lambda _: None,
+    *,
+    dry_run: bool = False,
+    ask: bool = False,
+    told: Removal | None = None,
+) -> tuple[Removal, Freed | None]:
+    """What goes, of which ``tell`` tells, and what went: None where somebody is asked first.
+
+    No other lab begins meanwhile; so that none waits for an answer, one asks outside.
+    """
+    from dataclasses import replace
+
+    from lab.gc import free, inventory, needs_of, other_projects, plan_removal, with_needs_of
+    from lab.process.use import sole_user
+    from lab.results import Store
+
+    cache = loaded.path(loaded.config.paths.cache)
+    with sole_user(cache) as since, Store.open(loaded.database) as store:
+        others = other_projects(loaded, cache)
+        needs = replace(needs_of(store, loaded, since), recent=used_before)
+        items = inventory(loaded, cache, with_needs_of(needs, others, cache), others)
+        removal = plan_removal(items, (cache, loaded.results), size)
+        if told is not None:
+            removal = removal.only(told)
+        tell(removal)
+        if dry_run or (ask and removal.before - removal.after > removal.before / 2):
+            return removal, None
+        return removal, free(removal)
 
 
 def removal_lines(removal: Removal) -> Iterator[str]:
@@ -71,7 +115,14 @@ def _row(item: Item) -> str:
     return f"{item.kind:9}  {when}  {item.path.name}  {item.about}".rstrip()
 
 
-def _freed_lines(freed: Freed) -> Iterator[str]:
+def _tell(removal: Removal) -> None:
+    for line in removal_lines(removal):
+        typer.echo(line)
+
+
+def _freed_lines(freed: Freed | None) -> Iterator[str]:
+    if freed is None:
+        return
     if freed.items:
         yield f"freed {_human(freed.bytes)}"
     for item, why in freed.passed_over:

@@ -41,6 +41,11 @@ class LoadedConfig:
             raise UserError(f"{path}: no such home folder", hint="an absolute path") from None
 
     @property
+    def toml(self) -> Path:
+        """The ``lab.toml`` itself (absolute)."""
+        return self.sources.base.path
+
+    @property
     def results(self) -> Path:
         """The folder of the runs' folders."""
         return self.path(self.config.paths.results)

@@ -27,12 +27,20 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def parse_size(value: object) -> object:
-    """``"512M"`` in bytes; QEMU's suffixes K, M, G, T, powers of 1024."""
-    if not isinstance(value, str):
+    """``"512M"`` in bytes; QEMU's suffixes K, M, G, T, powers of 1024.
+
+    Raises:
+        ValueError: No such text, or a number alone: nobody who writes 20 means 20 bytes.
+    """
+    is_number = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    if not is_number and not isinstance(value, str):
         return value
-    match = re.fullmatch(r"([0-9]+)\s*([KMGT]?)(?:iB)?", value.strip(), re.IGNORECASE)
+    match = re.fullmatch(r"([0-9]+)\s*([KMGT]?)(?:iB)?", str(value).strip(), re.IGNORECASE)
     if match is None:
         raise ValueError(f"{value!r} is not a size: write a number and K, M, G or T")
+    if not match[2] and int(match[1]):
+        units = ", ".join(f'"{match[1]}{unit}"' for unit in "KMGT")
+        raise ValueError(f"{value!r} has no unit: one of {units}")
     return int(match[1]) * _UNITS[match[2].upper()]
 
 

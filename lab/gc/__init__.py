@@ -5,6 +5,7 @@ from lab.gc.free import Freed, Removal, free, plan_removal
 from lab.gc.inventory import inventory
 from lab.gc.item import Item, Rank
 from lab.gc.needs import Needs, needs_of
+from lab.gc.projects import other_projects, with_needs_of
 
 __all__ = [
     "Freed",
@@ -15,5 +16,7 @@ __all__ = [
     "free",
     "inventory",
     "needs_of",
+    "other_projects",
     "plan_removal",
+    "with_needs_of",
 ]

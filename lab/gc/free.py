@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lab.errors import InfrastructureError
@@ -33,6 +33,12 @@ class Removal:
     def fits(self) -> bool:
         """Whether the rest is within the budget."""
         return self.after <= self.budget
+
+    def only(self, told: Removal) -> Removal:
+        """What of it is in another plan too: nothing goes that nobody was told of."""
+        paths = {item.path for item, _ in told.items}
+        items = tuple((item, size) for item, size in self.items if item.path in paths)
+        return replace(self, items=items, after=self.before - sum(size for _, size in items))
 
 
 @dataclass

@@ -22,15 +22,18 @@ from lab.results.folder import RunFolder
 DOOMED = ".gc-"
 _RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4,}")
 _PARTIAL = "~partial"
+#: Why what was used a short time ago stays.
+RECENT = "used in the last day"
 
 
 @dataclass(frozen=True)
 class _Place:
-    """The cache and the results of one project."""
+    """The cache, and the results of one project; ``users`` are all whose cache it is."""
 
     loaded: LoadedConfig
     cache: Path
     needs: Needs
+    users: tuple[LoadedConfig, ...]
 
     def items(self) -> Iterator[Item]:
         finders: tuple[Callable[[], Iterable[Item]], ...] = (
@@ -49,9 +52,11 @@ class _Place:
 
     def _kept_while_used(self, item: Item) -> Item:
         since = self.needs.since
-        if not item.keep and since is not None and item.used >= since and item.rank:
+        if item.keep or not item.rank:
+            return item
+        if since is not None and item.used >= since:
             return replace(item, keep="a lab that runs")
-        return item
+        return replace(item, keep=RECENT) if item.used >= self.needs.recent else item
 
     def _builds(self) -> Iterator[Item]:
         found = []
@@ -74,8 +79,13 @@ class _Place:
 
     def _is_named(self, variant: str) -> bool:
         kernel, *series = variant.split("+")
-        config = self.loaded.config
-        return kernel in config.kernels and all(name in config.series for name in series)
+        return any(
+            kernel in user.config.kernels and all(name in user.config.series for name in series)
+            for user in self.users
+        )
+
+    def _has_kernel(self, kernel: str) -> bool:
+        return any(kernel in user.config.kernels for user in self.users)
 
     def _trees(self) -> Iterator[Item]:
         current = set(self._current_trees())
@@ -94,24 +104,27 @@ class _Place:
             yield Item("tree", path, used, _rank(named), lock, keep, f"{kernel} {identity}"[:60])
 
     def _current_trees(self) -> Iterator[str]:
-        """The identities that this project's kernels had when they were last fetched."""
-        names = tuple(f"{name}-" for name in self.loaded.config.kernels)
+        """The identities that the projects' kernels had when they were last fetched."""
+        names = {f"{name}-" for user in self.users for name in user.config.kernels}
         for path in (self.cache / "trees" / "by-kernel").glob("*.json"):
             # NAME-DIGEST.json, and a name may hold "-".
-            if any(path.stem[: -len("0" * 12)] == name for name in names):
+            if path.stem[: -len("0" * 12)] in names:
                 yield str(_read(path).get("identity", ""))
 
     def _own_folders(self) -> set[Path]:
-        kernels = self.loaded.config.kernels.values()
-        paths = (kernel.path for kernel in kernels if isinstance(kernel, DirKernel))
-        return {self.loaded.path(path).resolve() for path in paths}
+        return {
+            user.path(kernel.path).resolve()
+            for user in self.users
+            for kernel in user.config.kernels.values()
+            if isinstance(kernel, DirKernel)
+        }
 
     def _workbenches(self) -> Iterator[Item]:
         found = [(path, _used(path)) for path in _folders(self.cache / "workbenches")]
         newest = _newest((_kernel_of(path), used) for path, used in found)
         for path, used in found:
             kernel = _kernel_of(path)
-            current = newest[kernel] == used and kernel in self.loaded.config.kernels
+            current = newest[kernel] == used and self._has_kernel(kernel)
             yield Item("workbench", path, used, _rank(current), path / "lock", about=kernel)
 
     def _states(self) -> Iterator[Item]:
@@ -166,9 +179,15 @@ class _Place:
             yield Item("leftover", path, _used(path), Rank.LEFTOVER)
 
 
-def inventory(loaded: LoadedConfig, cache: Path, needs: Needs) -> tuple[Item, ...]:
-    """All that can go, and what must stay with the reason."""
-    return tuple(_Place(loaded, cache, needs).items())
+def inventory(
+    loaded: LoadedConfig, cache: Path, needs: Needs, others: Iterable[LoadedConfig] = ()
+) -> tuple[Item, ...]:
+    """All that can go, and what must stay with the reason.
+
+    Args:
+        others: Other projects that use the same cache; their runs are theirs.
+    """
+    return tuple(_Place(loaded, cache, needs, (loaded, *others)).items())
 
 
 def _lock_of(scratch: Path) -> Path | None:

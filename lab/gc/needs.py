@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ class Needs:
     Args:
         known: The runs that the database has: the folder of any other is all there is of it.
         since: All that was used from then on is a running lab's; None when none runs.
+        recent: All that was used from then on stays.
     """
 
     builds: dict[str, str] = field(default_factory=dict)
@@ -29,6 +31,14 @@ class Needs:
     runs: dict[str, str] = field(default_factory=dict)
     known: frozenset[str] = frozenset()
     since: float | None = None
+    recent: float = inf
+
+    def with_those_of(self, other: Needs, project: Path) -> Needs:
+        """These, and what another project needs of the same cache."""
+        of = f" of {project}"
+        builds = {key: why + of for key, why in other.builds.items()} | self.builds
+        trees = {key: why + of for key, why in other.trees.items()} | self.trees
+        return replace(self, builds=builds, trees=trees)
 
 
 def needs_of(store: Store, loaded: LoadedConfig, since: float | None = None) -> Needs:

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import atexit
 import fcntl
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
+
+from lab.process.scratch import write_whole
 
 #: Marks of this process, held until its end.
 _held: dict[Path, IO[str]] = {}
@@ -22,10 +25,13 @@ def note_use(folder: Path) -> None:
         os.utime(folder)
 
 
-def use_cache(cache: Path) -> None:
+def use_cache(cache: Path, project: Path | None = None) -> None:
     """Mark the cache as in use by this process until it ends, kill -9 included.
 
     What it notes as used from now on stays.  Waits for a ``lab gc`` that is at it.
+
+    Args:
+        project: The ``lab.toml`` it is used for: gc then knows what that needs.
     """
     if cache in _held:
         return
@@ -41,6 +47,31 @@ def use_cache(cache: Path) -> None:
             _held[cache] = mark
             # gc removes those of the killed.
             atexit.register(_unmark, path, os.getpid())
+            if project is not None:
+                _register(cache, project)
+
+
+def projects_of(cache: Path) -> tuple[tuple[Path, Path], ...]:
+    """The ``lab.toml`` of each project that used the cache, and the file that says so.
+
+    One that is no more, or is no file that can be read, is forgotten.
+    """
+    found = []
+    for note in sorted(_projects(cache).glob("[!.]*")):
+        with suppress(OSError):
+            toml = Path(os.fsdecode(note.read_bytes()))
+            if toml.is_file():
+                found.append((toml, note))
+            else:
+                note.unlink()
+    return tuple(found)
+
+
+def _register(cache: Path, project: Path) -> None:
+    path = os.fsencode(project)
+    note = _projects(cache) / hashlib.sha256(path).hexdigest()[:24]
+    if not note.exists():
+        write_whole(note, path)
 
 
 @contextmanager
@@ -76,3 +107,7 @@ def _began(users: Path) -> Iterator[float]:
 
 def _users(cache: Path) -> Path:
     return cache / ".users"
+
+
+def _projects(cache: Path) -> Path:
+    return cache / ".projects"

@@ -38,8 +38,8 @@ NOUNS = {
 #: Names of tests, numbers, files: nothing that is defined anywhere.
 FREE = {
     "at", "browse", "budget", "command", "dry_run", "file", "format", "install", "json", "limit",
-    "missing", "name", "named", "origin", "output", "pattern", "port", "recover", "serve", "test",
-    "verbose",
+    "missing", "name", "named", "origin", "output", "pattern", "port", "recent", "recover", "serve",
+    "test", "verbose", "yes",
 }  # fmt: skip
 GOOD = {
     "kernel": "6.1",

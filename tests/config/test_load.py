@@ -117,6 +117,18 @@ def test_a_home_of_nobody(project: Project, refuses: Checker) -> None:
             "'12Q' is not a size: write a number and K, M, G or T",
             None,
         ),
+        *(
+            (
+                'memory = "1G"',
+                f"memory = {number}",
+                "memory",
+                "machines.default.memory",
+                f"{number.replace(chr(34), chr(39))} has no unit: "
+                'one of "20K", "20M", "20G", "20T"',
+                None,
+            )
+            for number in ("20", '"20"')
+        ),
         (
             'memory = "1G"',
             "memory = true",

@@ -9,17 +9,28 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lab.config import LoadedConfig
-from lab.gc import Freed, Needs, Removal, free, inventory, needs_of, plan_removal
+from lab.errors import UserError
+from lab.gc import (
+    Freed,
+    Needs,
+    Removal,
+    free,
+    inventory,
+    needs_of,
+    other_projects,
+    plan_removal,
+    with_needs_of,
+)
 from lab.gc.item import Usage, files_below
 from lab.process.lock import locked
-from lab.process.use import sole_user, use_cache
+from lab.process.use import projects_of, sole_user, use_cache
 from lab.results import RunFolder
 from lab.results.store import Store
 from tests.cli.test_cli import ROOT, lab
@@ -37,9 +48,9 @@ class Disk:
         self.root = root
         self.cache = root / "cache"
         self.cache.mkdir()
-        project = Project(root)
-        project.append('[paths]\ncache = "cache"\n')
-        self.loaded: LoadedConfig = project.load()
+        self.project = Project(root)
+        self.project.append('[paths]\ncache = "cache"\n')
+        self.loaded: LoadedConfig = self.project.load()
 
     def make(self, name: str, days: float, *, megabytes: int = 1, **record: object) -> Path:
         path = self.cache / name
@@ -255,11 +266,113 @@ def test_links_count_once(tmp_path: Path) -> None:
     assert usage.remove(inode for inode, _ in files_below(tmp_path / "bench")) == MB
 
 
+def test_what_was_used_in_the_last_day_stays(disk: Disk) -> None:
+    disk.make("builds/b1", 2)
+    disk.make("builds/b2", 0.5)
+    disk.make("builds/.b3.x1y2z3w4", 0)
+    day = replace(disk.needs(), recent=time.time() - 86400)
+    removal = disk.plan(0.1, day)
+    assert names(removal) == [".b3.x1y2z3w4", "b1"]
+    assert [(item.path.name, item.keep) for item in removal.kept] == [
+        ("b2", "used in the last day")
+    ]
+
+
+@pytest.fixture
+def neighbour(disk: Disk, tmp_path_factory: pytest.TempPathFactory) -> Disk:
+    """Another project with the same cache, whose baseline needs a build that is old."""
+    other = Disk(tmp_path_factory.mktemp("neighbour"))
+    other.project.change('cache = "cache"', f'cache = "{disk.cache}"')
+    other.project.change('variants = [\n    "6.1",\n    "6.1+bug",\n]', 'variants = ["theirs"]')
+    other.project.change("[kernels.old]", "[kernels.theirs]")
+    other.loaded = other.project.load()
+    # A process of its own uses the cache: this one may be another project's already.
+    code = "import sys, pathlib; from lab.process.use import use_cache; "
+    code += "use_cache(*map(pathlib.Path, sys.argv[1:]))"
+    subprocess.run([sys.executable, "-c", code, disk.cache, other.loaded.toml], check=True)
+    return other
+
+
+def test_what_another_project_needs_stays(disk: Disk, neighbour: Disk) -> None:
+    disk.make("builds/b1", 99, variant="theirs", config="c")
+    disk.make("builds/b2", 98, variant="theirs", config="c")
+    disk.make("builds/nobodys", 1, variant="9.9", config="c")
+    neighbour.run(IDS[0], "b1")
+    stamp = (neighbour.loaded.results / "lab.db").stat().st_mtime_ns
+    others = other_projects(disk.loaded, disk.cache)
+    assert [other.root for other in others] == [neighbour.root]
+    needs = with_needs_of(disk.needs(), others, disk.cache)
+    items = inventory(disk.loaded, disk.cache, needs, others)
+    removal = plan_removal(items, (disk.cache,), MB // 2)
+    # Its newest build of a variant goes after what nobody names, and what its runs need never.
+    assert names(removal) == ["nobodys", "b2"]
+    assert [item.keep for item in removal.kept] == [f"newest run of {neighbour.root}"]
+    assert (neighbour.loaded.results / "lab.db").stat().st_mtime_ns == stamp
+
+
+def test_a_project_that_is_no_more_drops_out(disk: Disk, neighbour: Disk) -> None:
+    assert [toml for toml, _ in projects_of(disk.cache)] == [neighbour.loaded.toml]
+    neighbour.loaded.toml.unlink()
+    assert other_projects(disk.loaded, disk.cache) == ()
+    assert projects_of(disk.cache) == ()
+
+
+def test_nothing_goes_when_a_project_cannot_say_what_it_needs(disk: Disk, neighbour: Disk) -> None:
+    neighbour.project.append("[gc]\ndisc = 3\n")
+    with pytest.raises(UserError, match="unknown key") as caught:
+        other_projects(disk.loaded, disk.cache)
+    assert f"{neighbour.loaded.toml}:" in str(caught.value)
+    assert ".projects/" in str(caught.value.hint)
+
+
+def test_only_what_was_told_goes(disk: Disk) -> None:
+    disk.make("builds/b1", 9)
+    told = disk.plan(0.1)
+    disk.make("builds/b2", 10)
+    removal = disk.plan(0.1).only(told)
+    assert names(removal) == ["b1"]
+    assert removal.before - removal.after == pytest.approx(MB, abs=MB // 4)
+
+
+@pytest.mark.slow
+def test_much_is_asked_for_on_a_terminal(disk: Disk) -> None:
+    path = disk.make("builds/b1", 9, megabytes=2)
+    asked, status = on_a_terminal(disk.root, "gc", "--budget", "1M", answer="n")
+    assert "more than half of" in asked
+    assert "nothing was freed" in asked
+    assert (status, path.is_dir()) == (0, True)
+    gone, status = on_a_terminal(disk.root, "gc", "--budget", "1M", answer="y")
+    assert "freed 2" in gone
+    assert (status, path.is_dir()) == (0, False)
+    disk.make("builds/b1", 9, megabytes=2)
+    unasked, _ = on_a_terminal(disk.root, "gc", "--budget", "1M", "--yes", answer="")
+    assert "more than half" not in unasked
+    assert not path.is_dir()
+
+
+def on_a_terminal(folder: Path, *arguments: str, answer: str) -> tuple[str, int]:
+    """What the lab shows on a terminal where somebody types an answer, and its status."""
+    leader, follower = os.openpty()
+    command = [sys.executable, "-m", "lab", *arguments]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, cwd=folder, env=env, stdin=follower, stdout=follower, stderr=follower
+    ) as child:
+        os.close(follower)
+        os.write(leader, f"{answer}\n".encode())
+        shown = b""
+        with suppress(OSError):  # EIO: the last user of the other side is gone.
+            while piece := os.read(leader, 4096):
+                shown += piece
+    os.close(leader)
+    return shown.decode(), child.returncode
+
+
 @pytest.mark.slow
 def test_the_command(disk: Disk) -> None:
     path = disk.make("builds/b1", 9, megabytes=2, variant="6.1")
     disk.run(IDS[0], "b1")
-    disk.run(IDS[1], "x", days=1)
+    disk.run(IDS[1], "x", days=1.1)
     dry = lab(disk.root, "gc", "-n", "--budget", "3M")
     assert dry.returncode == 0
     assert IDS[0] in dry.stdout
@@ -275,6 +388,9 @@ def test_the_command(disk: Disk) -> None:
     wrong = lab(disk.root, "gc", "--budget", "much")
     assert wrong.returncode == 2
     assert "--budget" in wrong.stderr
+    bytes_ = lab(disk.root, "gc", "--budget", "20")
+    assert bytes_.returncode == 2
+    assert "'20' has no unit" in bytes_.stderr
 
 
 @pytest.mark.slow
