@@ -18,6 +18,7 @@ from pathlib import Path
 from lab.build.key import build_key, config_digest
 from lab.build.make import Make, Step
 from lab.build.mended import Mended
+from lab.build.nearest import note_kind, start_from_nearest
 from lab.build.toolchain import Toolchain
 from lab.build.workbench import Workbench, with_overlay
 from lab.build.wrapper import wrapped
@@ -170,8 +171,12 @@ def workbench_of(job: BuildJob) -> Workbench:
 
 
 def _bench_name(job: BuildJob) -> str:
-    parts = f"{job.config_digest}\n{job.toolchain.identity}{job.mends.flags_digest}"
+    parts = f"{job.config_digest}\n{_compilers(job)}"
     return f"{job.tree.kernel}-{hashlib.sha256(parts.encode()).hexdigest()[:12]}"
+
+
+def _compilers(job: BuildJob) -> str:
+    return f"{job.toolchain.identity}{job.mends.flags_digest}"
 
 
 def _build_on(
@@ -184,6 +189,7 @@ def _build_on(
     options = job.wanted
     with scratch_folder(job.folder) as folder:
         _write_record(folder, job, release=None, duration_s=None)
+        started_from = _start(bench, job)
         bench.sync(job.tree, job.overlay)
         bench.objects.mkdir(exist_ok=True)
         log = bench.folder / "build.log"
@@ -196,8 +202,17 @@ def _build_on(
             shutil.copyfile(bench.objects / product, folder / name)
         shutil.copyfile(log, folder / "build.log")
         duration = time.monotonic() - started
-        _write_record(folder, job, release=release, duration_s=duration)
+        _write_record(folder, job, release=release, duration_s=duration, started_from=started_from)
     return Build(job, release, False, duration)
+
+
+def _start(bench: Workbench, job: BuildJob) -> Workbench | None:
+    """What an empty workbench was started from, if there was anything near."""
+    note_kind(bench, job.config_digest, _compilers(job))
+    if bench.manifest.exists():
+        return None
+    wanted = with_overlay(read_manifest(job.tree.manifest), job.overlay)
+    return start_from_nearest(bench, wanted, job.config_digest, _compilers(job))
 
 
 def _make(bench: Workbench, job: BuildJob, log: Path, held: int) -> Make:
@@ -213,7 +228,7 @@ def _make(bench: Workbench, job: BuildJob, log: Path, held: int) -> Make:
 
 def _configure(make: Make, bench: Workbench, job: BuildJob, options: Sequence[Option]) -> None:
     """Bring ``.config`` to tinyconfig plus the fragments, unless it is that already."""
-    stamp = bench.folder / "configured"
+    stamp = bench.configured
     wanted = _config_stamp(job)
     config = bench.objects / ".config"
     if not (config.exists() and stamp.exists() and stamp.read_text() == wanted):
@@ -238,7 +253,12 @@ def _config_stamp(job: BuildJob) -> str:
 
 
 def _write_record(
-    folder: Path, job: BuildJob, *, release: str | None, duration_s: float | None
+    folder: Path,
+    job: BuildJob,
+    *,
+    release: str | None,
+    duration_s: float | None,
+    started_from: Workbench | None = None,
 ) -> None:
     """Written before the build too, so that a killed one still says what it was."""
     record = {
@@ -256,5 +276,6 @@ def _write_record(
         "cpus": os.cpu_count(),
         "release": release,
         "duration_s": duration_s,
+        "started_from": started_from and started_from.folder.name,
     }
     (folder / "build.json").write_text(json.dumps(record, indent=2) + "\n")

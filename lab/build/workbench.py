@@ -31,7 +31,7 @@ _THREADS = min(8, os.cpu_count() or 1)
 #: A build that is killed leaves the files it was writing no older than this.
 _IN_FLIGHT_S = 3.0
 #: In a manifest: the file may be there, nobody knows with what content.
-_UNKNOWN = Entry(0, "0" * 40)
+UNKNOWN = Entry(0, "0" * 40)
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,16 @@ class Workbench:
         return self.folder / "manifest"
 
     @property
+    def configured(self) -> Path:
+        """Says for which options and Kconfig files ``objects`` has its ``.config``."""
+        return self.folder / "configured"
+
+    @property
+    def kind(self) -> Path:
+        """Says for which options, and for which compiler, linker and flags it is."""
+        return self.folder / "kind"
+
+    @property
     def in_use(self) -> Path:
         """Exists while a build runs, so one that was killed is noticed."""
         return self.folder / "in-use"
@@ -77,6 +87,19 @@ class Workbench:
                 self.in_use.unlink()
                 raise
             self.in_use.unlink()
+
+    @contextmanager
+    def at_rest(self) -> Iterator[bool]:
+        """Hold the workbench while nothing is built on it; gives whether time stamps count.
+
+        They do not when the clock was set back since.
+        """
+        with self._locked():
+            last_used = self.folder.stat().st_mtime
+            if self.in_use.exists():
+                remove_half_written(self.objects)
+                self.in_use.unlink()
+            yield last_used <= time.time()
 
     def _locked(self) -> IO[str]:
         path = self.folder / "lock"
@@ -116,7 +139,7 @@ class Workbench:
         if not changed and not gone:
             return 0
         # From here to the new manifest a kill leaves files nobody can vouch for.
-        write_manifest(self.manifest, {**present, **dict.fromkeys(changed | gone, _UNKNOWN)})
+        write_manifest(self.manifest, {**present, **dict.fromkeys(changed | gone, UNKNOWN)})
         for path in sorted(gone):
             self._remove(path)
         # A link has the tree's old time stamp, which must not meet newer objects.

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A new workbench starts as a copy of the one that lies nearest to what it is for.
+
+A folder that differs by one file from a tree that was built compiles one object then, and
+a config that differs by an option what depends on it: kbuild goes by time stamps, commands
+and the options that each file uses, and a copy keeps all three.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.build.workbench import UNKNOWN, Workbench
+from lab.errors import LabError
+from lab.process import run
+from lab.trees import Entry, read_manifest, write_manifest
+
+#: Of a tree's files, as many may differ: between two releases everything is compiled anyway.
+_MOST_DIFFERING = 0.25
+_BATCH = 500
+_THREADS = min(8, os.cpu_count() or 1)
+_COPY_S = 300.0
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A workbench, and how far it is: whether the config differs, and how many files do."""
+
+    bench: Workbench
+    other_config: bool
+    files: int
+
+    @property
+    def distance(self) -> tuple[bool, int]:
+        return self.other_config, self.files
+
+
+def start_from_nearest(
+    bench: Workbench, wanted: Mapping[str, Entry], config: str, compilers: str
+) -> Workbench | None:
+    """Make ``bench``, which is empty and held, a copy of the nearest; None when none is near.
+
+    Args:
+        wanted: What the source of ``bench`` is going to be.
+        config: Names the options; of a bench with others, what they do not touch is kept.
+        compilers: Names compiler, linker and flags; other objects are never taken.
+    """
+    for candidate in sorted(
+        _candidates(bench, wanted, config, compilers), key=lambda found: found.distance
+    ):
+        # Its build, should there be one, is waited for: that is sooner than another.
+        with candidate.bench.at_rest() as usable:
+            if usable and _copy(candidate.bench, bench):
+                return candidate.bench
+    return None
+
+
+def note_kind(bench: Workbench, config: str, compilers: str) -> None:
+    """Note what a workbench is for, so that others find it."""
+    bench.kind.write_text(f"{config}\n{compilers}")
+
+
+def _candidates(
+    bench: Workbench, wanted: Mapping[str, Entry], config: str, compilers: str
+) -> Iterator[_Candidate]:
+    for folder in sorted(bench.folder.parent.iterdir()):
+        other = Workbench(folder)
+        if folder == bench.folder or not _is_whole(other):
+            continue
+        with suppress(OSError, LabError):
+            other_config, _, with_compilers = other.kind.read_text().partition("\n")
+            if with_compilers != compilers:
+                continue
+            files = _differing(read_manifest(other.manifest), wanted)
+            if files <= len(wanted) * _MOST_DIFFERING:
+                yield _Candidate(other, other_config != config, files)
+
+
+def _is_whole(bench: Workbench) -> bool:
+    return bench.configured.exists() and bench.manifest.exists() and bench.objects.is_dir()
+
+
+def _differing(present: Mapping[str, Entry], wanted: Mapping[str, Entry]) -> int:
+    changed = sum(present.get(path) != entry for path, entry in wanted.items())
+    return changed + len(present.keys() - wanted.keys())
+
+
+def _copy(source: Workbench, target: Workbench) -> bool:
+    """Whether all of ``source`` is in ``target`` now; the manifest comes last."""
+    if not _is_whole(source):
+        return False  # a killed build's rest, or gone since
+    for folder in (target.source, target.objects):
+        shutil.rmtree(folder, ignore_errors=True)
+    # A kill may have left files that nobody knows.
+    manifest = read_manifest(source.manifest).items()
+    present = {path: entry for path, entry in manifest if entry != UNKNOWN}
+    _link_all(source.source, target.source, list(present))
+    # Copies: what is made anew is written into the file that is there, now and then.
+    run(["cp", "-a", "--reflink=auto", source.objects, target.objects], timeout=_COPY_S)
+    _rename_in(target.objects, source.folder, target.folder)
+    shutil.copyfile(source.configured, target.configured)
+    write_manifest(target.manifest, present)
+    return True
+
+
+def _link_all(source: Path, target: Path, paths: Sequence[str]) -> None:
+    """Links keep the time stamps; no source file is ever written into, only replaced."""
+    for folder in sorted({os.path.dirname(path) for path in paths}):  # noqa: PTH120
+        (target / folder).mkdir(parents=True, exist_ok=True)
+
+    def link(batch: Iterable[str]) -> None:
+        for path in batch:
+            _link(f"{source}/{path}", f"{target}/{path}")
+
+    batches = [paths[at : at + _BATCH] for at in range(0, len(paths), _BATCH)]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        try:
+            for _ in pool.map(link, batches):
+                pass
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # too many links
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _rename_in(objects: Path, old: Path, new: Path) -> None:
+    """Let the commands that kbuild saved, and the links, say ``new`` where they say ``old``.
+
+    Their time stamps stay.  Host programs and debug information keep the old name.
+    """
+    for folder, folders, names in os.walk(objects):
+        for name in (*folders, *names):
+            path = Path(folder) / name
+            if path.is_symlink():
+                _rename_link(path, old, new)
+            elif path.is_file():
+                _rename_text(path, os.fsencode(f"{old}/"), os.fsencode(f"{new}/"))
+
+
+def _rename_link(path: Path, old: Path, new: Path) -> None:
+    target = path.readlink()
+    if target.is_relative_to(old):
+        path.unlink()
+        path.symlink_to(new / target.relative_to(old))
+
+
+def _rename_text(path: Path, old: bytes, new: bytes) -> None:
+    content = path.read_bytes()
+    if old in content and b"\0" not in content:
+        times = path.stat()
+        path.write_bytes(content.replace(old, new))
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
