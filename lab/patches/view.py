@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from lab.errors import InfrastructureError
 from lab.patches.overlay import Overlay, Replacement
-from lab.trees import Entry, Tree, blob_digest, read_manifest
+from lab.trees import Entry, Manifest, Tree, blob_digest, read_manifest
 
 SYMLINK = 0o120000
 
@@ -30,7 +31,7 @@ class View:
         self.tree = tree
         self.overlay = overlay
         #: The tree's files, without the overlay.
-        self.entries: Mapping[str, Entry] = read_manifest(tree.manifest)
+        self.entries: Manifest = read_manifest(tree.manifest)
 
     def add(self, changes: Mapping[str, Replacement | None]) -> None:
         """Lay ``changes`` over what there is."""
@@ -76,5 +77,5 @@ class View:
 
     def is_folder(self, path: str) -> bool:
         """Whether there are files below ``path``."""
-        below = (*self.overlay.files, *self.entries)
-        return any(name.startswith(f"{path}/") and name in self for name in below)
+        laid = (name for name in self.overlay.files if name.startswith(f"{path}/"))
+        return any(name in self for name in chain(laid, self.entries.below(path)))

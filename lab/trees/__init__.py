@@ -2,7 +2,7 @@
 """Bring a kernel's source in, at an exact identity."""
 
 from lab.trees.fetch import fetch
-from lab.trees.manifest import Entry, blob_digest, read_manifest, write_manifest
+from lab.trees.manifest import Entry, Manifest, blob_digest, read_manifest, write_manifest
 from lab.trees.request import Progress
 from lab.trees.tree import Tree
 from lab.version import KernelVersion, VersionRange
@@ -10,6 +10,7 @@ from lab.version import KernelVersion, VersionRange
 __all__ = [
     "Entry",
     "KernelVersion",
+    "Manifest",
     "Progress",
     "Tree",
     "VersionRange",

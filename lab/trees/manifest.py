@@ -23,7 +23,7 @@ _PLAIN = 0o100644
 _THREADS = min(8, os.cpu_count() or 1)
 _BATCH = 200
 #: As long as that many searches take, so long does it take to parse it all.
-_MOST_SEARCHES = 64
+_MOST_SEARCHES = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def write_manifest(path: Path, manifest: Mapping[str, Entry]) -> None:
     write_whole(path, manifest_text(manifest))
 
 
-def read_manifest(path: Path) -> Mapping[str, Entry]:
+def read_manifest(path: Path) -> Manifest:
     """The manifest in the file ``path``, by path, in its order.
 
     Raises:
@@ -137,17 +137,18 @@ def _damaged(path: Path, error: Exception) -> InfrastructureError:
 
 
 @lru_cache(maxsize=4)
-def _read(path: Path, version: tuple[int, int, int]) -> Mapping[str, Entry]:
+def _read(path: Path, version: tuple[int, int, int]) -> Manifest:
     data = path.read_bytes()
     if data and not data.endswith(b"\n"):
         raise ValueError("the last line is cut")
-    return _Manifest(path, data)
+    return Manifest(path, data)
 
 
-class _Manifest(Mapping[str, Entry]):
+class Manifest(Mapping[str, Entry]):
     """A manifest's text; 80,000 lines take 0.2 s to parse, and a patch asks for two of them.
 
-    A search takes a millisecond, and a build asks for each path: who asks often has it parsed.
+    It is sorted, so that a search takes 0.1 ms; a build asks for each path: who asks often
+    has it parsed.
     """
 
     def __init__(self, path: Path, data: bytes) -> None:
@@ -159,20 +160,45 @@ class _Manifest(Mapping[str, Entry]):
         self._searches += 1
         if "_parsed" in self.__dict__ or self._searches > _MOST_SEARCHES:
             return self._parsed[path]
-        end = -1
-        name = os.fsencode(path)
-        while (end := self._data.find(b" %s\n" % name, end + 1)) != -1:
-            line = self._data[self._data.rfind(b"\n", 0, end) + 1 : end + len(name) + 1]
-            found, entry = self._entry(os.fsdecode(line))
-            if found == path:
-                return entry
-        raise KeyError(path)
+        found = next(self._from(path), None)
+        if found is None or found[0] != path:
+            raise KeyError(path)
+        return found[1]
+
+    def below(self, folder: str) -> Iterator[str]:
+        """The paths in a folder and in those within it."""
+        for path, _ in self._from(f"{folder}/"):
+            if not path.startswith(f"{folder}/"):
+                return
+            yield path
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._parsed)
 
     def __len__(self) -> int:
         return len(self._parsed)
+
+    def _from(self, path: str) -> Iterator[tuple[str, Entry]]:
+        """What comes at ``path`` and after it, in order."""
+        start = self._place(os.fsencode(path))
+        while start < len(self._data):
+            end = self._data.index(b"\n", start)
+            yield self._entry(os.fsdecode(self._data[start:end]))
+            start = end + 1
+
+    def _place(self, path: bytes) -> int:
+        """Where the first line begins whose path does not come before this one."""
+        low, high = 0, len(self._data)
+        while low < high:
+            middle = (low + high) // 2
+            start = max(low, self._data.rfind(b"\n", low, middle) + 1)
+            end = self._data.index(b"\n", middle)
+            found, _ = self._entry(os.fsdecode(self._data[start:end]))
+            if os.fsencode(found) < path:
+                low = end + 1
+            else:
+                high = start
+        return low
 
     @cached_property
     def _parsed(self) -> dict[str, Entry]:

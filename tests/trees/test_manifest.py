@@ -79,3 +79,21 @@ def test_a_line_break_in_a_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="line break"):
         write_manifest(tmp_path / "manifest", {"a\nb": Entry(0o100644, blob_digest(b""))})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_below_a_folder(tmp_path: Path) -> None:
+    names = ("mm/a", "mm.c", "mm/b/c", "mm0/d", "mm", "caf\udce9/e", "z/f")
+    write_manifest(
+        tmp_path / "manifest", {name: Entry(0o100644, blob_digest(b"")) for name in names}
+    )
+    manifest = read_manifest(tmp_path / "manifest")
+    below = {
+        folder: list(manifest.below(folder)) for folder in ("mm", "mm/b", "caf\udce9", "m", "zz")
+    }
+    assert below == {
+        "mm": ["mm/a", "mm/b/c"],
+        "mm/b": ["mm/b/c"],
+        "caf\udce9": ["caf\udce9/e"],
+        "m": [],
+        "zz": [],
+    }
