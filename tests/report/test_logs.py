@@ -6,9 +6,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from lab.complaints import Complaint, Frame, Kind
-from lab.report.site.complaint import complaints
-from lab.report.site.log import Log, job_folder, read_logs
+from lab.report.site.complaint import Told, Toldbook, complaints
+from lab.report.site.log import JobLogs, Log, job_folder, read_logs
+from lab.report.site.search import Search
 from lab.report.site.shown import log_html
 from lab.results import Evidence, GuestUse, Noted, write_bytes, write_json, write_text
 from lab.suites.mark import program_mark, read_mark
@@ -43,9 +46,12 @@ def test_any_bytes_are_lines(tmp_path: Path) -> None:
 def test_a_program_owns_the_console_up_to_the_next_mark(tmp_path: Path) -> None:
     other = program_mark("xfs-dax", "mlock", "mlock")
     found = log(f"boot\n{MARK}\nmine\nmine\n{other}\nits\n".encode(), tmp_path)
-    assert found.span("ext4-dax", "mlock") == (2, 4)
-    assert found.span("xfs-dax", "mlock") == (5, 6)
-    assert found.span("ext4-dax", "limits") is None
+    assert found.suites == {("ext4-dax", "mlock"): (2, 4), ("xfs-dax", "mlock"): (5, 6)}
+    assert [found.at(number) for number in (1, 2, 4)] == [
+        None,
+        ("ext4-dax", "mlock", "mlock"),
+        ("ext4-dax", "mlock", "mlock"),
+    ]
 
 
 def test_of_a_huge_console_the_end_is_kept_with_its_numbers(tmp_path: Path) -> None:
@@ -62,7 +68,7 @@ def test_of_a_huge_console_the_end_is_kept_with_its_numbers(tmp_path: Path) -> N
 
 
 def test_a_console_without_records_of_complaints_is_searched(tmp_path: Path) -> None:
-    (told,) = complaints(job(), (log(WARNING.encode(), tmp_path),))
+    (told,) = complaints(job(), JobLogs((log(WARNING.encode(), tmp_path),)))
     assert told.title == "WARNING in foo"
     assert told.place == ("ext4-dax", "mlock")
     assert told.excerpt is not None
@@ -83,7 +89,7 @@ def test_recorded_complaints_are_found_again_on_the_console(tmp_path: Path) -> N
     )
     benign = Noted(replace(recorded, title="known"), benign="it says nothing of the kernel")
     record = replace(job(), complaints=(Noted(recorded), benign))
-    (told,) = complaints(record, (found,))
+    (told,) = complaints(record, JobLogs((found,)))
     assert (told.kind, told.title) == (str(Kind.WARNING), "gup")
     assert told.frames == ("gup+0x12/0x20 mm/gup.c:7", "? maybe+0x0/0x0")
     assert told.excerpt is not None
@@ -92,7 +98,7 @@ def test_recorded_complaints_are_found_again_on_the_console(tmp_path: Path) -> N
 
 def test_benign_complaints_stay_so(tmp_path: Path) -> None:
     record = job(complaints=(noted(benign="a known one"),))
-    assert complaints(record, (log(WARNING.encode(), tmp_path),)) == ()
+    assert complaints(record, JobLogs((log(WARNING.encode(), tmp_path),))) == ()
 
 
 def test_a_complaint_belongs_to_what_is_on_record(tmp_path: Path) -> None:
@@ -101,11 +107,11 @@ def test_a_complaint_belongs_to_what_is_on_record(tmp_path: Path) -> None:
     evidence = Evidence(guests=(GuestUse(".", "", ("xfs-dax/limits.rlimit", "ext4-dax/a.b")),))
     late, mine = noted(), noted(filesystem="xfs-dax", program="rlimit", test="one")
     record = job(complaints=(late, mine))
-    first, second = complaints(replace(record, evidence=evidence), (found,))
+    first, second = complaints(replace(record, evidence=evidence), JobLogs((found,)))
     assert (first.place, first.of_job) == (None, True)
     assert (second.place, second.test, second.of_job) == (("xfs-dax", "limits"), "one", False)
     # Of a record that does not name what ran in its guests, the mark is all there is.
-    _, second = complaints(record, (found,))
+    _, second = complaints(record, JobLogs((found,)))
     assert second.place == ("ext4-dax", "mlock")
 
 
@@ -138,3 +144,39 @@ def test_each_guest_of_a_job_has_its_console_in_order(tmp_path: Path) -> None:
     logs = read_logs(tmp_path, "00-6.1")
     assert [log.lines for log in logs.consoles] == [(MARK,), ("2",), ("3",), ("10",)]
     assert [log.page for log in logs.consoles][-1] == "00-6.1.console-10"
+
+
+@pytest.mark.parametrize("asked_before", [0, 20])
+def test_the_first_line_with_a_text_is_found_by_its_words_too(asked_before: int) -> None:
+    lines = ["", "WARNING in bart", "a bar, WARNING in bar_7+0x1", "WARNING in bar_7", "in bar_8"]
+    search = Search(lines)
+    for number in range(asked_before):
+        assert search.first(f"nobody says {number}, ever") is None
+    texts = {
+        "WARNING in bar": 1,
+        "WARNING in bar_7": 2,
+        "ARNING in bar_7+": 2,
+        "a bar, WARNING": 2,
+        "bar_7": 2,
+        "in bar_8": 4,
+        "WARNING in bar_9": None,
+        "WARNING on bar": None,
+        "": None,
+    }
+    assert {text: search.first(text) for text in texts} == texts
+
+
+def test_texts_are_found_in_the_first_console_that_has_them(tmp_path: Path) -> None:
+    parts = (b"boot\n", b"", b"boot\ndied of it\n", b"died of it\n")
+    logs = JobLogs(tuple(log(part, tmp_path) for part in parts))
+    asked = ("died of it", "boot", "lived")
+    assert [logs.find(text) for text in asked] == [(2, 2), (0, 1), None]
+
+
+def test_a_complaint_explains_its_test_its_parts_and_its_program() -> None:
+    told = [("p", ""), ("p", "a"), ("p", "a/b"), ("p", "ab"), ("q", "a"), ("p", "a")]
+    book = Toldbook(tuple(Told("", "", None, program=one, test=test) for one, test in told))
+    places = {test: [book.told.index(one) for one in book.about(test)] for test in ("a", "p")}
+    assert places == {"a": [0, 1, 4, 1], "p": [0, 1, 2, 3, 1]}
+    assert [one.test for one in book.about("a/b")] == ["", "a", "a/b", "a", "a"]
+    assert [one.test for one in book.about("ab/c")] == ["", "ab"]

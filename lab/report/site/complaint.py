@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
+from heapq import merge
+from itertools import groupby
 
 from lab.complaints import Complaint, read
-from lab.report.site.log import Excerpt, Log
+from lab.report.site.log import Excerpt, JobLogs
 from lab.results.record import JobRecord, Noted
 
 
@@ -30,66 +34,99 @@ class Told:
     test: str = ""
     of_job: bool = False
 
-    def is_about(self, test: str) -> bool:
-        """Whether it explains the result of that name: a test's, a part's or the program's."""
-        return not self.test or test == self.program or f"{test}/".startswith(f"{self.test}/")
+
+@dataclass(frozen=True)
+class Toldbook:
+    """The complaints that came while one suite ran on a filesystem, by what they explain."""
+
+    told: tuple[Told, ...]
+
+    def about(self, test: str) -> Iterator[Told]:
+        """Those that explain the result of that name: a test's, a part's or the program's."""
+        ends = (place for place, letter in enumerate(f"{test}/") if letter == "/")
+        names = dict.fromkeys(["", *(test[:end] for end in ends)])
+        lists = [*(self._of_test.get(name, ()) for name in names), self._of_program.get(test, ())]
+        for number, _ in groupby(merge(*lists)):
+            yield self.told[number]
+
+    @cached_property
+    def _of_test(self) -> dict[str, list[int]]:
+        return self._by(lambda told: told.test)
+
+    @cached_property
+    def _of_program(self) -> dict[str, list[int]]:
+        return self._by(lambda told: told.program)
+
+    def _by(self, name: Callable[[Told], str]) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for number, told in enumerate(self.told):
+            found.setdefault(name(told), []).append(number)
+        return found
 
 
-def complaints(job: JobRecord, consoles: tuple[Log, ...]) -> tuple[Told, ...]:
+def complaints(job: JobRecord, logs: JobLogs) -> tuple[Told, ...]:
     """The complaints on record for a job; of one without any, those its consoles show."""
     if job.complaints:
+        suites = _suites(job)
         return tuple(
-            _recorded(job, noted, consoles) for noted in job.complaints if not noted.benign
+            _recorded(noted, logs, suites.get((noted.filesystem, noted.program), set()))
+            for noted in job.complaints
+            if not noted.benign
         )
     found = (
-        _told(complaint, (log,))
-        for log in consoles
+        _told(complaint, JobLogs((log,)))
+        for log in logs.consoles
         for complaint in read("\n".join(log.lines).encode())
     )
     return tuple(replace(told, place=_place(told.excerpt)) for told in found)
 
 
-def _recorded(job: JobRecord, noted: Noted, consoles: tuple[Log, ...]) -> Told:
-    told = _told(noted.complaint, consoles)
-    suites = _suites(job, noted.filesystem, noted.program)
-    place = (noted.filesystem, suites.pop()) if len(suites) == 1 else _place(told.excerpt)
+def _recorded(noted: Noted, logs: JobLogs, suites: set[str]) -> Told:
+    told = _told(noted.complaint, logs)
+    (suite,) = suites if len(suites) == 1 else ("",)
+    place = (noted.filesystem, suite) if suite else _place(told.excerpt)
     if not noted.program:
         # A program's mark stands above it on the console, and its results were out by then.
         place = None
     return replace(told, place=place, program=noted.program, test=noted.test, of_job=noted.of_job)
 
 
-def _suites(job: JobRecord, filesystem: str, program: str) -> set[str]:
-    """The suites that ran a program on a filesystem."""
-    units = (unit.partition("/") for guest in job.evidence.guests for unit in guest.units)
-    names = (suite for where, _, suite in units if where == filesystem)
-    return {name.split(".")[0] for name in names if name.split(".")[1:2] == [program]}
+def _suites(job: JobRecord) -> dict[tuple[str, str], set[str]]:
+    """The suites that ran a program on a filesystem, by both."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for unit in (unit for guest in job.evidence.guests for unit in guest.units):
+        filesystem, _, name = unit.partition("/")
+        suite, program = (*name.split("."), "")[:2]
+        if program:
+            found.setdefault((filesystem, program), set()).add(suite)
+    return found
 
 
 def _place(excerpt: Excerpt | None) -> tuple[str, str] | None:
     """What ran there, as the lab's marks tell."""
     if excerpt is None:
         return None
-    at = [mark for mark, start, end in excerpt.log.spans if start <= excerpt.line <= end]
-    return at[0][:2] if at else None
+    mark = excerpt.log.at(excerpt.line)
+    return mark[:2] if mark else None
 
 
-def _told(complaint: Complaint, consoles: tuple[Log, ...]) -> Told:
+def _told(complaint: Complaint, logs: JobLogs) -> Told:
     return Told(
         str(complaint.kind),
         complaint.title,
-        _locate(consoles, complaint.first_line, complaint.lines),
+        _locate(logs, complaint.first_line, complaint.lines),
         complaint.lines,
         tuple(map(str, complaint.frames)),
     )
 
 
-def _locate(consoles: tuple[Log, ...], first: int, lines: tuple[str, ...]) -> Excerpt | None:
+def _locate(logs: JobLogs, first: int, lines: tuple[str, ...]) -> Excerpt | None:
     """Where a complaint stands; its number is believed when the line is the one it names."""
     head = lines[0].strip() if lines else ""
-    for log in consoles:
-        at_first = log.first <= first <= log.last and head in log.line(first)
-        number = first if at_first else log.find(head)
-        if number:
-            return Excerpt(log, number, min(log.last, number + max(len(lines), 1) - 1), number)
-    return None
+    found = logs.find(head)
+    if found is None:
+        return None
+    log, number = logs.consoles[found[0]], found[1]
+    if log.first <= first <= log.last and head in log.line(first):
+        number = first
+    return Excerpt(log, number, min(log.last, number + max(len(lines), 1) - 1), number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from lab.config.model import Status
 from lab.report.site.complaint import Told
@@ -59,10 +60,10 @@ def detail(report: Report, job: Job, group: Group, cell: Cell) -> Detail:
 
 def _told(job: Job, group: Group, cell: Cell) -> tuple[Told, ...]:
     # What came during another test explains nothing of this one.
-    mine = tuple(told for told in job.told_of(group) if told.is_about(cell.result.test))
+    mine = tuple(islice(job.told_about(group, cell.result.test), _MOST_TOLD))
     if not mine and cell.result.status in _DEAD:
-        mine = job.elsewhere
-    return mine[:_MOST_TOLD]
+        mine = job.elsewhere[:_MOST_TOLD]
+    return mine
 
 
 def _excerpts(
@@ -97,19 +98,23 @@ def _length(told: Told) -> int:
 
 def _last_words(job: Job, cell: Cell) -> list[Excerpt]:
     """The line that the message quotes; where there is none, the end of the console."""
-    for log in job.logs.consoles:
-        for words in cell.result.message.replace(")", "(").split("("):
-            quoted = words.removeprefix("the guest died: ").strip()
-            number = log.find(quoted) if len(quoted) >= _SHORTEST else None
-            if number:
-                return [log.around(number, _BEFORE, _AFTER)]
-    ends = [(span[1], log) for log in job.logs.consoles
-            if (span := log.span(cell.result.filesystem, cell.result.suite))]  # fmt: skip
-    if ends:
-        number, log = ends[-1]
-        return [log.around(number, 2 * _BEFORE, 0)]
-    logs = [log for log in job.logs.consoles if log.lines]
-    return [logs[-1].around(logs[-1].last, 2 * _BEFORE, 0)] if logs else []
+    found = list(filter(None, map(job.logs.find, _quotes(cell.result.message))))
+    if found:
+        # In the first console that has any, of what is quoted first.
+        place, number = min(found, key=lambda one: one[0])
+        return [job.logs.consoles[place].around(number, _BEFORE, _AFTER)]
+    span = job.logs.last_span(cell.result.filesystem, cell.result.suite)
+    if span is not None:
+        return [span.log.around(span.end, 2 * _BEFORE, 0)]
+    log = next((log for log in reversed(job.logs.consoles) if log.lines), None)
+    return [log.around(log.last, 2 * _BEFORE, 0)] if log else []
+
+
+def _quotes(message: str) -> Iterator[str]:
+    for words in message.replace(")", "(").split("("):
+        quoted = words.removeprefix("the guest died: ").strip()
+        if len(quoted) >= _SHORTEST:
+            yield quoted
 
 
 def _metric(metric: Metric) -> str:

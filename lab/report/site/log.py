@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 
 from lab.report.site.names import safe_name
+from lab.report.site.search import Search
 from lab.results.folder import slug
 from lab.results.record import JobRecord
 from lab.suites.mark import read_mark
@@ -18,6 +22,7 @@ from lab.suites.plain import without_escapes
 
 #: A console that repeats one line for an hour is cut: its end is what counts.
 _MOST_BYTES = 8 << 20
+_PIECE = 1 << 20
 _MOST_CHARACTERS = 2000
 _RESULT = re.compile(r"^\s*(?:not )?ok\b(?: \d+)?(?: -)? *(.*?)(?: +# .*)?$")
 
@@ -38,11 +43,9 @@ class Log:
         Of a file beyond 8 MiB the end is read; its lines are numbered as in the file.
         """
         try:
-            data = path.read_bytes()
+            skipped, kept = _end(path)
         except OSError:
             return None
-        kept = data[-_MOST_BYTES:]
-        skipped = data[: len(data) - len(kept)].count(b"\n")
         text = without_escapes(kept.decode(errors="replace").replace("\r", ""))
         lines = tuple(line[:_MOST_CHARACTERS] for line in text.split("\n"))
         lines = lines[:-1] if lines and not lines[-1] else lines
@@ -61,11 +64,6 @@ class Log:
         """The lines about one of them."""
         start, end = max(self.first, number - before), min(self.last, number + after)
         return Excerpt(self, start, end, number)
-
-    def find(self, text: str) -> int | None:
-        """The first line that has this text in it."""
-        found = (number for number, line in enumerate(self.lines, self.first) if text in line)
-        return next(found, None) if text else None
 
     @cached_property
     def results(self) -> dict[str, int]:
@@ -87,10 +85,37 @@ class Log:
             for (mark, n), end in zip(marks, ends[: len(marks)], strict=True)
         )
 
-    def span(self, filesystem: str, suite: str) -> tuple[int, int] | None:
+    def at(self, number: int) -> tuple[str, str, str] | None:
+        """The filesystem, suite and program that ran when a line was printed."""
+        place = bisect_right(self._starts, number) - 1
+        if place < 0 or number > self.spans[place][2]:
+            return None
+        return self.spans[place][0]
+
+    @cached_property
+    def suites(self) -> dict[tuple[str, str], tuple[int, int]]:
         """The lines from the first program of a suite on a filesystem to the end of its last."""
-        mine = [span for span in self.spans if span[0][:2] == (filesystem, suite)]
-        return (mine[0][1], mine[-1][2]) if mine else None
+        found: dict[tuple[str, str], tuple[int, int]] = {}
+        for (filesystem, suite, _), start, end in self.spans:
+            start, _ = found.get((filesystem, suite), (start, 0))
+            found[(filesystem, suite)] = (start, end)
+        return found
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [start for _, start, _ in self.spans]
+
+
+def _end(path: Path) -> tuple[int, bytes]:
+    """How many lines of a file are left out, and the rest: gigabytes never are in memory."""
+    with path.open("rb") as stream:
+        left = max(0, stream.seek(0, os.SEEK_END) - _MOST_BYTES)
+        stream.seek(0)
+        skipped = 0
+        while left and (piece := stream.read(min(left, _PIECE))):
+            left -= len(piece)
+            skipped += piece.count(b"\n")
+        return skipped, stream.read(_MOST_BYTES)
 
 
 @dataclass(frozen=True)
@@ -124,19 +149,52 @@ class JobLogs:
 
     def result_line(self, filesystem: str, suite: str, test: str) -> tuple[Log, int] | None:
         """Where a program printed the result of a test."""
-        for where, which, log in self.ktap:
-            if (where, which) == (slug(filesystem), slug(suite)):
-                number = log.results.get(test) or log.results.get(test.rpartition("/")[2])
-                if number:
-                    return log, number
+        for log in self._ktap_of.get((slug(filesystem), slug(suite)), ()):
+            number = log.results.get(test) or log.results.get(test.rpartition("/")[2])
+            if number:
+                return log, number
         return None
 
     def console_span(self, filesystem: str, suite: str) -> Excerpt | None:
-        """What the console said while a suite ran on a filesystem."""
+        """What the first console with it said while a suite ran on a filesystem."""
+        return next(iter(self._spans.get((filesystem, suite), ())), None)
+
+    def last_span(self, filesystem: str, suite: str) -> Excerpt | None:
+        """As console_span(), of the last console with it."""
+        return next(reversed(self._spans.get((filesystem, suite), ())), None)
+
+    def find(self, text: str) -> tuple[int, int] | None:
+        """The first line of the consoles that has this text: the console's place, its number."""
+        found = self._search.first(text)
+        if found is None:
+            return None
+        place = bisect_right(self._begins, found) - 1
+        return place, self.consoles[place].first + found - self._begins[place]
+
+    @cached_property
+    def _ktap_of(self) -> dict[tuple[str, str], list[Log]]:
+        found: dict[tuple[str, str], list[Log]] = {}
+        for filesystem, suite, log in self.ktap:
+            found.setdefault((filesystem, suite), []).append(log)
+        return found
+
+    @cached_property
+    def _spans(self) -> dict[tuple[str, str], list[Excerpt]]:
+        found: dict[tuple[str, str], list[Excerpt]] = {}
         for log in self.consoles:
-            if span := log.span(filesystem, suite):
-                return Excerpt(log, *span, span[0])
-        return None
+            for place, span in log.suites.items():
+                found.setdefault(place, []).append(Excerpt(log, *span, span[0]))
+        return found
+
+    @cached_property
+    def _search(self) -> Search:
+        return Search([line for log in self.consoles for line in log.lines])
+
+    @cached_property
+    def _begins(self) -> list[int]:
+        """Where each console begins among the lines of all; of an empty one nothing is found."""
+        lengths = (len(log.lines) for log in self.consoles)
+        return list(accumulate(lengths, initial=0))[:-1]
 
 
 def read_logs(folder: Path | None, job: str) -> JobLogs:

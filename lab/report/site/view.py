@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from lab.report.site.complaint import Told, complaints
+from lab.report.site.complaint import Told, Toldbook, complaints
 from lab.report.site.log import JobLogs, job_folder, read_logs
 from lab.report.site.mark import Mark, mark
 from lab.report.site.names import safe_name
@@ -100,11 +100,20 @@ class Job:
         asked = (filesystem, suite)
         return next((g for g in self.groups if (g.filesystem, g.suite) == asked), None)
 
-    def told_of(self, group: Group) -> tuple[Told, ...]:
-        """The complaints that came while a group ran."""
-        return tuple(t for t in self.told if t.place == (group.filesystem, group.suite))
+    def told_about(self, group: Group, test: str) -> Iterator[Told]:
+        """The complaints that came while a group ran, and explain a result of this name."""
+        book = self._books.get((group.filesystem, group.suite))
+        return book.about(test) if book else iter(())
 
-    @property
+    @cached_property
+    def _books(self) -> dict[tuple[str, str], Toldbook]:
+        found: dict[tuple[str, str], list[Told]] = {}
+        for told in self.told:
+            if told.place is not None:
+                found.setdefault(told.place, []).append(told)
+        return {place: Toldbook(tuple(mine)) for place, mine in found.items()}
+
+    @cached_property
     def elsewhere(self) -> tuple[Told, ...]:
         """The complaints that came while nothing of the lab's ran, or nobody knows what."""
         places = {(group.filesystem, group.suite) for group in self.groups}
@@ -223,7 +232,7 @@ def _job(
 ) -> Job:
     name = f"{number:02d}-{safe_name(record.variant)}"
     logs = read_logs(job_folder(folders, number, record), name)
-    told = complaints(record, logs.consoles)
+    told = complaints(record, logs)
     return Job(number, record, name, logs, told, tuple(_groups(name, record, changes)))
 
 
