@@ -4,7 +4,7 @@
 Each is anchored at the message's beginning, since words alone prove nothing: a
 program that dies of a general protection fault of its own is in the log, too
 ("traps: a.out[5] general protection fault ip:…"), and that is no complaint.
-The texts are those of the kernel's sources, 4.0 to 6.12; the comment names the file.
+The texts are those of the kernel's sources, 4.0 to 7.3; the comment names the file.
 """
 
 from __future__ import annotations
@@ -155,11 +155,11 @@ HEADS: tuple[Head, ...] = (
         r"|scheduling while atomic|using \w+\(\) in preemptible|assuming \w+ context)",
         "{what}",
     ),
-    # kernel/watchdog.c, watchdog_hld.c
+    # kernel/watchdog.c, watchdog_hld.c; which CPU saw it is said from 6.17 on.
     _head(Kind.SOFT_LOCKUP, _WATCHDOG + r"BUG: soft lockup - CPU#\d+", "soft lockup"),
     _head(
         Kind.HARD_LOCKUP,
-        _WATCHDOG + r"(?:BUG: )?(?:Watchdog detected hard LOCKUP|hard LOCKUP)",
+        _WATCHDOG + r"(?:CPU\d+: )?(?:BUG: )?(?:Watchdog detected hard LOCKUP|hard LOCKUP)",
         "hard lockup",
     ),
     # kernel/hung_task.c
@@ -273,6 +273,7 @@ HEADS: tuple[Head, ...] = (
     ),
     _head(Kind.WARNING, rf"WARNING: (?:\[.*\] )?(?P<file>[^\s:]+):\d+ at {_FUNCTION}", "WARNING"),
     _head(Kind.WARNING, r"WARNING: CPU: \d+ PID: \d+ at ", "WARNING"),
+    _head(Kind.WARNING, rf"WARNING: at {_FUNCTION}, CPU#\d+: ", "WARNING"),
     _head(Kind.WARNING, r"WARNING: (?:\[.*\] )?(?P<file>[^\s:]+\.[chS]):\d+ at ", "WARNING"),
     # arch/x86/kernel/unwind_frame.c
     _head(
@@ -282,11 +283,41 @@ HEADS: tuple[Head, ...] = (
         Shape.LINE,
         anywhere=True,
     ),
-    # fs/ext4/super.c, fs/xfs
+    # fs/ext4/super.c: " in FUNCTION:LINE: what" is __ext4_std_error()'s; fs/ext4/inode.c
     _head(
         Kind.FILESYSTEM,
-        r"(?P<fs>EXT4-fs) (?:error|panic) \(device [^)]*\): (?P<place>\w+)",
+        r"(?P<fs>EXT4-fs) (?:error|panic) \(device [^)]*\)(?::| in) (?P<place>\w+)",
         "{fs} error in {place}",
+        Shape.LINE,
+        anywhere=True,
+    ),
+    _head(
+        Kind.FILESYSTEM,
+        r"EXT4-fs \([^)]*\): (?P<what>Delayed block allocation failed|This should not happen)",
+        "EXT4-fs {what}",
+        Shape.LINE,
+        anywhere=True,
+    ),
+    # fs/jbd2/journal.c, commit.c
+    _head(
+        Kind.FILESYSTEM,
+        r"(?P<what>Aborting journal) on device|JBD2: (?P<why>Detected IO errors"
+        r"|(?:Error -?\d+ detected|I/O error) when updating journal superblock)",
+        "JBD2 {what}{why}",
+        Shape.LINE,
+        anywhere=True,
+    ),
+    # fs/xfs/xfs_error.c, xfs_fsops.c (of 4.0 "… Detected. Shutting down filesystem", since
+    # 5.17 with where), xfs_log.c, xfs_buf.c, xfs_aops.c.  "User initiated shutdown
+    # received" is what a test may ask for.
+    _head(
+        Kind.FILESYSTEM,
+        r"(?P<fs>XFS) \([^)]*\): (?P<what>log I/O error|metadata I/O error"
+        r"|writeback error|page discard"
+        r"|Filesystem has been shut down due to log error"
+        r"|(?:(?:Log |Metadata )?I/O Error|Block device removal)(?= \(0x| Detected)"
+        r"|Corruption of on-disk metadata)",
+        "{fs} {what}",
         Shape.LINE,
         anywhere=True,
     ),
@@ -296,6 +327,14 @@ HEADS: tuple[Head, ...] = (
         r"|Metadata corruption detected|Metadata CRC error|Corruption warning|Assertion failed"
         r"|Corruption of in-memory data)",
         "{fs} {what}",
+        anywhere=True,
+    ),
+    # fs/iomap/buffered-io.c, ioend.c: "DEVICE: writeback error on inode".
+    _head(
+        Kind.FILESYSTEM,
+        r"[\w-]+: (?P<what>writeback error) on inode \d+",
+        "{what}",
+        Shape.LINE,
         anywhere=True,
     ),
     _head(
@@ -327,7 +366,7 @@ _OOPS_LINE = re.compile(
 _SUSPICIOUS = re.compile(
     r"BUG|INFO|WARNING|panic|Oops|nable to handle|stack overflow|double fault|\[#\d|UBSAN"
     r"|LOCKUP|blocked|starved|oom-killer|Kill|bad p|refcount_t|kmemleak|_add|_del|usercopy"
-    r"|EXT4-fs|XFS|VFS|nobody cared"
+    r"|EXT4-fs|XFS|VFS|JBD2|Aborting|writeback error|nobody cared"
 )
 
 
