@@ -107,14 +107,25 @@ void ktap_bail(const char *format, ...)
 	exit(1);
 }
 
-/* A pattern with no glob character matches as a substring. */
+/* A pattern with no glob character matches as a substring; a name matches itself. */
 static bool selected(const char *name)
 {
-	if (!selection)
+	if (!selection || strcmp(selection, name) == 0)
 		return true;
 	if (strpbrk(selection, "*?["))
 		return fnmatch(selection, name, 0) == 0;
 	return strstr(name, selection) != NULL;
+}
+
+/* What would not come back from a line of KTAP as it went in. */
+static bool is_unfit(const char *name)
+{
+	size_t length = strlen(name);
+
+	for (size_t i = 0; i < length; i++)
+		if ((unsigned char)name[i] < ' ' || name[i] == 0x7f)
+			return true;
+	return length == 0 || name[0] == ' ' || name[length - 1] == ' ';
 }
 
 void ktap_add(ktap_body *body, const void *argument, const char *name, ...)
@@ -130,6 +141,8 @@ void ktap_add(ktap_body *body, const void *argument, const char *name, ...)
 	va_end(arguments);
 	if (length < 0 || length >= NAME_BYTES)
 		ktap_bail("test name too long: %s", test->name);
+	if (is_unfit(test->name))
+		ktap_bail("a test's name is empty, has a control character or a blank at an end");
 	test->body = body;
 	test->argument = argument;
 	if (selected(test->name))
@@ -204,11 +217,24 @@ static enum ktap_status run(const struct test *test)
 	return judge(wait_status);
 }
 
+/* A "#" would begin a directive, a "-" is no part of a name: TAP 14 escapes the first. */
+static void print_name(const char *name)
+{
+	if (name[0] == '-')
+		fputs("- ", stdout);
+	for (; *name; name++) {
+		if (*name == '#' || *name == '\\')
+			putchar('\\');
+		putchar(*name);
+	}
+}
+
 static void report(size_t number, const char *name, enum ktap_status status)
 {
 	if (status == KTAP_BAIL)
 		ktap_bail("%s: %s", name, reason);
-	printf("%sok %zu %s", status == KTAP_NOT_OK ? "not " : "", number, name);
+	printf("%sok %zu ", status == KTAP_NOT_OK ? "not " : "", number);
+	print_name(name);
 	if (status == KTAP_SKIP)
 		printf(" # SKIP %s", reason);
 	putchar('\n');

@@ -15,7 +15,10 @@ enum ktap_status { KTAP_OK, KTAP_NOT_OK, KTAP_SKIP, KTAP_BAIL };
 
 typedef enum ktap_status ktap_body(const void *argument);
 
-/* Adds a test; the name is at most 63 bytes. argument must outlive ktap_main(). */
+/*
+ * Adds a test; the name is at most 63 bytes, without control characters and blanks at
+ * its ends. argument must outlive ktap_main().
+ */
 void ktap_add(ktap_body *body, const void *argument, const char *name, ...) KTAP_PRINTF(3, 4);
 
 /* A diagnostic line, "# ...": comes before the result line it belongs to. */

@@ -6,12 +6,12 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 
 from lab.complaints.complaint import Complaint
 from lab.errors import UserError
+from lab.glob import matches
 from lab.version import KernelVersion, VersionRange
 
 
@@ -35,7 +35,7 @@ class Benign:
 
     def covers(self, complaint: Complaint, version: KernelVersion) -> bool:
         """Whether it is about this complaint, on this kernel."""
-        return self.versions.contains(version) and fnmatchcase(str(complaint), self.title)
+        return self.versions.contains(version) and matches(str(complaint), (self.title,))
 
 
 @cache

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from itertools import chain, product
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from lab.config.model import DirKernel, Expectation, FirstKernel, LabConfig, Mat
 from lab.config.problem import Problem, suggestion, unknown
 from lab.config.spelling import base_problems, repeated, series_twice, variant_problems
 from lab.features import known_features
+from lab.glob import matches
 
 #: Old kernels let misaligned namespaces collide: pmem/ndctl#28.
 _NVDIMM_ALIGNMENT = 128 << 20
@@ -247,4 +247,4 @@ def _feasible(config: LabConfig, glob: str) -> bool:
 
 
 def _matches(glob: str, names: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, glob) for name in names)
+    return any(matches(name, (glob,)) for name in names)

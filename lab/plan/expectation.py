@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from functools import cache
 
 from lab.config import Expectation, Status
 from lab.features import has
+from lab.glob import matches
 from lab.plan.variant import Variant
 from lab.version import KernelVersion, VersionRange
 
@@ -44,7 +44,7 @@ def _speaks_of(expectation: Expectation, names: tuple[str, str, str, str]) -> bo
         expectation.suites,
         expectation.tests,
     )
-    return all(_matches(name, some) for name, some in zip(names, globs, strict=True))
+    return all(matches(name, some) for name, some in zip(names, globs, strict=True))
 
 
 def _means(expectation: Expectation, version: KernelVersion) -> bool:
@@ -54,8 +54,3 @@ def _means(expectation: Expectation, version: KernelVersion) -> bool:
 
 
 _range = cache(VersionRange.parse)
-
-
-def _matches(name: str, globs: tuple[str, ...]) -> bool:
-    # Not fnmatch(): it folds case on some systems, and a verdict must not depend on that.
-    return any(fnmatchcase(name, glob) for glob in globs)

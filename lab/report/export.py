@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from itertools import groupby
 
@@ -104,8 +105,8 @@ def _ok(passed: bool) -> str:
 
 
 def _name(text: str) -> str:
-    """Text in which no reader sees a directive."""
-    return _one_line(text).replace("#", "-")
+    """Text in which no reader sees a directive, escaped as TAP 14 has it."""
+    return re.sub(r"[\s\x85]", " ", text).replace("\\", "\\\\").replace("#", "\\#")
 
 
 def _one_line(text: str) -> str:

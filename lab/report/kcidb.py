@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -148,9 +149,15 @@ def _test(result: TestResult, test_id: str, build: str, origin: str) -> dict[str
 
 
 def _path(name: str) -> str:
-    """A name, dots in it parting it, of the characters that KCIDB's paths have."""
+    """A name, dots in it parting it, of the characters that KCIDB's paths have.
+
+    Names that differ stay different.
+    """
     parts = (re.sub(r"[^A-Za-z0-9_-]", "_", part) for part in name.split("."))
-    return ".".join(part or "_" for part in parts)
+    path = ".".join(part or "_" for part in parts)
+    if path == name:
+        return path
+    return f"{path}-{hashlib.sha256(name.encode(errors='backslashreplace')).hexdigest()[:8]}"
 
 
 def _text(text: str) -> str:

@@ -65,6 +65,7 @@ def print_run(run: RunRecord, console: Console, verbose: bool = False) -> None:
         _unexpected(run, signs),
         _complaints(run, signs),
         _unrun(run, signs),
+        _unkept(run),
         _errors(run, signs),
         _first_access(run, signs),
         _verdict(run, signs),
@@ -249,6 +250,15 @@ def _unrun(run: RunRecord, signs: _Signs) -> Iterator[Line]:
             names = [result.test for result in found[:_MOST_NAMES]]
             more = [f"and {len(found) - _MOST_NAMES} more"] if found[_MOST_NAMES:] else []
             yield _line("      ", f"{place}: {', '.join([*names, *more])}")
+
+
+def _unkept(run: RunRecord) -> Iterator[Line]:
+    for job in run.jobs:
+        if job.evidence.unkept:
+            more = _count(job.evidence.unkept, "complaint")
+            yield _line(
+                f"{_job_name(job)}: {more} more, too many to keep; each test counts as it is"
+            )
 
 
 def _errors(run: RunRecord, signs: _Signs) -> Iterator[Line]:

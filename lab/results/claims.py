@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -14,6 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from lab.config.model import Globs, Section, Status, Text
 from lab.config.sources import Document, Sources
 from lab.errors import UserError
+from lab.glob import matches
 from lab.results.record import JobRecord, RunRecord, TestResult
 from lab.results.verdict import Side, unlike
 
@@ -184,7 +184,7 @@ def _check(shows: Shows, job: JobRecord) -> tuple[str, str]:
     side = Side.of(job)
     if job.error is not None:
         return f"the job ended early: {job.error.partition(chr(10))[0]}", ""
-    found = [each for each in side.tests.values() if _matches(each.test, shows.tests)]
+    found = [each for each in side.tests.values() if matches(each.test, shows.tests)]
     if missing := _missing(shows, found):
         return missing, ""
     ran = [result for result in found if result.status is not Status.SKIP]
@@ -197,7 +197,7 @@ def _check(shows: Shows, job: JobRecord) -> tuple[str, str]:
 def _missing(shows: Shows, found: Sequence[TestResult]) -> str:
     """Of each glob some test has to have run: those of another show nothing of it."""
     for glob in shows.tests:
-        named = [result for result in found if fnmatchcase(result.test, glob)]
+        named = [result for result in found if matches(result.test, (glob,))]
         if not named:
             return f"no test has a name like {glob}"
         if all(result.status is Status.SKIP for result in named):
@@ -263,7 +263,3 @@ def _range(measure: Measure, ran: Sequence[TestResult]) -> Iterator[str]:
 
 def _labels(labels: Mapping[str, str] | None) -> str:
     return " ".join(f"{key}={value}" for key, value in (labels or {}).items())
-
-
-def _matches(name: str, globs: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, glob) for glob in globs)

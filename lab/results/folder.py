@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from lab.errors import InfrastructureError
 from lab.process.scratch import write_whole
+
+_LONGEST_NAME = 80
 
 
 @dataclass(frozen=True)
@@ -153,6 +157,19 @@ class RunFolder:
 def slug(name: str) -> str:
     """A name as part of a path: never hidden, never another folder."""
     return re.sub(r"[^A-Za-z0-9._+-]", "-", name).lstrip(".") or "-"
+
+
+@lru_cache(maxsize=100_000)
+def safe_name(name: str) -> str:
+    """A name for a file or a fragment: the name itself where that is harmless.
+
+    Names that differ stay different, on a disk that folds case too.
+    """
+    plain = slug(name)[:_LONGEST_NAME]
+    if plain == name and not re.search("[A-Z]", name):
+        return plain
+    digest = hashlib.sha256(name.encode(errors="backslashreplace")).hexdigest()[:8]
+    return f"{plain}-{digest}"
 
 
 def write_bytes(path: Path, data: bytes) -> Path:

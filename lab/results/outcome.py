@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from lab.config.model import ExpectedVerdict, Outcome, Status
+from lab.glob import matches
 from lab.results.record import JobRecord, RunRecord
 from lab.results.verdict import TestVerdict, Verdict
 
@@ -65,8 +65,7 @@ def expected_outcome(
     The last ``[[verdict]]`` that matches counts; where none does, a series should fix.
     """
     for verdict in reversed(verdicts):
-        matches = any(fnmatchcase(kernel, glob) for glob in verdict.kernels)
-        if verdict.series == series and matches:
+        if verdict.series == series and matches(kernel, verdict.kernels):
             return verdict.verdict, verdict.reason
     return Outcome.FIXED, ""
 
@@ -153,7 +152,7 @@ def _place(test: TestVerdict) -> tuple[str, str]:
 
 
 def _is_about(test: TestVerdict, about: Sequence[str]) -> bool:
-    return any(fnmatchcase(test.test, glob) for glob in about)
+    return matches(test.test, about)
 
 
 def _first(tests: Sequence[TestVerdict], verdict: Verdict) -> str:

@@ -54,6 +54,8 @@ class Evidence:
         image_digest: SHA-256 of the part of the initramfs that guests share.
         cost: (what, amount) pairs: ``cpu_s`` of the host's CPUs, ``build_s`` of
             the build when this run made it.
+        unkept: How many more complaints there were than are kept: each is of a kind
+            that is kept of the same test.
     """
 
     accelerator: str = ""
@@ -76,6 +78,7 @@ class Evidence:
     programs: tuple[tuple[str, str], ...] = ()
     image_digest: str = ""
     cost: tuple[tuple[str, float], ...] = ()
+    unkept: int = 0
 
     @property
     def setup(self) -> str:

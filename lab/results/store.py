@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from sqlalchemy import (
 from lab.config.model import Status
 from lab.config.problem import nearest
 from lab.errors import InfrastructureError, UserError
+from lab.glob import matches
 from lab.results.compare import TestKey
 from lab.results.database import explained, open_engine, prepare
 from lab.results.history import Seen
@@ -204,7 +204,7 @@ class Store:
         with self._read() as connection:
             for row in connection.execute(query).mappings():
                 # LIKE is only nearly a glob: [] and, in SQLite, case are beyond it.
-                if all(fnmatchcase(row[name], glob) for name, glob in asked.items()):
+                if all(matches(row[name], (glob,)) for name, glob in asked.items()):
                     found.append(_seen(row))
                     if len(found) == limit:
                         break

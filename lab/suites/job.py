@@ -20,6 +20,7 @@ from lab.errors import InfrastructureError, LabError, UserError
 from lab.guest import BootTimeout, CommandTimeout, Guest, GuestDied, GuestSpec, Hang
 from lab.plan import expected
 from lab.results import Evidence, GuestUse, JobRecord, Noted, TestResult
+from lab.results.folder import safe_name
 from lab.results.record import DID_NOT_RUN, INTERRUPTED
 from lab.suites.ahead import Ahead
 from lab.suites.filesystem import CannotMount, Recipe, namespace_mode
@@ -28,6 +29,7 @@ from lab.suites.judge import Ended, Judged, judge
 from lab.suites.ktap import parse
 from lab.suites.live import STALLS, Live
 from lab.suites.mark import marked
+from lab.suites.only import only
 from lab.suites.rest import Rest, blame, list_tests, rest_of
 from lab.suites.watch import Watch, charge
 from lab.version import KernelVersion
@@ -53,7 +55,7 @@ class Unit:
 
     @property
     def name(self) -> str:
-        """``suite.program``, and the test if it is one; names files."""
+        """``suite.program``, and the test if it is one."""
         return ".".join(filter(None, (self.suite, self.program, self.test)))
 
     @property
@@ -64,10 +66,15 @@ class Unit:
     def arguments(self, pattern: str | None) -> list[str]:
         """The program's command line in the guest; ``pattern`` is for ``-k``."""
         if self.test is not None:
-            # As a glob it is that name alone; a plain word matches any name that holds it.
-            pattern = f"[{self.test[0]}]{self.test[1:]}"
+            pattern = only(self.test)
         selection = ["-k", pattern] if pattern else []
         return [f"/lab/{self.program}", self.recipe.mount_point, *selection]
+
+    @property
+    def file(self) -> str:
+        """The name of the file with what it printed; no two units have the same."""
+        test = "" if self.test is None else f".{safe_name(self.test)}"
+        return f"{self.suite}.{self.program}{test}.ktap"
 
 
 @dataclass(frozen=True)
@@ -147,10 +154,13 @@ class _Outcome:
     used: list[GuestUse] = field(default_factory=list)
     #: Each once, in the order they came: a dict, since there may be thousands.
     complaints: dict[Noted, None] = field(default_factory=dict)
+    watches: list[Watch] = field(default_factory=list)
 
     def watch(self, guest: GuestSpec) -> Watch:
         """Somebody who looks at the guest's console."""
-        return Watch(guest.folder, guest.kernel.parent, self.job.release, self.job.benign)
+        watch = Watch(guest.folder, guest.kernel.parent, self.job.release, self.job.benign)
+        self.watches.append(watch)
+        return watch
 
     def note(self, noted: Sequence[Noted]) -> Sequence[Noted]:
         """Keep complaints; guests of one saved state have those of its boot in common."""
@@ -342,7 +352,7 @@ def _single_tests(outcome: _Outcome) -> Iterator[Unit]:
             for unit in job.units:
                 names = guest.run(_listing(job, unit))
                 listed = names.stdout.splitlines() if names.status == 0 else []
-                yield from (replace(unit, test=name) for name in listed)
+                yield from (replace(unit, test=name) for name in listed if name)
                 if names.status != 0:
                     yield unit
     except LabError:
@@ -613,7 +623,7 @@ def _first_line(text: str) -> str:
 
 
 def _keep(job: Job, unit: Unit, output: str) -> None:
-    path = job.guest.folder / unit.recipe.name / f"{unit.name}.ktap"
+    path = job.guest.folder / unit.recipe.name / unit.file
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(output, encoding="utf-8", errors="replace")
 
@@ -661,4 +671,5 @@ def _evidence(outcome: _Outcome, cpu_s: float) -> Evidence:
         timeline=outcome.used[0].timeline if outcome.used else (),
         guests=tuple(outcome.used),
         cost=(("cpu_s", round(cpu_s, 3)), *outcome.job.evidence.cost),
+        unkept=sum(watch.unkept for watch in outcome.watches),
     )

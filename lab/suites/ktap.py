@@ -23,6 +23,8 @@ _UNFINISHED = "(unfinished)"
 
 _DIRECTIVE = re.compile(r"(?:(SKIP)(?:PED)?|(TODO|XFAIL|TIMEOUT|ERROR))(?!\w):?", re.IGNORECASE)
 _HASH = re.compile(r"(?:^|(?<=\s))#")
+#: TAP 14: what is no directive has its "#" escaped, and a backslash too.
+_ESCAPED = re.compile(r"\\([\\#])")
 
 
 @dataclass(frozen=True)
@@ -256,7 +258,7 @@ class _Reader:
 
     def _result(self, block: _Block, token: _Token) -> None:
         number = int(token.match[2]) if token.match[2] else None
-        name, directive, reason = _describe(token.match[3] or "")
+        name, directive, reason = describe(token.match[3] or "")
         name = name or f"test-{number or block.next_number}"
         inner, block.inner, block.inner_name = block.inner, None, ""
         test = Test(
@@ -292,11 +294,11 @@ def _close_inner(block: _Block) -> None:
     block.inner, block.inner_name = None, ""
 
 
-def _describe(text: str) -> tuple[str, str | None, str]:
-    """Name, directive and reason out of what follows the number."""
+def describe(text: str) -> tuple[str, str | None, str]:
+    """Name, directive and reason out of what follows a result line's number."""
     marker = _HASH.search(text)
     name = text[: marker.start()] if marker is not None else text
-    name = re.sub(r"^-(?:\s+|$)", "", name.strip()).replace(r"\#", "#")
+    name = _ESCAPED.sub(r"\1", re.sub(r"^-(?:\s+|$)", "", name.strip()))
     said = text[marker.end() :].strip() if marker is not None else ""
     match = _DIRECTIVE.match(said)
     if match is None:

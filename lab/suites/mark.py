@@ -21,7 +21,7 @@ _LOG = "/dev/kmsg"
 _MARK = re.compile(r"(?:^|\] )lab: run (\S+) (\S+)/(\S+)\s*$")
 _ANY = re.compile(
     r"lab: (?:(?P<verb>run|ran) (?P<filesystem>\S+) (?P<suite>\S+)/(?P<program>\S+)"
-    r"|test (?P<test>\S+) begins)\s*$"
+    r"|test (?P<test>\S.*) begins)\s*$"
 )
 
 

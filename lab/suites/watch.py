@@ -30,7 +30,8 @@ _LAG_S = 2.0
 _TICK_S = 0.01
 _MOST_SAID = 80
 _PIECE = 1 << 20
-#: A kernel that complains more often than that is known well enough.
+#: What is kept of a kernel that complains on and on: beyond that, the first of a kind in
+#: each test, so that none passes for it; and all are counted.
 _MOST_COMPLAINTS = 500
 _VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?(?:-rc\d+)?")
 #: What a complaint is excused with that the host may have caused; no result is earned then.
@@ -50,9 +51,17 @@ class Place:
 
 
 class Log:
-    """One log of a guest, its complaints, and what ran when they began."""
+    """One log of a guest, its complaints, and what ran when they began.
 
-    def __init__(self) -> None:
+    ``counts`` says of a complaint whether it is none that is known to be benign;
+    ``unkept`` is how many more there were than are kept.
+    """
+
+    def __init__(self, counts: Callable[[Complaint], bool] = lambda _: True) -> None:
+        self._counts = counts
+        self.seen = Seen()
+        self.unkept = 0
+        self._kinds: set[tuple[Place, Kind, bool]] = set()
         self._lines = Lines()
         self._reader = Reader()
         self._found: dict[tuple[int, Kind], Complaint] = {}
@@ -85,10 +94,7 @@ class Log:
             mark = parse_mark(line.text)
             if mark is None:
                 for done in self._reader.take(line):
-                    if len(self._found) < _MOST_COMPLAINTS:
-                        self._found[_key(done)] = done
-                        self._ended.append(done)
-                        self._untold.append(done)
+                    self._take(done)
             elif mark.test:
                 self._tested.add(self.place.number)
                 self._enter(line.offset, replace(self.place, test=mark.test))
@@ -118,6 +124,17 @@ class Log:
     def tested(self, number: int) -> bool:
         """Whether the program with that number marked a test."""
         return number in self._tested
+
+    def _take(self, done: Complaint) -> None:
+        self.seen.add(done)
+        kind = (self._at(done.offset), done.kind, self._counts(done))
+        if len(self._found) >= _MOST_COMPLAINTS and kind in self._kinds and not done.fatal:
+            self.unkept += _key(done) not in self._told
+            return
+        self._kinds.add(kind)
+        self._found[_key(done)] = done
+        self._ended.append(done)
+        self._untold.append(done)
 
     def _placed(self, found: Iterable[Complaint]) -> tuple[tuple[Place, Complaint], ...]:
         ordered = sorted(found, key=lambda complaint: complaint.offset)
@@ -152,7 +169,7 @@ class Watch:
         match = _VERSION.match(release)
         self._version = KernelVersion.parse(match[0]) if match else KernelVersion(0, 0)
         self._rules = (*benign, *shipped())
-        self._log = Log()
+        self._log = Log(lambda one: not self._excuse(one))
         self._read = 0
         self._lags = False
         self._dead = False
@@ -180,7 +197,7 @@ class Watch:
 
     def is_benign(self, complaint: Complaint) -> bool:
         """Whether it says nothing of the kernel under test."""
-        return bool(excuse(complaint, self._version, self._rules))
+        return bool(self._excuse(complaint))
 
     def doubt(self, complaint: Complaint, why: str) -> None:
         """Note that the host may be the cause of a complaint."""
@@ -202,6 +219,11 @@ class Watch:
         number = self._log.programs
         return (*self._noted(self._log.news(), number), *self._death(number, gone))
 
+    @property
+    def unkept(self) -> int:
+        """How many complaints were too many to be kept: others stand for them."""
+        return self._log.unkept
+
     def marked_tests(self) -> bool:
         """Whether the last program said which test it ran."""
         return self._log.tested(self._log.programs)
@@ -209,8 +231,10 @@ class Watch:
     def rest(self, kernel_log: str = "", *, gone: bool = False) -> tuple[Noted, ...]:
         """What came after the last program, and what only the kernel log has."""
         self._look()
-        seen = _Seen(complaint for _, complaint in self._log.complaints())
-        log = Log()
+        seen = self._log.seen
+        for _, complaint in self._log.complaints():
+            seen.add(complaint)
+        log = Log(lambda one: one not in seen and not self._excuse(one))
         log.feed(kernel_log.encode(errors="replace") + b"\n")
         only_there = [found for found in log.complaints() if found[1] not in seen]
         return (*self._noted([*self._log.news(), *only_there], 0), *self._death(0, gone))
@@ -254,21 +278,25 @@ class Watch:
                 filesystem=place.filesystem if told else "",
                 program=place.program if told else "",
                 test=place.test,
-                benign=excuse(complaint, self._version, self._rules)
-                or self._doubts.get(_key(complaint), ""),
+                benign=self._excuse(complaint) or self._doubts.get(_key(complaint), ""),
             )
 
+    def _excuse(self, complaint: Complaint) -> str:
+        return excuse(complaint, self._version, self._rules)
 
-class _Seen:
+
+class Seen:
     """What was on the console, for the kernel log's complaints; without times, by the title."""
 
-    def __init__(self, complaints: Iterable[Complaint]) -> None:
+    def __init__(self) -> None:
         self._names: set[tuple[Kind, str, float | None]] = set()
         self._times: set[float] = set()
-        for one in complaints:
-            self._names.add((one.kind, one.title, one.time))
-            if one.time is not None:
-                self._times.add(one.time)
+
+    def add(self, one: Complaint) -> None:
+        """Know a complaint from now on."""
+        self._names.add((one.kind, one.title, one.time))
+        if one.time is not None:
+            self._times.add(one.time)
 
     def __contains__(self, one: Complaint) -> bool:
         return one.time in self._times or (one.kind, one.title, one.time) in self._names

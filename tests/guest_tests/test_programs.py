@@ -14,6 +14,8 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from lab.process import Result, run, spawn
+from lab.suites.ktap import parse
+from lab.suites.only import only
 
 pytestmark = pytest.mark.slow
 
@@ -74,6 +76,16 @@ def verdicts(built: Path) -> Path:
     program = built / "verdicts"
     flags = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror", "-static"]
     run(["gcc", *flags, "-I", SOURCES, "-o", program, source, *objects])
+    return program
+
+
+@pytest.fixture(scope="session")
+def names(built: Path) -> Path:
+    """A program whose tests have names of every kind."""
+    source = Path(__file__).with_name("names.c")
+    program = built / "names"
+    flags = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror", "-static"]
+    run(["gcc", *flags, "-I", SOURCES, "-o", program, source, built / "ktap.o"])
     return program
 
 
@@ -261,6 +273,37 @@ def test_residency_witnesses(
         f"# before the touch: {present} pages present",
         f"# touch by reading: {faults} minor and 0 major faults, wrong data in {wrong} pages",
     ]
+
+
+ODD_NAMES = (
+    "mmap[4k]",
+    "memory is locked",
+    "fails # skip",
+    r"back\slash \#",
+    "-k",
+    "größe: 日本",
+    "mmap4",
+)
+
+
+def test_names_are_read_as_they_were_written(names: Path, tmp_path: Path) -> None:
+    listed = _ktap(names, tmp_path, "-l").stdout.splitlines()
+    report = parse(_ktap(names, tmp_path).stdout.encode())
+    assert report.problems == ()
+    assert [test.name for test in report.tests] == listed == [*ODD_NAMES]
+    assert [test.name for test in report.tests if test.broken] == ["fails # skip"]
+    assert all(test.directive is None for test in report.tests)
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_test_can_be_run_alone(names: Path, tmp_path: Path, name: str) -> None:
+    report = parse(_ktap(names, tmp_path, "-k", only(name)).stdout.encode())
+    assert [test.name for test in report.tests] == [name]
+
+
+def test_k_takes_a_name_that_is_a_glob_too(names: Path, tmp_path: Path) -> None:
+    report = parse(_ktap(names, tmp_path, "-k", "mmap[4k]").stdout.encode())
+    assert [test.name for test in report.tests] == ["mmap[4k]", "mmap4"]
 
 
 def test_a_killed_program_leaves_what_it_had(built: Path, tmp_path: Path) -> None:

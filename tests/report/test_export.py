@@ -75,7 +75,20 @@ def test_ktap_says_the_same() -> None:
             assert test.ok is (expected.status in (Status.PASS, Status.SKIP))
             assert (test.directive == "SKIP") is (expected.status is Status.SKIP)
     assert found["6.1/ext4-dax.mlock/b"].directive is None
-    assert found["6.1/ext4-dax.mlock/g - SKIP"].directive is None
+    assert found["6.1/ext4-dax.mlock/g # SKIP"].directive is None
+
+
+def test_names_stay_apart() -> None:
+    names = ("a#b", "a-b", "a  b", "a b", "mmap[4k]", "mmap(4k)", r"a\b", "größe", "grö.e")
+    record = run(replace(job(*map(result, names)), evidence=BUILT))
+    report = parse(exported(record, "ktap").encode())
+    found = [name.rpartition("/")[2] for name, test in report.walk() if not test.subtests]
+    assert found == [*names]
+    document = json.loads(exported(record, "kcidb"))
+    V5_3.validate(document)
+    assert len({test["path"] for test in document["tests"]}) == len(names)
+    (suite,) = junitparser.JUnitXml.fromstring(exported(record, "junit").encode())
+    assert [case.name for case in suite] == [*names]
 
 
 def test_a_complaint_of_no_test_is_not_green() -> None:

@@ -69,3 +69,18 @@ def test_thousands_of_tests_and_levels() -> None:
     assert len(parse(b"KTAP version 1\n1..5000\n" + flat).tests) == 5_000
     stairs = b"".join(b" " * n + b"ok 1 x\n" for n in range(1_000))
     assert parse(b"KTAP version 1\n1..1\n" + stairs).problems
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "directive"),
+    [
+        (r"not ok 1 honours \# skip list", "honours # skip list", None),
+        (r"ok 1 a\\b \#", r"a\b #", None),
+        (r"ok 1 C\D # SKIP why", r"C\D", "SKIP"),
+        ("ok 1 - -k is an option", "-k is an option", None),
+        ("ok 1 mmap[4k] of  größe: 日本", "mmap[4k] of  größe: 日本", None),
+    ],
+)
+def test_names_come_back_from_their_escapes(line: str, name: str, directive: str | None) -> None:
+    (test,) = parse(f"KTAP version 1\n1..1\n{line}\n".encode()).tests
+    assert (test.name, test.directive) == (name, directive)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab.complaints import Complaint, Kind
+from lab.complaints.benign import Benign
 from lab.config.model import Status
 from lab.results import Noted
 from lab.suites.death import cause_of_death
@@ -229,3 +230,52 @@ def test_marked_command_keeps_the_exit_status(tmp_path: Path) -> None:
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
     assert done.returncode == 7
     assert done.stdout == f"{log}\n"
+
+
+def error_in(function: str) -> str:
+    return f"EXT4-fs error (device pmem0): {function}:83: comm x: made up\n"
+
+
+def test_a_flood_hides_no_later_complaint(guest: Guest) -> None:
+    """The bound is on what is kept: every test that complained is a crash all the same."""
+    guest.says("lab: run ext4 s/p\n" + begins("flood"))
+    guest.says("".join(error_in(f"f{number}") for number in range(520)))
+    guest.says(begins("two") + WARN + begins("three") + WARN + begins("four"))
+    guest.says("lab: ran ext4 s/p\n")
+    noted = guest.watch.ran(alive=True)
+    judged = [Judged(name, Status.PASS) for name in ("flood", "two", "three", "four")]
+    charged = charge("p", judged, noted, marked=True)
+    assert [one.status for one in charged] == [Status.CRASH] * 3 + [Status.PASS]
+    assert guest.watch.unkept == 20
+    guest.says("lab: run ext4 s/q\nBUG: KASAN: use-after-free in foo+0x1/0x20\n")
+    guest.says("lab: ran ext4 s/q\n")
+    assert [str(one.complaint) for one in guest.watch.ran(alive=True)] == [
+        "kasan: use-after-free in foo"
+    ]
+
+
+def test_a_flood_of_benign_complaints_hides_no_other(tmp_path: Path) -> None:
+    rule = Benign.make("filesystem: EXT4-fs error in fine*", "", "known")
+    guest = Guest(tmp_path)
+    guest.watch = Watch(tmp_path, tmp_path, "6.1.192", (rule,))
+    guest.says("lab: run ext4 s/p\n" + begins("a") + error_in("fine") * 600)
+    guest.says(error_in("bad") + begins("b") + "lab: ran ext4 s/p\n")
+    noted = guest.watch.ran(alive=True)
+    charged = charge("p", [Judged("a", Status.PASS), Judged("b", Status.PASS)], noted, marked=True)
+    assert [one.status for one in charged] == [Status.CRASH, Status.PASS]
+
+
+def test_what_a_flood_left_out_is_not_found_again_in_the_kernel_log(guest: Guest) -> None:
+    lines = [f"[    7.{n:06d}] {error_in('f')}" for n in range(700)]
+    guest.says("lab: run ext4 s/p\n" + "".join(lines) + "lab: ran ext4 s/p\n")
+    assert 500 <= len(guest.watch.ran(alive=True)) < 505
+    assert guest.watch.rest("".join(lines)) == ()
+
+
+@pytest.mark.parametrize(
+    "name", ["memory is locked", "mmap[4k]", "a # skip", "x begins", "größe", "日本", "a:b/c.d"]
+)
+def test_a_mark_holds_any_name(guest: Guest, name: str) -> None:
+    guest.says("lab: run ext4 s/p\n" + begins("before") + begins(name) + WARN)
+    guest.says(begins("after") + "lab: ran ext4 s/p\n")
+    assert places(guest.watch.ran(alive=True)) == [("p", name, False)]

@@ -17,6 +17,7 @@ from lab.report.site.names import safe_name
 from lab.report.site.search import Search
 from lab.results.folder import slug
 from lab.results.record import JobRecord
+from lab.suites.ktap import describe
 from lab.suites.mark import read_mark
 from lab.suites.plain import without_escapes
 
@@ -24,7 +25,7 @@ from lab.suites.plain import without_escapes
 _MOST_BYTES = 8 << 20
 _PIECE = 1 << 20
 _MOST_CHARACTERS = 2000
-_RESULT = re.compile(r"^\s*(?:not )?ok\b(?: \d+)?(?: -)? *(.*?)(?: +# .*)?$")
+_RESULT = re.compile(r"^\s*(?:not )?ok\b(?: \d+)?(?:\s+(.*))?$")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Log:
         found: dict[str, int] = {}
         for number, line in enumerate(self.lines, self.first):
             if match := _RESULT.match(line):
-                found.setdefault(match[1], number)
+                found.setdefault(describe(match[1] or "")[0], number)
         return found
 
     @cached_property

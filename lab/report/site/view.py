@@ -17,6 +17,7 @@ from lab.report.site.names import safe_name
 from lab.results.compare import Change, Compared, Comparison, TestKey
 from lab.results.record import JobRecord, RunRecord, TestResult
 from lab.results.trail import End, Trail
+from lab.suites.only import escaped
 
 
 @dataclass(frozen=True)
@@ -261,16 +262,11 @@ def test_command(cell: Cell) -> str:
     """What runs this one test again."""
     result = cell.result
     words = ["lab", "test", result.variant, "-f", result.filesystem, "-s", result.suite]
-    return shlex.join([*words, "-k", _glob(result.test)])
+    return shlex.join([*words, "-k", escaped(result.test)])
 
 
 def repro_command(run: RunRecord, job: int, cell: Cell) -> str:
     """What writes a script that boots this guest by hand and runs this one test."""
     result = cell.result
     words = ["lab", "repro", run.id, str(job), "-f", result.filesystem]
-    return shlex.join([*words, "-k", _glob(result.test)])
-
-
-def _glob(test: str) -> str:
-    """A pattern that matches just this name."""
-    return "".join(f"[{char}]" if char in "*?[" else char for char in test)
+    return shlex.join([*words, "-k", escaped(result.test)])
