@@ -85,7 +85,7 @@ def names(built: Path) -> Path:
     source = Path(__file__).with_name("names.c")
     program = built / "names"
     flags = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror", "-static"]
-    run(["gcc", *flags, "-I", SOURCES, "-o", program, source, built / "ktap.o"])
+    run(["gcc", *flags, "-I", SOURCES, "-o", program, source, built / "obj" / "library.a"])
     return program
 
 
