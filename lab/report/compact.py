@@ -1,42 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Many results in few lines: what ended alike is told once."""
+"""Names of many tests in few words."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
-
-from lab.config.model import Status
-from lab.results.record import TestResult
-
-
-@dataclass(frozen=True)
-class Group:
-    """The same tests that ended as expected, for the same reason, in several places.
-
-    ``places`` are (variants, filesystems) pairs, all filesystems of a pair on
-    all its variants; ``sample`` is the message seen most,
-    and ``reason`` why ``lab.toml`` expects what happened.
-    """
-
-    status: Status
-    reason: str
-    tests: tuple[str, ...]
-    places: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
-    sample: str
-
-
-def group(results: Iterable[TestResult]) -> list[Group]:
-    """Group results, in the order of their first appearance."""
-    cells: dict[tuple[Status, str, str, str], dict[str, TestResult]] = {}
-    for result in results:
-        key = (result.status, result.reason, result.variant, result.filesystem)
-        cells.setdefault(key, {})[result.test] = result
-    alike: dict[tuple[Status, str, frozenset[str]], list[dict[str, TestResult]]] = {}
-    for (status, reason, _, _), tests in cells.items():
-        alike.setdefault((status, reason, frozenset(tests)), []).append(tests)
-    return [_group(found) for found in alike.values()]
 
 
 def compact_names(tests: Iterable[str]) -> list[tuple[str, str]]:
@@ -51,26 +18,6 @@ def compact_names(tests: Iterable[str]) -> list[tuple[str, str]]:
         if mapping:
             mappings.append(mapping)
     return [(call, _sizes(sizes)) for call, sizes in calls.items()]
-
-
-def _group(cells: list[dict[str, TestResult]]) -> Group:
-    results = [result for cell in cells for result in cell.values()]
-    (sample, _), *_ = Counter(result.message for result in results).most_common(1)
-    first = results[0]
-    return Group(first.status, first.reason, tuple(cells[0]), _places(cells), sample)
-
-
-def _places(
-    cells: list[dict[str, TestResult]],
-) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
-    filesystems: dict[str, list[str]] = {}
-    for cell in cells:
-        result = next(iter(cell.values()))
-        filesystems.setdefault(result.variant, []).append(result.filesystem)
-    variants: dict[tuple[str, ...], list[str]] = {}
-    for variant, found in filesystems.items():
-        variants.setdefault(tuple(found), []).append(variant)
-    return tuple((tuple(names), found) for found, names in variants.items())
 
 
 def _split(test: str) -> tuple[str, str, str]:

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lab.report.cause import Cause, name_lines, place_lines
 from lab.suites.plain import replace_controls
 
 
@@ -46,6 +48,15 @@ def line(head: str, text: str = "", *, style: str = "", text_style: str = "") ->
 def title(text: str) -> Line:
     """A line above others."""
     return line(text, style="bold")
+
+
+def block_lines(found: Cause[Any], indent: str) -> Iterator[Line]:
+    """Where a cause showed, and in which tests."""
+    for block in found.blocks:
+        for place in place_lines(block):
+            yield line(indent, place)
+        for head, rest in name_lines(block.tests):
+            yield line(f"{indent}  {head}", rest)
 
 
 def print_lines(console: Console, sections: Iterable[Iterable[Line]]) -> None:

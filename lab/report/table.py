@@ -14,8 +14,8 @@ from rich.text import Text
 from lab.config.model import Status
 from lab.errors import ExitStatus
 from lab.report.access import Access, accesses
-from lab.report.compact import Group, compact_names, group
-from lab.report.lines import Line, print_lines
+from lab.report.cause import Cause, group_results, name_lines, place_lines
+from lab.report.lines import Line, block_lines, print_lines
 from lab.report.lines import Signs as _Signs
 from lab.report.lines import line as _line
 from lab.report.lines import signs_for as _signs
@@ -30,7 +30,7 @@ from lab.report.status import (
     run_status,
     unrun,
 )
-from lab.results.record import DID_NOT_RUN, INTERRUPTED, JobRecord, RunRecord, TestResult
+from lab.results.record import DID_NOT_RUN, INTERRUPTED, JobRecord, Noted, RunRecord, TestResult
 
 _WIDTH = 80
 _NAME_WIDTH = 22
@@ -191,21 +191,19 @@ def _expected(run: RunRecord) -> Iterator[Line]:
     if not results:
         return
     yield _title("Not passed, as expected")
-    for found in sorted(group(results), key=lambda found: found.status is Status.SKIP):
-        yield from _group_lines(found)
+    for found in sorted(group_results(results), key=lambda f: f.first.status is Status.SKIP):
+        first = found.first
+        head = Text(f"  {first.status.value}", _STYLES[first.status])
+        yield Line(head, Text(f": {first.reason}" if first.reason else ""))
+        yield from block_lines(found, "    ")
+        if (sample := _sample(found)) and sample != first.reason:
+            yield _line("      e.g. ", sample, style="dim", text_style="dim")
 
 
-def _group_lines(found: Group) -> Iterator[Line]:
-    for variants, filesystems in found.places:
-        yield _line("  ", f"{', '.join(variants)}  on {' '.join(filesystems)}")
-    head = Text(f"    {found.status.value}", _STYLES[found.status])
-    yield Line(head, Text(f": {found.reason}" if found.reason else ""))
-    calls = compact_names(found.tests)
-    width = max(len(call) for call, kinds in calls) + 2
-    for call, kinds in calls:
-        yield _line(f"      {call:{width}}" if kinds else f"      {call}", kinds)
-    if found.sample and found.sample != found.reason:
-        yield _line("      e.g. ", found.sample, style="dim", text_style="dim")
+def _sample(found: Cause[TestResult]) -> str:
+    """What was said most."""
+    ((said, _),) = Counter(result.message for result in found.items).most_common(1)
+    return said
 
 
 def _unexpected(run: RunRecord, signs: _Signs) -> Iterator[Line]:
@@ -213,15 +211,17 @@ def _unexpected(run: RunRecord, signs: _Signs) -> Iterator[Line]:
     if not results:
         return
     yield _line(f"NOT AS EXPECTED ({len(results)})", style="bold red")
-    for place, found in _by_place(results):
-        yield _line("  ", place)
-        for result in found:
-            status = f"{result.status.value} (expected {result.expected.value})"
-            head = Text(f"    {signs.no} ", "bold red")
-            text = Text(f"{result.test}  ").append(status, _STYLES[result.status])
-            yield Line(head, text)
-            if result.message:
-                yield _line("        ", result.message)
+    for found in group_results(results):
+        first = found.first
+        text = Text(
+            f"{first.status.value} (expected {first.expected.value})", _STYLES[first.status]
+        )
+        text.append(f", {len(found.items)} results" if found.items[1:] else "", "default")
+        text.append(f": {first.reason}" if first.reason else "", "default")
+        yield Line(Text(f"  {signs.no} ", "bold red"), text)
+        yield from block_lines(found, "      ")
+        if said := _sample(found):
+            yield _line("      e.g. " if found.items[1:] else "      ", said)
 
 
 def _complaints(run: RunRecord, signs: _Signs) -> Iterator[Line]:
@@ -229,9 +229,14 @@ def _complaints(run: RunRecord, signs: _Signs) -> Iterator[Line]:
     if not found:
         return
     yield _line(f"THE KERNEL COMPLAINED while no test ran ({len(found)})", style="bold red")
+    alike: dict[str, list[tuple[JobRecord, Noted]]] = {}
     for job, noted in found:
-        yield Line(Text(f"  {signs.no} ", "bold red"), Text(f"{_job_name(job)}: {noted.complaint}"))
-        for frame in noted.complaint.frames[:_MOST_FRAMES]:
+        alike.setdefault(str(noted.complaint), []).append((job, noted))
+    for said, each in alike.items():
+        jobs = Counter(_job_name(job) for job, _ in each)
+        where = ", ".join(f"{name}, {n} times" if n > 1 else name for name, n in jobs.items())
+        yield Line(Text(f"  {signs.no} ", "bold red"), Text(f"{where}: {said}"))
+        for frame in each[0][1].complaint.frames[:_MOST_FRAMES]:
             yield _line("        ", str(frame), style="dim", text_style="dim")
 
 
@@ -273,10 +278,14 @@ def _told(title: str, lines: Sequence[tuple[str, str]], signs: _Signs) -> Iterat
     if not lines:
         return
     yield _line(title, style="bold magenta")
+    alike: dict[str, list[str]] = {}
     for place, message in lines:
-        head = Text(f"  {signs.no} ", "bold magenta")
-        yield Line(head, Text(place))
-        for text in message.splitlines():
+        # Without a message, the place is all that there is to tell.
+        alike.setdefault(message or place, []).append(place)
+    for message, places in alike.items():
+        for place in places:
+            yield Line(Text(f"  {signs.no} ", "bold magenta"), Text(place))
+        for text in message.splitlines() if places != [message] else ():
             yield _line("        ", text)
 
 
@@ -290,12 +299,10 @@ def _run_errors(run: RunRecord) -> Iterator[tuple[str, str]]:
 
 def _test_errors(run: RunRecord) -> Iterator[tuple[str, str]]:
     """What stopped several programs alike is said once."""
-    alike: dict[tuple[str, str], list[str]] = {}
-    for place, results in _by_place(filter(is_lab_error, run.results)):
-        for result in results:
-            alike.setdefault((place, result.message), []).append(result.test)
-    for (place, message), tests in alike.items():
-        yield f"{place}: {' '.join(tests)}", message
+    for found in group_results(filter(is_lab_error, run.results)):
+        for block in found.blocks:
+            names = [f"{head}{rest}" for head, rest in name_lines(block.tests)]
+            yield f"{'; '.join(place_lines(block))}: {', '.join(names)}", _sample(found)
 
 
 def _first_access(run: RunRecord, signs: _Signs) -> Iterator[Line]:

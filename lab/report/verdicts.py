@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 from rich.console import Console
@@ -11,9 +11,9 @@ from rich.text import Text
 
 from lab.config.model import Outcome, Status
 from lab.errors import ExitStatus
-from lab.report.compact import compact_names
+from lab.report.cause import Cause, Spot, cause_in, group_causes
 from lab.report.document import to_json
-from lab.report.lines import Line, Signs, line, print_lines, signs_for, title
+from lab.report.lines import Line, Signs, block_lines, line, print_lines, signs_for, title
 from lab.results.outcome import KernelVerdict, Verification
 from lab.results.verdict import TestVerdict, Verdict
 
@@ -127,36 +127,25 @@ def _differences(verification: Verification, signs: Signs, verbose: bool) -> Ite
         tests = [test for test in verification.tests if test.verdict is verdict]
         if tests:
             yield title(f"{verdict.value} ({len(tests)})")
-            for group in _alike(tests):
-                yield from _group(group, signs)
+            for found in group_causes(tests, _cause, _spot):
+                yield from _paragraph(found, signs)
 
 
-def _alike(tests: Sequence[TestVerdict]) -> list[list[list[TestVerdict]]]:
-    """Groups of places at which the same tests went the same way, for the same reason."""
-    places: dict[tuple[object, ...], list[TestVerdict]] = {}
-    for test in tests:
-        key = (test.kernel, test.filesystem, test.base, test.patched, test.why)
-        places.setdefault(key, []).append(test)
-    groups: dict[tuple[object, ...], list[list[TestVerdict]]] = {}
-    for (_, _, *ways), found in places.items():
-        names = frozenset((test.suite, test.test) for test in found)
-        groups.setdefault((*ways, names), []).append(found)
-    return list(groups.values())
+def _cause(test: TestVerdict) -> Hashable:
+    # What a series mends has one cause, however each test noticed; what it breaks may not.
+    said = test.said[1] if test.verdict is Verdict.REGRESSED else ""
+    return test.base, test.patched, *(cause_in(text, test.test) for text in (test.why, said))
 
 
-def _group(places: list[list[TestVerdict]], signs: Signs) -> Iterator[Line]:
-    first = places[0][0]
-    filesystems: dict[str, list[str]] = {}
-    for found in places:
-        filesystems.setdefault(found[0].kernel, []).append(found[0].filesystem)
-    for kernel, names in filesystems.items():
-        yield line("  ", f"{kernel}  on {' '.join(names)}")
+def _spot(test: TestVerdict) -> Spot:
+    return Spot(test.kernel, test.filesystem, test.test or f"{test.suite} (all of it)")
+
+
+def _paragraph(found: Cause[TestVerdict], signs: Signs) -> Iterator[Line]:
+    first = found.first
     way = f"{_side(first.base)} {signs.arrow} {_side(first.patched)}"
-    yield line("    ", f"{way}: {first.why}" if first.why else way)
-    calls = compact_names(test.test or f"{test.suite} (all of it)" for test in places[0])
-    width = max(len(call) for call, _ in calls) + 2
-    for call, kinds in calls:
-        yield line(f"      {call:{width}}" if kinds else f"      {call}", kinds)
+    yield line("  ", f"{way}: {first.why}" if first.why else way)
+    yield from block_lines(found, "    ")
     for name, said in zip(("base", "patched"), first.said, strict=True):
         if said:
             yield line(f"      {name}, e.g. ", said, style="dim", text_style="dim")

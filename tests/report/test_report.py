@@ -75,7 +75,8 @@ def test_a_job_that_ended_early_has_a_row(record: JobRecord, row: str) -> None:
 def test_a_skip_where_a_pass_was_expected_is_a_surprise() -> None:
     text = printed(run(job(result(), result("x", Status.SKIP, message="no 2 MiB pages"))))
     assert "Not passed, as expected" not in text
-    assert "    ✗ x  skip (expected pass)\n        no 2 MiB pages\n" in text
+    told = "  ✗ skip (expected pass)\n      6.1  on ext4-dax\n        x\n      no 2 MiB pages\n"
+    assert told in text
     assert "✗ no (1)" in text
     assert "1 not as expected." in text
 
@@ -84,11 +85,11 @@ def test_known_failures_are_told_once() -> None:
     text = printed(mixed())
     section = text[text.index("Not passed, as expected") : text.index("NOT AS EXPECTED")]
     assert section.splitlines()[1:6] == [
-        "  6.1+bug  on ext4-dax xfs-dax",
-        "    fail: the bug is back",
+        "  fail: the bug is back",
+        "    6.1+bug  on ext4-dax xfs-dax",
         "      mlock  4k,2m: shared-rw shared-ro",
         "      e.g. 1 of 1024",
-        "  6.1  on ext4-dax",
+        "  skip: 4.3 has none",
     ]
 
 
@@ -102,8 +103,13 @@ def test_what_differs_between_filesystems_is_told_apart() -> None:
     failed = [result(name, **BUG) for name in ("mlock.a.4k", "mlock.b.4k")]
     other = result("mlock.a.4k", filesystem="xfs-dax", **BUG)
     text = printed(run(job(*failed, other)))
-    assert "6.1  on ext4-dax\n    fail: the bug is back\n      mlock  4k: a b\n" in text
-    assert "6.1  on xfs-dax\n    fail: the bug is back\n      mlock  4k: a\n" in text
+    assert (
+        "  fail: the bug is back\n"
+        "    6.1  on ext4-dax\n"
+        "      mlock  4k: a b\n"
+        "    6.1  on xfs-dax\n"
+        "      mlock.a.4k\n"
+    ) in text
 
 
 def test_skips_for_one_reason_are_told_once() -> None:
@@ -112,9 +118,14 @@ def test_skips_for_one_reason_are_told_once() -> None:
     other = result("mlock2.a.1", message="4.3 has none", **CANNOT)
     text = printed(run(job(result(), *skipped, other)))
     assert (
-        text.count("skip: no 2 MiB pages\n      mlock  1,2: a\n      e.g. extent at 0x1f00\n") == 1
-    )
-    assert text.count("skip: 4.3 has none\n      mlock2  1: a\n") == 1
+        "  skip: no 2 MiB pages\n"
+        "    6.1  on ext4-dax\n"
+        "      mlock  1,2: a\n"
+        "      e.g. extent at 0x1f00\n"
+        "  skip: 4.3 has none\n"
+        "    6.1  on ext4-dax\n"
+        "      mlock2.a.1\n"
+    ) in text
     # A message that only repeats the reason is no example.
     assert text.count("e.g.") == 1
 
@@ -124,16 +135,17 @@ def test_every_surprise_is_listed_and_no_error_among_them() -> None:
     section = text[text.index("NOT AS EXPECTED") : text.index("ERRORS OF THE LAB")]
     assert section.splitlines()[:4] == [
         "NOT AS EXPECTED (1)",
-        "  6.1 on ext4-dax",
-        "    ✗ populate.shared-rw.4k  fail (expected pass)",
-        f"        {LONG}",
+        "  ✗ fail (expected pass)",
+        "      6.1  on ext4-dax",
+        "        populate.shared-rw.4k",
     ]
+    assert section.splitlines()[4] == f"      {LONG}"
     assert "limits" not in section
 
 
 def test_an_unexpected_pass_is_a_surprise() -> None:
     text = printed(run(job(result("x", Status.PASS, expected=Status.FAIL))))
-    assert "x  pass (expected fail)" in text
+    assert "✗ pass (expected fail)\n      6.1  on ext4-dax\n        x\n" in text
     assert "1 not as expected." in text
 
 
@@ -141,7 +153,7 @@ def test_errors_have_a_section_of_their_own() -> None:
     text = printed(mixed())
     section = text[text.index("ERRORS OF THE LAB") : text.index("First access")]
     assert "  ✗ v4.2  (6.1.192)\n        mkfs.xfs failed\n          try: lab doctor\n" in section
-    assert "  ✗ 6.1 on ext4-dax: limits\n        printed no KTAP plan\n" in section
+    assert "  ✗ 6.1  on ext4-dax: limits\n        printed no KTAP plan\n" in section
 
 
 def test_what_the_lab_was_given_is_no_error_of_the_lab() -> None:
@@ -161,8 +173,60 @@ def test_one_error_of_many_programs_is_told_once() -> None:
     lost = [result(name, Status.ERROR, message="no DAX") for name in ("populate", "mlock")]
     text = printed(run(job(*lost)))
     assert text.count("no DAX") == 1
-    assert "6.1 on ext4-dax: populate mlock" in text
+    assert "6.1  on ext4-dax: populate, mlock" in text
     assert "2 errors of the lab" in text
+
+
+def test_program_that_does_not_compile_is_told_once_and_counted() -> None:
+    lost = [
+        result("mine", Status.ERROR, message="mine.c:3: no ;", diagnostics=("x",), program="mine",
+               given=True, filesystem=filesystem)
+        for filesystem in ("ext4-dax", "xfs-dax")
+    ]  # fmt: skip
+    record = run(job(result(), *lost))
+    text = printed(record)
+    assert "NOT BUILT" in text
+    assert text.count("  ✗ guest-tests: mine\n        mine.c:3: no ;\n        x\n") == 1
+    assert "ERRORS OF THE LAB" not in text
+    assert "NOT AS EXPECTED" not in text
+    assert "3 results: 1 pass, 2 error. mine not compiled." in text
+    assert run_status(record) is ExitStatus.USER
+    assert run_status(run(job(result(status=Status.FAIL), *lost))) is ExitStatus.UNEXPECTED
+
+
+def test_one_cause_is_one_paragraph() -> None:
+    worse = [
+        result(f"mlock.{mapping}.{size}", Status.FAIL, variant=variant, filesystem=filesystem,
+               message=f"before the touch: {number} of 1024 pages present")
+        for variant in ("6.1", "6.12")
+        for filesystem in ("ext4-dax", "xfs-dax")
+        for size in ("4k", "2m")
+        for number, mapping in enumerate(("shared-rw", "shared-ro"))
+    ]  # fmt: skip
+    crashed = [
+        result(f"limits.{n}", Status.CRASH, message=f"kasan: use-after-free in f{said}")
+        for n, said in enumerate(("; 3 pages", " (the test itself: pass)", ""))
+    ]
+    text = printed(run(job(*worse, *crashed)))
+    section = text[text.index("NOT AS EXPECTED") : text.index("✗ 19 results")]
+    assert section.rstrip().splitlines() == [
+        "NOT AS EXPECTED (19)",
+        "  ✗ fail (expected pass), 16 results",
+        "      6.1, 6.12  on ext4-dax xfs-dax",
+        "        mlock  4k,2m: shared-rw shared-ro",
+        "      e.g. before the touch: 0 of 1024 pages present",
+        "  ✗ crash (expected pass), 3 results",
+        "      6.1  on ext4-dax",
+        "        limits.0, limits.1, limits.2",
+        "      e.g. kasan: use-after-free in f; 3 pages",
+    ]
+
+
+def test_complaints_alike_are_one_paragraph() -> None:
+    told = tuple(noted() for _ in range(2))
+    text = printed(run(job(result(), complaints=told), job(variant="6.12", complaints=told[:1])))
+    assert text.count(str(told[0].complaint)) == 1
+    assert "6.1  (6.1.192), 2 times, 6.12  (6.1.192): " in text
 
 
 def test_first_access() -> None:

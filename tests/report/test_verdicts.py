@@ -99,12 +99,12 @@ def test_what_differs_is_told_once_and_the_rest_not_at_all() -> None:
     text = printed(verification(kernel(Outcome.INCONCLUSIVE, tests=some())))
     assert (
         "inconclusive (1)\n"
-        "  6.1+bug  on xfs-dax\n"
-        "    pass → none: it is gone\n"
+        "  pass → none: it is gone\n"
+        "    6.1+bug  on xfs-dax\n"
         "      odd\n"
         "fixed (4)\n"
-        "  6.1+bug  on ext4-dax xfs-dax\n"
-        "    fail → pass\n"
+        "  fail → pass\n"
+        "    6.1+bug  on ext4-dax xfs-dax\n"
         "      mlock  4k: shared-rw shared-ro\n"
         "      base, e.g. 1 of 1024 pages\n"
     ) in text
