@@ -196,6 +196,8 @@ class Lab:
             self.listener.say(f"{variant}: mended for {job.toolchain.compiler}: {names}")
         built = build(job, on_step=lambda step: self.listener.step(str(variant), step))
         self.listener.say(f"{variant}: built {built.release} in {built.duration_s:.0f} s")
+        for option in built.gone:
+            self.listener.say(f"{variant}: this kernel has {option}")
         return built
 
     def build_all(self, plan: Plan) -> dict[BuildRequest, Build | Failure]:
@@ -292,7 +294,7 @@ class Lab:
             command_s=deadlines.setup,
             shutdown_s=deadlines.shutdown,
             append=tsc_arguments(self.cache, built.hz) if accelerator.name == "tcg" else "",
-            prepare=prepare_script(version),
+            prepare=prepare_script(version, (option.shown_by for option in built.gone)),
             states=self.cache / "states" if section.saved_state else None,
         )
 

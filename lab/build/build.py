@@ -23,7 +23,7 @@ from lab.build.toolchain import Toolchain
 from lab.build.workbench import Workbench, with_overlay
 from lab.build.wrapper import wrapped
 from lab.errors import InfrastructureError, UserError
-from lab.kconfig import Option, check_config, options_for, parse_config
+from lab.kconfig import Gone, Option, check_config, options_for, parse_config
 from lab.patches import Overlay
 from lab.process.lock import locked
 from lab.process.scratch import scratch_folder
@@ -85,6 +85,8 @@ class Build:
     release: str
     cached: bool
     duration_s: float
+    #: Options that this kernel has no more.
+    gone: tuple[Gone, ...] = ()
 
     @property
     def variant(self) -> str:
@@ -118,8 +120,9 @@ def find_build(job: BuildJob) -> Build | None:
     """The build when it is in the cache, else None."""
     try:
         record = json.loads((job.folder / "build.json").read_text())
-        found = Build(job, record["release"], True, 0.0)
-    except (FileNotFoundError, ValueError, KeyError):
+        gone = tuple(Gone(**row) for row in record.get("gone", ()))
+        found = Build(job, record["release"], True, 0.0, gone)
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None  # not there, or emptied by a power cut
     note_use(job.folder)
     return found
@@ -195,15 +198,22 @@ def _build_on(
         log = bench.folder / "build.log"
         log.write_text("".join(f"lab: mend {mend}\n" for mend in job.mends.applied))
         make = _make(bench, job, log, held)
-        _configure(make, bench, job, options)
+        gone = _configure(make, bench, job, options)
         make("bzImage", on_step=on_step)
         release = (bench.objects / "include/config/kernel.release").read_text().strip()
         for product, name in _PRODUCTS:
             shutil.copyfile(bench.objects / product, folder / name)
         shutil.copyfile(log, folder / "build.log")
         duration = time.monotonic() - started
-        _write_record(folder, job, release=release, duration_s=duration, started_from=started_from)
-    return Build(job, release, False, duration)
+        _write_record(
+            folder,
+            job,
+            release=release,
+            duration_s=duration,
+            started_from=started_from,
+            gone=gone,
+        )
+    return Build(job, release, False, duration, gone)
 
 
 def _start(bench: Workbench, job: BuildJob) -> Workbench | None:
@@ -226,8 +236,14 @@ def _make(bench: Workbench, job: BuildJob, log: Path, held: int) -> Make:
     return Make(bench.source, bench.objects, arguments, log, job.deadline_s, (held,), environment)
 
 
-def _configure(make: Make, bench: Workbench, job: BuildJob, options: Sequence[Option]) -> None:
-    """Bring ``.config`` to tinyconfig plus the fragments, unless it is that already."""
+def _configure(
+    make: Make, bench: Workbench, job: BuildJob, options: Sequence[Option]
+) -> tuple[Gone, ...]:
+    """Bring ``.config`` to tinyconfig plus the fragments, unless it is that already.
+
+    Returns:
+        The options that this kernel has no more.
+    """
     stamp = bench.configured
     wanted = _config_stamp(job)
     config = bench.objects / ".config"
@@ -239,8 +255,16 @@ def _configure(make: Make, bench: Workbench, job: BuildJob, options: Sequence[Op
         beside.write_text(f"{config.read_text()}\n{asked}\n")
         beside.replace(config)
         make("olddefconfig")
-        check_config(options, parse_config(config.read_text()), bench.source)
+        gone = _check(options, config, bench, job)
         stamp.write_text(wanted)
+        return gone
+    return _check(options, config, bench, job)
+
+
+def _check(
+    options: Sequence[Option], config: Path, bench: Workbench, job: BuildJob
+) -> tuple[Gone, ...]:
+    return check_config(options, parse_config(config.read_text()), bench.source, job.tree.version)
 
 
 def _config_stamp(job: BuildJob) -> str:
@@ -259,6 +283,7 @@ def _write_record(
     release: str | None,
     duration_s: float | None,
     started_from: Workbench | None = None,
+    gone: Sequence[Gone] = (),
 ) -> None:
     """Written before the build too, so that a killed one still says what it was."""
     record = {
@@ -273,6 +298,7 @@ def _write_record(
         "toolchain": asdict(job.toolchain),
         "mends": [asdict(mend) for mend in job.mends.applied],
         "mends_carried": list(job.mends.carried),
+        "gone": [asdict(option) for option in gone],
         "cpus": os.cpu_count(),
         "release": release,
         "duration_s": duration_s,

@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import UserError
-from lab.kconfig.fragment import Option
+from lab.kconfig.fragment import Gone, Option
+from lab.version import KernelVersion
+
+#: The newest kernel that kconfigs/ was written for: up to it, ``# versions:`` says what is gone.
+NEWEST_SEEN = KernelVersion(7, 3)
 
 _BLOCK_END = re.compile(
     r"^(config|menuconfig|choice|endchoice|menu|endmenu|if|endif|source|comment)\b"
@@ -27,21 +31,34 @@ class Definition:
     has_prompt: bool
 
 
-def check_config(options: Sequence[Option], config: Mapping[str, str], source: Path) -> None:
+def check_config(
+    options: Sequence[Option], config: Mapping[str, str], source: Path, version: KernelVersion
+) -> tuple[Gone, ...]:
     """Compare what was asked for with what ``make olddefconfig`` left.
+
+    An option that something in a guest shows (``# shown by:``) may be gone from a kernel that
+    is newer than those the lab has seen: it was renamed, or is always there.  One that is there
+    and does not stick, and one that nothing shows, never may.
 
     Args:
         config: The resulting ``.config``, as ``parse_config`` gives it.
         source: The kernel's source, to look up why an option was dropped.
 
+    Returns:
+        The options that are gone.
+
     Raises:
         UserError: At least one option did not stick; it names fragment, line,
             asked, got, and the unmet dependency where Kconfig tells it.
     """
-    dropped = [option for option in options if config.get(option.name, "n") != option.value]
+    asked = [option for option in options if config.get(option.name, "n") != option.value]
+    if not asked:
+        return ()
+    definitions = find_definitions(source, {option.name for option in asked})
+    gone = [option for option in asked if _may_be_gone(option, definitions, version)]
+    dropped = [option for option in asked if option not in gone]
     if not dropped:
-        return
-    definitions = find_definitions(source, {option.name for option in dropped})
+        return tuple(Gone(option.name, option.shown_by) for option in gone)
     lines = []
     for option in dropped:
         got = config.get(option.name, "n (not set)")
@@ -53,6 +70,13 @@ def check_config(options: Sequence[Option], config: Mapping[str, str], source: P
         detail="\n".join(lines),
         hint="add what it depends on to the fragment, or limit it with '# versions: >=X <Y'",
     )
+
+
+def _may_be_gone(
+    option: Option, definitions: Mapping[str, list[Definition]], version: KernelVersion
+) -> bool:
+    newer = (version.version, version.patchlevel) > (NEWEST_SEEN.version, NEWEST_SEEN.patchlevel)
+    return newer and bool(option.shown_by) and not definitions[option.name]
 
 
 def find_definitions(source: Path, names: set[str]) -> dict[str, list[Definition]]:

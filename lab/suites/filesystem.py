@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -122,24 +122,43 @@ fi
 _NO_HUGE_FAULTS = "echo never >/sys/kernel/mm/transparent_hugepage/enabled\n"
 
 
-def prepare_script(version: KernelVersion) -> str:
+_NOT_SHOWN = 8
+_SHOW = 'for it in {}; do [ -e "$it" ] || {{ echo "$it" >&2; exit {}; }}; done\n'
+
+
+def prepare_script(version: KernelVersion, shown_by: Iterable[str] = ()) -> str:
     """What a guest of a kernel of ``version`` does once, before there is a filesystem.
 
     It gives the namespace struct pages where the kernel has such a mode, and says which
     mode it has: ``fsdax``, or ``raw`` where the kernel knows no other.
+
+    Args:
+        shown_by: Paths that must be there, or ``boot``: what shows that the kernel still has
+            what options were for that it has no more.
     """
+    paths = " ".join(path for path in dict.fromkeys(shown_by) if path.startswith("/"))
+    show = _SHOW.format(paths, _NOT_SHOWN) if paths else ""
     make_fsdax = _MAKE_FSDAX if has(version, "fsdax-namespace") else ""
     no_huge_faults = _NO_HUGE_FAULTS if has(version, "pmd-dax-without-pages") else ""
-    return f"mode=raw\n{make_fsdax}{no_huge_faults}echo $mode\ntest -b {DEVICE}"
+    return f"{show}mode=raw\n{make_fsdax}{no_huge_faults}echo $mode\ntest -b {DEVICE}"
 
 
 def namespace_mode(guest: Guest) -> str:
     """The mode of the namespace in a guest that was prepared with prepare_script().
 
     Raises:
-        InfrastructureError: There is no persistent-memory device in the guest.
+        InfrastructureError: There is no persistent-memory device in the guest, or nothing
+            that shows what an option of the config was for.
     """
     result = guest.prepared
+    if result.status == _NOT_SHOWN:
+        raise InfrastructureError(
+            f"the guest has no {_last(result)}, which would show what an option was for that "
+            "its kernel has no more",
+            where=guest.console.path,
+            hint="the option's new name in kconfigs/, for versions from this one on; "
+            "build.json of the build has it under gone",
+        )
     if result.status == 9:
         raise InfrastructureError(
             f"ndctl could not make an fsdax namespace: {_last(result)}",

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.build import find_build
+from lab.build import BuildJob, find_build
 from lab.errors import InfrastructureError, Location, UserError
+from lab.kconfig import Gone
+from lab.kconfig.check import NEWEST_SEEN
+from lab.version import KernelVersion
 from tests.build.conftest import Bench, immutable
 
 ALL = ["fs/dax.o", "mm/gup.o", "mm/mlock.o"]
@@ -209,3 +212,25 @@ def test_a_record_emptied_by_a_power_cut_is_no_build(bench: Bench) -> None:
     assert find_build(job) is None
     assert not bench.build(job).cached
     assert find_build(job) is not None
+
+
+def test_an_option_that_is_gone_is_recorded_and_found_again(bench: Bench) -> None:
+    def newer(options: str, changes: dict[str, str | None] | None = None) -> BuildJob:
+        job = bench.job(changes, options=options)
+        version = KernelVersion(NEWEST_SEEN.version + 1, 0)
+        return replace(job, tree=replace(job.tree, version=version))
+
+    options = "CONFIG_SMP=y\n# shown by: /proc/sys/kernel\nCONFIG_NONSENSE=y\n"
+    gone = (Gone("NONSENSE", "/proc/sys/kernel"),)
+    job = newer(options)
+    built = bench.build(job)
+    assert built.gone == gone
+    record = json.loads((built.folder / "build.json").read_text())
+    assert record["gone"] == [{"option": "NONSENSE", "shown_by": "/proc/sys/kernel"}]
+    found = find_build(job)
+    assert found is not None
+    assert found.gone == gone
+    # In a workbench that is configured already.
+    assert bench.build(newer(options, {"mm/gup.c": GUP})).gone == gone
+    with pytest.raises(UserError, match="did not stick"):
+        bench.build(newer("CONFIG_NONSENSE=y\n"))

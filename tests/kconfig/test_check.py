@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from lab.errors import Location, UserError
-from lab.kconfig import check_config, load_fragments, options_for, parse_config
-from lab.kconfig.check import find_definitions
+from lab.kconfig import Gone, Option, check_config, load_fragments, options_for, parse_config
+from lab.kconfig.check import NEWEST_SEEN, find_definitions
 from lab.process import run
 from lab.trees import KernelVersion
+
+OLD = KernelVersion(6, 1)
+NEWER = KernelVersion(NEWEST_SEEN.version, NEWEST_SEEN.patchlevel + 1, rc=1)
 
 
 def check(kernel: Path, fragment: str) -> None:
@@ -20,7 +23,9 @@ def check(kernel: Path, fragment: str) -> None:
     options = options_for(load_fragments(kernel, ["asked"]), KernelVersion.read(kernel))
     (kernel / ".config").write_text("".join(f"{option.line}\n" for option in options))
     run(["make", "-C", kernel, "olddefconfig"])
-    check_config(options, parse_config((kernel / ".config").read_text()), kernel)
+    check_config(
+        options, parse_config((kernel / ".config").read_text()), kernel, KernelVersion.read(kernel)
+    )
 
 
 def refused(kernel: Path, fragment: str) -> UserError:
@@ -75,7 +80,7 @@ def test_another_value_is_not_what_was_asked(
     (tmp_path / "asked.config").write_text(asked)
     options = load_fragments(tmp_path, ["asked"])
     with pytest.raises(UserError, match=r"1 option\(s\)") as caught:
-        check_config(options, parse_config(config), fake_kernel)
+        check_config(options, parse_config(config), fake_kernel, OLD)
     assert f"got {config.partition('=')[2]}" in str(caught.value)
 
 
@@ -110,5 +115,49 @@ def test_numbers_are_no_options(tmp_path: Path) -> None:
     (tmp_path / "asked.config").write_text("CONFIG_C=y")
     options = load_fragments(tmp_path, ["asked"])
     with pytest.raises(UserError) as caught:
-        check_config(options, {"NR": "8"}, tmp_path)
+        check_config(options, {"NR": "8"}, tmp_path, OLD)
     assert "depends on NR > 64 && 64BIT  [NR=8, 64BIT=n]" in str(caught.value)
+
+
+SHOWN = "# shown by: /proc/sys/kernel\nCONFIG_LOST=y\n# shown by: boot\nCONFIG_AWAY=8\n"
+
+
+def options_of(folder: Path, fragment: str) -> tuple[Option, ...]:
+    (folder / "ours.config").write_text(fragment)
+    return load_fragments(folder, ["ours"])
+
+
+def test_what_a_guest_shows_may_be_gone_from_a_newer_kernel(tmp_path: Path) -> None:
+    options = options_of(tmp_path, SHOWN)
+    gone = check_config(options, {}, tmp_path, NEWER)
+    assert gone == (Gone("LOST", "/proc/sys/kernel"), Gone("AWAY", "boot"))
+    assert str(gone[0]) == (
+        "no option LOST any more; what it was for is shown by /proc/sys/kernel in the guest"
+    )
+    assert check_config(options, {"LOST": "y", "AWAY": "8"}, tmp_path, NEWER) == ()
+
+
+@pytest.mark.parametrize(
+    ("fragment", "kconfig", "version", "name"),
+    [
+        (SHOWN, "", NEWEST_SEEN, "LOST"),
+        (SHOWN, 'config LOST\n\tbool "it"\n\tdepends on THAT\n', NEWER, "LOST"),
+        ("CONFIG_LOST=y\n", "", NEWER, "LOST"),
+        (SHOWN + "\nCONFIG_MINE=y\n", "", NEWER, "MINE"),
+        (SHOWN + "CONFIG_X=y\n\nCONFIG_LOST=y\n", "", NEWER, "LOST"),
+    ],
+)
+def test_what_is_there_and_what_nothing_shows_may_not(
+    tmp_path: Path, fragment: str, kconfig: str, version: KernelVersion, name: str
+) -> None:
+    options = options_for(options_of(tmp_path, fragment), version)
+    (tmp_path / "Kconfig").write_text(kconfig)
+    with pytest.raises(UserError, match="did not stick") as caught:
+        check_config(options, {}, tmp_path, version)
+    assert f"asked CONFIG_{name}=y" in str(caught.value)
+
+
+def test_what_cannot_show_an_option(tmp_path: Path) -> None:
+    for text in ("luck", "/proc/$(reboot)", "proc/sys"):
+        with pytest.raises(UserError, match="is nothing that shows an option"):
+            options_of(tmp_path, f"# shown by: {text}\nCONFIG_A=y\n")

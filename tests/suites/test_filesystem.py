@@ -231,3 +231,21 @@ def test_what_a_guest_does_first(version: str, fsdax: bool, no_huge_faults: bool
     assert ("--mode=fsdax" in script) is fsdax
     assert ("echo never" in script) is no_huge_faults
     assert script.endswith("test -b /dev/pmem0")
+
+
+@pytest.mark.parametrize(
+    ("shown_by", "status", "said"),
+    [
+        (["boot", "/proc/self", "/nowhere/at-all", "mount"], 8, "/nowhere/at-all\n"),
+        (["/proc/self/status", "boot", "mount"], 1, ""),
+        (["boot", "mount"], 1, ""),
+        ([], 1, ""),
+    ],
+)
+def test_what_shows_a_gone_option_is_looked_for(
+    shown_by: list[str], status: int, said: str
+) -> None:
+    # 4.1 has no namespaces: what is left of the script is the look at the device.
+    script = prepare_script(KernelVersion(4, 1), shown_by)
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (status, said)
