@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from lab.build import Build, BuildJob, Step, Toolchain, build, find_build, mend_tree
-from lab.config import FirstKernel, LoadedConfig, load
+from lab.config import FirstKernel, LoadedConfig, load, with_folders
 from lab.errors import LabError
 from lab.kconfig import load_fragments
 from lab.patches import Overlay, Series, SeriesFit, apply, fit_series, load_series
@@ -87,6 +87,11 @@ class Lab:
     def telling(self, listener: Listener) -> Lab:
         """The same lab, telling ``listener`` what it does."""
         return replace(self, listener=listener)
+
+    def taking(self, variants: Iterable[str]) -> tuple[Lab, tuple[str, ...]]:
+        """The same lab, where folders among these variants are kernels too, and their names."""
+        loaded, names = with_folders(self.loaded, variants)
+        return replace(self, loaded=loaded), names
 
     def going_on_with(self, killed: RunRecord | None) -> Lab:
         """The same lab; its test() repeats nothing that this run has done already."""
@@ -236,16 +241,17 @@ class Lab:
     def guest(
         self, variant: str, *, machine: str = "default", config: str = "default"
     ) -> Iterator[Guest]:
-        """A running guest of a variant, in a ``with`` block.
+        """A running guest of a variant, or of a kernel in a folder, in a ``with`` block.
 
         Raises:
             UserError: A name that ``lab.toml`` does not define, before anything is built.
         """
         from lab.guest import Guest
 
-        asked = resolve(self.loaded, settled(self.loaded, variant))
+        here, (name,) = self.taking([variant])
+        asked = resolve(here.loaded, settled(here.loaded, name))
         self.loaded.require("machine", machine)
-        built = self.build(asked, config)
+        built = here.build(asked, config)
         with (
             tempfile.TemporaryDirectory(prefix="lab-guest-") as folder,
             Guest(self.guest_spec(built, machine, Path(folder))) as guest,

@@ -15,7 +15,10 @@ import lab
 from lab.errors import ExitStatus, LabError, UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from lab.build import Build
+    from lab.config import LoadedConfig
     from lab.lab import Failure, Lab
     from lab.plan import Plan
     from lab.results import RunRecord
@@ -39,7 +42,8 @@ Config = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value and nothing else.")]
 Variants = Annotated[
-    list[str] | None, typer.Argument(metavar="[VARIANT]...", help="6.1, 6.1+dax-populate, …")
+    list[str] | None,
+    typer.Argument(metavar="[VARIANT]...", help="6.1, 6.1+dax-populate, or a folder: ./linux"),
 ]
 Filesystems = Annotated[
     list[str] | None, typer.Option("--filesystem", "-f", help="Only this one; repeatable.")
@@ -107,8 +111,8 @@ def fetch(
     from lab.doctor import require
 
     require("fetch")
-    opened = open_lab(file)
-    names = kernels or _default_kernels(opened)
+    opened, given = open_lab(file).taking(kernels or ())
+    names = given or _default_kernels(opened)
     opened.loaded.require("kernel", *names)
     with Show(opened.cache, quiet=json) as show:
         telling = opened.telling(show)
@@ -139,8 +143,8 @@ def build(
     """Build variants, or say that they are built already."""
     from lab.cli.show import Show, print_json
 
-    opened = open_lab(file)
-    plan = _plan(opened, variants, config=config)
+    opened, named = open_lab(file).taking(variants or ())
+    plan = _plan(opened, named, config=config)
     with Show(opened.cache, quiet=json) as show:
         builds = opened.telling(show).build_all(plan)
     if json:
@@ -165,8 +169,8 @@ def test(
     json: Json = False,
 ) -> int:
     """Boot variants, test them, record the results, print the table."""
-    opened = open_lab(file)
-    plan = _plan(opened, variants, filesystem, suite, pattern, machine=machine, config=config)
+    opened, named = open_lab(file).taking(variants or ())
+    plan = _plan(opened, named, filesystem, suite, pattern, machine=machine, config=config)
     return _test(opened, plan, verbose=verbose, dry_run=dry_run, json=json)
 
 
@@ -206,14 +210,14 @@ def boot(
     from lab.cli.show import Show
     from lab.doctor import require
 
-    opened = open_lab(file)
-    (job,) = _plan(opened, [variant], machine=machine, config=config).jobs
+    opened, named = open_lab(file).taking([variant])
+    (job,) = _plan(opened, named, machine=machine, config=config).jobs
     require("test")
     with ExitStack() as stack:
         with Show(opened.cache) as show:
             # The bar must be gone before the guest has the terminal.
             guest = stack.enter_context(
-                opened.telling(show).guest(variant, machine=job.machine, config=job.config)
+                opened.telling(show).guest(named[0], machine=job.machine, config=job.config)
             )
         return guest.interact(shlex.join(command) if command else None)
 
@@ -222,12 +226,22 @@ def open_lab(file: Path | None) -> Lab:
     """The lab of a ``lab.toml``; the library is imported only when a command needs it."""
     from lab.lab import Lab
 
-    return Lab.open(file)
+    return Lab(load_config(file))
+
+
+def load_config(file: Path | None) -> LoadedConfig:
+    """The config of a ``lab.toml``; says on stderr where it is from, if that is to be said."""
+    from lab.config import load
+
+    loaded = load(file)
+    for note in loaded.notes:
+        typer.echo(f"lab: {note}", err=True)
+    return loaded
 
 
 def _plan(
     opened: Lab,
-    variants: list[str] | None,
+    variants: Iterable[str] | None,
     filesystems: list[str] | None = None,
     suites: list[str] | None = None,
     pattern: str | None = None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab.cli.commands import File, Json, app
+from lab.cli.commands import File, Json, app, load_config
 from lab.errors import ExitStatus, InfrastructureError, UserError
 
 if TYPE_CHECKING:
@@ -39,9 +39,7 @@ def gc(
     json: Json = False,
 ) -> int:
     """Free disk until cache and results fit, oldest first."""
-    from lab.config import load
-
-    loaded = load(file)
+    loaded = load_config(file)
     size = _size(budget) or loaded.config.gc.disk
     used_before = inf if recent else time.time() - _DAY_S
     ask = not yes and sys.stdin.isatty() and sys.stderr.isatty()

@@ -41,8 +41,8 @@ def check(
     from lab.cli.show import Show, print_json
     from lab.plan import plan_series
 
-    opened = open_lab(file)
-    plan = plan_series(opened.loaded, series, kernels or ())
+    opened, bases = open_lab(file).taking(kernels or ())
+    plan = plan_series(opened.loaded, series, bases)
     opened.series(series)
     fits: Fits = {}
     with Show(opened.cache, quiet=json) as show:

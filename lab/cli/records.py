@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab.cli.commands import File, Json, Verbose, app
+from lab.cli.commands import File, Json, Verbose, app, load_config
 from lab.errors import ExitStatus, UserError
 
 if TYPE_CHECKING:
-    from lab.config import LoadedConfig
     from lab.results import RunRecord
 
 Run = Annotated[
@@ -53,7 +52,7 @@ def runs(
     from lab.results.recover import recover as recover_run
     from lab.results.recover import unrecorded
 
-    loaded = _load(file)
+    loaded = load_config(file)
     with Store.open(loaded.database) as store:
         found = unrecorded(loaded.results, store.known())
         if recover:
@@ -108,7 +107,7 @@ def compare(
     from lab.results import Store
     from lab.results import compare as compare_runs
 
-    with Store.open(_load(file).database) as store:
+    with Store.open(load_config(file).database) as store:
         before, after = (store.load(name, details=False) for name in (a, b))
         if before.id == after.id:
             raise UserError(f"{a} and {b} are one run, {before.id}", hint="lab runs")
@@ -137,7 +136,7 @@ def history(
     """One test across nights and kernels."""
     from lab.results import Store
 
-    with Store.open(_load(file).database) as store:
+    with Store.open(load_config(file).database) as store:
         seen = store.history(test, variant=variant, filesystem=filesystem, suite=suite, limit=limit)
     if json:
         _print_json({"test": test, "results": [one.to_json() for one in seen]})
@@ -162,7 +161,7 @@ def baseline(
     """Give a run a name, to compare with: `lab compare baseline latest`."""
     from lab.results import Store
 
-    with Store.open(_load(file).database) as store:
+    with Store.open(load_config(file).database) as store:
         run_id = store.set_baseline(name, run)
     if json:
         _print_json({"name": name, "run": run_id})
@@ -216,16 +215,10 @@ def repro(
     return ExitStatus.EXPECTED
 
 
-def _load(file: Path | None) -> LoadedConfig:
-    from lab.config import load
-
-    return load(file)
-
-
 def _recorded(file: Path | None, run: str) -> RunRecord:
     from lab.results import Store
 
-    with Store.open(_load(file).database) as store:
+    with Store.open(load_config(file).database) as store:
         return store.load(run)
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from lab.cli.commands import File, Json, app
+from lab.cli.commands import File, Json, app, open_lab
 from lab.errors import ExitStatus
 
 
@@ -35,11 +35,10 @@ def report(
     json: Json = False,
 ) -> int:
     """Write a run as static HTML: what changed, the matrix, each test's evidence."""
-    from lab.lab import Lab
     from lab.report.site.publish import publish
     from lab.results import Store
 
-    opened = Lab.open(file)
+    opened = open_lab(file)
     with Store.open(opened.database) as store:
         if serve:
             from lab.report.site.serve import Asked, served

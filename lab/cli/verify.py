@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Kernels = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KERNEL]...", help="6.1, 6.1+reintroduce-bug, …"),
+    typer.Argument(metavar="[KERNEL]...", help="6.1, 6.1+reintroduce-bug, or a folder: ./linux"),
 ]
 
 
@@ -50,11 +50,11 @@ def verify(
     """Test kernels without and with a series; a verdict for each."""
     from lab.plan import plan_series
 
-    opened = open_lab(file)
+    opened, bases = open_lab(file).taking(kernels or ())
     plan = plan_series(
         opened.loaded,
         series,
-        kernels or (),
+        bases,
         filesystem or (),
         suite or (),
         pattern,

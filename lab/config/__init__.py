@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What ``lab.toml`` says, checked: the first stage."""
 
+from lab.config.folders import is_folder, with_folders
 from lab.config.include import variants_of
 from lab.config.load import LoadedConfig, load
 from lab.config.model import (
@@ -58,6 +59,7 @@ __all__ = [
     "Toolchain",
     "as_error",
     "base_problems",
+    "is_folder",
     "load",
     "name_problems",
     "parse_size",
@@ -67,4 +69,5 @@ __all__ = [
     "unknown",
     "variant_problems",
     "variants_of",
+    "with_folders",
 ]

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 
 from lab.config.check import problems_between
 from lab.config.humane import problems_of
+from lab.config.installed import can_hold, installed_config, own_folder, own_local_config
 from lab.config.model import LabConfig
 from lab.config.names import Noun, name_problems
 from lab.config.problem import Problem, as_error
@@ -18,16 +20,23 @@ from lab.config.sources import Document, Sources, Table, lay_over
 from lab.errors import Location, UserError
 
 _NAME = "lab.toml"
-_LOCAL_NAME = "lab.local.toml"
+#: The variable of the environment that names a ``lab.toml``, or its folder.
+_VARIABLE = "LAB_CONFIG"
 
 
 @dataclass(frozen=True)
 class LoadedConfig:
-    """A checked config, and ``root``, the folder of its ``lab.toml`` (absolute)."""
+    """A checked config, and ``root``, the folder of its ``lab.toml`` (absolute).
+
+    ``folders`` are kernels that are in no file (lab.config.folders); ``found`` says which
+    ``lab.toml`` was taken where nobody could know.
+    """
 
     config: LabConfig
     root: Path
     sources: Sources = field(repr=False)
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    found: str = ""
 
     def path(self, path: Path) -> Path:
         """``path`` from the config, made absolute: ``~`` expanded, relative to ``root``.
@@ -47,8 +56,19 @@ class LoadedConfig:
 
     @property
     def results(self) -> Path:
-        """The folder of the runs' folders."""
-        return self.path(self.config.paths.results)
+        """The folder of the runs' folders: of one's own where the project's cannot be written."""
+        folder = self.path(self.config.paths.results)
+        if not folder.is_relative_to(self.root) or can_hold(self.root, folder):
+            return folder
+        return own_folder(self.root) / folder.relative_to(self.root)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user has to know of where this comes from and where results go."""
+        elsewhere = not self.results.is_relative_to(self.root)
+        asked = self.path(self.config.paths.results) == self.results
+        moved = f"results are in {self.results}" if elsewhere and not asked else ""
+        return tuple(filter(None, (self.found, moved)))
 
     @property
     def database(self) -> Path | str:
@@ -57,6 +77,8 @@ class LoadedConfig:
 
     def locate(self, *keys: str | int) -> Location:
         """Where the config says ``keys``, as in ``locate("matrix", "default", "suites", 0)``."""
+        if keys[0] == "kernels" and len(keys) > 1 and keys[1] in self.folders:
+            return Location(self.folders[str(keys[1])])
         return self.sources.locate(keys)
 
     def require(self, noun: Noun, *names: str) -> None:
@@ -73,21 +95,22 @@ def load(path: Path | None = None) -> LoadedConfig:
     """Read and check everything that can be checked before anything starts.
 
     Args:
-        path: ``lab.toml``, or its folder; by default it is looked for in the
-            working directory and the folders above.  ``lab.local.toml`` beside
-            it is laid over it.
+        path: ``lab.toml``, or its folder; by default that of ``$LAB_CONFIG``, the one in
+            the working directory or a folder above it, or that which came with the lab.
+            ``lab.local.toml`` beside it is laid over it.
 
     Raises:
         UserError: No such file, or mistakes in it: all of them in one error.
     """
-    base = Document.read(_find(path))
+    toml, found = _find(path)
+    base = Document.read(toml)
     root = base.path.parent
-    local = root / _LOCAL_NAME
+    local = own_local_config(root)
     merged, sources = lay_over(base, Document.read(local) if local.exists() else None)
     config = _validated(merged, sources)
     if problems := problems_between(config, root):
         raise as_error(problems, "the config", sources.locate)
-    return LoadedConfig(config, root, sources)
+    return LoadedConfig(config, root, sources, found=found)
 
 
 def _validated(merged: Table, sources: Sources) -> LabConfig:
@@ -97,13 +120,24 @@ def _validated(merged: Table, sources: Sources) -> LabConfig:
         raise as_error(problems_of(error), "the config", sources.locate) from None
 
 
-def _find(path: Path | None) -> Path:
-    if path is None:
-        return _above(_working_directory())
+def _find(path: Path | None) -> tuple[Path, str]:
+    """The file, and what is to be said of how it was found."""
+    if path is not None:
+        return _named(path, path), ""
+    if given := os.environ.get(_VARIABLE):
+        return _named(Path(given).expanduser(), f"{_VARIABLE}={given}"), ""
+    folder = _working_directory()
+    for parent in (folder, *folder.parents):
+        if (parent / _NAME).is_file():
+            return parent / _NAME, ""
+    return _installed(folder)
+
+
+def _named(path: Path, where: Path | str) -> Path:
     if path.is_dir():
         path /= _NAME
     if not path.exists():
-        raise UserError("there is no such file", where=path, hint=f"the path of a {_NAME}")
+        raise UserError("there is no such file", where=where, hint=f"the path of a {_NAME}")
     return path.parent.resolve() / path.name
 
 
@@ -115,12 +149,12 @@ def _working_directory() -> Path:
         raise UserError("the working directory has been removed", hint=hint) from None
 
 
-def _above(folder: Path) -> Path:
-    for parent in (folder, *folder.parents):
-        if (parent / _NAME).is_file():
-            return parent / _NAME
+def _installed(folder: Path) -> tuple[Path, str]:
+    found = installed_config()
+    if found is not None:
+        return found, f"there is no {_NAME} here or above: {found} it is"
     raise UserError(
         f"there is no {_NAME} here nor in any folder above",
         where=folder,
-        hint="run this in the folder of the project, or below it",
+        hint=f"--file, {_VARIABLE}, or run this in the folder of the project",
     )

@@ -63,7 +63,8 @@ def _check(folder: Path, request: Request) -> None:
                 f"a kernel was built in {folder}, which keeps make O= from using it: "
                 f"there is {name}",
                 where=where,
-                hint=f"make -C {folder} mrproper",
+                hint=f"make -C {folder} mrproper; to keep what was built there, a tree beside it: "
+                "git worktree add",
             )
 
 

@@ -123,10 +123,23 @@ def test_unknown_matrix(project: Path) -> None:
     assert "default" in done.stderr.replace("defualt", "")
 
 
-def test_no_lab_toml(tmp_path: Path) -> None:
-    done = lab(tmp_path, "test")
-    assert done.returncode == 2
-    assert "there is no lab.toml here nor in any folder above" in done.stderr
+def test_from_any_folder(tmp_path: Path) -> None:
+    done = lab(tmp_path, "test", "--dry-run")
+    assert done.returncode == 0
+    assert done.stdout.startswith("default: ")
+    assert f"there is no lab.toml here or above: {ROOT}/lab.toml it is" in done.stderr
+
+
+def test_the_kernel_one_stands_in(project: Path, fake_kernel: Path) -> None:
+    toml = project / "lab.toml"
+    toml.write_text(toml.read_text().replace("[kernels.fake]", "[kernels.other]"))
+    toml.write_text(toml.read_text().replace(str(fake_kernel), "/nowhere"))
+    toml.write_text(toml.read_text().replace('"fake", "fake+fix"', '"other"'))
+    env = {"LAB_CONFIG": str(project)}
+    done = lab(fake_kernel, "build", ".", "--json", env=env)
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)["builds"]
+    assert row["variant"] == fake_kernel.name
 
 
 def test_mistake_in_lab_toml_has_its_line(project: Path) -> None:

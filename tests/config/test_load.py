@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab.config import AptKernel, load, variants_of
-from lab.errors import ExitStatus, UserError
+from lab.errors import UserError
 from tests.config.conftest import GOOD, Checker, Project
 
 ROOT = Path(__file__).parents[2]
@@ -41,16 +41,6 @@ def test_found_from_a_folder_below(project: Project, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(below)
     assert load().root == project.root
     assert load(project.root).root == project.root
-
-
-def test_no_lab_toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"no lab\.toml here nor in any folder above") as caught:
-        load()
-    assert caught.value.where == tmp_path
-    assert caught.value.status is ExitStatus.USER
-    with pytest.raises(UserError, match="no such file"):
-        load(tmp_path / "other.toml")
 
 
 def test_a_working_directory_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

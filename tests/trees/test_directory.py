@@ -99,7 +99,7 @@ def test_a_folder_that_was_built_in_is_refused(source: Path, cache: Cache, built
     (source / built).mkdir(parents=True)
     with pytest.raises(UserError, match=built) as caught:
         cache.fetch(kernel(source))
-    assert caught.value.hint == f"make -C {source} mrproper"
+    assert str(caught.value.hint).startswith(f"make -C {source} mrproper; ")
 
 
 def test_no_folder_and_no_kernel(tmp_path: Path, cache: Cache) -> None:
