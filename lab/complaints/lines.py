@@ -75,8 +75,11 @@ class Lines:
         offset = self._offset
         self._offset += len(line) + end
         self._number += 1
-        clean = _ESCAPES.sub("", line.decode(errors="replace").rstrip("\r"))
-        for part in _INSIDE.split(_CONTROLS.sub("\ufffd", clean)):
+        text = line.decode(errors="replace").rstrip("\r")
+        # Most lines need neither: two looks are quicker than three expressions.
+        if not text.isprintable():
+            text = _CONTROLS.sub("\ufffd", _ESCAPES.sub("", text))
+        for part in _INSIDE.split(text) if "[" in text[1:] else (text,):
             yield _read(self._number, offset, part)
 
 
