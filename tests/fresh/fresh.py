@@ -46,8 +46,9 @@ def main() -> int:
     for tool in ("mmdebstrap", "unshare", "git"):
         if shutil.which(tool) is None:
             sys.exit(f"fresh: {tool} is not installed: apt-get install mmdebstrap util-linux git")
-    if options.folder.exists():
-        sys.exit(f"fresh: {options.folder} is there already: another --folder, or remove it")
+    if options.folder.exists() != options.again:
+        there = "is there already: remove it, or --again" if not options.again else "is not there"
+        sys.exit(f"fresh: {options.folder} {there}")
     # The namespaces end with their first process, and that with this one.
     unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
     try:
@@ -65,6 +66,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, help="kept between runs as the user's ~/.cache/lab")
     parser.add_argument("--folder", type=Path, help="where; it must not exist")
     parser.add_argument("--keep", action="store_true", help="do not remove the folder")
+    parser.add_argument("--again", action="store_true", help="in a folder that was kept")
     options = parser.parse_args()
     options.folder = (options.folder or Path(f"/var/tmp/lab-fresh-{options.release}")).resolve()
     return options
@@ -72,11 +74,12 @@ def _options() -> argparse.Namespace:
 
 def _inside(options: argparse.Namespace) -> int:
     root: Path = options.folder
-    _say(f"making {options.release} in {root}")
-    _make_debian(root, options.release)
+    if not options.again:
+        _say(f"making {options.release} in {root}")
+        _make_debian(root, options.release)
+        _make_user(root)
     environment = _environment(root)
     _mount(root, options.cache)
-    _make_user(root)
     _clone(root)
     tasks = [options.task] if options.task else [["demo"], ["check"]]
     for task in tasks:
@@ -183,7 +186,12 @@ def _make_user(root: Path) -> None:
 
 def _clone(root: Path) -> None:
     target = root / f"home/{_USER}/lab"
-    _call("git", "clone", "--quiet", "--no-hardlinks", CHECKOUT, target)
+    if target.exists():
+        git = ("git", "-C", target, "-c", "safe.directory=*")
+        _call(*git, "fetch", "--quiet", CHECKOUT, "HEAD")
+        _call(*git, "reset", "--quiet", "--hard", "FETCH_HEAD")
+    else:
+        _call("git", "clone", "--quiet", "--no-hardlinks", CHECKOUT, target)
     _call("chroot", root, "chown", "-R", f"{_USER}:", f"/home/{_USER}")
     said = subprocess.run(
         ["git", "-C", CHECKOUT, "log", "-1", "--format=%h %s"], capture_output=True, text=True,
