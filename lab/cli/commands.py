@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -86,7 +85,11 @@ def doctor(
     from lab.doctor import examine, missing_packages, render
 
     if missing:
-        typer.echo(" ".join(missing_packages()))
+        packages = missing_packages()
+        if json:
+            print_json({"missing": list(packages)})
+        else:
+            typer.echo(" ".join(packages))
         return ExitStatus.EXPECTED
     opened = open_lab(file)
     config = opened.loaded.config
@@ -144,7 +147,7 @@ def build(
     from lab.cli.show import Show, print_json
 
     opened, named = open_lab(file).taking(variants or ())
-    plan = _plan(opened, named, config=config)
+    plan = plan_of(opened, named, config=config)
     with Show(opened.cache, quiet=json) as show:
         builds = opened.telling(show).build_all(plan)
     if json:
@@ -170,7 +173,7 @@ def test(
 ) -> int:
     """Boot variants, test them, record the results, print the table."""
     opened, named = open_lab(file).taking(variants or ())
-    plan = _plan(opened, named, filesystem, suite, pattern, machine=machine, config=config)
+    plan = plan_of(opened, named, filesystem, suite, pattern, machine=machine, config=config)
     return _test(opened, plan, verbose=verbose, dry_run=dry_run, json=json)
 
 
@@ -196,32 +199,6 @@ def test_matrix(
     return _test(opened, plan, verbose=verbose, dry_run=dry_run, json=json)
 
 
-@app.command(context_settings={"ignore_unknown_options": True})
-def boot(
-    variant: Annotated[str, typer.Argument(metavar="VARIANT")],
-    command: Annotated[list[str] | None, typer.Argument(metavar="[-- COMMAND...]")] = None,
-    machine: Machine = None,
-    config: Config = None,
-    file: File = None,
-) -> int:
-    """A shell in a guest, or a command; its exit status comes through."""
-    import shlex
-
-    from lab.cli.show import Show
-    from lab.doctor import require
-
-    opened, named = open_lab(file).taking([variant])
-    (job,) = _plan(opened, named, machine=machine, config=config).jobs
-    require("test")
-    with ExitStack() as stack:
-        with Show(opened.cache) as show:
-            # The bar must be gone before the guest has the terminal.
-            guest = stack.enter_context(
-                opened.telling(show).guest(named[0], machine=job.machine, config=job.config)
-            )
-        return guest.interact(shlex.join(command) if command else None)
-
-
 def open_lab(file: Path | None) -> Lab:
     """The lab of a ``lab.toml``; the library is imported only when a command needs it."""
     from lab.lab import Lab
@@ -239,7 +216,7 @@ def load_config(file: Path | None) -> LoadedConfig:
     return loaded
 
 
-def _plan(
+def plan_of(
     opened: Lab,
     variants: Iterable[str] | None,
     filesystems: list[str] | None = None,
@@ -266,7 +243,7 @@ def _plan(
 
 
 def _default_kernels(opened: Lab) -> list[str]:
-    plan = _plan(opened, None)
+    plan = plan_of(opened, None)
     return list(dict.fromkeys(job.variant.kernel for job in plan.jobs))
 
 
@@ -312,7 +289,7 @@ def _test(opened: Lab, plan: Plan, *, verbose: bool, dry_run: bool, json: bool) 
     from lab.cli.show import Show, print_json
 
     if dry_run:
-        typer.echo("\n".join(plan.describe()))
+        say_plan(plan, json=json)
         return ExitStatus.EXPECTED
     with Show(opened.cache, quiet=json) as show:
         run = opened.telling(show).test(plan, sys.argv)
@@ -324,6 +301,16 @@ def _test(opened: Lab, plan: Plan, *, verbose: bool, dry_run: bool, json: bool) 
         _print_run(run, verbose)
     check_selection(plan, run)
     return _run_status(run)
+
+
+def say_plan(plan: Plan, *notes: str, json: bool) -> None:
+    """A plan that is not going to be carried out, and what else there is to say of it."""
+    from lab.cli.show import print_json
+
+    if json:
+        print_json({"plan": plan.to_json(), "notes": list(notes)})
+    else:
+        typer.echo("\n".join([*plan.describe(), *notes]))
 
 
 def check_selection(plan: Plan, run: RunRecord) -> None:

@@ -42,7 +42,7 @@ def main() -> NoReturn:
 def commands() -> Any:
     """The command of all commands, as Click knows it."""
     # Each adds its commands to the app.
-    from lab.cli import claims, gc, nightly, patch, records, report, verify  # noqa: F401
+    from lab.cli import boot, claims, gc, nightly, patch, records, report, verify  # noqa: F401
     from lab.cli.commands import app
 
     return _quiet_about_completion(typer.main.get_command(app))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab.cli.commands import DryRun, File, Json, app, open_lab
+from lab.cli.commands import DryRun, File, Json, app, open_lab, say_plan
 from lab.errors import ExitStatus
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def nightly(
     if install:
         return _install(opened, file, at, json)
     if dry_run:
-        return _describe(opened)
+        return _describe(opened, json)
     return _nightly(opened, json)
 
 
@@ -61,20 +61,20 @@ def _nightly(opened: Lab, json: bool) -> int:
     return night.status
 
 
-def _describe(opened: Lab) -> int:
+def _describe(opened: Lab, json: bool) -> int:
     from lab.nightly import nightly_plan
     from lab.plan import SeriesPlan
 
     plan = nightly_plan(opened.loaded)
-    typer.echo("\n".join((plan.plan if isinstance(plan, SeriesPlan) else plan).describe()))
     section = opened.loaded.config.nightly
-    typer.echo(f"what got worse is repeated {section.reruns} times")
+    notes = [f"what got worse is repeated {section.reruns} times"]
     if section.mail is not None:
-        typer.echo(f"changes go by mail to {', '.join(section.mail.to)}")
+        notes.append(f"changes go by mail to {', '.join(section.mail.to)}")
     if section.webhook is not None:
         from lab.nightly.webhook import host_of
 
-        typer.echo(f"changes are posted to {host_of(section.webhook.url)}")
+        notes.append(f"changes are posted to {host_of(section.webhook.url)}")
+    say_plan(plan.plan if isinstance(plan, SeriesPlan) else plan, *notes, json=json)
     return ExitStatus.EXPECTED
 
 

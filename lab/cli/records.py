@@ -177,11 +177,18 @@ def export(
     origin: Annotated[str, typer.Option("--origin", help="KCIDB's name for this lab.")] = "lab",
     output: Output = None,
     file: File = None,
+    json: Json = False,
 ) -> int:
     """Write a recorded run as JUnit XML, KTAP, or KCIDB's JSON."""
     from lab.report.export import exported
 
-    _write(exported(_recorded(file, run), format.value, origin), output)
+    record = _recorded(file, run)
+    text = exported(record, format.value, origin)
+    if output is not None or not json:
+        _write(text, output)
+    if json:
+        where = {"text": text} if output is None else {"file": str(output.absolute())}
+        _print_json({"run": record.id, "format": format.value, **where})
     return ExitStatus.EXPECTED
 
 
@@ -206,12 +213,12 @@ def repro(
 
     record = _recorded(file, run)
     script = repro_script(record, job, pattern=pattern, filesystem=filesystem)
+    if output is not None or not json:
+        _write(script, output)
+    if output is not None:
+        output.chmod(0o755)
     if json:
         _print_json({"run": record.id, "job": job, "script": script})
-    else:
-        _write(script, output)
-        if output is not None:
-            output.chmod(0o755)
     return ExitStatus.EXPECTED
 
 

@@ -66,14 +66,13 @@ def verify(
 
 def verify_plan(opened: Lab, plan: SeriesPlan, *, verbose: bool, dry_run: bool, json: bool) -> int:
     """Verify, print, and say whether every verdict is the one expected."""
-    from lab.cli.commands import check_selection
+    from lab.cli.commands import check_selection, say_plan
     from lab.cli.show import Show, print_json
     from lab.report import print_verification, verification_status, verification_to_json
     from lab.verify import verify as verify_series
 
     if dry_run:
-        typer.echo("\n".join(plan.plan.describe()))
-        typer.echo(f"  of these, with {plan.series} only what it applies to")
+        say_plan(plan.plan, f"  of these, with {plan.series} only what it applies to", json=json)
         return ExitStatus.EXPECTED
     with Show(opened.cache, quiet=json) as show:
         verification = verify_series(opened.telling(show), plan, sys.argv)

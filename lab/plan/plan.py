@@ -52,6 +52,17 @@ class JobPlan:
         """The build that this job boots."""
         return BuildRequest(self.variant, self.config)
 
+    def to_json(self) -> dict[str, object]:
+        """The job as values the ``json`` module knows."""
+        return {
+            "variant": str(self.variant),
+            "config": self.config,
+            "machine": self.machine,
+            "filesystems": list(self.filesystems),
+            "suites": list(self.suites),
+            "pattern": self.pattern,
+        }
+
     def describe(self) -> str:
         """One line: what is booted, and what is run in it."""
         text = (
@@ -76,6 +87,10 @@ class Plan:
     def builds(self) -> tuple[BuildRequest, ...]:
         """What has to be built, each once, in the order of the jobs."""
         return tuple(dict.fromkeys(job.build for job in self.jobs))
+
+    def to_json(self) -> dict[str, object]:
+        """The plan as values the ``json`` module knows."""
+        return {"name": self.name, "jobs": [job.to_json() for job in self.jobs]}
 
     def describe(self) -> list[str]:
         """Lines for a reader: a summary, one for each choice, then one for each job."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -65,6 +66,7 @@ TYPOS = {
 }
 
 
+LAST = "20260102-120000-cd34"
 #: Where such names are looked up, if not in ``lab.toml``.
 WHERE = {"run": r"lab\.db: ", "job": rf"results/{GOOD['run']}: "}
 CLAIMS = """
@@ -165,6 +167,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     with Store.open(Lab.open(root).database) as store:
         store.begin(run(id=GOOD["run"]))
         store.add_job(GOOD["run"], job(result("a")))
+        store.begin(run(id=LAST))
+        store.add_job(LAST, job(result("a")))
     return project
 
 
@@ -186,6 +190,37 @@ def test_a_file_where_a_config_is_wanted(project: Project, monkeypatch: pytest.M
     with pytest.raises(UserError) as caught:
         LAB(["test", "--config", "other/lab.toml"], standalone_mode=False)
     assert "--file other/lab.toml" in str(caught.value)
+
+
+def test_each_command_has_json() -> None:
+    missing = [n for n, c in COMMANDS.items() if "json" not in {p.name for p in visible(c)}]
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "doctor", "doctor --missing", "test -n", "matrix default -n", "verify bug 6.1 -n",
+        "nightly -n", "nightly --install", "runs", "show", "compare latest~1", "history a",
+        "baseline", "export", "export -o out.xml", "report", "gc -n", "claims bug",
+    ],
+)  # fmt: skip
+def test_json_is_all_there_is_on_stdout(
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    line: str,
+) -> None:
+    monkeypatch.chdir(project.root)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(project.root / "home"))
+    LAB([*line.split(), "--json"], standalone_mode=False)
+    assert isinstance(json.loads(capsys.readouterr().out), dict)
+
+
+def test_a_shell_is_no_json(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project.root)
+    with pytest.raises(UserError, match="--json takes a command"):
+        LAB(["boot", "6.1", "--json"], standalone_mode=False)
 
 
 def test_a_config_of_ones_own_can_be_booted() -> None:

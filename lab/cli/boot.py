@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``lab boot``: a shell in a guest, or a command."""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lab.cli.commands import Config, File, Json, Machine, app, open_lab, plan_of
+from lab.errors import InfrastructureError, UserError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lab.guest import Guest
+    from lab.lab import Lab
+    from lab.plan import JobPlan
+
+#: What a command in a guest may take when nobody looks: a week.
+_DEADLINE_S = 7 * 86400.0
+#: The end of the console that --json holds, in bytes.
+_CONSOLE = 1 << 20
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def boot(
+    variant: Annotated[str, typer.Argument(metavar="VARIANT", help="Or a folder: ./linux")],
+    command: Annotated[list[str] | None, typer.Argument(metavar="[-- COMMAND...]")] = None,
+    machine: Machine = None,
+    config: Config = None,
+    file: File = None,
+    json: Json = False,
+) -> int:
+    """A shell in a guest, or a command; its exit status comes through."""
+    from lab.doctor import require
+
+    opened, named = open_lab(file).taking([variant])
+    (job,) = plan_of(opened, named, machine=machine, config=config).jobs
+    line = shlex.join(command) if command else None
+    if json and line is None:
+        raise UserError(
+            "a shell is for a person: --json takes a command",
+            where="--json",
+            hint=f"lab boot --json {variant} -- COMMAND",
+        )
+    require("test")
+    with ExitStack() as stack:
+        guest = _started(opened, job, stack, quiet=json)
+        if json and line is not None:
+            return _told(str(job.variant), guest, line)
+        return guest.interact(line)
+
+
+def _started(opened: Lab, job: JobPlan, stack: ExitStack, *, quiet: bool) -> Guest:
+    """The guest, when the progress bar is gone: the terminal is the guest's then."""
+    from lab.cli.show import Show
+
+    with Show(opened.cache, quiet=quiet) as show:
+        guest = opened.telling(show).guest(str(job.variant), machine=job.machine, config=job.config)
+        return stack.enter_context(guest)
+
+
+def _end_of(path: Path) -> str:
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - _CONSOLE))
+        return stream.read().decode(errors="replace").replace("\r", "")
+
+
+def _told(variant: str, guest: Guest, line: str) -> int:
+    from lab.cli.show import print_json
+
+    spec = guest.spec
+    document: dict[str, Any] = {
+        "variant": variant,
+        "command": line,
+        "accelerator": spec.hardware.accelerator,
+        "bzimage": str(spec.kernel),
+    }
+    try:
+        done = guest.run(line, _DEADLINE_S)
+    except InfrastructureError as error:
+        said = getattr(error, "stdout", "")
+        ended: dict[str, Any] = {"status": None, "stdout": said, "stderr": "", "error": str(error)}
+        status = int(error.status)
+    else:
+        ended = {"status": done.status, "stdout": done.stdout, "stderr": done.stderr}
+        ended["duration_s"] = round(done.duration_s, 3)
+        status = done.status
+    print_json({**document, **ended, "console": _end_of(guest.console.path)})
+    return status
