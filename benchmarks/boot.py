@@ -22,8 +22,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from bench import Part, Row, run
 from measure import bare_boot
 
 from lab.guest import Guest, GuestSpec, Hardware
@@ -79,10 +81,9 @@ def _rounds(spec: GuestSpec, bare: str, rounds: int) -> Iterator[dict[str, float
         yield found
 
 
-def main() -> None:
-    """Print each round, and the ratios of the medians."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
-    variant = Variant.parse(sys.argv[2] if len(sys.argv) > 2 else "6.1")
+def boot(rounds: int = 7, kernel: str = "6.1") -> Iterator[Row]:
+    """Print each round, and give the ratios of the medians."""
+    variant = Variant.parse(kernel)
     lab = Lab.open(ROOT / "lab.toml")
     built = lab.build(variant, "default")
     with tempfile.TemporaryDirectory(prefix="lab-bench-", dir=lab.cache) as scratch:
@@ -97,15 +98,16 @@ def main() -> None:
         # Of the slowest boot that would do: a faster one is no slower restore.
         ("restore", "bare", 0.15 * 1.25),
     ):
-        ratio = median[name] / median[per]
-        print(
-            f"{name}: {median[name]:.2f} s, {per} {median[per]:.2f} s, "
-            f"ratio {ratio:.2f} (limit {limit:.2f}), {os.cpu_count()} CPUs"
-        )
+        part = f"{name}, beside {per}"
+        yield Row.against(part, median[name], median[per], round(limit, 3), what=per)
     if "virtme-ng" in median:
-        ratio = median["boot"] / median["virtme-ng"]
-        print(f"boot: {ratio:.2f} of virtme-ng's {median['virtme-ng']:.2f} s (limit 0.3)")
+        part = "boot, beside virtme-ng"
+        yield Row.against(part, median["boot"], median["virtme-ng"], 0.3, what="virtme-ng")
+
+
+PARTS: dict[str, Part] = {"boot": boot}
 
 
 if __name__ == "__main__":
-    main()
+    rounds, kernel = (*sys.argv[1:], *("7", "6.1")[len(sys.argv) - 1 :])
+    sys.exit(run({"boot": partial(boot, int(rounds), kernel)}, ()))

@@ -27,10 +27,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from bench import Part, Row
 from hot_paths import PATHS, Costs, HotPath, Work
 
 #: Less than that is noise: the work is repeated until it takes as long.
@@ -97,6 +99,19 @@ class _Growth:
             f"{path.name:16} {path.small:,} / {path.large:,} {path.unit}: "
             f"{self.small * scale:.3g} / {more}{self.large * scale:.3g} {unit}, "
             f"{more}{self.factor:.1f} times as much (at most {path.limit:g}): {word}"
+        )
+
+    def row(self) -> Row:
+        """The same for a table."""
+        unit, scale = ("MB", 1e-6) if self.path.costs is Costs.MEMORY else ("ms", 1e3)
+        more = "more than " if self.stopped else ""
+        return Row(
+            self.path.about,
+            f"{self.small * scale:.3g} {unit}, {more}{self.large * scale:.3g} {unit}",
+            f"{self.path.small:,}, {self.path.large:,} {self.path.unit}",
+            f"{more}{self.factor:.1f}",
+            f"at most {self.path.limit:g}",
+            self.holds,
         )
 
 
@@ -191,6 +206,21 @@ def main() -> int:
             print(line, flush=True)
     print(f"growth: {wrong} too fast, {time.monotonic() - begun:.0f} s")
     return 1 if wrong else 0
+
+
+def _row(name: str) -> Iterator[Row]:
+    """A path's row, in a process of its own as on the command line."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
+        yield pool.submit(_measured, name).result()
+
+
+def _measured(name: str) -> Row:
+    with tempfile.TemporaryDirectory(prefix="lab-growth-", dir=_memory()) as folder:
+        return grow(PATHS[name], Path(folder)).row()
+
+
+#: For bench.py.
+PARTS: dict[str, Part] = {name: partial(_row, name) for name in PATHS}
 
 
 def _told(name: str) -> tuple[str, bool]:

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Times the lab beside the same work done by hand, on this machine, in one run.
 
-Usage: measure.py [second-variant] [nothing-to-do] [test] [cold KERNEL] [one-file KERNEL]
+Usage: measure.py [second-variant] [nothing-to-do] [test] [cold] [one-file]
 
-Without a name the first three.  The last two build a kernel from nothing, in a
-cache of their own; on a busy machine run them again, each is measured in pairs.
+Without a name all.  The last two build a kernel from nothing, LAB_BENCH_KERNEL or 6.1,
+in a cache of their own; on a busy machine run them again, each is measured in pairs.
 
-Needs hyperfine and the builds of [matrix.default].  Each part prints a line with
-the ratio and its limit; nothing is asserted, since a busy machine is no bug.
+Needs hyperfine and the builds of [matrix.default].  A part is a function that yields
+rows (see bench.py), named in _ALL.  Exit status 1: a row misses its limit.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+
+from bench import Part, Row, run
 
 from lab.build import BuildJob, build, find_build
 from lab.build.build import workbench_of
@@ -56,16 +59,7 @@ def hyperfine(*commands: str, prepare: tuple[str, ...] = (), runs: int = 5) -> l
     return means
 
 
-def report(name: str, ours: float, by_hand: float, limit: float) -> None:
-    """One line: both times, their ratio, and what it may be."""
-    print(
-        f"{name}: lab {ours:.2f} s, by hand {by_hand:.2f} s, "
-        f"ratio {ours / by_hand:.2f} (limit {limit}), {os.cpu_count()} CPUs",
-        flush=True,
-    )
-
-
-def second_variant(lab: Lab, scratch: Path) -> None:
+def second_variant(lab: Lab, scratch: Path) -> Iterator[Row]:
     """A one-file patch on a built tree: ``lab build`` against ``make``, on the same workbench.
 
     The builds of both variants are made anew; they come out the same.
@@ -88,7 +82,7 @@ def second_variant(lab: Lab, scratch: Path) -> None:
     back = f"cp {before} {file}.new && mv {file}.new {file} && {make}"
     by_hand = hyperfine(make, prepare=(f"{back} && cp {after} {file}",), runs=3)[0]
     subprocess.run(back, shell=True, check=True, capture_output=True)
-    report("second variant", ours, by_hand, 1.3)
+    yield Row.against("a second variant built", ours, by_hand, 1.3, what="`make`")
 
 
 def _project(folder: Path, local: str) -> None:
@@ -97,13 +91,13 @@ def _project(folder: Path, local: str) -> None:
     (folder / "lab.local.toml").write_text(local)
 
 
-def nothing_to_do(lab: Lab, scratch: Path) -> None:
+def nothing_to_do(lab: Lab, scratch: Path) -> Iterator[Row]:
     """``lab build`` when all three variants are built."""
     seconds = hyperfine(f"{LAB} build -C {ROOT}/lab.toml", runs=10)[0]
-    print(f"nothing to do: lab build {seconds:.2f} s (limit 1), {os.cpu_count()} CPUs")
+    yield Row.alone("`lab build` with nothing to do", seconds, 1.0)
 
 
-def test(lab: Lab, scratch: Path) -> None:
+def test(lab: Lab, scratch: Path) -> Iterator[Row]:
     """``lab test`` of a built variant, against a bare boot and the programs' own time."""
     _project(scratch, f'[paths]\nresults = "{scratch}/results"\n')
     found = find_build(lab.build_job(BASE, "default"))
@@ -111,8 +105,9 @@ def test(lab: Lab, scratch: Path) -> None:
     bare = bare_boot(found.bzimage, scratch)
     ours, boot = hyperfine(f"{LAB} test {BASE} -C {scratch}/lab.toml", bare)
     programs = _program_seconds(scratch / "results")
-    print(f"  bare boot to power-off {boot:.2f} s, test programs {programs:.2f} s")
-    report("lab test", ours - programs, boot, 2.5)
+    part = "`lab test`, less its programs' own time"
+    row = Row.against(part, ours - programs, boot, 2.5, what="a bare boot")
+    yield replace(row, lab=f"{row.lab}, and {programs:.2f} s of programs")
 
 
 def bare_boot(kernel: Path, scratch: Path) -> str:
@@ -145,7 +140,7 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.monotonic() - begun
 
 
-def cold(lab: Lab, scratch: Path, kernel: str) -> None:
+def cold(lab: Lab, scratch: Path, kernel: str) -> Iterator[Row]:
     """A build from nothing against ``make`` with the same config on a mended tree, twice each."""
     job = lab.build_job(Variant(kernel), "default")
     ours = by_hand = 0.0
@@ -153,7 +148,7 @@ def cold(lab: Lab, scratch: Path, kernel: str) -> None:
         here = replace(job, cache=scratch / f"cache{number}")
         ours += _seconds(lambda here=here: build(here))  # type: ignore[misc]
         by_hand += _by_hand(here, scratch / f"by-hand{number}")
-    report(f"cold {kernel}", ours / 2, by_hand / 2, 1.1)
+    yield Row.against(f"{kernel} from nothing", ours / 2, by_hand / 2, 1.1, what="`make`")
 
 
 def _by_hand(job: BuildJob, objects: Path) -> float:
@@ -172,17 +167,14 @@ def _by_hand(job: BuildJob, objects: Path) -> float:
     )
 
 
-def one_file(lab: Lab, scratch: Path, kernel: str) -> None:
+def one_file(lab: Lab, scratch: Path, kernel: str) -> Iterator[Row]:
     """A variant that differs by one file against the cold build of its kernel, all by the lab."""
     job = replace(lab.build_job(Variant(kernel), "default"), cache=scratch / "cache")
     whole = _seconds(lambda: build(job))
     patched = replace(_one_file_variant(lab, kernel), cache=scratch / "cache")
     seconds = _seconds(lambda: build(patched))
-    print(
-        f"one-file {patched.variant}: {seconds:.2f} s, {kernel} cold {whole:.2f} s, "
-        f"ratio {seconds / whole:.2f} (limit 0.25), {os.cpu_count()} CPUs",
-        flush=True,
-    )
+    part = f"{patched.variant}, {kernel} being built"
+    yield Row.against(part, seconds, whole, 0.25, what=f"{kernel} from nothing")
 
 
 def _one_file_variant(lab: Lab, kernel: str) -> BuildJob:
@@ -194,21 +186,27 @@ def _one_file_variant(lab: Lab, kernel: str) -> BuildJob:
     raise SystemExit(f"no series of one patch is meant for {kernel}")
 
 
-PER_KERNEL = {"cold": cold, "one-file": one_file}
-PARTS = {"second-variant": second_variant, "nothing-to-do": nothing_to_do, "test": test}
+#: A part gets the lab, and a folder of its own on the cache's disk.
+Measure = Callable[[Lab, Path], Iterator[Row]]
+#: What LAB_BENCH_KERNEL names is built from nothing; any kernel of lab.toml will do.
+KERNEL = os.environ.get("LAB_BENCH_KERNEL", "6.1")
+_ALL: dict[str, Measure] = {
+    "second-variant": second_variant,
+    "nothing-to-do": nothing_to_do,
+    "test": test,
+    "cold": partial(cold, kernel=KERNEL),
+    "one-file": partial(one_file, kernel=KERNEL),
+}
 
 
-def main() -> None:
-    """Measure the parts named on the command line."""
+def _part(measure: Measure) -> Iterator[Row]:
     lab = Lab.open(ROOT / "lab.toml")
-    names = iter(sys.argv[1:] or PARTS)
-    for name in names:
-        with tempfile.TemporaryDirectory(prefix="lab-bench-", dir=lab.cache) as scratch:
-            if name in PER_KERNEL:
-                PER_KERNEL[name](lab, Path(scratch), next(names))
-            else:
-                PARTS[name](lab, Path(scratch))
+    with tempfile.TemporaryDirectory(prefix="lab-bench-", dir=lab.cache) as scratch:
+        yield from measure(lab, Path(scratch))
+
+
+PARTS: dict[str, Part] = {name: partial(_part, measure) for name, measure in _ALL.items()}
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(PARTS, sys.argv[1:]))

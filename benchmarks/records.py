@@ -13,8 +13,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
+
+from bench import Part, Row, run
 
 from lab.config.model import Status
 from lab.lab import Lab
@@ -89,34 +93,36 @@ def _seconds(folder: Path, *arguments: str) -> tuple[float, float]:
     return found["mean"], found["user"] + found["system"]
 
 
-def compare(folder: Path) -> None:
+def compare(folder: Path) -> Iterator[Row]:
     """``lab compare`` of two runs of 5,000 results each."""
     fill(folder / "results" / "lab.db")
     wall, cpu = _seconds(folder, "compare", "latest~1", "latest")
-    print(f"compare, 2 runs of 5,000 results: {wall:.2f} s, CPU {cpu:.2f} s (limit 1)")
+    row = Row.alone("`lab compare`, two runs of 5,000 results", wall, 1.0)
+    yield replace(row, beside=f"CPU {cpu:.2f} s")
 
 
-def history(folder: Path) -> None:
+def history(folder: Path) -> Iterator[Row]:
     """``lab history`` and ``lab runs`` with 10,000 results recorded."""
     fill(folder / "results" / "lab.db")
     for arguments in (("history", "populate.test-7.4k"), ("runs",)):
         wall, cpu = _seconds(folder, *arguments)
-        print(f"{arguments[0]}, 10,000 results: {wall:.2f} s, CPU {cpu:.2f} s")
+        row = Row.alone(f"`lab {arguments[0]}`, 10,000 results", wall)
+        yield replace(row, beside=f"CPU {cpu:.2f} s")
 
 
-def recording(folder: Path) -> None:
+def recording(folder: Path) -> Iterator[Row]:
     """What a run of [matrix.default] spends on being recorded, beside its own time."""
     lab = Lab.open(folder / "lab.toml")
     plan = plan_variants(lab.loaded, ("6.1",))
     before = time.monotonic()
-    run = lab.test(plan, ["lab", "test", "6.1"])
+    done = lab.test(plan, ["lab", "test", "6.1"])
     whole = time.monotonic() - before
-    store_run = replace(run, id=f"{run.id}0", finished=None, jobs=())
+    store_run = replace(done, id=f"{done.id}0", finished=None, jobs=())
     with Recorder(folder / "again.db", store_run) as recorder:
         # Opened while a guest boots: nobody waits for that.
         recorder._store.result()
         before = time.monotonic()
-        for job in run.jobs:
+        for job in done.jobs:
             recorder.add_job(job)
         recorder.finish()
         took = time.monotonic() - before
@@ -125,25 +131,21 @@ def recording(folder: Path) -> None:
     before = time.monotonic()
     keep_programs(files, ROOT / "guest-tests", ["populate", "mlock", "limits", "first-access"])
     keep_build(files.job(0, "6.1"), built)
-    write_json(files.job(0, "6.1").record, asdict(run.jobs[0]))
+    write_json(files.job(0, "6.1").record, asdict(done.jobs[0]))
     took += time.monotonic() - before
-    share = 100 * took / whole
-    print(
-        f"recording {len(run.results)} results: {1000 * took:.0f} ms of a run of {whole:.1f} s, "
-        f"{share:.2f} % (limit 2)"
-    )
+    yield Row.against("a run recorded", took, whole, 0.02, what="the run")
 
 
-PARTS = {"compare": compare, "history": history, "recording": recording}
+def _part(measure: Callable[[Path], Iterator[Row]]) -> Iterator[Row]:
+    with tempfile.TemporaryDirectory(prefix="lab-bench-") as folder:
+        _project(Path(folder))
+        yield from measure(Path(folder))
 
 
-def main() -> None:
-    """Measure the parts named on the command line."""
-    for name in sys.argv[1:] or PARTS:
-        with tempfile.TemporaryDirectory(prefix="lab-bench-") as folder:
-            _project(Path(folder))
-            PARTS[name](Path(folder))
+PARTS: dict[str, Part] = {
+    measure.__name__: partial(_part, measure) for measure in (compare, history, recording)
+}
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(PARTS, sys.argv[1:]))

@@ -3,22 +3,25 @@
 
 Usage: report.py [NIGHTS]   (how many runs of that size are recorded, 3 by default)
 
-Each line has a time and its limit; nothing is asserted, since a busy machine is no bug.
+Exit status 1: a row misses its limit.
 """
 
 from __future__ import annotations
 
-import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from bench import Part, Row, run  # noqa: E402
 from playwright.sync_api import Page, sync_playwright  # noqa: E402
 
 from tests.report.browser import launch  # noqa: E402
@@ -47,9 +50,8 @@ _FILTER = """async () => {
 }"""
 
 
-def main() -> None:
+def report(nights: int = 3) -> Iterator[Row]:
     """Record, report, open."""
-    nights = int(sys.argv[1]) if sys.argv[1:] else 3
     with tempfile.TemporaryDirectory(prefix="lab-bench-") as name:
         folder = Path(name)
         results = folder / "results"
@@ -58,11 +60,12 @@ def main() -> None:
         (folder / "lab.local.toml").write_text(f'[paths]\nresults = "{results}"\n')
         for part in ("kconfigs", "patches", "guest-tests"):
             (folder / part).symlink_to(ROOT / part)
-        page = _report(folder)
-        _open(page)
+        page, row = _report(folder)
+        yield row
+        yield from _open(page)
 
 
-def _report(folder: Path) -> Path:
+def _report(folder: Path) -> tuple[Path, Row]:
     command = [sys.executable, "-m", "lab", "report", "-C", str(folder / "lab.toml")]
     seconds = []
     for _ in range(3):
@@ -73,21 +76,19 @@ def _report(folder: Path) -> Path:
     size = sum(path.stat().st_size for path in page.parent.rglob("*") if path.is_file())
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = (used.ru_utime + used.ru_stime) / len(seconds)
-    print(
-        f"lab report: {min(seconds):.2f} s (limit 10), {cpu:.2f} s of CPU, {size / 1e6:.1f} MB, "
-        f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}"
-    )
-    return page
+    row = Row.alone("`lab report` of 10,400 results", min(seconds), 10.0)
+    return page, replace(row, beside=f"CPU {cpu:.2f} s, {size / 1e6:.0f} MB of pages")
 
 
-def _open(index: Path) -> None:
+def _open(index: Path) -> Iterator[Row]:
     with sync_playwright() as playwright:
         browser = launch(playwright)
         times = [_time(browser.new_page(), index) for _ in range(5)]
         browser.close()
     ready, cpu, key = (min(each[part] for each in times) for part in range(3))
-    print(f"Chromium: interactive after {ready:.0f} ms (limit 1000), {cpu:.0f} ms of CPU")
-    print(f"a key in the filter: {key:.0f} ms")
+    row = Row.alone("its first page interactive", ready / 1000, 1.0)
+    yield replace(row, beside=f"CPU {cpu / 1000:.2f} s")
+    yield Row("a key in its filter", f"{key:.0f} ms")
 
 
 def _time(page: Page, index: Path) -> tuple[float, float, float]:
@@ -103,5 +104,9 @@ def _time(page: Page, index: Path) -> tuple[float, float, float]:
     return ready, cpu * 1000, filtered
 
 
+PARTS: dict[str, Part] = {"report": report}
+
+
 if __name__ == "__main__":
-    main()
+    nights = [int(number) for number in sys.argv[1:]]
+    sys.exit(run({"report": partial(report, *nights)}, ()))
