@@ -155,6 +155,24 @@ def test_a_phone_and_axe(opened: Opened, name: str) -> None:
         assert nodes == [], scheme
 
 
+def test_a_table_shows_that_it_goes_on(opened: Opened) -> None:
+    def said(page: Page) -> list[str]:
+        script = """[...document.querySelectorAll("#matrix .scroll")].map(
+            (box) => getComputedStyle(box, "::before").content)"""
+        page.locator("#matrix .scroll:is(.wide, .end)").wait_for()
+        found: list[str] = page.evaluate(script)
+        return found
+
+    page = opened(width=375)
+    assert said(page) == ['"scrolls sideways →"']
+    box = page.locator("#matrix .scroll")
+    box.focus()
+    while not page.locator("#matrix .scroll.end").count():
+        page.keyboard.press("ArrowRight")
+    assert said(page) == ['"← scrolls sideways"']
+    assert said(opened(width=1280)) == ["none"]
+
+
 def test_hostile_text_does_not_run(opened: Opened) -> None:
     for name in ("index.html", "results/00-6.1.ext4-dax.populate.html", "logs/00-6.1.console.html"):
         page = opened(name)

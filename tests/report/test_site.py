@@ -16,7 +16,7 @@ from lab.errors import UserError
 from lab.report.site import make_report, write_site
 from lab.report.site.changes import changed, unchanged_surprises
 from lab.report.site.detail import detail
-from lab.report.site.site import headline
+from lab.report.site.site import command_of, headline, kernels_of
 from lab.results import GuestUse, JobRecord, RunRecord, TestKey, Trail, compare
 from lab.results.trail import End
 from tests.report.recorded import HOSTILE, OOPS
@@ -217,6 +217,57 @@ def test_a_surprise_that_was_there_before_stays_in_sight() -> None:
     report = make_report(after, Trail((before, after)), compare(before, after), ())
     assert changed(report) == ()
     assert [row.what for row in unchanged_surprises(report)] == ["mlock.a"]
+
+
+def test_one_cause_is_one_row() -> None:
+    """What failed alike is one row, with the names in few words and each within reach."""
+    names = [f"mlock.{kind}.{size}" for kind in ("ro", "rw") for size in ("2m", "4k")]
+
+    def night(status: Status) -> RunRecord:
+        told = [
+            replace(result(name, status), filesystem=filesystem, message=f"{n} of 1024 pages")
+            for filesystem in ("ext4-dax", "xfs-dax")
+            for n, name in enumerate(names)
+        ]
+        other = result("odd", status, message="another thing")
+        return run(job(*told, other), id=f"20260102-120000-{status}")
+
+    before, after = night(Status.PASS), night(Status.FAIL)
+    report = make_report(after, Trail((before, after)), compare(before, after), ())
+    (kind,) = changed(report)
+    assert kind.tests == 9
+    for row, odd in (kind.rows, unchanged_surprises(make_report(after, Trail((after,)), None, ()))):
+        assert (row.what, row.href, row.bad) == ("4 tests", "", True)
+        assert row.names == (("mlock  ", "2m,4k: ro rw"),)
+        assert [place.text for place in row.places] == ["6.1 · ext4-dax", "6.1 · xfs-dax"]
+        assert [one.name for one in row.each] == names
+        assert all(place.href for one in row.each for place in one.places)
+        assert (odd.what, odd.names, odd.each) == ("odd", (), ())
+
+
+def test_the_heading_names_kernels_and_command() -> None:
+    kernels = ("6.1", "6.1+a", "6.12", *(f"v{n}" for n in range(9)))
+    jobs = [
+        replace(
+            job(result()), variant=name, kernel_release="" if name[0] == "v" else f"{name[:4]}.9"
+        )
+        for name in kernels
+    ]
+    made = run(*jobs, command=("/x/.venv/bin/lab", "test", "-k", "mlock.*"))
+    assert kernels_of(made) == (
+        "6.1 (6.1.9)",
+        "6.1+a (6.1+.9)",
+        "6.12 (6.12.9)",
+        "v0",
+        "v1",
+        "v2 (not built)",
+        "and 6 more",
+    )
+    assert command_of(made) == "lab test -k 'mlock.*'"
+    assert kernels_of(run(*(replace(job(), variant=v) for v in ("6.1", "6.1+a")))) == (
+        "6.1",
+        "6.1+a (6.1.192)",
+    )
 
 
 def test_a_series_is_judged_beside_the_kernel_without_it(site: Path) -> None:

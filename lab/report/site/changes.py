@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lab.config.model import Status
+from lab.report.cause import Cause, Spot, cause_in, group_causes, name_lines
 from lab.report.site.mark import mark
 from lab.report.site.names import count
 from lab.report.site.view import Cell, Report, kernel_page, test_page
@@ -34,8 +35,20 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Each:
+    """One of several tests, and where it is told."""
+
+    name: str
+    href: str
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True)
 class Row:
-    """Tests that became the same thing; ``bad`` is what nobody expected."""
+    """Tests that became the same thing; ``bad`` is what nobody expected.
+
+    ``names`` are those of several, as name_lines() has them, and ``each`` of them by itself.
+    """
 
     css: str
     sign: str
@@ -46,6 +59,8 @@ class Row:
     ends: str
     why: str
     bad: bool
+    names: tuple[tuple[str, str], ...] = ()
+    each: tuple[Each, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,30 +93,65 @@ def changed(report: Report) -> tuple[Kind, ...]:
 
 def unchanged_surprises(report: Report) -> tuple[Row, ...]:
     """What is not as expected, and not among the changes."""
-    groups: dict[tuple[str, ...], list[Cell]] = {}
-    for cell in report.cells:
-        if cell.mark.odd and cell.change is None:
-            key = (cell.key.suite, cell.key.test, cell.mark.word, cell.result.message)
-            groups.setdefault(key, []).append(cell)
-    worst_first = sorted(groups.values(), key=lambda cells: cells[0].mark.rank)
-    return tuple(map(_surprise, worst_first))
+    cells = [cell for cell in report.cells if cell.mark.odd and cell.change is None]
+    found = group_causes(cells, _cause_of, lambda cell: _spot(cell.key))
+    return tuple(map(_surprise, sorted(found, key=lambda cause: cause.first.mark.rank)))
 
 
-def _surprise(cells: Sequence[Cell]) -> Row:
-    first = cells[0]
-    places = tuple(Place(_where(cell.key), cell.href) for cell in cells)
-    ends = f"{first.result.status} (expected {first.result.expected})"
+def _cause_of(cell: Cell) -> Hashable:
+    result = cell.result
+    return cell.mark.word, result.reason, cause_in(result.message, result.test)
+
+
+def _surprise(found: Cause[Cell]) -> Row:
+    first = found.first
     return Row(
         first.mark.css,
         first.mark.sign,
         first.result.status.value,
-        first.key.test,
-        test_page(first.key.suite, first.key.test),
-        places,
-        ends,
+        *_what([cell.key for cell in found.items]),
+        tuple(_by_place((cell.key, cell.href) for cell in found.items)),
+        f"{first.result.status} (expected {first.result.expected})",
         first.result.message,
         True,
+        *_names([(cell.key, cell.href) for cell in found.items]),
     )
+
+
+def _what(keys: Sequence[TestKey], known: bool = True) -> tuple[str, str]:
+    """What a row is about, and its page where there is one."""
+    names = dict.fromkeys((key.suite, key.test) for key in keys)
+    if len(names) > 1:
+        return count(len(names), "test"), ""
+    return keys[0].test, test_page(keys[0].suite, keys[0].test) if known else ""
+
+
+def _names(
+    items: Sequence[tuple[TestKey, str]],
+) -> tuple[tuple[tuple[str, str], ...], tuple[Each, ...]]:
+    """The names of several tests in few words, and each with its places."""
+    tests: dict[tuple[str, str], list[tuple[TestKey, str]]] = {}
+    for key, href in items:
+        tests.setdefault((key.suite, key.test), []).append((key, href))
+    if len(tests) < 2:
+        return (), ()
+    each = (
+        Each(test, test_page(suite, test), tuple(_by_place(found)))
+        for (suite, test), found in tests.items()
+    )
+    return tuple(name_lines(test for _, test in tests)), tuple(each)
+
+
+def _by_place(items: Iterable[tuple[TestKey, str]]) -> Iterator[Place]:
+    """Each place once, with the page of the first that is told there."""
+    places: dict[str, str] = {}
+    for key, href in items:
+        places[_where(key)] = places.get(_where(key)) or href
+    return (Place(text, href) for text, href in places.items())
+
+
+def _spot(key: TestKey) -> Spot:
+    return Spot(_kernel(key), key.filesystem, key.test)
 
 
 def _together(tests: Iterable[Compared]) -> list[list[Compared]]:
@@ -127,14 +177,23 @@ def _whole_row(change: Change, tests: Sequence[Compared]) -> Row:
 def _single(
     change: Change, tests: Iterable[Compared], cells: Mapping[TestKey, Cell]
 ) -> Iterator[Row]:
-    """Tests of one name that became the same for the same reason: one row."""
-    alike: dict[tuple[str, ...], list[Compared]] = {}
-    for test in tests:
-        ends = test.line().partition("  (")[0]
-        alike.setdefault((test.key.suite, test.key.test, ends, test.why), []).append(test)
-    worst_first = sorted(alike.items(), key=lambda item: _rank(item[1]))
-    for (suite, name, ends, why), found in worst_first:
-        yield _row(change, suite, name, ends, why, found, cells)
+    """Tests that became the same for the same reason: one row."""
+    alike = group_causes(tests, _cause_of_change, lambda test: _spot(test.key))
+    for found in sorted(alike, key=lambda cause: _rank(cause.items)):
+        yield _row(change, found.items, cells)
+
+
+def _cause_of_change(test: Compared) -> Hashable:
+    name = test.key.test
+    return _ends(test), cause_in(test.why, name), cause_in(_said(test), name)
+
+
+def _ends(test: Compared) -> str:
+    return test.line().partition("  (")[0]
+
+
+def _said(test: Compared) -> str:
+    return next((r.message for r in test.after if r.status is not Status.PASS), "")
 
 
 def _rank(tests: Sequence[Compared]) -> int:
@@ -142,24 +201,27 @@ def _rank(tests: Sequence[Compared]) -> int:
     return min((found.rank for found in marks), default=0)
 
 
-def _row(
-    change: Change,
-    suite: str,
-    name: str,
-    ends: str,
-    why: str,
-    tests: Sequence[Compared],
-    cells: Mapping[TestKey, Cell],
-) -> Row:
+def _row(change: Change, tests: Sequence[Compared], cells: Mapping[TestKey, Cell]) -> Row:
+    first = tests[0]
     sign, word = _WORDS[change]
-    places = tuple(Place(_where(t.key), cells[t.key].href if t.key in cells else "") for t in tests)
-    said = next((r.message for t in tests for r in t.after if r.status is not Status.PASS), "")
-    text = "; ".join(filter(None, (why, said)))
-    bad = any(not r.as_expected for t in tests for r in t.after)
-    href = test_page(suite, name) if tests[0].after else ""
-    return Row(change.value, sign, word, name, href, places, ends, text, bad)
+    items = [(t.key, cells[t.key].href if t.key in cells else "") for t in tests]
+    return Row(
+        change.value,
+        sign,
+        word,
+        *_what([test.key for test in tests], bool(first.after)),
+        tuple(_by_place(items)),
+        _ends(first),
+        "; ".join(filter(None, (first.why, _said(first)))),
+        any(not r.as_expected for t in tests for r in t.after),
+        *_names(items),
+    )
 
 
 def _where(key: TestKey) -> str:
+    return f"{_kernel(key)} · {key.filesystem}"
+
+
+def _kernel(key: TestKey) -> str:
     special = [value for value in (key.machine, key.config) if value != "default"]
-    return " ".join([key.variant, *special, "·", key.filesystem])
+    return " ".join([key.variant, *special])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -45,6 +46,7 @@ from lab.report.status import (
 from lab.results.compare import Change
 from lab.results.record import RunRecord
 
+_MOST_KERNELS = 6
 _ASSETS = ("report.css", "report.js")
 #: Marks a folder as a report's, which a new one may replace.
 _STAMP = ".lab-report"
@@ -128,6 +130,27 @@ def headline(run: RunRecord) -> Headline:
     return Headline("fail odd", "✗", ", ".join(_bad_news(run)))
 
 
+def kernels_of(run: RunRecord) -> tuple[str, ...]:
+    """What was tested, with the releases: as many as a heading can hold."""
+    releases = {job.variant: job.kernel_release or "not built" for job in run.jobs}
+    shown = list(releases.items())[:_MOST_KERNELS]
+    after = [release for _, release in shown[1:]]
+    named = [
+        # Of one kernel's variants the last says it for all.
+        variant if release == then else f"{variant} ({release})"
+        for (variant, release), then in zip(shown, [*after, ""], strict=True)
+    ]
+    left = len(releases) - len(shown)
+    return (*named, *([f"and {left} more"] if left else []))
+
+
+def command_of(run: RunRecord) -> str:
+    """The command, as one would type it."""
+    if not run.command:
+        return ""
+    return shlex.join([Path(run.command[0]).name, *run.command[1:]])
+
+
 def _bad_news(run: RunRecord) -> Iterator[str]:
     surprises = sum(map(is_unexpected, run.results))
     complaints = len(job_complaints(run))
@@ -170,6 +193,8 @@ class _Site:
             "index",
             "",
             headline=headline(self._run),
+            kernels=kernels_of(self._run),
+            command=command_of(self._run),
             sub=self._sub(),
             tally=sorted(report.counts.items(), key=lambda pair: pair[0].rank),
             problems=list(problems(self._run)),

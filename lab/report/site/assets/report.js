@@ -155,8 +155,23 @@
     source.addEventListener("error", () => { if (source.readyState === EventSource.CLOSED) place.hidden = true; });
   };
 
+  // Says in words what the shadow shows: that a table goes on beside what is seen of it.
+  const scrolls = () => {
+    const look = (box) => {
+      box.classList.toggle("wide", box.scrollWidth > box.clientWidth + 4);
+      box.classList.toggle("end", box.scrollLeft + box.clientWidth >= box.scrollWidth - 4);
+    };
+    // Not at once: what is far below has no layout yet, and need not get one for this.
+    const sizes = new ResizeObserver((all) => all.forEach(({ target }) => look(target)));
+    for (const box of document.querySelectorAll(".scroll")) {
+      sizes.observe(box);
+      box.addEventListener("scroll", () => look(box), { passive: true });
+    }
+  };
+
   document.addEventListener("DOMContentLoaded", () => {
     setTheme(stored());
+    scrolls();
     const button = document.getElementById("theme");
     button.addEventListener("click", nextTheme);
     document.addEventListener("keydown", key);
