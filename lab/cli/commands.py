@@ -106,6 +106,9 @@ def doctor(
 @app.command()
 def fetch(
     kernels: Annotated[list[str] | None, typer.Argument(metavar="[KERNEL]...")] = None,
+    missing: Annotated[
+        bool, typer.Option("--missing", help="Only those that are not here.")
+    ] = False,
     file: File = None,
     json: Json = False,
 ) -> int:
@@ -119,7 +122,7 @@ def fetch(
     opened.loaded.require("kernel", *names)
     with Show(opened.cache, quiet=json) as show:
         telling = opened.telling(show)
-        trees = [telling.tree(name, refresh=True) for name in names]
+        trees = [telling.tree(name, refresh=not missing) for name in names]
     if json:
         rows = [
             {
