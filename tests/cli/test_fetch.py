@@ -46,3 +46,23 @@ def test_a_signed_tarball_in_place_of_a_folder(
     (tree,) = json.loads(done.stdout)["trees"]
     assert tree["provenance"]["signature"].startswith(f"signed by {SIGNER}")
     assert f"signed by {SIGNER}" in lab(project, "fetch").stdout
+
+
+def test_only_what_is_not_here(project: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "linux-6.1"
+    write_source(folder)
+    for command in ("init -q", "add -A", "-c user.name=t -c user.email=t@example.org commit -qm 1"):
+        run(["git", "-C", folder, *command.split()])
+    (project / "lab.local.toml").write_text(
+        f'[kernels.fake]\nkind = "git"\nurl = "{folder}"\nref = "HEAD"\n'
+    )
+
+    def fetched(*options: str) -> str:
+        (tree,) = json.loads(lab(project, "fetch", "--json", *options).stdout)["trees"]
+        return str(tree["identity"])
+
+    first = fetched("--missing")
+    commit = ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit"]
+    run(["git", "-C", folder, *commit, "-q", "--allow-empty", "-m", "2"])
+    assert fetched("--missing") == first
+    assert fetched() != first
