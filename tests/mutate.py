@@ -5,8 +5,8 @@
     .venv/bin/python -m tests.mutate --sample 300 --seed 7
     .venv/bin/python -m tests.mutate lab/suites/judge.py guest-tests/mlock.c
 
-Each is made in a scratch copy and tried by those tests of the module's folder that need
-no guest, the module's own file first.  What no test notices is printed as a diff.  The
+Each is made in a scratch copy and tried by the module's own tests that need no guest, and
+then by the quick ones of its folder.  What no test notices is printed as a diff.  The
 exit status is 1 where fewer than ``--least`` per cent were seen.
 """
 
@@ -74,7 +74,9 @@ _OWN = {
 _PRELOADED = ("pydantic", "sqlalchemy.orm", "alembic.command", "jinja2", "unidiff", "paramiko")
 _OURS = ("lab", "tests")
 _PYTEST = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist")
+_NO_GUEST = ("-m", "not guest and not browser")
 _QUICK = ("-m", "not slow and not guest and not browser")
+_Calls = tuple[tuple[str, ...], ...]
 #: A test that takes so many times as long as without a mutation will not end.
 _PATIENCE = 10
 _SPARE_S = 20.0
@@ -122,7 +124,7 @@ class _Scratch:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._usual_s: dict[tuple[str, ...], float] = {}
+        self._usual_s: dict[_Calls, float] = {}
         for name in _files():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
@@ -143,15 +145,15 @@ class _Scratch:
             _tell(mutation, original)
         return status != 0
 
-    def _time(self, tests: tuple[str, ...]) -> float:
+    def _time(self, tests: _Calls) -> float:
         """How long the tests take without a mutation; compiles the copy as it goes."""
         started = time.monotonic()
         if self._run(tests, 3600.0, compiled=True) != 0:
             said = (self._folder / "said").read_text(errors="replace")
-            sys.exit(f"without a mutation these fail: {' '.join(tests)}\n{said}")
+            sys.exit(f"without a mutation these fail: {tests}\n{said}")
         return time.monotonic() - started
 
-    def _run(self, tests: tuple[str, ...], deadline_s: float, *, compiled: bool) -> int | None:
+    def _run(self, tests: _Calls, deadline_s: float, *, compiled: bool) -> int | None:
         """The exit status of pytest; None at the deadline."""
         child = os.fork()
         if child == 0:
@@ -174,16 +176,18 @@ def _files() -> Iterator[str]:
     return (name for name in os.fsdecode(listed).split("\0") if (ROOT / name).is_file())
 
 
-def _tests(module: str) -> tuple[str, ...]:
-    """The tests that are to notice."""
+def _tests(module: str) -> _Calls:
+    """The calls of pytest that are to notice: the module's own tests, and its folder's quick ones."""
     if module.endswith(".c"):
-        return ("tests/guest_tests",)
+        own = "test_dax_proof.py" if "dax-proof" in module else "test_verdicts.py"
+        return ((f"tests/guest_tests/{own}",), ("tests/guest_tests",))
     folder = f"tests/{Path(module).parent.name}"
     own = f"{folder}/{_OWN.get(module, f'test_{Path(module).stem}.py')}"
-    return (*_QUICK, *([own] if (ROOT / own).exists() else []), folder)
+    alone = ((*_NO_GUEST, own),) if (ROOT / own).exists() else ()
+    return (*alone, (*_QUICK, folder))
 
 
-def _pytest(folder: Path, tests: tuple[str, ...], *, compiled: bool) -> int:
+def _pytest(folder: Path, tests: _Calls, *, compiled: bool) -> int:
     """Run pytest in this process on the copy in ``folder``; returns its exit status."""
     os.setsid()
     with (folder / "said").open("wb") as said:
@@ -198,7 +202,7 @@ def _pytest(folder: Path, tests: tuple[str, ...], *, compiled: bool) -> int:
     for name in [name for name in sys.modules if name.partition(".")[0] in _OURS]:
         del sys.modules[name]
     try:
-        return int(pytest.main([*_PYTEST, *tests]))
+        return next((1 for call in tests if pytest.main([*_PYTEST, *call]) != 0), 0)
     except BaseException:
         return 1
 

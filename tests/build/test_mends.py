@@ -12,10 +12,11 @@ import pytest
 
 from lab.build import BuildJob, Mended, Toolchain, mend_tree
 from lab.build.mend import load_mends
+from lab.build.mended import Applied
 from lab.build.toolchain import tool_version
 from lab.build.wrapper import wrapped
 from lab.errors import UserError
-from lab.patches import load_patch
+from lab.patches import Overlay, load_patch
 from lab.trees import KernelVersion
 from tests.build.conftest import Bench, immutable
 
@@ -133,22 +134,84 @@ def test_no_patch_applies(bench: Bench, mends: Path) -> None:
     assert "mends.toml" in str(caught.value.hint)
 
 
-@pytest.mark.parametrize(
-    "carried",
-    [
-        "",
-        'carried = { file = "mm/gup.c", has = "return 1" }',
-        'carried = { file = "mm/gup.c", lacks = "return 0" }',
-        'carried = { file = "mm/gone.c", lacks = "return 0" }',
-    ],
-)
-def test_a_tree_that_carries_it_is_left_alone(bench: Bench, mends: Path, carried: str) -> None:
+def test_a_tree_that_the_patch_was_applied_to_is_left_alone(bench: Bench, mends: Path) -> None:
     gup = bench.kernel / "mm/gup.c"
     gup.write_text(gup.read_text().replace("return 0", "return 1"))
-    write(mends, f'patches = ["gup.patch"]\nkernel_flags = ["-g"]\n{carried}')
+    write(mends, 'patches = ["gup.patch"]\nkernel_flags = ["-g"]')
     chosen = mended(bench, mends)
     assert (chosen.applied, chosen.carried) == ((), ("it",))
     assert job_with(bench, chosen).key == bench.job().key
+
+
+@pytest.mark.parametrize(
+    "carried",
+    [
+        '{ file = "mm/gup.c", has = "return one" }',
+        '{ file = "mm/gup.c", lacks = "return 0" }',
+        '{ file = "mm/gone.c", lacks = "return 0" }',
+    ],
+)
+def test_a_tree_that_carries_it_in_other_words_is_left_alone(
+    bench: Bench, mends: Path, carried: str
+) -> None:
+    """The patch applies neither forwards nor backwards: ``carried`` alone knows."""
+    gup = bench.kernel / "mm/gup.c"
+    gup.write_text(gup.read_text().replace("\treturn 0;", "\tint one = 1;\n\treturn one;"))
+    write(mends, f'patches = ["gup.patch"]\nkernel_flags = ["-g"]\ncarried = {carried}')
+    chosen = mended(bench, mends)
+    assert (chosen.applied, chosen.carried) == ((), ("it",))
+    write(mends, 'patches = ["gup.patch"]\nkernel_flags = ["-g"]')
+    with pytest.raises(UserError, match="mend it does not apply"):
+        mended(bench, mends)
+
+
+@pytest.mark.parametrize(
+    "carried",
+    [
+        '{ file = "mm/gup.c", has = "return one" }',
+        '{ file = "mm/gup.c", lacks = "return 0" }',
+        '{ file = "mm/gone.c", has = "return 0" }',
+    ],
+)
+def test_a_tree_that_does_not_carry_it_is_mended(bench: Bench, mends: Path, carried: str) -> None:
+    write(mends, f'patches = ["gup.patch"]\nkernel_flags = ["-g"]\ncarried = {carried}')
+    (applied,) = mended(bench, mends).applied
+    assert (applied.name, applied.patch, applied.kernel_flags) == ("it", "gup.patch", ("-g",))
+
+
+def test_a_later_mend_is_laid_over_an_earlier(bench: Bench, mends: Path) -> None:
+    """What the first made is what the second finds, and may carry already."""
+    (mends / "more.patch").write_text(
+        GUP.replace("return 1", "return 2").replace("return 0", "return 1")
+    )
+    head = 'versions = ">=6.1 <6.2"\nsymptom = "s"\ncommits = ["0123456789ab"]\n'
+    tables = {
+        "first": 'patches = ["gup.patch"]\nkernel_flags = ["-a"]',
+        "same": 'patches = ["gup.patch"]',
+        "seen": 'host_flags = ["-h"]\ncarried = { file = "mm/gup.c", has = "return 1" }',
+        "second": 'patches = ["more.patch"]\nkernel_flags = ["-b"]\nhost_flags = ["-c"]',
+    }
+    text = "".join(f"[{name}]\n{head}{more}\n" for name, more in tables.items())
+    (mends / "mends.toml").write_text(text)
+    chosen = mended(bench, mends)
+    assert [mend.name for mend in chosen.applied] == ["first", "second"]
+    assert chosen.carried == ("same", "seen")
+    assert (chosen.kernel_flags, chosen.host_flags) == (("-a", "-b"), ("-c",))
+    changed = chosen.overlay.files["mm/gup.c"]
+    assert changed is not None
+    assert b"return 2" in changed.content
+    assert str(chosen.applied[1]) == "second: more.patch, kernel -b, host -c (s; 0123456789ab)"
+
+
+def test_flags_of_the_kernel_are_not_those_of_the_host() -> None:
+    kernel, host = (("-a",), ()), ((), ("-a",))
+    made = [
+        Mended(Overlay.empty(), (Applied("it", "s", ("c",), None, *flags),))
+        for flags in (kernel, host, ((), ()))
+    ]
+    digests = [mends.flags_digest for mends in made]
+    assert len(set(digests)) == 3
+    assert digests[2] == ""
 
 
 def test_flags_reach_every_compilation(bench: Bench, mends: Path) -> None:

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+import re
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from lab.complaints import Complaint, Kind
+from lab.complaints import Complaint, Kind, benign
 from lab.complaints.benign import Benign, excuse, shipped
 from lab.errors import UserError
 from lab.version import KernelVersion
@@ -38,5 +41,18 @@ def test_range_that_is_none_is_the_users_error() -> None:
         Benign.make("x", ">=4.3 <4.1", "")
 
 
+SHIPPED = Path(benign.__file__).with_name("benign.toml")
+
+
 def test_shipped_rules_have_reasons() -> None:
-    assert all(rule.reason and rule.title for rule in shipped())
+    rows = tomllib.loads(SHIPPED.read_text()).get("benign", [])
+    assert len(rows) == len(shipped()) == len(re.findall(r"^\[\[benign\]\]", SHIPPED.read_text()))
+    assert [row for row in rows if not (row["title"] and row["reason"])] == []
+
+
+def test_what_is_shipped_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There may be none at a time: then a file that has one says how it would be."""
+    rule = '[[benign]]\ntitle = "warning: * in foo"\nversions = ">=4.1 <4.3"\nreason = "known"\n'
+    (tmp_path / "benign.toml").write_text(rule)
+    monkeypatch.setattr(benign, "files", lambda _: tmp_path)
+    assert shipped.__wrapped__() == (RULE,)
