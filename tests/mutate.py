@@ -177,7 +177,7 @@ def _files() -> Iterator[str]:
 
 
 def _tests(module: str) -> _Calls:
-    """The calls of pytest that are to notice: the module's own tests, and its folder's quick ones."""
+    """The calls of pytest that are to notice: of the module's own tests, then of its folder."""
     if module.endswith(".c"):
         own = "test_dax_proof.py" if "dax-proof" in module else "test_verdicts.py"
         return ((f"tests/guest_tests/{own}",), ("tests/guest_tests",))
