@@ -14,8 +14,15 @@ from lab.complaints import Kind as Complains
 from lab.config.model import Outcome, Status
 from lab.errors import ExitStatus
 from lab.nightly.before import put_together
-from lab.nightly.judge import Judgement, Kind, judge, judge_verdicts, remember
-from lab.nightly.memory import Memory
+from lab.nightly.judge import (
+    Judgement,
+    Kind,
+    VerdictChange,
+    judge,
+    judge_verdicts,
+    remember,
+)
+from lab.nightly.memory import Flake, Memory
 from lab.nightly.night import Night
 from lab.nightly.rerun import doubtful, rerun_plan, together
 from lab.plan import JobPlan, Plan, Variant
@@ -139,6 +146,106 @@ def test_flake_that_fails_for_good_is_a_regression(nights: Nights) -> None:
     assert told(worse) == [("t", Kind.REGRESSED)]
     assert worse.findings[0].why.startswith("was flaky: 1 of 3 failed")
     assert not nights.night(one(FAIL)).is_news
+
+
+def test_flake_that_is_skipped_is_no_regression(nights: Nights) -> None:
+    nights.night(one(PASS))
+    nights.night(one(FAIL), reruns=[one(PASS)])
+    assert told(nights.night(one(SKIP), reruns=[one(SKIP)])) == []
+
+
+def test_flake_that_is_gone_with_a_dead_guest_is_untested(nights: Nights) -> None:
+    nights.night(whole(result("a"), result("t")))
+    nights.night(whole(result("a"), result("t", FAIL)), reruns=[whole(result("a"), result("t"))])
+    dead = whole(result("a"), result("mlock", CRASH))
+    judgement = nights.night(dead, reruns=[dead])
+    assert told(judgement) == [("mlock", Kind.REGRESSED), ("t", Kind.UNTESTED)]
+
+
+def test_flake_that_is_gone_is_not_told(nights: Nights) -> None:
+    nights.night(whole(result("a"), result("t")))
+    nights.night(whole(result("a"), result("t", FAIL)), reruns=[whole(result("a"), result("t"))])
+    assert told(nights.night(whole(result("a")))) == []
+
+
+def test_flake_in_an_error_is_untested(nights: Nights) -> None:
+    nights.night(one(PASS))
+    nights.night(one(FAIL), reruns=[one(PASS)])
+    assert told(nights.night(one(ERROR), reruns=[one(ERROR)])) == [("t", Kind.UNTESTED)]
+
+
+@pytest.mark.parametrize("worse", [CRASH, TIMEOUT])
+def test_from_fail_to_worse_is_told(nights: Nights, worse: Status) -> None:
+    nights.night(one(FAIL))
+    judgement = nights.night(one(worse), reruns=[one(worse)])
+    assert nights.doubted == (key("t"),)
+    assert told(judgement) == [("t", Kind.CHANGED)]
+    assert judgement.surprises == 1
+    assert not nights.night(one(worse)).is_news
+
+
+def test_known_flake_from_fail_to_crash_is_told(nights: Nights) -> None:
+    nights.night(one(FAIL))
+    nights.night(one(PASS), reruns=[one(FAIL)])
+    nights.memory = replace(nights.memory, flaky={key("t"): Flake(2, 4)})
+    judgement = nights.night(one(CRASH), reruns=[one(CRASH)])
+    assert told(judgement) == [("t", Kind.REGRESSED)]
+    assert judgement.findings[0].why.startswith("was flaky: 2 of 4 failed")
+
+
+def test_what_is_told_comes_in_order(nights: Nights) -> None:
+    first = (result("a", FAIL), result("b"), result("c"), result("d"), result("e"))
+    last = (
+        result("a"),
+        result("b", ERROR),
+        result("c", FAIL, expected=FAIL),
+        result("d", FAIL),
+        result("f"),
+    )
+    nights.night(whole(*first))
+    judgement = nights.night(whole(*last), reruns=[whole(*last)])
+    assert told(judgement) == [
+        ("d", Kind.REGRESSED),
+        ("c", Kind.CHANGED),
+        ("f", Kind.NEW),
+        ("a", Kind.FIXED),
+        ("b", Kind.UNTESTED),
+        ("e", Kind.UNTESTED),
+    ]
+
+
+def test_same_kernel_and_build_is_said(nights: Nights) -> None:
+    same = "the kernel and its build are the same as before"
+    nights.night(one(PASS))
+    worse = nights.night(one(FAIL), reruns=[one(FAIL)])
+    assert worse.findings[0].why.endswith(same)
+    other = replace(one(PASS), evidence=replace(EVIDENCE, build_key="b2", guests=(USE,)))
+    assert same not in nights.night(other).findings[0].why
+
+
+def test_why_an_untested_one_has_no_result(nights: Nights) -> None:
+    nights.night(one(PASS))
+    judgement = nights.night(one(ERROR, message="no space"), reruns=[one(ERROR)])
+    assert judgement.of(Kind.UNTESTED)[0].why == "no space"
+    nights.night(one(PASS))
+    lost = nights.night(made(error="no disk"))
+    assert {found.why for found in lost.of(Kind.UNTESTED)} == {"n4 could not do the job: no disk"}
+
+
+def test_verdicts_are_remembered(nights: Nights) -> None:
+    change = VerdictChange("6.1", "", verdict(Outcome.FIXED))
+    memory = replace(Memory(), verdicts={"6.1": "regressed", "4.1": "fixed"})
+    judgement = Judgement((), verdicts=(change,))
+    after = remember(memory, None, run(one(PASS), id="n9"), None, judgement)
+    assert after.verdicts == {"6.1": "fixed", "4.1": "fixed"}
+    assert after.baseline == "n9"
+    assert judge_verdicts((verdict(Outcome.FIXED),), judgement, after) == ()
+
+
+def test_a_repetition_has_the_last_word_where_the_night_has_none(nights: Nights) -> None:
+    night, again = run(one(ERROR), id="n9"), run(one(PASS), id="r9")
+    after = remember(Memory(), None, night, again, Judgement(()))
+    assert after.known == {key("t"): "r9"}
 
 
 def test_flake_of_the_first_night(nights: Nights) -> None:
@@ -271,6 +378,33 @@ def test_what_is_repeated(nights: Nights) -> None:
     assert again.jobs == (wanted, wanted)
     assert rerun_plan(Plan("nightly x", jobs), [], 2) is None
     assert rerun_plan(Plan("nightly x", jobs), [key("t")], 0) is None
+
+
+@pytest.mark.parametrize(
+    ("statuses", "doubted"),
+    [((PASS, ERROR), True), ((ERROR, PASS), True), ((PASS, PASS), False), ((PASS, FAIL), True)],
+)
+def test_what_is_doubted(statuses: tuple[Status, ...], doubted: bool) -> None:
+    """Any error or failure among a test's results, not only where all are."""
+    before = run(one(PASS))
+    night = run(made(result("bystander"), *(result("t", status) for status in statuses)))
+    assert (key("t") in doubtful(before, night)) is doubted
+
+
+def test_an_error_beside_a_result_is_no_stumble(nights: Nights) -> None:
+    """An end is proved by a repetition all of whose results are the kernel's."""
+    nights.night(whole(result("a"), result("b")))
+    crash = whole(result("a"), result("mlock", CRASH))
+    mixed = whole(result("a"), result("a", ERROR), result("b"))
+    judgement = nights.night(crash, reruns=[mixed])
+    assert told(judgement) == [("mlock", Kind.REGRESSED)]
+
+
+def test_a_word_beside_an_error_is_a_word(nights: Nights) -> None:
+    """Two results of one test in a job, one an error: the other counts."""
+    nights.night(one(PASS))
+    night = made(result("bystander"), result("t", ERROR), result("t"))
+    assert told(nights.night(night, reruns=[one(ERROR)])) == []
 
 
 def status(judgement: Judgement, *troubles: str) -> ExitStatus:
