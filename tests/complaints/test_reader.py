@@ -232,3 +232,89 @@ def test_more_callers_than_are_remembered() -> None:
     reader = Reader()
     reader.feed("\n".join(lines).encode())
     assert len(reader.pending()) < 500
+
+
+WARN = (CORPUS / "warn.log").read_bytes()
+HEAD_LINES = {
+    "oops": b"BUG: kernel NULL pointer dereference, address: 0000000000000008",
+    "bug": b"kernel BUG at fs/dax.c:123!",
+    "bad-rss": b"BUG: Bad rss-counter state mm:00000000 type:MM_ANONPAGES val:5",
+    "atomic": b"BUG: scheduling while atomic: sh/60/0x00000002",
+    "kasan": b"BUG: KASAN: use-after-free in foo+0x10/0x20",
+    "hung-task": b"INFO: task sh:60 blocked for more than 120 seconds.",
+    "oom-kill": b"sh invoked oom-killer: gfp_mask=0x201da, order=0, oom_score_adj=0",
+    "filesystem": b"XFS (pmem0): Metadata corruption detected at xfs_agi_verify+0x1/0x2",
+}
+TRACE_LINES = b"Call Trace:\n <TASK>\n foo+0x10/0x20\n bar+0x3/0x40\n </TASK>\n"
+END = {
+    "kasan": b"=" * 66 + b"\n",
+    "oom-kill": b"Out of memory: Killed process 61 (hog) total-vm:1kB\n",
+    "bad-rss": b"",
+}
+
+
+def whole(kind: str) -> bytes:
+    """A complaint of a kind, to its end."""
+    before = b"=" * 66 + b"\n" if kind == "kasan" else b""
+    trace = b"" if kind == "bad-rss" else TRACE_LINES
+    return before + HEAD_LINES[kind] + b"\n" + trace + END.get(kind, b"---[ end trace 0 ]---\n")
+
+
+@pytest.mark.parametrize("second", HEAD_LINES)
+@pytest.mark.parametrize("first", HEAD_LINES)
+def test_a_complaint_that_has_ended_swallows_no_other(first: str, second: str) -> None:
+    """Without time stamps or callers; all but what is said to be the end of the first."""
+    found = read(whole(first) + whole(second))
+    if second == "atomic" and first not in {"bad-rss", "kasan", "oom-kill", "atomic"}:
+        assert first in {complaint.kind.value for complaint in found}
+        return
+    assert [complaint.kind.value for complaint in found] == [first, second]
+
+
+@pytest.mark.parametrize("second", sorted(HEAD_LINES.keys() - {"oops", "bug"}))
+@pytest.mark.parametrize("first", sorted(HEAD_LINES.keys() - {"kasan", "oom-kill"}))
+def test_a_complaint_in_the_middle_of_another_is_one_of_its_own(first: str, second: str) -> None:
+    """Cut short by the second before its own trace."""
+    found = read(HEAD_LINES[first] + b"\n" + whole(second))
+    assert [complaint.kind.value for complaint in found] == [first, second]
+
+
+def stamped(text: bytes, time: float) -> bytes:
+    lines = text.splitlines()
+    return b"".join(b"[ %11.6f] %s\n" % (time + n / 1000, line) for n, line in enumerate(lines))
+
+
+@pytest.mark.parametrize(("pause", "count"), [(0.5, 1), (2.9, 1), (3.2, 2), (600.0, 2)])
+def test_what_comes_after_a_pause_is_another(pause: float, count: int) -> None:
+    """The trace of a WARNING belongs to it, unless it comes three seconds later."""
+    first = b"WARNING: CPU: 0 PID: 60 at fs/dax.c:12 foo+0x1/0x20\n"
+    rest = HEAD_LINES["hung-task"] + b"\n" + TRACE_LINES
+    log = stamped(first, 10.0) + stamped(b"a driver says a word\n" + TRACE_LINES, 10.0 + pause)
+    (found,) = [one for one in read(log) if one.kind is Kind.WARNING]
+    assert ("bar" in [frame.function for frame in found.frames]) is (count == 1)
+    assert len(read(stamped(first, 10.0) + stamped(rest, 10.0 + pause))) == 2
+
+
+@pytest.mark.parametrize(("lines", "own"), [(7, False), (900, True)])
+def test_a_complaint_is_not_endless(lines: int, own: bool) -> None:
+    body = b"".join(b" foo%d+0x1/0x20\n" % n for n in range(lines))
+    text = HEAD_LINES["bug"] + b"\nCall Trace:\n" + body + b"RIP: 0010:foo+0x1/0x2\n"
+    (found,) = read(text)
+    assert (len(found.lines) == 600) is own
+
+
+def test_a_complaint_ends_with_the_test_that_made_it() -> None:
+    """A mark of the lab's: what comes after is another test's."""
+    half = HEAD_LINES["bug"] + b"\nCall Trace:\n foo+0x1/0x2\n"
+    (found,) = read(half + b"lab: test b begins\n bar+0x1/0x2\n")
+    assert [frame.function for frame in found.frames] == ["foo"]
+
+
+def test_a_panic_makes_fatal_what_led_to_it_and_nothing_else() -> None:
+    two = whole("atomic") + whole("bug") + b"Kernel panic - not syncing: Fatal exception\n"
+    assert [(one.kind.value, one.fatal) for one in read(two)] == [("atomic", False), ("bug", True)]
+    own = whole("bad-rss") + b"Kernel panic - not syncing: Attempted to kill init!\n"
+    assert [(one.kind.value, one.fatal) for one in read(own)] == [
+        ("bad-rss", False),
+        ("panic", True),
+    ]

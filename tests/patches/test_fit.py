@@ -70,6 +70,52 @@ def test_at_its_lines(make_tree: MakeTree, make_series: MakeSeries) -> None:
     )
 
 
+def test_half_exact_is_not_exact(make_tree: MakeTree, make_series: MakeSeries) -> None:
+    """One file is the blob that the patch names, the other is not, or has no index line."""
+    other = change(10, index=INDEX).replace("mm/gup.c", "mm/mlock.c")
+    both = change(10, index=INDEX) + other
+    exact = make_tree({"mm/gup.c": GUP, "mm/mlock.c": GUP})
+    assert fits(exact, make_series(both)) == [Fit.EXACT]
+    assert only(fit_series(exact, make_series(both))) == (
+        f"applies, exact blob: mm/gup.c {BEFORE[:7]}..{AFTER[:12]}, "
+        f"mm/mlock.c {BEFORE[:7]}..{AFTER[:12]}"
+    )
+    half = make_tree({"mm/gup.c": GUP, "mm/mlock.c": GUP + "more\n"})
+    assert only(fit_series(half, make_series(both))) == (
+        "applies, at its lines: to other blobs than it names"
+    )
+    without = change(10, index=INDEX) + change(10).replace("mm/gup.c", "mm/mlock.c")
+    assert fits(exact, make_series(without)) == [Fit.IN_PLACE]
+
+
+def test_one_file_at_its_lines_and_one_at_an_offset(
+    make_tree: MakeTree, make_series: MakeSeries
+) -> None:
+    tree = make_tree({"mm/gup.c": GUP, "mm/mlock.c": "x\n" + GUP})
+    both = change(10) + change(10).replace("mm/gup.c", "mm/mlock.c")
+    assert only(fit_series(tree, make_series(both))) == (
+        "applies, at an offset: mm/mlock.c: hunk 1 applied at an offset of +1 lines"
+    )
+
+
+def test_what_is_good_and_what_is_for_somebody_to_mend(
+    make_tree: MakeTree, make_series: MakeSeries
+) -> None:
+    tree = make_tree({"mm/gup.c": GUP.replace("a13\n", "A13\n")})
+    mixed = fit_series(tree, make_series(change(10), change(20), change(30, at=34)))
+    assert [(patch.fit, patch.good) for patch in mixed.patches] == [
+        (Fit.APPLIED, True),
+        (Fit.IN_PLACE, True),
+        (Fit.OFFSET, True),
+    ]
+    assert mixed.first_misfit == mixed.patches[0]
+    assert mixed.patches[0].error is not None
+    wrong = fit_series(tree, make_series(change(20), change(30).replace("-a33", "-b33")))
+    assert [patch.good for patch in wrong.patches] == [True, False]
+    assert wrong.first_misfit == wrong.patches[1]
+    assert fit_series(tree, make_series(change(20))).first_misfit is None
+
+
 def test_at_an_offset(tree: Tree, make_series: MakeSeries) -> None:
     fit = fit_series(tree, make_series(change(10, at=14)))
     assert fit.applies

@@ -161,6 +161,39 @@ def test_without_marks_no_pass_is_left() -> None:
     assert set(told(charge("p", PASSES, [noted()], marked=False)).values()) == {"crash"}
 
 
+@pytest.mark.parametrize("status", [Status.ERROR, Status.TIMEOUT, Status.CRASH])
+def test_results_that_are_bad_already_do_not_hide_the_complaint(status: Status) -> None:
+    """Of a program that marks nothing, and none of whose results could be made a crash."""
+    results = [Judged("a", status), Judged("b", status)]
+    charged = charge("p", results, [noted()], marked=False)
+    assert told(charged) == {"a": status.value, "b": status.value, "p": "crash"}
+    assert charged[2].message == TITLE
+
+
+def test_every_result_but_the_worse_is_charged() -> None:
+    results = [Judged("a", Status.SKIP), Judged("b", Status.ERROR), Judged("c", Status.FAIL)]
+    charged = charge("p", results, [noted()], marked=False)
+    assert told(charged) == {"a": "crash", "b": "error", "c": "crash"}
+
+
+def test_a_second_complaint_is_charged_too() -> None:
+    charged = charge(
+        "p", PASSES[:1], [noted("a"), noted("a", benign="known"), noted("z")], marked=True
+    )
+    assert told(charged) == {"a": "crash", "z": "crash"}
+
+
+def test_a_fatal_complaint_names_its_test() -> None:
+    charged = charge("p", PASSES, [noted("a", fatal=True)], marked=False)
+    assert told(charged) == {"a": "crash", "b": "pass", "b/sub": "fail"}
+
+
+def test_a_test_is_not_another_that_begins_like_it() -> None:
+    results = [Judged("b", Status.PASS), Judged("bb", Status.PASS), Judged("b/c", Status.PASS)]
+    charged = charge("p", results, [noted("b")], marked=True)
+    assert told(charged) == {"b": "crash", "bb": "pass", "b/c": "crash"}
+
+
 def test_before_the_first_marked_test_it_is_the_programs() -> None:
     charged = charge("p", PASSES, [noted()], marked=True)
     assert told(charged) == {"a": "pass", "b": "pass", "b/sub": "fail", "p": "crash"}
@@ -213,6 +246,43 @@ def test_causes_of_death(tmp_path: Path, console: str, resets: str, said: str) -
     (tmp_path / "console.log").write_text(console)
     (tmp_path / "resets.log").write_text(resets)
     assert str(cause_of_death(tmp_path)) == said
+
+
+@pytest.mark.parametrize(
+    ("console", "resets", "lines"),
+    [
+        ("a\nb\n", "", ("a", "b")),
+        ("".join(f"{n}\n" for n in range(20)), "", tuple(map(str, range(12, 20)))),
+        ("reboot: Power down\n", "", ("reboot: Power down",)),
+        ("a\n", "Triple fault\nold\nTriple fault\nRIP=0\n", ("Triple fault", "RIP=0")),
+    ],
+)
+def test_a_death_is_fatal_and_says_what_came_before(
+    tmp_path: Path, console: str, resets: str, lines: tuple[str, ...]
+) -> None:
+    (tmp_path / "console.log").write_text(console)
+    (tmp_path / "resets.log").write_text(resets)
+    cause = cause_of_death(tmp_path)
+    assert cause.fatal
+    assert cause.lines == lines
+
+
+def test_a_death_without_a_console(tmp_path: Path) -> None:
+    cause = cause_of_death(tmp_path)
+    assert (cause.kind, cause.fatal, cause.lines) == (Kind.SILENT_DEATH, True, ())
+
+
+def test_a_reboot_long_ago_is_not_why_it_died(tmp_path: Path) -> None:
+    (tmp_path / "console.log").write_text("reboot: Restarting system\n" + "working\n" * 8)
+    assert cause_of_death(tmp_path).kind is Kind.SILENT_DEATH
+
+
+@pytest.mark.parametrize(
+    "line", ["reboot: System halted", "reboot: machine restart", "sysrq: Resetting"]
+)
+def test_other_words_for_an_end(tmp_path: Path, line: str) -> None:
+    (tmp_path / "console.log").write_text(f"[    9.1] {line}\r\n")
+    assert cause_of_death(tmp_path).kind is Kind.REBOOT
 
 
 def test_marks() -> None:

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Runs that only a folder tells of: found, told, and recorded as far as they go."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from lab.config.model import Status
+from lab.results import RunFolder, RunRecord, write_json
+from lab.results.recover import Unrecorded, recover, unrecorded
+from lab.results.store import Store
+from tests.results.made import job, result, run
+
+STARTED = run(finished=None)
+JOBS = (job(result("a")), job(result("b", Status.FAIL), variant="6.1+fix"))
+ENDED = "2026-01-01T12:00:43+00:00"
+
+
+def leave(results: Path, record: RunRecord = STARTED, *, finished: object = None) -> RunFolder:
+    """A run's folder as it is when nobody wrote to the database."""
+    folder = RunFolder(results, record.id)
+    write_json(folder.record, asdict(replace(record, jobs=())))
+    for number, done in enumerate(record.jobs):
+        write_json(folder.job(number, done.variant).record, asdict(done))
+    if finished is not None:
+        write_json(folder.document, {"finished": finished})
+    return folder
+
+
+def found(results: Path, *known: str) -> Unrecorded:
+    (one,) = unrecorded(results, known)
+    return one
+
+
+@pytest.mark.parametrize(
+    ("jobs", "finished", "why", "hint"),
+    [
+        ((), None, "killed at its start", False),
+        (JOBS, None, "killed, and the database not written", True),
+        (JOBS, ENDED, "the database could not be written", True),
+    ],
+)
+def test_what_became_of_it(
+    tmp_path: Path, jobs: tuple[object, ...], finished: str | None, why: str, hint: bool
+) -> None:
+    leave(tmp_path, replace(STARTED, jobs=jobs), finished=finished)  # type: ignore[arg-type]
+    one = found(tmp_path)
+    assert (one.why, one.jobs, one.finished) == (why, len(jobs), finished is not None)
+    assert one.line().startswith(f"{STARTED.id}  NOT RECORDED ({why}")
+    assert ("lab runs --recover records it" in one.line()) is hint
+    assert one.to_json() == {
+        "run": STARTED.id,
+        "folder": str(tmp_path / STARTED.id),
+        "running": False,
+        "jobs": len(jobs),
+        "why": why,
+    }
+
+
+def test_one_that_goes_on_is_left_alone(tmp_path: Path) -> None:
+    folder = leave(tmp_path, replace(STARTED, jobs=JOBS))
+    with folder.held():
+        one = found(tmp_path)
+    assert (one.running, one.why) == (True, "just starting")
+    assert "--recover" not in one.line()
+    with Store.open(tmp_path / "lab.db") as store:
+        assert recover(store, one) is None
+        assert store.known() == set()
+
+
+def test_only_runs_that_nobody_knows_the_latest_first(tmp_path: Path) -> None:
+    ids = [f"2026010{day}-120000-ab12" for day in (1, 2, 3)]
+    for name in ids:
+        leave(tmp_path, replace(STARTED, id=name))
+    (tmp_path / "20260104-120000-ab12").mkdir()
+    (tmp_path / "mine" / "run").mkdir(parents=True)
+    (tmp_path / "a-file").touch()
+    assert [one.folder.run_id for one in unrecorded(tmp_path, [ids[1]])] == [ids[2], ids[0]]
+    assert unrecorded(tmp_path / "nowhere", []) == ()
+
+
+@pytest.mark.parametrize("finished", [ENDED, None, 7])
+def test_what_is_recorded_is_what_the_folder_has(tmp_path: Path, finished: object) -> None:
+    leave(tmp_path, replace(STARTED, jobs=JOBS), finished=finished)
+    with Store.open(tmp_path / "lab.db") as store:
+        record = recover(store, found(tmp_path))
+        assert record is not None
+        assert record == store.load(STARTED.id)
+    assert record.jobs == JOBS
+    assert record.finished == (ENDED if finished == ENDED else None)
+    assert replace(record, finished=None, jobs=()) == STARTED
+
+
+def test_a_job_that_cannot_be_read_costs_no_other(tmp_path: Path) -> None:
+    folder = leave(tmp_path, replace(STARTED, jobs=JOBS))
+    folder.job(0, JOBS[0].variant).record.write_text("{")
+    folder.document.write_text("[1]")
+    with Store.open(tmp_path / "lab.db") as store:
+        record = recover(store, found(tmp_path))
+    assert record is not None
+    assert record.jobs == JOBS[1:]
+    assert record.finished is None
+
+
+def test_a_folder_that_says_nothing_is_not_recorded(tmp_path: Path) -> None:
+    leave(tmp_path).record.write_text("{}")
+    with Store.open(tmp_path / "lab.db") as store:
+        assert recover(store, found(tmp_path)) is None
+        assert store.known() == set()
