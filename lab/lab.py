@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from lab.build import Build, BuildJob, Step, Toolchain, build, find_build, mend_tree
+from lab.build.build import workbench_of
 from lab.config import FirstKernel, LoadedConfig, load, with_folders
 from lab.errors import LabError
 from lab.kconfig import load_fragments
@@ -196,6 +197,7 @@ class Lab:
 
         require("build")
         self.listener.say(f"{variant}: building {job.key} ({job.tree.identity})")
+        self.listener.say(f"{variant}: its log is {workbench_of(job).log}")
         if job.mends.applied:
             names = ", ".join(mend.name for mend in job.mends.applied)
             self.listener.say(f"{variant}: mended for {job.toolchain.compiler}: {names}")

@@ -19,6 +19,7 @@ from lab.build.key import build_key, config_digest
 from lab.build.make import Make, Step
 from lab.build.mended import Mended
 from lab.build.nearest import note_kind, start_from_nearest
+from lab.build.steps import Steps, known_steps
 from lab.build.toolchain import Toolchain
 from lab.build.workbench import Workbench, with_overlay
 from lab.build.wrapper import wrapped
@@ -194,12 +195,16 @@ def _build_on(
         _write_record(folder, job, release=None, duration_s=None)
         started_from = _start(bench, job)
         bench.sync(job.tree, job.overlay)
+        from_nothing = not bench.objects.exists()
         bench.objects.mkdir(exist_ok=True)
-        log = bench.folder / "build.log"
+        log = bench.log
         log.write_text("".join(f"lab: mend {mend}\n" for mend in job.mends.applied))
         make = _make(bench, job, log, held)
         gone = _configure(make, bench, job, options)
-        make("bzImage", on_step=on_step)
+        steps = Steps(on_step)
+        if not (bench.objects / "vmlinux").exists():
+            steps.expect(_known_steps(job) if from_nothing else None, make)
+        make("bzImage", on_step=steps)
         release = (bench.objects / "include/config/kernel.release").read_text().strip()
         for product, name in _PRODUCTS:
             shutil.copyfile(bench.objects / product, folder / name)
@@ -212,6 +217,7 @@ def _build_on(
             duration_s=duration,
             started_from=started_from,
             gone=gone,
+            steps=steps.done if from_nothing else None,
         )
     return Build(job, release, False, duration, gone)
 
@@ -267,6 +273,10 @@ def _check(
     return check_config(options, parse_config(config.read_text()), bench.source, job.tree.version)
 
 
+def _known_steps(job: BuildJob) -> int | None:
+    return known_steps(job.folder.parent, job.config_digest, job.tree.version)
+
+
 def _config_stamp(job: BuildJob) -> str:
     """Changes when the options do, or a Kconfig file of the tree or a patch."""
     digest = hashlib.sha256(job.config_digest.encode())
@@ -284,6 +294,7 @@ def _write_record(
     duration_s: float | None,
     started_from: Workbench | None = None,
     gone: Sequence[Gone] = (),
+    steps: int | None = None,
 ) -> None:
     """Written before the build too, so that a killed one still says what it was."""
     record = {
@@ -303,5 +314,7 @@ def _write_record(
         "release": release,
         "duration_s": duration_s,
         "started_from": started_from and started_from.folder.name,
+        # Of a build from nothing: how many the next one is going to take.
+        "steps": steps,
     }
     (folder / "build.json").write_text(json.dumps(record, indent=2) + "\n")

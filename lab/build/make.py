@@ -16,10 +16,12 @@ from typing import IO
 
 from lab.build.key import KBUILD_ENVIRONMENT
 from lab.errors import InfrastructureError, LabError, Location, UserError
-from lab.process import Child, ProcessTimeout, spawn
+from lab.process import Child, ProcessTimeout, run, spawn
 from lab.process.which import find_tool
 
 _STEP = re.compile(rb"^\s+([A-Z][A-Z0-9_.-]+)(?: \[M\])?\s{1,}(\S+)$")
+#: The same in what make would run: ``echo '  CC      mm/gup.o'``.
+_PLANNED = re.compile(r"""\becho ["']  [A-Z][A-Z0-9_.-]+ """)
 _COMPILER_ERROR = re.compile(
     r"^(?:In file included from )?([^\s:]+):(\d+)(?::\d+)?: (?:fatal )?error: (.*)"
 )
@@ -40,14 +42,21 @@ _FULL = 2**20
 #: MAKEFLAGS and more, none of which is in a build's key.
 _KEPT = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
 _BEFORE, _AFTER = 4, 8
+_COUNTING_S = 60.0
 
 
 @dataclass(frozen=True)
 class Step:
-    """One line of make's own output: ``CC mm/gup.o`` is tool and target."""
+    """One line of make's own output: ``CC mm/gup.o`` is tool and target.
+
+    ``number`` counts the steps of the build from 1; ``total`` is how many there are
+    going to be, None when nobody knows.
+    """
 
     tool: str
     target: str
+    number: int = 0
+    total: int | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,15 @@ class Make:
                 status = child.wait(self._left())
         if status != 0:
             raise build_error(self.log, start, self.source, status)
+
+    def count(self, *targets: str) -> int:
+        """How many steps ``targets`` would take; 0 when make cannot tell.  Nothing is made."""
+        command = self._command(["--dry-run", "--keep-going", *targets])
+        try:
+            said = run(command, check=False, timeout=min(_COUNTING_S, self._left()))
+        except ProcessTimeout:
+            return 0
+        return len(_PLANNED.findall(said.stdout))
 
     def _command(self, targets: Sequence[str]) -> list[str]:
         if find_tool("make") is None:

@@ -56,6 +56,11 @@ class Workbench:
         return self.folder / "manifest"
 
     @property
+    def log(self) -> Path:
+        """What ``make`` said in the last build."""
+        return self.folder / "build.log"
+
+    @property
     def configured(self) -> Path:
         """Says for which options and Kconfig files ``objects`` has its ``.config``."""
         return self.folder / "configured"

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import Counter
+import threading
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -19,30 +21,40 @@ from lab.build import Step
 if TYPE_CHECKING:
     from lab.results import TestResult
 
-_OBJECTS = frozenset({"CC", "AS", "HOSTCC", "LD", "AR"})
+#: Without a terminal, how often it is said how far a build is.
+_EVERY_S = 60.0
+#: After so few steps nobody can tell how long the others take.
+_FEW = 20
 
 
-class Steps:
-    """How many steps the last full build took, so that the bar has an end."""
+@dataclass(frozen=True)
+class Far:
+    """How far a build is, and since when (``time.monotonic()``)."""
 
-    def __init__(self, cache: Path) -> None:
-        self._path = cache / "steps.json"
-        try:
-            self._counts: dict[str, int] = json.loads(self._path.read_text())
-        except (OSError, ValueError):
-            self._counts = {}
+    step: Step
+    begun: float
+    now: float
 
-    def total(self, kernel: str) -> int | None:
-        """The steps of the longest build of this kernel so far, if there was one."""
-        return self._counts.get(kernel)
+    @staticmethod
+    def of(step: Step, before: Far | None) -> Far:
+        """After another step; the first one of a build begins anew."""
+        now = time.monotonic()
+        return Far(step, now if before is None or step.number == 1 else before.begun, now)
 
-    def learn(self, kernel: str, steps: int) -> None:
-        """Remember a build's steps when it was the longest."""
-        if steps > self._counts.get(kernel, 0):
-            self._counts[kernel] = steps
-            beside = self._path.with_name(f".{self._path.name}")
-            beside.write_text(json.dumps(self._counts))
-            beside.replace(self._path)
+    @property
+    def left(self) -> str:
+        """How long it will take, once that can be told; steps take much the same time."""
+        if not self.step.total or self.step.number < _FEW or self.step.number > self.step.total:
+            return ""
+        to_do = self.step.total - self.step.number
+        minutes = to_do * (self.now - self.begun) / self.step.number / 60
+        return f"about {minutes:.0f} min left" if minutes >= 1 else "less than 1 min left"
+
+    def __str__(self) -> str:
+        """One line."""
+        of = f" of about {self.step.total}" if self.step.total else ""
+        left = f", {self.left}" if self.left else ""
+        return f"{self.step.number}{of} steps{left} ({self.step.tool} {self.step.target})"
 
 
 class Show:
@@ -55,16 +67,20 @@ class Show:
             BarColumn(bar_width=20),
             TextColumn("{task.fields[last]}", markup=False),
             TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}", markup=False),
             console=self._console,
             disable=quiet or not sys.stderr.isatty(),
             transient=True,
         )
-        self._steps = Steps(cache)
-        self._done: Counter[str] = Counter()
         self._tasks: dict[str, TaskID] = {}
+        self._far: dict[str, Far] = {}
+        self._over = threading.Event()
+        self._teller = threading.Thread(target=self._tell_how_far, daemon=True)
 
     def __enter__(self) -> Show:
         self._progress.start()
+        if self._progress.disable:
+            self._teller.start()
         return self
 
     def __exit__(
@@ -73,9 +89,7 @@ class Show:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for variant, steps in self._done.items():
-            if kind is None:
-                self._steps.learn(variant.partition("+")[0], steps)
+        self._over.set()
         self._progress.stop()
 
     def say(self, message: str) -> None:
@@ -84,20 +98,32 @@ class Show:
 
     def step(self, variant: str, step: Step) -> None:
         """Move the bar of a variant's build."""
-        self._done[variant] += 1
-        kernel = variant.partition("+")[0]
+        far = Far.of(step, self._far.get(variant))
+        self._far[variant] = far
         if variant not in self._tasks:
-            # Only the first variant of a kernel compiles everything.
-            total = self._steps.total(kernel) if kernel == variant else None
-            self._tasks[variant] = self._progress.add_task(variant, total=total, last="")
-        last = f"{step.tool} {step.target}"[:36].ljust(36)
-        self._progress.update(self._tasks[variant], advance=1, last=last)
+            self._tasks[variant] = self._progress.add_task(variant, total=None, last="", left="")
+        self._progress.update(
+            self._tasks[variant],
+            completed=step.number,
+            total=step.total,
+            last=f"{step.tool} {step.target}"[:36].ljust(36),
+            left=far.left,
+        )
+
+    def _tell_how_far(self) -> None:
+        """A line a minute for each build that goes on, for a log without a bar."""
+        told: dict[str, Far] = {}
+        while not self._over.wait(_EVERY_S):
+            for variant, far in list(self._far.items()):
+                if told.get(variant) != far:
+                    self.say(f"{variant}: {far}")
+                told[variant] = far
 
     def result(self, result: TestResult) -> None:
         """Count a result on the bar of its variant and filesystem."""
         name = f"{result.variant} {result.filesystem}"
         if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(name, total=None, last="")
+            self._tasks[name] = self._progress.add_task(name, total=None, last="", left="")
         self._progress.update(
             self._tasks[name], advance=1, last=f"{result.status} {result.test}"[:36].ljust(36)
         )

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.build import Build, BuildJob, Toolchain, build
+from lab.build import Build, BuildJob, Step, Toolchain, build
 from lab.config.model import DirKernel
 from lab.kconfig import load_fragments
 from lab.patches import Overlay
@@ -51,7 +51,7 @@ class Bench:
     top: Path
     kernel: Path
     cache: Path
-    steps: list[str] = field(default_factory=list)
+    made: list[Step] = field(default_factory=list)
 
     @property
     def hold(self) -> Path:
@@ -101,9 +101,14 @@ class Bench:
         )
 
     def build(self, job: BuildJob) -> Build:
-        """Build, with the steps that make took in ``steps``."""
-        self.steps.clear()
-        return build(job, on_step=lambda step: self.steps.append(f"{step.tool} {step.target}"))
+        """Build, with the steps that make took in ``made``."""
+        self.made.clear()
+        return build(job, on_step=self.made.append)
+
+    @property
+    def steps(self) -> list[str]:
+        """The steps of the last build, as text."""
+        return [f"{step.tool} {step.target}" for step in self.made]
 
     @property
     def compiled(self) -> list[str]:
