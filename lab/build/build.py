@@ -21,7 +21,7 @@ from lab.build.mended import Mended
 from lab.build.nearest import note_kind, start_from_nearest
 from lab.build.steps import Steps, known_steps
 from lab.build.toolchain import Toolchain
-from lab.build.workbench import Workbench, with_overlay
+from lab.build.workbench import Workbench, wanted_rows
 from lab.build.wrapper import wrapped
 from lab.errors import InfrastructureError, UserError
 from lab.kconfig import Gone, Option, check_config, options_for, parse_config
@@ -29,7 +29,7 @@ from lab.patches import Overlay
 from lab.process.lock import locked
 from lab.process.scratch import scratch_folder
 from lab.process.use import note_use
-from lab.trees import Tree, read_manifest
+from lab.trees import Tree
 
 _PRODUCTS = (
     ("arch/x86/boot/bzImage", "bzImage"),
@@ -227,7 +227,7 @@ def _start(bench: Workbench, job: BuildJob) -> Workbench | None:
     note_kind(bench, job.config_digest, _compilers(job))
     if bench.manifest.exists():
         return None
-    wanted = with_overlay(read_manifest(job.tree.manifest), job.overlay)
+    wanted = wanted_rows(job.tree, job.overlay)
     return start_from_nearest(bench, wanted, job.config_digest, _compilers(job))
 
 
@@ -280,10 +280,14 @@ def _known_steps(job: BuildJob) -> int | None:
 def _config_stamp(job: BuildJob) -> str:
     """Changes when the options do, or a Kconfig file of the tree or a patch."""
     digest = hashlib.sha256(job.config_digest.encode())
-    for path, entry in sorted(with_overlay(read_manifest(job.tree.manifest), job.overlay).items()):
-        if "Kconfig" in path or path.startswith("scripts/") or path.endswith(".config"):
-            digest.update(f"{path} {entry.digest}\n".encode())
+    rows = wanted_rows(job.tree, job.overlay)
+    for path in sorted(filter(_shapes_config, rows)):
+        digest.update(os.fsencode(f"{path} {rows[path]}\n"))
     return digest.hexdigest()
+
+
+def _shapes_config(path: str) -> bool:
+    return "Kconfig" in path or path.startswith("scripts/") or path.endswith(".config")
 
 
 def _write_record(

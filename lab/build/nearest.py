@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from pathlib import Path
 from lab.build.workbench import UNKNOWN, Workbench
 from lab.errors import LabError
 from lab.process import run
-from lab.trees import Entry, read_manifest, write_manifest
+from lab.trees import Rows, read_rows, write_rows
 
 #: Of a tree's files, as many may differ: between two releases everything is compiled anyway.
 _MOST_DIFFERING = 0.25
@@ -42,7 +42,7 @@ class _Candidate:
 
 
 def start_from_nearest(
-    bench: Workbench, wanted: Mapping[str, Entry], config: str, compilers: str
+    bench: Workbench, wanted: Rows, config: str, compilers: str
 ) -> Workbench | None:
     """Make ``bench``, which is empty and held, a copy of the nearest; None when none is near.
 
@@ -67,7 +67,7 @@ def note_kind(bench: Workbench, config: str, compilers: str) -> None:
 
 
 def _candidates(
-    bench: Workbench, wanted: Mapping[str, Entry], config: str, compilers: str
+    bench: Workbench, wanted: Rows, config: str, compilers: str
 ) -> Iterator[_Candidate]:
     for folder in sorted(bench.folder.parent.iterdir()):
         other = Workbench(folder)
@@ -77,7 +77,7 @@ def _candidates(
             other_config, _, with_compilers = other.kind.read_text().partition("\n")
             if with_compilers != compilers:
                 continue
-            files = _differing(read_manifest(other.manifest), wanted)
+            files = _differing(read_rows(other.manifest), wanted)
             if files <= len(wanted) * _MOST_DIFFERING:
                 yield _Candidate(other, other_config != config, files)
 
@@ -86,9 +86,8 @@ def _is_whole(bench: Workbench) -> bool:
     return bench.configured.exists() and bench.manifest.exists() and bench.objects.is_dir()
 
 
-def _differing(present: Mapping[str, Entry], wanted: Mapping[str, Entry]) -> int:
-    changed = sum(present.get(path) != entry for path, entry in wanted.items())
-    return changed + len(present.keys() - wanted.keys())
+def _differing(present: Rows, wanted: Rows) -> int:
+    return len(wanted.items() - present.items()) + len(present.keys() - wanted.keys())
 
 
 def _copy(source: Workbench, target: Workbench) -> bool:
@@ -98,14 +97,14 @@ def _copy(source: Workbench, target: Workbench) -> bool:
     for folder in (target.source, target.objects):
         shutil.rmtree(folder, ignore_errors=True)
     # A kill may have left files that nobody knows.
-    manifest = read_manifest(source.manifest).items()
-    present = {path: entry for path, entry in manifest if entry != UNKNOWN}
+    rows = read_rows(source.manifest).items()
+    present = {path: row for path, row in rows if row != UNKNOWN}
     _link_all(source.source, target.source, list(present))
     # Copies: what is made anew is written into the file that is there, now and then.
     run(["cp", "-a", "--reflink=auto", source.objects, target.objects], timeout=_COPY_S)
     _rename_in(target.objects, source.folder, target.folder)
     shutil.copyfile(source.configured, target.configured)
-    write_manifest(target.manifest, present)
+    write_rows(target.manifest, present)
     return True
 
 

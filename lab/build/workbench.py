@@ -20,7 +20,7 @@ from typing import IO
 
 from lab.errors import InfrastructureError, UserError
 from lab.patches import Overlay
-from lab.trees import Entry, Tree, blob_digest, read_manifest, write_manifest
+from lab.trees import Entry, Rows, Tree, blob_digest, entry_of, read_rows, row_of, write_rows
 
 _SYMLINK = 0o120000
 _PLAIN = 0o100644
@@ -31,7 +31,7 @@ _THREADS = min(8, os.cpu_count() or 1)
 #: A build that is killed leaves the files it was writing no older than this.
 _IN_FLIGHT_S = 3.0
 #: In a manifest: the file may be there, nobody knows with what content.
-UNKNOWN = Entry(0, "0" * 40)
+UNKNOWN = row_of(Entry(0, "0" * 40))
 
 
 @dataclass(frozen=True)
@@ -137,30 +137,31 @@ class Workbench:
         Raises:
             InfrastructureError: A file of the tree changed while it was copied.
         """
-        wanted = with_overlay(read_manifest(tree.manifest), overlay)
+        wanted = wanted_rows(tree, overlay)
         present = self._present()
-        changed = {path for path, entry in wanted.items() if present.get(path) != entry}
+        changed = {path for path, _ in wanted.items() - present.items()}
         gone = present.keys() - wanted.keys()
         if not changed and not gone:
             return 0
         # From here to the new manifest a kill leaves files nobody can vouch for.
-        write_manifest(self.manifest, {**present, **dict.fromkeys(changed | gone, UNKNOWN)})
+        write_rows(self.manifest, {**present, **dict.fromkeys(changed | gone, UNKNOWN)})
         for path in sorted(gone):
             self._remove(path)
         # A link has the tree's old time stamp, which must not meet newer objects.
         link = tree.immutable and not self.objects.exists()
         for folder in sorted({os.path.dirname(path) for path in changed}):  # noqa: PTH120
             (self.source / folder).mkdir(parents=True, exist_ok=True)
-        self._place_all(tree, overlay, {path: wanted[path] for path in sorted(changed)}, link)
-        write_manifest(self.manifest, wanted)
+        entries = {path: entry_of(wanted[path]) for path in sorted(changed)}
+        self._place_all(tree, overlay, entries, link)
+        write_rows(self.manifest, wanted)
         return len(changed) + len(gone)
 
-    def _present(self) -> Mapping[str, Entry]:
+    def _present(self) -> Rows:
         if not self.manifest.exists():
             shutil.rmtree(self.source, ignore_errors=True)
             shutil.rmtree(self.objects, ignore_errors=True)
             return {}
-        return read_manifest(self.manifest)
+        return read_rows(self.manifest)
 
     def _remove(self, path: str) -> None:
         target = self.source / path
@@ -211,15 +212,15 @@ class Workbench:
         os.replace(beside, target)  # noqa: PTH105
 
 
-def with_overlay(manifest: Mapping[str, Entry], overlay: Overlay) -> dict[str, Entry]:
-    """The manifest of a tree with an overlay laid over it."""
-    result = dict(manifest)
+def wanted_rows(tree: Tree, overlay: Overlay) -> Rows:
+    """What a source holds that is a tree with an overlay laid over it."""
+    rows = read_rows(tree.manifest)
     for path, replacement in overlay.files.items():
         if replacement is None:
-            result.pop(path, None)
+            rows.pop(path, None)
         else:
-            result[path] = Entry(replacement.mode, blob_digest(replacement.content))
-    return result
+            rows[path] = row_of(Entry(replacement.mode, blob_digest(replacement.content)))
+    return rows
 
 
 def remove_half_written(objects: Path) -> int:

@@ -4,6 +4,7 @@
 from lab.trees.fetch import fetch
 from lab.trees.manifest import Entry, Manifest, blob_digest, read_manifest, write_manifest
 from lab.trees.request import Progress
+from lab.trees.rows import Rows, entry_of, read_rows, row_of, write_rows
 from lab.trees.tree import Tree
 from lab.version import KernelVersion, VersionRange
 
@@ -12,10 +13,15 @@ __all__ = [
     "KernelVersion",
     "Manifest",
     "Progress",
+    "Rows",
     "Tree",
     "VersionRange",
     "blob_digest",
+    "entry_of",
     "fetch",
     "read_manifest",
+    "read_rows",
+    "row_of",
     "write_manifest",
+    "write_rows",
 ]

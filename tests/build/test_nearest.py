@@ -15,7 +15,7 @@ from lab.build.build import workbench_of
 from lab.build.mended import Applied, Mended
 from lab.build.workbench import UNKNOWN
 from lab.patches import Overlay
-from lab.trees import read_manifest, write_manifest
+from lab.trees import read_rows, write_rows
 from tests.build.conftest import Bench, Files, elsewhere, until
 
 ALL = ["fs/dax.o", "mm/gup.o", "mm/mlock.o"]
@@ -118,7 +118,7 @@ class Killed(BaseException):
     """As SIGKILL between two system calls: nothing is tidied up."""
 
 
-@pytest.mark.parametrize("step", ["_link_all", "_rename_in", "write_manifest"])
+@pytest.mark.parametrize("step", ["_link_all", "_rename_in", "write_rows"])
 def test_killed_while_copying(bench: Bench, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     bench.build(bench.job())
     mine = _mine(bench, {"mm/gup.c": GUP})
@@ -165,8 +165,8 @@ def test_files_that_nobody_knows_after_a_kill_are_written(
 ) -> None:
     bench.build(bench.job())
     old = workbench_of(bench.job())
-    entries = dict(read_manifest(old.manifest))
-    write_manifest(old.manifest, {**entries, "mm/gup.c": UNKNOWN, "mm/gone.c": UNKNOWN})
+    rows = read_rows(old.manifest)
+    write_rows(old.manifest, {**rows, "mm/gup.c": UNKNOWN, "mm/gone.c": UNKNOWN})
     (old.source / "mm/gup.c").write_text("half of")
     mine = _mine(bench)
     mine = replace(mine, tree=replace(mine.tree, identity="dir:mine"))
