@@ -28,7 +28,7 @@ _CONSOLE = 1 << 20
 @app.command(context_settings={"ignore_unknown_options": True})
 def boot(
     variant: Annotated[str, typer.Argument(metavar="VARIANT", help="Or a folder: ./linux")],
-    command: Annotated[list[str] | None, typer.Argument(metavar="[-- COMMAND...]")] = None,
+    command: Annotated[list[str] | None, typer.Argument(metavar="-- COMMAND")] = None,
     machine: Machine = None,
     config: Config = None,
     file: File = None,

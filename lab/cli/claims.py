@@ -24,7 +24,7 @@ def claims(
     series: Annotated[str, typer.Argument(metavar="SERIES")],
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN]...", help="Only these; by default the newest that fit."),
+        typer.Argument(metavar="RUN", help="Only these; by default the newest that fit."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Instead of stdout.")
@@ -32,7 +32,7 @@ def claims(
     file: File = None,
     json: Json = False,
 ) -> int:
-    """Write which claims of a series recorded results show, and which not."""
+    """What recorded results show of what a series claims."""
     from lab.cli.show import print_json
     from lab.report.claims import claims_to_json, claims_to_markdown
     from lab.results import write_text

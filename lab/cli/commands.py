@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import lab
+from lab.cli.help import Typer
 from lab.errors import ExitStatus, LabError, UserError
 
 if TYPE_CHECKING:
@@ -22,11 +23,9 @@ if TYPE_CHECKING:
     from lab.plan import Plan
     from lab.results import RunRecord
 
-app = typer.Typer(
+app = Typer(
     name="lab",
     help="Build, boot and test kernels; say whether a patch does what it claims.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 
@@ -42,13 +41,15 @@ Config = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value and nothing else.")]
 Variants = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[VARIANT]...", help="6.1, 6.1+dax-populate, or a folder: ./linux"),
+    typer.Argument(metavar="VARIANT", help="6.1, 6.1+dax-populate, or a folder: ./linux"),
 ]
 Filesystems = Annotated[
-    list[str] | None, typer.Option("--filesystem", "-f", help="Only this one; repeatable.")
+    list[str] | None,
+    typer.Option("--filesystem", "-f", metavar="NAME", help="Only this one; repeatable."),
 ]
 Suites = Annotated[
-    list[str] | None, typer.Option("--suite", "-s", help="Only this one; repeatable.")
+    list[str] | None,
+    typer.Option("--suite", "-s", metavar="NAME", help="Only this one; repeatable."),
 ]
 Pattern = Annotated[
     str | None, typer.Option("-k", metavar="PATTERN", help="Only tests with such names (glob).")
@@ -105,7 +106,7 @@ def doctor(
 
 @app.command()
 def fetch(
-    kernels: Annotated[list[str] | None, typer.Argument(metavar="[KERNEL]...")] = None,
+    kernels: Annotated[list[str] | None, typer.Argument(metavar="KERNEL")] = None,
     missing: Annotated[
         bool, typer.Option("--missing", help="Only those that are not here.")
     ] = False,

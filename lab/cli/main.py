@@ -50,7 +50,7 @@ def commands() -> Any:
 
 def _run() -> int:
     try:
-        status = commands()(standalone_mode=False)
+        status = commands()(prog_name="lab", standalone_mode=False)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return error.status

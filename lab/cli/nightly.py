@@ -32,7 +32,7 @@ def nightly(
     unit_file: UnitFile = None,
     json: Json = False,
 ) -> int:
-    """Refresh, build, test, compare with the last night, tell what changed."""
+    """Test, compare with the last night, tell what changed."""
     if unit_file is not None:
         typer.echo("lab: --config is --file now: `lab nightly --install` again", err=True)
     file = file or unit_file

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lab.cli.commands import File, Json, app, open_lab, worst
+from lab.cli.help import Typer
 from lab.cli.verify import Kernels
 from lab.errors import ExitStatus, LabError
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     Fits = dict[Variant, SeriesFit | LabError]
 
-patch_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+patch_app = Typer()
 app.add_typer(patch_app, name="patch", help="Say how patches go onto kernels.")
 
 

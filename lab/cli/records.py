@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lab.results import RunRecord
 
 Run = Annotated[
-    str, typer.Argument(metavar="[RUN]", help="An id or its beginning, latest, latest~N, a name.")
+    str, typer.Argument(metavar="RUN", help="An id or its beginning, latest, latest~N, a name.")
 ]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Instead of stdout.")
@@ -39,7 +39,9 @@ class Format(StrEnum):
 
 @app.command()
 def runs(
-    limit: Annotated[int, typer.Option("--limit", "-l", help="How many, newest first.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", "-l", metavar="N", help="How many, newest first.")
+    ] = 20,
     named: Annotated[bool, typer.Option("--named", help="Only those with a name.")] = False,
     recover: Annotated[
         bool, typer.Option("--recover", help="Record runs that only a folder holds.")
@@ -98,12 +100,12 @@ def show(
 @app.command()
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="A run, as `lab show` takes it.")],
-    b: Annotated[str, typer.Argument(metavar="[B]", help="Another.")] = "latest",
+    b: Annotated[str, typer.Argument(metavar="B", help="Another.")] = "latest",
     verbose: Verbose = False,
     file: File = None,
     json: Json = False,
 ) -> int:
-    """What changed from run A to run B; 1 if anything got worse or was lost."""
+    """What changed from run A to run B; 1 if anything got worse."""
     from lab.results import Store
     from lab.results import compare as compare_runs
 
@@ -129,7 +131,9 @@ def history(
         str, typer.Option("--filesystem", "-f", metavar="GLOB", help="Only these.")
     ] = "*",
     suite: Annotated[str, typer.Option("--suite", "-s", metavar="GLOB", help="Only these.")] = "*",
-    limit: Annotated[int, typer.Option("--limit", "-l", help="The last N results.")] = 1000,
+    limit: Annotated[
+        int, typer.Option("--limit", "-l", metavar="N", help="The last N results.")
+    ] = 1000,
     file: File = None,
     json: Json = False,
 ) -> int:
@@ -154,11 +158,13 @@ def history(
 @app.command()
 def baseline(
     run: Run = "latest",
-    name: Annotated[str, typer.Option("--name", help="Its name from now on.")] = "baseline",
+    name: Annotated[
+        str, typer.Option("--name", metavar="NAME", help="Its name from now on.")
+    ] = "baseline",
     file: File = None,
     json: Json = False,
 ) -> int:
-    """Give a run a name, to compare with: `lab compare baseline latest`."""
+    """Give a run a name, to compare with."""
     from lab.results import Store
 
     with Store.open(load_config(file).database) as store:
@@ -173,8 +179,12 @@ def baseline(
 @app.command()
 def export(
     run: Run = "latest",
-    format: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.JUNIT,
-    origin: Annotated[str, typer.Option("--origin", help="KCIDB's name for this lab.")] = "lab",
+    format: Annotated[
+        Format, typer.Option("--format", metavar="FORM", help="junit, ktap or kcidb.")
+    ] = Format.JUNIT,
+    origin: Annotated[
+        str, typer.Option("--origin", metavar="NAME", help="KCIDB's name for this lab.")
+    ] = "lab",
     output: Output = None,
     file: File = None,
     json: Json = False,
@@ -196,19 +206,19 @@ def export(
 def repro(
     run: Run,
     job: Annotated[
-        str, typer.Argument(metavar="[JOB]", help="A variant, or its number in the run from 0.")
+        str, typer.Argument(metavar="JOB", help="A variant, or its number in the run from 0.")
     ] = "0",
     pattern: Annotated[
         str | None, typer.Option("-k", metavar="PATTERN", help="Only tests with such names (glob).")
     ] = None,
     filesystem: Annotated[
-        str | None, typer.Option("--filesystem", "-f", help="Only on this one.")
+        str | None, typer.Option("--filesystem", "-f", metavar="NAME", help="Only on this one.")
     ] = None,
     output: Output = None,
     file: File = None,
     json: Json = False,
 ) -> int:
-    """A shell script that builds a job's kernel and boots its guest by hand."""
+    """A shell script that repeats a job by hand, without the lab."""
     from lab.report.repro import repro_script
 
     record = _recorded(file, run)

@@ -18,7 +18,7 @@ from lab.errors import ExitStatus
 @app.command()
 def report(
     run: Annotated[
-        str, typer.Argument(metavar="[RUN]", help="An id, its beginning, latest~1, a baseline.")
+        str, typer.Argument(metavar="RUN", help="An id, its beginning, latest~1, a baseline.")
     ] = "latest",
     baseline: Annotated[
         str | None, typer.Option(help="Compare with this run.", metavar="RUN")
@@ -29,12 +29,12 @@ def report(
     serve: Annotated[
         bool, typer.Option("--serve", help="Serve it on loopback, with a run's progress.")
     ] = False,
-    port: Annotated[int, typer.Option(help="With --serve; 0 is any.")] = 0,
+    port: Annotated[int, typer.Option("--port", metavar="N", help="With --serve; 0 is any.")] = 0,
     browse: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
     file: File = None,
     json: Json = False,
 ) -> int:
-    """Write a run as static HTML: what changed, the matrix, each test's evidence."""
+    """Write a run as static HTML pages, or serve them."""
     from lab.report.site.publish import publish
     from lab.results import Store
 

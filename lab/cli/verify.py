@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Kernels = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KERNEL]...", help="6.1, 6.1+reintroduce-bug, or a folder: ./linux"),
+    typer.Argument(metavar="KERNEL", help="6.1, 6.1+reintroduce-bug, or a folder: ./linux"),
 ]
 
 

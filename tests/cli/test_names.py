@@ -192,6 +192,34 @@ def test_a_file_where_a_config_is_wanted(project: Project, monkeypatch: pytest.M
     assert "--file other/lab.toml" in str(caught.value)
 
 
+def help_of(command: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setenv("COLUMNS", "80")
+    context = command.make_context(name, [], resilient_parsing=True)
+    return str(command.get_help(context)).splitlines()
+
+
+def test_all_commands_fit_on_a_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = help_of(LAB, "lab", monkeypatch)
+    assert len(lines) <= 28
+    assert max(map(len, lines)) <= 80
+    for name in LAB.commands:
+        (line,) = [line for line in lines if line.startswith(f"  {name} ")]
+        # A whole sentence: Click cuts what is longer, and says "...".
+        assert line.endswith((".", ".)", "(-v)."))
+        assert not line.endswith("...")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_fits_too(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = help_of(COMMANDS[name], f"lab {name}", monkeypatch)
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    assert not [line for line in lines if re.search(r"<(str|int|list)", line)]
+    for option in visible(COMMANDS[name]):
+        (line,) = [line for line in lines if re.match(rf"  (-\w, )?{option.opts[0]} ", line)]
+        assert line.endswith((".", "]"))
+
+
 def test_each_command_has_json() -> None:
     missing = [n for n, c in COMMANDS.items() if "json" not in {p.name for p in visible(c)}]
     assert missing == []
