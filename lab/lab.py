@@ -76,6 +76,8 @@ class Lab:
     listener: Listener = field(default_factory=Silent)
     #: A run that was killed, which test() goes on with if it is of the same plan.
     killed: RunRecord | None = None
+    #: After how many results that are not as expected test() ends; 0 is never.
+    max_fail: int = 0
     _applied: dict[tuple[Path, str, str, str], Overlay] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -97,6 +99,10 @@ class Lab:
     def going_on_with(self, killed: RunRecord | None) -> Lab:
         """The same lab; its test() repeats nothing that this run has done already."""
         return replace(self, killed=killed)
+
+    def stopping_after(self, failures: int) -> Lab:
+        """The same lab; its test() ends at so many results that are not as expected."""
+        return replace(self, max_fail=failures)
 
     @property
     def cache(self) -> Path:
@@ -325,12 +331,17 @@ class Lab:
         return found
 
     def test(self, plan: Plan, command: Sequence[str]) -> RunRecord:
-        """Build, boot, test and record a plan."""
+        """Build, boot, test and record a plan; goes on with the last run if that was cut short.
+
+        Raises:
+            Interrupted: From a signal, with what had ended by then.
+        """
         from lab.doctor import require
-        from lab.run import run_plan
+        from lab.run import run_plan, unfinished
 
         require("test")
-        return run_plan(self, plan, command)
+        begun = self.killed or unfinished(self, plan)
+        return run_plan(self.going_on_with(begun), plan, command)
 
 
 def _cpus() -> int:

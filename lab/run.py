@@ -4,17 +4,10 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
-import os
 import shutil
-import signal
-import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, replace
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from multiprocessing import connection
 from typing import TYPE_CHECKING
 
 import lab as package
@@ -22,10 +15,11 @@ from lab.build import Build
 from lab.build.key import KBUILD_ENVIRONMENT
 from lab.complaints.benign import Benign
 from lab.config.model import Filesystem, Status
-from lab.errors import InfrastructureError, UserError
+from lab.errors import UserError
 from lab.guest import GuestSpec
 from lab.guest.accelerator import qemu_version
 from lab.guest.qemu import kernel_arguments
+from lab.interrupt import Interrupted, Terminated
 from lab.plan import BuildRequest, JobPlan, Plan
 from lab.report import to_json
 from lab.results import (
@@ -36,6 +30,7 @@ from lab.results import (
     Recorder,
     RunFolder,
     RunRecord,
+    TestResult,
     new_run_id,
     now,
     write_json,
@@ -43,9 +38,12 @@ from lab.results import (
     write_text,
 )
 from lab.results.keep import keep_build, keep_programs
+from lab.results.record import DID_NOT_RUN, INTERRUPTED
+from lab.results.recover import newest_folder
 from lab.suites.filesystem import Recipe
-from lab.suites.job import Job, Unit, run_job
+from lab.suites.job import ENOUGH, Job, JobInterrupted, Unit, run_job, unrun_job
 from lab.version import KernelVersion
+from lab.workers import Workers
 
 if TYPE_CHECKING:
     from lab.lab import Failure, Lab
@@ -57,6 +55,9 @@ def run_plan(lab: Lab, plan: Plan, command: Sequence[str]) -> RunRecord:
     """Build what the plan needs, run its jobs, record each as it ends.
 
     A kill keeps the jobs that ended; the run then stays unfinished.
+
+    Raises:
+        Interrupted: From a signal; what had ended is kept.
     """
     suites = dict.fromkeys(suite for job in plan.jobs for suite in job.suites)
     for error in lab.programs(suites).failed.values():
@@ -77,14 +78,47 @@ def run_plan(lab: Lab, plan: Plan, command: Sequence[str]) -> RunRecord:
             }
             sources = lab.loaded.root / "guest-tests"
             recorder.kept(lambda: keep_programs(folder, sources, programs))
-            for number, record in _records(lab, plan, builds, folder, recorder, done):
-                path = folder.job(number, record.variant).record
-                recorder.kept(partial(write_json, path, asdict(record)))
-                recorder.add_job(record)
+            jobs: dict[int, Job] = {}
+            ended = set(done)
+            try:
+                for number, record in _records(lab, plan, builds, folder, recorder, jobs, done):
+                    path = folder.job(number, record.variant).record
+                    recorder.kept(partial(write_json, path, asdict(record)))
+                    recorder.add_job(record)
+                    ended.add(number)
+            except (KeyboardInterrupt, Terminated) as stop:
+                left = tuple(_not_begun(plan, jobs, ended))
+                raise Interrupted(recorder.so_far(left), stop) from stop
             run = recorder.finish()
             recorder.kept(lambda: write_junit(run, folder.junit))
             recorder.kept(lambda: write_json(folder.document, to_json(run)))
             return recorder.with_troubles(run)
+
+
+def unfinished(lab: Lab, plan: Plan) -> RunRecord | None:
+    """The last run of all, if it was of this plan and did not come to its end.
+
+    What the folders say is asked first: the database takes half a second to open.
+    """
+    folder = newest_folder(lab.results)
+    if folder is None or folder.document.is_file() or folder.is_running():
+        return None
+    described = "\n".join(plan.describe()) + "\n"
+    if not folder.plan.is_file() or folder.plan.read_text(errors="replace") != described:
+        return None
+    from lab.results import Store
+
+    with Store.open(lab.database) as store:
+        return store.load(folder.run_id) if folder.run_id in store.known() else None
+
+
+def _not_begun(plan: Plan, jobs: Mapping[int, Job], ended: Container[int]) -> Iterator[JobRecord]:
+    """The records of jobs that an interrupt came before; they are not kept."""
+    for number, planned in enumerate(plan.jobs):
+        if number in jobs and number not in ended:
+            yield unrun_job(jobs[number], INTERRUPTED, INTERRUPTED)
+        elif number not in ended:
+            yield replace(_unbuilt(planned, None), error=INTERRUPTED)
 
 
 def _begun(lab: Lab, plan: Plan, builds: Builds) -> tuple[RunRecord, dict[int, JobRecord]] | None:
@@ -101,13 +135,16 @@ def _begun(lab: Lab, plan: Plan, builds: Builds) -> tuple[RunRecord, dict[int, J
         return None
     left = {(str(job.variant), job.machine, job.config): n for n, job in enumerate(plan.jobs)}
     done = {}
-    for record in killed.jobs:
+    ended = [record for record in killed.jobs if record.error != INTERRUPTED]
+    for record in ended:
         number = left.pop((record.variant, record.machine, record.config), None)
         if number is None or not _would_be_the_same(lab, plan.jobs[number], builds, record, folder):
             return None
         done[number] = record
+    if not done:
+        return None
     lab.listener.say(f"going on with {killed.id}: {len(done)} of {len(plan.jobs)} jobs are done")
-    return killed, done
+    return replace(killed, jobs=tuple(ended)), done
 
 
 def _would_be_the_same(
@@ -118,7 +155,8 @@ def _would_be_the_same(
         return False
     job = make_job(lab, planned, built, folder.job(0, record.variant))
     return job.evidence.setup == record.evidence.setup and all(
-        result.status is not Status.ERROR
+        (result.status is not Status.ERROR or not result.ran)
+        and ENOUGH not in result.message
         and job.expected(result.filesystem, result.suite, result.test)
         == (result.expected, result.reason)
         for result in record.results
@@ -131,10 +169,14 @@ def _records(
     builds: Builds,
     folder: RunFolder,
     recorder: Recorder,
+    jobs: dict[int, Job],
     done: Collection[int],
 ) -> Iterator[tuple[int, JobRecord]]:
-    """The record of each job that is not done, with its number, as it ends."""
-    jobs = {}
+    """The record of each job that is not done, with its number, as it ends.
+
+    Args:
+        jobs: Gets those that run, by their numbers.
+    """
     width = min(len(plan.jobs), lab.guests_at_once(plan))
     ahead = lab.starts_ahead(plan, width)
     for number, planned in enumerate(plan.jobs):
@@ -150,53 +192,89 @@ def _records(
         else:
             yield number, _unbuilt(planned, built)
     width = min(len(jobs), width)
+    limit = _Limit(lab.max_fail)
     if width <= 1:
-        for number, job in jobs.items():
-            lab.listener.say(f"{job.variant}: booting")
-            yield number, run_job(job, lab.listener.result)
+        yield from _one_by_one(lab, jobs, limit)
     else:
-        yield from _side_by_side(lab, jobs, width)
+        yield from _side_by_side(lab, jobs, width, limit)
 
 
-def _side_by_side(lab: Lab, jobs: Mapping[int, Job], width: int) -> Iterator[tuple[int, JobRecord]]:
-    """Jobs in a pool of processes: each one's guests die with its process."""
-    spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(width, mp_context=spawn, initializer=_follow_parent)
-    try:
-        numbers = {pool.submit(run_job, job): number for number, job in jobs.items()}
+@dataclass
+class _Limit:
+    """How many results that are not as expected end a run; ``most`` 0 is none."""
+
+    most: int
+    failed: int = 0
+
+    @property
+    def left(self) -> int:
+        """How many more may come, or 0 for no limit."""
+        return max(1, self.most - self.failed) if self.most else 0
+
+    @property
+    def reached(self) -> bool:
+        """Whether nothing more is to run."""
+        return bool(self.most) and self.failed >= self.most
+
+    def count(self, result: TestResult) -> None:
+        """Take a result in."""
+        self.failed += not result.as_expected and result.ran
+
+
+def _one_by_one(
+    lab: Lab, jobs: Mapping[int, Job], limit: _Limit
+) -> Iterator[tuple[int, JobRecord]]:
+    def tell(result: TestResult) -> None:
+        limit.count(result)
+        lab.listener.result(result)
+
+    for number, job in jobs.items():
+        if limit.reached:
+            yield number, unrun_job(job, ENOUGH)
+            continue
+        lab.listener.say(f"{job.variant}: booting")
+        try:
+            yield number, run_job(replace(job, max_fail=limit.left), tell, lab.listener.say)
+        except JobInterrupted as stop:
+            yield number, stop.record
+            raise stop.cause from None
+
+
+def _side_by_side(
+    lab: Lab, jobs: Mapping[int, Job], width: int, limit: _Limit
+) -> Iterator[tuple[int, JobRecord]]:
+    left = dict(jobs)
+
+    def tell(result: TestResult) -> None:
+        lab.listener.result(result)
+        limit.count(result)
+        if limit.reached:
+            workers.end()
+
+    with Workers(width, tell, lab.listener.say) as workers:
+        for number, job in jobs.items():
+            workers.submit(number, replace(job, max_fail=limit.left))
         lab.listener.say(f"{len(jobs)} guests, {width} at once")
-        for done in as_completed(numbers):
-            try:
-                record = done.result()
-            except BrokenProcessPool as error:
-                raise InfrastructureError(
-                    "a process that ran a guest was killed",
-                    hint="fewer guests at once (guests in lab.toml), if memory ran out",
-                ) from error
-            for result in record.results:
-                lab.listener.result(result)
-            yield numbers[done], record
-    except BaseException:
-        # A worker may be in the middle of a boot: do not wait for it.
-        for process in pool._processes.values():
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+        try:
+            for number, record in workers.records():
+                left.pop(number)
+                yield number, _limited(record) if limit.reached else record
+        except (KeyboardInterrupt, Terminated):
+            yield from workers.stop()
+            raise
+    for number, job in left.items():
+        yield number, unrun_job(job, ENOUGH)
 
 
-def _follow_parent() -> None:
-    """Make this worker die with the lab, kill -9 included; a Ctrl-C is the lab's."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    threading.Thread(target=_die_after, args=(parent.sentinel,), daemon=True).start()
-
-
-def _die_after(sentinel: int) -> None:
-    connection.wait([sentinel])
-    # Its guests go with it: nothing holds their lifelines then.
-    os._exit(1)
+def _limited(record: JobRecord) -> JobRecord:
+    """The record of a job that was ended since others had come to the limit."""
+    if record.error != INTERRUPTED:
+        return record
+    results = tuple(
+        result if result.ran else replace(result, message=f"{DID_NOT_RUN}{ENOUGH}")
+        for result in record.results
+    )
+    return replace(record, error=None, results=results)
 
 
 def make_job(lab: Lab, planned: JobPlan, built: Build, folder: JobFolder) -> Job:
@@ -300,7 +378,7 @@ def _keep_recipe(lab: Lab, planned: JobPlan, built: Build, folder: JobFolder, jo
     write_json(folder.recipe, recipe)
 
 
-def _unbuilt(planned: JobPlan, failure: Failure) -> JobRecord:
+def _unbuilt(planned: JobPlan, failure: Failure | None) -> JobRecord:
     """The record of a job that had nothing to boot."""
     return JobRecord(
         variant=str(planned.variant),
@@ -309,8 +387,8 @@ def _unbuilt(planned: JobPlan, failure: Failure) -> JobRecord:
         config=planned.config,
         started=now(),
         duration_s=0.0,
-        error=str(failure.error),
-        given=isinstance(failure.error, UserError),
+        error=str(failure.error) if failure else None,
+        given=failure is not None and isinstance(failure.error, UserError),
     )
 
 

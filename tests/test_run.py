@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -10,10 +11,26 @@ import pytest
 
 from lab.build import Build
 from lab.config.model import Status
+from lab.errors import ExitStatus
+from lab.guest import GuestSpec, Hardware
+from lab.interrupt import Interrupted, Terminated, status_of
 from lab.lab import Lab
-from lab.plan import plan_variants
-from lab.results import Evidence, JobRecord, RunFolder, RunRecord, TestResult, write_json
+from lab.plan import JobPlan, Plan, plan_variants
+from lab.report import run_status
+from lab.results import (
+    Evidence,
+    JobFolder,
+    JobRecord,
+    RunFolder,
+    RunRecord,
+    Store,
+    TestResult,
+    write_json,
+)
+from lab.results.record import INTERRUPTED
 from lab.run import _begun, make_job
+from lab.suites.filesystem import Recipe
+from lab.suites.job import Job, JobInterrupted, Unit, unrun_job
 from tests.cli.test_cli import project
 
 pytestmark = pytest.mark.slow
@@ -91,3 +108,113 @@ def test_killed_run(killed: Killed) -> None:
     killed.plan = plan_variants(killed.lab.loaded, (), suites=("populate",))
     killed.folder.record.unlink()
     assert not killed.goes_on()
+
+
+class Jobs:
+    """Stands for guests: each job's results, or what comes in the middle of it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *ends: Status | BaseException) -> None:
+        self.ends = list(ends)
+        self.began: list[str] = []
+        monkeypatch.setattr("lab.run.run_job", self.run)
+        monkeypatch.setattr("lab.run.make_job", self.make)
+        monkeypatch.setattr("lab.doctor.require", lambda _: None)
+
+    def make(self, _: Lab, planned: JobPlan, built: Build, folder: JobFolder) -> Job:
+        """A job without an image, and without a look at what QEMU can do here."""
+        hardware = Hardware(128 << 20, 1, "tcg", "pc", 16 << 20)
+        return Job(
+            variant=str(planned.variant),
+            machine=planned.machine,
+            config=planned.config,
+            release=built.release,
+            guest=GuestSpec(built.bzimage, built.bzimage, {}, hardware, folder.path, 1, 1, 1, 1),
+            units=(Unit(Recipe("ext4-dax", "ext4", (), ()), "populate", "populate"),),
+            pattern=None,
+            program_s=1.0,
+            expect=(),
+            evidence=Evidence(build_key=built.key),
+        )
+
+    def run(
+        self,
+        job: Job,
+        on_result: Callable[[TestResult], None],
+        on_word: Callable[[str], None],
+    ) -> JobRecord:
+        self.began.append(job.variant)
+        end = self.ends.pop(0)
+        record = unrun_job(replace(job, units=()), "")
+        if isinstance(end, BaseException):
+            left = unrun_job(job, INTERRUPTED, INTERRUPTED)
+            raise JobInterrupted(left, end)
+        result = TestResult(job.variant, job.release, "ext4-dax", "populate", "t", end)
+        on_result(result)
+        return replace(record, results=(result,))
+
+
+@pytest.fixture
+def lab_and_plan(project: Path) -> tuple[Lab, Plan]:
+    toml = project / "lab.toml"
+    text = toml.read_text().replace("[series.fix]", "[kernels.other]\n{fake}\n[series.fix]")
+    fake = text[text.index('kind = "dir"') : text.index("[kernels.other]")]
+    toml.write_text(f"guests = 1\n{text.replace('{fake}', fake)}")
+    lab = Lab.open(project)
+    return lab, plan_variants(lab.loaded, ("fake", "other"))
+
+
+def test_interrupted_run_is_kept_and_gone_on_with(
+    lab_and_plan: tuple[Lab, Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, plan = lab_and_plan
+    jobs = Jobs(monkeypatch, Status.PASS, KeyboardInterrupt(), Status.FAIL)
+    with pytest.raises(Interrupted) as stop:
+        lab.test(plan, ["lab", "test"])
+    shown = stop.value.run
+    assert [job.error for job in shown.jobs] == [None, "interrupted"]
+    assert [(one.test, one.ran) for one in shown.results] == [("t", True), ("populate", False)]
+    with Store.open(lab.database) as store:
+        assert store.load(shown.id).jobs == shown.jobs
+    finished = lab.test(plan, ["lab", "test"])
+    assert finished.id == shown.id
+    assert jobs.began == ["fake", "other", "other"]
+    assert [result.status for result in finished.results] == [Status.PASS, Status.FAIL]
+    with Store.open(lab.database) as store:
+        kept = store.load(shown.id)
+        assert (kept.jobs, bool(kept.finished)) == (finished.jobs, True)
+        assert len(store.runs()) == 1
+
+
+def test_jobs_that_an_interrupt_came_before_are_told(
+    lab_and_plan: tuple[Lab, Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, plan = lab_and_plan
+    Jobs(monkeypatch, Terminated(15))
+    with pytest.raises(Interrupted) as stop:
+        lab.test(plan, ["lab", "test"])
+    assert status_of(stop.value) == 143
+    run = stop.value.run
+    assert [(job.variant, job.error) for job in run.jobs] == [
+        ("fake", "interrupted"),
+        ("other", "interrupted"),
+    ]
+    assert not any(result.ran for result in run.results)
+    assert len(run.results) == 2
+    with Store.open(lab.database) as store:
+        assert [job.variant for job in store.load(run.id).jobs] == ["fake"]
+
+
+def test_max_fail_ends_the_run(
+    lab_and_plan: tuple[Lab, Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, plan = lab_and_plan
+    jobs = Jobs(monkeypatch, Status.FAIL)
+    run = lab.stopping_after(1).test(plan, ["lab", "test", "-x"])
+    assert jobs.began == ["fake"]
+    assert run.finished
+    assert [(one.test, one.ran) for one in run.results] == [("t", True), ("populate", False)]
+    assert run_status(run) is ExitStatus.UNEXPECTED
+    assert "--max-fail" in run.results[-1].message
+    # It did come to its end: the next is another.
+    Jobs(monkeypatch, Status.PASS, Status.PASS)
+    assert lab.test(plan, ["lab", "test"]).id != run.id

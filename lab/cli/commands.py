@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,6 +56,11 @@ Suites = Annotated[
 Pattern = Annotated[
     str | None, typer.Option("-k", metavar="PATTERN", help="Only tests with such names (glob).")
 ]
+MaxFail = Annotated[
+    int | None,
+    typer.Option("--max-fail", metavar="N", min=1, help="End after N that are not as expected."),
+]
+FirstFail = Annotated[bool, typer.Option("-x", help="As --max-fail 1.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="List every test.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Print the plan; start nothing.")]
 
@@ -170,6 +177,8 @@ def test(
     pattern: Pattern = None,
     machine: Machine = None,
     config: Config = None,
+    max_fail: MaxFail = None,
+    first_fail: FirstFail = False,
     verbose: Verbose = False,
     dry_run: DryRun = False,
     file: File = None,
@@ -178,6 +187,7 @@ def test(
     """Boot variants, test them, record the results, print the table."""
     opened, named = open_lab(file).taking(variants or ())
     plan = plan_of(opened, named, filesystem, suite, pattern, machine=machine, config=config)
+    opened = opened.stopping_after(most_failures(max_fail, first_fail))
     return _test(opened, plan, verbose=verbose, dry_run=dry_run, json=json)
 
 
@@ -185,6 +195,8 @@ def test(
 def test_matrix(
     matrix: Annotated[str, typer.Argument(metavar="NAME")],
     pattern: Pattern = None,
+    max_fail: MaxFail = None,
+    first_fail: FirstFail = False,
     verbose: Verbose = False,
     dry_run: DryRun = False,
     file: File = None,
@@ -193,7 +205,7 @@ def test_matrix(
     """Build and test [matrix.NAME] of lab.toml."""
     from lab.plan import plan_matrix, plan_series_matrix
 
-    opened = open_lab(file)
+    opened = open_lab(file).stopping_after(most_failures(max_fail, first_fail))
     to_verify = plan_series_matrix(opened.loaded, matrix, pattern)
     if to_verify is not None:
         from lab.cli.verify import verify_plan
@@ -290,21 +302,44 @@ def worst(errors: list[LabError]) -> int:
 
 
 def _test(opened: Lab, plan: Plan, *, verbose: bool, dry_run: bool, json: bool) -> int:
-    from lab.cli.show import Show, print_json
+    from lab.cli.show import Show
 
     if dry_run:
         say_plan(plan, json=json)
         return ExitStatus.EXPECTED
-    with Show(opened.cache, quiet=json) as show:
-        run = opened.telling(show).test(plan, sys.argv)
-    if json:
-        from lab.report import to_json
+    with showing_interrupted(verbose=verbose, json=json):
+        with Show(opened.cache, quiet=json) as show:
+            run = opened.telling(show).test(plan, sys.argv)
+        _show_run(run, verbose, json)
+    check_selection(plan, run)
+    return _run_status(run)
 
+
+@contextmanager
+def showing_interrupted(*, verbose: bool, json: bool) -> Iterator[None]:
+    """Print what an interrupted run has, before it ends the command."""
+    from lab.interrupt import Interrupted
+
+    try:
+        yield
+    except Interrupted as stop:
+        _show_run(stop.run, verbose, json)
+        raise
+
+
+def most_failures(most: int | None, first: bool) -> int:
+    """What --max-fail and -x come to; 0 is no limit."""
+    return 1 if first else most or 0
+
+
+def _show_run(run: RunRecord, verbose: bool, json: bool) -> None:
+    from lab.cli.show import print_json
+    from lab.report import to_json
+
+    if json:
         print_json(to_json(run))
     else:
         _print_run(run, verbose)
-    check_selection(plan, run)
-    return _run_status(run)
 
 
 def say_plan(plan: Plan, *notes: str, json: bool) -> None:

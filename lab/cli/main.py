@@ -7,7 +7,6 @@ import gc
 import os
 import signal
 import sys
-from types import FrameType
 from typing import Any, NoReturn
 
 # Pydantic would look through the metadata of every installed package for plugins, 30 ms.
@@ -16,6 +15,7 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 import typer
 
 from lab.errors import ExitStatus, LabError
+from lab.interrupt import Interrupted, Terminated, status_of, terminate
 
 #: Typer 0.16 on brings a click of its own, so ``import click`` names another class.
 _CommandLineError: type[Exception] = next(
@@ -25,17 +25,13 @@ _CommandLineError: type[Exception] = next(
 )
 
 
-class Terminated(BaseException):
-    """SIGTERM or SIGHUP: every ``with`` block on the way out cleans up."""
-
-
 def main() -> NoReturn:
     """Run the command line; exits with an ``ExitStatus``."""
     # Imports alone make 300,000 objects that stay: looking through them every 700 for
     # what is no longer used takes a quarter of a short command's time.
     gc.set_threshold(100_000)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _terminate)
+        signal.signal(number, terminate)
     sys.exit(_run())
 
 
@@ -59,15 +55,15 @@ def _run() -> int:
         return ExitStatus.USER
     except typer.Exit as error:
         return error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
+    except typer.Abort:
         status = ExitStatus.INTERRUPTED
-    except Terminated as error:
-        return 128 + int(str(error))
+    except (KeyboardInterrupt, Terminated, Interrupted) as stop:
+        status = status_of(stop)
     except BrokenPipeError:
         # The reader of a pipe went away (lab runs | head); nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
-    if status == ExitStatus.INTERRUPTED:
+    if isinstance(status, int) and status > 128:
         # Newer Typers turn Ctrl-C into this status by themselves.
         print("lab: interrupted; the same command goes on from here", file=sys.stderr)
     return status if isinstance(status, int) else ExitStatus.EXPECTED
@@ -79,21 +75,3 @@ def _quiet_about_completion(command: Any) -> Any:
         if parameter.name in ("install_completion", "show_completion"):
             parameter.hidden = True
     return command
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    if _importing(frame):
-        # Raised in a callback of the import system it would be swallowed, and the import
-        # lock stay held: all threads would wait for ever.
-        signal.signal(signal.SIGALRM, lambda _, later: _terminate(number, later))
-        signal.setitimer(signal.ITIMER_REAL, 0.02)
-        return
-    raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
-
-
-def _importing(frame: FrameType | None) -> bool:
-    while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
-            return True
-        frame = frame.f_back
-    return False

@@ -13,13 +13,17 @@ from lab.cli.commands import (
     DryRun,
     File,
     Filesystems,
+    FirstFail,
     Json,
     Machine,
+    MaxFail,
     Pattern,
     Suites,
     Verbose,
     app,
+    most_failures,
     open_lab,
+    showing_interrupted,
 )
 from lab.errors import ExitStatus
 
@@ -42,6 +46,8 @@ def verify(
     pattern: Pattern = None,
     machine: Machine = None,
     config: Config = None,
+    max_fail: MaxFail = None,
+    first_fail: FirstFail = False,
     verbose: Verbose = False,
     dry_run: DryRun = False,
     file: File = None,
@@ -51,6 +57,7 @@ def verify(
     from lab.plan import plan_series
 
     opened, bases = open_lab(file).taking(kernels or ())
+    opened = opened.stopping_after(most_failures(max_fail, first_fail))
     plan = plan_series(
         opened.loaded,
         series,
@@ -74,7 +81,7 @@ def verify_plan(opened: Lab, plan: SeriesPlan, *, verbose: bool, dry_run: bool, 
     if dry_run:
         say_plan(plan.plan, f"  of these, with {plan.series} only what it applies to", json=json)
         return ExitStatus.EXPECTED
-    with Show(opened.cache, quiet=json) as show:
+    with showing_interrupted(verbose=verbose, json=json), Show(opened.cache, quiet=json) as show:
         verification = verify_series(opened.telling(show), plan, sys.argv)
     if verification.run is not None:
         check_selection(plan.plan, verification.run)

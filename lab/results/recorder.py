@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError
-from lab.results.record import JobRecord, RunRecord, now
+from lab.results.record import INTERRUPTED, JobRecord, RunRecord, now
 
 if TYPE_CHECKING:
     from lab.results.store import Store
@@ -69,6 +69,10 @@ class Recorder:
             )
         return self.with_troubles(replace(self._run, finished=now(), jobs=tuple(self._jobs)))
 
+    def so_far(self, left: Sequence[JobRecord] = ()) -> RunRecord:
+        """The run, unfinished, with what went wrong with recording it; ``left`` is not kept."""
+        return self.with_troubles(replace(self._run, jobs=(*self._jobs, *left)))
+
     def with_troubles(self, run: RunRecord) -> RunRecord:
         """The run, with all that went wrong with recording it so far."""
         # The same trouble for each of a hundred files is one trouble.
@@ -86,7 +90,9 @@ class Recorder:
         from lab.results.store import Store
 
         store = self._stack.enter_context(Store.open(self._database))
-        if not self._begun:
+        if self._begun:
+            store.forget_jobs(self._run.id, INTERRUPTED)
+        else:
             store.begin(self._run)
         return store
 

@@ -72,6 +72,12 @@ def unrecorded(results: Path, known: Collection[str]) -> tuple[Unrecorded, ...]:
     )
 
 
+def newest_folder(results: Path) -> RunFolder | None:
+    """The folder of the run that began last."""
+    name = max(_names(results), default=None)
+    return None if name is None else RunFolder(results, name)
+
+
 def _names(results: Path) -> Iterator[str]:
     if results.is_dir():
         for path in results.iterdir():

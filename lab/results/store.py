@@ -140,6 +140,16 @@ class Store:
                 rows = [{**result_row(result), "job_number": number} for result in job.results]
                 connection.execute(insert(RESULTS), rows)
 
+    def forget_jobs(self, run_id: str, error: str) -> None:
+        """Remove the jobs of a run that ended with this error: they are done again."""
+        with self._write() as connection:
+            mine = and_(
+                JOBS.c.run_number == self._numbered(connection, run_id), JOBS.c.error == error
+            )
+            doomed = select(JOBS.c.number).where(mine)
+            connection.execute(delete(RESULTS).where(RESULTS.c.job_number.in_(doomed)))
+            connection.execute(delete(JOBS).where(mine))
+
     def finish(self, run_id: str, at: str | None = None) -> None:
         """Record that all jobs of the run have ended, now or ``at`` an ISO 8601 time."""
         with self._write() as connection:

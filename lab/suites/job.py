@@ -35,6 +35,8 @@ from lab.suites.watch import Watch, charge
 from lab.version import KernelVersion
 
 _MOST_SAID = 200
+#: Why nothing more runs after ``max_fail``.
+ENOUGH = "enough results are not as expected (--max-fail)"
 #: What a guest does last.  Unmounting is when a filesystem finds what was left in use.
 LAST_WORDS = "umount /mnt/* 2>/dev/null; sleep {:g}; dmesg"
 
@@ -208,7 +210,7 @@ class _Outcome:
         most = self.job.max_fail
         failed = sum(not one.as_expected and one.ran for one in self.results) if most else 0
         if most and failed >= most:
-            self.over = f"--max-fail {most}: that many results are not as expected"
+            self.over = ENOUGH
 
     def add_unrun(self, unit: Unit, why: str) -> None:
         """Results for what of a program nobody ran."""
@@ -257,11 +259,13 @@ class JobInterrupted(BaseException):
 
     Attributes:
         record: The job's, with all that had ended, and what did not run.
+        cause: What was raised.
     """
 
-    def __init__(self, record: JobRecord) -> None:
+    def __init__(self, record: JobRecord, cause: BaseException) -> None:
         super().__init__(record.variant)
         self.record = record
+        self.cause = cause
 
 
 def run_job(
@@ -308,8 +312,25 @@ def run_job(
         if isinstance(stop, Exception):
             raise
         outcome.leave(INTERRUPTED)
-        raise JobInterrupted(record(INTERRUPTED)) from stop
+        raise JobInterrupted(record(INTERRUPTED), stop) from stop
     return record(None)
+
+
+def unrun_job(job: Job, why: str, error: str | None = None) -> JobRecord:
+    """The record of a job that was not begun: all that did not run says so."""
+    outcome = _Outcome(job, lambda _: None, lambda _: None, [list(job.units)])
+    outcome.leave(why)
+    return JobRecord(
+        variant=job.variant,
+        kernel_release=job.release,
+        machine=job.machine,
+        config=job.config,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        duration_s=0.0,
+        evidence=job.evidence,
+        results=tuple(outcome.results),
+        error=error,
+    )
 
 
 def _run_groups(outcome: _Outcome, ahead: Ahead) -> None:

@@ -18,9 +18,9 @@ from lab.features import feature
 from lab.guest import Guest, GuestSpec
 from lab.image import cpio
 from lab.lab import Lab
-from lab.results import JobRecord
+from lab.results import JobRecord, TestResult
 from lab.suites.filesystem import NotDax, set_up
-from lab.suites.job import run_job
+from lab.suites.job import JobInterrupted, run_job
 from tests.guest.conftest import EXT4, ROOT, XFS, MakeJob, qemus, until
 from tests.guest.jobs import (
     GOOD,
@@ -234,14 +234,22 @@ def test_next_guest_is_ready_when_one_dies(make_job: MakeJob) -> None:
 
 
 def test_interrupt_ends_the_next_guest_too(make_job: MakeJob) -> None:
-    def interrupt(_: object) -> None:
-        until(lambda: len(qemus(job.guest.folder)) == 2)
-        raise KeyboardInterrupt
+    told = []
+
+    def interrupt(result: TestResult) -> None:
+        told.append(result)
+        if len(told) == 1:
+            until(lambda: len(qemus(job.guest.folder)) == 2)
+            raise KeyboardInterrupt
 
     before = threading.active_count()
     job = make_job({"good": GOOD}, EXT4, XFS)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(JobInterrupted) as stop:
         run_job(replace(job, ahead=True, fresh=Fresh.FILESYSTEM), interrupt)
+    assert [(one.test, one.ran) for one in stop.value.record.results] == [
+        ("works", True),
+        ("good", False),
+    ]
     until(lambda: qemus(job.guest.folder) == [] and threading.active_count() <= before)
 
 

@@ -218,7 +218,7 @@ def test_max_fail(make_job: MakeJob) -> None:
         "q": "error",
     }
     assert unrun(record) == ["q", "p", "q"]
-    assert "--max-fail 1" in record.results[-1].message
+    assert "--max-fail" in record.results[-1].message
 
 
 def test_expected_failures_are_none_for_max_fail(make_job: MakeJob) -> None:
