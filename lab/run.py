@@ -42,6 +42,7 @@ from lab.results.record import DID_NOT_RUN, INTERRUPTED
 from lab.results.recover import newest_folder
 from lab.suites.filesystem import Recipe
 from lab.suites.job import ENOUGH, Job, JobInterrupted, Unit, run_job, unrun_job
+from lab.suites.surroundings import DEADLINES, surrounded
 from lab.version import KernelVersion
 from lab.workers import Workers
 
@@ -153,14 +154,26 @@ def _would_be_the_same(
     built = builds[planned.build]
     if not isinstance(built, Build) or record.error is not None:
         return False
-    job = make_job(lab, planned, built, folder.job(0, record.variant))
-    return job.evidence.setup == record.evidence.setup and all(
+    job = surrounded(make_job(lab, planned, built, folder.job(0, record.variant)))
+    # How many run side by side, and so their deadlines, is of the moment.
+    theirs = {**dict(job.evidence.surroundings), **_deadlines(record.evidence)}
+    evidence = replace(job.evidence, surroundings=tuple(theirs.items()))
+    return evidence.setup == record.evidence.setup and all(
         (result.status is not Status.ERROR or not result.ran)
         and ENOUGH not in result.message
         and job.expected(result.filesystem, result.suite, result.test)
         == (result.expected, result.reason)
         for result in record.results
     )
+
+
+def _deadlines(evidence: Evidence) -> dict[str, str]:
+    return {name: value for name, value in evidence.surroundings if name == DEADLINES}
+
+
+def _as_it_runs(lab: Lab, job: Job, planned: JobPlan, width: int) -> Job:
+    """The job with the deadlines of a host that runs ``width`` of them side by side."""
+    return surrounded(job.stretched(lab.load(planned, width)))
 
 
 def _records(
@@ -187,7 +200,7 @@ def _records(
             place = folder.job(number, str(planned.variant))
             shutil.rmtree(place.path, ignore_errors=True)  # what a killed run left
             job = make_job(lab, planned, built, place)
-            jobs[number] = replace(job.stretched(lab.load(planned, width)), ahead=ahead)
+            jobs[number] = replace(_as_it_runs(lab, job, planned, width), ahead=ahead)
             recorder.kept(partial(_keep_recipe, lab, planned, built, place, job))
         else:
             yield number, _unbuilt(planned, built)

@@ -31,6 +31,7 @@ from lab.results.record import INTERRUPTED
 from lab.run import _begun, make_job
 from lab.suites.filesystem import Recipe
 from lab.suites.job import Job, JobInterrupted, Unit, unrun_job
+from lab.suites.surroundings import surrounded
 from tests.cli.test_cli import project
 
 pytestmark = pytest.mark.slow
@@ -57,7 +58,7 @@ class Killed:
         built = self.builds[self.plan.builds[0]]
         assert isinstance(built, Build)
         job = make_job(self.lab, self.plan.jobs[0], built, self.folder.job(0, "fake"))
-        self.evidence: Evidence = job.evidence
+        self.evidence: Evidence = surrounded(job.stretched(2)).evidence
         self.run = RunRecord(
             self.folder.run_id, "then", plan=tuple(self.plan.describe()), jobs=(self.record(),)
         )
@@ -91,6 +92,8 @@ def test_killed_run(killed: Killed) -> None:
         replace(killed.evidence, programs_digest="x"),
         replace(killed.evidence, image_digest="x"),
         replace(killed.evidence, machine_description="x"),
+        replace(killed.evidence, surroundings=()),
+        replace(killed.evidence, surroundings=(("recipe of ext4-dax", "x"),)),
     ):
         assert not killed.goes_on(killed.record(evidence=other))
     assert not killed.goes_on(killed.record(killed.result(Status.ERROR)))

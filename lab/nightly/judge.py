@@ -20,6 +20,7 @@ from lab.results import (
     compare,
     results_of,
 )
+from lab.results.apart import bare
 
 _BAD = frozenset({Status.FAIL, Status.CRASH, Status.TIMEOUT})
 _DEAD = frozenset({Status.CRASH, Status.TIMEOUT})
@@ -80,12 +81,14 @@ class Judgement:
     Args:
         back: Tests that have a result again, the same as before.
         surprises: Results of the kernel's that are not as expected, told before or not.
+        around: What differs from the nights before beside the kernel, part by part.
     """
 
     findings: tuple[Finding, ...]
     back: tuple[TestKey, ...] = ()
     verdicts: tuple[VerdictChange, ...] = ()
     surprises: int = 0
+    around: tuple[str, ...] = ()
 
     @property
     def is_news(self) -> bool:
@@ -100,7 +103,9 @@ class Judgement:
 def judge(before: Before | None, tonight: RunRecord, memory: Memory) -> Judgement:
     """Judge a night, its reruns already in it, against the last word on each test."""
     past = before.run if before else replace(tonight, jobs=())
-    tests = compare(past, tonight).tests
+    comparison = compare(past, tonight)
+    tests = comparison.tests
+    memory = memory.naming(test.key for test in tests)
     setups = before.setups if before else {}
     programs = _programs(tonight)
     now: dict[tuple[str, ...], str] = {
@@ -117,7 +122,7 @@ def judge(before: Before | None, tonight: RunRecord, memory: Memory) -> Judgemen
     silent = {found.key for found in findings}
     back = tuple(t.key for t in tests if t.key in memory.open and t.key not in silent)
     surprises = sum(test.surprising for test in tests)
-    return Judgement(tuple(findings), back, surprises=surprises)
+    return Judgement(tuple(findings), back, surprises=surprises, around=comparison.notes)
 
 
 def _finding(
@@ -186,7 +191,8 @@ def _expectation(test: Compared) -> tuple[Kind | None, str]:
 def _regressed(test: Compared) -> tuple[Kind, str]:
     if not test.surprising:
         return Kind.CHANGED, "as lab.toml expects now"
-    return Kind.REGRESSED, test.why if len(test.after) > 1 else "seen once, could not be repeated"
+    once = "" if len(test.after) > 1 else "seen once, could not be repeated"
+    return Kind.REGRESSED, "; ".join(filter(None, (test.why, once)))
 
 
 def _gone(test: Compared) -> tuple[Kind, str]:
@@ -222,11 +228,14 @@ def judge_verdicts(
 
 def _is_doubtful(verdict: KernelVerdict, judgement: Judgement) -> bool:
     flaky = {
-        (found.key.filesystem, found.key.suite, found.key.test)
+        (found.key.filesystem, found.key.suite, found.key.program, found.key.test)
         for found in judgement.of(Kind.FLAKY)
         if f"{found.key.variant}+".startswith(f"{verdict.kernel}+")
     }
-    tests = {(test.filesystem, test.suite, test.test) for test in verdict.tests}
+    tests = {
+        (test.filesystem, test.suite, test.program, bare(test.program, test.test))
+        for test in verdict.tests
+    }
     lost = verdict.ours and verdict.outcome is Outcome.INCONCLUSIVE
     return lost or bool(flaky & tests)
 
@@ -239,6 +248,7 @@ def remember(
     judgement: Judgement,
 ) -> Memory:
     """What the next night has to know."""
+    memory = memory.naming(TestKey.of(job, result) for job in night.jobs for result in job.results)
     flaky = dict(_flakes(memory, night, judgement))
     known = dict(_known(before, night, reruns, judgement))
     untested = frozenset(found.key for found in judgement.of(Kind.UNTESTED))

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from lab.errors import InfrastructureError
 from lab.results import TestKey, write_json
 
 #: Raised when an older nightly could not read it any more.
-_FORMAT = 1
+_FORMAT = 2
+#: Whose keys have no program, and are read all the same.
+_OLDER = 1
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Memory:
 
     @classmethod
     def _of(cls, document: dict[str, Any]) -> Memory:
-        if document["format"] != _FORMAT:
+        if document["format"] not in (_OLDER, _FORMAT):
             raise ValueError(f"format {document['format']} is of another lab")
         return cls(
             baseline=document["baseline"],
@@ -78,6 +80,24 @@ class Memory:
             flaky={TestKey(*flake.pop("key")): Flake(**flake) for flake in document["flaky"]},
             verdicts=document["verdicts"],
             unsent=tuple(document["unsent"]),
+        )
+
+    def naming(self, keys: Iterable[TestKey]) -> Memory:
+        """The same, where older labs did not keep whose a test was: of all that have it now."""
+        if all(key.program for key in (*self.known, *self.open, *self.flaky)):
+            return self
+        named: dict[TestKey, list[TestKey]] = {}
+        for key in keys:
+            named.setdefault(key.name, []).append(key)
+
+        def all_of(key: TestKey) -> list[TestKey]:
+            return named.get(key, [key])
+
+        return replace(
+            self,
+            known={one: run for key, run in self.known.items() for one in all_of(key)},
+            open=frozenset(one for key in self.open for one in all_of(key)),
+            flaky={one: flake for key, flake in self.flaky.items() for one in all_of(key)},
         )
 
     def save(self, path: Path) -> None:

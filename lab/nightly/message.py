@@ -67,6 +67,7 @@ def text_of(night: Night) -> str:
         lines.append(f"Compared with {night.baseline} and the nights before it")
     if night.reruns is not None:
         lines.append(f"What got worse was repeated in {night.reruns.id}")
+    lines += _listed("NOT THE KERNEL ALONE CHANGED", night.judgement.around)
     lines += _verdicts(night.judgement.verdicts)
     for kind in Kind:
         lines += _section(kind, _told(night, kind))
@@ -116,7 +117,10 @@ def _alike(findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def _lines(found: Finding) -> Iterator[str]:
-    yield from _wrapped(f"{found.key.suite}  {found.key.test}", "    ")
+    of = found.key.suite
+    if found.key.program not in ("", of):
+        of = f"{of}/{found.key.program}"
+    yield from _wrapped(f"{of}  {found.key.test}", "    ")
     was = found.before.status.value if found.before else "nothing"
     now = ", ".join(
         f"{count} {status}" if count > 1 else f"{status}"
@@ -208,6 +212,7 @@ def document_of(night: Night) -> dict[str, Any]:
         "news": night.judgement.is_news,
         "counts": {kind.value: len(night.judgement.of(kind)) for kind in Kind},
         "not_as_expected": night.judgement.surprises,
+        "around": list(night.judgement.around),
         "findings": [_finding(found) for found in night.judgement.findings],
         "with_a_result_again": len(night.judgement.back),
         "verdicts": [

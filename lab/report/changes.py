@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from lab.results import Change, Compared, Comparison, Seen
+from lab.results.apart import Shared, key_apart, shared_names
 
 _HEADINGS = {
     Change.REGRESSED: "Regressed",
@@ -29,24 +31,28 @@ def comparison_lines(comparison: Comparison, verbose: bool = False) -> Iterator[
         f"{count} {change}" for change, count in comparison.counts.items() if count
     )
     yield from (f"  {trouble}" for trouble in comparison.troubles)
-    yield from (f"  {note}" for note in comparison.notes)
+    if comparison.notes:
+        yield "  Not the kernel alone differs:"
+    yield from (f"    {note}" for note in comparison.notes)
+    shared = shared_names(test.key for test in comparison.tests)
     for change, heading in _HEADINGS.items():
         tests = comparison.of(change)
         if tests and (verbose or change is not Change.SAME):
             yield from ("", heading)
-            yield from _grouped(tests, verbose)
+            yield from _grouped(tests, shared, verbose)
 
 
-def _grouped(tests: Sequence[Compared], verbose: bool) -> Iterator[str]:
+def _grouped(tests: Sequence[Compared], shared: Shared, verbose: bool) -> Iterator[str]:
     for _, group in groupby(tests, key=lambda test: (test.key.job, test.key.filesystem)):
         found = list(group)
         key = found[0].key
         names = [key.variant, *(n for n in (key.machine, key.config) if n != "default")]
         yield f"  {' '.join(names)} on {key.filesystem}: {len(found)}"
         shown = found if verbose else found[:_MOST]
-        width = max(len(test.key.test) for test in shown)
-        for test in shown:
-            yield f"    {test.key.test:{width}}  {test.line()}{_unexpected(test)}"
+        names = [key_apart(test.key, shared).test for test in shown]
+        width = max(map(len, names))
+        for name, test in zip(names, shown, strict=True):
+            yield f"    {name:{width}}  {test.line()}{_unexpected(test)}"
             yield from _message(test)
         if len(shown) < len(found):
             yield f"    and {len(found) - len(shown)} more: -v"
@@ -63,11 +69,12 @@ def _message(test: Compared) -> Iterator[str]:
 
 def history_lines(seen: Sequence[Seen]) -> Iterator[str]:
     """One block for each test, filesystem and variant, the latest result first."""
-    ordered = sorted(seen, key=lambda one: one.place)
+    ordered = sorted(_with_programs(seen), key=lambda one: one.place)
     for place, group in groupby(ordered, key=lambda one: one.place):
-        suite, test, filesystem, variant, machine, config = place
+        suite, test, filesystem, variant, machine, config, program = place
         around = "".join(f", {name}" for name in (machine, config) if name != "default")
-        yield f"{test}  ({suite} on {filesystem}, {variant}{around})"
+        of = suite if program in ("", suite) else f"{suite}/{program}"
+        yield f"{test}  ({of} on {filesystem}, {variant}{around})"
         before: Seen | None = None
         lines = []
         # From the first to the last, so that a change can be told.
@@ -75,6 +82,20 @@ def history_lines(seen: Sequence[Seen]) -> Iterator[str]:
             lines.append(_history_line(one, before))
             before = one
         yield from reversed(lines)
+
+
+def _with_programs(seen: Sequence[Seen]) -> list[Seen]:
+    """Results that do not tell their program are of the one that has such a test, if one has."""
+    programs: dict[tuple[str, ...], set[str]] = {}
+    for one in seen:
+        if one.program:
+            programs.setdefault(one.name, set()).add(one.program)
+    return [
+        replace(one, program=next(iter(known)))
+        if not one.program and len(known := programs.get(one.name, set())) == 1
+        else one
+        for one in seen
+    ]
 
 
 def _history_line(one: Seen, before: Seen | None) -> str:

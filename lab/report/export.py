@@ -11,6 +11,7 @@ from itertools import groupby
 from lab.config.model import Status
 from lab.errors import UserError
 from lab.results import JobRecord, RunRecord, TestResult
+from lab.results.apart import told_apart
 from lab.results.junit import junit_text
 
 
@@ -23,6 +24,7 @@ def exported(run: RunRecord, form: str, origin: str = "lab") -> str:
     Raises:
         UserError: The origin is none, or KCIDB can do nothing with such a run.
     """
+    run = told_apart(run)
     if form == "junit":
         return junit_text(run)
     if form == "ktap":

@@ -11,6 +11,7 @@ from typing import Any
 from lab.config.model import Status
 from lab.errors import UserError
 from lab.results import JobRecord, RunRecord, TestResult
+from lab.results.apart import bare
 
 _VERSION = {"major": 5, "minor": 3}
 _ORIGIN = re.compile(r"[a-z0-9_]+")
@@ -137,7 +138,8 @@ def _test(result: TestResult, test_id: str, build: str, origin: str) -> dict[str
         "status": _STATUS[result.status],
         "duration": result.duration_s,
         "misc": {
-            "test": result.test,
+            "test": bare(result.program, result.test),
+            "program": result.program,
             "filesystem": result.filesystem,
             "suite": result.suite,
             "status": result.status.value,

@@ -30,6 +30,7 @@ from lab.report.status import (
     run_status,
     unrun,
 )
+from lab.results.apart import told_apart
 from lab.results.record import DID_NOT_RUN, INTERRUPTED, JobRecord, Noted, RunRecord, TestResult
 
 _WIDTH = 80
@@ -56,6 +57,7 @@ def print_run(run: RunRecord, console: Console, verbose: bool = False) -> None:
 
     The colours only repeat what marks and words say.
     """
+    run = told_apart(run)
     signs = _signs(console)
     sections = [
         _header(run),

@@ -73,6 +73,7 @@ def _test(test: TestVerdict) -> dict[str, Any]:
         "kernel": test.kernel,
         "filesystem": test.filesystem,
         "suite": test.suite,
+        "program": test.program,
         "test": test.test,
         "base": test.base,
         "patched": test.patched,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 
 from lab.config.model import Status
 from lab.errors import ExitStatus
-from lab.results.record import JobRecord, RunRecord, TestResult
+from lab.results.record import Evidence, JobRecord, RunRecord, TestResult
+from lab.results.setup import differences, is_same
 
 #: What complaints of the kernel that no test tells of are compared as.
 _KERNEL = "kernel"
+_ALIKE = "the same kernel, machine, recipe and programs"
 _BAD = frozenset({Status.FAIL, Status.CRASH, Status.TIMEOUT})
 
 
@@ -32,6 +34,10 @@ class Change(StrEnum):
     SAME = "same"
 
 
+#: What is put down to the kernel, unless more than that differs.
+_BY_KERNEL = frozenset({Change.REGRESSED, Change.FIXED, Change.CHANGED, Change.FLAKY})
+
+
 class _Names(NamedTuple):
     variant: str
     machine: str
@@ -39,10 +45,14 @@ class _Names(NamedTuple):
     filesystem: str
     suite: str
     test: str
+    program: str = ""
 
 
 class TestKey(_Names):
-    """What makes a test of one run the same as a test of another; a tuple of names."""
+    """What makes a test of one run the same as a test of another; a tuple of names.
+
+    ``program`` is "" of records that do not tell; two of a suite may share a test's name.
+    """
 
     # pytest takes a class of such a name for tests.
     __test__ = False
@@ -52,8 +62,19 @@ class TestKey(_Names):
     def of(cls, job: JobRecord, result: TestResult) -> TestKey:
         """The key of a result of a job."""
         return cls(
-            result.variant, job.machine, job.config, result.filesystem, result.suite, result.test
+            result.variant,
+            job.machine,
+            job.config,
+            result.filesystem,
+            result.suite,
+            result.test,
+            result.program,
         )
+
+    @property
+    def name(self) -> TestKey:
+        """The key without the program."""
+        return self._replace(program="")
 
     @property
     def job(self) -> tuple[str, ...]:
@@ -77,7 +98,7 @@ class Compared:
 
     ``before`` and ``after`` hold all its results in each run, more than one
     when the run repeats it, none where it is missing; ``why`` says what the
-    statuses alone do not.
+    statuses alone do not.  ``setup`` is what differs beside the kernel, part by part.
     """
 
     key: TestKey
@@ -85,6 +106,7 @@ class Compared:
     before: tuple[TestResult, ...] = ()
     after: tuple[TestResult, ...] = ()
     why: str = ""
+    setup: tuple[str, ...] = ()
 
     @property
     def surprising(self) -> bool:
@@ -106,6 +128,7 @@ class Compared:
             "config": self.key.config,
             "filesystem": self.key.filesystem,
             "suite": self.key.suite,
+            "program": self.key.program,
             "test": self.key.test,
             "change": self.change.value,
             "before": [result.status.value for result in self.before],
@@ -113,6 +136,7 @@ class Compared:
             "expected": last.expected.value,
             "message": last.message,
             "why": self.why,
+            "setup": list(self.setup),
         }
 
 
@@ -183,8 +207,11 @@ def compare(a: RunRecord, b: RunRecord, unstable: Collection[TestKey] = ()) -> C
     complained of while no program ran is compared as a test that crashed.
     """
     sides = _Side(a), _Side(b)
+    _name_programs(*sides)
     keys = sides[0].results.keys() | sides[1].results.keys()
-    tests = [_compared(key, *sides, unstable) for key in keys]
+    known = frozenset(unstable)
+    pair = _Pair(*sides, known, frozenset(key.name for key in known))
+    tests = [_compared(key, pair) for key in keys]
     order = {change: place for place, change in enumerate(Change)}
     tests.sort(key=lambda test: (order[test.change], test.key))
     return Comparison(a.id, b.id, tuple(tests), _notes(*sides), _troubles(*sides))
@@ -196,7 +223,7 @@ class _Side:
     def __init__(self, run: RunRecord) -> None:
         self.run = run
         self.results: dict[TestKey, list[TestResult]] = {}
-        self.setups: dict[tuple[str, ...], set[str]] = {}
+        self.setups: dict[tuple[str, ...], list[Evidence]] = {}
         self.errors: dict[tuple[str, ...], str] = {}
         #: Worst ends seen in each suite's run.
         self.ends: dict[tuple[str, ...], dict[Status, TestResult]] = {}
@@ -205,7 +232,7 @@ class _Side:
 
     def _add(self, job: JobRecord) -> None:
         place = (job.variant, job.machine, job.config)
-        self.setups.setdefault(place, set()).add(job.evidence.setup)
+        self.setups.setdefault(place, []).append(job.evidence)
         if job.error is not None:
             self.errors[place] = job.error.partition("\n")[0]
         for result in results_of(job):
@@ -229,6 +256,48 @@ class _Side:
         return ""
 
 
+def _name_programs(a: _Side, b: _Side) -> None:
+    """Where one side's record does not tell whose a test was, take the other's word.
+
+    If that has two programs with such a test, nobody knows: then they are compared as one.
+    """
+    for old, new in ((a, b), (b, a)):
+        programs: dict[TestKey, list[TestKey]] = {}
+        for key in new.results:
+            programs.setdefault(key.name, []).append(key)
+        for key in [key for key in old.results if not key.program]:
+            named = [other for other in programs.get(key, ()) if other.program]
+            if len(named) == 1:
+                old.results.setdefault(named[0], []).extend(old.results.pop(key))
+            elif named:
+                new.results[key] = [one for other in named for one in new.results.pop(other)]
+
+
+class _Pair:
+    """Both sides, and what is known of tests and of what differs around the kernel."""
+
+    def __init__(
+        self, a: _Side, b: _Side, unstable: Collection[TestKey], names: Collection[TestKey]
+    ) -> None:
+        self.a, self.b = a, b
+        self._unstable = unstable
+        self._names = names
+        self._setups: dict[tuple[tuple[str, ...], str, str], tuple[bool, tuple[str, ...]]] = {}
+
+    def is_unstable(self, key: TestKey) -> bool:
+        """Whether it was seen to end differently on one and the same setup."""
+        return key in self._unstable or (not key.program and key in self._names)
+
+    def setup(self, key: TestKey) -> tuple[bool, tuple[str, ...]]:
+        """Whether the test's setup is one and the same, and which parts of it differ."""
+        place = (key.job, key.filesystem, key.program)
+        if place not in self._setups:
+            a, b = (side.setups.get(key.job, []) for side in (self.a, self.b))
+            names = (key.filesystem, key.program)
+            self._setups[place] = is_same(a, b, *names), differences(a, b, *names)
+        return self._setups[place]
+
+
 def results_of(job: JobRecord) -> Iterator[TestResult]:
     """A job's results, and its kernel's complaints that none of them tells of."""
     yield from job.results
@@ -240,33 +309,37 @@ def results_of(job: JobRecord) -> Iterator[TestResult]:
             )
 
 
-def _compared(key: TestKey, a: _Side, b: _Side, unstable: Collection[TestKey]) -> Compared:
+def _compared(key: TestKey, pair: _Pair) -> Compared:
+    a, b = pair.a, pair.b
     before, after = tuple(a.results.get(key, ())), tuple(b.results.get(key, ()))
+    same, differs = pair.setup(key)
     if key.is_complaint and not (before and after):
-        change, why = _complained(key, a, b, came=bool(after))
+        change, why = _complained(key, a, b, came=bool(after), same=same)
     elif not after:
         change, why = _missing(key, b)
     elif not before:
         change, why = _appeared(key, after, a)
     else:
         change, why = _changed(_statuses(before), _statuses(after))
-        if change not in (Change.SAME, Change.INFRASTRUCTURE, Change.FLAKY):
-            same = _same_setup(a.setups[key.job], b.setups[key.job])
-            if same or key in unstable:
-                change = Change.FLAKY
-                why = "the same kernel, machine and programs" if same else "it has been so before"
-    return Compared(key, change, before, after, why)
+        doubted = change not in (Change.SAME, Change.INFRASTRUCTURE, Change.FLAKY)
+        if doubted and (same or pair.is_unstable(key)):
+            change = Change.FLAKY
+            why = _ALIKE if same else "it has been so before"
+    if differs and change in _BY_KERNEL:
+        parts = ", ".join(part.partition(": ")[0] for part in differs)
+        why = "; ".join(filter(None, (f"not the kernel alone: {parts}", why)))
+    return Compared(key, change, before, after, why, differs)
 
 
-def _complained(key: TestKey, a: _Side, b: _Side, *, came: bool) -> tuple[Change, str]:
+def _complained(key: TestKey, a: _Side, b: _Side, *, came: bool, same: bool) -> tuple[Change, str]:
     """What a complaint is that one run has; the other's job must have been done to say so."""
     other = a if came else b
     if key.job not in other.setups:
         return (Change.NEW, "") if came else (Change.GONE, "")
     if why := other.why_missing(key):
         return (Change.NEW, why) if came else (Change.INFRASTRUCTURE, why)
-    if _same_setup(a.setups[key.job], b.setups[key.job]):
-        return Change.FLAKY, "the same kernel, machine and programs"
+    if same:
+        return Change.FLAKY, _ALIKE
     return (Change.REGRESSED, "") if came else (Change.FIXED, "")
 
 
@@ -309,10 +382,6 @@ def _changed(before: frozenset[Status], after: frozenset[Status]) -> tuple[Chang
     return Change.CHANGED, ""
 
 
-def _same_setup(a: set[str], b: set[str]) -> bool:
-    return bool(a) and a == b and len(a) == 1 and "" not in a
-
-
 def _statuses(results: Iterable[TestResult]) -> frozenset[Status]:
     return frozenset(result.status for result in results)
 
@@ -328,22 +397,14 @@ def _words(results: tuple[TestResult, ...]) -> str:
 
 
 def _notes(a: _Side, b: _Side) -> tuple[str, ...]:
-    """What differs around the kernel, said once for all jobs."""
-    notes = []
-    for name, label in _SURROUNDINGS.items():
-        was, now = (_said(side.run.jobs, name) for side in (a, b))
-        if was and now and was != now:
-            notes.append(f"{label}: {', '.join(was)} → {', '.join(now)}")
+    """What differs around the kernel, said once for all jobs that both have."""
+    compilers = [_said(side.run.jobs, "compiler") for side in (a, b)]
+    notes: dict[str, None] = {}
+    if all(compilers) and compilers[0] != compilers[1]:
+        notes["compiler: {} → {}".format(*map(", ".join, compilers))] = None
+    for place in [place for place in a.setups if place in b.setups]:
+        notes.update(dict.fromkeys(differences(a.setups[place], b.setups[place])))
     return tuple(notes)
-
-
-_SURROUNDINGS: Mapping[str, str] = {
-    "accelerator": "accelerator",
-    "qemu_version": "QEMU",
-    "compiler": "compiler",
-    "programs_digest": "guest programs",
-    "machine_description": "machine",
-}
 
 
 def _said(jobs: Iterable[JobRecord], name: str) -> tuple[str, ...]:

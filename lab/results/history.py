@@ -30,6 +30,7 @@ class Seen:
     build_key: str
     setup: str
     accelerator: str
+    program: str = ""
 
     @property
     def as_expected(self) -> bool:
@@ -39,6 +40,11 @@ class Seen:
     @property
     def place(self) -> tuple[str, ...]:
         """What a line of its history is about: everything but when."""
+        return (*self.name, self.program)
+
+    @property
+    def name(self) -> tuple[str, ...]:
+        """As ``place``, whatever the program: older labs did not keep it."""
         return (self.suite, self.test, self.filesystem, self.variant, self.machine, self.config)
 
     def to_json(self) -> dict[str, Any]:

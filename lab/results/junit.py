@@ -18,6 +18,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from lab.config.model import Status
+from lab.results.apart import told_apart
 from lab.results.folder import write_bytes
 from lab.results.record import JobRecord, Noted, RunRecord, TestResult
 
@@ -37,7 +38,7 @@ def write_junit(run: RunRecord, path: Path) -> None:
 def junit_text(run: RunRecord) -> str:
     """The run as an XML document."""
     buffer = io.BytesIO()
-    root = _root(run)
+    root = _root(told_apart(run))
     ElementTree.indent(root)
     ElementTree.ElementTree(root).write(buffer, encoding="utf-8", xml_declaration=True)
     return buffer.getvalue().decode() + "\n"

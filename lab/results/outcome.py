@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from lab.config.model import ExpectedVerdict, Outcome, Status
 from lab.glob import matches
+from lab.results.apart import bare
 from lab.results.record import JobRecord, RunRecord
 from lab.results.verdict import TestVerdict, Verdict
 
@@ -152,7 +153,7 @@ def _place(test: TestVerdict) -> tuple[str, str]:
 
 
 def _is_about(test: TestVerdict, about: Sequence[str]) -> bool:
-    return matches(test.test, about)
+    return matches(bare(test.program, test.test), about)
 
 
 def _first(tests: Sequence[TestVerdict], verdict: Verdict) -> str:

@@ -54,6 +54,8 @@ class Evidence:
         image_digest: SHA-256 of the part of the initramfs that guests share.
         cost: (what, amount) pairs: ``cpu_s`` of the host's CPUs, ``build_s`` of
             the build when this run made it.
+        surroundings: (what, value) pairs of all else that shapes a result: how
+            filesystems are made and mounted, deadlines, the CPU, rules for complaints.
         unkept: How many more complaints there were than are kept: each is of a kind
             that is kept of the same test.
     """
@@ -79,6 +81,7 @@ class Evidence:
     image_digest: str = ""
     cost: tuple[tuple[str, float], ...] = ()
     unkept: int = 0
+    surroundings: tuple[tuple[str, str], ...] = ()
 
     @property
     def setup(self) -> str:
@@ -96,6 +99,7 @@ class Evidence:
             self.machine_description,
             self.programs_digest,
             self.image_digest,
+            *(f"{name}={value}" for name, value in self.surroundings),
         )
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 

@@ -250,6 +250,7 @@ class Store:
             RESULTS.c.filesystem,
             RESULTS.c.suite,
             RESULTS.c.test,
+            RESULTS.c.program,
         )
         query = (
             select(*names)
@@ -382,6 +383,7 @@ def _ends(connection: Connection, numbers: list[int]) -> dict[TestKey, tuple[End
             RESULTS.c.filesystem,
             RESULTS.c.suite,
             RESULTS.c.test,
+            RESULTS.c.program,
         )
         .join(JOBS, JOBS.c.number == RESULTS.c.job_number)
         .where(JOBS.c.run_number.in_(numbers))
@@ -397,7 +399,19 @@ def _ends(connection: Connection, numbers: list[int]) -> dict[TestKey, tuple[End
         if end not in known:
             known[end] = End(places[number], Status(status), Status(expected))
         found.setdefault(tuple(key), []).append(known[end])
-    return {TestKey(*key): tuple(ends) for key, ends in found.items()}
+    return _with_programs({TestKey(*key): ends for key, ends in found.items()})
+
+
+def _with_programs(found: dict[TestKey, list[End]]) -> dict[TestKey, tuple[End, ...]]:
+    """With the ends that older labs recorded where the one program is that has such a test."""
+    programs: dict[TestKey, list[TestKey]] = {}
+    for key in found:
+        if key.program:
+            programs.setdefault(key.name, []).append(key)
+    for name, keys in programs.items():
+        if name in found and len(keys) == 1:
+            found[keys[0]] = [*found.pop(name), *found[keys[0]]]
+    return {key: tuple(sorted(ends, key=lambda end: end.run)) for key, ends in found.items()}
 
 
 def _back(name: str) -> int:
@@ -430,8 +444,8 @@ def _history(asked: dict[str, str]) -> Select[Any]:
 
 
 _OF_RESULT = (
-    "variant", "kernel_release", "filesystem", "suite", "test", "status", "expected", "message",
-    "duration_s",
+    "variant", "kernel_release", "filesystem", "suite", "test", "program", "status", "expected",
+    "message", "duration_s",
 )  # fmt: skip
 _OF_JOB = ("started", "machine", "config", "setup", "evidence")
 

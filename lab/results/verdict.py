@@ -14,7 +14,9 @@ from enum import StrEnum
 from functools import cached_property
 
 from lab.config.model import Status
+from lab.results.apart import job_apart, shared_names
 from lab.results.record import JobRecord, TestResult
+from lab.results.setup import differences
 
 #: The filesystem, and the suite, of a test.
 Place = tuple[str, str]
@@ -50,7 +52,8 @@ class Verdict(StrEnum):
 class TestVerdict:
     """One test on one filesystem; a side is None where it has no result.
 
-    ``why`` explains what the statuses do not; ``said`` is what the sides said.
+    ``why`` explains what the statuses do not; ``said`` is what the sides said.  ``test``
+    has its ``program`` in it where two of the suite share its name.
     """
 
     # pytest takes a class of such a name for tests.
@@ -65,6 +68,7 @@ class TestVerdict:
     verdict: Verdict
     why: str = ""
     said: tuple[str, str] = ("", "")
+    program: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,8 @@ def compare(
         series: Its name and its digest.
         asked: Where there must be results; a place without any is inconclusive.
     """
-    pair = _Pair(Side.of(base), Side.of(patched))
+    shared = shared_names((*base.results, *patched.results))
+    pair = _Pair(Side.of(job_apart(base, shared)), Side.of(job_apart(patched, shared)))
     wrong = unlike(base, patched, series)
     keys = dict.fromkeys((*pair.base.tests, *pair.patched.tests))
     verdicts = [pair.judge(key, wrong) for key in keys]
@@ -155,6 +160,8 @@ def unlike(base: JobRecord, patched: JobRecord, series: tuple[str, str]) -> str:
     for name in _SAME:
         if getattr(base.evidence, name) != getattr(patched.evidence, name):
             return f"they differ in {name.replace('_', ' ')}"
+    if differs := differences([base.evidence], [patched.evidence]):
+        return f"they differ in {differs[0].partition(': ')[0]}"
     if patched.evidence.series_digests != (*base.evidence.series_digests, series):
         return "the two kernels differ in more than the series"
     if base.evidence.build_key == patched.evidence.build_key:
@@ -164,7 +171,7 @@ def unlike(base: JobRecord, patched: JobRecord, series: tuple[str, str]) -> str:
 
 def alone(base: JobRecord, asked: Sequence[Place] = ()) -> tuple[TestVerdict, ...]:
     """The tests of a kernel that the series is not for: their results, and no verdict."""
-    side = Side.of(base)
+    side = Side.of(job_apart(base, shared_names(base.results)))
     verdicts = [_single(base.variant, side, key, result) for key, result in side.tests.items()]
     return (*verdicts, *_empty(base.variant, asked, {key[:2] for key in side.tests}))
 
@@ -176,7 +183,8 @@ def _single(kernel: str, side: Side, key: tuple[str, str, str], result: TestResu
         verdict = Verdict.INCONCLUSIVE
     elif result.status in _NEEDS_PROOF and not side.proved(key[0]):
         verdict, why = Verdict.INCONCLUSIVE, "nothing proves that it was DAX"
-    return TestVerdict(kernel, *key, result.status, None, verdict, why, (result.message, ""))
+    said = (result.message, "")
+    return TestVerdict(kernel, *key, result.status, None, verdict, why, said, result.program)
 
 
 def _empty(
@@ -207,6 +215,7 @@ class _Pair:
             verdict,
             why,
             (base.message if base else "", patched.message if patched else ""),
+            next((side.program for side in (base, patched) if side), ""),
         )
 
     def _unproved(

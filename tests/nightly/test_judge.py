@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from lab.nightly.judge import (
     remember,
 )
 from lab.nightly.memory import Flake, Memory
+from lab.nightly.message import text_of
 from lab.nightly.night import Night
 from lab.nightly.rerun import doubtful, rerun_plan, together
 from lab.plan import JobPlan, Plan, Variant
@@ -513,3 +515,54 @@ def test_a_repetition_that_never_began_proves_no_end(nights: Nights) -> None:
     crash = whole(result("a"), result("mlock", CRASH))
     judgement = nights.night(crash, reruns=[made(error="no disk"), made(error="no disk")])
     assert told(judgement) == [("mlock", Kind.REGRESSED)]
+
+
+def dup(status: Status, program: str = "dup-b") -> JobRecord:
+    return made(result("open", program="dup-a"), result("open", status, program=program))
+
+
+def test_one_of_two_programs_with_a_test_of_one_name(nights: Nights) -> None:
+    """Three nights on one setup, then it gets worse: no flake, though both have that name."""
+    for _ in range(3):
+        nights.night(dup(PASS))
+    worse = nights.night(dup(FAIL), reruns=[dup(FAIL), dup(FAIL)])
+    assert [(found.key.program, found.kind) for found in worse.findings] == [
+        ("dup-b", Kind.REGRESSED)
+    ]
+    assert "mlock/dup-b open" in text_of(Night("m", run(), worse, "n0"))
+    assert not nights.night(dup(FAIL)).is_news
+
+
+def test_a_memory_of_keys_without_programs_is_still_a_memory(
+    nights: Nights, tmp_path: Path
+) -> None:
+    nights.night(made(result("t"), result("f")))
+    nights.night(made(result("t", ERROR), result("f", FAIL)), reruns=[made(result("f"))])
+    path = tmp_path / "memory.json"
+    nights.memory.save(path)
+    document = json.loads(path.read_text())
+    document["format"] = 1
+    for keys in (document["open"], *document["known"].values()):
+        keys[:] = [key[:6] for key in keys]
+    for flake in document["flaky"]:
+        flake["key"] = flake["key"][:6]
+    path.write_text(json.dumps(document))
+    nights.memory = Memory.load(path)
+    now = made(result("t", ERROR, program="mlock"), result("f", FAIL, program="mlock"))
+    assert told(nights.night(now, reruns=[made(result("f", program="mlock"))])) == []
+    assert told(nights.night(now, reruns=[made(result("f", program="mlock"))])) == []
+
+
+def test_what_changed_beside_the_kernel_is_told_first(nights: Nights) -> None:
+    def night(recipe: str, status: Status) -> JobRecord:
+        record = one(status)
+        around = (("recipe of ext4-dax", recipe),)
+        return replace(record, evidence=replace(record.evidence, surroundings=around))
+
+    nights.night(night("mkfs.ext4 -b 4096", PASS))
+    worse = night("mkfs.ext4 -g 512", FAIL)
+    judgement = nights.night(worse, reruns=[worse, worse])
+    assert judgement.around == ("recipe of ext4-dax: mkfs.ext4 -b 4096 → mkfs.ext4 -g 512",)
+    text = text_of(Night("m", run(), judgement, "n0"))
+    assert text.index("NOT THE KERNEL ALONE") < text.index("REGRESSED (1)")
+    assert "not the kernel alone: recipe of ext4-dax" in text

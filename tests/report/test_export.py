@@ -91,6 +91,21 @@ def test_names_stay_apart() -> None:
     assert [case.name for case in suite] == [*names]
 
 
+def test_two_programs_with_a_test_of_one_name() -> None:
+    open_ = (result("open", program="dup-a"), result("open", Status.FAIL, program="dup-b"))
+    record = run(replace(job(*open_, result("shut", program="dup-b")), evidence=BUILT))
+    names = ["dup-a: open", "dup-b: open", "shut"]
+    report = parse(exported(record, "ktap").encode())
+    found = [name.rpartition("/")[2] for name, test in report.walk() if not test.subtests]
+    assert found == names
+    (suite,) = junitparser.JUnitXml.fromstring(exported(record, "junit").encode())
+    assert [case.name for case in suite] == names
+    document = json.loads(exported(record, "kcidb"))
+    V5_3.validate(document)
+    assert len({test["path"] for test in document["tests"]}) == len(names)
+    assert [test["misc"]["test"] for test in document["tests"]] == ["open", "open", "shut"]
+
+
 def test_a_complaint_of_no_test_is_not_green() -> None:
     noted = Noted(Complaint(Kind.WARNING, "WARNING in x", ("not ok 1 y", "line")))
     told = Noted(noted.complaint, "ext4-dax", "mlock")

@@ -12,6 +12,7 @@ import pytest
 from lab.complaints import Complaint, Kind
 from lab.config.model import Status
 from lab.errors import ExitStatus
+from lab.report.changes import comparison_lines
 from lab.results import Change, Comparison, JobRecord, Noted, RunRecord, TestResult, compare
 from tests.results.made import EVIDENCE, job, result, run
 
@@ -226,3 +227,80 @@ def test_complaints_that_a_test_tells_of_or_that_are_benign_are_not_compared() -
 
 def test_two_empty_runs_prove_nothing() -> None:
     assert compare(run(id="A"), run(id="B")).status is ExitStatus.INFRASTRUCTURE
+
+
+def of(program: str, status: Status, name: str = "open") -> TestResult:
+    return result(name, status, program=program)
+
+
+def changes(comparison: Comparison) -> dict[str, Change]:
+    return {test.key.program: test.change for test in comparison.tests}
+
+
+def test_two_programs_with_a_test_of_one_name() -> None:
+    before = ran("1", of("dup-a", PASS), of("dup-b", PASS))
+    comparison = compare(*runs(before, ran("2", of("dup-a", PASS), of("dup-b", FAIL))))
+    assert changes(comparison) == {"dup-a": Change.SAME, "dup-b": Change.REGRESSED}
+    assert comparison.to_json()["tests"][0]["program"] == "dup-b"
+    assert "dup-b: open" in "\n".join(comparison_lines(comparison))
+    lost = compare(*runs(before, ran("2", of("dup-a", PASS))))
+    assert changes(lost) == {"dup-a": Change.SAME, "dup-b": Change.GONE}
+
+
+def test_a_record_that_does_not_tell_programs_is_of_the_one_there_is() -> None:
+    old, new = ran("1", of("", PASS)), ran("2", of("dup-a", FAIL))
+    assert changes(compare(*runs(old, new))) == {"dup-a": Change.REGRESSED}
+    assert changes(compare(*runs(new, old))) == {"dup-a": Change.FIXED}
+    two = ran("2", of("dup-a", PASS), of("dup-b", FAIL))
+    assert changes(compare(*runs(ran("1", of("", PASS)), two))) == {"": Change.FLAKY}
+
+
+def setup(build: str = "1", **more: Any) -> JobRecord:
+    around = (("recipe of ext4-dax", "mkfs.ext4 -b 4096"), ("recipe of xfs-dax", "mkfs.xfs"))
+    evidence = replace(EVIDENCE, build_key=build, surroundings=around)
+    return replace(job(result("t", more.pop("status", PASS))), evidence=replace(evidence, **more))
+
+
+def test_another_recipe_is_told_and_is_no_flake() -> None:
+    recipe = (("recipe of ext4-dax", "mkfs.ext4 -g 512"), ("recipe of xfs-dax", "mkfs.xfs"))
+    comparison = compare(*runs(setup(), setup(surroundings=recipe, status=FAIL)))
+    (found,) = comparison.tests
+    assert found.change is Change.REGRESSED
+    assert found.why == "not the kernel alone: recipe of ext4-dax"
+    assert found.setup == ("recipe of ext4-dax: mkfs.ext4 -b 4096 → mkfs.ext4 -g 512",)
+    assert found.setup == comparison.notes
+
+
+def test_the_recipe_of_another_filesystem_is_no_part_of_a_tests_setup() -> None:
+    recipe = (("recipe of ext4-dax", "mkfs.ext4 -b 4096"), ("recipe of xfs-dax", "mkfs.xfs -f"))
+    (found,) = compare(*runs(setup(), setup(surroundings=recipe, status=FAIL))).tests
+    assert (found.change, found.setup) == (Change.FLAKY, ())
+
+
+@pytest.mark.parametrize(
+    "differs",
+    [
+        {"accelerator": "kvm"},
+        {"qemu_version": "8.0"},
+        {"machine_description": "other"},
+        {"image_digest": "other"},
+        {"programs": (("mlock", "1"),)},
+        {"surroundings": (("recipe of ext4-dax", "mkfs.ext4 -b 4096"), ("CPU", "other"))},
+    ],
+)
+def test_all_that_shapes_a_result_is_in_its_setup(differs: dict[str, Any]) -> None:
+    usual: dict[str, Any] = {
+        "image_digest": "usual",
+        "machine_description": "usual",
+        "programs": (("mlock", "0"),),
+        "surroundings": (("recipe of ext4-dax", "mkfs.ext4 -b 4096"), ("CPU", "max")),
+    }
+    (found,) = compare(*runs(setup(**usual), setup(**{**usual, **differs}, status=FAIL))).tests
+    assert found.change is Change.REGRESSED
+    assert len(found.setup) == 1
+    assert found.why.startswith("not the kernel alone: ")
+
+
+def test_a_setup_that_is_not_recorded_whole_proves_no_flake() -> None:
+    (found,) = compare(*runs(setup(surroundings=()), setup(status=FAIL))).tests
+    assert (found.change, found.setup) == (Change.REGRESSED, ())

@@ -15,6 +15,7 @@ import pytest
 from lab.config.model import Status
 from lab.errors import InfrastructureError, UserError
 from lab.process import run as run_process
+from lab.report.changes import history_lines
 from lab.results import RunRecord
 from lab.results.store import SCHEMA_VERSION, Store
 from tests.results.made import job, noted, result, run, slow_and_fast
@@ -272,6 +273,37 @@ def test_unstable_is_what_one_setup_has_seen_end_differently(place: Place) -> No
         other = recorded(store, "2", ("c", Status.FAIL))
         assert {key.test for key in store.unstable(last)} == {"a"}
         assert store.unstable(other) == frozenset()
+
+
+def test_two_programs_with_a_test_of_one_name_are_two_tests(place: Place) -> None:
+    def recorded(store: Store, a: Status, b: Status) -> RunRecord:
+        record = job(result("open", a, program="dup-a"), result("open", b, program="dup-b"))
+        run_id = store.begin(run(id=""))
+        store.add_job(run_id, replace(record, evidence=replace(record.evidence, build_key="1")))
+        return store.load(run_id)
+
+    with Store.open(place) as store:
+        first = recorded(store, Status.PASS, Status.FAIL)
+        assert store.unstable(first) == frozenset()
+        last = recorded(store, Status.PASS, Status.PASS)
+        assert {key.program for key in store.unstable(last)} == {"dup-b"}
+        assert {key.program: len(ends) for key, ends in store.trail().ends.items()} == {
+            "dup-a": 2,
+            "dup-b": 2,
+        }
+        lines = "\n".join(history_lines(store.history("open")))
+        assert "(mlock/dup-a on" in lines
+        assert "(mlock/dup-b on" in lines
+
+
+def test_what_older_labs_recorded_without_a_program_is_in_its_history(place: Place) -> None:
+    with Store.open(place) as store:
+        for program in ("", "mlock"):
+            run_id = store.begin(run(id=""))
+            store.add_job(run_id, job(result("t", program=program)))
+        ((key, ends),) = store.trail().ends.items()
+        assert (key.program, len(ends)) == ("mlock", 2)
+        assert len([line for line in history_lines(store.history("t")) if line[0] != " "]) == 1
 
 
 def test_text_no_database_takes_is_replaced(place: Place) -> None:

@@ -258,3 +258,14 @@ def test_a_death_is_not_mended_by_what_did_not_run() -> None:
     known = result("t", CRASH, expected=CRASH)
     (found,) = compare(base(known), patched(result("u"), left), DIGEST)[:1]
     assert found.verdict is Verdict.INCONCLUSIVE
+
+
+def test_two_programs_with_a_test_of_one_name() -> None:
+    def both(status: Status) -> tuple[TestResult, ...]:
+        return result("open", program="dup-a"), result("open", status, program="dup-b")
+
+    verdicts = compare(base(*both(FAIL)), patched(*both(PASS)), DIGEST)
+    assert by_test(verdicts) == {"dup-a: open": "still passing", "dup-b: open": "fixed"}
+    # Though the base has no result of the first, nothing is taken for another's.
+    lost = compare(base(*both(PASS)[1:]), patched(*both(FAIL)), DIGEST)
+    assert by_test(lost) == {"dup-a: open": "inconclusive", "dup-b: open": "regressed"}

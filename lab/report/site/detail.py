@@ -11,6 +11,7 @@ from lab.config.model import Status
 from lab.report.site.complaint import Told
 from lab.report.site.log import Excerpt, Log
 from lab.report.site.view import Cell, Group, Job, Report, repro_command, test_command
+from lab.results.apart import bare
 from lab.suites.metric import Metric
 
 _BEFORE, _AFTER = 6, 4
@@ -41,7 +42,9 @@ def detail(report: Report, job: Job, group: Group, cell: Cell) -> Detail:
     in the suite that ran when it came; a dead guest is explained by its last words.
     """
     result = cell.result
-    said = job.logs.result_line(result.filesystem, result.suite, result.test)
+    said = job.logs.result_line(
+        result.filesystem, result.suite, bare(result.program, result.test), result.program
+    )
     told: tuple[Told, ...] = ()
     excerpts: tuple[Excerpt, ...] = ()
     if result.status is not Status.PASS:
@@ -60,7 +63,9 @@ def detail(report: Report, job: Job, group: Group, cell: Cell) -> Detail:
 
 def _told(job: Job, group: Group, cell: Cell) -> tuple[Told, ...]:
     # What came during another test explains nothing of this one.
-    mine = tuple(islice(job.told_about(group, cell.result.test), _MOST_TOLD))
+    mine = tuple(
+        islice(job.told_about(group, bare(cell.result.program, cell.result.test)), _MOST_TOLD)
+    )
     if not mine and cell.result.status in _DEAD:
         mine = job.elsewhere[:_MOST_TOLD]
     return mine

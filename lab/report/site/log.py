@@ -148,9 +148,15 @@ class JobLogs:
         kernel = (self.kernel,) if self.kernel else ()
         return (*self.consoles, *kernel, *(log for _, _, log in self.ktap))
 
-    def result_line(self, filesystem: str, suite: str, test: str) -> tuple[Log, int] | None:
-        """Where a program printed the result of a test."""
-        for log in self._ktap_of.get((slug(filesystem), slug(suite)), ()):
+    def result_line(
+        self, filesystem: str, suite: str, test: str, program: str = ""
+    ) -> tuple[Log, int] | None:
+        """Where a program printed the result of a test; another's that has one only else."""
+        logs = self._ktap_of.get((slug(filesystem), slug(suite)), ())
+        own = f"{slug(suite)}.{slug(program)}"
+        for log in sorted(
+            logs, key=lambda log: not f"{log.title} ".startswith((f"{own} ", f"{own}."))
+        ):
             number = log.results.get(test) or log.results.get(test.rpartition("/")[2])
             if number:
                 return log, number

@@ -6,7 +6,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from lab.report.site.complaint import Told, Toldbook, complaints
 from lab.report.site.log import JobLogs, job_folder, read_logs
 from lab.report.site.mark import Mark, mark
 from lab.report.site.names import safe_name
+from lab.results.apart import bare, key_apart, run_apart, shared_names
 from lab.results.compare import Change, Compared, Comparison, TestKey
 from lab.results.record import JobRecord, RunRecord, TestResult
 from lab.results.trail import End, Trail
@@ -218,6 +219,16 @@ def make_report(
     run: RunRecord, trail: Trail, comparison: Comparison | None, folders: Iterable[Path]
 ) -> Report:
     """Read what the run left in its folder, and lay everything out."""
+    shared = shared_names((*run.results, *trail.ends))
+    if shared:
+        # Every page, link and row goes by the name then.
+        run = run_apart(run, shared)
+        trail = replace(
+            trail, ends={key_apart(key, shared): ends for key, ends in trail.ends.items()}
+        )
+        if comparison is not None:
+            tests = (replace(t, key=key_apart(t.key, shared)) for t in comparison.tests)
+            comparison = replace(comparison, tests=tuple(tests))
     changes = {
         test.key: test
         for test in (comparison.tests if comparison else ())
@@ -262,11 +273,11 @@ def test_command(cell: Cell) -> str:
     """What runs this one test again."""
     result = cell.result
     words = ["lab", "test", result.variant, "-f", result.filesystem, "-s", result.suite]
-    return shlex.join([*words, "-k", escaped(result.test)])
+    return shlex.join([*words, "-k", escaped(bare(result.program, result.test))])
 
 
 def repro_command(run: RunRecord, job: int, cell: Cell) -> str:
     """What writes a script that boots this guest by hand and runs this one test."""
     result = cell.result
     words = ["lab", "repro", run.id, str(job), "-f", result.filesystem]
-    return shlex.join([*words, "-k", escaped(result.test)])
+    return shlex.join([*words, "-k", escaped(bare(result.program, result.test))])
