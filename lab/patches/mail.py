@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email import message_from_string
@@ -15,6 +16,13 @@ from email.utils import parsedate_to_datetime
 _HEADER = re.compile(r"(From |[A-Za-z][A-Za-z0-9-]*:(\s|$))")
 _PREFIX = re.compile(r"^(\[[^\]]*PATCH[^\]]*\]\s*)+", re.IGNORECASE)
 #: git mailinfo lets a message begin with headers for who sends somebody else's patch.
+#: What would apply undecoded, or holds no diff that can be seen.
+ENCODED = ("quoted-printable", "base64")
+#: How mails begin in an mbox; an unquoted "From " in a message has no date behind it.
+_BEGINS = re.compile(
+    r"From \S+(?: at \S+)? +(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} [ \d]\d [\d:]{5,8} "
+)
+_IDENTITY = re.compile(r"Message-ID: *<", re.IGNORECASE)
 _IN_BODY = re.compile(r"(From|Date|Subject): *(.*)\n")
 
 
@@ -22,7 +30,8 @@ _IN_BODY = re.compile(r"(From|Date|Subject): *(.*)\n")
 class Mail:
     """A patch's headers (None where there are none) and message.
 
-    ``subject`` is without ``[PATCH …]``; ``transfer_encoding`` is in lower case.
+    ``subject`` is without ``[PATCH …]``; ``transfer_encoding`` is in lower case, that of
+    a part above the diff if one is encoded.
     """
 
     subject: str | None
@@ -40,7 +49,7 @@ def parse_mail(head: str) -> Mail:
     if not _HEADER.match(head):
         return Mail(None, None, None, _message(head), "")
     mail = message_from_string(head)
-    body = str(mail.get_payload()).lstrip("\n")
+    body = _body(mail).lstrip("\n")
     inner, body = _in_body_headers(body)
     subject = inner.get("Subject") or _header(mail, "Subject", "Description")
     return Mail(
@@ -49,8 +58,37 @@ def parse_mail(head: str) -> Mail:
         author=inner.get("From") or _header(mail, "From", "Author"),
         date=_date(inner.get("Date") or _header(mail, "Date")),
         message=_message(body),
-        transfer_encoding=(_header(mail, "Content-Transfer-Encoding") or "").lower(),
+        transfer_encoding=_encoding(mail),
     )
+
+
+def second_mail(lines: Sequence[str]) -> int | None:
+    """The index of the line that another mail begins with; None in a file with one.
+
+    In a hunk no line can begin so: each has a sign of its own before it.
+    """
+    identities = [index for index, line in enumerate(lines) if _IDENTITY.match(line)]
+    begun = [index for index, line in enumerate(lines) if index and _BEGINS.match(line)]
+    return next(iter([*begun, *identities[1:]]), None)
+
+
+def _body(mail: Message) -> str:
+    """The text of the first part that has any."""
+    parts = (part for part in mail.walk() if not part.is_multipart())
+    return str(next(parts, mail).get_payload())
+
+
+def _encoding(mail: Message) -> str:
+    """How the mail, or the first encoded part of it, is encoded.
+
+    Signed mail (multipart/signed) has the encoding in its parts (getpatchwork/patchwork#221).
+    """
+    found = [
+        (_header(part, "Content-Transfer-Encoding") or "").lower()
+        for part in mail.walk()
+        if not part.is_multipart() or part is mail
+    ]
+    return next((name for name in found if name in ENCODED), found[0] if found else "")
 
 
 def _header(mail: Message, *names: str) -> str | None:

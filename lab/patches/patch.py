@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from lab.errors import Location, UserError
 from lab.patches.diff import diff_start, parse_diff, split_lines
-from lab.patches.mail import Mail, parse_mail
+from lab.patches.mail import ENCODED, Mail, parse_mail, second_mail
 from lab.trees import VersionRange
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def load_patch(
     lines = split_lines(content)
     mail = parse_mail("".join(lines[: diff_start(lines)]).replace("\r\n", "\n"))
     _refuse_encoded(path, mail)
+    _refuse_thread(path, lines)
     _refuse_crlf(path, lines, _start(path, lines))
     patch = Patch(
         path=path,
@@ -112,11 +113,21 @@ def _start(path: Path, lines: list[str]) -> int:
 
 
 def _refuse_encoded(path: Path, mail: Mail) -> None:
-    if mail.transfer_encoding in ("quoted-printable", "base64"):
+    if mail.transfer_encoding in ENCODED:
         raise UserError(
             f"the patch is still encoded for mail ({mail.transfer_encoding})",
             where=Location(path),
             hint=f"git mailinfo message.txt diff.patch < {path.name}",
+        )
+
+
+def _refuse_thread(path: Path, lines: list[str]) -> None:
+    # A reviewer's sketch in an answer would be applied with the patch (dlespiau/patchwork#39).
+    if (second := second_mail(lines)) is not None:
+        raise UserError(
+            "there are two mails in this patch file",
+            where=Location(path, second + 1),
+            hint=f"a file for each: git mailsplit -o. {path.name}, and keep the patches",
         )
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from base64 import b64encode
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -139,6 +140,61 @@ def test_crlf(make_patch: MakePatch) -> None:
 def test_encoded_for_mail(make_patch: MakePatch) -> None:
     head = "From: A <a@example.org>\nContent-Transfer-Encoding: quoted-printable\n\n"
     assert "quoted-printable" in refusal(make_patch, head + change(10)).what
+
+
+SIGNED = """\
+From dev@example.org Mon Jun  1 00:00:00 2020
+From: A Developer <dev@example.org>
+Subject: [PATCH] mm: populate the whole range
+Message-ID: <1@example.org>
+Content-Type: multipart/signed; micalg=pgp-sha512;
+\tprotocol="application/pgp-signature"; boundary="ou3nz"
+
+--ou3nz
+Content-Type: text/plain; charset=utf-8
+Content-Transfer-Encoding: {encoding}
+
+Populate stops at the first page.
+---
+{body}
+--ou3nz
+Content-Type: application/pgp-signature; name="signature.asc"
+
+-----BEGIN PGP SIGNATURE-----
+-----END PGP SIGNATURE-----
+--ou3nz--
+"""
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("quoted-printable", change(10).replace("=", "=3D")),
+        ("Base64", b64encode(change(10).encode()).decode()),
+    ],
+)
+def test_encoded_inside_multipart(make_patch: MakePatch, encoding: str, body: str) -> None:
+    error = refusal(make_patch, SIGNED.format(encoding=encoding, body=body))
+    assert f"still encoded for mail ({encoding.lower()})" in error.what
+
+
+def test_signed_and_not_encoded(make_patch: MakePatch) -> None:
+    patch = make_patch(SIGNED.format(encoding="8bit", body=change(10)))
+    assert patch.message == "Populate stops at the first page."
+    assert len(patch.diff) == 1
+
+
+@pytest.mark.parametrize(
+    "begins", ["From rev@example.org Mon Jun  1 01:00:00 2020\n", "Message-Id: <2@example.org>\n"]
+)
+def test_a_thread_is_no_patch(make_patch: MakePatch, begins: str) -> None:
+    head = "From: A <a@example.org>\nSubject: [PATCH] x\nMessage-ID: <1@example.org>\n\nWhy.\n---\n"
+    answer = f"\n{begins}From: R <r@example.org>\nSubject: Re: x\n\nSimpler?\n\n" + change(20)
+    error = refusal(make_patch, head + change(10) + answer)
+    assert "two mails" in error.what
+    assert line(error) == len((head + change(10)).splitlines()) + 2
+    # A sentence may begin so.
+    assert make_patch(head.replace("Why.", "From here on it is fine.") + change(10)).diff
 
 
 def test_submodule(make_patch: MakePatch) -> None:
