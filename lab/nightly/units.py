@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,11 +49,14 @@ class Units:
     service: Path
     timer: Path
     crontab: str
+    #: The timer of an older lab for the same project, which named those of all projects alike.
+    older: Path | None = None
 
     @property
     def enable(self) -> tuple[str, ...]:
         """The commands that start the timer, and keep it when nobody is logged in."""
         return (
+            *((f"systemctl --user disable --now {self.older.name}",) if self.older else ()),
             f"systemctl --user daemon-reload && systemctl --user enable --now {self.timer.name}",
             "loginctl enable-linger",
         )
@@ -60,34 +65,69 @@ class Units:
 def install(toml: Path, at: str = "02:30") -> Units:
     """Write the units below ``$XDG_CONFIG_HOME/systemd/user``; the same again changes nothing.
 
+    They are named for the project: a second one has units of its own.
+
     Args:
         toml: The absolute path of the ``lab.toml``.
         at: ``HH:MM``, local time.
 
     Raises:
-        UserError: No such time.
+        UserError: No such time, or a path that no unit can hold.
         InfrastructureError: They cannot be written.
     """
     match = re.fullmatch(r"([01]?[0-9]|2[0-3]):([0-5][0-9])", at)
     if match is None:
         raise UserError(f"{at!r} is no time", where="--at", hint="--at 02:30")
+    _refuse_unspeakable(toml)
     command = [*_lab(), "nightly", "--file", str(toml)]
     title = _specifiers(str(toml.parent))
     folder = _home() / "systemd" / "user"
+    name = _name(toml)
     hour, minute = int(match[1]), int(match[2])
     return Units(
         write_text(
-            folder / f"{_NAME}.service",
+            folder / f"{name}.service",
             _SERVICE.format(
                 title=title, folder=title, command=" ".join(_quoted(word) for word in command)
             ),
         ),
         write_text(
-            folder / f"{_NAME}.timer", _TIMER.format(title=title, at=f"{hour:02}:{minute:02}")
+            folder / f"{name}.timer", _TIMER.format(title=title, at=f"{hour:02}:{minute:02}")
         ),
         # In crontab(5), "%" is a line break.
         f"{minute} {hour} * * * {shlex.join(command)}".replace("%", "\\%"),
+        _older(folder, command),
     )
+
+
+def _name(toml: Path) -> str:
+    """``lab-nightly-PROJECT-DIGEST``: folders of several projects may be called alike."""
+    project = re.sub(r"[^A-Za-z0-9_.]+", "-", toml.parent.name).strip("-.")[:40]
+    digest = hashlib.sha256(os.fsencode(toml)).hexdigest()[:8]
+    return "-".join(filter(None, (_NAME, project, digest)))
+
+
+def _refuse_unspeakable(toml: Path) -> None:
+    # A line of a unit ends at a line break, goes on after a backslash, loses blanks at its
+    # end, and has to be UTF-8 (systemd.syntax(7)); cron knows no way around either.
+    text = str(toml)
+    if not text.isprintable() or any(part != part.rstrip("\\ ") for part in toml.parts):
+        raise UserError(
+            "this path cannot be written into a unit: it has a line break, an unprintable "
+            "character, or a blank or backslash at the end of a name",
+            where=repr(text),
+            hint="a link to the folder, by another name: lab nightly --install -C LINK",
+        )
+
+
+def _older(folder: Path, command: Sequence[str]) -> Path | None:
+    """The timer that an older lab wrote for this project, when it is still there."""
+    try:
+        text = (folder / f"{_NAME}.service").read_text()
+    except (OSError, UnicodeDecodeError):
+        return None
+    mine = f" {_quoted(command[-1])}\n" in text
+    return folder / f"{_NAME}.timer" if mine else None
 
 
 def _home() -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -29,14 +30,15 @@ def test_units(project: Path, tmp_path: Path) -> None:
     done = lab(project, "nightly", "--install", "--at", "3:05", env=env)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "config" / "systemd" / "user"
-    service, timer = folder / "lab-nightly.service", folder / "lab-nightly.timer"
+    (service,) = folder.glob("lab-nightly-project-*.service")
+    timer = service.with_suffix(".timer")
     assert "OnCalendar=*-*-* 03:05:00\n" in timer.read_text()
     (start,) = [line for line in service.read_text().splitlines() if line.startswith("ExecStart=")]
     command = start.removeprefix("ExecStart=").split()
     assert Path(command[0]).is_absolute()
     assert command[-3:] == ["nightly", "--file", str(project / "lab.toml")]
     assert f"5 3 * * * {' '.join(command)}\n" in done.stdout
-    assert "systemctl --user enable --now lab-nightly.timer" in done.stdout
+    assert f"systemctl --user enable --now {timer.name}" in done.stdout
     stamps = service.read_text(), timer.read_text()
     assert lab(project, "nightly", "--install", "--at", "3:05", env=env).stdout == done.stdout
     assert stamps == (service.read_text(), timer.read_text())
@@ -69,6 +71,38 @@ def test_systemd_understands_the_units(
     assert words[-1] == str(tmp_path / name / "lab.toml")
     assert start.count("$") == 2 * name.count("$")
     assert "100%" not in units.crontab.replace("\\%", "")
+
+
+def test_each_project_has_units_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    tomls = [tmp_path / name / "lab.toml" for name in ("a/lab", "b/lab", "ä ö", "...")]
+    units = [install(toml) for toml in tomls]
+    assert len({unit.service for unit in units}) == len({unit.timer for unit in units}) == 4
+    for toml, unit in zip(tomls, units, strict=True):
+        assert str(toml.parent) in unit.service.read_text()
+        assert re.fullmatch(r"lab-nightly-[A-Za-z0-9_.-]+\.timer", unit.timer.name)
+
+
+def test_the_units_of_an_older_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two timers for one project would test each night twice."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    old = tmp_path / "systemd" / "user" / "lab-nightly.service"
+    old.parent.mkdir(parents=True)
+    old.write_text("[Service]\nExecStart=/x/lab nightly --config /a/lab.toml\nNice=10\n")
+    assert install(Path("/a/lab.toml")).enable[0] == (
+        "systemctl --user disable --now lab-nightly.timer"
+    )
+    assert "disable" not in "".join(install(Path("/b/lab.toml")).enable)
+
+
+@pytest.mark.parametrize("name", ["a\nExecStart=x", "a\\", "a ", "a\x1b[0m", "\udcff", "a\u2028b"])
+def test_paths_that_no_unit_can_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    with pytest.raises(UserError, match="cannot be written into a unit"):
+        install(tmp_path / name / "lab.toml")
+    assert not (tmp_path / "systemd").exists()
 
 
 def test_a_time_that_is_none(tmp_path: Path) -> None:
