@@ -99,8 +99,10 @@ def show(
 
 @app.command()
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help="A run, as `lab show` takes it.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Another.")] = "latest",
+    a: Annotated[
+        str, typer.Argument(metavar="A", help="RUN or RUN:VARIANT; as `lab show` has it.")
+    ],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another, or another variant.")] = "latest",
     verbose: Verbose = False,
     file: File = None,
     json: Json = False,
@@ -108,12 +110,16 @@ def compare(
     """What changed from run A to run B; 1 if anything got worse."""
     from lab.results import Store
     from lab.results import compare as compare_runs
+    from lab.results.side import Side, as_one_variant
 
     with Store.open(load_config(file).database) as store:
-        before, after = (store.load(name, details=False) for name in (a, b))
+        first = Side.parse(a, store)
+        sides = first, Side.parse(b, store, first.variant)
+        before, after = (side.load(store) for side in sides)
         if before.id == after.id:
             raise UserError(f"{a} and {b} are one run, {before.id}", hint="lab runs")
-        comparison = compare_runs(before, after, store.unstable(before, after))
+        unstable = store.unstable(before, after)
+    comparison = compare_runs(*as_one_variant(before, after, sides), unstable)
     if json:
         _print_json(comparison.to_json())
     else:
