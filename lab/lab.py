@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from lab.build import Build, BuildJob, Step, Toolchain, build, find_build, mend_tree
 from lab.build.build import workbench_of
 from lab.config import FirstKernel, LoadedConfig, load, with_folders
-from lab.errors import LabError
+from lab.errors import InfrastructureError, LabError
 from lab.kconfig import load_fragments
 from lab.patches import Overlay, Series, SeriesFit, apply, fit_series, load_series
 from lab.plan import BuildRequest, JobPlan, Plan, Variant, resolve, settled
@@ -251,20 +250,30 @@ class Lab:
     ) -> Iterator[Guest]:
         """A running guest of a variant, or of a kernel in a folder, in a ``with`` block.
 
+        What is left of one that dies stays in ``guests/`` beside the runs, the last ten of them.
+
         Raises:
             UserError: A name that ``lab.toml`` does not define, before anything is built.
         """
         from lab.guest import Guest
+        from lab.suites.postmortem import keep, own_folder, trace
 
         here, (name,) = self.taking([variant])
         asked = resolve(here.loaded, settled(here.loaded, name))
         self.loaded.require("machine", machine)
         built = here.build(asked, config)
-        with (
-            tempfile.TemporaryDirectory(prefix="lab-guest-") as folder,
-            Guest(self.guest_spec(built, machine, Path(folder))) as guest,
-        ):
-            yield guest
+        with own_folder(self.results / "guests") as folder:
+            try:
+                with Guest(self.guest_spec(built, machine, folder)) as guest:
+                    try:
+                        yield guest
+                    finally:
+                        if not guest.alive():
+                            keep(folder)
+            except InfrastructureError as error:
+                said = trace(folder, built.bzimage.parent, built.release)
+                error.detail = "\n".join(filter(None, (said, error.detail)))
+                raise
 
     def guest_spec(
         self, built: Build, machine: str, folder: Path, programs: Compiled | None = None

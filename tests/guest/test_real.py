@@ -249,6 +249,18 @@ def test_boot_of_a_guest_that_dies(clean_folder: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_boot_of_a_guest_that_panics(clean_folder: Path) -> None:
+    """The console that the error names is there to be read, and the trace is in the error."""
+    project = Project(clean_folder / "project")
+    done = project.lab("boot", PLAIN, "--", "sh", "-c", "echo c >/proc/sysrq-trigger; sleep 60")
+    assert done.returncode == 3, done
+    assert "panic: sysrq triggered crash\n" in done.stderr
+    assert "  sysrq_handle_crash+0x" in done.stderr
+    (console,) = project.results.glob("guests/*/console.log")
+    assert f"lab: {console}: the guest died: Kernel panic" in done.stderr
+    assert "sysrq triggered crash" in console.read_text()
+
+
 def test_second_build_is_cached(real: Real) -> None:
     rows = real.project.json("build")["builds"]
     assert [row["cached"] for row in rows] == [True] * 3

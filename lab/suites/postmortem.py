@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a guest that somebody opened by hand died of, with files and lines, and where it is kept."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab.errors import InfrastructureError, LabError
+from lab.results.record import new_run_id
+from lab.suites.watch import Watch, placed
+
+#: Of guests that died; the oldest go first.
+_KEPT = 10
+_MOST_FRAMES = 12
+_MARK = ".kept"
+
+
+@contextmanager
+def own_folder(above: Path) -> Iterator[Path]:
+    """A folder for a guest: it stays if the block ends with an error, or calls for it.
+
+    keep() calls for it.
+    """
+    folder = above / new_run_id()
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise InfrastructureError(f"cannot write: {error.strerror}", where=folder) from error
+    try:
+        yield folder
+    except LabError:
+        keep(folder)
+        raise
+    finally:
+        if not (folder / _MARK).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        for old in sorted(path for path in above.iterdir() if (path / _MARK).exists())[:-_KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def keep(folder: Path) -> None:
+    """Have the folder of own_folder() stay."""
+    if folder.is_dir():
+        (folder / _MARK).touch()
+
+
+def trace(folder: Path, build: Path, release: str) -> str:
+    """What a guest's kernel said last that was to its discredit, and where; "" if nothing.
+
+    Args:
+        folder: The guest's, with its console.
+        build: The folder of its kernel, with ``System.map`` and ``vmlinux``.
+    """
+    noted = [one for one in Watch(folder, build, release, ()).rest() if not one.benign]
+    if not noted:
+        return ""
+    fatal = [one for one in noted if one.complaint.fatal]
+    complaint = (fatal or noted)[-1].complaint
+    frames = [f"  {frame}" for frame in complaint.frames if frame.reliable][:_MOST_FRAMES]
+    return "\n".join((f"{complaint}{placed(complaint)}", *frames))
