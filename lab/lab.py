@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from lab.build import Build, BuildJob, Step, Toolchain, build, find_build, mend_tree
 from lab.build.build import workbench_of
+from lab.building import Building
 from lab.config import FirstKernel, LoadedConfig, load, with_folders
 from lab.errors import InfrastructureError, LabError
 from lab.kconfig import load_fragments
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from lab.guest import Guest, GuestSpec
     from lab.results import RunRecord, TestResult
     from lab.suites.programs import Compiled
+
+
+#: So many for each variant that is built beside others.
+_CPUS_PER_BUILD = 4
 
 
 class Listener(Protocol):
@@ -191,8 +196,10 @@ class Lab:
             mends=mends,
         )
 
-    def build(self, variant: Variant, config: str) -> Build:
-        """Build a variant, or find it in the cache."""
+    def build(
+        self, variant: Variant, config: str, stopped: Callable[[], bool] = lambda: False
+    ) -> Build:
+        """Build a variant, or find it in the cache; gives up when ``stopped`` says so."""
         job = self.build_job(variant, config)
         found = find_build(job)
         if found is not None:
@@ -206,7 +213,12 @@ class Lab:
         if job.mends.applied:
             names = ", ".join(mend.name for mend in job.mends.applied)
             self.listener.say(f"{variant}: mended for {job.toolchain.compiler}: {names}")
-        built = build(job, on_step=lambda step: self.listener.step(str(variant), step))
+        built = build(
+            job,
+            on_step=lambda step: self.listener.step(str(variant), step),
+            at_once=self.builds_at_once,
+            stopped=stopped,
+        )
         self.listener.say(f"{variant}: built {built.release} in {built.duration_s:.0f} s")
         for option in built.gone:
             self.listener.say(f"{variant}: this kernel has {option}")
@@ -216,13 +228,26 @@ class Lab:
         """Build each variant of a plan; one that fails does not stop the others."""
         for choice in plan.choices:
             self.listener.say(choice.describe())
-        builds: dict[BuildRequest, Build | Failure] = {}
-        for request in plan.builds:
-            try:
-                builds[request] = self.build(request.variant, request.config)
-            except LabError as error:
-                builds[request] = Failure(str(request.variant), error)
-        return builds
+        if self.builds_at_once == 1:
+            return {request: self._build_or_failure(request) for request in plan.builds}
+        with Building(plan.builds, self._build_or_failure, self.builds_at_once) as builds:
+            return dict(builds)
+
+    def _build_or_failure(
+        self, request: BuildRequest, stopped: Callable[[], bool] = lambda: False
+    ) -> Build | Failure:
+        try:
+            return self.build(request.variant, request.config, stopped)
+        except LabError as error:
+            return Failure(str(request.variant), error)
+
+    @property
+    def builds_at_once(self) -> int:
+        """How many variants are built side by side, or ``builds``.
+
+        Most of a variant's build is its link, on one CPU; of four, a compile has enough.
+        """
+        return self.loaded.config.builds or max(1, _cpus() // _CPUS_PER_BUILD)
 
     def guests_at_once(self, plan: Plan) -> int:
         """How many guests run side by side: what CPUs and memory carry, or ``guests``."""

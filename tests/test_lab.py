@@ -50,6 +50,17 @@ def test_guests_side_by_side(
     assert opened.guests_at_once(plan) == guests
 
 
+@pytest.mark.parametrize(
+    ("local", "cpus", "builds"), [("", 1, 1), ("", 2, 1), ("", 8, 2), ("builds = 3", 2, 3)]
+)
+def test_builds_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, local: str, cpus: int, builds: int
+) -> None:
+    monkeypatch.setattr(lab.lab, "_cpus", lambda: cpus)
+    opened, _ = project(tmp_path, local)
+    assert opened.builds_at_once == builds
+
+
 def test_available_memory_is_some_and_no_more_than_there_is() -> None:
     total = next(
         int(line.split()[1]) << 10

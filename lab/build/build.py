@@ -9,9 +9,9 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -129,8 +129,18 @@ def find_build(job: BuildJob) -> Build | None:
     return found
 
 
-def build(job: BuildJob, *, on_step: Callable[[Step], None] | None = None) -> Build:
+def build(
+    job: BuildJob,
+    *,
+    on_step: Callable[[Step], None] | None = None,
+    at_once: int = 1,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Build:
     """Build, or find the same build in the cache.
+
+    Args:
+        at_once: Variants of its kernel that may be built side by side.
+        stopped: Asked now and then whether to give up.
 
     Raises:
         UserError: An option does not stick, the kernel does not compile, or the
@@ -141,13 +151,14 @@ def build(job: BuildJob, *, on_step: Callable[[Step], None] | None = None) -> Bu
     if found is not None:
         return found
     started = time.monotonic()
-    bench = workbench_of(job)
     # Two kernels of one identity have two benches, and their builds one name.
     lock = job.folder.with_name(f".lock-{job.key}")
     try:
-        with bench.building() as held, locked(lock):
+        with _held_workbench(job, at_once) as (bench, held), locked(lock):
+            if stopped():
+                raise InfrastructureError(f"the build of {job.variant} was stopped")
             # Somebody else may have built it while this one waited.
-            return find_build(job) or _build_on(bench, job, started, on_step, held)
+            return find_build(job) or _build_on(bench, job, started, on_step, held, stopped)
     except OSError as error:
         raise InfrastructureError(
             f"the build of {job.variant} failed: {error.strerror}",
@@ -156,15 +167,42 @@ def build(job: BuildJob, *, on_step: Callable[[Step], None] | None = None) -> Bu
         ) from error
 
 
-def workbench_of(job: BuildJob) -> Workbench:
+@contextmanager
+def _held_workbench(job: BuildJob, at_once: int) -> Iterator[tuple[Workbench, int]]:
+    """The first of a kernel's workbenches that nobody builds on, and its lock's descriptor."""
+    own = workbench_of(job)
+    others = [workbench_of(job, number) for number in range(2, at_once + 1)]
+    with ExitStack() as stack:
+        while True:
+            # The others start as copies of the first one.
+            for bench in (own, *others) if own.is_whole else (own,):
+                held = _held(bench, stack)
+                if held is not None:
+                    yield bench, held
+                    return
+            with own.at_rest():
+                pass  # somebody else has built on it
+
+
+def _held(bench: Workbench, stack: ExitStack) -> int | None:
+    with suppress(BlockingIOError):
+        return stack.enter_context(bench.building(wait=False))
+    return None
+
+
+def workbench_of(job: BuildJob, number: int = 1) -> Workbench:
     """The workbench that a build uses, shared by all variants of its kernel.
+
+    Args:
+        number: Of those that are built side by side.
 
     Raises:
         UserError: The cache is where kbuild cannot build.
     """
     # Resolved, since make resolves O= from its own folder, and gcc's messages
     # name real paths.
-    folder = job.cache.resolve() / "workbenches" / _bench_name(job)
+    name = _bench_name(job) + (f".{number}" if number > 1 else "")
+    folder = job.cache.resolve() / "workbenches" / name
     if re.search(r"[\s:]", str(folder)):
         raise UserError(
             "kbuild does not build below a path with spaces or colons",
@@ -189,6 +227,7 @@ def _build_on(
     started: float,
     on_step: Callable[[Step], None] | None,
     held: int,
+    stopped: Callable[[], bool],
 ) -> Build:
     options = job.wanted
     with scratch_folder(job.folder) as folder:
@@ -199,7 +238,7 @@ def _build_on(
         bench.objects.mkdir(exist_ok=True)
         log = bench.log
         log.write_text("".join(f"lab: mend {mend}\n" for mend in job.mends.applied))
-        make = _make(bench, job, log, held)
+        make = replace(_make(bench, job, log, held), stopped=stopped)
         gone = _configure(make, bench, job, options)
         steps = Steps(on_step)
         if not (bench.objects / "vmlinux").exists():

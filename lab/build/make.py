@@ -43,6 +43,8 @@ _FULL = 2**20
 _KEPT = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
 _BEFORE, _AFTER = 4, 8
 _COUNTING_S = 60.0
+#: How often a make that says nothing is looked after.
+_LOOKING_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Make:
     held: Sequence[int] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     begun: float = field(default_factory=time.monotonic)
+    stopped: Callable[[], bool] = lambda: False
 
     def __call__(self, *targets: str, on_step: Callable[[Step], None] | None = None) -> None:
         """Make ``targets``; the output is appended to the log as it comes.
@@ -123,7 +126,9 @@ class Make:
         ready = select.poll()
         ready.register(stream, select.POLLIN)
         while True:
-            if ready.poll(self._left() * 1000):
+            if self.stopped():
+                raise InfrastructureError("the build was stopped", where=self.log)
+            if ready.poll(min(self._left(), _LOOKING_S) * 1000):
                 said = os.read(stream, 65536)
                 if not said:
                     return

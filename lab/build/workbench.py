@@ -75,15 +75,23 @@ class Workbench:
         """Exists while a build runs, so one that was killed is noticed."""
         return self.folder / "in-use"
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether a kernel was built on it, from its source to the end."""
+        return self.manifest.exists() and (self.objects / "vmlinux").exists()
+
     @contextmanager
-    def building(self) -> Iterator[int]:
+    def building(self, *, wait: bool = True) -> Iterator[int]:
         """Hold the workbench; what a killed build left half-written is removed.
+
+        Args:
+            wait: For who holds it now; else BlockingIOError is raised.
 
         Gives the file descriptor of the lock, for ``make`` to inherit: the
         compilers of a lab that is killed live on for a moment, and until the
         last of them is gone the workbench is held.
         """
-        with self._locked() as lock:
+        with self._locked(wait) as lock:
             self._begin()
             try:
                 yield lock.fileno()
@@ -106,13 +114,17 @@ class Workbench:
                 self.in_use.unlink()
             yield last_used <= time.time()
 
-    def _locked(self) -> IO[str]:
+    def _locked(self, wait: bool = True) -> IO[str]:
         path = self.folder / "lock"
         while True:
             self.folder.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):
                 lock = path.open("a")
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    lock.close()
+                    raise
                 with suppress(FileNotFoundError):
                     if path.stat().st_ino == os.fstat(lock.fileno()).st_ino:
                         return lock

@@ -431,3 +431,5 @@ class LabConfig(Section):
     gc: Gc = Field(default_factory=Gc)
     #: Guests that run side by side; 0 is what the host's CPUs allow.
     guests: Count = Field(default=0, ge=0)
+    #: Variants that are built side by side; 0 is what the host's CPUs allow.
+    builds: Count = Field(default=0, ge=0)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Variants of a kernel, built side by side."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from lab.build import Build, BuildJob, build
+from lab.build.build import workbench_of
+from lab.building import Building
+from lab.errors import InfrastructureError
+from tests.build.conftest import Bench, elsewhere, until
+
+GUP = "int gup(void)\n{\n\treturn 1;\n}\n"
+MLOCK = "int mlock(void)\n{\n\treturn 1;\n}\n"
+
+
+def test_a_second_workbench_where_the_first_is_in_use(bench: Bench) -> None:
+    bench.build(bench.job())
+    first, second = bench.job({"mm/gup.c": GUP}), bench.job({"mm/mlock.c": MLOCK})
+    with workbench_of(first).building():
+        steps: list[str] = []
+
+        def made() -> Build:
+            return build(second, at_once=2, on_step=lambda step: steps.append(step.target))
+
+        # Its copy waits for the first, which is free in a moment.
+        worker = _Worker(made)
+        until(lambda: (workbench_of(second, 2).folder / "lock").exists())
+    built = worker.result()
+    assert steps == ["mm/mlock.o", "vmlinux"]
+    assert built.bzimage.read_bytes() == bench.from_nothing(second)
+    # And without waiting the next time.
+    with workbench_of(first).building():
+        third = bench.job({"mm/mlock.c": MLOCK, "mm/gup.c": GUP})
+        assert build(third, at_once=2).bzimage.read_bytes() == bench.from_nothing(third)
+
+
+def test_the_first_build_of_a_kernel_is_waited_for(bench: Bench) -> None:
+    jobs = [bench.job({"mm/gup.c": GUP}), bench.job({"mm/mlock.c": MLOCK}), bench.job()]
+    with _building(jobs, 3) as builds:
+        for number, job in enumerate(jobs):
+            assert builds[number].bzimage.read_bytes() == bench.from_nothing(job)
+    compiled = [
+        line.split()[-1]
+        for job in jobs
+        for line in (job.folder / "build.log").read_text().splitlines()
+        if line.startswith("  CC ")
+    ]
+    # Everything once, and then what differs.
+    assert compiled.count("fs/dax.o") == 1
+
+
+def _building(jobs: Sequence[BuildJob], width: int) -> Building[int, Build]:
+    def make(number: int, stopped: Callable[[], bool]) -> Build:
+        return build(jobs[number], at_once=width, stopped=stopped)
+
+    return Building(range(len(jobs)), make, width)
+
+
+class _Worker:
+    def __init__(self, work: object) -> None:
+        self._made: list[Build] = []
+        self._thread = threading.Thread(target=lambda: self._made.append(work()))  # type: ignore[operator]
+        self._thread.start()
+
+    def result(self) -> Build:
+        self._thread.join(20)
+        return self._made[0]
+
+
+def test_who_leaves_stops_what_is_under_way(bench: Bench) -> None:
+    bench.hold.touch()
+    jobs = [bench.job(), bench.job({"mm/gup.c": GUP})]
+    with _building(jobs, 1) as asked:
+        until(bench.reached.exists)
+    until(lambda: not bench.processes())
+    with pytest.raises(InfrastructureError, match="was stopped"):
+        asked[0]
+    assert not jobs[0].folder.exists()
+    bench.hold.unlink()
+    assert build(jobs[0]).bzimage.read_bytes() == bench.from_nothing(jobs[0])
+
+
+def test_kill_9_of_a_lab_that_builds_side_by_side(bench: Bench) -> None:
+    build(bench.job())
+    bench.hold.touch()
+    jobs = [bench.job({"mm/gup.c": GUP}), bench.job({"mm/mlock.c": MLOCK})]
+
+    def both(_: Build) -> None:
+        with _building(jobs, 2) as builds:
+            list(builds.values())
+
+    with elsewhere(bench.job(), both) as lab:
+        until(bench.reached.exists)
+        lab.kill()
+        lab.join()
+    until(lambda: not bench.processes())
+    bench.hold.unlink()
+    for job in jobs:
+        assert build(job).bzimage.read_bytes() == bench.from_nothing(job)
+
+
+def test_what_making_one_raises_comes_to_who_asks() -> None:
+    def make(number: int, stop: object) -> int:
+        if number == 1:
+            raise ValueError(number)
+        return number
+
+    with Building([0, 1, 2], make, 2) as made:
+        assert (made[0], made[2], list(made), len(made)) == (0, 2, [0, 1, 2], 3)
+        with pytest.raises(ValueError, match="1"):
+            made[1]
