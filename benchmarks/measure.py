@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Times the lab beside the same work done by hand, on this machine, in one run.
 
-Usage: measure.py [second-variant] [nothing-to-do] [test] [cold] [one-file]
+Usage: measure.py [second-variant] [nothing-to-do] [test] [edit-to-verdict] [cold] [one-file]
 
 Without a name all.  The last two build a kernel from nothing, LAB_BENCH_KERNEL or 6.1,
 in a cache of their own; on a busy machine run them again, each is measured in pairs.
@@ -14,14 +14,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 from bench import Part, Row, run
 
@@ -128,6 +130,65 @@ def bare_boot(kernel: Path, scratch: Path) -> str:
     )
 
 
+def edit_to_verdict(lab: Lab, scratch: Path) -> Iterator[Row]:
+    """A file of a folder is edited, and all is tested, against what that takes by hand."""
+    folder = scratch / "mine"
+    subprocess.run(["cp", "-al", lab.tree(str(BASE)).path, folder], check=True)
+    local = f'[paths]\nresults = "{scratch}/results"\n[kernels.mine]\nkind = "dir"\n'
+    _project(scratch, f'{local}path = "{folder}"\n')
+    opened, project = Lab.open(scratch / "lab.toml"), scratch / "lab.toml"
+    _run([LAB, "build", "mine", "-C", project])
+    ours, by_hand = [], []
+    for number in range(3):
+        _edit(folder / "mm/gup.c", f"edit {number}")
+        ours.append(_run([LAB, "test", "mine", "-C", project]))
+        job = opened.build_job(Variant("mine"), "default")
+        by_hand.append(_make_edited(job, f"by hand {number}"))
+    boot = hyperfine(bare_boot(job.folder / "bzImage", scratch))[0]
+    programs = _program_seconds(scratch / "results")
+    shutil.rmtree(workbench_of(job).folder)
+    yield Row.against(
+        "an edited file, to the table of all its tests",
+        median(ours),
+        median(by_hand) + 2 * boot + programs,
+        1.3,
+        what="`make`, two bare boots and the programs' own time",
+    )
+
+
+def _make_edited(job: BuildJob, what: str) -> float:
+    bench = workbench_of(job)
+    file = bench.source / "mm/gup.c"
+    before = file.read_bytes()
+    _edit(file, what)
+    make: list[str | Path] = [
+        "make",
+        "-s",
+        "-C",
+        bench.source,
+        f"O={bench.objects}",
+        *job.toolchain.make_arguments,
+    ]
+    seconds = _run([*make, "bzImage"], {**os.environ, **KBUILD_ENVIRONMENT})
+    # As the bench's manifest says; the lab's next build compiles it anyway.
+    file.unlink()
+    file.write_bytes(before)
+    return seconds
+
+
+def _edit(file: Path, what: str) -> None:
+    """Change a file's code; a link to it elsewhere stays as it is."""
+    text = f'{file.read_text()}\nconst char lab_edit_{what.replace(" ", "_")}[] = "{what}";\n'
+    file.unlink()
+    file.write_text(text)
+
+
+def _run(command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> float:
+    return _seconds(
+        lambda: subprocess.run(command, env=environment, check=True, capture_output=True)
+    )
+
+
 def _program_seconds(results: Path) -> float:
     """The time the programs took, the mean of the recorded runs."""
     runs = [json.loads(path.read_text())["results"] for path in results.glob("*/results.json")]
@@ -194,6 +255,7 @@ _ALL: dict[str, Measure] = {
     "second-variant": second_variant,
     "nothing-to-do": nothing_to_do,
     "test": test,
+    "edit-to-verdict": edit_to_verdict,
     "cold": partial(cold, kernel=KERNEL),
     "one-file": partial(one_file, kernel=KERNEL),
 }
