@@ -71,7 +71,8 @@ def _candidates(
 ) -> Iterator[_Candidate]:
     for folder in sorted(bench.folder.parent.iterdir()):
         other = Workbench(folder)
-        if folder == bench.folder or not _is_whole(other):
+        # Hidden is what gc is about to remove.
+        if folder == bench.folder or folder.name.startswith(".") or not _is_whole(other):
             continue
         with suppress(OSError, LabError):
             other_config, _, with_compilers = other.kind.read_text().partition("\n")

@@ -100,6 +100,15 @@ def test_the_nearest_is_taken(bench: Bench) -> None:
     assert _started_from(third) == workbench_of(second).folder.name
 
 
+def test_nothing_is_taken_from_what_gc_removes(bench: Bench) -> None:
+    bench.build(bench.job())
+    old = workbench_of(bench.job()).folder
+    old.rename(old.with_name(f".gc-{old.name}"))
+    mine = _mine(bench, {"mm/gup.c": GUP})
+    bench.build(mine)
+    assert _started_from(mine) is None
+
+
 def test_a_kernel_of_one_s_own_does_not_start_from_another_config(bench: Bench) -> None:
     """Where there are both, a file is compiled sooner than an option's files are."""
     bench.build(bench.job(options="# CONFIG_SMP is not set\n"))
