@@ -189,6 +189,8 @@ def _clone(root: Path) -> None:
     if target.exists():
         git = ("git", "-C", target, "-c", "safe.directory=*")
         _call(*git, "fetch", "--quiet", CHECKOUT, "HEAD")
+        # The owner was changed: without this a reset writes every file anew.
+        subprocess.run([*git, "update-index", "-q", "--refresh"], check=False)
         _call(*git, "reset", "--quiet", "--hard", "FETCH_HEAD")
     else:
         _call("git", "clone", "--quiet", "--no-hardlinks", CHECKOUT, target)
