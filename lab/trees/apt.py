@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import subprocess
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
@@ -15,8 +15,9 @@ from lab.errors import InfrastructureError, LabError, UserError
 from lab.host.apt import candidate_in
 from lab.process import ProcessFailed, spawn
 from lab.trees.download import sha256_of
-from lab.trees.request import ELSEWHERE, Request
-from lab.trees.unpack import tar_stream, unpack
+from lab.trees.members import Members
+from lab.trees.request import ELSEWHERE, Brought, Request
+from lab.trees.unpack import unpack
 
 # Debian Policy 5.6.1, and an architecture; no option of apt's looks like it.
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?")
@@ -45,14 +46,13 @@ class AptSource:
         member = f":{self._kernel.member}" if self._kernel.member else ""
         return f"apt:{self._spec}{member}"
 
-    def write(self, source: Path, work: Path) -> Mapping[str, str]:
+    def write(self, source: Path, work: Path) -> Brought:
         """Take the tarball from the package and unpack it, without root."""
         installed = self._installed
         tarball = Path(installed[1]) if installed else self._download(work)
         record = {"package": self._spec, "tarball": tarball.name, "sha256": sha256_of(tarball)}
         self._request.say(f"unpacking {tarball.name}")
-        unpack(tarball, source, self._request, tarball)
-        return record
+        return Brought(record, unpack(tarball, source, self._request, tarball))
 
     @property
     def _spec(self) -> str:
@@ -124,22 +124,20 @@ class AptSource:
         names, tarballs = [], []
         with spawn(["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE) as child:
             try:
-                with tar_stream(child.stdout) as members:
-                    for member in (member for member in members if member.isreg()):
-                        names.append(member.name)
-                        if self._wanted(member.name):
-                            tarballs.append(member.name)
-                            self._save(members, member, work)
+                members = Members(child.stdout)
+                for member in (member for member in members if member.isreg()):
+                    names.append(member.name)
+                    if self._wanted(member.name):
+                        tarballs.append(member.name)
+                        self._save(members, member, work)
             except tarfile.TarError as error:
                 raise InfrastructureError(f"{package.name} is damaged: {error}") from None
         return work / Path(self._only(tarballs, names)).name
 
-    def _save(self, archive: tarfile.TarFile, member: tarfile.TarInfo, work: Path) -> None:
-        content = archive.extractfile(member)
-        assert content is not None
+    def _save(self, members: Members, member: tarfile.TarInfo, work: Path) -> None:
         with (work / Path(member.name).name).open("wb") as file:
-            while chunk := content.read(_CHUNK):
-                file.write(chunk)
+            for piece in members.content(member):
+                file.write(piece)
                 self._request.left()
 
     def _wanted(self, name: str) -> bool:

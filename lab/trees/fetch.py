@@ -21,7 +21,7 @@ from lab.trees.git import GitSource
 from lab.trees.lock import locked, locked_if_free
 from lab.trees.manifest import compute_manifest, write_manifest
 from lab.trees.names import check_names, misnomer
-from lab.trees.request import Locate, Progress, Request, Source
+from lab.trees.request import Brought, Locate, Progress, Request, Source
 from lab.trees.signature import BadSignature
 from lab.trees.storage import storage_errors
 from lab.trees.tarball import TarballSource
@@ -132,9 +132,9 @@ class _Trees:
         with self._partial() as partial:
             work = partial / "work"
             work.mkdir()
-            provenance = source.write(partial / "source", work)
+            brought = source.write(partial / "source", work)
             shutil.rmtree(work)
-            self._describe(partial, identity, dict(provenance))
+            self._describe(partial, identity, brought)
             shutil.rmtree(folder, ignore_errors=True)
             partial.rename(folder)
         tree = load_tree(folder)
@@ -154,10 +154,12 @@ class _Trees:
         save_record(tree.path.parent, checked)
         return checked
 
-    def _describe(self, partial: Path, identity: str, provenance: dict[str, str]) -> None:
+    def _describe(self, partial: Path, identity: str, brought: Brought) -> None:
         path, manifest = partial / "source", partial / "manifest"
         version = KernelVersion.read(path, self._request.where("kind"))
-        write_manifest(manifest, compute_manifest(path))
+        entries = compute_manifest(path) if brought.entries is None else brought.entries
+        write_manifest(manifest, entries)
+        provenance = dict(brought.provenance)
         tree = Tree(self._request.name, path, identity, version, manifest, provenance)
         save_record(partial, tree)
 

@@ -16,7 +16,7 @@ from lab.errors import InfrastructureError, LabError, UserError
 from lab.process import ProcessFailed, Result
 from lab.process.scratch import write_whole
 from lab.trees.lock import locked
-from lab.trees.request import ELSEWHERE, Request
+from lab.trees.request import ELSEWHERE, Brought, Request
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # git-check-ref-format(1), so that a ref is never an option or half of a refspec.
@@ -81,7 +81,7 @@ class GitSource:
         """The commit the ref is at now."""
         return f"git:{self._commit}"
 
-    def write(self, source: Path, work: Path) -> Mapping[str, str]:
+    def write(self, source: Path, work: Path) -> Brought:
         """Write the commit's files."""
         source.mkdir()
         commit = self._commit
@@ -89,7 +89,7 @@ class GitSource:
         index = {"GIT_INDEX_FILE": str(work / "index")}
         self._git(f"--work-tree={source}", "read-tree", commit, cwd=source, env=index)
         self._git(f"--work-tree={source}", "checkout-index", "--all", cwd=source, env=index)
-        return {"url": self._url, "ref": self._kernel.ref, "commit": commit}
+        return Brought({"url": self._url, "ref": self._kernel.ref, "commit": commit})
 
     @cached_property
     def _commit(self) -> str:

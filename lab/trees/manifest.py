@@ -36,7 +36,14 @@ class Entry:
 
 def blob_digest(content: bytes) -> str:
     """The name git gives to this content, in hex (``git hash-object``)."""
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    digest = begin_blob(len(content))
+    digest.update(content)
+    return digest.hexdigest()
+
+
+def begin_blob(size: int) -> hashlib._Hash:
+    """What gives the name when a content of so many bytes has come, in pieces."""
+    return hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
 
 
 def walk(top: Path, skip: frozenset[str] = frozenset()) -> Iterator[tuple[str, os.stat_result]]:

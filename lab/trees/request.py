@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from lab.errors import InfrastructureError, Location, UserError
 from lab.process import ProcessTimeout, Result, run
 from lab.process.child import Argument
+from lab.trees.manifest import Entry
 
 #: Called with one line for each thing that begins.
 Progress = Callable[[str], None]
@@ -89,19 +90,29 @@ class Request:
             raise
 
 
+@dataclass(frozen=True)
+class Brought:
+    """A tree that was brought in.
+
+    Args:
+        provenance: Where it came from, for the record.
+        entries: Its manifest, where that is known without reading all of it again.
+    """
+
+    provenance: Mapping[str, str]
+    entries: Mapping[str, Entry] | None = None
+
+
 class Source(Protocol):
     """One kind of kernel: what it is now, and how its source is brought in."""
 
     def identify(self) -> str:
         """Exactly what would be brought in now."""
 
-    def write(self, source: Path, work: Path) -> Mapping[str, str]:
+    def write(self, source: Path, work: Path) -> Brought:
         """Bring it in.
 
         Args:
             source: Where the tree goes; does not exist yet.
             work: An empty folder for what is needed on the way.
-
-        Returns:
-            Where it came from, for the record.
         """

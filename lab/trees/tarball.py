@@ -13,7 +13,7 @@ from lab.errors import UserError
 from lab.trees.download import Download, sha256_of, wrong_digest
 from lab.trees.keyring import find_keyring
 from lab.trees.lock import locked
-from lab.trees.request import ELSEWHERE, Request
+from lab.trees.request import ELSEWHERE, Brought, Request
 from lab.trees.signature import (
     NO_KEYRING,
     NO_SIGNATURE,
@@ -35,13 +35,13 @@ class TarballSource:
         """The digest that ``lab.toml`` gives."""
         return f"tarball:{self._kernel.sha256}"
 
-    def write(self, source: Path, work: Path) -> Mapping[str, str]:
+    def write(self, source: Path, work: Path) -> Brought:
         """Check it and unpack it; downloaded archives are removed after that."""
         with self._archive() as archive:
             signed = self._signed(archive)
             self._request.say("unpacking")
-            unpack(archive, source, self._request, self._request.where("url"))
-        return self._record(signed)
+            entries = unpack(archive, source, self._request, self._request.where("url"))
+        return Brought(self._record(signed), entries)
 
     def recheck(self, record: Mapping[str, str]) -> Mapping[str, str] | None:
         """What there is to record of a tree that came without a keyring, now that there is one.

@@ -9,13 +9,15 @@ import subprocess
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from lab.errors import Location, UserError
 from lab.process import spawn
+from lab.trees.manifest import SYMLINK, Entry, begin_blob, blob_digest
+from lab.trees.members import Members
 from lab.trees.request import Request
 
 # The first bytes say what it is; a file's name may say anything.
@@ -25,16 +27,23 @@ _DECOMPRESSORS = {
     b"\xfd7zXZ\x00": "xz",
     b"\x28\xb5\x2f\xfd": "zstd",
 }
+#: On all CPUs, where the archive was made for that; xz does so by itself from 5.6 on.
+_OPTIONS = {"xz": ("-T0",)}
 _CHUNK = 1 << 20
 
 
-def unpack(archive: Path, source: Path, request: Request, where: Location | Path) -> None:
+def unpack(
+    archive: Path, source: Path, request: Request, where: Location | Path
+) -> Mapping[str, Entry]:
     """Unpack ``archive`` so that the folder it wraps everything in becomes ``source``.
 
     Modes are reduced to what git keeps, times in the future to now.
 
     Args:
         where: What to blame when the archive is bad.
+
+    Returns:
+        The manifest of ``source``: what was written is not read again for that.
 
     Raises:
         UserError: It is damaged, or a member would end up outside.
@@ -43,7 +52,8 @@ def unpack(archive: Path, source: Path, request: Request, where: Location | Path
     wrapped.mkdir()
     unpacker = _Unpacker(wrapped, where)
     try:
-        with _opened(archive) as stream, tar_stream(stream) as members:
+        with _opened(archive) as stream:
+            members = Members(stream)
             for member in members:
                 request.left()
                 unpacker.place(members, member)
@@ -53,14 +63,15 @@ def unpack(archive: Path, source: Path, request: Request, where: Location | Path
     inner = _inner(wrapped)
     unpacker.check_links(inner)
     inner.rename(source)
-    if inner != wrapped:
-        wrapped.rmdir()
+    if inner == wrapped:
+        return unpacker.entries
+    wrapped.rmdir()
+    return {path.partition("/")[2]: entry for path, entry in unpacker.entries.items()}
 
 
-def _read_to_end(archive: tarfile.TarFile) -> None:
+def _read_to_end(members: Members) -> None:
     """Read what follows the last member: zeros, and the checksum of the compression."""
-    assert archive.fileobj is not None
-    while rest := archive.fileobj.read(_CHUNK):
+    while rest := members.stream.read(_CHUNK):
         # tarfile takes a damaged header for the end.
         if rest.strip(b"\0"):
             raise _Damaged("a member's header is not valid")
@@ -68,13 +79,6 @@ def _read_to_end(archive: tarfile.TarFile) -> None:
 
 class _Damaged(Exception):
     """The decompressor said so."""
-
-
-def tar_stream(stream: IO[bytes]) -> tarfile.TarFile:
-    """A tar archive read from a pipe, member by member; in a ``with`` block."""
-    return tarfile.open(
-        fileobj=stream, mode="r|", bufsize=_CHUNK, encoding="utf-8", errors="surrogateescape"
-    )
 
 
 @contextmanager
@@ -107,10 +111,11 @@ def _opened(archive: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _decompressed(tool: str, file: IO[bytes]) -> Iterator[IO[bytes]]:
+    options = _OPTIONS.get(tool, ())
     # Another process: it runs beside the unpacking, and Python 3.11 knows no zstd.
     with (
         tempfile.TemporaryFile() as said,
-        spawn([tool, "-dc"], stdin=file, stdout=subprocess.PIPE, stderr=said) as child,
+        spawn([tool, *options, "-dc"], stdin=file, stdout=subprocess.PIPE, stderr=said) as child,
     ):
         try:
             yield child.stdout
@@ -129,17 +134,25 @@ def _inner(folder: Path) -> Path:
     return items[0] if alone else folder
 
 
+def _write(file: int, data: bytes) -> None:
+    """Write it all: a disk that fills up takes a part of it first."""
+    done = os.write(file, data)
+    while done < len(data):
+        done += os.write(file, memoryview(data)[done:])
+
+
 class _Unpacker:
     """Writes members below ``top``, into folders it made itself and through no link."""
 
     def __init__(self, top: Path, where: Location | Path) -> None:
+        self.entries: dict[str, Entry] = {}
         self._top = top
         self._where = where
         self._folders = {""}
         self._links: set[str] = set()
         self._now = time.time()
 
-    def place(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+    def place(self, members: Members, member: tarfile.TarInfo) -> None:
         """Write one member; raises UserError when it has no place in a source tree."""
         path = self._inside(member, member.name)
         if member.isdir():
@@ -147,7 +160,7 @@ class _Unpacker:
             return
         self._folder(member, path.rpartition("/")[0])
         if member.isreg():
-            self._file(archive, member, path)
+            self._file(members, member, path)
         elif member.issym():
             self._symlink(member, path)
         elif member.islnk():
@@ -184,22 +197,33 @@ class _Unpacker:
             raise self._refusal(member, f"goes through {path}, which is no folder") from None
         self._folders.add(path)
 
-    def _file(self, archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
-        name = self._cleared(member, path)
+    def _file(self, members: Members, member: tarfile.TarInfo, path: str) -> None:
         mode = 0o755 if member.mode & stat.S_IXUSR else 0o644
-        content = archive.extractfile(member)
-        assert content is not None
-        with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:  # noqa: PTH123
-            while chunk := content.read(_CHUNK):
-                file.write(chunk)
-            file.flush()
+        digest = begin_blob(member.size)
+        file = self._created(member, path, mode)
+        try:
+            for piece in members.content(member):
+                digest.update(piece)
+                _write(file, piece)
             # make takes a file from the future for newer than all it will ever build.
             mtime = min(member.mtime, self._now)
-            os.utime(file.fileno(), (mtime, mtime))
+            os.utime(file, (mtime, mtime))
+        finally:
+            os.close(file)
+        self.entries[path] = Entry(stat.S_IFREG | mode, digest.hexdigest())
+
+    def _created(self, member: tarfile.TarInfo, path: str, mode: int) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        if path not in self._folders:
+            # Nearly always nothing is there: to look first is half as long again.
+            with suppress(FileExistsError):
+                return os.open(f"{self._top}/{path}", flags, mode)
+        return os.open(self._cleared(member, path), flags, mode)
 
     def _symlink(self, member: tarfile.TarInfo, path: str) -> None:
         os.symlink(member.linkname, self._cleared(member, path))  # noqa: PTH211
         self._links.add(path)
+        self.entries[path] = Entry(SYMLINK, blob_digest(os.fsencode(member.linkname)))
 
     def _hard_link(self, member: tarfile.TarInfo, path: str) -> None:
         target = self._inside(member, member.linkname)
@@ -209,6 +233,7 @@ class _Unpacker:
             raise self._refusal(member, f"is a link to {target}, which is no file before it")
         if target != path:
             os.link(first, self._cleared(member, path), follow_symlinks=False)
+            self.entries[path] = self.entries[target]
 
     def _cleared(self, member: tarfile.TarInfo, path: str) -> str:
         """The name to write at; as in tar, a later member takes an earlier one's place."""

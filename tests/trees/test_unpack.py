@@ -95,6 +95,29 @@ def test_hard_links_and_repeated_members(member: Callable[..., Path], cache: Cac
     assert (tree.path / "twice.c").read_text() == "xx"
     # In the link's place, not through it.
     assert (tree.path / "mm/gup.c").read_text() == "int gup;\n"
+    assert read_manifest(tree.manifest) == compute_manifest(tree.path)
+
+
+@pytest.mark.parametrize("form", ["v7", "oldgnu", "gnu", "ustar", "pax", "pax -S", "gnu -S"])
+def test_every_form_of_tar(source: Path, cache: Cache, form: str) -> None:
+    """What is long, with holes, empty or large; names that are no text, modes that git has not."""
+    folder = source / "drivers" / "a-long-name-of-a-folder" / "and-one-that-is-longer-still"
+    folder.mkdir(parents=True)
+    names = ["empty", "caf\udce9.c"] + (["n" * 90] if form not in {"v7", "ustar"} else [])
+    for name in names:
+        (folder / name).touch()
+    (folder / "large").write_bytes(os.urandom(3_000_001))
+    with (folder / "holes").open("wb") as stream:
+        for place in (0, 2_500_000, 4_000_000):
+            stream.seek(place)
+            stream.write(b"data")
+        stream.truncate(4_100_000)
+    (folder / "run").write_text("#!/bin/sh\n")
+    (folder / "run").chmod(0o700)
+    archive, (kind, *more) = source.parent / "archive.bin", form.split()
+    run(["tar", "-c", f"--format={kind}", *more, "-f", archive, "-C", source.parent, source.name])
+    tree = cache.fetch(kernel(archive))
+    assert read_manifest(tree.manifest) == compute_manifest(tree.path) == compute_manifest(source)
 
 
 S, H, D = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE
