@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Times the lab beside the same work done by hand, on this machine, in one run.
 
-Usage: measure.py [second-variant] [nothing-to-do] [test] [edit-to-verdict] [cold] [one-file]
+Usage: measure.py [second-variant] [nothing-to-do] [test] [edit-to-verdict] [unpack] [cold]
+       [one-file]
 
 Without a name all.  The last two build a kernel from nothing, LAB_BENCH_KERNEL or 6.1,
 in a cache of their own; on a busy machine run them again, each is measured in pairs.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -31,11 +33,15 @@ from lab.build import BuildJob, build, find_build
 from lab.build.build import workbench_of
 from lab.build.key import KBUILD_ENVIRONMENT
 from lab.build.wrapper import wrapped
+from lab.config.model import AptKernel, TarballKernel
 from lab.errors import UserError
 from lab.lab import Lab
 from lab.plan import Variant
+from lab.trees import fetch
+from lab.trees.download import sha256_of
 
 ROOT = Path(__file__).resolve().parents[1]
+_PAIRS = 3
 LAB = Path(sys.executable).with_name("lab")
 BASE, PATCHED = Variant("6.1"), Variant("6.1", ("reintroduce-bug",))
 #: What one would give it by hand; the lab saves its guests more.
@@ -247,6 +253,39 @@ def _one_file_variant(lab: Lab, kernel: str) -> BuildJob:
     raise SystemExit(f"no series of one patch is meant for {kernel}")
 
 
+def unpack(lab: Lab, scratch: Path) -> Iterator[Row]:
+    """A tree brought in from its tarball, digest and manifest included, against ``tar xf``."""
+    archive = _archive(lab, scratch)
+    kernel = TarballKernel(kind="tarball", url=str(archive), sha256=sha256_of(archive))
+    ours, by_hand = [], []
+    for number in range(_PAIRS):
+        folder, cache = scratch / f"tar{number}", scratch / f"cache{number}"
+        folder.mkdir()
+        command = ["tar", "xf", str(archive), "-C", str(folder)]
+        by_hand.append(_seconds(lambda: subprocess.run(command, check=True)))  # noqa: B023
+        shutil.rmtree(folder)
+        (cache / "trees").mkdir(parents=True)
+        ours.append(_seconds(lambda: _bring(kernel, cache)))  # noqa: B023
+        shutil.rmtree(cache)
+    times = statistics.median(ours), statistics.median(by_hand)
+    yield Row.against("6.1 brought in from its tarball", *times, 1.1, what="`tar xf`")
+
+
+def _archive(lab: Lab, scratch: Path) -> Path:
+    """The tarball in the distribution's package."""
+    kernel = lab.loaded.config.kernels[BASE.kernel]
+    assert isinstance(kernel, AptKernel)
+    subprocess.run(["apt-get", "-q", "download", kernel.package], cwd=scratch, check=True)
+    (package,) = scratch.glob("*.deb")
+    subprocess.run(["dpkg-deb", "-x", str(package), str(scratch / "package")], check=True)
+    (archive,) = (scratch / "package/usr/src").glob("*.tar.xz")
+    return archive
+
+
+def _bring(kernel: TarballKernel, cache: Path) -> None:
+    fetch("6.1", kernel, cache=cache, root=cache, deadline_s=3600, refresh=False)
+
+
 #: A part gets the lab, and a folder of its own on the cache's disk.
 Measure = Callable[[Lab, Path], Iterator[Row]]
 #: What LAB_BENCH_KERNEL names is built from nothing; any kernel of lab.toml will do.
@@ -256,6 +295,7 @@ _ALL: dict[str, Measure] = {
     "nothing-to-do": nothing_to_do,
     "test": test,
     "edit-to-verdict": edit_to_verdict,
+    "unpack": unpack,
     "cold": partial(cold, kernel=KERNEL),
     "one-file": partial(one_file, kernel=KERNEL),
 }
