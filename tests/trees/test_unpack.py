@@ -101,7 +101,8 @@ def test_hard_links_and_repeated_members(member: Callable[..., Path], cache: Cac
 @pytest.mark.parametrize("form", ["v7", "oldgnu", "gnu", "ustar", "pax", "pax -S", "gnu -S"])
 def test_every_form_of_tar(source: Path, cache: Cache, form: str) -> None:
     """What is long, with holes, empty or large; names that are no text, modes that git has not."""
-    folder = source / "drivers" / "a-long-name-of-a-folder" / "and-one-that-is-longer-still"
+    # Old ones end a path after 100 bytes, and ustar has a second field for its beginning.
+    folder = source / "drivers" / "and-then" / ("x" if form == "v7" else "x" * 90)
     folder.mkdir(parents=True)
     names = ["empty", "caf\udce9.c"] + (["n" * 90] if form not in {"v7", "ustar"} else [])
     for name in names:
