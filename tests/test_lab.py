@@ -51,7 +51,8 @@ def test_guests_side_by_side(
 
 
 @pytest.mark.parametrize(
-    ("local", "cpus", "builds"), [("", 1, 1), ("", 2, 1), ("", 8, 2), ("builds = 3", 2, 3)]
+    ("local", "cpus", "builds"),
+    [("", 1, 1), ("", 2, 1), ("", 4, 2), ("", 64, 4), ("builds = 3", 2, 3)],
 )
 def test_builds_side_by_side(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, local: str, cpus: int, builds: int
