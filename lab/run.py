@@ -316,7 +316,10 @@ def make_job(lab: Lab, planned: JobPlan, built: Build, folder: JobFolder) -> Job
         pattern=planned.pattern,
         program_s=config.deadlines.program,
         expect=config.expect,
-        evidence=_evidence(built, spec, folder, compiled.digests(name for _, name in pairs)),
+        evidence=replace(
+            _evidence(built, spec, folder, compiled.digests(name for _, name in pairs)),
+            patches=tuple(_patches(lab, built.job.series)),
+        ),
         fresh=config.machines[planned.machine].fresh,
         benign=tuple(Benign.make(row.title, row.versions, row.reason) for row in config.benign),
         settle_s=config.deadlines.settle,
@@ -326,6 +329,14 @@ def make_job(lab: Lab, planned: JobPlan, built: Build, folder: JobFolder) -> Job
 
 def _recipe(name: str, section: Filesystem) -> Recipe:
     return Recipe(name, section.type, section.mkfs, section.options)
+
+
+def _patches(lab: Lab, applied: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    for name, digest in applied:
+        series = lab.series(name)
+        # One that was edited since is not what was built.
+        if series.digest == digest:
+            yield from ((f"{name}/{patch.name}", patch.digest) for patch in series.patches)
 
 
 def _evidence(

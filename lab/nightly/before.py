@@ -45,8 +45,9 @@ def last_words(store: Store, memory: Memory) -> Before | None:
     if not baseline:
         return None
     known = memory.known if baseline == memory.baseline else {}
-    return put_together(baseline, {run: store.load(run) for run in _runs(store, baseline, known)},
-                        known)  # fmt: skip
+    # Of a job that several have the last word on, the newest says what it was made of.
+    runs = sorted(_runs(store, baseline, known), key=lambda run: (run != baseline, run))
+    return put_together(baseline, {run: store.load(run) for run in runs}, known)
 
 
 def _runs(store: Store, baseline: str, known: Mapping[TestKey, str]) -> set[str]:

@@ -5,19 +5,23 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from lab.nightly.judge import Finding, Kind, VerdictChange
-from lab.report.status import given_errors
+from lab.nightly.since import Since
+from lab.report.cause import Cause, Spot, cause_in, group_causes, name_lines
+from lab.report.status import given_errors, given_programs
+from lab.results import TestResult
 from lab.suites.plain import replace_controls
 
 if TYPE_CHECKING:
     from lab.nightly.night import Night
 
 _WIDTH = 79
-#: Of one kind in one job and filesystem; `lab compare -v` lists all.
+#: Files of one kernel, and causes of one kind; `lab compare -v` lists all tests.
 _MOST = 12
 _TITLES = {
     Kind.REGRESSED: "REGRESSED",
@@ -45,7 +49,49 @@ def subject_of(night: Night) -> str:
         parts.append("errors of the lab")
     what = _first(night) if not night.baseline else ", ".join(parts) or "nothing changed"
     host = f" on {night.run.host.name}" if night.run.host.name else ""
-    return _one_line(f"lab nightly {night.matrix}{host}: {what}")
+    return _one_line(f"lab nightly {night.matrix}{host}: {what}{_of_what(night)}")
+
+
+def _of_what(night: Night) -> str:
+    """What a maintainer asks next: of which kernel, since when, in which tests."""
+    news = [found for found in night.judgement.findings if found.news]
+    # The worst comes first, and is what somebody has to look at.
+    worst = [found for found in news if found.kind is news[0].kind] if night.baseline else []
+    if not worst:
+        return ""
+    kernels = dict.fromkeys(found.key.variant for found in worst)
+    names = dict.fromkeys(found.key.test or found.key.suite for found in worst)
+    first = next(iter(kernels))
+    made = next((_step(one) for one in night.since if first in one.variants), "")
+    return f": {_some(list(kernels), 2)}{made}: {_some(list(names), 2)}"
+
+
+def _step(one: Since) -> str:
+    """How far a kernel is from where it was, in a word or two."""
+    if one.commits is not None:
+        return f" ({_count(one.commits.count, 'commit')} later)"
+    if one.before and one.before != one.after:
+        return f" ({_short(one.before)}..{_short(one.after).partition(':')[2]})"
+    return (
+        ""
+        if not one.others
+        else f" (other {_some([text.partition(':')[0] for text in one.others], 2)})"
+    )
+
+
+def _some(names: Sequence[str], most: int) -> str:
+    more = [f"{len(names) - most} more"] if names[most:] else []
+    return ", ".join([*names[:most], *more])
+
+
+def _short(identity: str) -> str:
+    """An identity in as few digits as people use."""
+    kind, _, name = identity.partition(":")
+    return identity if kind == "apt" else f"{kind}:{name[:12]}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _first(night: Night) -> str:
@@ -61,7 +107,7 @@ def _first(night: Night) -> str:
 
 def text_of(night: Night) -> str:
     """All that changed, the worst first, and where to look."""
-    lines = [subject_of(night), ""]
+    lines = [*_wrapped(subject_of(night), ""), *_made_of(night), ""]
     lines += _wrapped(f"Run {night.run.id or 'none'}, begun {night.run.started}", "")
     if night.baseline:
         lines.append(f"Compared with {night.baseline} and the nights before it")
@@ -78,6 +124,34 @@ def text_of(night: Night) -> str:
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
+def _made_of(night: Night) -> Iterator[str]:
+    """Which kernels, and what of each is not as it was the last time."""
+    yield from [""] if night.since else []
+    for one in night.since:
+        releases = f" ({', '.join(one.releases)})" if any(one.releases) else ""
+        same = ": source, series, config and compiler are the same" if one.same else ""
+        yield from _wrapped(f"{', '.join(one.variants)}{releases}{same}", "")
+        yield from _apart(one)
+
+
+def _apart(one: Since) -> Iterator[str]:
+    if not one.before:
+        yield from _wrapped(f"{_short(one.after)}, for the first time", "  ")
+    elif one.before != one.after:
+        yield from _wrapped(f"{_short(one.before)} -> {_short(one.after)}", "  ")
+    if one.commits is not None:
+        undone = f", and {_count(one.commits.undone, 'commit')} of before not in it"
+        said = f"{_count(one.commits.count, 'commit')}{undone if one.commits.undone else ''}"
+        yield from _wrapped(f"{said}, the newest:" if one.commits.subjects else said, "  ")
+        for subject in one.commits.subjects:
+            yield from _wrapped(subject, "    ")
+    if one.files is not None:
+        names = f": {_some(one.files, _MOST)}" if one.files else ""
+        yield from _wrapped(f"{_count(len(one.files), 'file')} changed{names}", "  ")
+    for other in one.others:
+        yield from _wrapped(f"changed: {other}", "  ")
+
+
 def _told(night: Night, kind: Kind) -> tuple[Finding, ...]:
     found = night.judgement.of(kind)
     if night.baseline or kind not in (Kind.NEW, Kind.FIXED):
@@ -90,22 +164,49 @@ def _section(kind: Kind, findings: Sequence[Finding]) -> Iterator[str]:
     if not findings:
         return
     yield from ("", f"{_TITLES[kind]} ({len(findings)})")
-    for _, group in groupby(findings, lambda found: (found.key.job, found.key.filesystem)):
-        yield from _group(list(group))
-
-
-def _group(findings: Sequence[Finding]) -> Iterator[str]:
-    key = findings[0].key
-    around = [name for name in (key.machine, key.config) if name != "default"]
-    where = f" on {key.filesystem}" if key.filesystem else ""
-    yield f"  {' '.join([key.variant, *around])}{where}"
-    if findings[0].kind is Kind.UNTESTED:
-        yield from _alike(findings)
+    if kind is Kind.UNTESTED:
+        for _, group in groupby(findings, lambda found: (found.key.job, found.key.filesystem)):
+            yield from _untested(list(group))
         return
-    for found in findings[:_MOST]:
-        yield from _lines(found)
-    if len(findings) > _MOST:
-        yield f"    and {len(findings) - _MOST} more"
+    causes = group_causes(findings, _cause_of, _spot)
+    for cause in causes[:_MOST]:
+        yield from _paragraph(cause)
+    if left := sum(len(cause.items) for cause in causes[_MOST:]):
+        yield f"  and {left} more, each of another cause"
+
+
+def _spot(found: Finding) -> Spot:
+    key = found.key
+    around = [name for name in (key.machine, key.config) if name != "default"]
+    of = key.suite if key.program in ("", key.suite) else f"{key.suite}/{key.program}"
+    return Spot(" ".join([key.variant, *around]), key.filesystem, f"{of}  {key.test}")
+
+
+def _cause_of(found: Finding) -> Hashable:
+    bad = _bad(found)
+    said = cause_in(bad.message, found.key.test) if bad else ""
+    return _way(found), cause_in(found.why, found.key.test), found.news, said
+
+
+def _untested(findings: Sequence[Finding]) -> Iterator[str]:
+    spot = _spot(findings[0])
+    yield f"  {spot.kernel}{f' on {spot.filesystem}' if spot.filesystem else ''}"
+    yield from _alike(findings)
+
+
+def _paragraph(cause: Cause[Finding]) -> Iterator[str]:
+    """What has one cause: where, in which tests, how it went, and what one of them said."""
+    for block in cause.blocks:
+        for kernels, filesystems in block.places:
+            where = f" on {' '.join(filesystems)}" if any(filesystems) else ""
+            yield from _wrapped(f"{', '.join(kernels)}{where}", "  ")
+        for suite, names in groupby(block.tests, lambda name: name.partition("  ")[0]):
+            for head, rest in name_lines(name.partition("  ")[2] for name in names):
+                yield from _wrapped(f"{suite}: {head}{rest}", "    ")
+    yield from _wrapped("; ".join(_said_of(cause.first)), "      ")
+    bad = _bad(cause.first)
+    if bad is not None and bad.message:
+        yield from _wrapped(bad.message[:300], "      | ")
 
 
 def _alike(findings: Sequence[Finding]) -> Iterator[str]:
@@ -116,27 +217,26 @@ def _alike(findings: Sequence[Finding]) -> Iterator[str]:
         yield from _wrapped(f"{tests}{'' if news else ', as before'}: {why}", "    ")
 
 
-def _lines(found: Finding) -> Iterator[str]:
-    of = found.key.suite
-    if found.key.program not in ("", of):
-        of = f"{of}/{found.key.program}"
-    yield from _wrapped(f"{of}  {found.key.test}", "    ")
+def _way(found: Finding) -> str:
     was = found.before.status.value if found.before else "nothing"
     now = ", ".join(
         f"{count} {status}" if count > 1 else f"{status}"
         for status, count in Counter(result.status.value for result in found.after).items()
     )
-    said = [f"{was} -> {now or 'nothing'}"]
+    return f"{was} -> {now or 'nothing'}"
+
+
+def _said_of(found: Finding) -> Iterator[str]:
+    yield _way(found)
     if len(found.after) > 1 and found.kind in (Kind.REGRESSED, Kind.FLAKY):
-        said.append(str(found.rate))
-    said += [found.why] if found.why else []
-    said += ["known before"] if not found.news else []
+        yield str(found.rate)
+    yield from filter(None, (found.why, "" if found.news else "known before"))
     if found.surprising and found.kind in (Kind.CHANGED, Kind.NEW, Kind.FIXED):
-        said.append(f"NOT AS EXPECTED ({found.after[-1].expected})")
-    yield from _wrapped("; ".join(said), "      ")
-    bad = next((result for result in found.after if not result.as_expected), None)
-    if bad is not None and bad.message:
-        yield from _wrapped(bad.message[:300], "      | ")
+        yield f"NOT AS EXPECTED ({found.after[-1].expected})"
+
+
+def _bad(found: Finding) -> TestResult | None:
+    return next((result for result in found.after if not result.as_expected), None)
 
 
 def _verdicts(verdicts: Sequence[VerdictChange]) -> Iterator[str]:
@@ -152,6 +252,7 @@ def _verdicts(verdicts: Sequence[VerdictChange]) -> Iterator[str]:
 
 def _troubles(night: Night) -> Iterator[str]:
     given = [f"{job.variant}: {job.error}" for job in given_errors(night.run)]
+    given += [f"guest-tests: {why}" for why in given_programs(night.run).values()]
     yield from _listed("NOT BUILT: what the lab was given is at fault", given)
     yield from _listed("ERRORS OF THE LAB, not of a kernel", night.troubles)
 
@@ -213,6 +314,7 @@ def document_of(night: Night) -> dict[str, Any]:
         "counts": {kind.value: len(night.judgement.of(kind)) for kind in Kind},
         "not_as_expected": night.judgement.surprises,
         "around": list(night.judgement.around),
+        "since": [asdict(one) for one in night.since],
         "findings": [_finding(found) for found in night.judgement.findings],
         "with_a_result_again": len(night.judgement.back),
         "verdicts": [

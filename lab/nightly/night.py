@@ -17,6 +17,7 @@ from lab.nightly.judge import Judgement, Kind, judge, judge_verdicts, remember
 from lab.nightly.memory import Memory
 from lab.nightly.refresh import refresh
 from lab.nightly.rerun import doubtful, rerun_plan, together
+from lab.nightly.since import Manifests, Since, since
 from lab.plan import Plan, SeriesPlan, plan_matrix, plan_series_matrix
 from lab.report.status import given_errors, given_programs
 from lab.results import RunFolder, RunRecord, TestKey, Verification, now, write_text
@@ -39,6 +40,7 @@ class Night:
         verification: Of a matrix with a series.
         troubles: What of the lab's own went wrong, and is no word on a kernel.
         report: What was written for people to look at.
+        since: What of the kernels, and of what is built on them, is not as it was.
         told: How each channel took it; empty when there was nothing to tell.
     """
 
@@ -50,6 +52,7 @@ class Night:
     verification: Verification | None = None
     troubles: tuple[str, ...] = ()
     report: Path | None = None
+    since: tuple[Since, ...] = ()
     told: tuple[str, ...] = ()
 
     @property
@@ -184,7 +187,16 @@ class _Run:
         troubles += [f"{variant}: {error}" for variant, error in failed]
         baseline = self.before.run.id if self.before else ""
         name = self.lab.loaded.config.nightly.matrix
-        return Night(name, run, judgement, baseline, reruns, verification, tuple(troubles))
+        past = self.before.run if self.before else None
+        apart = since(self.lab, past, run)
+        self._forget(run, past)
+        night = Night(name, run, judgement, baseline, reruns, verification, tuple(troubles))
+        return replace(night, since=apart)
+
+    def _forget(self, *runs: RunRecord | None) -> None:
+        jobs = [job for run in runs if run for job in run.jobs]
+        if jobs:
+            Manifests.of(self.lab).keep_only(job.evidence.tree_identity for job in jobs)
 
 
 def killed_run(store: Any, plan: Plan, memory: Memory) -> RunRecord | None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError
+from lab.nightly.since import Manifests
 from lab.plan import Plan
 
 if TYPE_CHECKING:
@@ -21,9 +22,11 @@ def refresh(lab: Lab, plan: Plan) -> tuple[str, ...]:
     troubles = []
     for kernel in dict.fromkeys(job.variant.kernel for job in plan.jobs):
         try:
-            lab.tree(kernel, refresh=True)
+            tree = lab.tree(kernel, refresh=True)
         except LabError as error:
             said = f"{error.where}: {error.what}" if error.where else error.what
             lab.listener.say(f"{kernel}: {error.what}")
             troubles.append(f"{kernel} could not be refreshed: {said}")
+        else:
+            Manifests.of(lab).keep(tree.identity, tree.manifest)
     return tuple(troubles)

@@ -67,13 +67,18 @@ def group_causes(
 
 
 def group_results(results: Iterable[TestResult]) -> list[Cause[TestResult]]:
-    """Results by their cause."""
-    return group_causes(results, _cause_of, spot_of)
+    """Results by their cause; a name that two programs share comes with the program's."""
+    found = list(results)
+    owners: dict[str, set[str]] = {}
+    for result in found:
+        owners.setdefault(result.test, set()).add(result.program)
+    shared = {test for test, programs in owners.items() if len(programs) > 1}
 
+    def spot(result: TestResult) -> Spot:
+        name = f"{result.program}: {result.test}" if result.test in shared else result.test
+        return Spot(result.variant, result.filesystem, name)
 
-def spot_of(result: TestResult) -> Spot:
-    """Where a result is from."""
-    return Spot(result.variant, result.filesystem, result.test)
+    return group_causes(found, _cause_of, spot)
 
 
 def _cause_of(result: TestResult) -> Hashable:

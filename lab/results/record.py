@@ -45,6 +45,7 @@ class Evidence:
         tree_identity: Commit, tarball digest or package version.
         tree_signature: Of a tarball: who signed it, or why that was not checked.
         series_digests: (series, digest) pairs, in the order applied.
+        patches: (SERIES/PATCH, digest) pairs of them; empty in runs of before.
         console_path, ktap_path, kernel_log_path: Relative to the run's folder;
             ``ktap_path`` is the folder that holds the job's KTAP files.
         timeline: (what was reached, seconds since QEMU's start) pairs, of the first guest.
@@ -70,6 +71,7 @@ class Evidence:
     tree_signature: str = ""
     config_digest: str = ""
     series_digests: tuple[tuple[str, str], ...] = ()
+    patches: tuple[tuple[str, str], ...] = ()
     compiler: str = ""
     console_path: str = ""
     ktap_path: str = ""

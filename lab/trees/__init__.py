@@ -2,6 +2,7 @@
 """Bring a kernel's source in, at an exact identity."""
 
 from lab.trees.fetch import fetch
+from lab.trees.history import Commits, commits_between
 from lab.trees.manifest import Entry, Manifest, blob_digest, read_manifest, write_manifest
 from lab.trees.request import Progress
 from lab.trees.rows import Rows, entry_of, read_rows, row_of, write_rows
@@ -9,6 +10,7 @@ from lab.trees.tree import Tree
 from lab.version import KernelVersion, VersionRange
 
 __all__ = [
+    "Commits",
     "Entry",
     "KernelVersion",
     "Manifest",
@@ -17,6 +19,7 @@ __all__ = [
     "Tree",
     "VersionRange",
     "blob_digest",
+    "commits_between",
     "entry_of",
     "fetch",
     "read_manifest",

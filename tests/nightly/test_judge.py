@@ -529,7 +529,7 @@ def test_one_of_two_programs_with_a_test_of_one_name(nights: Nights) -> None:
     assert [(found.key.program, found.kind) for found in worse.findings] == [
         ("dup-b", Kind.REGRESSED)
     ]
-    assert "mlock/dup-b open" in text_of(Night("m", run(), worse, "n0"))
+    assert "mlock/dup-b: open" in text_of(Night("m", run(), worse, "n0"))
     assert not nights.night(dup(FAIL)).is_news
 
 

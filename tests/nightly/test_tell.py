@@ -104,7 +104,7 @@ def test_mail(tmp_path: Path) -> None:
         told, troubles, left = tell(loaded, night(regressed()))
     assert (told, troubles, left) == (("mail to a@b.c, d@e.f",), (), ())
     (mail,) = inbox.mails
-    assert mail["Subject"] == "lab nightly default on host: 1 regressed"
+    assert mail["Subject"] == "lab nightly default on host: 1 regressed: 6.1: t"
     assert (mail["From"], mail["To"]) == ("lab@example.org", "a@b.c, d@e.f")
     assert mail["Message-ID"].endswith("@example.org>")
     assert mail["Date"]
@@ -132,7 +132,7 @@ def test_only_what_changed_is_told(tmp_path: Path) -> None:
 def test_what_a_guest_says_is_only_text(tmp_path: Path) -> None:
     """No header, no control character, no line of more than 79 columns."""
     nasty = "x\r\nBcc: all@example.org\r\n\x1b[2J\x07 " + "word " * 100 + "é€"
-    findings = [regressed(nasty, f"t{number}") for number in range(40)]
+    findings = [regressed("x" * (number + 1) + nasty, f"t{number}") for number in range(40)]
     made = night(*findings, troubles=(nasty,))
     inbox = Inbox()
     with mail_server(inbox) as port:
@@ -143,7 +143,7 @@ def test_what_a_guest_says_is_only_text(tmp_path: Path) -> None:
     lines = mail.get_content().splitlines()
     assert max(map(len, lines)) <= 79
     assert not any(ord(character) < 32 for line in lines for character in line)
-    assert "and 28 more" in mail.get_content()
+    assert "and 28 more, each of another cause" in mail.get_content()
     evil = night(regressed(), matrix="x\r\nBcc: all@example.org")
     assert "\n" not in subject_of(evil)
 
@@ -298,7 +298,7 @@ def test_webhook(tmp_path: Path) -> None:
     assert (troubles, left) == ((), ())
     assert SECRET not in told[0]
     (body,) = hook.bodies
-    assert body["text"] == "lab nightly default on host: 1 regressed"
+    assert body["text"] == "lab nightly default on host: 1 regressed: 6.1: t"
     assert (body["run"], body["baseline"]) == ("20260102-120000-bbbb", "20260101-120000-aaaa")
     (found,) = body["findings"]
     assert (found["test"], found["change"], found["failed"], found["ran"]) == (

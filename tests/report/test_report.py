@@ -222,6 +222,13 @@ def test_one_cause_is_one_paragraph() -> None:
     ]
 
 
+def test_two_programs_with_a_test_of_one_name() -> None:
+    lost = [result("open", Status.FAIL, program=program) for program in ("dup-a", "dup-b")]
+    text = printed(run(job(*lost)))
+    assert "fail (expected pass), 2 results\n      6.1  on ext4-dax\n" in text
+    assert "dup-a: open, dup-b: open" in " ".join(text.split()).replace(": open dup", ": open, dup")
+
+
 def test_complaints_alike_are_one_paragraph() -> None:
     told = tuple(noted() for _ in range(2))
     text = printed(run(job(result(), complaints=told), job(variant="6.12", complaints=told[:1])))

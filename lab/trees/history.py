@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The commits between two, where the history can be had without fetching it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.config.model import GitKernel
+from lab.errors import InfrastructureError
+from lab.process import run
+
+#: Seconds that a list in a mail is worth.
+_DEADLINE_S = 60
+_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Commits:
+    """From one commit to another.
+
+    Args:
+        count: How many the second has that the first has not.
+        undone: How many the first has that the second has not: a branch was rewound.
+        subjects: The newest of them, ``1a2b3c4d5e6f subject (author)``.
+    """
+
+    count: int
+    undone: int
+    subjects: tuple[str, ...]
+
+
+def commits_between(kernel: GitKernel, root: Path, old: str, new: str) -> Commits | None:
+    """What came between two commits; None unless the repository is on this machine.
+
+    The mirror in the cache has commits without their history.
+
+    Raises:
+        InfrastructureError: Git does not know one of them any more.
+    """
+    repository = root / Path(kernel.url).expanduser()
+    if "://" in kernel.url or not repository.is_dir():
+        return None
+    said = _git(repository, "rev-list", "--left-right", "--count", f"{old}...{new}")
+    undone, count = map(int, said.split())
+    log = ["log", f"-{_SHOWN}", "--no-merges", "--abbrev=12", "--format=%h %s (%an)"]
+    subjects = _git(repository, *log, f"{old}..{new}").splitlines()
+    return Commits(count, undone, tuple(subjects))
+
+
+def _git(repository: Path, *arguments: str) -> str:
+    # Nothing of the user's own: an alias or a pager, and any owner is safe, since
+    # nothing of a repository is run.
+    command = ["env", "-u", "GIT_DIR", "-u", "GIT_WORK_TREE", "GIT_CONFIG_GLOBAL=/dev/null"]
+    command += ["GIT_CONFIG_NOSYSTEM=1", "LC_ALL=C", "git", "-c", "safe.directory=*"]
+    if _is_shallow(repository):
+        raise InfrastructureError("it lacks history", where=repository)
+    return run([*command, "-C", str(repository), *arguments, "--"], timeout=_DEADLINE_S).stdout
+
+
+def _is_shallow(repository: Path) -> bool:
+    return any((repository / name).exists() for name in ("shallow", ".git/shallow"))
