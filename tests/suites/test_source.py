@@ -41,6 +41,12 @@ def test_all_that_is_included(sources: Path) -> None:
     assert own(sources) == expected
 
 
+def test_two_headers_of_one_name(sources: Path) -> None:
+    (sources / "near.h").write_text("")
+    assert "sub/near.h" in own(sources)
+    assert "near.h" not in own(sources)
+
+
 def test_what_a_program_has_besides(sources: Path) -> None:
     (sources / "mine").mkdir()
     (sources / "mine" / "part.c").write_text('#include "other.h"\n')
