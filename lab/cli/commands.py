@@ -306,13 +306,30 @@ def _test(opened: Lab, plan: Plan, *, verbose: bool, dry_run: bool, json: bool) 
 
     if dry_run:
         say_plan(plan, json=json)
+        for line in opened.loaded.sources.told_rules():
+            typer.echo(line, err=True)
         return ExitStatus.EXPECTED
     with showing_interrupted(verbose=verbose, json=json):
         with Show(opened.cache, quiet=json) as show:
             run = opened.telling(show).test(plan, sys.argv)
         _show_run(run, verbose, json)
+    _tell_unmatched(opened, plan, run)
     check_selection(plan, run)
     return _run_status(run)
+
+
+def _tell_unmatched(opened: Lab, plan: Plan, run: RunRecord) -> None:
+    """Name the rules that nothing in a whole matrix was about."""
+    from lab.plan import plan_matrix
+    from lab.report.unmatched import unmatched
+
+    loaded = opened.loaded
+    if plan.name not in loaded.config.matrix or plan_matrix(loaded, plan.name).jobs != plan.jobs:
+        return
+    if any(job.error is not None for job in run.jobs):
+        return
+    for keys, what in unmatched(loaded.config, run):
+        typer.echo(f"{loaded.locate(*keys)}: {what}", err=True)
 
 
 @contextmanager

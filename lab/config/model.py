@@ -423,6 +423,8 @@ class LabConfig(Section):
     expect: tuple[Expectation, ...] = ()
     verdict: tuple[ExpectedVerdict, ...] = ()
     benign: tuple[BenignSection, ...] = ()
+    #: Of lab.local.toml: which of lab.toml's rules its own replace, not add to.
+    replace: tuple[Literal["expect", "verdict", "benign"], ...] = ()
     deadlines: Deadlines = Field(default_factory=Deadlines)
     paths: Paths = Field(default_factory=Paths)
     database: Database = Field(default_factory=Database)

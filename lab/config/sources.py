@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from lab.config.locate import KeyPath, dotted, line_map
 from lab.errors import Location, UserError
 
 Table = dict[str, Any]
+#: Rows of these are rules, of which the last that matches counts: a local file adds to
+#: them, unless its ``replace`` names them.
+RULES = ("expect", "verdict", "benign")
 
 
 @dataclass(frozen=True)
@@ -41,18 +45,51 @@ class Document:
 
 @dataclass(frozen=True)
 class Sources:
-    """Where each key comes from.  ``owned`` holds the keys whose value is the local file's."""
+    """Where each key comes from.
+
+    ``owned`` holds the keys whose value is the local file's; ``rules`` how many rows of
+    each of RULES are the base's, where the local file has some of its own after them.
+    """
 
     base: Document
     local: Document | None = None
     owned: frozenset[KeyPath] = field(default=frozenset(), repr=False)
+    rules: Mapping[str, int] = field(default_factory=dict, repr=False)
+
+    def told_rules(self) -> tuple[str, ...]:
+        """What the local file does to the rules of the base, a line for each kind."""
+        if self.local is None:
+            return ()
+        name = self.local.path.name
+        base, local = self.base.table, self.local.table
+        added = [
+            f"{name} adds {len(local[rule])} [[{rule}]] to the {count} of {self.base.path.name}"
+            for rule, count in self.rules.items()
+        ]
+        replaced = [
+            f"{name} replaces the {len(base[rule])} [[{rule}]] of {self.base.path.name} "
+            f"with {len(local.get(rule, ()))} of its own"
+            for rule in _replaced(local)
+            if rule in base
+        ]
+        return (*added, *replaced)
 
     def locate(self, keys: KeyPath) -> Location:
         """The file and line of ``keys``, or of the innermost table that would hold it."""
-        document = self._owner(keys)
+        keys, document = self._owned_rule(keys) or (keys, self._owner(keys))
         prefixes = (keys[:length] for length in range(len(keys), 0, -1))
         line = next((document.lines[p] for p in prefixes if p in document.lines), None)
         return Location(document.path, line, dotted(keys) or None)
+
+    def _owned_rule(self, keys: KeyPath) -> tuple[KeyPath, Document] | None:
+        """The key of a rule's row as the local file has it, if the row is its."""
+        if self.local is None or len(keys) < 2 or keys[0] not in self.rules:
+            return None
+        kind, number, *rest = keys
+        before = self.rules[str(kind)]
+        if not isinstance(number, int) or number < before:
+            return None
+        return (kind, number - before, *rest), self.local
 
     def _owner(self, keys: KeyPath) -> Document:
         prefixes = (keys[:length] for length in range(1, len(keys) + 1))
@@ -62,12 +99,29 @@ class Sources:
 
 
 def lay_over(base: Document, local: Document | None) -> tuple[Table, Sources]:
-    """Merge tables key by key; the local file's scalars and lists replace the base's."""
+    """Merge tables key by key; the local file's scalars and lists replace the base's.
+
+    But its rules (RULES) come after the base's.
+    """
     if local is None:
         return base.table, Sources(base)
     owned: set[KeyPath] = set()
     merged = _merge(base.table, local.table, (), owned)
-    return merged, Sources(base, local, frozenset(owned))
+    rules = {}
+    for rule in RULES:
+        old, new = base.table.get(rule), local.table.get(rule)
+        if rule in _replaced(local.table):
+            merged[rule] = new if new is not None else []
+        elif isinstance(old, list) and isinstance(new, list):
+            merged[rule] = [*old, *new]
+            owned.discard((rule,))
+            rules[rule] = len(old)
+    return merged, Sources(base, local, frozenset(owned), rules)
+
+
+def _replaced(local: Table) -> tuple[str, ...]:
+    named = local.get("replace", ())
+    return tuple(rule for rule in RULES if isinstance(named, list) and rule in named)
 
 
 def _merge(base: Table, local: Table, path: KeyPath, owned: set[KeyPath]) -> Table:

@@ -32,7 +32,7 @@ def expected(
     """
     names = (str(variant), filesystem, suite, test)
     for expectation in reversed(expectations):
-        if _speaks_of(expectation, names) and _means(expectation, version):
+        if _speaks_of(expectation, names) and means(expectation, version):
             return expectation.status, expectation.reason
     return Status.PASS, ""
 
@@ -47,8 +47,8 @@ def _speaks_of(expectation: Expectation, names: tuple[str, str, str, str]) -> bo
     return all(matches(name, some) for name, some in zip(names, globs, strict=True))
 
 
-def _means(expectation: Expectation, version: KernelVersion) -> bool:
-    """Whether it is about kernels of ``version``."""
+def means(expectation: Expectation, version: KernelVersion) -> bool:
+    """Whether an expectation is about kernels of ``version``."""
     lacks = expectation.lacks
     return _range(expectation.versions).contains(version) and not (lacks and has(version, lacks))
 

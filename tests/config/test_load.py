@@ -354,3 +354,53 @@ def test_the_environment_of_a_toolchain(project: Project, refuses: Checker) -> N
     assert project.load().config.toolchain.env == {"PATH": "/opt/gcc-10/bin:$PATH"}
     project.append('ARCH = "arm64"\n')
     refuses("ARCH is the lab's to set", key="toolchain.env.ARCH", at="ARCH =")
+
+
+RULES = """
+[[expect]]
+tests = ["a"]
+status = "fail"
+reason = "shipped"
+
+[[benign]]
+title = "oops: a"
+reason = "shipped"
+"""
+OWN = RULES.replace("shipped", "own").replace('"a"', '"b"')
+
+
+def test_a_local_rule_comes_after_those_of_lab_toml(project: Project) -> None:
+    project.toml.write_text(project.toml.read_text() + RULES)
+    project.local(OWN)
+    loaded = load(project.root)
+    assert [rule.reason for rule in loaded.config.expect] == ["shipped", "own"]
+    assert [rule.reason for rule in loaded.config.benign] == ["shipped", "own"]
+    local = project.root / "lab.local.toml"
+    assert str(loaded.locate("expect", 1, "status")) == f"{local}:4: expect[0].status"
+    assert loaded.locate("expect", 0, "status").path == project.toml
+    assert loaded.sources.told_rules() == (
+        "lab.local.toml adds 1 [[expect]] to the 1 of lab.toml",
+        "lab.local.toml adds 1 [[benign]] to the 1 of lab.toml",
+    )
+
+
+def test_local_rules_replace_those_of_lab_toml_where_they_say_so(project: Project) -> None:
+    project.toml.write_text(project.toml.read_text() + RULES)
+    project.local('replace = ["expect"]\n' + OWN)
+    loaded = load(project.root)
+    assert [rule.reason for rule in loaded.config.expect] == ["own"]
+    assert [rule.reason for rule in loaded.config.benign] == ["shipped", "own"]
+    assert loaded.locate("expect", 0, "status").path == project.root / "lab.local.toml"
+    assert loaded.sources.told_rules()[-1] == (
+        "lab.local.toml replaces the 1 [[expect]] of lab.toml with 1 of its own"
+    )
+    project.local('replace = ["expect"]\n')
+    assert load(project.root).config.expect == ()
+
+
+def test_a_mistake_in_a_local_rule_is_where_it_is(project: Project) -> None:
+    project.toml.write_text(project.toml.read_text() + RULES)
+    project.local(OWN.replace('status = "fail"', 'status = "error"'))
+    with pytest.raises(UserError) as caught:
+        load(project.root)
+    assert f"{project.root / 'lab.local.toml'}:4: expect[0].status" in str(caught.value)
