@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from lab.build.key import KBUILD_ENVIRONMENT
+from lab.build.toolchain import KEPT
 from lab.errors import InfrastructureError, LabError, Location, UserError
 from lab.process import Child, ProcessTimeout, run, spawn
 from lab.process.which import find_tool
@@ -38,9 +39,6 @@ _OURS = re.compile(
     r"I/O error|Input/output error)"
 )
 _FULL = 2**20
-#: All that make gets of the lab's environment: kbuild heeds ARCH, KCFLAGS, LLVM,
-#: MAKEFLAGS and more, none of which is in a build's key.
-_KEPT = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
 _BEFORE, _AFTER = 4, 8
 _COUNTING_S = 60.0
 #: How often a make that says nothing is looked after.
@@ -114,7 +112,7 @@ class Make:
     def _command(self, targets: Sequence[str]) -> list[str]:
         if find_tool("make") is None:
             raise InfrastructureError("make is not installed", hint="sudo apt-get install make")
-        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         settings = {**kept, **self.environment, **KBUILD_ENVIRONMENT}
         environment = [f"{name}={value}" for name, value in settings.items()]
         make = ["make", "-C", str(self.source), f"O={self.objects}", *self.arguments, *targets]

@@ -16,6 +16,9 @@ from lab.process import run
 from lab.process.which import find_tool, search_path
 from lab.trees import KernelVersion
 
+#: What builds get of the lab's own environment: where things are, and nothing that kbuild
+#: heeds (ARCH, KCFLAGS, LLVM, MAKEFLAGS and more are in no key).
+KEPT = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
 _IN_BRACKETS = re.compile(r"\([^)]*\)")
 _NUMBER = re.compile(r"\d+\.\d+(?:\.\d+)?")
 
@@ -39,8 +42,14 @@ class Toolchain:
     def identity(self) -> str:
         """What goes into a build's key: another version is another build."""
         # Not make's: it runs the tools and puts nothing into their output.
-        lines = (self.cc, self.compiler, self.linker, *(f"{k}={v}" for k, v in self.env))
+        lines = (self.cc, self.compiler, self.linker, *(f"{k}={v}" for k, v in self._named))
         return "\n".join(lines)
+
+    @property
+    def _named(self) -> tuple[tuple[str, str], ...]:
+        """``env`` as it names a build: where tools are is said by their versions already."""
+        told = self.environment
+        return tuple((name, text if name in KEPT else told[name]) for name, text in self.env)
 
     @property
     def make_arguments(self) -> tuple[str, ...]:

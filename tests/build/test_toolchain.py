@@ -39,6 +39,17 @@ def test_a_compiler_by_its_environment(own: Path, monkeypatch: pytest.MonkeyPatc
     assert "PATH=$OWN:$PATH" in found.identity
 
 
+def test_what_the_environment_says_names_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``KCFLAGS = "$MINE"``: make gets its value, so that another value is another build."""
+    names = set()
+    for flags in ("-O1", "-O2"):
+        monkeypatch.setenv("MINE", flags)
+        found = Toolchain("gcc", "gcc 12", "ld 2", 1, env=(("KCFLAGS", "$MINE"),))
+        assert found.environment == {"KCFLAGS": flags}
+        names.add(found.identity)
+    assert len(names) == 2
+
+
 @pytest.mark.parametrize(
     ("cc", "env", "hint"),
     [
