@@ -13,6 +13,7 @@ from lab.errors import InfrastructureError
 from lab.features import Feature, feature, has
 from lab.guest import CommandResult, CommandTimeout, Guest
 from lab.suites.mkfs import QUIET, mkfs_options
+from lab.suites.mounts import look
 from lab.version import KernelVersion
 
 DEVICE = "/dev/pmem0"
@@ -106,6 +107,9 @@ class Recipe:
                 f"mount -t {self.type} {options} {DEVICE} {self.mount_point} "
                 f"|| {{ log; exit {_NOT_MOUNTED}; }}",
                 f"echo mkfs={shlex.quote(mkfs)}",
+                look(DEVICE, self.mount_point),
+                # Not echo: dash's own would read escapes, which such a table has for blanks.
+                'printf "mounted=%s\\n" "$m"',
                 f"/lab/dax-proof {self.mount_point}",
                 "log",
             )

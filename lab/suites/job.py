@@ -23,12 +23,14 @@ from lab.results import Evidence, GuestUse, JobRecord, Noted, TestResult
 from lab.results.folder import safe_name
 from lab.results.record import DID_NOT_RUN, INTERRUPTED
 from lab.suites.ahead import Ahead
-from lab.suites.filesystem import CannotMount, Recipe, namespace_mode
+from lab.suites.filesystem import DEVICE, CannotMount, Recipe, namespace_mode
 from lab.suites.hang import Signature
 from lab.suites.judge import Ended, Judged, judge
 from lab.suites.ktap import parse
 from lab.suites.live import STALLS, Live
 from lab.suites.mark import marked
+from lab.suites.mounts import proved, say_if_moved
+from lab.suites.mounts import read as read_moved
 from lab.suites.only import only
 from lab.suites.rest import Rest, blame, list_tests, rest_of
 from lab.suites.watch import Watch, charge
@@ -393,6 +395,8 @@ class _Session:
     watch: Watch
     live: Live
     ran: list[Unit] = field(default_factory=list)
+    #: What was mounted when each filesystem was proved.
+    mounted: dict[str, str] = field(default_factory=dict)
 
 
 def _one_guest(
@@ -456,6 +460,7 @@ def _run_filesystem(
         outcome.add_trouble(units, _stalled(session, error))
         return not isinstance(error, GuestDied | CommandTimeout)
     outcome.dax.setdefault(recipe.name, proof)
+    session.mounted[recipe.name] = proof.get("mounted", "")
     while left and left[0].recipe == recipe:
         if outcome.over or not _run_next(outcome, session, left):
             return False
@@ -521,7 +526,7 @@ def _run_unit(outcome: _Outcome, session: _Session, unit: Unit, left: list[Unit]
     """
     job = outcome.job
     started = time.monotonic()
-    command = _marked(unit, unit.arguments(job.pattern))
+    command = _marked(unit, unit.arguments(job.pattern), session.mounted.get(unit.recipe.name))
     try:
         end = _run_program(session, command, job.program_s)
     except BaseException as stop:
@@ -541,7 +546,7 @@ def _run_unit(outcome: _Outcome, session: _Session, unit: Unit, left: list[Unit]
         outcome.note_hang(
             unit, test, Signature.of(unit.of, end.complaint, alone=end.hang is Hang.PROGRAM)
         )
-    return end.good and session.live.broken is None
+    return end.good and end.moved is None and session.live.broken is None
 
 
 def _judged(
@@ -567,7 +572,12 @@ def _judged(
         judged = blame(unit.program, judged, unit.test or watch.test)
     # One that does not mark its tests may not know -l either, and would do it all again.
     listed = not end.good and watch.marked_tests() and unit.test is None
-    return judged, rest_of(report, judged, unit.program, listed=listed)
+    rest = rest_of(report, judged, unit.program, listed=listed)
+    if end.moved is not None:
+        listed = watch.marked_tests() and unit.test is None
+        kept, again = proved(judged, unit.program, unit.recipe.name, end.moved, listed=listed)
+        return kept, again or rest
+    return judged, rest
 
 
 def _keep_begun(outcome: _Outcome, session: _Session, unit: Unit, duration_s: float) -> None:
@@ -584,9 +594,14 @@ def _keep_begun(outcome: _Outcome, session: _Session, unit: Unit, duration_s: fl
     outcome.add_unrun(unit, INTERRUPTED)
 
 
-def _marked(unit: Unit, command: list[str]) -> str:
-    """The command, between lines in the kernel log that say what runs."""
-    return marked(command, unit.recipe.name, unit.suite, unit.program)
+def _marked(unit: Unit, command: list[str], mounted: str | None) -> str:
+    """The command, between lines in the kernel log that say what runs.
+
+    What is mounted then must be what was ``mounted`` when it was proved.
+    """
+    recipe = unit.recipe
+    then = say_if_moved(DEVICE, recipe.mount_point, mounted) if mounted else "true"
+    return marked(command, recipe.name, unit.suite, unit.program, then)
 
 
 @dataclass(frozen=True)
@@ -594,7 +609,7 @@ class _End:
     """How a program ended, and whether its guest is good for more.
 
     ``hang`` is who did not go on, where somebody did not; ``complaint`` what the kernel
-    said of that.
+    said of that.  ``moved`` is what is mounted, where that is not what was proved.
     """
 
     output: str
@@ -604,6 +619,7 @@ class _End:
     good: bool = False
     hang: Hang | None = None
     complaint: Complaint | None = None
+    moved: str | None = None
 
 
 def _run_program(session: _Session, command: str, deadline_s: float) -> _End:
@@ -617,7 +633,8 @@ def _run_program(session: _Session, command: str, deadline_s: float) -> _End:
         # Without an exit status and without a dead kernel it is an error of ours.
         ended = Ended.GUEST_DIED if error.kernel else Ended.EXITED
         return _End(error.stdout, None, ended, error.what)
-    return _End(done.stdout, done.status, Ended.EXITED, _first_line(done.stderr), good=True)
+    said, moved = read_moved(done.stderr)
+    return _End(done.stdout, done.status, Ended.EXITED, _first_line(said), good=True, moved=moved)
 
 
 def _hung(session: _Session, output: str, deadline_s: float) -> _End:

@@ -56,8 +56,12 @@ def parse_mark(text: str) -> Mark | None:
     return Mark(match["verb"] == "run", match["filesystem"], match["program"])
 
 
-def marked(command: Sequence[str], filesystem: str, suite: str, program: str) -> str:
+def marked(
+    command: Sequence[str], filesystem: str, suite: str, program: str, then: str = "true"
+) -> str:
     """A shell command that runs ``command`` between two marks; its exit status is kept.
+
+    ``then`` is shell code that is run after it, by the same shell.
 
     The shell stays: a program that it became, killed by a signal, would have no status.
     """
@@ -65,5 +69,5 @@ def marked(command: Sequence[str], filesystem: str, suite: str, program: str) ->
     ends = shlex.quote(f"<5>lab: ran {filesystem} {suite}/{program}")
     return (
         f"echo {begins} >{_LOG}; {VARIABLE}={_LOG} {shlex.join(command)}; status=$?; "
-        f"echo {ends} >{_LOG}; exit $status"
+        f"echo {ends} >{_LOG}; {then}; exit $status"
     )
