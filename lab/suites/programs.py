@@ -163,7 +163,7 @@ def _key(name: str, sources: Sources, compiler: _Compiler) -> str:
 
 def _make(folder: Path, name: str, scratch: Path, cc: str) -> None:
     target = scratch / name
-    command: list[str | Path] = ["make", "-C", folder]
+    command: list[str | Path] = ["make", "-s", "--no-print-directory", "-C", folder]
     command += [f"O={scratch}", f"CC={cc}", f"PROGRAMS={name}", target]
     made = _clean(command, _DEADLINE_S, check=False)
     if made.status != 0:
