@@ -16,6 +16,7 @@ from lab.config.installed import can_hold, installed_config, own_folder, own_loc
 from lab.config.model import LabConfig
 from lab.config.names import Noun, name_problems
 from lab.config.problem import Problem, as_error
+from lab.config.quotes import dotted_names
 from lab.config.sources import Document, Sources, Table, lay_over
 from lab.errors import Location, UserError
 
@@ -114,6 +115,8 @@ def load(path: Path | None = None) -> LoadedConfig:
 
 
 def _validated(merged: Table, sources: Sources) -> LabConfig:
+    if unquoted := list(dotted_names(merged)):
+        raise as_error(unquoted, "the config", sources.locate)
     try:
         return LabConfig.model_validate(merged)
     except ValidationError as error:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from lab.errors import Location, UserError
 from lab.patches.diff import diff_start, parse_diff, split_lines
 from lab.patches.mail import ENCODED, Mail, parse_mail, second_mail
+from lab.patches.slip import refuse_slips, without_a_diff
 from lab.trees import VersionRange
 
 if TYPE_CHECKING:
@@ -76,7 +77,9 @@ def load_patch(
     mail = parse_mail("".join(lines[: diff_start(lines)]).replace("\r\n", "\n"))
     _refuse_encoded(path, mail)
     _refuse_thread(path, lines)
-    _refuse_crlf(path, lines, _start(path, lines))
+    start = _start(path, lines)
+    _refuse_crlf(path, lines, start)
+    refuse_slips(path, lines, start, strip=strip, name=name or path.name)
     patch = Patch(
         path=path,
         name=name or path.name,
@@ -104,11 +107,7 @@ def _read(path: Path) -> bytes:
 def _start(path: Path, lines: list[str]) -> int:
     start = diff_start(lines)
     if start is None:
-        raise UserError(
-            "there is no diff in this patch file",
-            where=Location(path),
-            hint="make the patch with git format-patch or git diff",
-        )
+        raise without_a_diff(path, lines)
     return start
 
 

@@ -404,3 +404,22 @@ def test_a_mistake_in_a_local_rule_is_where_it_is(project: Project) -> None:
     with pytest.raises(UserError) as caught:
         load(project.root)
     assert f"{project.root / 'lab.local.toml'}:4: expect[0].status" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "hint"),
+    [
+        ('[kernels."6.1"]', "[kernels.6.1]", '[kernels."6.1"]'),
+        ('[kernels."6.1"]', "[kernels.6.1.192]", '[kernels."6.1.192"]'),
+        ("[series.bug]", "[series.bug.v2]", '[series."bug.v2"]'),
+        ("[matrix.default]", "[matrix.6.7]", '[matrix."6.7"]'),
+    ],
+)
+def test_a_name_with_a_dot_and_no_quotes(project: Project, old: str, new: str, hint: str) -> None:
+    """One mistake, and the spelling that TOML wants."""
+    project.change(old, new)
+    error = project.error()
+    assert new in error.what
+    assert "needs quotes" in error.what
+    assert error.hint == hint
+    assert f"{project.toml}:{project.line_of(new)}: " in str(error)

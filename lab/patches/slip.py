@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What people put into a series by a slip, known by its form before a tree is looked at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.errors import Location, UserError
+
+_COVER = re.compile(r"^Subject:[^\n]*\[[^\]\n]*\b0+/\d+[^\]\n]*\]", re.MULTILINE)
+_HEADER = re.compile(r"diff --git (\S+) (\S+)\s*")
+_BINARY = re.compile(r"Binary files (.+) and (.+) differ\s*")
+#: The top of a kernel tree: what a path without a prefix begins with.
+_TOP = re.compile(
+    "arch|block|certs|crypto|Documentation|drivers|fs|include|init|io_uring|ipc|kernel|lib|"
+    "LICENSES|mm|net|rust|samples|scripts|security|sound|tools|usr|virt"
+)
+
+
+def without_a_diff(path: Path, lines: Sequence[str]) -> UserError:
+    """The error for a file without a diff, which is often a cover letter."""
+    if path.name.startswith("0000-") or _COVER.search("".join(lines)):
+        return UserError(
+            "this is a series' cover letter: there is no diff in it",
+            where=Location(path),
+            hint=f"take the line {path.name} out of the series file",
+        )
+    return UserError(
+        "there is no diff in this patch file",
+        where=Location(path),
+        hint="make the patch with git format-patch or git diff",
+    )
+
+
+def refuse_slips(path: Path, lines: Sequence[str], start: int, *, strip: int, name: str) -> None:
+    """Raise UserError for a diff that git would take for another, or cannot apply at all.
+
+    Args:
+        start: Where the diff begins; a line of a hunk never looks as those looked for.
+    """
+    for number, line in enumerate(lines[start:], start + 1):
+        if _is_unprefixed(line, strip):
+            # git would make mm/new.c as new.c, and look for Makefile where mm/Makefile is meant.
+            raise UserError(
+                "the patch has no a/ and b/ before its paths (git diff --no-prefix)",
+                where=Location(path, number),
+                hint=f"write `{name} -p0` in the series",
+            )
+        if match := _BINARY.fullmatch(line):
+            raise UserError(
+                f"the patch says that {match[2]} differs, which is binary, but not how",
+                where=Location(path, number),
+                hint="make it again with git diff --binary, or git format-patch",
+            )
+
+
+def _is_unprefixed(line: str, strip: int) -> bool:
+    match = _HEADER.fullmatch(line) if strip else None
+    if match is None or match[1] != match[2]:
+        return False
+    first, _, rest = match[1].partition("/")
+    return bool(rest and _TOP.fullmatch(first))
