@@ -369,6 +369,24 @@ class Lab:
             self.listener.say(f"not in the guest: {error}")
         return found
 
+    def refuse_pattern(self, plan: Plan) -> None:
+        """Raise UserError when a plan's pattern picks no test of its suites; nothing boots.
+
+        Programs that cannot be asked for their names are taken to have such a test.
+        """
+        from lab.suites.listing import refuse_pattern
+
+        sources = self.loaded.root / "guest-tests"
+        suites = self.loaded.config.suites
+        for pattern in {job.pattern for job in plan.jobs} - {None}:
+            asked = dict.fromkeys(suite for job in plan.jobs for suite in job.suites)
+            names = [program for suite in asked for program in suites[suite].programs]
+            try:
+                made = self.programs(asked).binaries
+            except LabError:
+                return
+            refuse_pattern(str(pattern), sources, {name: made.get(name) for name in names})
+
     def test(self, plan: Plan, command: Sequence[str]) -> RunRecord:
         """Build, boot, test and record a plan; goes on with the last run if that was cut short.
 

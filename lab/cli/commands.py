@@ -309,6 +309,7 @@ def _test(opened: Lab, plan: Plan, *, verbose: bool, dry_run: bool, json: bool) 
         for line in opened.loaded.sources.told_rules():
             typer.echo(line, err=True)
         return ExitStatus.EXPECTED
+    opened.refuse_pattern(plan)
     with showing_interrupted(verbose=verbose, json=json):
         with Show(opened.cache, quiet=json) as show:
             run = opened.telling(show).test(plan, sys.argv)

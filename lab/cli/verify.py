@@ -81,6 +81,7 @@ def verify_plan(opened: Lab, plan: SeriesPlan, *, verbose: bool, dry_run: bool, 
     if dry_run:
         say_plan(plan.plan, f"  of these, with {plan.series} only what it applies to", json=json)
         return ExitStatus.EXPECTED
+    opened.refuse_pattern(plan.plan)
     with showing_interrupted(verbose=verbose, json=json), Show(opened.cache, quiet=json) as show:
         verification = verify_series(opened.telling(show), plan, sys.argv)
     if verification.run is not None:
