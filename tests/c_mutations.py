@@ -31,21 +31,22 @@ _STATEMENT = re.compile(
     r"^\t+(?!return|static|const|struct|enum|ktap_note|printf|puts)[\w*][^;{}]*;$", re.M
 )
 _CASE = re.compile(r"^\t+if \((.*)\)$", re.M)
-_SILENT = re.compile(r"/\*.*?\*/|\"(?:\\.|[^\"\\])*\"|^#.*$", re.DOTALL | re.M)
+_SILENT = re.compile(r"/\*.*?\*/|\"(?:\\.|[^\"\\])*\"|^#[^\n]*$", re.DOTALL | re.M)
 #: As the Makefile has them: what the compiler refuses needs no test.
 _CHECK = ("gcc", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wshadow")
 
 
-def c_mutations(module: str, source: str, folder: Path) -> list[Mutation]:
-    """All mutations of a program in ``folder`` that compile."""
-    found = mutations_of(module, source, _edits(source))
-    return [mutation for mutation in found if _compiles(mutation.source, folder)]
+def c_mutations(module: str, source: str) -> list[Mutation]:
+    """All mutations of a program, those that do not compile among them."""
+    return mutations_of(module, source, _edits(source))
 
 
-def _compiles(source: str, folder: Path) -> bool:
+def compiles(mutation: Mutation, folder: Path) -> bool:
+    """Whether a program in ``folder`` compiles so; takes half a second."""
     # With optimization, as the Makefile: some of the warnings need it.
     command = [*_CHECK, "-O2", "-I", str(folder), "-x", "c", "-c", "-o", "/dev/null", "-"]
-    return subprocess.run(command, input=source.encode(), capture_output=True).returncode == 0
+    source = mutation.source.encode()
+    return subprocess.run(command, input=source, capture_output=True).returncode == 0
 
 
 def _edits(source: str) -> Iterator[Edit]:
