@@ -56,7 +56,7 @@ def _object(folder: Path, source: str) -> Path:
 def results(program: Path, folder: Path, lie: str = "") -> dict[str, str]:
     """``ok``, ``not ok`` or ``skip`` by the test's name."""
     env = {**os.environ, "LIE": lie}
-    said = run([program, folder], env=env, check=False, timeout=60).stdout
+    said = run([program, folder], env=env, check=False, timeout=600).stdout
     matches = [match for line in said.splitlines() if (match := RESULT.fullmatch(line))]
     assert len(matches) == int(said.splitlines()[1].removeprefix("1..")), said
     return {match["name"]: "skip" if match["why"] else match["word"] for match in matches}
