@@ -44,7 +44,7 @@ _MOST_ROUNDS, _NEARLY = 15, 1.3
 #: A small size that a moment's trouble made dear would hide what grows.
 _SMALL_S = 0.05
 #: The large size is stopped when it has taken that much more than it may.
-_HOPELESS = 1.5
+_HOPELESS = 3.0
 #: And whatever it may: none takes a second on a quiet machine but the console, with two.
 _MOST_S = 15.0
 
