@@ -148,6 +148,8 @@ class _Outcome:
     groups: list[list[Unit]] = field(default_factory=list)
     #: Why nothing more runs; "" while it goes on.
     over: str = ""
+    #: Results that are not as expected.
+    failed: int = 0
     hangs: list[Signature] = field(default_factory=list)
     #: Programs that hang by themselves, and why they do not run again.
     given_up: dict[str, str] = field(default_factory=dict)
@@ -206,12 +208,8 @@ class _Outcome:
         )
         self.results.append(result)
         self.on_result(result)
-        self._count()
-
-    def _count(self) -> None:
-        most = self.job.max_fail
-        failed = sum(not one.as_expected and one.ran for one in self.results) if most else 0
-        if most and failed >= most:
+        self.failed += not result.as_expected and result.ran
+        if 0 < self.job.max_fail <= self.failed:
             self.over = ENOUGH
 
     def add_unrun(self, unit: Unit, why: str) -> None:

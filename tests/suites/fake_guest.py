@@ -29,8 +29,8 @@ STALL = (
 class Script:
     """A program: its tests in order, and what those that do not pass do to the guest.
 
-    ``panic``, ``stall``, ``hang``, ``oops``, ``stumble`` (a stall that ends), ``interrupt``,
-    ``fail``, ``bail``.
+    ``panic``, ``stall``, ``hang``, ``oops``, ``stumble`` (a stall that ends), ``slow``,
+    ``interrupt``, ``fail``, ``bail``.
     """
 
     tests: tuple[str, ...]
@@ -148,6 +148,8 @@ class FakeGuest:
         elif what == "stumble":
             self.says(STALL.format("slow", "caller"))
             self.stopped.wait(0.6)
+        elif what == "slow" and self.stopped.wait(2.0):
+            raise CommandTimeout("still ran")
         elif what.startswith("stall"):
             self.says(STALL.format(f"{what}_inner", f"{what}_caller"))
         if what == "hang" or what.startswith("stall"):

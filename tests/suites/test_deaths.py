@@ -14,7 +14,7 @@ from lab.config.model import Expectation, Status
 from lab.guest import GuestSpec, Hardware
 from lab.process.waits import Times
 from lab.results import Evidence, JobRecord, TestResult
-from lab.suites import ahead
+from lab.suites import ahead, live
 from lab.suites.filesystem import Recipe
 from lab.suites.job import Job, JobInterrupted, Unit, run_job
 from lab.suites.live import Live
@@ -33,6 +33,9 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeGuest]:
         made: ClassVar[list[FakeGuest]] = []
 
     monkeypatch.setattr(ahead, "Guest", Fake)
+    # These guests print at once.
+    monkeypatch.setattr(live, "_TICK_S", 0.02)
+    monkeypatch.setattr(live, "_WHOLE_S", 0.1)
     return Fake
 
 
@@ -141,6 +144,13 @@ def test_stall_is_told_and_ended_at_once(make_job: MakeJob) -> None:
 def test_stall_that_ends_is_no_hang(make_job: MakeJob, fake: type[FakeGuest]) -> None:
     record = run_job(make_job({"p": Script(ABC, {"b": "stumble"})}, stall_s=30.0))
     assert statuses(record.results) == {"a": "pass", "b": "crash", "c": "pass", "d": "pass"}
+    assert len(fake.made) == 1
+
+
+def test_guest_that_went_on_has_its_time(make_job: MakeJob, fake: type[FakeGuest]) -> None:
+    script = Script(ABC, {"a": "stumble", "b": "slow"})
+    record = run_job(make_job({"p": script}, stall_s=1.2, program_s=60.0))
+    assert statuses(record.results) == {"a": "crash", "b": "pass", "c": "pass", "d": "pass"}
     assert len(fake.made) == 1
 
 
