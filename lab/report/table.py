@@ -106,7 +106,7 @@ def _summary(run: RunRecord, signs: _Signs) -> Iterator[Line]:
             yield columns.row(filesystem, results)
         if job.error is not None:
             name = columns.rest if job.results else ""
-            yield columns.empty(name, "interrupted" if job.error == INTERRUPTED else "error")
+            yield columns.empty(name, "cut short" if job.error == INTERRUPTED else "error")
         elif not job.results:
             yield columns.empty("", "no test ran")
 
@@ -156,7 +156,7 @@ class _Columns:
 def _mark(results: list[TestResult], signs: _Signs) -> Text:
     surprises = sum(not result.as_expected and result.ran for result in results)
     if not surprises and not all(result.ran for result in results):
-        return Text(f"{signs.no} not all ran", "bold magenta")
+        return Text(f"{signs.no} part ran", "bold magenta")
     if surprises:
         return Text(f"{signs.no} no ({surprises})", "bold red")
     if all(result.status is Status.SKIP for result in results):

@@ -75,7 +75,10 @@ def _both(result: Judged, whole: Judged) -> Judged:
     # What went wrong with the lab, too, is no excuse for what the kernel had said.
     status = result.status if complained and whole.status is Status.ERROR else whole.status
     itself = f"the test itself: {result.status}"
-    said = (result.message, whole.message) if complained else (whole.message, itself)
+    title, _, more = whole.message.partition(": ")
+    # What the kernel said is said once.
+    ended = more if title in result.message else whole.message
+    said = (result.message, ended) if complained else (whole.message, itself)
     return replace(
         result,
         status=status,

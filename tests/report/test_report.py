@@ -442,6 +442,11 @@ def test_what_nobody_ran_is_counted_and_told_by_its_cause() -> None:
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert "ext4-dax 2 - - - 1 - 6 ✗ no (1)" in lines
     assert all(len(line) <= 80 for line in text.splitlines() if "not run" in line)
+    cut = printed(run(job(*left, error="interrupted"))).splitlines()
+    assert [len(line) <= 79 for line in cut if "✗ cut short" in line or "✗ part ran" in line] == [
+        True,
+        True,
+    ]
     assert "DID NOT RUN (6)" in lines
     assert "✗ the same hang came twice (RCU stall in foo)" in lines
     names = ", ".join(one.test for one in left[:4])
@@ -454,5 +459,5 @@ def test_what_nobody_ran_is_counted_and_told_by_its_cause() -> None:
 def test_tests_that_nobody_ran_are_no_success() -> None:
     record = run(job(result(), result("q", Status.ERROR, message="did not run: no time")))
     assert run_status(record) is ExitStatus.INFRASTRUCTURE
-    assert "✗ not all ran" in printed(record)
+    assert "✗ part ran" in printed(record)
     assert "2 results: 1 pass, 1 not run. Not all ran." in printed(record)

@@ -134,7 +134,7 @@ def test_stall_is_told_and_ended_at_once(make_job: MakeJob) -> None:
     record = run_job(job, on_word=words.append)
     assert words == ["mine: b: RCU stall in stall_inner"]
     assert statuses(record.results) == {"a": "pass", "b": "timeout", "c": "pass", "d": "pass"}
-    assert message(record, "b").startswith("rcu-stall: RCU stall in stall_inner; RCU stall")
+    assert message(record, "b").startswith("rcu-stall: RCU stall in stall_inner; did not go on")
     assert "deadlines.stall (0.3 s)" in message(record, "b")
     assert "stall_caller" in "\n".join(
         next(one.diagnostics for one in record.results if one.test == "b")
