@@ -582,7 +582,9 @@ def _keep_begun(outcome: _Outcome, session: _Session, unit: Unit, duration_s: fl
     """What a program had shown when it was interrupted; nobody tells how it would have ended."""
     end = _End(session.guest.said(), None, Ended.EXITED, INTERRUPTED)
     judged, rest = _judged(outcome, session, unit, end)
-    reported = [one for one in judged if INTERRUPTED not in one.message]
+    # What the kernel said of the test that ran is no less true for that.
+    cut = [one for one in judged if one.status is Status.ERROR and INTERRUPTED in one.message]
+    reported = [one for one in judged if one not in cut]
     for result in reported:
         outcome.add(unit, result, duration_s / len(reported))
     missing = len(judged) - len(reported) + (rest.missing if rest else 0)

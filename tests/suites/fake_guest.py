@@ -135,7 +135,8 @@ class FakeGuest:
             yield f"{'not ' if does == 'fail' else ''}ok {number} {name}\n"
 
     def _do(self, what: str, deadline_s: float) -> None:
-        if what == "interrupt":
+        if what.startswith("interrupt"):
+            self.says(STALL.format("inner", "caller") if what == "interrupt-stall" else "")
             raise KeyboardInterrupt
         if what == "panic":
             self.says(PANIC.format("boom"))

@@ -256,6 +256,19 @@ def test_interrupt_keeps_what_ended(make_job: MakeJob) -> None:
     assert tuple(told) == record.results
 
 
+def test_interrupt_keeps_what_the_kernel_complained_of(make_job: MakeJob) -> None:
+    with pytest.raises(JobInterrupted) as stop:
+        run_job(make_job({"p": Script(ABC, {"b": "interrupt-stall"})}))
+    record = stop.value.record
+    assert statuses(record.results) == {
+        "a": "pass",
+        "b": "crash",
+        "p (test 3 of 4)": "error",
+        "p (test 4 of 4)": "error",
+    }
+    assert message(record, "b").startswith("rcu-stall: RCU stall in inner; ")
+
+
 def test_error_of_ours_is_no_interrupt(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: Live) -> None:
         raise RuntimeError("a mistake")
