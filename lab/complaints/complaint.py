@@ -10,7 +10,7 @@ from enum import StrEnum
 class Kind(StrEnum):
     """What sort of thing the kernel complains of.
 
-    The last three are no lines of the kernel's: who watches the guest tells them.
+    The last four are no lines of the kernel's: who watches the guest tells them.
     """
 
     OOPS = "oops"
@@ -43,6 +43,7 @@ class Kind(StrEnum):
     TRIPLE_FAULT = "triple-fault"
     REBOOT = "reboot"
     SILENT_DEATH = "silent-death"
+    HANG = "hang"
 
 
 @dataclass(frozen=True)

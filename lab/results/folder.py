@@ -16,6 +16,8 @@ from pathlib import Path
 from lab.errors import InfrastructureError
 from lab.process.scratch import write_whole
 
+#: Of a guest, beside its console.
+KERNEL_LOG = "kernel.log"
 _LONGEST_NAME = 80
 
 
@@ -37,7 +39,7 @@ class JobFolder:
     @property
     def kernel_log(self) -> Path:
         """The guest's kernel log."""
-        return self.path / "kernel.log"
+        return self.path / KERNEL_LOG
 
     @property
     def record(self) -> Path:

@@ -13,14 +13,14 @@ from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
-from lab.complaints import Complaint
+from lab.complaints import Complaint, Kind
 from lab.complaints.benign import Benign
 from lab.config.model import Expectation, Fresh, Status
 from lab.errors import InfrastructureError, LabError, UserError
 from lab.guest import BootTimeout, CommandTimeout, Guest, GuestDied, GuestSpec, Hang
 from lab.plan import expected
 from lab.results import Evidence, GuestUse, JobRecord, Noted, TestResult
-from lab.results.folder import safe_name
+from lab.results.folder import KERNEL_LOG, safe_name
 from lab.results.record import DID_NOT_RUN, INTERRUPTED
 from lab.suites.ahead import Ahead
 from lab.suites.filesystem import DEVICE, CannotMount, Recipe, namespace_mode
@@ -39,6 +39,7 @@ from lab.version import KernelVersion
 _MOST_SAID = 200
 #: Why nothing more runs after ``max_fail``.
 ENOUGH = "enough results are not as expected (--max-fail)"
+HUNG_AT_END = "the guest hung while its filesystems were unmounted"
 #: What a guest does last.  Unmounting is when a filesystem finds what was left in use.
 LAST_WORDS = "umount /mnt/* 2>/dev/null; sleep {:g}; dmesg"
 
@@ -148,6 +149,8 @@ class _Outcome:
     groups: list[list[Unit]] = field(default_factory=list)
     #: Why nothing more runs; "" while it goes on.
     over: str = ""
+    #: What of it the lab could not do.
+    error: str | None = None
     #: Results that are not as expected.
     failed: int = 0
     hangs: list[Signature] = field(default_factory=list)
@@ -313,7 +316,7 @@ def run_job(
             raise
         outcome.leave(INTERRUPTED)
         raise JobInterrupted(record(INTERRUPTED), stop) from stop
-    return record(None)
+    return record(outcome.error)
 
 
 def unrun_job(job: Job, why: str, error: str | None = None) -> JobRecord:
@@ -395,6 +398,8 @@ class _Session:
     ran: list[Unit] = field(default_factory=list)
     #: What was mounted when each filesystem was proved.
     mounted: dict[str, str] = field(default_factory=dict)
+    #: Ends of programs, or of a setup, after which nobody expects the guest to do anything.
+    lost: list[str] = field(default_factory=list)
 
 
 def _one_guest(
@@ -420,7 +425,7 @@ def _one_guest(
                         break
             finally:
                 outcome.note_use(guest, session.ran)
-            log = "" if session.live.hung else _keep_kernel_log(guest, outcome.job.settle_s)
+            log = _keep_kernel_log(outcome, session)
             outcome.note(watch.rest(log, gone=guest.gone()))
     except LabError as error:
         outcome.note(watch.rest())
@@ -456,7 +461,9 @@ def _run_filesystem(
         units = [unit for unit in left if unit.recipe == recipe]
         left[:] = [unit for unit in left if unit.recipe != recipe]
         outcome.add_trouble(units, _stalled(session, error))
-        return not isinstance(error, GuestDied | CommandTimeout)
+        lost = isinstance(error, GuestDied | CommandTimeout)
+        session.lost.extend([error.what] if lost else ())
+        return not lost
     outcome.dax.setdefault(recipe.name, proof)
     session.mounted[recipe.name] = proof.get("mounted", "")
     while left and left[0].recipe == recipe:
@@ -507,7 +514,8 @@ def _name_rest(
         try:
             with session.live.looking():
                 names = list_tests(session.guest, _listing(outcome.job, whole), rest.done)
-        except InfrastructureError:
+        except InfrastructureError as error:
+            session.lost.append(error.what)
             good = False
     if names:
         left[:0] = [replace(whole, test=name) for name in names if name not in rest.done]
@@ -532,6 +540,8 @@ def _run_unit(outcome: _Outcome, session: _Session, unit: Unit, left: list[Unit]
             _keep_begun(outcome, session, unit, time.monotonic() - started)
         raise
     duration = time.monotonic() - started
+    if not end.good:
+        session.lost.append(end.message)
     judged, rest = _judged(outcome, session, unit, end)
     for result in judged:
         outcome.add(unit, result, duration / max(1, len(judged)))
@@ -673,17 +683,47 @@ def _not_kept(error: OSError, folder: Path) -> InfrastructureError:
     )
 
 
-def _keep_kernel_log(guest: Guest, settle_s: float) -> str:
+def _keep_kernel_log(outcome: _Outcome, session: _Session) -> str:
     """Unmount what was mounted, wait for late complaints, and keep the log; returns it."""
+    guest, settle_s = session.guest, outcome.job.settle_s
     # A guest that hangs is not waited for: the console says nearly the same.
-    if not guest.alive() or not guest.answers:
+    if session.live.hung or not guest.alive() or not guest.answers:
         return ""
+    deadline_s = guest.spec.command_s + settle_s
     try:
-        log = guest.run(LAST_WORDS.format(settle_s), guest.spec.shutdown_s + settle_s).stdout
-    except LabError:
+        log = guest.run(LAST_WORDS.format(settle_s), deadline_s).stdout
+    except LabError as error:
+        if not session.lost and session.live.broken is None:
+            _note_last_hang(outcome, session, error, deadline_s)
         return ""
-    (guest.spec.folder / "kernel.log").write_text(log, encoding="utf-8", errors="replace")
+    (guest.spec.folder / KERNEL_LOG).write_text(log, encoding="utf-8", errors="replace")
     return log
+
+
+def _note_last_hang(
+    outcome: _Outcome, session: _Session, error: LabError, deadline_s: float
+) -> None:
+    """A guest in which all went well, and that then did not give its log: no pass is the end of it.
+
+    One that died is told by whoever looks at its console.
+    """
+    if session.guest.gone() or (isinstance(error, GuestDied) and error.kernel):
+        return
+    who, said = Hang.QEMU, error.what
+    if isinstance(error, CommandTimeout):
+        who, said = session.guest.examine_hang()
+    if who is Hang.QEMU:
+        outcome.error = f"the kernel's log could not be had: {said}"
+        return
+    lines = (f"it was not done in {deadline_s:g} s; {said}", *_last_lines(session.guest))
+    complaint = Complaint(Kind.HANG, HUNG_AT_END, lines, headline=f"{HUNG_AT_END}: {lines[0]}")
+    outcome.note((Noted(complaint),))
+    outcome.on_word(f"{outcome.job.variant}: {HUNG_AT_END}")
+
+
+def _last_lines(guest: Guest) -> tuple[str, ...]:
+    """What its console said last."""
+    return tuple(guest.console.tail().splitlines())
 
 
 def _status_of(error: LabError) -> Status:
@@ -702,12 +742,16 @@ def _cpu_seconds() -> float:
 
 
 def _evidence(outcome: _Outcome, cpu_s: float) -> Evidence:
+    evidence = outcome.job.evidence
+    # Of a guest that did not come so far there is none.
+    kept = (outcome.job.guest.folder / KERNEL_LOG).exists()
     return replace(
-        outcome.job.evidence,
+        evidence,
+        kernel_log_path=evidence.kernel_log_path if kept else "",
         cmdline=shlex.join(outcome.command),
         dax=tuple((name, tuple(proof.items())) for name, proof in outcome.dax.items()),
         timeline=outcome.used[0].timeline if outcome.used else (),
         guests=tuple(outcome.used),
-        cost=(("cpu_s", round(cpu_s, 3)), *outcome.job.evidence.cost),
+        cost=(("cpu_s", round(cpu_s, 3)), *evidence.cost),
         unkept=sum(watch.unkept for watch in outcome.watches),
     )

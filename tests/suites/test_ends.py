@@ -13,7 +13,7 @@ from typing import ClassVar, NoReturn
 import pytest
 
 from lab.complaints import Kind
-from lab.config.model import Fresh, Status
+from lab.config.model import Expectation, Fresh, Status
 from lab.errors import ExitStatus, InfrastructureError
 from lab.guest import CommandTimeout, GuestDied, GuestSpec, Hang, Hardware
 from lab.guest.command import CommandResult
@@ -28,6 +28,7 @@ from tests.suites.fake_guest import FakeGuest, Script
 EXT4 = Recipe("ext4-dax", "ext4", (), ("dax",))
 XFS = Recipe("xfs-dax", "xfs", (), ("dax",))
 P = {"p": Script(("a", "b"))}
+KEPT = Evidence(kernel_log_path="jobs/01/kernel.log")
 Answer = Callable[[FakeGuest, str, float], CommandResult]
 MakeJob = Callable[..., Job]
 
@@ -50,7 +51,7 @@ class Odd(FakeGuest):
 
     @property
     def console(self) -> SimpleNamespace:
-        return SimpleNamespace(path=self.console_path, tail=str)
+        return SimpleNamespace(path=self.console_path, tail=self.console_path.read_text)
 
     def examine_hang(self) -> tuple[Hang, str]:
         return self.who, "so it is"
@@ -104,7 +105,7 @@ def test_all_is_well(make_job: MakeJob, odd: type[Odd], tmp_path: Path) -> None:
     assert record.complaints == ()
     assert (tmp_path / "job/kernel.log").read_text() == "the kernel's log\n"
     assert (tmp_path / "job/ext4-dax/s.p.ktap").read_text().startswith("KTAP version 1\n")
-    assert odd.asked[-1] == ("umount /mnt/* 2>/dev/null; sleep 1.5; dmesg", 6.5)
+    assert odd.asked[-1] == ("umount /mnt/* 2>/dev/null; sleep 1.5; dmesg", 31.5)
     (deadline,) = (deadline for command, deadline in odd.asked if "/lab/p" in command)
     assert deadline == 2.0
     evidence = record.evidence
@@ -168,6 +169,61 @@ def test_a_guest_that_dies_while_it_unmounts(
     assert (noted.complaint.kind, noted.complaint.fatal, noted.of_job) == (kind, True, True)
     assert run_status(run(record)) is ExitStatus.UNEXPECTED
     assert not (tmp_path / "job/kernel.log").exists()
+
+
+def never_ends(guest: FakeGuest, command: str, deadline_s: float) -> CommandResult:
+    raise CommandTimeout("still ran")
+
+
+@pytest.mark.parametrize("who", [Hang.PROGRAM, Hang.GUEST])
+def test_a_guest_that_hangs_while_it_unmounts(
+    make_job: MakeJob, odd: type[Odd], tmp_path: Path, who: Hang
+) -> None:
+    odd.odd["umount /mnt/*"] = never_ends
+    odd.who = who
+    told: list[str] = []
+    record = run_job(make_job(P, evidence=KEPT), on_word=told.append)
+    assert [status for _, _, status in said(record)] == ["pass", "pass"]
+    (noted,) = record.complaints
+    assert (noted.complaint.kind, noted.of_job) == (Kind.HANG, True)
+    assert noted.complaint.lines[0] == "it was not done in 30 s; so it is"
+    assert noted.complaint.lines[-1] == "lab: ran fs s/p"
+    assert told == ["mine: the guest hung while its filesystems were unmounted"]
+    assert run_status(run(record)) is ExitStatus.UNEXPECTED
+    # There is no such file, and nothing names it.
+    assert record.evidence.kernel_log_path == ""
+
+
+@pytest.mark.parametrize("qemu", [True, False])
+def test_a_kernel_log_that_cannot_be_had_is_told(
+    make_job: MakeJob, odd: type[Odd], monkeypatch: pytest.MonkeyPatch, qemu: bool
+) -> None:
+    odd.odd["umount /mnt/*"] = never_ends if qemu else cut
+    monkeypatch.setattr(odd, "who", Hang.QEMU)
+    record = run_job(make_job(P))
+    assert [status for _, _, status in said(record)] == ["pass", "pass"]
+    assert record.complaints == ()
+    assert record.error is not None
+    assert record.error.startswith("the kernel's log could not be had: ")
+    assert run_status(run(record)) is ExitStatus.INFRASTRUCTURE
+
+
+def cut(guest: FakeGuest, command: str, deadline_s: float) -> CommandResult:
+    dies(guest, kernel=False, gone=False)
+
+
+def test_a_hang_is_told_once(make_job: MakeJob, odd: type[Odd]) -> None:
+    """Of a guest whose program hung nobody expects that it unmounts."""
+    odd.odd["/lab/p"] = odd.odd["umount /mnt/*"] = never_ends
+    timeout = Expectation(tests=("p",), status=Status.TIMEOUT, reason="it hangs")
+    record = run_job(make_job(P, expect=(timeout,)))
+    assert said(record) == [("ext4-dax", "p", "timeout")]
+    assert record.complaints == ()
+    assert run_status(run(record)) is ExitStatus.EXPECTED
+
+
+def test_a_kernel_log_is_evidence(make_job: MakeJob) -> None:
+    assert run_job(make_job(P, evidence=KEPT)).evidence.kernel_log_path == "jobs/01/kernel.log"
 
 
 def test_a_silent_death_is_a_crash_of_the_test(make_job: MakeJob, odd: type[Odd]) -> None:
