@@ -48,10 +48,6 @@ def slow_project(folder: Path, guests: int = 1) -> Project:
         ROOT / "guest-tests", project.folder / "guest-tests", ignore=shutil.ignore_patterns("build")
     )
     (programs / "slow.c").write_text(SLOW)
-    makefile = programs / "Makefile"
-    text = makefile.read_text()
-    assert "KTAP_PROGRAMS := " in text
-    makefile.write_text(text.replace("KTAP_PROGRAMS := ", "KTAP_PROGRAMS := slow "))
     return project
 
 
