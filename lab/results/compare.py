@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 
 from lab.config.model import Status
 from lab.errors import ExitStatus
-from lab.results.record import Evidence, JobRecord, RunRecord, TestResult
+from lab.results.record import KERNEL, Evidence, JobRecord, RunRecord, TestResult
 from lab.results.setup import differences, is_same
 
 #: What complaints of the kernel that no test tells of are compared as.
-_KERNEL = "kernel"
 _ALIKE = "the same kernel, machine, recipe and programs"
 _BAD = frozenset({Status.FAIL, Status.CRASH, Status.TIMEOUT})
 
@@ -35,7 +34,7 @@ class Change(StrEnum):
 
 
 #: What is put down to the kernel, unless more than that differs.
-_BY_KERNEL = frozenset({Change.REGRESSED, Change.FIXED, Change.CHANGED, Change.FLAKY})
+_BYKERNEL = frozenset({Change.REGRESSED, Change.FIXED, Change.CHANGED, Change.FLAKY})
 
 
 class _Names(NamedTuple):
@@ -89,7 +88,7 @@ class TestKey(_Names):
     @property
     def is_complaint(self) -> bool:
         """Whether it is a complaint of the kernel that came while no program ran."""
-        return self.suite == _KERNEL and not self.filesystem
+        return self.suite == KERNEL and not self.filesystem
 
 
 @dataclass(frozen=True)
@@ -305,7 +304,7 @@ def results_of(job: JobRecord) -> Iterator[TestResult]:
         if noted.of_job:
             title, message = str(noted.complaint), noted.complaint.headline
             yield TestResult(
-                job.variant, job.kernel_release, "", _KERNEL, title, Status.CRASH, message=message
+                job.variant, job.kernel_release, "", KERNEL, title, Status.CRASH, message=message
             )
 
 
@@ -325,7 +324,7 @@ def _compared(key: TestKey, pair: _Pair) -> Compared:
         if doubted and (same or pair.is_unstable(key)):
             change = Change.FLAKY
             why = _ALIKE if same else "it has been so before"
-    if differs and change in _BY_KERNEL:
+    if differs and change in _BYKERNEL:
         parts = ", ".join(part.partition(": ")[0] for part in differs)
         why = "; ".join(filter(None, (f"not the kernel alone: {parts}", why)))
     return Compared(key, change, before, after, why, differs)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from lab.config.model import ExpectedVerdict, Outcome, Status
 from lab.glob import matches
 from lab.results.apart import bare
-from lab.results.record import JobRecord, RunRecord
+from lab.results.record import KERNEL, JobRecord, RunRecord
 from lab.results.verdict import TestVerdict, Verdict
 
 
@@ -153,7 +153,7 @@ def _place(test: TestVerdict) -> tuple[str, str]:
 
 
 def _is_about(test: TestVerdict, about: Sequence[str]) -> bool:
-    return matches(bare(test.program, test.test), about)
+    return test.suite != KERNEL and matches(bare(test.program, test.test), about)
 
 
 def _first(tests: Sequence[TestVerdict], verdict: Verdict) -> str:
@@ -164,7 +164,8 @@ def _first(tests: Sequence[TestVerdict], verdict: Verdict) -> str:
 
 
 def _named(test: TestVerdict) -> str:
-    return f"{test.test or test.suite} on {test.filesystem}"
+    where = f" on {test.filesystem}" if test.filesystem else ""
+    return f"{test.test or test.suite}{where}"
 
 
 def _tests(number: int) -> str:

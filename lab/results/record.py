@@ -108,6 +108,8 @@ class Evidence:
 
 #: What the message of a result begins with that stands for a test nobody ran.
 DID_NOT_RUN = "did not run: "
+#: Stands for the suite of what the kernel complains of while no test runs.
+KERNEL = "kernel"
 #: The error of a job that was interrupted; it is done again when its run goes on.
 INTERRUPTED = "interrupted"
 

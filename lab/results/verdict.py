@@ -15,7 +15,7 @@ from functools import cached_property
 
 from lab.config.model import Status
 from lab.results.apart import job_apart, shared_names
-from lab.results.record import JobRecord, TestResult
+from lab.results.record import KERNEL, JobRecord, TestResult
 from lab.results.setup import differences
 
 #: The filesystem, and the suite, of a test.
@@ -149,7 +149,12 @@ def compare(
     wrong = unlike(base, patched, series)
     keys = dict.fromkeys((*pair.base.tests, *pair.patched.tests))
     verdicts = [pair.judge(key, wrong) for key in keys]
-    return (*verdicts, *_empty(base.variant, asked, {key[:2] for key in keys}))
+    return (
+        *verdicts,
+        *_complaints(base, patched, wrong),
+        *_unrun(base.variant, pair.patched),
+        *_empty(base.variant, asked, {key[:2] for key in keys}),
+    )
 
 
 def unlike(base: JobRecord, patched: JobRecord, series: tuple[str, str]) -> str:
@@ -185,6 +190,31 @@ def _single(kernel: str, side: Side, key: tuple[str, str, str], result: TestResu
         verdict, why = Verdict.INCONCLUSIVE, "nothing proves that it was DAX"
     said = (result.message, "")
     return TestVerdict(kernel, *key, result.status, None, verdict, why, said, result.program)
+
+
+def _complaints(base: JobRecord, patched: JobRecord, wrong: str) -> Iterator[TestVerdict]:
+    """What the patched kernel complains of while no test runs: no test tells of it."""
+    before = {str(noted.complaint) for noted in base.complaints}
+    found = {str(one.complaint): one.complaint for one in patched.complaints if one.of_job}
+    for title, complaint in found.items():
+        verdict, why = Verdict.REGRESSED, "the kernel complains of it with the series only"
+        if title in before:
+            verdict, why = (
+                Verdict.STILL_FAILING,
+                "the kernel complains of it without the series too",
+            )
+        if wrong:
+            verdict, why = Verdict.INCONCLUSIVE, wrong
+        was = Status.CRASH if title in before else None
+        said = ("", complaint.headline)
+        yield TestVerdict(base.variant, "", KERNEL, title, was, Status.CRASH, verdict, why, said)
+
+
+def _unrun(kernel: str, patched: Side) -> Iterator[TestVerdict]:
+    """What both sides lack would be missed by nobody."""
+    why = "not all of its tests ran with the series"
+    for place in sorted(patched.unrun):
+        yield TestVerdict(kernel, *place, "", None, None, Verdict.INCONCLUSIVE, why)
 
 
 def _empty(

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from lab.config.model import Status
+from lab.config.model import Outcome, Status
 from lab.results import Evidence, JobRecord, TestResult, TestVerdict, Verdict
+from lab.results.outcome import judge_pair
 from lab.results.verdict import alone, compare
-from tests.results.made import EVIDENCE, job, result
+from tests.results.made import EVIDENCE, job, noted, result
 
 PASS, FAIL, SKIP = Status.PASS, Status.FAIL, Status.SKIP
 CRASH, TIMEOUT, ERROR = Status.CRASH, Status.TIMEOUT, Status.ERROR
@@ -269,3 +270,38 @@ def test_two_programs_with_a_test_of_one_name() -> None:
     # Though the base has no result of the first, nothing is taken for another's.
     lost = compare(base(*both(PASS)[1:]), patched(*both(FAIL)), DIGEST)
     assert by_test(lost) == {"dup-a: open": "inconclusive", "dup-b: open": "regressed"}
+
+
+def test_what_only_the_patched_kernel_complains_of_is_a_regression() -> None:
+    """While no test runs, as at the end, when filesystems are unmounted."""
+    before, after = base(result("t", FAIL)), patched(result("t", PASS), complaints=(noted(),))
+    tests = compare(before, after, DIGEST)
+    assert by_test(tests) == {"t": Verdict.FIXED, "warning: WARNING in foo": Verdict.REGRESSED}
+    outcome, why = judge_pair(tests, ("*",))
+    assert outcome is Outcome.REGRESSED
+    assert why == (
+        "1 test regressed: warning: WARNING in foo "
+        "(the kernel complains of it with the series only)"
+    )
+
+
+@pytest.mark.parametrize("of", [{}, {"program": "p", "test": "t"}])
+def test_what_the_kernel_complains_of_anyway_is_not_the_series(of: dict[str, str]) -> None:
+    before = base(result("t", FAIL), complaints=(noted(**of),))
+    tests = compare(before, patched(result("t", PASS), complaints=(noted(),)), DIGEST)
+    assert tests[1].verdict is Verdict.STILL_FAILING
+    assert judge_pair(tests, ("*",))[0] is Outcome.FIXED
+
+
+def test_what_is_benign_or_a_test_tells_of_is_no_verdict_of_its_own() -> None:
+    complaints = (noted(benign="known"), noted(program="p"))
+    after = patched(result("t", PASS), complaints=complaints)
+    assert by_test(compare(base(result("t", FAIL)), after, DIGEST)) == {"t": Verdict.FIXED}
+
+
+def test_what_ran_on_neither_side_is_missed() -> None:
+    unrun = result("mlock (test 2 of 2)", ERROR, message="did not run: because")
+    before, after = base(result("t", FAIL), unrun), patched(result("t", PASS), unrun)
+    tests = compare(before, after, DIGEST)
+    assert (tests[1].verdict, tests[1].test) == (Verdict.INCONCLUSIVE, "")
+    assert judge_pair(tests, ("*",))[0] is Outcome.INCONCLUSIVE
