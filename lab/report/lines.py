@@ -14,6 +14,10 @@ from rich.text import Text
 from lab.report.cause import Cause, name_lines, place_lines
 from lab.suites.plain import replace_controls
 
+#: A second column that is narrower is none.
+_LEAST_TEXT = 20
+_HANGING = "  "
+
 
 @dataclass(frozen=True)
 class Line:
@@ -74,11 +78,26 @@ def _print(console: Console, line: Line) -> None:
         # Whoever reads the other end of a pipe wants whole lines.
         console.print(head + text, soft_wrap=True, highlight=False)
         return
+    if not text.plain or console.width - head.cell_len < _LEAST_TEXT:
+        _print_hanging(console, head + text)
+        return
     grid = Table.grid()
-    grid.add_column(no_wrap=bool(text.plain))
+    grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     grid.add_row(head, text)
     console.print(grid, highlight=False)
+
+
+def _print_hanging(console: Console, text: Text) -> None:
+    """Print what has no second column: what goes on is further to the right than it began."""
+    if text.cell_len <= console.width:
+        console.print(text, highlight=False)
+        return
+    indent = len(text.plain) - len(text.plain.lstrip(" "))
+    width = max(1, console.width - indent - len(_HANGING))
+    first, *rest = text[indent:].wrap(console, width, overflow="fold")
+    for part in (first, *(Text(_HANGING) + part for part in rest)):
+        console.print(Text(" " * indent) + part, highlight=False)
 
 
 def _safe(text: Text, encoding: str) -> Text:

@@ -61,7 +61,7 @@ def print_run(run: RunRecord, console: Console, verbose: bool = False) -> None:
     signs = _signs(console)
     sections = [
         _header(run),
-        _summary(run, signs),
+        _summary(run, signs, _width_of(console)),
         _all_tests(run) if verbose else iter(()),
         _expected(run),
         _unexpected(run, signs),
@@ -69,7 +69,7 @@ def print_run(run: RunRecord, console: Console, verbose: bool = False) -> None:
         _unrun(run, signs),
         _unkept(run),
         _errors(run, signs),
-        _first_access(run, signs),
+        _first_access(run, signs, _width_of(console)),
         _verdict(run, signs),
     ]
     print_lines(console, sections)
@@ -94,11 +94,18 @@ def _duration(run: RunRecord) -> str:
     return f", {started:%Y-%m-%d %H:%M}, {seconds:.0f} s"
 
 
-def _summary(run: RunRecord, signs: _Signs) -> Iterator[Line]:
+def _width_of(console: Console) -> int:
+    """Columns to fill; nothing needs more than 80."""
+    return min(console.width, _WIDTH) if console.is_terminal else _WIDTH
+
+
+def _summary(run: RunRecord, signs: _Signs, width: int) -> Iterator[Line]:
     if not run.jobs:
         return
     columns = _Columns(bool(unrun(run)), signs)
-    yield columns.head()
+    if width < _WIDTH:
+        columns = _Counts(bool(unrun(run)), signs)
+    yield from columns.head()
     for job in run.jobs:
         yield _title(_job_name(job))
         for filesystem in dict.fromkeys(result.filesystem for result in job.results):
@@ -133,24 +140,52 @@ class _Columns:
         #: The name of a row for what is missing.
         self.rest = "the rest" if unrun else "rest of the job"
 
-    def head(self) -> Line:
+    def head(self) -> Iterator[Line]:
         columns = "".join(f"{name:>{_width(name)}}" for name in self._names)
-        return _line(f"{'':{self._width}}{columns}   as expected", style="dim")
+        yield _line(f"{'':{self._width}}{columns}   as expected", style="dim")
 
     def row(self, filesystem: str, results: list[TestResult]) -> Line:
-        counts = Counter(result.status.value if result.ran else _NOT_RUN for result in results)
+        counts = _counted(results)
         text = Text(f"  {filesystem:{self._width - 2}}")
         for name in self._names:
             cell = f"{counts[name] or '-':>{_width(name)}}"
-            style = "magenta" if name == _NOT_RUN else _STYLES[Status(name)]
-            text.append(cell, style if counts[name] else "dim")
+            text.append(cell, _style(name) if counts[name] else "dim")
         text.append("   ")
         return Line(text.append_text(_mark(results, self._signs)))
 
     def empty(self, name: str, why: str) -> Line:
         none = "".join(f"{'-':>{_width(name)}}" for name in self._names)
-        text = Text(f"  {name:{self._width - 2}}").append(none, "dim")
-        return Line(text.append(f"   {self._signs.no} {why}", "bold magenta"))
+        text = Text(f"  {name:{self._width - 2}}").append(none, "dim").append("   ")
+        return Line(text.append_text(self._none(why)))
+
+    def _none(self, why: str) -> Text:
+        return Text(f"{self._signs.no} {why}", "bold magenta")
+
+
+class _Counts(_Columns):
+    """The same where columns have no room: each count with its word, zeros left out."""
+
+    def head(self) -> Iterator[Line]:
+        yield _line("  as expected: how many", style="dim")
+
+    def row(self, filesystem: str, results: list[TestResult]) -> Line:
+        counts = _counted(results)
+        parts = [
+            Text(f"{counts[name]} {name}", _style(name)) for name in self._names if counts[name]
+        ]
+        mark = _mark(results, self._signs).append(": ", "default")
+        return Line(Text(f"  {filesystem}  "), mark.append_text(Text(", ").join(parts)))
+
+    def empty(self, name: str, why: str) -> Line:
+        return Line(Text(f"  {name}  " if name else "  "), self._none(why))
+
+
+def _counted(results: Iterable[TestResult]) -> Counter[str]:
+    return Counter(result.status.value if result.ran else _NOT_RUN for result in results)
+
+
+def _style(name: str) -> str:
+    return "magenta" if name == _NOT_RUN else _STYLES[Status(name)]
 
 
 def _mark(results: list[TestResult], signs: _Signs) -> Text:
@@ -307,14 +342,14 @@ def _test_errors(run: RunRecord) -> Iterator[tuple[str, str]]:
             yield f"{'; '.join(place_lines(block))}: {', '.join(names)}", _sample(found)
 
 
-def _first_access(run: RunRecord, signs: _Signs) -> Iterator[Line]:
+def _first_access(run: RunRecord, signs: _Signs, columns: int) -> Iterator[Line]:
     found = accesses(run.results)
     if not found:
         return
     yield _title(f"First access, ns a page: without {signs.arrow} with MAP_POPULATE")
     filesystems = list(dict.fromkeys(access.filesystem for access in found))
     width = max(16, *(len(access.mapping) + 1 for access in found))
-    a_line = max(1, (_WIDTH - _INDENT - width) // _PAIR_WIDTH)
+    a_line = max(1, (columns - _INDENT - width) // _PAIR_WIDTH)
     for some in _chunks(filesystems, a_line):
         titles = "".join(f"{_shortened(name):^{_PAIR_WIDTH}}" for name in some)
         yield _line(f"{'':{_INDENT + width}}{titles}".rstrip(), style="dim")

@@ -25,6 +25,8 @@ _STYLES = {
     Outcome.REGRESSED: "red",
     Outcome.INCONCLUSIVE: "magenta",
 }
+#: Kernels' names have a column of their own where this is left of the line.
+_LEAST_VERDICT = 24
 #: What is told of a series' tests, the worst first.
 _TOLD = (Verdict.REGRESSED, Verdict.INCONCLUSIVE, Verdict.FIXED, Verdict.STILL_FAILING)
 
@@ -87,7 +89,7 @@ def print_verification(verification: Verification, console: Console, verbose: bo
     signs = signs_for(console)
     sections = [
         _header(verification),
-        _kernels(verification, signs),
+        _kernels(verification, signs, console.width if console.is_terminal else 0),
         _differences(verification, signs, verbose),
         _end(verification, signs),
     ]
@@ -99,14 +101,17 @@ def _header(verification: Verification) -> Iterator[Line]:
     yield Line(Text(verification.series, "bold"), Text(about))
 
 
-def _kernels(verification: Verification, signs: Signs) -> Iterator[Line]:
+def _kernels(verification: Verification, signs: Signs, columns: int) -> Iterator[Line]:
     width = max(len(kernel.kernel) for kernel in verification.kernels) + 2
+    if columns and columns - width < _LEAST_VERDICT:
+        width = 0
     for kernel in verification.kernels:
         good = kernel.as_expected
         mark = Text(f"{signs.yes if good else signs.no} ", "green" if good else "bold red")
         text = Text(_outcome(kernel), _STYLES[kernel.outcome])
         text.append(f": {kernel.why}" if kernel.why else "", "default")
-        yield Line(Text(f"  {kernel.kernel:{width}}") + mark, text)
+        name = f"{kernel.kernel:{width}}" if width else f"{kernel.kernel}  "
+        yield Line(Text(f"  {name}") + mark, text)
         if not good:
             yield line(" " * (width + 4), _expectation(kernel))
 

@@ -42,9 +42,13 @@ def mixed() -> RunRecord:
     )
 
 
-def printed(record: RunRecord, *, terminal: bool = False, verbose: bool = False) -> str:
+def printed(
+    record: RunRecord, *, terminal: bool = False, verbose: bool = False, width: int = 80
+) -> str:
     file = io.StringIO()
-    console = Console(file=file, force_terminal=terminal, width=80, no_color=True)
+    console = Console(
+        file=file, force_terminal=terminal, width=width, color_system=None, no_color=True
+    )
     print_run(record, console, verbose)
     return file.getvalue()
 
@@ -287,12 +291,37 @@ def test_the_end_says_it_all() -> None:
     assert verdict == "✓ 1 result: 1 pass. All as expected."
 
 
-def test_a_terminal_gets_no_line_that_it_would_break() -> None:
-    file = io.StringIO()
-    console = Console(file=file, force_terminal=True, width=80, color_system=None)
-    print_run(mixed(), console, verbose=True)
-    assert max(len(line.rstrip()) for line in file.getvalue().splitlines()) <= 80
-    assert LONG not in file.getvalue()
+@pytest.mark.parametrize("width", [80, 50, 30])
+def test_a_terminal_gets_no_line_that_it_would_break(width: int) -> None:
+    text = printed(mixed(), terminal=True, verbose=True, width=width)
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+    assert LONG not in text
+    assert "…" not in text
+
+
+def test_a_table_without_room_for_columns_counts_in_words() -> None:
+    lines = printed(mixed(), terminal=True, width=50).splitlines()
+    rows = [line.rstrip() for line in lines[3 : lines.index("Not passed, as expected") - 1]]
+    assert rows == [
+        "  as expected: how many",
+        "6.1  (6.1.192)",
+        "  ext4-dax  ✗ no (2): 1 pass, 1 fail, 1 skip, 1",
+        "            error",
+        "6.1+bug  (6.1.192)",
+        "  ext4-dax  ✓ yes: 4 fail",
+        "  xfs-dax  ✓ yes: 4 fail",
+        "v4.2  (6.1.192)",
+        "  ✗ error",
+    ]
+
+
+def test_what_goes_on_is_to_the_right_of_its_beginning() -> None:
+    name = "a.test.with-a-name-that-is.longer-than-the-terminal-is-wide"
+    text = printed(run(job(result(name, **BUG))), terminal=True, width=50)
+    at = text.index("      a.test.")
+    one, two = text[at:].splitlines()[:2]
+    assert one.strip() + two.strip() == name
+    assert two.startswith("        ")
 
 
 def test_a_pipe_gets_whole_lines_and_no_escapes() -> None:

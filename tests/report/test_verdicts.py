@@ -51,11 +51,16 @@ def some() -> tuple[TestVerdict, ...]:
 
 
 def printed(
-    found: Verification, *, terminal: bool = False, verbose: bool = False, encoding: str = "utf-8"
+    found: Verification,
+    *,
+    terminal: bool = False,
+    verbose: bool = False,
+    encoding: str = "utf-8",
+    width: int = 80,
 ) -> str:
     raw = io.BytesIO()
     file = io.TextIOWrapper(raw, encoding=encoding, write_through=True)
-    console = Console(file=file, force_terminal=terminal, width=80, no_color=True)
+    console = Console(file=file, force_terminal=terminal, width=width, no_color=True)
     print_verification(found, console, verbose)
     return raw.getvalue().decode(encoding)
 
@@ -114,12 +119,17 @@ def test_what_differs_is_told_once_and_the_rest_not_at_all() -> None:
     assert "same" in verbose
 
 
-def test_fits_a_terminal() -> None:
+@pytest.mark.parametrize("width", [80, 50, 30])
+def test_fits_a_terminal(width: int) -> None:
+    name = "6.1+reintroduce-bug+a-series-of-a-long-name"
+    long_name = KernelVerdict(name, Outcome.FIXED, "")
     long = KernelVerdict("6.1", Outcome.DOES_NOT_APPLY, "these lines are nowhere " * 9)
-    found = verification(long, kernel(Outcome.FIXED, tests=some()))
-    text = re.sub(r"\x1b\[[0-9;]*m", "", printed(found, terminal=True))
-    assert max(map(len, text.splitlines())) <= 80
+    found = verification(long, long_name, kernel(Outcome.FIXED, tests=some()))
+    text = re.sub(r"\x1b\[[0-9;]*m", "", printed(found, terminal=True, width=width))
+    assert max(map(len, text.splitlines())) <= width
     assert " ".join(text.split()).count("these lines are nowhere") == 9
+    assert name in "".join(text.split())
+    assert "  6.1  ✗ does" in text or width == 80
 
 
 def test_plain_ascii() -> None:
