@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from lab.build.key import build_key, config_digest
+from lab.build.key import build_key, config_digest, config_lines
 from lab.build.make import Make, Step
 from lab.build.mended import Mended
 from lab.build.nearest import note_kind, start_from_nearest
@@ -296,8 +296,7 @@ def _configure(
         stamp.unlink(missing_ok=True)
         make("tinyconfig")
         beside = config.with_name(".config.lab-new")
-        asked = "\n".join(option.line for option in options)
-        beside.write_text(f"{config.read_text()}\n{asked}\n")
+        beside.write_text(f"{config.read_text()}\n{config_lines(options)}\n")
         beside.replace(config)
         make("olddefconfig")
         gone = _check(options, config, bench, job)

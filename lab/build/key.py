@@ -27,9 +27,19 @@ KBUILD_ENVIRONMENT = {
 }
 
 
+def config_lines(options: Sequence[Option]) -> str:
+    """What is asked of Kconfig, a line an option, in an order that fragments do not shape.
+
+    An option that moves within them, or behind another ``# versions:``, is another kernel
+    only where it is asked for twice: the last one counts.
+    """
+    last = {option.name: option.line for option in options}
+    return "\n".join(last[name] for name in sorted(last))
+
+
 def config_digest(options: Sequence[Option]) -> str:
-    """SHA-256 of the options asked for, in their order."""
-    return _sha256("\n".join(option.line for option in options))
+    """SHA-256 of what is asked of Kconfig."""
+    return _sha256(config_lines(options))
 
 
 def build_key(
