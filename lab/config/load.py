@@ -16,6 +16,7 @@ from lab.config.installed import can_hold, installed_config, own_folder, own_loc
 from lab.config.model import LabConfig
 from lab.config.names import Noun, name_problems
 from lab.config.problem import Problem, as_error
+from lab.config.programs import with_programs
 from lab.config.quotes import dotted_names
 from lab.config.sources import Document, Sources, Table, lay_over
 from lab.errors import Location, UserError
@@ -108,7 +109,7 @@ def load(path: Path | None = None) -> LoadedConfig:
     root = base.path.parent
     local = own_local_config(root)
     merged, sources = lay_over(base, Document.read(local) if local.exists() else None)
-    config = _validated(merged, sources)
+    config = with_programs(_validated(merged, sources), root)
     if problems := problems_between(config, root):
         raise as_error(problems, "the config", sources.locate)
     return LoadedConfig(config, root, sources, found=found)

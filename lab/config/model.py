@@ -220,6 +220,10 @@ class Suite(Section):
     description: str = ""
 
 
+class OwnSuite(Suite):
+    """A program that no suite of ``lab.toml`` names: it runs where somebody asks for it."""
+
+
 class Matrix(Section):
     """Each variant on each filesystem in each suite, on one machine with one config.
 
@@ -435,3 +439,8 @@ class LabConfig(Section):
     guests: Count = Field(default=0, ge=0)
     #: Variants that are built side by side; 0 is what the host's CPUs allow.
     builds: Count = Field(default=0, ge=0)
+
+    @property
+    def named_suites(self) -> tuple[str, ...]:
+        """The suites that run where nobody says which: those of ``lab.toml``."""
+        return tuple(name for name, suite in self.suites.items() if not isinstance(suite, OwnSuite))

@@ -278,7 +278,7 @@ def _jobs(
             config=matrix.config,
             machine=matrix.machine,
             filesystems=matrix.filesystems or tuple(config.filesystems),
-            suites=matrix.suites or tuple(config.suites),
+            suites=matrix.suites or config.named_suites,
             pattern=pattern,
         )
         for text in variants

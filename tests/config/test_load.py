@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 
 import pytest
 
 from lab.config import AptKernel, load, variants_of
 from lab.errors import UserError
+from lab.suites.programs import HELPERS
 from tests.config.conftest import GOOD, Checker, Project
 
 ROOT = Path(__file__).parents[2]
@@ -423,3 +425,24 @@ def test_a_name_with_a_dot_and_no_quotes(project: Project, old: str, new: str, h
     assert "needs quotes" in error.what
     assert error.hint == hint
     assert f"{project.toml}:{project.line_of(new)}: " in str(error)
+
+
+def test_a_program_in_no_suite_is_a_suite_of_its_own(project: Project) -> None:
+    for name in ("mine", "init", "ktap", "my test"):
+        (project.root / f"guest-tests/{name}.c").touch()
+    project.append(
+        '[[expect]]\nvariants = ["6.1"]\nsuites = ["mine"]\nstatus = "skip"\nreason = "x"\n'
+    )
+    project.change("variants = [", 'suites = ["mine"]\nvariants = [')
+    config = project.load().config
+    assert list(config.suites) == ["populate", "mine"]
+    assert config.suites["mine"].programs == ("mine",)
+    assert config.named_suites == ("populate",)
+
+
+def test_what_ships_beside_the_tests_is_no_suite() -> None:
+    makefile = (ROOT / "guest-tests/Makefile").read_text()
+    (library,) = re.findall(r"^LIBRARY := (.*)$", makefile, re.MULTILINE)
+    beside = {Path(name).stem for name in HELPERS} | set(library.split())
+    assert all((ROOT / f"guest-tests/{name}.c").is_file() for name in beside)
+    assert not beside & load(ROOT).config.suites.keys()

@@ -188,6 +188,14 @@ def test_all_unknown_names_at_once(loaded: LoadedConfig) -> None:
     )
 
 
+def test_a_program_in_no_suite_runs_where_it_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "guest-tests").mkdir()
+    (tmp_path / "guest-tests/mine.c").touch()
+    loaded = write(tmp_path, TOML.replace('suites = ["populate"]\nmachine', "machine"))
+    assert plan_variants(loaded, ["6.1"]).jobs[0].suites == ("populate", "mlock")
+    assert plan_variants(loaded, ["6.1"], suites=["mine"]).jobs[0].suites == ("mine",)
+
+
 def test_without_a_default_matrix(tmp_path: Path) -> None:
     loaded = write(
         tmp_path,
