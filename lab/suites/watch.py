@@ -36,8 +36,11 @@ _MOST_COMPLAINTS = 500
 _VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?(?:-rc\d+)?")
 #: What a complaint is excused with that the host may have caused; no result is earned then.
 BUSY = "the host was too busy to tell"
-#: What a complaint does not turn into a crash: worse already, or the lab's own.
+#: What a complaint that is of no test in particular leaves: worse already, or the lab's own.
 _WORSE = {Status.CRASH, Status.TIMEOUT, Status.ERROR}
+_DEAD = {Status.CRASH, Status.TIMEOUT}
+#: How many of a result's complaints it names: a flood would be 100 KB of message.
+_MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -316,6 +319,7 @@ def charge(
             nobody's but the program's own.
     """
     results = list(judged)
+    charges: dict[int, list[Noted]] = {}
     for one in noted:
         doubted = one.benign.startswith(BUSY)
         if (one.benign and not doubted) or one.program == "":
@@ -329,8 +333,9 @@ def charge(
             named = [len(results)]
             results.append(Judged(one.test or program, Status.CRASH))
         for place in named:
-            crashed = _crashed(results[place], one.complaint)
-            results[place] = _doubted(crashed, one.benign) if doubted else crashed
+            charges.setdefault(place, []).append(one)
+    for place, charged in charges.items():
+        results[place] = _crashed(results[place], charged)
     return tuple(results)
 
 
@@ -338,16 +343,43 @@ def _is_about(result: Judged, test: str) -> bool:
     return bool(test) and (result.test == test or result.test.startswith(f"{test}/"))
 
 
-def _crashed(result: Judged, complaint: Complaint) -> Judged:
-    status = result.status if result.status in _WORSE else Status.CRASH
-    said = f" (the test itself: {result.status})" if status is not result.status else ""
-    before = f"; {result.message}" if result.message else ""
+def _crashed(result: Judged, charged: Sequence[Noted]) -> Judged:
+    """A result during which the kernel complained; the last complaint is named first.
+
+    What the host may have caused is no crash of the kernel's for sure, and no pass: an
+    error of ours, unless there is another.
+    """
+    real = any(not one.benign for one in charged)
+    becomes = Status.CRASH if real else Status.ERROR
+    # The lab's own error, too, is no excuse for what the kernel said.
+    stays = result.status in _DEAD or (result.status is Status.ERROR and not real)
+    status = result.status if stays else becomes
+    itself = "" if stays or result.status is status else f" (the test itself: {result.status})"
+    said = [f"{one.complaint}{placed(one.complaint)}" for one in reversed(charged)]
+    doubt = "" if real else f"{charged[-1].benign}: "
+    complaints = f"{doubt}{'; '.join(_shortened(said))}{itself}"
     return replace(
         result,
         status=status,
-        message=f"{complaint}{placed(complaint)}{said}{before}",
-        diagnostics=(*result.diagnostics, *told(complaint)),
+        message="; ".join(filter(None, (complaints, result.message))),
+        diagnostics=(*result.diagnostics, *_told(charged)),
     )
+
+
+def _shortened(said: Sequence[str]) -> tuple[str, ...]:
+    """Each once; of very many the first and the last, and how many more there are."""
+    known = tuple(dict.fromkeys(said))
+    if len(known) <= _MOST_NAMED:
+        return known
+    more = f"and {len(known) - _MOST_NAMED} more"
+    return (*known[: _MOST_NAMED - 1], more, known[-1])
+
+
+def _told(charged: Sequence[Noted]) -> Iterator[str]:
+    for one in charged[:_MOST_NAMED]:
+        yield from told(one.complaint)
+    if (more := len(charged) - _MOST_NAMED) > 0:
+        yield f"({more} more complaints: the console has them)"
 
 
 def placed(complaint: Complaint) -> str:
@@ -357,12 +389,6 @@ def placed(complaint: Complaint) -> str:
         if frame.file and bare(frame.function) == function:
             return f" ({frame.file}:{frame.line})"
     return ""
-
-
-def _doubted(result: Judged, why: str) -> Judged:
-    """No crash of the kernel's for sure, and no pass: an error of ours."""
-    status = Status.ERROR if result.status is Status.CRASH else result.status
-    return replace(result, status=status, message=f"{why}: {result.message}")
 
 
 def told(complaint: Complaint) -> tuple[str, ...]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from lab.results import Noted
 from lab.suites.death import cause_of_death
 from lab.suites.judge import Judged
 from lab.suites.mark import Mark, marked, parse_mark, program_mark
-from lab.suites.watch import Watch, charge
+from lab.suites.watch import BUSY, Watch, charge
 
 WARN = (
     "------------[ cut here ]------------\n"
@@ -219,7 +220,54 @@ def test_program_without_results_does_not_look_clean() -> None:
     assert told(charge("p", [], [noted()], marked=False)) == {"p": "crash"}
 
 
-@pytest.mark.parametrize("status", [Status.CRASH, Status.TIMEOUT, Status.ERROR])
+def busy() -> Noted:
+    return replace(noted("a"), benign=f"{BUSY}: in 20 s QEMU had a CPU for 1 s")
+
+
+@pytest.mark.parametrize("real_first", [True, False])
+def test_what_the_host_may_have_caused_hides_nothing(real_first: bool) -> None:
+    both = [noted("a"), busy()]
+    charged = charge("p", PASSES[:1], both if real_first else both[::-1], marked=True)
+    assert told(charged) == {"a": "crash"}
+
+
+def test_a_host_that_is_busy_is_an_error_of_ours() -> None:
+    (result,) = charge("p", PASSES[:1], [busy()], marked=True)
+    assert result.status is Status.ERROR
+    said = f"{BUSY}: in 20 s QEMU had a CPU for 1 s: {TITLE} (the test itself: pass)"
+    assert result.message == said
+
+
+def test_an_error_of_ours_does_not_hide_the_complaint() -> None:
+    """Such as a program that a signal killed: the kernel had oopsed in it."""
+    errors = [Judged("a", Status.ERROR, "why")]
+    (result,) = charge("p", errors, [noted("a")], marked=True)
+    assert result.status is Status.CRASH
+    assert result.message == f"{TITLE} (the test itself: error); why"
+    killed = [Judged("p", Status.ERROR, "was killed by SIGKILL")]
+    assert told(charge("p", killed, [noted()], marked=False)) == {"p": "crash"}
+
+
+def test_two_complaints_of_a_program_without_marks_add_no_result() -> None:
+    charged = charge("p", PASSES, [noted(), noted()], marked=False)
+    assert told(charged) == {"a": "crash", "b": "crash", "b/sub": "crash"}
+
+
+def test_a_flood_is_shortened_in_what_a_result_says() -> None:
+    flood = [
+        replace(one, complaint=replace(one.complaint, title=f"in f{number}"))
+        for number, one in enumerate([noted("a")] * 600)
+    ]
+    (result,) = charge("p", PASSES[:1], [*flood, flood[-1]], marked=True)
+    assert result.message.startswith(f"{flood[-1].complaint}; ")
+    assert "; and 590 more; " in result.message
+    assert result.message.endswith(f"{flood[0].complaint} (the test itself: pass)")
+    assert len(result.message) < 1000
+    assert result.diagnostics[-1] == "(591 more complaints: the console has them)"
+    assert len(result.diagnostics) == 11
+
+
+@pytest.mark.parametrize("status", [Status.CRASH, Status.TIMEOUT])
 def test_worse_stays_what_it_is(status: Status) -> None:
     (result,) = charge("p", [Judged("a", status, "why")], [noted("a")], marked=True)
     assert result.status is status
