@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from lab.report.site.serve import Asked, served
 from lab.results import Store
@@ -68,7 +68,7 @@ def test_the_first_screen_says_what_changed(opened: Opened) -> None:
 def test_from_a_red_cell_to_its_console_line(opened: Opened) -> None:
     page = opened()
     page.locator(".matrix a:has(.crash.odd)").first.click()
-    assert page.locator("details[open] .said").first.is_visible()
+    expect(page.locator("details[open] .said").first).to_be_visible()
     page.locator("details[open] .excerpt .hot a").first.click()
     line = page.locator("span:target")
     assert OOPS[0] in line.inner_text()
@@ -80,7 +80,7 @@ def test_from_a_red_cell_to_its_console_line(opened: Opened) -> None:
 def test_a_link_to_one_result_opens_it(opened: Opened, site: Path) -> None:
     page = opened("results/01-6.1+reintroduce-bug.ext4-dax.mlock.html")
     page.goto(page.url + "#mlock.shared-ro.4k")
-    assert page.locator('[id="mlock.shared-ro.4k"]').is_visible()
+    expect(page.locator('[id="mlock.shared-ro.4k"]')).to_be_visible()
     assert page.locator("details[open]").count() == 1
 
 
@@ -109,7 +109,7 @@ def test_keys_move_in_the_tables(opened: Opened) -> None:
     page.keyboard.press("n")
     assert page.evaluate("document.activeElement.closest('.bad, .odd') !== null")
     page.keyboard.press("?")
-    assert page.locator("#keys").is_visible()
+    expect(page.locator("#keys")).to_be_visible()
 
 
 def luminance(page: Page) -> float:
@@ -185,7 +185,7 @@ def test_without_a_script_all_can_be_read(opened: Opened) -> None:
     assert not page.locator("#filter").is_visible()
     assert not page.locator("#theme").is_visible()
     page.locator(".matrix a:has(.crash.odd)").first.click()
-    assert page.locator(".excerpt .hot").first.is_visible()
+    expect(page.locator(".excerpt .hot").first).to_be_visible()
 
 
 def test_served_pages_hear_of_the_run(browser: Browser, site: Path) -> None:
