@@ -14,6 +14,7 @@ import typer
 
 import lab
 from lab.cli.help import Typer
+from lab.cli.lines import say_lines
 from lab.errors import ExitStatus, LabError, UserError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ Config = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value and nothing else.")]
 Variants = Annotated[
     list[str] | None,
-    typer.Argument(metavar="VARIANT", help="6.1, 6.1+dax-populate, or a folder: ./linux"),
+    typer.Argument(metavar="VARIANT", help="6.1, 6.1+reintroduce-bug, or a folder: ./linux"),
 ]
 Filesystems = Annotated[
     list[str] | None,
@@ -367,7 +368,7 @@ def say_plan(plan: Plan, *notes: str, json: bool) -> None:
     if json:
         print_json({"plan": plan.to_json(), "notes": list(notes)})
     else:
-        typer.echo("\n".join([*plan.describe(), *notes]))
+        say_lines([*plan.describe(), *notes])
 
 
 def check_selection(plan: Plan, run: RunRecord) -> None:

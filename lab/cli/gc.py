@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.commands import File, Json, app, load_config
+from lab.cli.lines import say_lines
 from lab.errors import ExitStatus, InfrastructureError, UserError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def gc(
     if json:
         _print_json(removal, freed)
     else:
-        typer.echo("".join(f"{line}\n" for line in _freed_lines(freed)), nl=False)
+        say_lines(_freed_lines(freed))
     if not removal.fits:
         raise InfrastructureError(
             f"{_human(removal.after)} must stay, which is more than {_human(size)}",
@@ -114,8 +115,7 @@ def _row(item: Item) -> str:
 
 
 def _tell(removal: Removal) -> None:
-    for line in removal_lines(removal):
-        typer.echo(line)
+    say_lines(removal_lines(removal))
 
 
 def _freed_lines(freed: Freed | None) -> Iterator[str]:

@@ -57,8 +57,8 @@ class Group(TyperGroup):
             )
             formatter.dedent()
         if any("--version" in parameter.opts for parameter in self.params):
-            formatter.write(
-                f"{ctx.command_path} COMMAND --help says more; --version is there too.\n"
+            formatter.write_text(
+                f"{ctx.command_path} COMMAND --help says more; --version is there too."
             )
 
     def _groups(self) -> Iterator[tuple[str, list[str]]]:

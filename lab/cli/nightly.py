@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.commands import DryRun, File, Json, app, open_lab, say_plan
+from lab.cli.lines import say_lines
 from lab.errors import ExitStatus
 
 if TYPE_CHECKING:
@@ -55,9 +56,8 @@ def _nightly(opened: Lab, json: bool) -> int:
     if json:
         print_json(document_of(night))
     else:
-        typer.echo(text_of(night), nl=False)
-        for line in night.told:
-            typer.echo(f"told: {line}")
+        say_lines(text_of(night).splitlines())
+        say_lines(f"told: {line}" for line in night.told)
     return night.status
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.commands import File, Json, Verbose, app, load_config
+from lab.cli.lines import say_lines
 from lab.errors import ExitStatus, UserError
 
 if TYPE_CHECKING:
@@ -67,11 +68,10 @@ def runs(
         rows = [run.to_json() for run in recorded]
         _print_json({"runs": rows, "unrecorded": [run.to_json() for run in found]})
     else:
-        for lost in found:
-            typer.echo(lost.line())
+        say_lines(lost.line() for lost in found)
         for run in recorded:
             here = (loaded.results / run.run.id).is_dir()
-            typer.echo(run.line() + ("" if here else "  (its folder is not here)"))
+            say_lines([run.line() + ("" if here else "  (its folder is not here)")])
     return ExitStatus.EXPECTED
 
 
@@ -125,7 +125,7 @@ def compare(
     else:
         from lab.report.changes import comparison_lines
 
-        typer.echo("\n".join(comparison_lines(comparison, verbose)))
+        say_lines(comparison_lines(comparison, verbose))
     return comparison.status
 
 
@@ -153,7 +153,7 @@ def history(
     elif seen:
         from lab.report.changes import history_lines
 
-        typer.echo("\n".join(history_lines(seen)))
+        say_lines(history_lines(seen))
     else:
         raise UserError(
             f"no recorded test has a name like {test!r}", hint="`lab show -v` lists all names"

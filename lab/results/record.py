@@ -7,8 +7,11 @@ import hashlib
 import os
 import platform
 import secrets
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 from lab.complaints import Complaint
 from lab.config.model import Status
@@ -226,6 +229,15 @@ class Host:
         """The host this process runs on; CPUs are those it may use."""
         system = f"{platform.system()} {platform.release()} {platform.machine()}"
         return cls(len(os.sched_getaffinity(0)), platform.node(), system)
+
+
+def command_line(command: Sequence[str]) -> str:
+    """A command as one would type it; "" for none."""
+    if not command:
+        return ""
+    name = Path(command[0]).name
+    # The lab's own start is lab/__main__.py, whatever it was called by.
+    return shlex.join(["lab" if name == "__main__.py" else name, *command[1:]])
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -31,7 +30,7 @@ from lab.glob import matches
 from lab.results.compare import TestKey
 from lab.results.database import explained, open_engine, prepare
 from lab.results.history import Seen
-from lab.results.record import JobRecord, RunRecord, is_as_expected, new_run_id, now
+from lab.results.record import JobRecord, RunRecord, command_line, is_as_expected, new_run_id, now
 from lab.results.rows import (
     RESULT_COLUMNS,
     job_complaints_in,
@@ -66,7 +65,7 @@ class RunSummary:
         end = "" if self.run.finished else ", NOT FINISHED"
         surprises = f", {self.unexpected} not as expected" if self.unexpected else ""
         marks = "".join(f"  [{name}]" for name in self.baselines)
-        command = shlex.join(self.run.command)
+        command = command_line(self.run.command)
         return f"{self.run.id}  {counts or 'no results'}{surprises}{end}{marks}  {command}".rstrip()
 
     def to_json(self) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -44,7 +43,7 @@ from lab.report.status import (
     run_status,
 )
 from lab.results.compare import Change
-from lab.results.record import RunRecord
+from lab.results.record import RunRecord, command_line
 
 _MOST_KERNELS = 6
 _ASSETS = ("report.css", "report.js")
@@ -146,9 +145,7 @@ def kernels_of(run: RunRecord) -> tuple[str, ...]:
 
 def command_of(run: RunRecord) -> str:
     """The command, as one would type it."""
-    if not run.command:
-        return ""
-    return shlex.join([Path(run.command[0]).name, *run.command[1:]])
+    return command_line(run.command)
 
 
 def _bad_news(run: RunRecord) -> Iterator[str]:
