@@ -95,14 +95,22 @@ def recover(store: Store, found: Unrecorded) -> RunRecord | None:
     run = _read(folder.record, RunRecord)
     if run is None or found.running:
         return None
-    jobs = [_read(path, JobRecord) for path in sorted(folder.jobs.glob("*/job.json"))]
+    jobs = [_job(path) for path in sorted(folder.jobs.glob("*/job.json"))]
     store.begin(run)
     for job in jobs:
-        if job is not None:
-            store.add_job(run.id, job)
+        store.add_job(run.id, job)
     if ended := _ended(folder.document):
         store.finish(run.id, ended)
     return store.load(run.id)
+
+
+def _job(path: Path) -> JobRecord:
+    """A job's record; one that cannot be read is an error, or nobody would miss it."""
+    if job := _read(path, JobRecord):
+        return job
+    # The folder is called NUMBER-VARIANT.
+    variant = path.parent.name.partition("-")[2]
+    return JobRecord(variant, "", "", "", "", 0.0, error=f"its record cannot be read: {path}")
 
 
 def _read(path: Path, kind: type[_Record]) -> _Record | None:

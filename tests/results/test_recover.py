@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from lab.config.model import Status
+from lab.errors import ExitStatus
+from lab.report.status import run_status
 from lab.results import RunFolder, RunRecord, write_json
 from lab.results.recover import Unrecorded, recover, unrecorded
 from lab.results.store import Store
@@ -101,7 +103,7 @@ def test_a_job_that_cannot_be_read_costs_no_other(tmp_path: Path) -> None:
     with Store.open(tmp_path / "lab.db") as store:
         record = recover(store, found(tmp_path))
     assert record is not None
-    assert record.jobs == JOBS[1:]
+    assert record.jobs[1:] == JOBS[1:]
     assert record.finished is None
 
 
@@ -110,3 +112,17 @@ def test_a_folder_that_says_nothing_is_not_recorded(tmp_path: Path) -> None:
     with Store.open(tmp_path / "lab.db") as store:
         assert recover(store, found(tmp_path)) is None
         assert store.known() == set()
+
+
+def test_a_record_that_cannot_be_read_is_missed(tmp_path: Path) -> None:
+    folder = leave(tmp_path, replace(STARTED, jobs=JOBS), finished=ENDED)
+    torn = folder.job(1, "6.1+fix").record
+    torn.write_text('{"variant": "6.1+f')
+    with Store.open(tmp_path / "lab.db") as store:
+        record = recover(store, found(tmp_path))
+    assert record is not None
+    assert [(job.variant, job.error) for job in record.jobs] == [
+        ("6.1", None),
+        ("6.1+fix", f"its record cannot be read: {torn}"),
+    ]
+    assert run_status(record) is ExitStatus.INFRASTRUCTURE
