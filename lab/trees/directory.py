@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -63,9 +64,22 @@ def _check(folder: Path, request: Request) -> None:
                 f"a kernel was built in {folder}, which keeps make O= from using it: "
                 f"there is {name}",
                 where=where,
-                hint=f"make -C {folder} mrproper; to keep what was built there, a tree beside it: "
-                "git worktree add",
+                hint=_unbuilt(folder),
             )
+
+
+def _unbuilt(folder: Path) -> str:
+    """What makes a tree of it that make O= takes: commands to be pasted."""
+    beside = next(
+        path
+        for path in (folder.with_name(f"{folder.name}-lab{n}") for n in ("", *range(2, 1000)))
+        if not path.exists()
+    )
+    copy, here = shlex.quote(str(beside)), shlex.quote(str(folder))
+    return (
+        f"make -C {here} mrproper, which takes .config and all that was built; to keep them, "
+        f"a copy: cp -a --reflink=auto {here} {copy} && make -C {copy} mrproper && lab test {copy}"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,17 @@ def test_a_folder_that_was_built_in_is_refused(source: Path, cache: Cache, built
     (source / built).mkdir(parents=True)
     with pytest.raises(UserError, match=built) as caught:
         cache.fetch(kernel(source))
-    assert str(caught.value.hint).startswith(f"make -C {source} mrproper; ")
+    hint = str(caught.value.hint)
+    assert hint.startswith(f"make -C {source} mrproper, ")
+    assert f"cp -a --reflink=auto {source} {source}-lab && make -C {source}-lab mrproper" in hint
+
+
+def test_the_copy_that_is_advised_is_nothing_that_is_there(source: Path, cache: Cache) -> None:
+    (source / ".config").touch()
+    source.with_name(f"{source.name}-lab").mkdir()
+    with pytest.raises(UserError) as caught:
+        cache.fetch(kernel(source))
+    assert f" {source} {source}-lab2 && " in str(caught.value.hint)
 
 
 def test_no_folder_and_no_kernel(tmp_path: Path, cache: Cache) -> None:
