@@ -146,6 +146,8 @@ def _pip_settings() -> dict[str, str]:
 
 def _mount(root: Path, cache: Path | None) -> None:
     _call("mount", "--make-rprivate", "/")
+    # Its own root is a mount there, as it is on a machine: findmnt looks for it.
+    _call("mount", "--bind", root, root)
     _call("mount", "-t", "proc", "proc", root / "proc")
     _call("mount", "-t", "sysfs", "-o", "ro", "sysfs", root / "sys")
     _call("mount", "--rbind", "/dev", root / "dev")

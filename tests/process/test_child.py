@@ -122,7 +122,10 @@ def test_an_end_kills_what_was_left_in_the_background(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_nothing_survives_the_lab(tmp_path: Path, number: signal.Signals) -> None:
+    # Whoever starts the tests in the background may have them ignore Ctrl-C.
     script = (
+        "import signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from lab.process import run\n"
         "run(['sh', '-c', 'setsid sleep 1000 & sleep 1000 & echo up; sleep 1000'])\n"
     )
