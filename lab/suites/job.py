@@ -7,7 +7,7 @@ import resource
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -369,19 +369,17 @@ def _groups(outcome: _Outcome) -> Iterator[Sequence[Unit]]:
 def _single_tests(outcome: _Outcome) -> Iterator[Unit]:
     """Each test of each program that can list them; a program that cannot, as a whole."""
     job = outcome.job
-    if not job.units:
-        return
-    try:
-        with Guest(replace(job.guest, folder=job.guest.folder / "list")) as guest:
-            for unit in job.units:
-                names = guest.run(_listing(job, unit))
-                listed = names.stdout.splitlines() if names.status == 0 else []
-                yield from (replace(unit, test=name) for name in listed if name)
-                if names.status != 0:
-                    yield unit
-    except LabError:
-        # The guests that follow meet it too, and say so.
-        yield from job.units
+    left = list(job.units)
+    # The guests that follow meet the same trouble, and say so.
+    with suppress(LabError):
+        if left:
+            with Guest(replace(job.guest, folder=job.guest.folder / "list")) as guest:
+                while left:
+                    names = list_tests(guest, _listing(job, left[0]))
+                    unit = left.pop(0)
+                    yield from [replace(unit, test=name) for name in names or ()]
+                    yield from [unit] if names is None else []
+    yield from left
 
 
 def _listing(job: Job, unit: Unit) -> str:
@@ -513,7 +511,7 @@ def _name_rest(
     if rest.listed:
         try:
             with session.live.looking():
-                names = list_tests(session.guest, _listing(outcome.job, whole), rest.done)
+                names = list_tests(session.guest, _listing(outcome.job, whole), rest.done) or ()
         except InfrastructureError as error:
             session.lost.append(error.what)
             good = False
@@ -576,7 +574,7 @@ def _judged(
     watch = session.watch
     noted = outcome.note(watch.ran(alive=end.good, gone=session.guest.gone()))
     judged = charge(unit.program, judged, noted, marked=watch.marked_tests())
-    if not end.good:
+    if unit.test is not None or not end.good:
         judged = blame(unit.program, judged, unit.test or watch.test)
     # One that does not mark its tests may not know -l either, and would do it all again.
     listed = not end.good and watch.marked_tests() and unit.test is None

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,7 @@ from lab.guest import Guest
 from lab.suites.judge import Judged
 from lab.suites.ktap import Report
 
+_REPORT = re.compile(r"^(?:K?TAP version \d+|1\.\.\d+)\b", re.MULTILINE)
 #: A plan may say anything; of more than that, one result says it.
 _MOST = 10_000
 
@@ -87,14 +89,17 @@ def _both(result: Judged, whole: Judged) -> Judged:
     )
 
 
-def list_tests(guest: Guest, command: str, done: Collection[str]) -> tuple[str, ...]:
-    """The names of a program's tests, in order; none if it does not list them.
+def list_tests(guest: Guest, command: str, done: Collection[str] = ()) -> tuple[str, ...] | None:
+    """The names of a program's tests, in order; None if it does not list them.
 
-    One that does not know ``-l`` runs instead: then those that it ran before are not there.
+    One that does not know ``-l`` runs instead: then those that it ran before are not there,
+    and what it prints is a report.
 
     Raises:
         GuestDied, CommandTimeout: It ran, and did it again.
     """
     said = guest.run(command)
-    names = tuple(said.stdout.splitlines()) if said.status == 0 else ()
-    return names if set(done) <= set(names) else ()
+    names = tuple(filter(None, said.stdout.splitlines()))
+    if said.status != 0 or _REPORT.search(said.stdout) or not set(done) <= set(names):
+        return None
+    return names

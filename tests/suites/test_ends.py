@@ -378,3 +378,35 @@ def test_a_pattern_reaches_the_program(make_job: MakeJob, odd: type[Odd]) -> Non
     assert run_job(make_job(P, pattern="z*")).results == ()
     (command, _) = next(one for one in odd.asked if "/lab/p" in one[0])
     assert "/lab/p /mnt/ext4-dax -k 'b*'" in command or shlex.quote("b*") in command
+
+
+def test_a_listing_that_kills_its_guest_lists_no_test_twice(
+    make_job: MakeJob, odd: type[Odd]
+) -> None:
+    def lists(guest: FakeGuest, command: str, _: float) -> CommandResult:
+        if "/lab/q" in command:
+            raise CommandTimeout("it does not know -l, and hangs")
+        return CommandResult(0, "a\nb\n", "", 0.0)
+
+    odd.odd[" -l"] = lists
+    scripts = {**P, "q": Script(("x",))}
+    record = run_job(make_job(scripts, fresh=Fresh.TEST))
+    assert said(record) == [("ext4-dax", name, "pass") for name in ("a", "b", "x")]
+
+
+def test_a_report_is_no_list_of_tests(make_job: MakeJob) -> None:
+    scripts = {"p": Script(("a", "b"), lists=False)}
+    record = run_job(make_job(scripts, fresh=Fresh.TEST))
+    assert said(record) == [("ext4-dax", "a", "pass"), ("ext4-dax", "b", "pass")]
+
+
+def test_what_becomes_of_a_program_with_one_test_is_that_tests(make_job: MakeJob) -> None:
+    """Each has its own: no two results have the program's name."""
+    scripts = {"p": Script(("a", "b", "c"), {"a": "bail", "b": "bail"})}
+    record = run_job(make_job(scripts, fresh=Fresh.TEST))
+    assert said(record) == [
+        ("ext4-dax", "a", "error"),
+        ("ext4-dax", "b", "error"),
+        ("ext4-dax", "c", "pass"),
+    ]
+    assert "bailed out: no disk" in record.results[0].message
