@@ -17,7 +17,7 @@ from lab.building import Building
 from lab.config import FirstKernel, LoadedConfig, load, with_folders
 from lab.errors import InfrastructureError, LabError
 from lab.kconfig import load_fragments
-from lab.patches import Overlay, Series, SeriesFit, apply, fit_series, load_series
+from lab.patches import Overlay, Series, SeriesFit, apply_series, fit_series, load_series
 from lab.plan import BuildRequest, JobPlan, Plan, Variant, resolve, settled
 from lab.process.use import use_cache
 from lab.trees import Tree, fetch
@@ -171,8 +171,7 @@ class Lab:
             # Variants that begin alike have that in common; git takes 0.1 s for it.
             key = (tree.manifest, tree.identity, overlay.digest, series.digest)
             if key not in self._applied:
-                patches = series.for_version(tree.version)
-                self._applied[key] = apply(tree, patches, start=overlay).overlay
+                self._applied[key] = apply_series(tree, series, overlay)
             overlay = self._applied[key]
         return overlay
 

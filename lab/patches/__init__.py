@@ -3,7 +3,7 @@
 
 from lab.patches.apply import Applied, Note, Offset, apply, carries
 from lab.patches.check import check_index
-from lab.patches.fit import Fit, PatchFit, SeriesFit, fit_series
+from lab.patches.fit import Fit, PatchFit, SeriesFit, apply_series, fit_series
 from lab.patches.overlay import Overlay, Replacement
 from lab.patches.patch import Patch, load_patch
 from lab.patches.refusal import Refused
@@ -24,6 +24,7 @@ __all__ = [
     "SeriesFit",
     "Upstream",
     "apply",
+    "apply_series",
     "carries",
     "check_index",
     "fit_series",

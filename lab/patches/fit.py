@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lab.errors import UserError
-from lab.patches.apply import Note, apply_one
+from lab.patches.apply import Note, apply, apply_one
 from lab.patches.check import index_line
 from lab.patches.diff import file_names
 from lab.patches.overlay import Overlay
 from lab.patches.patch import Patch
-from lab.patches.refusal import AlreadyApplied, Altered, NeedsFuzz, NotMeant
+from lab.patches.refusal import AlreadyApplied, Altered, NeedsFuzz, NotMeant, Refused
 from lab.patches.series import Series
 from lab.patches.upstream import Upstream
 from lab.patches.view import View
@@ -104,6 +104,29 @@ def fit_series(tree: Tree, series: Series, start: Overlay = _NOTHING) -> SeriesF
         fit = PatchFit("", Fit.REFUSED, error.what, error)
         return _told(series, [fit], upstream)
     return _told(series, list(_tries(View(tree, start), patches)), upstream)
+
+
+def apply_series(tree: Tree, series: Series, start: Overlay = _NOTHING) -> Overlay:
+    """What the series makes of ``tree`` with ``start`` over it.
+
+    Raises:
+        Refused: As for_version() and apply() do; of a kernel that upstream fixed, the
+            hint is the commit: nothing is left to port.
+        InfrastructureError: The tree was changed, or there is no space.
+    """
+    try:
+        return apply(tree, series.for_version(tree.version), start=start).overlay
+    except Refused as error:
+        upstream = None if _touched(series, start) else series.upstream_for(tree.version)
+        if upstream is None or isinstance(error, Altered):
+            raise
+        raise type(error)(
+            error.what,
+            where=error.where,
+            detail=error.detail,
+            hint=f"{tree.kernel} without {series.name}: already fixed upstream, by "
+            f"{upstream.commit} ({upstream.subject})",
+        ) from None
 
 
 def _told(series: Series, fits: list[PatchFit], upstream: Upstream | None) -> SeriesFit:

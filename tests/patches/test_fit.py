@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 
 from lab.errors import UserError
-from lab.patches import Fit, Overlay, Replacement, Series, SeriesFit, fit_series, load_series
+from lab.patches import (
+    Fit,
+    Overlay,
+    Refused,
+    Replacement,
+    Series,
+    SeriesFit,
+    apply_series,
+    fit_series,
+    load_series,
+)
 from lab.trees import KernelVersion, Tree, blob_digest
 from tests.patches.conftest import GUP, MakeTree, change
 
@@ -197,6 +207,23 @@ def test_fixed_upstream(make_tree: MakeTree, make_series: MakeSeries) -> None:
     assert [str(patch) for patch in fit.patches] == [
         "already fixed upstream: 1027e4436b6a (mm: make GUP handle pfn mapping)"
     ] * 2
+
+
+def test_what_upstream_fixed_is_not_to_be_ported(
+    make_tree: MakeTree, make_series: MakeSeries
+) -> None:
+    broken = GUP.replace("a13\n", "b13\n")
+    tree = make_tree({"mm/gup.c": broken, "mm/mmap.c": GUP})
+    series = make_series(change(10), lines=UPSTREAM)
+    with pytest.raises(Refused, match="does not apply") as caught:
+        apply_series(tree, series)
+    assert str(caught.value.hint).endswith(
+        "already fixed upstream, by 1027e4436b6a (mm: make GUP handle pfn mapping)"
+    )
+    over = Overlay({"mm/gup.c": Replacement(0o100644, broken.encode())})
+    with pytest.raises(Refused) as caught:
+        apply_series(tree, series, over)
+    assert "port the patch" in str(caught.value.hint)
 
 
 def test_not_fixed_upstream_before_that_version(
