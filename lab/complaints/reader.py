@@ -87,6 +87,8 @@ class _Open:
     elsewhere: bool = False
     prose: int = 0
     last_seen: bool = False
+    #: Another test has begun since.
+    marked: bool = False
 
     @property
     def shape(self) -> Shape:
@@ -170,6 +172,12 @@ class Reader:
         return tuple(
             one.closed(cut=True) for stream in self._streams.values() for one in stream.open
         )
+
+    def mark(self) -> None:
+        """Another test begins: what looks like the same complaint again is one more."""
+        for stream in self._streams.values():
+            for one in stream.open:
+                one.marked = True
 
     def take(self, line: Line) -> Iterator[Complaint]:
         """As feed(), for a line that is split already."""
@@ -327,7 +335,7 @@ def _continues(current: _Open, line: Line, head: Head) -> bool:
         return False
     if current.shape is Shape.OOM:
         return bool(_KILLED.match(line.text))
-    if current.kind is head.kind is Kind.OOPS and not current.traces:
+    if current.kind is head.kind is Kind.OOPS and not current.traces and not current.marked:
         # The report itself faults, again and again (seen on 6.1, on a stack run over).
         return True
     if current.kind is Kind.DOUBLE_FAULT or current.kind is Kind.STACK:

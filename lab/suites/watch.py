@@ -98,7 +98,9 @@ class Log:
             if mark is None:
                 for done in self._reader.take(line):
                     self._take(done)
-            elif mark.test:
+                continue
+            self._reader.mark()
+            if mark.test:
                 self._tested.add(self.place.number)
                 self._enter(line.offset, replace(self.place, test=mark.test))
             else:

@@ -397,3 +397,11 @@ def test_a_mark_holds_any_name(guest: Guest, name: str) -> None:
     guest.says("lab: run ext4 s/p\n" + begins("before") + begins(name) + WARN)
     guest.says(begins("after") + "lab: ran ext4 s/p\n")
     assert places(guest.watch.ran(alive=True)) == [("p", name, False)]
+
+
+def test_the_next_tests_oops_is_no_part_of_the_last_ones(guest: Guest) -> None:
+    """Without a stack trace, it could be a report that faulted itself."""
+    oops = "BUG: kernel NULL pointer dereference, address: 0000000000000000\n"
+    guest.says("lab: run ext4 s/p\n" + begins("a") + oops + oops)
+    guest.says(begins("b") + oops + "lab: ran ext4 s/p\n")
+    assert [one.test for one in guest.watch.ran(alive=True)] == ["a", "b"]
