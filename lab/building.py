@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from types import TracebackType
 from typing import Generic, TypeVar
 
@@ -47,6 +47,29 @@ class Building(Mapping[Request, Made], Generic[Request, Made]):
     def __getitem__(self, request: Request) -> Made:
         return self._futures[request].result()
 
+    def is_there(self, request: Request) -> bool:
+        """Whether nobody has to wait for it any more; what was stopped never will be."""
+        future = self._futures[request]
+        return future.done() and not (self._stop.is_set() and future.exception())
+
+    @property
+    def left(self) -> int:
+        """How many are not there yet."""
+        return sum(not future.done() for future in self._futures.values())
+
+    def wait_for_one(self) -> None:
+        """Wait until any of them is there."""
+        wait(self._futures.values(), return_when=FIRST_COMPLETED)
+
+    def tell(self, ready: Callable[[], object]) -> None:
+        """Have ``ready`` called for each one when it is there, from any thread."""
+        for future in self._futures.values():
+            future.add_done_callback(lambda _: ready())
+
+    def give_up(self) -> None:
+        """Stop: who asks for what is not there yet would wait for ever."""
+        self._stop.set()
+
     def __iter__(self) -> Iterator[Request]:
         return iter(self._futures)
 
@@ -75,6 +98,25 @@ class Building(Mapping[Request, Made], Generic[Request, Made]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stop.set()
+        self.give_up()
         for thread in self._threads:
             thread.join(_ENDING_S)
+
+
+class Built(dict[Request, Made]):
+    """What was made before anybody asked."""
+
+    def is_there(self, request: Request) -> bool:
+        """It is."""
+        return True
+
+    @property
+    def left(self) -> int:
+        """None."""
+        return 0
+
+    def tell(self, ready: Callable[[], object]) -> None:
+        """Nothing comes any more."""
+
+    def give_up(self) -> None:
+        """Nothing is under way."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import lab as package
@@ -47,9 +47,7 @@ from lab.version import KernelVersion
 from lab.workers import Workers
 
 if TYPE_CHECKING:
-    from lab.lab import Failure, Lab
-
-    Builds = Mapping[BuildRequest, Build | Failure]
+    from lab.lab import Builds, Failure, Lab
 
 
 def run_plan(lab: Lab, plan: Plan, command: Sequence[str]) -> RunRecord:
@@ -64,11 +62,20 @@ def run_plan(lab: Lab, plan: Plan, command: Sequence[str]) -> RunRecord:
     for error in lab.programs(suites).failed.values():
         # Now, and not when the kernels are built.
         lab.listener.say(str(error))
-    builds = lab.build_all(plan)
-    started, done = _begun(lab, plan, builds) or (_new_run(lab, plan, command), {})
+    with lab.building(plan) as builds:
+        started, done = _begun(lab, plan, builds) or (_new_run(lab, plan, command), {})
+        folder = RunFolder(lab.results, started.id)
+        if started.finished and folder.document.is_file():
+            return started
+        return _run(lab, plan, builds, started, done)
+
+
+def _run(
+    lab: Lab, plan: Plan, builds: Builds, started: RunRecord, done: Mapping[int, JobRecord]
+) -> RunRecord:
+    """Run the jobs that are not done, as their builds come."""
     folder = RunFolder(lab.results, started.id)
-    if started.finished and folder.document.is_file():
-        return started
+    suites = dict.fromkeys(suite for job in plan.jobs for suite in job.suites)
     with folder.held():
         write_json(folder.record, asdict(replace(started, jobs=())))
         write_text(folder.plan, "\n".join(plan.describe()) + "\n")
@@ -79,17 +86,18 @@ def run_plan(lab: Lab, plan: Plan, command: Sequence[str]) -> RunRecord:
             }
             sources = lab.loaded.root / "guest-tests"
             recorder.kept(lambda: keep_programs(folder, sources, programs))
-            jobs: dict[int, Job] = {}
+            jobs = _Jobs(lab, plan, builds, folder, recorder)
             ended = set(done)
             try:
-                for number, record in _records(lab, plan, builds, folder, recorder, jobs, done):
+                for number, record in _records(jobs, done):
                     path = folder.job(number, record.variant).record
                     recorder.kept(partial(write_json, path, asdict(record)))
                     recorder.add_job(record)
                     ended.add(number)
             except (KeyboardInterrupt, Terminated) as stop:
-                left = tuple(_not_begun(plan, jobs, ended))
-                raise Interrupted(recorder.so_far(left), stop) from stop
+                left = [n for n in range(len(plan.jobs)) if n not in ended]
+                unrun = tuple(jobs.unrun(n, INTERRUPTED, INTERRUPTED) for n in left)
+                raise Interrupted(recorder.so_far(unrun), stop) from stop
             run = recorder.finish()
             recorder.kept(lambda: write_junit(run, folder.junit))
             recorder.kept(lambda: write_json(folder.document, to_json(run)))
@@ -113,16 +121,9 @@ def unfinished(lab: Lab, plan: Plan) -> RunRecord | None:
         return store.load(folder.run_id) if folder.run_id in store.known() else None
 
 
-def _not_begun(plan: Plan, jobs: Mapping[int, Job], ended: Container[int]) -> Iterator[JobRecord]:
-    """The records of jobs that an interrupt came before; they are not kept."""
-    for number, planned in enumerate(plan.jobs):
-        if number in jobs and number not in ended:
-            yield unrun_job(jobs[number], INTERRUPTED, INTERRUPTED)
-        elif number not in ended:
-            yield replace(_unbuilt(planned, None), error=INTERRUPTED)
-
-
-def _begun(lab: Lab, plan: Plan, builds: Builds) -> tuple[RunRecord, dict[int, JobRecord]] | None:
+def _begun(
+    lab: Lab, plan: Plan, builds: Mapping[BuildRequest, Build | Failure]
+) -> tuple[RunRecord, dict[int, JobRecord]] | None:
     """The killed run that this plan goes on with, and its jobs that count, by number.
 
     None unless each of them would be the same now: the same build, machine, programs and
@@ -149,7 +150,11 @@ def _begun(lab: Lab, plan: Plan, builds: Builds) -> tuple[RunRecord, dict[int, J
 
 
 def _would_be_the_same(
-    lab: Lab, planned: JobPlan, builds: Builds, record: JobRecord, folder: RunFolder
+    lab: Lab,
+    planned: JobPlan,
+    builds: Mapping[BuildRequest, Build | Failure],
+    record: JobRecord,
+    folder: RunFolder,
 ) -> bool:
     built = builds[planned.build]
     if not isinstance(built, Build) or record.error is not None:
@@ -171,45 +176,84 @@ def _deadlines(evidence: Evidence) -> dict[str, str]:
     return {name: value for name, value in evidence.surroundings if name == DEADLINES}
 
 
-def _as_it_runs(lab: Lab, job: Job, planned: JobPlan, width: int) -> Job:
-    """The job with the deadlines of a host that runs ``width`` of them side by side."""
-    return surrounded(job.stretched(lab.load(planned, width)))
+@dataclass
+class _Jobs:
+    """The jobs of a run, each made when its build is there."""
+
+    lab: Lab
+    plan: Plan
+    builds: Builds
+    folder: RunFolder
+    recorder: Recorder
+    made: dict[int, Job] = field(default_factory=dict)
+
+    @cached_property
+    def width(self) -> int:
+        """How many of them run side by side."""
+        return min(len(self.plan.jobs), self.lab.guests_at_once(self.plan))
+
+    @cached_property
+    def ahead(self) -> bool:
+        """Whether memory carries the next guest of each beside them."""
+        return self.lab.starts_ahead(self.plan, self.width)
+
+    def is_there(self, number: int) -> bool:
+        """Whether a job can be made without waiting for its build."""
+        return self.builds.is_there(self.plan.jobs[number].build)
+
+    def make(self, number: int) -> Job | JobRecord:
+        """Wait for a job's build; its record when there is nothing to boot."""
+        planned = self.plan.jobs[number]
+        built = self.builds[planned.build]
+        if not isinstance(built, Build):
+            return _unbuilt(planned, built)
+        place = self.folder.job(number, str(planned.variant))
+        shutil.rmtree(place.path, ignore_errors=True)  # what a killed run left
+        job = make_job(self.lab, planned, built, place)
+        self.recorder.kept(partial(_keep_recipe, self.lab, planned, built, place, job))
+        # Deadlines of a host that runs so many side by side, and builds beside them.
+        load = self.lab.load(planned, self.width, self.builds.left)
+        self.made[number] = replace(surrounded(job.stretched(load)), ahead=self.ahead)
+        return self.made[number]
+
+    def unrun(self, number: int, why: str, error: str | None = None) -> JobRecord:
+        """The record of a job that was not begun; its build may not be there."""
+        if number not in self.made and error is None and self.is_there(number):
+            job = self.make(number)
+            if isinstance(job, JobRecord):
+                return job
+        if number in self.made:
+            return unrun_job(self.made[number], why, error)
+        planned = self.plan.jobs[number]
+        results = tuple(_unrun(self.lab, planned, why))
+        return replace(_unbuilt(planned, None), error=error, results=results)
 
 
-def _records(
-    lab: Lab,
-    plan: Plan,
-    builds: Builds,
-    folder: RunFolder,
-    recorder: Recorder,
-    jobs: dict[int, Job],
-    done: Collection[int],
-) -> Iterator[tuple[int, JobRecord]]:
-    """The record of each job that is not done, with its number, as it ends.
+def _unrun(lab: Lab, planned: JobPlan, why: str) -> Iterator[TestResult]:
+    """What is said of each program of a job whose kernel nobody built."""
+    for name in planned.filesystems:
+        for suite in planned.suites:
+            for program in lab.loaded.config.suites[suite].programs:
+                yield TestResult(
+                    variant=str(planned.variant),
+                    kernel_release="",
+                    filesystem=name,
+                    suite=suite,
+                    test=program,
+                    status=Status.ERROR,
+                    message=f"{DID_NOT_RUN}{why}",
+                    program=program,
+                )
 
-    Args:
-        jobs: Gets those that run, by their numbers.
-    """
-    width = min(len(plan.jobs), lab.guests_at_once(plan))
-    ahead = lab.starts_ahead(plan, width)
-    for number, planned in enumerate(plan.jobs):
-        if number in done:
-            continue
-        built = builds[planned.build]
-        if isinstance(built, Build):
-            place = folder.job(number, str(planned.variant))
-            shutil.rmtree(place.path, ignore_errors=True)  # what a killed run left
-            job = make_job(lab, planned, built, place)
-            jobs[number] = replace(_as_it_runs(lab, job, planned, width), ahead=ahead)
-            recorder.kept(partial(_keep_recipe, lab, planned, built, place, job))
-        else:
-            yield number, _unbuilt(planned, built)
-    width = min(len(jobs), width)
-    limit = _Limit(lab.max_fail)
-    if width <= 1:
-        yield from _one_by_one(lab, jobs, limit)
+
+def _records(jobs: _Jobs, done: Collection[int]) -> Iterator[tuple[int, JobRecord]]:
+    """The record of each job that is not done, with its number, as it ends."""
+    waiting = [number for number in range(len(jobs.plan.jobs)) if number not in done]
+    limit = _Limit(jobs.lab.max_fail)
+    if min(len(waiting), jobs.width) <= 1:
+        yield from _one_by_one(jobs, waiting, limit)
     else:
-        yield from _side_by_side(lab, jobs, width, limit)
+        yield from _side_by_side(jobs, waiting, limit)
 
 
 @dataclass
@@ -235,48 +279,80 @@ class _Limit:
 
 
 def _one_by_one(
-    lab: Lab, jobs: Mapping[int, Job], limit: _Limit
+    jobs: _Jobs, waiting: Sequence[int], limit: _Limit
 ) -> Iterator[tuple[int, JobRecord]]:
+    listener = jobs.lab.listener
+
     def tell(result: TestResult) -> None:
         limit.count(result)
-        lab.listener.result(result)
+        listener.result(result)
 
-    for number, job in jobs.items():
-        if limit.reached:
-            yield number, unrun_job(job, ENOUGH)
+    left = list(waiting)
+    while left and not limit.reached:
+        # Its build is not the first to be there where several are made at once.
+        number = next(filter(jobs.is_there, left), left[0])
+        left.remove(number)
+        job = jobs.make(number)
+        if isinstance(job, JobRecord):
+            yield number, job
             continue
-        lab.listener.say(f"{job.variant}: booting")
+        listener.say(f"{job.variant}: booting")
         try:
-            yield number, run_job(replace(job, max_fail=limit.left), tell, lab.listener.say)
+            yield number, run_job(replace(job, max_fail=limit.left), tell, listener.say)
         except JobInterrupted as stop:
             yield number, stop.record
             raise stop.cause from None
+    jobs.builds.give_up()
+    for number in left:
+        yield number, jobs.unrun(number, ENOUGH)
 
 
 def _side_by_side(
-    lab: Lab, jobs: Mapping[int, Job], width: int, limit: _Limit
+    jobs: _Jobs, waiting: Sequence[int], limit: _Limit
 ) -> Iterator[tuple[int, JobRecord]]:
-    left = dict(jobs)
+    listener = jobs.lab.listener
+    width = min(len(waiting), jobs.width)
+    left = list(waiting)
 
     def tell(result: TestResult) -> None:
-        lab.listener.result(result)
+        listener.result(result)
         limit.count(result)
         if limit.reached:
+            jobs.builds.give_up()
             workers.end()
+            workers.wake()
 
-    with Workers(width, tell, lab.listener.say) as workers:
-        for number, job in jobs.items():
-            workers.submit(number, replace(job, max_fail=limit.left))
-        lab.listener.say(f"{len(jobs)} guests, {width} at once")
+    with Workers(width, tell, listener.say) as workers:
+        listener.say(f"{len(waiting)} guests, {width} at once")
+        jobs.builds.tell(workers.wake)
         try:
-            for number, record in workers.records():
-                left.pop(number)
+            for number, record in _as_they_end(jobs, workers, waiting, limit):
+                left.remove(number)
                 yield number, _limited(record) if limit.reached else record
         except (KeyboardInterrupt, Terminated):
             yield from workers.stop()
             raise
-    for number, job in left.items():
-        yield number, unrun_job(job, ENOUGH)
+    for number in left:
+        yield number, jobs.unrun(number, ENOUGH)
+
+
+def _as_they_end(
+    jobs: _Jobs, workers: Workers, waiting: Sequence[int], limit: _Limit
+) -> Iterator[tuple[int, JobRecord]]:
+    """Each job's record, once it was begun: when its build is there, unless the limit is."""
+    to_begin = list(waiting)
+    while workers.busy or (to_begin and not limit.reached):
+        for number in [number for number in to_begin if jobs.is_there(number)]:
+            if limit.reached:
+                break
+            to_begin.remove(number)
+            job = jobs.make(number)
+            if isinstance(job, Job):
+                workers.submit(number, replace(job, max_fail=limit.left))
+            else:
+                yield number, job
+        if (workers.busy or to_begin) and (ended := workers.next_record()) is not None:
+            yield ended
 
 
 def _limited(record: JobRecord) -> JobRecord:

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import queue
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed, wait
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from multiprocessing import connection
@@ -49,6 +50,11 @@ class Workers:
             width, mp_context=spawn, initializer=_begin, initargs=(self._words,)
         )
         self._numbers: dict[Future[JobRecord], int] = {}
+        #: Jobs that ended, and None for whoever woke who waits for one.
+        self._ended: queue.SimpleQueue[Future[JobRecord] | None] = queue.SimpleQueue()
+        #: No job is submitted while the others are told to end, nor after.
+        self._ending = threading.Lock()
+        self._over = False
         self._ear = threading.Thread(target=self._hear, daemon=True)
 
     def __enter__(self) -> Workers:
@@ -70,28 +76,49 @@ class Workers:
         self._ear.join(None if kind is None else _KILLED_S)
 
     def submit(self, number: int, job: Job) -> None:
-        """Have a job run; ``number`` is what its record comes with."""
-        self._numbers[self._pool.submit(_work, job)] = number
-
-    def records(self) -> Iterator[tuple[int, JobRecord]]:
-        """The record of each job that was submitted, with its number, as it ends.
-
-        Of those that end() came before there is none.
+        """Have a job run, unless end() came; ``number`` is what its record comes with.
 
         Raises:
             InfrastructureError: A process was killed.
         """
-        for done in as_completed(list(self._numbers)):
-            if done.cancelled():
-                continue
+        with self._ending:
+            if self._over:
+                return
             try:
-                record = done.result()
+                future = self._pool.submit(_work, job)
             except BrokenProcessPool as error:
-                raise InfrastructureError(
-                    "a process that ran a guest was killed",
-                    hint="fewer guests at once (guests in lab.toml), if memory ran out",
-                ) from error
-            yield self._numbers.pop(done), record
+                raise _killed() from error
+            self._numbers[future] = number
+        future.add_done_callback(self._ended.put)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a record is still to come."""
+        return bool(self._numbers)
+
+    def wake(self) -> None:
+        """Let who waits for the next record see to something else; from any thread."""
+        self._ended.put(None)
+
+    def next_record(self) -> tuple[int, JobRecord] | None:
+        """Wait for a job's end; its record, with its number.
+
+        None when wake() came first, and for a job that end() came before.
+
+        Raises:
+            InfrastructureError: A process was killed.
+        """
+        done = self._ended.get()
+        if done is None:
+            return None
+        if done.cancelled():
+            del self._numbers[done]
+            return None
+        try:
+            record = done.result()
+        except BrokenProcessPool as error:
+            raise _killed() from error
+        return self._numbers.pop(done), record
 
     def stop(self) -> Iterator[tuple[int, JobRecord]]:
         """End all jobs now; gives the records of those that had begun, as far as they are."""
@@ -105,7 +132,9 @@ class Workers:
 
     def end(self) -> list[Future[JobRecord]]:
         """Have no other job begin, and those that run give what they have; returns these."""
-        running = [future for future in list(self._numbers) if not future.cancel()]
+        with self._ending:
+            self._over = True
+            running = [future for future in list(self._numbers) if not future.cancel()]
         self._signal(signal.SIGTERM)
         return running
 
@@ -125,6 +154,13 @@ class Workers:
             self._on_word(word)
         else:
             self._on_result(word)
+
+
+def _killed() -> InfrastructureError:
+    return InfrastructureError(
+        "a process that ran a guest was killed",
+        hint="fewer guests at once (guests in lab.toml), if memory ran out",
+    )
 
 
 class _Worker:

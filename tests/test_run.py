@@ -119,6 +119,7 @@ class Jobs:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *ends: Status | BaseException) -> None:
         self.ends = list(ends)
         self.began: list[str] = []
+        self.boot_s: list[float] = []
         monkeypatch.setattr("lab.run.run_job", self.run)
         monkeypatch.setattr("lab.run.make_job", self.make)
         monkeypatch.setattr("lab.doctor.require", lambda _: None)
@@ -146,6 +147,7 @@ class Jobs:
         on_word: Callable[[str], None],
     ) -> JobRecord:
         self.began.append(job.variant)
+        self.boot_s.append(job.guest.boot_s)
         end = self.ends.pop(0)
         record = unrun_job(replace(job, units=()), "")
         if isinstance(end, BaseException):

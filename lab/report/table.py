@@ -106,7 +106,7 @@ def _summary(run: RunRecord, signs: _Signs, width: int) -> Iterator[Line]:
     if width < _WIDTH:
         columns = _Counts(bool(unrun(run)), signs)
     yield from columns.head()
-    for job in run.jobs:
+    for job in run.jobs_in_order:
         yield _title(_job_name(job))
         for filesystem in dict.fromkeys(result.filesystem for result in job.results):
             results = [result for result in job.results if result.filesystem == filesystem]

@@ -266,6 +266,16 @@ class RunRecord:
         return tuple(result for job in self.jobs for result in job.results)
 
     @property
+    def jobs_in_order(self) -> tuple[JobRecord, ...]:
+        """The jobs as the plan has them, whichever ended first."""
+        places = {line.strip().partition(": ")[0]: n for n, line in enumerate(self.plan)}
+
+        def place(job: JobRecord) -> int:
+            return places.get(f"{job.variant} (config {job.config}) on machine {job.machine}", 0)
+
+        return tuple(sorted(self.jobs, key=place))
+
+    @property
     def problems(self) -> tuple[str, ...]:
         """Why the run as a whole proves nothing, or less than it seems to.
 

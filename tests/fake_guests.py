@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Stands for guests in processes of their own, which no monkeypatch reaches."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lab import workers
+from lab.config.model import Status
+from lab.results import JobRecord, TestResult
+from lab.suites.job import Job, unrun_job
+
+
+def work(job: Job) -> JobRecord:
+    """One test; it fails where that is to end the run."""
+    status = Status.FAIL if job.max_fail else Status.PASS
+    result = TestResult(job.variant, job.release, "ext4-dax", "populate", "t", status)
+    workers._WORKER.tell(result)
+    return replace(unrun_job(replace(job, units=()), ""), results=(result,))
