@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,10 @@ class Console:
         reader = Reader()
         words = None
         with stream:
-            while piece := stream.read(_PIECE):
+            # One that lives may never stop.
+            left = os.fstat(stream.fileno()).st_size
+            while piece := stream.read(min(_PIECE, left)):
+                left -= len(piece)
                 words = _headline(reader.feed(piece)) or words
         return _headline(reader.close()) or words
 

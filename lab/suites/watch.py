@@ -7,6 +7,7 @@ what the console's log level kept off it.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from bisect import bisect_right
@@ -257,10 +258,12 @@ class Watch:
             stream = self._console.open("rb")
         except FileNotFoundError:
             return
-        # In pieces: a guest may have printed more than fits into memory.
+        # In pieces: a guest may have printed more than fits into memory.  What it prints
+        # meanwhile is for the next look: one that never stops must not hold us past a deadline.
         with stream:
+            end = os.fstat(stream.fileno()).st_size
             stream.seek(self._read)
-            while data := stream.read(_PIECE):
+            while data := stream.read(min(_PIECE, max(0, end - self._read))):
                 self._read += len(data)
                 self._log.feed(data)
 

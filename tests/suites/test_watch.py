@@ -16,7 +16,7 @@ from lab.results import Noted
 from lab.suites.death import cause_of_death
 from lab.suites.judge import Judged
 from lab.suites.mark import Mark, marked, parse_mark, program_mark
-from lab.suites.watch import BUSY, Watch, charge
+from lab.suites.watch import BUSY, Log, Watch, charge
 
 WARN = (
     "------------[ cut here ]------------\n"
@@ -405,3 +405,20 @@ def test_the_next_tests_oops_is_no_part_of_the_last_ones(guest: Guest) -> None:
     guest.says("lab: run ext4 s/p\n" + begins("a") + oops + oops)
     guest.says(begins("b") + oops + "lab: ran ext4 s/p\n")
     assert [one.test for one in guest.watch.ran(alive=True)] == ["a", "b"]
+
+
+def test_a_guest_that_prints_for_ever_holds_nobody(
+    guest: Guest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter(range(3))
+    feed = Log.feed
+
+    def slow(log: Log, data: bytes) -> None:
+        next(looks)
+        feed(log, data)
+        guest.says("more\n" * 9)
+
+    monkeypatch.setattr(Log, "feed", slow)
+    guest.says("lab: run ext4 s/p\n" + WARN)
+    read = guest.watch.look()
+    assert guest.watch.look() == read + 45
