@@ -14,7 +14,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.text import Text
 
 from lab.build import Step
 
@@ -25,6 +34,10 @@ if TYPE_CHECKING:
 _EVERY_S = 60.0
 #: After so few steps nobody can tell how long the others take.
 _FEW = 20
+#: A variant of two series and its filesystem, a bar, the last step, both times.
+_ALL_COLUMNS = 130
+#: A count, the time, and how long it will take.
+_NUMBERS = len(" 12345 0:00:00 less than 1 min left")
 
 
 @dataclass(frozen=True)
@@ -57,17 +70,35 @@ class Far:
         return f"{self.step.number}{of} steps{left} ({self.step.tool} {self.step.target})"
 
 
+def _columns(width: int) -> tuple[ProgressColumn, ...]:
+    """What there is room for: which variant, how far, and how long it takes come first."""
+    last = TextColumn("{task.fields[last]}", markup=False)
+    left = TextColumn("{task.fields[left]}", markup=False)
+    if width >= _ALL_COLUMNS:
+        return _Name(width), BarColumn(bar_width=20), last, TimeElapsedColumn(), left
+    count = TextColumn("{task.completed:.0f}")
+    return _Name(width - _NUMBERS), count, TimeElapsedColumn(), left
+
+
+class _Name(ProgressColumn):
+    """A variant; of one that is too long the end, since they begin alike rather than end alike."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = max(most, len("...") + 1)
+
+    def render(self, task: Task) -> Text:
+        name = task.description
+        return Text(name if len(name) <= self._most else f"...{name[3 - self._most :]}")
+
+
 class Show:
     """A listener in a ``with`` block that shows progress on stderr."""
 
     def __init__(self, cache: Path, *, quiet: bool = False) -> None:
         self._console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
         self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=20),
-            TextColumn("{task.fields[last]}", markup=False),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}", markup=False),
+            *_columns(self._console.width),
             console=self._console,
             disable=quiet or not sys.stderr.isatty(),
             transient=True,

@@ -9,10 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.progress import Progress
 
 from lab.build import Step
 from lab.cli import show
-from lab.cli.show import Far, Show
+from lab.cli.show import Far, Show, _columns
 
 STEP = Step("CC", "mm/gup.o", 400, 1200)
 
@@ -70,3 +72,19 @@ def test_quiet_says_nothing(
         shown.step("6.1", STEP)
         time.sleep(0.05)
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("width", [50, 80])
+def test_how_long_it_takes_is_not_cut(width: int) -> None:
+    name = "6.1+reintroduce-bug+dax-populate"
+    out = io.StringIO()
+    console = Console(width=width, file=out, force_terminal=True, color_system=None)
+    progress = Progress(*_columns(width), console=console)
+    progress.add_task(name, total=1200, completed=400, last="CC x", left="less than 1 min left")
+    progress.add_task(f"{name} ext4-dax", total=None, completed=7, last="pass x", left="")
+    console.print(progress)
+    first, second, *_ = out.getvalue().splitlines()
+    assert first.split()[1:2] == ["400"]
+    assert first.rstrip().endswith("less than 1 min left")
+    assert second.split()[1:3] == ["ext4-dax", "7"] or second.split()[:2] == ["...ext4-dax", "7"]
+    assert "…" not in first + second
