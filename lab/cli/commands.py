@@ -14,7 +14,7 @@ import typer
 
 import lab
 from lab.cli.help import Typer
-from lab.cli.lines import say_lines
+from lab.cli.lines import columns, say_lines
 from lab.errors import ExitStatus, LabError, UserError
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def doctor(
         rows = [asdict(finding) | {"fatal": finding.fatal} for finding in findings]
         print_json({"findings": rows})
     else:
-        typer.echo("\n".join(render(findings)))
+        typer.echo("\n".join(render(findings, columns())))
     broken = any(finding.fatal for finding in findings)
     return ExitStatus.INFRASTRUCTURE if broken else ExitStatus.EXPECTED
 

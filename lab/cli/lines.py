@@ -18,19 +18,23 @@ def say_lines(lines: Iterable[str]) -> None:
     if not sys.stdout.isatty():
         typer.echo("".join(f"{line}\n" for line in lines), nl=False)
         return
-    columns = shutil.get_terminal_size().columns
     for line in lines:
-        typer.echo(wrapped(line, columns))
+        typer.echo(wrapped(line, columns()))
 
 
-def wrapped(line: str, columns: int) -> str:
-    """A line in as many as it needs in so many columns."""
-    if len(line) <= columns:
+def columns() -> int:
+    """How wide the terminal is, 80 without one."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
+
+
+def wrapped(line: str, width: int) -> str:
+    """A line in as many as it needs of so many columns."""
+    if len(line) <= width:
         return line
     blanks = line[: len(line) - len(line.lstrip(" "))]
     return textwrap.fill(
         line.strip(" "),
-        max(columns, len(blanks) + len(_HANGING) + 1),
+        max(width, len(blanks) + len(_HANGING) + 1),
         initial_indent=blanks,
         subsequent_indent=blanks + _HANGING,
         replace_whitespace=False,

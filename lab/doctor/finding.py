@@ -13,6 +13,8 @@ STAGES: tuple[Stage, ...] = ("fetch", "build", "test")
 
 _WIDTH = 80
 _COLUMN = 28
+#: Where a column of 28 leaves little: what goes on is beside the name.
+_NARROW = 8
 
 
 @dataclass(frozen=True)
@@ -35,25 +37,27 @@ class Finding:
         return not self.ok and bool(self.needed_for)
 
 
-def render(findings: Iterable[Finding]) -> list[str]:
+def render(findings: Iterable[Finding], width: int = _WIDTH) -> list[str]:
     """Lines of at most 80 columns: ``ok``, ``MISS`` (a stage stops) or ``note``, each with why.
 
-    Only a word longer than a line, a path say, is let run over.
+    Only a word longer than a line, a path say, is let run over; a terminal of fewer
+    columns gets lines of its ``width``.
     """
-    return [line for finding in findings for line in _lines(finding)]
+    return [line for finding in findings for line in _lines(finding, min(width, _WIDTH))]
 
 
-def _lines(finding: Finding) -> list[str]:
+def _lines(finding: Finding, width: int) -> list[str]:
     word = "ok" if finding.ok else "MISS" if finding.fatal else "note"
-    head = f"{word:<5} {finding.name} ".ljust(_COLUMN)
-    lines = _wrap(head + finding.detail, " " * _COLUMN)
+    column = _COLUMN if width == _WIDTH else _NARROW
+    head = f"{word:<5} {finding.name} ".ljust(column)
+    lines = _wrap(head + finding.detail, " " * column, width)
     if not finding.ok and finding.mend:
-        lines += _wrap(f"      try: {finding.mend}", " " * 11)
+        lines += _wrap(f"      try: {finding.mend}", " " * 11, width)
     return lines
 
 
-def _wrap(text: str, indent: str) -> list[str]:
+def _wrap(text: str, indent: str, width: int) -> list[str]:
     # A path or an option broken in two could not be copied.
     return textwrap.wrap(
-        text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )

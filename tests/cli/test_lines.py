@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from lab.cli.lines import say_lines, wrapped
+from lab.doctor.finding import Finding, render
 
 
 def test_a_line_that_fits_is_left_alone() -> None:
@@ -29,3 +30,9 @@ def test_no_line_is_too_long_whatever_is_in_it() -> None:
 def test_a_pipe_gets_whole_lines(capsys: pytest.CaptureFixture[str]) -> None:
     say_lines(["x" * 300, "", "y"])
     assert capsys.readouterr().out == f"{'x' * 300}\n\ny\n"
+
+
+def test_findings_fit_as_well() -> None:
+    found = Finding("QEMU's NVDIMM", False, "a detail " * 9, mend="sudo apt install qemu " * 5)
+    assert max(map(len, render([found], 50))) <= 50
+    assert max(map(len, render([found], 200))) <= 80
