@@ -211,7 +211,10 @@ def test_matrix(
     if to_verify is not None:
         from lab.cli.verify import verify_plan
 
-        return verify_plan(opened, to_verify, verbose=verbose, dry_run=dry_run, json=json)
+        whole = pattern is None
+        return verify_plan(
+            opened, to_verify, verbose=verbose, dry_run=dry_run, json=json, whole=whole
+        )
     plan = plan_matrix(opened.loaded, matrix, pattern=pattern)
     return _test(opened, plan, verbose=verbose, dry_run=dry_run, json=json)
 
@@ -321,17 +324,23 @@ def _test(opened: Lab, plan: Plan, *, verbose: bool, dry_run: bool, json: bool) 
 
 
 def _tell_unmatched(opened: Lab, plan: Plan, run: RunRecord) -> None:
-    """Name the rules that nothing in a whole matrix was about."""
     from lab.plan import plan_matrix
-    from lab.report.unmatched import unmatched
 
     loaded = opened.loaded
-    if plan.name not in loaded.config.matrix or plan_matrix(loaded, plan.name).jobs != plan.jobs:
+    if plan.name in loaded.config.matrix and plan_matrix(loaded, plan.name).jobs == plan.jobs:
+        tell_unmatched(opened, run)
+
+
+def tell_unmatched(opened: Lab, run: RunRecord) -> None:
+    """Name the rules that nothing in the run of a whole matrix was about."""
+    from lab.report.status import unrun
+    from lab.report.unmatched import unmatched
+
+    # Nobody knows the names of what did not run.
+    if unrun(run) or any(job.error is not None for job in run.jobs):
         return
-    if any(job.error is not None for job in run.jobs):
-        return
-    for keys, what in unmatched(loaded.config, run):
-        typer.echo(f"{loaded.locate(*keys)}: {what}", err=True)
+    for keys, what in unmatched(opened.loaded.config, run):
+        typer.echo(f"{opened.loaded.locate(*keys)}: {what}", err=True)
 
 
 @contextmanager

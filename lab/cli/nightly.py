@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab.cli.commands import DryRun, File, Json, app, open_lab, say_plan
+from lab.cli.commands import DryRun, File, Json, app, open_lab, say_plan, tell_unmatched
 from lab.cli.lines import say_lines
 from lab.errors import ExitStatus
 
@@ -58,6 +58,7 @@ def _nightly(opened: Lab, json: bool) -> int:
     else:
         say_lines(text_of(night).splitlines())
         say_lines(f"told: {line}" for line in night.told)
+    tell_unmatched(opened, night.run)
     return night.status
 
 

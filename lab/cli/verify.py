@@ -71,9 +71,21 @@ def verify(
     return verify_plan(opened, plan, verbose=verbose, dry_run=dry_run, json=json)
 
 
-def verify_plan(opened: Lab, plan: SeriesPlan, *, verbose: bool, dry_run: bool, json: bool) -> int:
-    """Verify, print, and say whether every verdict is the one expected."""
-    from lab.cli.commands import check_selection, say_plan
+def verify_plan(
+    opened: Lab,
+    plan: SeriesPlan,
+    *,
+    verbose: bool,
+    dry_run: bool,
+    json: bool,
+    whole: bool = False,
+) -> int:
+    """Verify, print, and say whether every verdict is the one expected.
+
+    Args:
+        whole: It is a whole matrix: rules that match nothing there are named.
+    """
+    from lab.cli.commands import check_selection, say_plan, tell_unmatched
     from lab.cli.show import Show, print_json
     from lab.report import print_verification, verification_status, verification_to_json
     from lab.verify import verify as verify_series
@@ -92,4 +104,6 @@ def verify_plan(opened: Lab, plan: SeriesPlan, *, verbose: bool, dry_run: bool, 
         from rich.console import Console
 
         print_verification(verification, Console(highlight=False), verbose)
+    if whole and verification.run is not None:
+        tell_unmatched(opened, verification.run)
     return verification_status(verification)
