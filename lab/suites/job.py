@@ -49,7 +49,7 @@ class Unit:
     """One program of one suite on one filesystem.
 
     ``test`` names the only one of its tests that is to run; ``rest`` is what its end left,
-    to be run one by one.
+    to be run one by one; ``after`` is that end, where a test of that rest runs.
     """
 
     recipe: Recipe
@@ -57,6 +57,7 @@ class Unit:
     program: str
     test: str | None = None
     rest: Rest | None = None
+    after: str = ""
 
     @property
     def name(self) -> str:
@@ -203,7 +204,7 @@ class _Outcome:
             expected=status,
             duration_s=round(duration_s, 3),
             message=judged.message,
-            diagnostics=judged.diagnostics,
+            diagnostics=(*judged.diagnostics, *_alone(unit)),
             metrics=judged.metrics,
             reason=reason,
             program=unit.program,
@@ -255,6 +256,12 @@ class _Outcome:
                 Judged(name, _status_of(error), f"{error.what}{where}", said, given=given),
                 0.0,
             )
+
+
+def _alone(unit: Unit) -> Iterator[str]:
+    """What a result is worth that was had without the tests before it."""
+    if unit.after:
+        yield f"ran alone, and not after the tests before it, since of these: {unit.after}"
 
 
 class JobInterrupted(BaseException):
@@ -516,7 +523,9 @@ def _name_rest(
             session.lost.append(error.what)
             good = False
     if names:
-        left[:0] = [replace(whole, test=name) for name in names if name not in rest.done]
+        left[:0] = [
+            replace(whole, test=name, after=rest.why) for name in names if name not in rest.done
+        ]
     else:
         outcome.add_unrun(unit, rest.why)
     return good

@@ -90,6 +90,11 @@ def test_death_costs_one_test(make_job: MakeJob, fake: type[FakeGuest]) -> None:
     assert script.ran == list(ABC)
     assert len(fake.made) == 2
     assert "boom" in message(record, "b")
+    said = {one.test: one.diagnostics for one in record.results}
+    # Nobody knows how they end after a and b.
+    assert (said["a"], said["x"]) == ((), ())
+    assert said["c"][0].startswith("ran alone, and not after the tests before it, since of these: ")
+    assert "boom" in said["c"][0]
     assert [use.units for use in record.evidence.guests] == [
         ("ext4-dax/s.p",),
         ("ext4-dax/s.p.c", "ext4-dax/s.p.d", "ext4-dax/s.q"),
