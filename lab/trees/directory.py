@@ -7,17 +7,17 @@ import hashlib
 import os
 import shlex
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from lab.config.model import DirKernel
 from lab.errors import UserError
 from lab.process.scratch import write_whole
 from lab.trees.lock import locked
-from lab.trees.manifest import Entry, git_mode, hash_files, manifest_text, walk
+from lab.trees.manifest import git_mode, hash_files, walk
 from lab.trees.request import Request
+from lab.trees.rows import Rows, row_of, rows_text
 from lab.trees.tree import Tree, save_record
 from lab.version import KernelVersion
 
@@ -27,6 +27,9 @@ _BUILT = (".config", "include/config", "arch/x86/include/generated")
 # A file changed after its stat, within the clock's tick, has the same stat: one that
 # was touched so shortly before is hashed again (git's Documentation/technical/racy-git).
 _RACY_NS = 2_000_000_000
+#: The stat that each file had, and its row in a manifest.
+_Index = dict[str, tuple[str, str]]
+_NEW = ("", "")
 
 
 def directory_tree(kernel: DirKernel, request: Request) -> Tree:
@@ -41,8 +44,7 @@ def directory_tree(kernel: DirKernel, request: Request) -> Tree:
     place = request.cache / "trees" / f"dir-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]}"
     place.mkdir(parents=True, exist_ok=True)
     with locked(place / ".lock", request, f"reading {folder}"):
-        entries = _scan(folder, place / "index", request)
-        text = manifest_text(entries)
+        text = rows_text(_scan(folder, place / "index", request))
         digest = hashlib.sha256(text).hexdigest()
         manifest = place / f"manifest-{digest[:12]}"
         tree = Tree(request.name, folder, f"dir:{digest}", version, manifest)
@@ -82,42 +84,32 @@ def _unbuilt(folder: Path) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """A file's entry, and the stat it had."""
-
-    stamp: str
-    entry: Entry
-
-
-def _scan(folder: Path, index: Path, request: Request) -> dict[str, Entry]:
+def _scan(folder: Path, index: Path, request: Request) -> Rows:
+    """The manifest's rows; as text, since a folder of 80,000 files has changed in one."""
     known = _load(index)
-    now = time.time_ns()
-    files = _files(folder, request)
-    stamps = {path: _stamp(status) for path, status in files.items()}
-    entries = {
-        path: known[path].entry
-        for path, stamp in stamps.items()
-        if path in known and known[path].stamp == stamp
-    }
-    changed = {path: git_mode(files[path]) for path in files.keys() - entries.keys()}
-    if len(changed) > len(files) // 10:
-        request.say(f"reading {folder}")
+    began = time.time_ns()
+    stamps: dict[str, str] = {}
+    rows: dict[str, str] = {}
+    changed: dict[str, int] = {}
+    racy: set[str] = set()
     with _unreadable(request):
-        entries |= hash_files(folder, changed)
-    if changed or len(known) != len(files):
-        settled = {
-            path: _Known(stamp, entries[path])
-            for path, stamp in stamps.items()
-            if max(files[path].st_mtime_ns, files[path].st_ctime_ns) < now - _RACY_NS
-        }
+        for path, status in walk(folder, _SKIP):
+            stamps[path] = stamp = _stamp(status)
+            was, row = known.get(path, _NEW)
+            if was == stamp:
+                rows[path] = row
+            else:
+                changed[path] = git_mode(status)
+                if max(status.st_mtime_ns, status.st_ctime_ns) >= began - _RACY_NS:
+                    racy.add(path)
+        if len(changed) > len(stamps) // 10:
+            request.say(f"reading {folder}")
+        hashed = hash_files(folder, changed)
+    rows |= {path: row_of(entry) for path, entry in hashed.items()}
+    if changed or len(known) != len(stamps):
+        settled = {path: (stamp, rows[path]) for path, stamp in stamps.items() if path not in racy}
         _save(index, settled)
-    return entries
-
-
-def _files(folder: Path, request: Request) -> dict[str, os.stat_result]:
-    with _unreadable(request):
-        return dict(walk(folder, _SKIP))
+    return rows
 
 
 @contextmanager
@@ -137,22 +129,18 @@ def _stamp(status: os.stat_result) -> str:
     )
 
 
-def _load(index: Path) -> dict[str, _Known]:
+def _load(index: Path) -> _Index:
     try:
-        lines = os.fsdecode(index.read_bytes()).splitlines()
-        fields = (line.split(" ", 3) for line in lines)
-        return {
-            path: _Known(stamp, Entry(int(mode, 8), digest)) for stamp, mode, digest, path in fields
-        }
+        lines = os.fsdecode(index.read_bytes()).split("\n")
+        lines.pop()
+        fields = (line.split("\t", 2) for line in lines)
+        return {path: (stamp, row) for stamp, row, path in fields}
     except (OSError, ValueError):
         return {}
 
 
-def _save(index: Path, known: Mapping[str, _Known]) -> None:
-    lines = (
-        f"{item.stamp} {item.entry.mode:o} {item.entry.digest} {path}\n"
-        for path, item in known.items()
-    )
+def _save(index: Path, known: _Index) -> None:
+    lines = (f"{stamp}\t{row}\t{path}\n" for path, (stamp, row) in known.items())
     write_whole(index, os.fsencode("".join(lines)))
 
 

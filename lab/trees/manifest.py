@@ -62,7 +62,7 @@ def walk(top: Path, skip: frozenset[str] = frozenset()) -> Iterator[tuple[str, o
                     continue
                 if item.is_dir(follow_symlinks=False):
                     folders.append(path + "/")
-                elif item.is_symlink() or item.is_file(follow_symlinks=False):
+                elif item.is_file(follow_symlinks=False) or item.is_symlink():
                     yield path, item.stat(follow_symlinks=False)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lab.errors import InfrastructureError
+from lab.errors import InfrastructureError, UserError
 from lab.process.scratch import write_whole
 from lab.trees.manifest import Entry
 
@@ -41,8 +41,21 @@ def read_rows(path: Path) -> Rows:
 
 def write_rows(path: Path, rows: Rows) -> None:
     """Write a manifest, whole or not at all, sorted as git sorts."""
+    write_whole(path, rows_text(rows))
+
+
+def rows_text(rows: Rows) -> bytes:
+    """A manifest, sorted as git sorts.
+
+    Raises:
+        UserError: A file's name holds a line break.
+    """
     names = sorted(rows, key=os.fsencode)
-    write_whole(path, os.fsencode("".join(f"{rows[name]} {name}\n" for name in names)))
+    text = "".join(f"{rows[name]} {name}\n" for name in names)
+    if text.count("\n") != len(names):
+        name = next(name for name in names if "\n" in name)
+        raise UserError(f"a file's name holds a line break: {name!r}", hint="rename it")
+    return os.fsencode(text)
 
 
 def row_of(entry: Entry) -> str:
