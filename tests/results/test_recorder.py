@@ -12,6 +12,7 @@ import pytest
 from lab.config.model import Status
 from lab.errors import UserError
 from lab.results import Recorder, RunFolder, RunRecord, write_json
+from lab.results.record import DID_NOT_RUN, INTERRUPTED
 from lab.results.store import Store
 from tests.results.made import job, result, run
 
@@ -140,3 +141,20 @@ def test_who_holds_a_folder_is_running(tmp_path: Path) -> None:
         assert folder.is_running()
     assert not folder.is_running()
     assert list(folder.path.rglob(".*")) == []
+
+
+def test_a_job_that_was_cut_short_is_there_once_when_its_run_goes_on(path: Path) -> None:
+    unrun = result("b (test 2 of 2)", Status.ERROR, message=f"{DID_NOT_RUN}{INTERRUPTED}")
+    cut = replace(JOBS[1], results=(*JOBS[1].results, unrun), error=INTERRUPTED)
+    with Recorder(path, STARTED) as recorder:
+        recorder.add_job(JOBS[0])
+        recorder.add_job(cut)
+    ended = replace(STARTED, jobs=JOBS[:1])
+    with Recorder(path, ended, begun=True) as recorder:
+        recorder.add_job(JOBS[1])
+        returned = recorder.finish()
+    with Store.open(path) as store:
+        loaded = store.load()
+        (summary,) = store.runs()
+    assert returned.jobs == loaded.jobs == JOBS
+    assert sum(dict(summary.counts).values()) == 2
