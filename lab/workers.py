@@ -141,7 +141,9 @@ class Workers:
     def _signal(self, number: signal.Signals) -> None:
         for process in list((self._pool._processes or {}).values()):
             if process.pid is not None and process.is_alive():
-                os.kill(process.pid, number)
+                # The pool may have waited for one that had just ended.
+                with suppress(ProcessLookupError):
+                    os.kill(process.pid, number)
 
     def _hear(self) -> None:
         # Whatever goes wrong with telling: a worker that is not heard would wait for ever.

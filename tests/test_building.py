@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -174,6 +175,8 @@ def pair(
     lab_and_plan: tuple[Lab, Plan], monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Lab, Plan, Builds, Told]:
     """Three variants, and two guests side by side, in processes."""
+    # They import the guests that they run; pytest alone has the tests in no path.
+    monkeypatch.syspath_prepend(Path(__file__).parents[1])
     told = Told()
     lab = lab_and_plan[0].telling(told)
     builds = Builds(monkeypatch)
