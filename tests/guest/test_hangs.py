@@ -13,7 +13,8 @@ import pytest
 from lab import process
 from lab.guest import Guest, GuestDied, GuestSpec
 from lab.suites.job import run_job
-from tests.guest.conftest import EXT4, MakeJob, qemus
+from lab.version import KernelVersion
+from tests.guest.conftest import EXT4, KERNEL, MakeJob, qemus
 from tests.guest.jobs import (
     GOOD,
     STARTED,
@@ -93,8 +94,10 @@ def test_guest_that_hangs(make_job: MakeJob, clean_folder: Path) -> None:
     spec = replace(job.guest, programs={**job.guest.programs, "spin": spin}, shutdown_s=2.0)
     record = run_job(replace(job, guest=spec))
     assert statuses(record) == {"first": "pass", "starves": "timeout", "works": "pass"}
-    assert "the guest does not answer" in message(record, "starves")
-    assert (job.guest.folder / "registers.txt").read_text().count("RIP=") == 2
+    # Since 557a6bfc662c (6.12) no real-time task takes all of a CPU: the SSH server has its 5 %.
+    if KernelVersion.parse(KERNEL) < KernelVersion(6, 12):
+        assert "the guest does not answer" in message(record, "starves")
+        assert (job.guest.folder / "registers.txt").read_text().count("RIP=") == 2
     assert guests(job) == 2
 
 

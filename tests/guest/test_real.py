@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import xml.etree.ElementTree as ET
 from contextlib import suppress
@@ -255,7 +256,8 @@ def test_boot_of_a_guest_that_panics(clean_folder: Path) -> None:
     done = project.lab("boot", PLAIN, "--", "sh", "-c", "echo c >/proc/sysrq-trigger; sleep 60")
     assert done.returncode == 3, done
     assert "panic: sysrq triggered crash\n" in done.stderr
-    assert "  sysrq_handle_crash+0x" in done.stderr
+    # Which of its functions are inlined is the compiler's to say.
+    assert re.search(r"^ +\w*sysrq[\w.]*\+0x", done.stderr, re.MULTILINE)
     (console,) = project.results.glob("guests/*/console.log")
     assert f"lab: {console}: the guest died: Kernel panic" in done.stderr
     assert "sysrq triggered crash" in console.read_text()

@@ -15,6 +15,8 @@ pytestmark = pytest.mark.guest
 
 PLAIN = KERNEL
 BUGGY = f"{KERNEL}+reintroduce-bug"
+#: Of mm/gup.c with the bug, and of that mended.
+BLOBS = {"6.1": "a6d2b881f529..485844b16c70", "6.12": "f7687e304f0f..bcf93d76f8b9"}
 MENDED = f"{BUGGY}+dax-populate"
 
 
@@ -50,7 +52,7 @@ def test_verdict_of_each_kernel(verified: Verified) -> None:
     assert buggy["as_expected"]
     assert verified.document["exit_status"] == 0
     (patch,) = buggy["patches"]
-    assert patch["fit"] == "applies, exact blob: mm/gup.c a6d2b881f529..485844b16c70"
+    assert patch["fit"] == f"applies, exact blob: mm/gup.c {BLOBS[KERNEL]}"
 
 
 def test_what_was_booted(verified: Verified) -> None:
