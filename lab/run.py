@@ -34,9 +34,9 @@ from lab.results import (
     new_run_id,
     now,
     write_json,
-    write_junit,
     write_text,
 )
+from lab.results.junit import write_junit
 from lab.results.keep import keep_build, keep_programs
 from lab.results.record import DID_NOT_RUN, INTERRUPTED
 from lab.results.recover import newest_folder

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from lab.results.compare import Change, Compared, Comparison, TestKey, compare, results_of
 from lab.results.folder import JobFolder, RunFolder, slug, write_bytes, write_json, write_text
 from lab.results.history import Seen
-from lab.results.junit import write_junit
 from lab.results.outcome import KernelVerdict, Verification
 from lab.results.record import (
     Evidence,
@@ -61,7 +60,6 @@ __all__ = [
     "slug",
     "write_bytes",
     "write_json",
-    "write_junit",
     "write_text",
 ]
 

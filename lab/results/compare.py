@@ -263,9 +263,10 @@ def _name_programs(a: _Side, b: _Side) -> None:
     for old, new in ((a, b), (b, a)):
         programs: dict[TestKey, list[TestKey]] = {}
         for key in new.results:
-            programs.setdefault(key.name, []).append(key)
+            if key.program:
+                programs.setdefault(key.name, []).append(key)
         for key in [key for key in old.results if not key.program]:
-            named = [other for other in programs.get(key, ()) if other.program]
+            named = programs.get(key, [])
             if len(named) == 1:
                 old.results.setdefault(named[0], []).extend(old.results.pop(key))
             elif named:

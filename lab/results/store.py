@@ -293,7 +293,7 @@ class Store:
         query = select(JOBS).where(JOBS.c.run_number == run).order_by(JOBS.c.number)
         for job in connection.execute(query).mappings().all():
             mine = select(*columns).where(RESULTS.c.job_number == job["number"])
-            rows = connection.execute(mine.order_by(RESULTS.c.number))
+            rows = connection.execute(mine.order_by(RESULTS.c.number)).all()
             yield job_of(job, tuple(result_of(row) for row in rows))
 
     def _numbered(self, connection: Connection, run_id: str) -> int:

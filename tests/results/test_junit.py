@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 import pytest
 
 from lab.config.model import Status
-from lab.results import JobRecord, RunRecord, write_junit
+from lab.results import JobRecord, RunRecord
+from lab.results.junit import write_junit
 from tests.results.made import job, noted, result, run
 
 
