@@ -21,6 +21,7 @@ from lab.patches import Overlay, Series, SeriesFit, apply_series, fit_series, lo
 from lab.plan import BuildRequest, JobPlan, Plan, Variant, resolve, settled
 from lab.process.use import use_cache
 from lab.trees import Tree, fetch
+from lab.unforeseen import as_lab_error
 from lab.version import KernelVersion
 
 if TYPE_CHECKING:
@@ -263,10 +264,10 @@ class Lab:
     ) -> Build | Failure:
         try:
             return self.build(request.variant, request.config, stopped)
-        except LabError as error:
+        except Exception as error:
             if stopped():
                 raise  # nothing was found out about it
-            return Failure(str(request.variant), error)
+            return Failure(str(request.variant), as_lab_error(error))
 
     @property
     def builds_at_once(self) -> int:

@@ -15,7 +15,7 @@ from lab.build import Build
 from lab.build.key import KBUILD_ENVIRONMENT
 from lab.complaints.benign import Benign
 from lab.config.model import Filesystem, Status
-from lab.errors import UserError
+from lab.errors import LabError, UserError
 from lab.guest import GuestSpec
 from lab.guest.accelerator import qemu_version
 from lab.guest.qemu import kernel_arguments
@@ -43,6 +43,7 @@ from lab.results.recover import newest_folder
 from lab.suites.filesystem import Recipe
 from lab.suites.job import ENOUGH, Job, JobInterrupted, Unit, run_job, unrun_job
 from lab.suites.surroundings import DEADLINES, surrounded
+from lab.unforeseen import as_lab_error
 from lab.version import KernelVersion
 from lab.workers import Workers
 
@@ -207,6 +208,17 @@ class _Jobs:
         built = self.builds[planned.build]
         if not isinstance(built, Build):
             return _unbuilt(planned, built)
+        try:
+            return self._made(number, planned, built)
+        except LabError:
+            raise
+        except Exception as error:
+            # What nobody foresaw of one is no reason to keep the others from being tested.
+            from lab.lab import Failure
+
+            return _unbuilt(planned, Failure(str(planned.variant), as_lab_error(error)))
+
+    def _made(self, number: int, planned: JobPlan, built: Build) -> Job:
         place = self.folder.job(number, str(planned.variant))
         shutil.rmtree(place.path, ignore_errors=True)  # what a killed run left
         job = make_job(self.lab, planned, built, place)

@@ -14,6 +14,7 @@ from lab.plan import SeriesPlan, Variant
 from lab.results import JobRecord, KernelVerdict, RunFolder, RunRecord, Verification, write_json
 from lab.results.outcome import expected_outcome, is_ours, judge_pair, judge_upstream, lost
 from lab.results.verdict import Place, alone, compare
+from lab.unforeseen import as_lab_error
 
 if TYPE_CHECKING:
     from lab.lab import Lab
@@ -51,7 +52,8 @@ def verify(lab: Lab, plan: SeriesPlan, command: Sequence[str]) -> Verification:
 def _fit(lab: Lab, plan: SeriesPlan, kernel: Variant) -> SeriesFit | LabError:
     try:
         fit = lab.fit(kernel, plan.series)
-    except LabError as error:
+    except Exception as raised:
+        error = as_lab_error(raised)
         lab.listener.say(f"{kernel}: {error.what}")
         return error
     for patch in fit.patches:

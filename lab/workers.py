@@ -20,6 +20,7 @@ from lab.errors import InfrastructureError
 from lab.interrupt import terminate
 from lab.results import JobRecord, TestResult
 from lab.suites.job import Job, JobInterrupted, run_job
+from lab.unforeseen import as_lab_error
 
 #: Seconds a job may take to end its guests and say what it has.
 _ENDING_S = 30.0
@@ -205,11 +206,17 @@ _WORKER = _Worker()
 def _begin(words: SimpleQueue[_Word]) -> None:
     """Make this worker die with the lab, kill -9 included; a Ctrl-C is the lab's."""
     _WORKER.words = words
+    threading.excepthook = _thread_failed
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _WORKER.end)
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=_die_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _thread_failed(failed: threading.ExceptHookArgs) -> None:
+    if isinstance(failed.exc_value, Exception):
+        _WORKER.words.put(f"lab: {as_lab_error(failed.exc_value)}")
 
 
 def _die_after(sentinel: int) -> None:

@@ -60,8 +60,10 @@ def check(
 def _fit(opened: Lab, kernel: Variant, series: str) -> SeriesFit | LabError:
     try:
         return opened.fit(kernel, series)
-    except LabError as error:
-        return error
+    except Exception as error:
+        from lab.unforeseen import as_lab_error
+
+        return as_lab_error(error)
 
 
 def _print(kernel: str, fit: SeriesFit | LabError, verbose: bool) -> None:

@@ -48,9 +48,12 @@ def report(
                 with suppress(KeyboardInterrupt):
                     signal.pause()
             return ExitStatus.EXPECTED
-        page = publish(store, opened.results, run, baseline, output)
+        lost: list[str] = []
+        page = publish(store, opened.results, run, baseline, output, lost.append)
     _say(str(page), browse, json)
-    return ExitStatus.EXPECTED
+    for trouble in lost:
+        typer.echo(f"lab: a page could not be made: {trouble}", err=True)
+    return ExitStatus.INFRASTRUCTURE if lost else ExitStatus.EXPECTED
 
 
 def _say(where: str, browse: bool, json: bool) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.config import LoadedConfig
-from lab.errors import ExitStatus, LabError
+from lab.errors import ExitStatus
 from lab.nightly.alone import alone
 from lab.nightly.before import BASELINE, Before, last_words
 from lab.nightly.judge import Judgement, Kind, judge, judge_verdicts, remember
@@ -21,6 +21,7 @@ from lab.nightly.since import Manifests, Since, since
 from lab.plan import Plan, SeriesPlan, plan_matrix, plan_series_matrix
 from lab.report.status import given_errors, given_programs
 from lab.results import RunFolder, RunRecord, TestKey, Verification, now, write_text
+from lab.unforeseen import as_lab_error
 
 if TYPE_CHECKING:
     from lab.lab import Lab
@@ -109,9 +110,19 @@ def nightly(lab: Lab, command: Sequence[str], tell: Tell) -> Night:
         run = _Run(lab, chosen, command, memory)
         night = run.judged()
         night = _reported(lab, night)
-        told, troubles, unsent = tell(night, memory.unsent)
+        told, troubles, unsent = _told(tell, night, memory)
         night = replace(night, told=told, troubles=(*night.troubles, *troubles))
         return _remembered(lab, night, run, replace(run.after, unsent=unsent))
+
+
+def _told(
+    tell: Tell, night: Night, memory: Memory
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Mapping[str, Any], ...]]:
+    try:
+        return tell(night, memory.unsent)
+    except Exception as error:
+        # The night is remembered all the same, and what could not be sent before it, too.
+        return (), (f"nobody was told: {as_lab_error(error)}",), memory.unsent
 
 
 @dataclass
@@ -142,8 +153,9 @@ class _Run:
             doubted = doubtful(self._past(run), run)
             try:
                 reruns = self._repeated(doubted)
-            except LabError as error:
-                troubles.append(f"what got worse could not be repeated: {error}")
+            except Exception as error:
+                said = as_lab_error(error)
+                troubles.append(f"what got worse could not be repeated: {said}")
         return self._night(run, reruns, doubted, verification, troubles)
 
     def _past(self, run: RunRecord) -> RunRecord:
@@ -188,8 +200,12 @@ class _Run:
         baseline = self.before.run.id if self.before else ""
         name = self.lab.loaded.config.nightly.matrix
         past = self.before.run if self.before else None
-        apart = since(self.lab, past, run)
-        self._forget(run, past)
+        apart: tuple[Since, ...] = ()
+        try:
+            apart = since(self.lab, past, run)
+            self._forget(run, past)
+        except Exception as error:
+            troubles.append(f"what changed since then is not known: {as_lab_error(error)}")
         night = Night(name, run, judgement, baseline, reruns, verification, tuple(troubles))
         return replace(night, since=apart)
 
@@ -215,24 +231,28 @@ def _reported(lab: Lab, night: Night) -> Night:
         return night
     folder = RunFolder(lab.results, night.run.id)
     try:
-        night = replace(night, report=write_report(lab, night))
+        lost: list[str] = []
+        night = replace(night, report=write_report(lab, night, lost.append))
+        said = (f"a page of the report could not be made: {trouble}" for trouble in lost)
+        night = replace(night, troubles=(*night.troubles, *said))
     except Exception as error:
         # Whatever is wrong with the pages, people have to be told of the night.
-        said = str(error) if isinstance(error, LabError) else repr(error)
-        night = replace(night, troubles=(*night.troubles, f"no report: {said}"))
+        trouble = f"no report: {as_lab_error(error)}"
+        night = replace(night, troubles=(*night.troubles, trouble))
     try:
         write_text(folder.path / "nightly.txt", text_of(night))
-    except LabError as error:
-        night = replace(night, troubles=(*night.troubles, str(error)))
+    except Exception as error:
+        night = replace(night, troubles=(*night.troubles, str(as_lab_error(error))))
     return night
 
 
-def write_report(lab: Lab, night: Night) -> Path:
-    """Write the pages of a night; returns the first."""
+def write_report(lab: Lab, night: Night, troubles: Callable[[str], object]) -> Path:
+    """Write the pages of a night; returns the first, and tells which could not be made."""
     from lab.report.site import publish
 
     with _store(lab) as store:
-        return publish(store, lab.results, night.run.id, night.baseline or None)
+        baseline = night.baseline or None
+        return publish(store, lab.results, night.run.id, baseline, troubles=troubles)
 
 
 def _remembered(lab: Lab, night: Night, run: _Run, memory: Memory) -> Night:
@@ -242,8 +262,8 @@ def _remembered(lab: Lab, night: Night, run: _Run, memory: Memory) -> Night:
         if night.run.jobs:
             with _store(lab) as store:
                 store.set_baseline(BASELINE, night.run.id)
-    except LabError as error:
-        trouble = f"the baseline stays {night.baseline}: {error.what}"
+    except Exception as error:
+        trouble = f"the baseline stays {night.baseline}: {as_lab_error(error).what}"
         old = replace(run.memory, unsent=memory.unsent)
         old.save(path)
         return replace(night, troubles=(*night.troubles, trouble))

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab.errors import LabError
 from lab.nightly.since import Manifests
 from lab.plan import Plan
+from lab.unforeseen import as_lab_error
 
 if TYPE_CHECKING:
     from lab.lab import Lab
@@ -23,7 +23,8 @@ def refresh(lab: Lab, plan: Plan) -> tuple[str, ...]:
     for kernel in dict.fromkeys(job.variant.kernel for job in plan.jobs):
         try:
             tree = lab.tree(kernel, refresh=True)
-        except LabError as error:
+        except Exception as raised:
+            error = as_lab_error(raised)
             said = f"{error.where}: {error.what}" if error.where else error.what
             lab.listener.say(f"{kernel}: {error.what}")
             troubles.append(f"{kernel} could not be refreshed: {said}")

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lab.config import LoadedConfig
-from lab.errors import LabError
 from lab.nightly.mail import send
 from lab.nightly.message import document_of, subject_of, text_of
 from lab.nightly.night import Night
 from lab.nightly.webhook import host_of, post
+from lab.unforeseen import as_lab_error
 
 #: Nights that wait to be delivered; a server that is away for longer gets the last ones.
 _MOST = 14
@@ -29,8 +29,9 @@ def tell(
     for parcel in (*unsent, *_parcels(loaded, night)):
         try:
             told.append(_deliver(loaded, parcel))
-        except LabError as error:
-            troubles.append(f"{parcel['channel']}: {error}")
+        except Exception as error:
+            # Whatever is wrong with one channel, the other is to have its word.
+            troubles.append(f"{parcel['channel']}: {as_lab_error(error)}")
             left.append(parcel)
     return tuple(told), tuple(dict.fromkeys(troubles)), tuple(left[-_MOST:])
 

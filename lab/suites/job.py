@@ -34,6 +34,7 @@ from lab.suites.mounts import read as read_moved
 from lab.suites.only import only
 from lab.suites.rest import Rest, blame, list_tests, rest_of
 from lab.suites.watch import Watch, charge
+from lab.unforeseen import as_lab_error
 from lab.version import KernelVersion
 
 _MOST_SAID = 200
@@ -294,6 +295,17 @@ def run_job(
     Raises:
         JobInterrupted: From what else than an error ended it.
     """
+    # One that even its record cannot be made of costs itself, and no other job.
+    try:
+        return _run_job(job, on_result, on_word)
+    except Exception as error:
+        said = as_lab_error(error)
+        return unrun_job(job, said.what, str(said))
+
+
+def _run_job(
+    job: Job, on_result: Callable[[TestResult], None], on_word: Callable[[str], None]
+) -> JobRecord:
     outcome = _Outcome(job, on_result, on_word)
     started = datetime.now(UTC)
     clock = time.monotonic()
@@ -318,9 +330,11 @@ def run_job(
     try:
         with closing(Ahead(outcome.next_spec, on=job.ahead)) as ahead:
             _run_groups(outcome, ahead)
+    except Exception as error:
+        said = as_lab_error(error)
+        outcome.leave(said.what)
+        return record(str(said))
     except BaseException as stop:
-        if isinstance(stop, Exception):
-            raise
         outcome.leave(INTERRUPTED)
         raise JobInterrupted(record(INTERRUPTED), stop) from stop
     return record(outcome.error)
@@ -350,6 +364,9 @@ def _run_groups(outcome: _Outcome, ahead: Ahead) -> None:
     while groups and not outcome.over:
         trouble = _one_guest(outcome, ahead, groups[0], then=groups[1] if groups[1:] else ())
         if trouble is not None:
+            if not groups[0]:
+                # All had run: what its guest still had to say, nobody knows.
+                outcome.error = outcome.error or str(trouble)
             # Where the first guest reached no filesystem, no other would.
             doomed, groups[:] = (groups[:], []) if first else (groups[:1], groups[1:])
             outcome.add_trouble([unit for group in doomed for unit in group], trouble)
@@ -437,6 +454,10 @@ def _one_guest(
         return error
     except OSError as error:
         return _not_kept(error, spec.folder)
+    except Exception as error:
+        with suppress(Exception):
+            outcome.note(watch.rest())
+        return as_lab_error(error)
     except BaseException:
         outcome.note(watch.rest())
         raise
@@ -501,6 +522,10 @@ def _run_next(outcome: _Outcome, session: _Session, left: list[Unit]) -> bool:
         return _run_unit(outcome, session, unit, left)
     except OSError as error:
         outcome.add_trouble([unit], _not_kept(error, session.guest.spec.folder))
+        return False
+    except Exception as error:
+        # It is not in ``left`` any more: without a result nobody would miss it.
+        outcome.add_trouble([unit], as_lab_error(error))
         return False
 
 

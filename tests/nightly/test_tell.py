@@ -355,3 +355,19 @@ def test_text_of_the_first_night() -> None:
     assert "first night, 1 results, 1 not as expected" in text
     assert "NEW (1)" in text
     assert "NOT AS EXPECTED (pass)" in text
+
+
+def test_a_channel_that_breaks_costs_neither_the_other_nor_the_night(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("lab.nightly.tell.send", broken)
+    with Hook(200) as hook:
+        loaded = config(tmp_path, 'server = "127.0.0.1"\nport = 1\n', hook.url)
+        told, troubles, unsent = tell(loaded, night(regressed()))
+    assert (len(hook.bodies), len(told)) == (1, 1)
+    assert troubles[0].startswith("mail: ")
+    assert "ZeroDivisionError" in troubles[0]
+    assert [parcel["channel"] for parcel in unsent] == ["mail"]

@@ -58,6 +58,18 @@ def test_pages_are_served_and_nothing_else(store: Store, results: Path) -> None:
         assert get(address, "/%2e%2e/%2e%2e/lab.db")[0] == 404
 
 
+@pytest.mark.parametrize(
+    "path", ["/x%00", "/%00", "/live%00", "/" + "a" * 5000, "/%ff%fe", "/%", "//", "/..%2f..%2f"]
+)
+def test_odd_names_are_only_not_there(
+    store: Store, results: Path, path: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with served(store, Asked(results)) as address:
+        assert get(address, path)[0] in (200, 301, 404)
+        assert get(address, "/")[0] == 200
+    assert capfd.readouterr().err == ""
+
+
 def test_a_page_of_another_host_gets_no_answer(store: Store, results: Path) -> None:
     with served(store, Asked(results)) as address:
         assert get(address, "/", host="evil.example:80")[0] == 403

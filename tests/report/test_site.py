@@ -13,7 +13,7 @@ import pytest
 
 from lab.config.model import Status
 from lab.errors import UserError
-from lab.report.site import make_report, write_site
+from lab.report.site import chart, make_report, write_site
 from lab.report.site.changes import changed, unchanged_surprises
 from lab.report.site.detail import detail
 from lab.report.site.site import command_of, headline, kernels_of
@@ -345,3 +345,34 @@ def test_a_history_has_an_end_for_each_run(tmp_path: Path) -> None:
     page = (index.parent / "tests" / "mlock.mlock.shared-rw.4k.html").read_text()
     assert page.count("<title>fail (expected pass)</title>") == 1
     assert "in the last 2 runs" in page
+
+
+ODD = (-5.0, 0.0, 1.7e308, 5e-324, 1e-310, float("nan"), float("inf"), 1e15)
+
+
+@pytest.mark.parametrize("value", ODD)
+def test_a_plot_of_a_number_that_no_guest_should_say(value: float) -> None:
+    pairs = [chart.Pair("6.1", value, 20.0), chart.Pair("6.2", 30.0, value), chart.Pair("x", 1, 2)]
+    drawn = chart.dumbbells("id", "title", "about", pairs, ("a", "b"), "ns")
+    assert drawn.svg.count('class="ring"') == 2
+    assert len(drawn.svg) < 20_000
+    assert not any(f'x="{bad}"' in drawn.svg for bad in ("nan", "inf", "-inf"))
+    rows = [chart.Bar("x", (("build", 0.0, value), ("rest", value, 3.0)))]
+    assert len(chart.bars("id", "title", "about", rows, "s").svg) < 20_000
+
+
+def test_a_page_that_cannot_be_made_costs_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("<b>")
+
+    monkeypatch.setattr("lab.report.site.site._Site.plots", broken)
+    made = run(job(result()))
+    troubles: list[str] = []
+    index = write_site(
+        make_report(made, Trail((made,)), None, ()), tmp_path / "report", troubles.append
+    )
+    assert "mlock" in index.read_text()
+    assert "ZeroDivisionError: &lt;b&gt;" in (index.parent / "plots.html").read_text()
+    assert [trouble.partition(":")[0] for trouble in troubles] == ["plots.html"]

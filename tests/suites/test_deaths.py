@@ -17,6 +17,7 @@ from lab.results import Evidence, JobRecord, TestResult
 from lab.suites import ahead, live
 from lab.suites.filesystem import Recipe
 from lab.suites.job import Job, JobInterrupted, Unit, run_job
+from lab.suites.judge import judge
 from lab.suites.live import Live
 from tests.suites.fake_guest import FakeGuest, Script
 
@@ -274,10 +275,56 @@ def test_interrupt_keeps_what_the_kernel_complained_of(make_job: MakeJob) -> Non
     assert message(record, "b").startswith("rcu-stall: RCU stall in inner; ")
 
 
-def test_error_of_ours_is_no_interrupt(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mistake_of_ours_is_an_error_of_all_that_it_cost(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(_: Live) -> None:
         raise RuntimeError("a mistake")
 
     monkeypatch.setattr(Live, "looking", broken)
-    with pytest.raises(RuntimeError, match="a mistake"):
-        run_job(make_job({"p": Script(ABC)}))
+    record = run_job(make_job({"p": Script(ABC), "q": Script(ABC)}))
+    assert statuses(record.results) == {"p": "error", "q": "error"}
+    assert "the lab itself failed: RuntimeError: a mistake" in message(record, "p")
+
+
+def test_a_mistake_in_judging_one_program_loses_it_no_result(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def judged(name: str, *rest: object, **more: object) -> object:
+        if name == "p":
+            raise ZeroDivisionError
+        return judge(name, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("lab.suites.job.judge", judged)
+    record = run_job(make_job({"p": Script(ABC), "q": Script(ABC)}))
+    found = statuses(record.results)
+    assert found["p"] == "error"
+    assert [found[name] for name in ("a", "b", "c", "d")] == ["pass"] * 4
+
+
+def test_a_log_that_cannot_be_read_is_no_good_end(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All had run, and what the kernel said at last is not known: an error of the job."""
+
+    def lost(*_: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lab.suites.job._keep_kernel_log", lost)
+    record = run_job(make_job({"p": Script(ABC)}))
+    assert set(statuses(record.results).values()) == {"pass"}
+    assert record.error is not None
+    assert "No space left on device" in record.error
+
+
+def test_a_record_that_cannot_be_made_costs_its_job_alone(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: object) -> None:
+        raise KeyError("release")
+
+    monkeypatch.setattr("lab.suites.job._evidence", lost)
+    record = run_job(make_job({"p": Script(ABC)}))
+    assert record.error is not None
+    assert "KeyError: 'release'" in record.error
+    assert statuses(record.results) == {"p": "error"}

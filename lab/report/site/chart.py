@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
@@ -19,6 +19,8 @@ _DATE = 85
 _WIDTH = 900
 _ROW = 20
 _TOP = 22
+#: Nanoseconds, seconds: what is beyond them is in the table alone.
+_LEAST, _MOST = 1e-6, 1e12
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def dumbbells(
     ident: str, title: str, about: str, pairs: Sequence[Pair], names: tuple[str, str], unit: str
 ) -> Chart:
     """Pairs on a logarithmic scale: a ring for the left value, a dot for the right one."""
-    values = [value for pair in pairs for value in (pair.left, pair.right) if value]
+    values = [v for pair in pairs for v in (pair.left, pair.right) if v is not None and _drawn(v)]
     low, high = _decades(values)
     scale = _Scale(math.log10(low), math.log10(high))
     parts: list[str] = []
@@ -87,6 +89,7 @@ def dumbbells(
 
 def bars(ident: str, title: str, about: str, rows: Sequence[Bar], unit: str) -> Chart:
     """Segments from 0 on; each has a pattern of its own besides its shade."""
+    rows = [replace(row, parts=tuple(map(_plausible, row.parts))) for row in rows]
     high = max((end for row in rows for _, _, end in row.parts), default=1.0) or 1.0
     ticks = _ticks(high)
     scale = _Scale(0.0, ticks[-1])
@@ -172,7 +175,10 @@ def _pair(pair: Pair, y: float, scale: _Scale, unit: str, names: tuple[str, str]
     )
     parts = [f"<g><title>{safe(f'{pair.label}: {said}')}</title>"]
     parts.append(_text(_LABEL - 8, y + 14, _shortened(pair.label), "l", pair.label))
-    points = [scale.at(math.log10(v)) if v else None for v in (pair.left, pair.right)]
+    points = [
+        scale.at(math.log10(v)) if v is not None and _drawn(v) else None
+        for v in (pair.left, pair.right)
+    ]
     left, right = points
     if left is not None and right is not None:
         parts.append(f'<path d="M{left:.1f} {middle:g}H{right:.1f}" class="link"/>')
@@ -211,6 +217,17 @@ def _part(row: Bar, name: str) -> str:
     return f"{found[0]:.2f}" if found else ""
 
 
+def _drawn(value: float) -> bool:
+    """Whether a logarithmic scale has a place for it: a guest may say it measured -5 or 1e308."""
+    return _LEAST <= value <= _MOST
+
+
+def _plausible(part: tuple[str, float, float]) -> tuple[str, float, float]:
+    """A segment that a scale from 0 on can hold, whatever was recorded."""
+    start, end = (v if _drawn(v) else _MOST * (v > _MOST) for v in part[1:])
+    return part[0], start, end
+
+
 def _decades(values: Sequence[float]) -> tuple[float, float]:
     if not values:
         return 1.0, 10.0
@@ -239,11 +256,15 @@ def _number(value: float) -> str:
 def _value(value: float | None) -> str:
     if value is None:
         return "–"  # noqa: RUF001
+    if value and not _drawn(abs(value)):
+        return f"{value:g}"
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
 def _ratio(pair: Pair) -> str:
-    return f"{pair.left / pair.right:.1f}×" if pair.left and pair.right else ""  # noqa: RUF001
+    if not pair.left or not pair.right or not (_drawn(pair.left) and _drawn(pair.right)):
+        return ""
+    return f"{pair.left / pair.right:.1f}×"  # noqa: RUF001
 
 
 def _shortened(text: str, most: int = 38) -> str:

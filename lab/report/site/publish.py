@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from lab.report.site.site import write_site
@@ -35,15 +36,19 @@ def publish(
     run: str = "latest",
     baseline: str | None = None,
     output: Path | None = None,
+    troubles: Callable[[str], object] = lambda _: None,
 ) -> Path:
     """Write the report of a run; returns its first page.
+
+    Args:
+        troubles: Is told of each page that could not be made.
 
     Raises:
         UserError: There is no such run, or ``output`` holds something else.
         InfrastructureError: It cannot be written.
     """
     report = gather(store, results, run, baseline)
-    return write_site(report, output or results / report.run.id / "report")
+    return write_site(report, output or results / report.run.id / "report", troubles)
 
 
 def _compare(store: Store, run: RunRecord, trail: Trail, baseline: str | None) -> Comparison | None:

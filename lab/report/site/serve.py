@@ -14,11 +14,13 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from lab.errors import InfrastructureError, LabError
 from lab.report.site.progress import Progress, progress
 from lab.report.site.publish import publish
 from lab.results.store import Store
+from lab.unforeseen import as_lab_error
 
 _HOST = "127.0.0.1"
 _EVERY_S = 1.0
@@ -48,6 +50,8 @@ class Desk:
         self.edition = 0
         self.progress = Progress()
         self.folder = Path()
+        #: What nobody foresaw of a look.
+        self.failed: LabError | None = None
 
     def look(self) -> None:
         """Write the report anew if its run has got further; see how far the latest is."""
@@ -89,6 +93,9 @@ class Desk:
             except LabError:
                 # The database may be busy, the disk full for a while: the next look tells.
                 continue
+            except Exception as error:
+                # Once: a thread that is gone would leave the pages as they are for ever.
+                self.failed = self.failed or as_lab_error(error)
 
     def stop(self) -> None:
         """End follow() and every wait()."""
@@ -108,7 +115,7 @@ def served(store: Store, asked: Asked, port: int = 0) -> Iterator[str]:
     desk = Desk(store, asked)
     desk.look()
     try:
-        server = ThreadingHTTPServer((_HOST, port), partial(_Handler, desk))
+        server = _Server((_HOST, port), partial(_Handler, desk))
     except OSError as error:
         raise InfrastructureError(
             f"cannot listen: {error.strerror}", where=f"port {port}", hint="another --port"
@@ -127,6 +134,11 @@ def served(store: Store, asked: Asked, port: int = 0) -> Iterator[str]:
             thread.join()
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Nothing: a browser that goes away in the middle of a page is no news."""
+
+
 class _Handler(SimpleHTTPRequestHandler):
     """Files of the report, and ``/live``, an event stream."""
 
@@ -135,18 +147,24 @@ class _Handler(SimpleHTTPRequestHandler):
         super().__init__(*args, directory=str(desk.folder))
 
     def do_GET(self) -> None:  # http.server's name
-        if self._host() not in _OURS:
-            self.send_error(HTTPStatus.FORBIDDEN)
+        if (refusal := self._refusal()) is not None:
+            self.send_error(refusal)
         elif self.path.partition("?")[0].rpartition("/")[2] == "live":
             self._live()
         else:
             super().do_GET()
 
     def do_HEAD(self) -> None:
-        if self._host() in _OURS:
-            super().do_HEAD()
+        if (refusal := self._refusal()) is not None:
+            self.send_error(refusal)
         else:
-            self.send_error(HTTPStatus.FORBIDDEN)
+            super().do_HEAD()
+
+    def _refusal(self) -> HTTPStatus | None:
+        if self._host() not in _OURS:
+            return HTTPStatus.FORBIDDEN
+        # No file has such a name, and to ask for one is a ValueError, not an OSError.
+        return HTTPStatus.NOT_FOUND if "\0" in unquote(self.path) else None
 
     def _host(self) -> str:
         return self.headers.get("Host", "").partition(":")[0]

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from lab.report.site.log import Log
 from lab.report.site.mark import legend
 from lab.report.site.names import count
 from lab.report.site.pairs import all_pairs, pair
-from lab.report.site.render import asset, render
+from lab.report.site.render import asset, render, safe
 from lab.report.site.shown import ShownDetail, ShownExcerpt, log_html, shortened
 from lab.report.site.view import Group, Job, Report, kernel_page, log_page, series_page, test_page
 from lab.report.status import (
@@ -44,6 +45,7 @@ from lab.report.status import (
 )
 from lab.results.compare import Change
 from lab.results.record import RunRecord, command_line
+from lab.unforeseen import as_lab_error
 
 _MOST_KERNELS = 6
 _ASSETS = ("report.css", "report.js")
@@ -51,8 +53,13 @@ _ASSETS = ("report.css", "report.js")
 _STAMP = ".lab-report"
 
 
-def write_site(report: Report, folder: Path) -> Path:
+def write_site(
+    report: Report, folder: Path, troubles: Callable[[str], object] = lambda _: None
+) -> Path:
     """Write all pages; the folder appears, or is replaced, when they are done.
+
+    Args:
+        troubles: Is told of each page that could not be made; it says so itself, too.
 
     Returns:
         The first page.
@@ -66,41 +73,56 @@ def write_site(report: Report, folder: Path) -> Path:
         if folder.exists() and any(folder.iterdir()) and not (folder / _STAMP).exists():
             raise UserError("it holds something else", where=folder, hint="--output DIR")
         with locked(folder.with_name(f".{folder.name}.lock")), scratch_folder(folder) as beside:
-            _fill(report, beside)
+            _fill(report, beside, troubles)
     except OSError as error:
         raise InfrastructureError(f"cannot write: {error.strerror}", where=folder) from error
     return folder / "index.html"
 
 
-def _fill(report: Report, folder: Path) -> None:
+def _fill(report: Report, folder: Path, troubles: Callable[[str], object]) -> None:
     for name in ("kernels", "logs", "results", "series", "tests"):
         (folder / name).mkdir()
     for name in _ASSETS:
         (folder / name).write_bytes(asset(name))
-    for name, text in pages(report):
+    for name, make in _makers(report):
+        text = _made(name, make, troubles)
         (folder / name).write_text(text, encoding="utf-8", errors="replace")
     (folder / _STAMP).write_text(report.run.id + "\n")
 
 
+def _made(name: str, make: Callable[[], str], troubles: Callable[[str], object]) -> str:
+    """A page's text; of one that cannot be made, why: the others are there all the same."""
+    try:
+        return make()
+    except Exception as error:
+        said = as_lab_error(error)
+        troubles(f"{name}: {said}")
+        return f"<!doctype html><title>not made</title><pre>{name}: {safe(str(said))}</pre>\n"
+
+
 def pages(report: Report) -> Iterator[tuple[str, str]]:
     """Each page's path in the folder, and its text."""
+    return ((name, make()) for name, make in _makers(report))
+
+
+def _makers(report: Report) -> Iterator[tuple[str, Callable[[], str]]]:
     site = _Site(report)
-    yield "index.html", site.index()
-    yield "plots.html", site.plots()
-    yield "kernels.html", site.kernels()
+    yield "index.html", site.index
+    yield "plots.html", site.plots
+    yield "kernels.html", site.kernels
     if report.series:
-        yield "series.html", site.all_series()
+        yield "series.html", site.all_series
     for variant in site.variants:
-        yield kernel_page(variant), site.kernel(variant)
+        yield kernel_page(variant), partial(site.kernel, variant)
     for name in report.series:
-        yield series_page(name), site.series(name)
+        yield series_page(name), partial(site.series, name)
     for suite, test in report.tests:
-        yield test_page(suite, test), site.test(suite, test)
+        yield test_page(suite, test), partial(site.test, suite, test)
     for job in report.jobs:
         for group in job.groups:
-            yield group.page, site.group(job, group)
+            yield group.page, partial(site.group, job, group)
         for log in job.logs.all:
-            yield log_page(log.page), site.log(job, log)
+            yield log_page(log.page), partial(site.log, job, log)
 
 
 @dataclass(frozen=True)
