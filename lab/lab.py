@@ -210,7 +210,7 @@ class Lab:
     ) -> Build:
         """Build a variant, or find it in the cache; gives up when ``stopped`` says so."""
         job = self.build_job(variant, config)
-        found = find_build(job)
+        found = find_build(job, self.listener.say)
         if found is not None:
             self.listener.say(f"{variant}: cached {found.key}")
             return found

@@ -15,10 +15,12 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from lab.build.adopt import adopt
 from lab.build.key import build_key, config_digest, config_lines
 from lab.build.make import Make, Step
 from lab.build.mended import Mended
 from lab.build.nearest import note_kind, start_from_nearest
+from lab.build.release import checked_release, read_release
 from lab.build.steps import Steps, known_steps
 from lab.build.toolchain import Toolchain
 from lab.build.workbench import Workbench, wanted_rows
@@ -28,6 +30,7 @@ from lab.kconfig import Gone, Option, check_config, options_for, parse_config
 from lab.patches import Overlay
 from lab.process.lock import locked
 from lab.process.scratch import scratch_folder
+from lab.process.seal import SEAL, damage, seal
 from lab.process.use import note_use
 from lab.trees import Tree
 
@@ -37,6 +40,8 @@ _PRODUCTS = (
     ("System.map", "System.map"),
     (".config", "config"),
 )
+#: What is taken from a build in the cache: as it was made, or not at all.
+_SEALED = ("build.json", *(name for _, name in _PRODUCTS))
 
 
 @dataclass(frozen=True)
@@ -117,16 +122,35 @@ class Build:
         return self.folder / "bzImage"
 
 
-def find_build(job: BuildJob) -> Build | None:
-    """The build when it is in the cache, else None."""
+def find_build(job: BuildJob, tell: Callable[[str], None] = lambda _: None) -> Build | None:
+    """The build when it is in the cache and as it was made, else None.
+
+    Args:
+        tell: Told in a line what is wrong with one that has to be made again.
+    """
+    if not job.folder.exists():
+        return None
+    if why := _damage(job.folder):
+        tell(f"{job.variant}: the build {job.key} in the cache is damaged: {why}")
+        return None
     try:
-        record = json.loads((job.folder / "build.json").read_text())
+        record = json.loads((job.folder / "build.json").read_bytes())
         gone = tuple(Gone(**row) for row in record.get("gone", ()))
-        found = Build(job, record["release"], True, 0.0, gone)
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None  # not there, or emptied by a power cut
+        found = Build(job, checked_release(record["release"]), True, 0.0, gone)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError):
+        tell(f"{job.variant}: the build {job.key} in the cache is not one of this lab's")
+        return None
     note_use(job.folder)
     return found
+
+
+def _damage(folder: Path) -> str | None:
+    """What is wrong with a build in the cache; who reads vmlinux, 20 to 400 MB, looks at that."""
+    if not (folder / "vmlinux").is_file():
+        return "its vmlinux is gone"
+    if not (folder / SEAL).exists():
+        return None if adopt(folder, _SEALED) else "nothing says what was written"
+    return damage(folder, (name for name in _SEALED if name != "vmlinux"))
 
 
 def build(
@@ -244,7 +268,7 @@ def _build_on(
         if not (bench.objects / "vmlinux").exists():
             steps.expect(_known_steps(job) if from_nothing else None, make)
         make("bzImage", on_step=steps)
-        release = (bench.objects / "include/config/kernel.release").read_text().strip()
+        release = read_release(bench.objects)
         for product, name in _PRODUCTS:
             shutil.copyfile(bench.objects / product, folder / name)
         shutil.copyfile(log, folder / "build.log")
@@ -258,6 +282,7 @@ def _build_on(
             gone=gone,
             steps=steps.done if from_nothing else None,
         )
+        seal(folder, _SEALED)
     return Build(job, release, False, duration, gone)
 
 

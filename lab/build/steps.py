@@ -71,7 +71,7 @@ class _Row:
 
 def _rows(builds: Path) -> Iterator[_Row]:
     for path in builds.glob("*/build.json"):
-        with suppress(OSError, ValueError, KeyError, TypeError):
+        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
             record = json.loads(path.read_bytes())
             if record.get("steps"):
                 version = KernelVersion.parse(record["version"])

@@ -7,11 +7,13 @@ import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 from lab.complaints.complaint import Frame
+from lab.process.seal import damage, sealed_digests
 
 #: Paths in debug information begin with wherever it was built.
 _IN_TREE = re.compile(
@@ -57,6 +59,11 @@ class Symbols:
         from elftools.common.exceptions import ELFError
         from elftools.elf.elffile import ELFFile
 
+        if "vmlinux" in sealed_digests(self.folder) and damage(self.folder, ["vmlinux"]):
+            # Lines that are not so are worse than none; the next build makes it again.
+            with suppress(OSError):
+                (self.folder / "vmlinux").unlink(missing_ok=True)
+            return False
         try:
             with (self.folder / "vmlinux").open("rb") as stream:
                 return ELFFile(stream).get_section_by_name(".debug_line") is not None

@@ -25,6 +25,7 @@ from lab.guest.command import CommandResult
 from lab.host import need_tool
 from lab.image import GuestKeys
 from lab.process.scratch import scratch_folder
+from lab.process.seal import file_digest
 
 #: Raised when the lab comes to save otherwise.
 _FORMAT = 6
@@ -228,8 +229,7 @@ def _stamp(path: Path) -> str:
 def _digest(path: Path) -> str:
     # 20 MB in 15 ms; a name or a time would do only as long as nobody makes the file anew.
     try:
-        with path.open("rb") as stream:
-            return f"{path.name} {hashlib.file_digest(stream, 'sha256').hexdigest()}"
+        return f"{path.name} {file_digest(path)}"
     except OSError as error:
         raise InfrastructureError(f"a file of the guest cannot be read: {error}") from error
 

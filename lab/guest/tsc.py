@@ -7,7 +7,6 @@ wrong: all its clocks go wrong then.  It also saves it 0.15 s of a boot.
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +14,7 @@ from tempfile import TemporaryDirectory
 from lab.errors import InfrastructureError
 from lab.host.boot import boot_id
 from lab.process import run
-from lab.process.scratch import write_whole
+from lab.process.seal import read_answer, write_answer
 
 _SOURCE = Path(__file__).with_name("tsc.c")
 _CPUINFO = Path("/proc/cpuinfo")
@@ -49,16 +48,15 @@ def host_tsc_khz(cache: Path) -> int | None:
     """
     record = cache / "tsc.json"
     boot = boot_id()
-    with suppress(OSError, ValueError, TypeError, KeyError):
-        known = json.loads(record.read_text())
-        if boot and known["boot"] == boot:
-            return None if known["khz"] is None else int(known["khz"])
+    known = read_answer(record)
+    if boot and known is not None and known["boot"] == boot:
+        return None if known["khz"] is None else int(known["khz"])
     steady = _steady(_read(_CPUINFO))
     khz = _measure() if steady else None
     if steady and khz is None:
         return None  # the next time it may go well
     with suppress(OSError):
-        write_whole(record, json.dumps({"boot": boot, "khz": khz}).encode())
+        write_answer(record, {"boot": boot, "khz": khz})
     return khz
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lab.process.scratch import write_whole
+from lab.process.seal import file_digest
 
 _RECORD = "sources.json"
 
@@ -55,8 +56,11 @@ def up_to_date(folder: Path, recipe: str) -> Path | None:
         if record["recipe"] != recipe:
             return None
         image = folder / record["image"]
-        changed = _stamp_list(image) != record["stamp"] or any(
-            _stamp_list(Path(path)) != known for path, known in record["sources"].items()
+        changed = (
+            _stamp_list(image) != record["stamp"]
+            or any(_stamp_list(Path(path)) != known for path, known in record["sources"].items())
+            # A disk changes what is in a file and leaves its stat alone.
+            or file_digest(image) != image.stem
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from lab.build import Build
 from lab.errors import InfrastructureError
 from lab.patches import Overlay
 from lab.process import run
+from lab.process.seal import file_digest
 from lab.results.folder import JobFolder, RunFolder, write_bytes, write_text
 from lab.suites.programs import HELPERS
 from lab.suites.source import sources_of
@@ -43,7 +43,7 @@ def keep_build(folder: JobFolder, built: Build) -> dict[str, str]:
     """
     try:
         write_bytes(folder.kernel_config, (built.folder / "config").read_bytes())
-        digest = hashlib.sha256(built.bzimage.read_bytes()).hexdigest()
+        digest = file_digest(built.bzimage)
     except OSError as error:
         raise InfrastructureError(f"cannot be read: {error}", where=built.folder) from error
     if built.job.overlay.files:

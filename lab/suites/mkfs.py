@@ -10,7 +10,6 @@ host's own mkfs, so the host's is asked.
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from lab.features import Layout, layouts
 from lab.host import need_tool
 from lab.image.sources import stamp
 from lab.process import run
-from lab.process.scratch import write_whole
+from lab.process.seal import read_answer, write_answer
 from lab.version import KernelVersion
 
 #: What makes each go on without a question, and say little.
@@ -32,6 +31,8 @@ _DRY = {"ext4": ("-n", "-t", "ext4"), "xfs": ("-N",)}
 #: mkfs.xfs refuses less than 300 MB since 5.19.
 _TRIAL_BYTES = 512 << 20
 _DEADLINE_S = 30
+#: Raised when an answer comes to be kept otherwise.
+_FORMAT = 2
 
 
 def mkfs_options(
@@ -67,13 +68,12 @@ def known_to_mkfs(filesystem: str, cache: Path) -> frozenset[str]:
     """
     asked = layouts(filesystem)
     tool = need_tool(_TOOL[filesystem])
-    identity = (str(tool), stamp(tool), asked)
+    identity = (_FORMAT, str(tool), stamp(tool), asked)
     answer = cache / "mkfs" / f"{hashlib.sha256(repr(identity).encode()).hexdigest()[:24]}.json"
-    try:
-        return frozenset(json.loads(answer.read_text()))
-    except (FileNotFoundError, ValueError):
+    names = read_answer(answer)
+    if names is None:
         names = [layout.name for layout in _known(filesystem, asked)]
-    write_whole(answer, json.dumps(names).encode())
+        write_answer(answer, names)
     return frozenset(names)
 
 

@@ -18,6 +18,7 @@ from lab.errors import InfrastructureError, LabError, Location, UserError
 from lab.process import Result, run
 from lab.process.lock import locked
 from lab.process.scratch import scratch_folder
+from lab.process.seal import damage, file_digest, seal
 from lab.process.use import note_use
 from lab.suites.source import Sources, sources_of
 
@@ -87,7 +88,7 @@ def program_digest(binary: Path) -> str:
 
     Sources that differ in a comment make the same program.
     """
-    return hashlib.sha256(binary.read_bytes()).hexdigest()[:24]
+    return file_digest(binary)[:24]
 
 
 class _EditedError(Exception):
@@ -144,10 +145,11 @@ def _compile(folder: Path, name: str, cache: Path, compiler: _Compiler) -> Path 
     sources = sources_of(folder, name, compiler.headers)
     final = cache / "programs" / _key(name, sources, compiler)
     with locked(cache / "programs" / f".{final.name}.lock"):
-        if not (final / name).is_file():
+        if damage(final, [name]):
             try:
                 with scratch_folder(final) as scratch:
                     _make(folder, name, scratch, compiler.cc)
+                    seal(scratch, [name])
                     if sources_of(folder, name, compiler.headers) != sources:
                         raise _EditedError
             except _EditedError:

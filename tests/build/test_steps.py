@@ -90,3 +90,10 @@ def test_the_nearest_kernel_is_asked(tmp_path: Path) -> None:
     assert known("theirs", "6.1") == 9000
     assert known("another", "6.1") in (1800, 9000)
     assert known("another", "5.10") is None
+
+
+@pytest.mark.parametrize("text", ["[]", "5", "null", '{"steps": 5}', '{"steps": [1]}', "{", "\xff"])
+def test_record_of_another_shape_says_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "key").mkdir()
+    (tmp_path / "key/build.json").write_bytes(text.encode("latin-1"))
+    assert known_steps(tmp_path, "config", KernelVersion.parse("6.1")) is None

@@ -10,6 +10,7 @@ import pytest
 
 from lab.complaints import Frame
 from lab.complaints.symbols import Symbols, in_tree
+from lab.process.seal import seal
 
 pytestmark = pytest.mark.slow
 
@@ -54,6 +55,17 @@ def test_file_and_line(tmp_path: Path) -> None:
     (found,) = symbols.locate([frame(symbols, "callee", returns=False)])
     assert found.file == "mm/fault.c"
     assert found.line in {3, 4}
+
+
+def test_vmlinux_that_was_damaged_tells_no_lines(tmp_path: Path) -> None:
+    seal(build(tmp_path, "-g").folder, ["vmlinux"])
+    with (tmp_path / "vmlinux").open("ab") as file:
+        file.write(b"x")
+    symbols = Symbols(tmp_path)
+    (found,) = symbols.locate([frame(symbols, "callee", returns=False)])
+    assert (found.file, found.line) == ("", 0)
+    # It is made again, since it is missed.
+    assert not (tmp_path / "vmlinux").exists()
 
 
 def test_return_address_is_that_of_the_call(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from lab.guest import Guest, tsc
 from lab.guest.qemu import Hardware, kernel_arguments
 from lab.lab import Lab
 from lab.plan import Variant
+from lab.process.seal import read_answer
 from tests.guest.conftest import KERNEL
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +46,7 @@ def test_counter_that_is_not_steady_is_not_told(tmp_path: Path, boot_id: Path, f
     boot_id.with_name("cpuinfo").write_text(f"flags\t\t: {flags}\n")
     assert tsc.tsc_arguments(tmp_path, 250) == ""
     # Nor is that looked up again.
-    assert json.loads((tmp_path / "tsc.json").read_text()) == {"boot": "first", "khz": None}
+    assert read_answer(tmp_path / "tsc.json") == {"boot": "first", "khz": None}
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"boot": "first"}', '{"boot": "first", "khz": "x"}'])

@@ -9,7 +9,7 @@ import pytest
 from lab.errors import InfrastructureError
 from lab.host import Host
 from lab.image import GuestKeys, base_image, guest_archive, write_initrd
-from lab.image.sources import Reader, store, up_to_date
+from lab.image.sources import Reader, stamp, store, up_to_date
 from lab.process import run
 
 pytestmark = pytest.mark.slow
@@ -88,6 +88,14 @@ def test_stored_image_is_found_again(source: Path, tmp_path: Path) -> None:
 def test_changed_source_makes_it_stale(source: Path, tmp_path: Path) -> None:
     stored(source, tmp_path)
     source.write_bytes(b"two")
+    assert up_to_date(tmp_path, "recipe") is None
+
+
+def test_bit_that_the_disk_flipped_makes_it_stale(source: Path, tmp_path: Path) -> None:
+    image = stored(source, tmp_path)
+    image.write_bytes(b"ond")
+    record = json.loads((tmp_path / "sources.json").read_text())
+    (tmp_path / "sources.json").write_text(json.dumps({**record, "stamp": stamp(image)}))
     assert up_to_date(tmp_path, "recipe") is None
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from lab.features import Layout, layouts
 from lab.host import need_tool
+from lab.process.seal import write_answer
 from lab.suites.mkfs import _known, known_to_mkfs, mkfs_options
 from lab.version import KernelVersion, VersionRange
 
@@ -111,8 +112,10 @@ def test_name_that_mkfs_does_not_know_is_not_passed(kind: str) -> None:
 def test_mkfs_is_asked_once(tmp_path: Path) -> None:
     names = known_to_mkfs("xfs", tmp_path)
     (answer,) = (tmp_path / "mkfs").iterdir()
-    answer.write_text('["bigtime"]')
+    write_answer(answer, ["bigtime"])
     assert known_to_mkfs("xfs", tmp_path) == {"bigtime"}
-    # Emptied by a power cut.
-    answer.write_text("")
-    assert known_to_mkfs("xfs", tmp_path) == names
+    # Emptied by a power cut; what no lab wrote; a letter that became another.
+    for damaged in ("", '["bigtime"]', answer.read_text().replace("bigtime", "bigtima")):
+        answer.write_text(damaged)
+        assert known_to_mkfs("xfs", tmp_path) == names
+        write_answer(answer, ["bigtime"])

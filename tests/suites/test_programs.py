@@ -10,6 +10,7 @@ import pytest
 
 from lab.errors import Location, UserError
 from lab.process import run
+from lab.process.seal import SEAL
 from lab.suites.programs import HELPERS, Compiled, compile_programs
 
 pytestmark = pytest.mark.slow
@@ -49,7 +50,7 @@ def status(compiled: Compiled, name: str) -> int:
 
 
 def kept(cache: Path) -> set[str]:
-    return {path.name for path in (cache / "programs").glob("[!.]*/*")}
+    return {path.name for path in (cache / "programs").glob("[!.]*/*")} - {SEAL}
 
 
 def test_program_of_ones_own_needs_no_line_anywhere(folder: Path, cache: Path) -> None:
@@ -60,6 +61,16 @@ def test_program_of_ones_own_needs_no_line_anywhere(folder: Path, cache: Path) -
         source.write("static int loose(void);\n")
     with pytest.raises(UserError, match=r"dax-proof does not compile: .*loose.*\[-Werror"):
         compile_programs(folder, ["mine"], cache=cache)
+
+
+@pytest.mark.parametrize("harmed", [b"", b"#!/bin/sh\nexit 0\n"])
+def test_program_in_the_cache_that_was_damaged_is_made_again(
+    folder: Path, cache: Path, harmed: bytes
+) -> None:
+    write(folder, "mine.c", "7")
+    (made := compile_programs(folder, ["mine"], cache=cache).binaries["mine"]).write_bytes(harmed)
+    assert status(compile_programs(folder, ["mine"], cache=cache), "mine") == 7
+    assert made.read_bytes() != harmed
 
 
 def test_what_nobody_asked_for_is_not_compiled(folder: Path, cache: Path) -> None:
