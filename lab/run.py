@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -258,10 +258,12 @@ def _unrun(lab: Lab, planned: JobPlan, why: str) -> Iterator[TestResult]:
                 )
 
 
-def _records(jobs: _Jobs, done: Collection[int]) -> Iterator[tuple[int, JobRecord]]:
+def _records(jobs: _Jobs, done: Mapping[int, JobRecord]) -> Iterator[tuple[int, JobRecord]]:
     """The record of each job that is not done, with its number, as it ends."""
     waiting = [number for number in range(len(jobs.plan.jobs)) if number not in done]
     limit = _Limit(jobs.lab.max_fail)
+    for result in (result for record in done.values() for result in record.results):
+        limit.count(result)
     if min(len(waiting), jobs.width) <= 1:
         yield from _one_by_one(jobs, waiting, limit)
     else:

@@ -223,3 +223,15 @@ def test_max_fail_ends_the_run(
     # It did come to its end: the next is another.
     Jobs(monkeypatch, Status.PASS, Status.PASS)
     assert lab.test(plan, ["lab", "test"]).id != run.id
+
+
+def test_max_fail_counts_what_failed_before_the_run_was_interrupted(
+    lab_and_plan: tuple[Lab, Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, plan = lab_and_plan
+    jobs = Jobs(monkeypatch, Status.FAIL, KeyboardInterrupt())
+    with pytest.raises(Interrupted):
+        lab.test(plan, ["lab", "test"])
+    run = lab.stopping_after(1).test(plan, ["lab", "test", "-x"])
+    assert jobs.began == ["fake", "other"]
+    assert [(one.test, one.ran) for one in run.results] == [("t", True), ("populate", False)]
