@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from lab.build.adopt import adopt
 from lab.build.key import build_key, config_digest, config_lines
@@ -31,6 +32,7 @@ from lab.patches import Overlay
 from lab.process.lock import locked
 from lab.process.scratch import scratch_folder
 from lab.process.seal import SEAL, damage, seal
+from lab.process.stored import read_stored
 from lab.process.use import note_use
 from lab.trees import Tree
 
@@ -134,7 +136,7 @@ def find_build(job: BuildJob, tell: Callable[[str], None] = lambda _: None) -> B
         tell(f"{job.variant}: the build {job.key} in the cache is damaged: {why}")
         return None
     try:
-        record = json.loads((job.folder / "build.json").read_bytes())
+        record = read_stored(job.folder / "build.json", dict[str, Any]) or {}
         gone = tuple(Gone(**row) for row in record.get("gone", ()))
         found = Build(job, checked_release(record["release"]), True, 0.0, gone)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError):

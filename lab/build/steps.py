@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from lab.build.make import Make, Step
+from lab.process.stored import read_stored
 from lab.version import KernelVersion
 
 
@@ -72,7 +73,7 @@ class _Row:
 def _rows(builds: Path) -> Iterator[_Row]:
     for path in builds.glob("*/build.json"):
         with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            record = json.loads(path.read_bytes())
+            record = read_stored(path, dict[str, Any]) or {}
             if record.get("steps"):
                 version = KernelVersion.parse(record["version"])
                 yield _Row(record["config"], version, int(record["steps"]))

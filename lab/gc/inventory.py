@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -16,6 +15,7 @@ from lab.config import LoadedConfig
 from lab.config.model import DirKernel
 from lab.gc.item import Item, Rank
 from lab.gc.needs import Needs
+from lab.process.stored import read_stored
 from lab.results.folder import RunFolder
 
 #: Where gc puts what it is about to remove.
@@ -216,10 +216,7 @@ def _used(path: Path) -> float:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    with suppress(OSError, ValueError):
-        value = json.loads(path.read_bytes())
-        return value if isinstance(value, dict) else {}
-    return {}
+    return read_stored(path, dict[str, Any]) or {}
 
 
 def _sort_of(record: dict[str, Any]) -> str:

@@ -19,13 +19,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from lab.errors import InfrastructureError
 from lab.guest.command import CommandResult
+from lab.guest.qemu import SSH_PORTS
 from lab.host import need_tool
 from lab.image import GuestKeys
 from lab.process.scratch import scratch_folder
 from lab.process.seal import file_digest
+from lab.process.stored import read_stored
 
 #: Raised when the lab comes to save otherwise.
 _FORMAT = 6
@@ -37,6 +42,8 @@ _BLOCK = 4 << 20
 _KERNEL_HEAD = 64 << 10
 #: 32 random bytes for a guest's kernel, and 16 for its SSH server.
 _SEEDS = 48
+#: What a state cannot do without.
+_PARTS = frozenset({"ram", "devices", "kernel", "console.log"})
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,18 @@ class SavedState:
             os.utime(self.folder)
 
 
+@dataclass(frozen=True)
+class _Document:
+    """``state.json``."""
+
+    sizes: tuple[tuple[str, int], ...]
+    #: 32 bytes in hexadecimal digits.
+    host_key: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    login: Annotated[str, Field(min_length=1)]
+    used_ports: Annotated[int, Field(ge=0, le=SSH_PORTS)]
+    prepared: CommandResult
+
+
 def name_state(command: Sequence[str], files: Iterable[Path], *more: str) -> str:
     """24 hexadecimal digits that name a state.
 
@@ -112,22 +131,24 @@ def name_state(command: Sequence[str], files: Iterable[Path], *more: str) -> str
 
 def find_state(states: Path, key: str) -> SavedState | None:
     """The state of that name, if there is one, and nothing of it was lost or cut short."""
-    try:
-        document = json.loads((states / key / "state.json").read_bytes())
-        # QEMU would wait for the rest of its devices, and the lab for QEMU.
-        if any((states / key / name).stat().st_size != size for name, size in document["sizes"]):
-            return None
-        found = SavedState(
-            states / key,
-            bytes.fromhex(document["host_key"]),
-            document["login"],
-            document["used_ports"],
-            CommandResult(**document["prepared"]),
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+    folder = states / key
+    document = read_stored(folder / "state.json", _Document)
+    # QEMU would wait for the rest of its devices, and the lab for QEMU.
+    if document is None or not _is_whole(folder, dict(document.sizes)):
         return None
+    host_key = bytes.fromhex(document.host_key)
+    found = SavedState(folder, host_key, document.login, document.used_ports, document.prepared)
     found.touch()
     return found
+
+
+def _is_whole(folder: Path, sizes: Mapping[str, int]) -> bool:
+    try:
+        return sizes.keys() >= _PARTS and all(
+            (folder / name).stat().st_size == size for name, size in sizes.items()
+        )
+    except (OSError, ValueError):
+        return False
 
 
 def write_state(
@@ -157,14 +178,10 @@ def write_state(
         shutil.copyfile(console, scratch / "console.log")
         with kernel.open("rb") as stream:
             (scratch / "kernel").write_bytes(stream.read(_KERNEL_HEAD))
-        document = {
-            "sizes": [(path.name, path.stat().st_size) for path in scratch.iterdir()],
-            "host_key": keys.host.public.hex(),
-            "login": keys.login,
-            "used_ports": used_ports,
-            "prepared": asdict(prepared),
-        }
-        (scratch / "state.json").write_text(json.dumps(document))
+        sizes = tuple((path.name, path.stat().st_size) for path in scratch.iterdir())
+        host_key = keys.host.public.hex()
+        document = _Document(sizes, host_key, keys.login, used_ports, prepared)
+        (scratch / "state.json").write_text(json.dumps(asdict(document)))
     _keep_newest(states)
     return SavedState(states / key, keys.host.public, keys.login, used_ports, prepared)
 

@@ -7,11 +7,11 @@ import json
 import os
 import re
 import shutil
-from contextlib import suppress
 from pathlib import Path
 
 from lab.process import run
 from lab.process.scratch import write_whole
+from lab.process.stored import read_stored
 
 #: What changes with `apt-get update`, and when a package comes or goes.
 _SIGNS = (Path("/var/lib/apt/lists"), Path("/var/lib/dpkg/status"))
@@ -55,10 +55,7 @@ def _offers(package: str) -> bool:
 
 
 def _load(path: Path) -> dict[str, dict[str, bool]]:
-    with suppress(OSError, ValueError):
-        found = json.loads(path.read_text())
-        return found if isinstance(found, dict) else {}
-    return {}
+    return read_stored(path, dict[str, dict[str, bool]]) or {}
 
 
 def _stamp() -> str:

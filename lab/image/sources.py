@@ -6,14 +6,26 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lab.process.scratch import write_whole
 from lab.process.seal import file_digest
+from lab.process.stored import read_stored
 
 _RECORD = "sources.json"
 
 Stamp = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What the newest image was made from."""
+
+    recipe: str
+    image: str
+    stamp: Stamp | None
+    sources: Mapping[str, Stamp | None]
 
 
 def stamp(path: Path) -> Stamp | None:
@@ -51,36 +63,33 @@ def recipe_digest(folder: Path, tools: Mapping[str, Path]) -> str:
 
 def up_to_date(folder: Path, recipe: str) -> Path | None:
     """The stored image, when the recipe and every source are as they were."""
-    try:
-        record = json.loads((folder / _RECORD).read_text())
-        if record["recipe"] != recipe:
-            return None
-        image = folder / record["image"]
-        changed = (
-            _stamp_list(image) != record["stamp"]
-            or any(_stamp_list(Path(path)) != known for path, known in record["sources"].items())
-            # A disk changes what is in a file and leaves its stat alone.
-            or file_digest(image) != image.stem
-        )
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    record = read_stored(folder / _RECORD, _Record)
+    if record is None or record.recipe != recipe or Path(record.image).name != record.image:
         return None
-    return None if changed else image
+    image = folder / record.image
+    changed = stamp(image) != record.stamp or any(
+        _stamp_of(path) != known for path, known in record.sources.items()
+    )
+    return None if changed or not _is_what_it_was(image) else image
+
+
+def _is_what_it_was(image: Path) -> bool:
+    # A disk changes what is in a file and leaves its stat alone.
+    try:
+        return file_digest(image) == image.stem
+    except OSError:
+        return False
 
 
 def store(folder: Path, recipe: str, reader: Reader, archive: bytes) -> Path:
     """Put ``archive`` into ``folder`` under its digest; raises OSError."""
     image = folder / f"{hashlib.sha256(archive).hexdigest()}.cpio"
     write_whole(image, archive)
-    record = {
-        "recipe": recipe,
-        "image": image.name,
-        "stamp": stamp(image),
-        "sources": reader.stamps,
-    }
-    write_whole(folder / _RECORD, json.dumps(record, indent=1).encode())
+    record = _Record(recipe, image.name, stamp(image), reader.stamps)
+    write_whole(folder / _RECORD, json.dumps(asdict(record), indent=1).encode())
     return image
 
 
-def _stamp_list(path: Path) -> list[int] | None:
-    known = stamp(path)
-    return None if known is None else list(known)
+def _stamp_of(path: str) -> Stamp | None:
+    # A name with a NUL is no file's.
+    return None if "\0" in path else stamp(Path(path))

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from lab.errors import InfrastructureError
+from lab.process.stored import parse_stored
 from lab.results import TestKey, write_json
 
 #: Raised when an older nightly could not read it any more.
@@ -28,6 +28,34 @@ class Flake:
 
     def __str__(self) -> str:
         return f"{self.bad} of {self.total} failed"
+
+
+@dataclass(frozen=True)
+class _Row:
+    key: tuple[str, ...]
+    bad: int
+    total: int
+    quiet: int = 0
+
+
+@dataclass(frozen=True)
+class _Document:
+    """The file."""
+
+    format: int
+    baseline: str
+    known: dict[str, list[tuple[str, ...]]]
+    open: list[tuple[str, ...]]
+    flaky: list[_Row]
+    verdicts: dict[str, str]
+    unsent: tuple[dict[str, Any], ...]
+
+
+def _key(words: tuple[str, ...]) -> TestKey:
+    try:
+        return TestKey(*words)
+    except TypeError:
+        raise ValueError(f"{words!r} names no test") from None
 
 
 @dataclass(frozen=True)
@@ -59,10 +87,10 @@ class Memory:
             InfrastructureError: It cannot be read.
         """
         try:
-            return cls._of(json.loads(path.read_bytes()))
+            return cls._of(parse_stored(path.read_bytes(), _Document))
         except FileNotFoundError:
             return cls()
-        except (OSError, ValueError, LookupError, TypeError) as error:
+        except (OSError, ValueError) as error:
             raise InfrastructureError(
                 f"cannot be read: {error}",
                 where=path,
@@ -70,16 +98,16 @@ class Memory:
             ) from error
 
     @classmethod
-    def _of(cls, document: dict[str, Any]) -> Memory:
-        if document["format"] not in (_OLDER, _FORMAT):
-            raise ValueError(f"format {document['format']} is of another lab")
+    def _of(cls, document: _Document) -> Memory:
+        if document.format not in (_OLDER, _FORMAT):
+            raise ValueError(f"format {document.format} is of another lab")
         return cls(
-            baseline=document["baseline"],
-            known={TestKey(*key): run for run, keys in document["known"].items() for key in keys},
-            open=frozenset(TestKey(*key) for key in document["open"]),
-            flaky={TestKey(*flake.pop("key")): Flake(**flake) for flake in document["flaky"]},
-            verdicts=document["verdicts"],
-            unsent=tuple(document["unsent"]),
+            baseline=document.baseline,
+            known={_key(key): run for run, keys in document.known.items() for key in keys},
+            open=frozenset(map(_key, document.open)),
+            flaky={_key(row.key): Flake(row.bad, row.total, row.quiet) for row in document.flaky},
+            verdicts=document.verdicts,
+            unsent=document.unsent,
         )
 
     def naming(self, keys: Iterable[TestKey]) -> Memory:

@@ -152,7 +152,10 @@ class Manifests:
         except (OSError, zlib.error):
             return None
         # A line is mode, digest and path.
-        paths = {line.split(b" ", 2)[2] for line in sides[0] ^ sides[1] if line}
+        lines = [line.split(b" ", 2) for line in sides[0] ^ sides[1] if line]
+        if any(len(line) < 3 for line in lines):
+            return None
+        paths = {line[2] for line in lines}
         return tuple(os.fsdecode(path) for path in sorted(paths))
 
     def _path(self, identity: str) -> Path:

@@ -31,7 +31,7 @@ def tell(
             told.append(_deliver(loaded, parcel))
         except Exception as error:
             # Whatever is wrong with one channel, the other is to have its word.
-            troubles.append(f"{parcel['channel']}: {as_lab_error(error)}")
+            troubles.append(f"{parcel.get('channel')}: {as_lab_error(error)}")
             left.append(parcel)
     return tuple(told), tuple(dict.fromkeys(troubles)), tuple(left[-_MOST:])
 
@@ -53,7 +53,7 @@ def _parcels(loaded: LoadedConfig, night: Night) -> Iterator[Mapping[str, Any]]:
 
 def _deliver(loaded: LoadedConfig, parcel: Mapping[str, Any]) -> str:
     section, deadlines = loaded.config.nightly, loaded.config.deadlines
-    if parcel["channel"] == "mail" and section.mail is not None:
+    if parcel.get("channel") == "mail" and section.mail is not None:
         send(
             section.mail,
             parcel["subject"],
@@ -62,8 +62,8 @@ def _deliver(loaded: LoadedConfig, parcel: Mapping[str, Any]) -> str:
             path=loaded.path,
         )
         return f"mail to {', '.join(section.mail.to)}"
-    if parcel["channel"] == "webhook" and section.webhook is not None:
+    if parcel.get("channel") == "webhook" and section.webhook is not None:
         post(section.webhook, parcel["document"], deadline_s=deadlines.webhook)
         return f"webhook at {host_of(section.webhook.url)}"
     # The user has taken the channel away since.
-    return f"nobody by {parcel['channel']}: lab.toml has none any more"
+    return f"nobody by {parcel.get('channel')}: lab.toml has none any more"

@@ -12,11 +12,13 @@ import json
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from lab.process.scratch import write_whole
+from lab.process.stored import read_stored
 
 #: In a folder of the cache, as sha256sum(1) writes it: ``sha256sum -c SHA256SUMS``.
 SEAL = "SHA256SUMS"
@@ -73,6 +75,12 @@ def damage(folder: Path, names: Iterable[str]) -> str | None:
     return None
 
 
+@dataclass(frozen=True)
+class _Answer:
+    value: Any
+    sha256: str
+
+
 def write_answer(path: Path, value: object) -> None:
     """Keep an answer, which ``read_answer`` gives back; raises OSError."""
     write_whole(path, json.dumps({"value": value, "sha256": _name(value)}).encode())
@@ -80,11 +88,8 @@ def write_answer(path: Path, value: object) -> None:
 
 def read_answer(path: Path) -> Any:
     """What was kept, as JSON has it; None when there is nothing, or it was damaged since."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        kept = json.loads(path.read_bytes())
-        if kept["sha256"] == _name(kept["value"]):
-            return kept["value"]
-    return None
+    kept = read_stored(path, _Answer)
+    return kept.value if kept is not None and kept.sha256 == _name(kept.value) else None
 
 
 def _name(value: object) -> str:

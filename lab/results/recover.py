@@ -3,22 +3,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter, ValidationError
-
+from lab.process.stored import read_stored
 from lab.results.folder import RunFolder
 from lab.results.record import JobRecord, RunRecord
 
 if TYPE_CHECKING:
     from lab.results.store import Store
 
-_Record = TypeVar("_Record")
 #: What new_run_id() makes.
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4,}")
 
@@ -92,7 +89,7 @@ def recover(store: Store, found: Unrecorded) -> RunRecord | None:
         InfrastructureError: The database cannot be written.
     """
     folder = found.folder
-    run = _read(folder.record, RunRecord)
+    run = read_stored(folder.record, RunRecord)
     if run is None or found.running:
         return None
     jobs = [_job(path) for path in sorted(folder.jobs.glob("*/job.json"))]
@@ -106,23 +103,13 @@ def recover(store: Store, found: Unrecorded) -> RunRecord | None:
 
 def _job(path: Path) -> JobRecord:
     """A job's record; one that cannot be read is an error, or nobody would miss it."""
-    if job := _read(path, JobRecord):
+    if job := read_stored(path, JobRecord):
         return job
     # The folder is called NUMBER-VARIANT.
     variant = path.parent.name.partition("-")[2]
     return JobRecord(variant, "", "", "", "", 0.0, error=f"its record cannot be read: {path}")
 
 
-def _read(path: Path, kind: type[_Record]) -> _Record | None:
-    try:
-        return TypeAdapter(kind).validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        return None
-
-
 def _ended(document: Path) -> str | None:
-    try:
-        finished = json.loads(document.read_bytes())["finished"]
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
+    finished = (read_stored(document, dict[str, Any]) or {}).get("finished")
     return finished if isinstance(finished, str) else None

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lab.config.model import AptKernel, DirKernel, GitKernel, Kernel
 from lab.process.scratch import write_whole
+from lab.process.stored import read_stored
 from lab.process.use import note_use
 from lab.trees.apt import AptSource
 from lab.trees.directory import directory_tree
@@ -106,9 +107,8 @@ class _Trees:
             return tree or self._resolve(refresh=refresh)
 
     def _remembered(self) -> Tree | None:
-        try:
-            identity = json.loads(self._memory.read_text())["identity"]
-        except (OSError, ValueError, KeyError, TypeError):
+        identity = (read_stored(self._memory, dict[str, str]) or {}).get("identity")
+        if identity is None:
             return None
         tree = load_tree(self._folder(identity))
         # A lab before this one took linux-source-6.12 for linux-source-6.1: asked for again.

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.process.scratch import write_whole
+from lab.process.stored import read_stored
 from lab.version import KernelVersion
 
 
@@ -57,18 +58,31 @@ def save_record(folder: Path, tree: Tree, path: Path | None = None) -> None:
     write_whole(folder / "tree.json", (json.dumps(record, indent=2) + "\n").encode())
 
 
+@dataclass(frozen=True)
+class _Record:
+    """What of ``tree.json`` is read again."""
+
+    kernel: str
+    identity: str
+    version: str
+    provenance: dict[str, str]
+
+
 def load_tree(folder: Path) -> Tree | None:
     """The tree that was made in ``folder``, or None when there is none or a part of one."""
-    try:
-        record = json.loads((folder / "tree.json").read_text())
-        tree = Tree(
-            kernel=record["kernel"],
-            path=folder / "source",
-            identity=record["identity"],
-            version=KernelVersion.parse(record["version"]),
-            manifest=folder / "manifest",
-            provenance=dict(record["provenance"]),
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+    record = read_stored(folder / "tree.json", _Record)
+    if record is None:
         return None
+    try:
+        version = KernelVersion.parse(record.version)
+    except ValueError:
+        return None
+    tree = Tree(
+        kernel=record.kernel,
+        path=folder / "source",
+        identity=record.identity,
+        version=version,
+        manifest=folder / "manifest",
+        provenance=record.provenance,
+    )
     return tree if tree.path.is_dir() and tree.manifest.is_file() else None

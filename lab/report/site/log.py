@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from bisect import bisect_right
@@ -12,7 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
+from lab.process.stored import read_stored
 from lab.report.site.names import safe_name
 from lab.report.site.search import Search
 from lab.results.folder import slug
@@ -251,8 +252,5 @@ def job_folder(folders: Sequence[Path], number: int, job: JobRecord) -> Path | N
 
 
 def _is_of(folder: Path, job: JobRecord) -> bool:
-    try:
-        record = json.loads((folder / "job.json").read_bytes())
-        return all(record[key] == getattr(job, key) for key in ("machine", "config", "started"))
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    record = read_stored(folder / "job.json", dict[str, Any]) or {}
+    return all(record.get(key) == getattr(job, key) for key in ("machine", "config", "started"))
