@@ -39,6 +39,7 @@ from lab.lab import Lab
 from lab.plan import Variant
 from lab.trees import fetch
 from lab.trees.download import sha256_of
+from lab.url import Url
 
 ROOT = Path(__file__).resolve().parents[1]
 _PAIRS = 3
@@ -256,7 +257,7 @@ def _one_file_variant(lab: Lab, kernel: str) -> BuildJob:
 def unpack(lab: Lab, scratch: Path) -> Iterator[Row]:
     """A tree brought in from its tarball, digest and manifest included, against ``tar xf``."""
     archive = _archive(lab, scratch)
-    kernel = TarballKernel(kind="tarball", url=str(archive), sha256=sha256_of(archive))
+    kernel = TarballKernel(kind="tarball", url=Url(str(archive)), sha256=sha256_of(archive))
     ours, by_hand = [], []
     for number in range(_PAIRS):
         folder, cache = scratch / f"tar{number}", scratch / f"cache{number}"

@@ -22,6 +22,7 @@ from lab.plan import BuildRequest, JobPlan, Plan, Variant, resolve, settled
 from lab.process.use import use_cache
 from lab.trees import Tree, fetch
 from lab.unforeseen import as_lab_error
+from lab.url import Url
 from lab.version import KernelVersion
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Lab:
         return self.loaded.results
 
     @property
-    def database(self) -> Path | str:
+    def database(self) -> Path | Url:
         """Where runs are recorded: a file, or a server's URL."""
         return self.loaded.database
 

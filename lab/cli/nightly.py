@@ -72,9 +72,7 @@ def _describe(opened: Lab, json: bool) -> int:
     if section.mail is not None:
         notes.append(f"changes go by mail to {', '.join(section.mail.to)}")
     if section.webhook is not None:
-        from lab.nightly.webhook import host_of
-
-        notes.append(f"changes are posted to {host_of(section.webhook.url)}")
+        notes.append(f"changes are posted to {section.webhook.url}")
     say_plan(plan.plan if isinstance(plan, SeriesPlan) else plan, *notes, json=json)
     return ExitStatus.EXPECTED
 

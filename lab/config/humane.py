@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from lab.config.locate import KeyPath
 from lab.config.model import NAME_PATTERN, SHA256_PATTERN, LabConfig, Section
 from lab.config.problem import Problem, nearest, suggestion
+from lab.url import without_secrets
 
 #: How pydantic marks an error in a dict's key, not in the value below it.
 _KEY_MARK = "[key]"
@@ -101,7 +102,7 @@ def _kind_problem(detail: ErrorDetails, path: KeyPath) -> Problem:
     keys = (*path, "kind")
     if detail["type"] == "union_tag_not_found":
         return Problem("is missing", suggestion("", kinds), keys)
-    name = str(detail["input"]["kind"])
+    name = without_secrets(str(detail["input"]["kind"]))
     return Problem(f"unknown kind {name!r}", suggestion(name, kinds), keys)
 
 
@@ -126,7 +127,7 @@ def _shown(value: object) -> str:
             return "a list"
         case bool():
             return str(value).lower()
-    return repr(value) if isinstance(value, str) else str(value)
+    return repr(without_secrets(value)) if isinstance(value, str) else str(value)
 
 
 def _resolve(loc: Iterable[int | str]) -> tuple[KeyPath, object]:

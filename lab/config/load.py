@@ -20,6 +20,7 @@ from lab.config.programs import with_programs
 from lab.config.quotes import dotted_names
 from lab.config.sources import Document, Sources, Table, lay_over
 from lab.errors import Location, UserError
+from lab.url import Url
 
 _NAME = "lab.toml"
 #: The variable of the environment that names a ``lab.toml``, or its folder.
@@ -73,8 +74,8 @@ class LoadedConfig:
         return tuple(filter(None, (self.found, moved)))
 
     @property
-    def database(self) -> Path | str:
-        """Where runs are recorded: a file, or a server's URL, which may hold a password."""
+    def database(self) -> Path | Url:
+        """Where runs are recorded: a file, or a server."""
         return self.config.database.url or self.results / "lab.db"
 
     def locate(self, *keys: str | int) -> Location:

@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from lab.url import HookUrl, Url
 from lab.version import VersionRange
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -115,7 +116,10 @@ class Section(BaseModel):
     Validators are built at the first use: to import the lab costs nothing then.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    # What is wrong with a value is told by lab.config.humane, which knows what is a secret.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", defer_build=True, hide_input_in_errors=True
+    )
 
 
 class AptKernel(Section):
@@ -134,11 +138,33 @@ class DirKernel(Section):
     path: Path
 
 
+def _can_be_asked(url: Url) -> Url:
+    if url.is_http and url.wrong:
+        raise ValueError(url.wrong)
+    return url
+
+
+def _for_git(url: Url) -> Url:
+    # The text itself is not told: that is what may hold a secret.
+    if url.is_http and url.has_query:
+        raise ValueError(
+            "has a query, which git would show to every user of this machine: "
+            "https://TOKEN@HOST/PATH, or git's credential helper"
+        )
+    if not url.is_http and url.credentials is not None and url.credentials[1] is not None:
+        raise ValueError(f"has a password, which {url.scheme} does not take: a key of ssh")
+    return url
+
+
+#: Where a kernel comes from: a URL, or a path.
+KernelUrl = Annotated[Url, AfterValidator(_can_be_asked)]
+
+
 class GitKernel(Section):
     """A git repository (URL or path) at any ref."""
 
     kind: Literal["git"]
-    url: Text
+    url: Annotated[KernelUrl, AfterValidator(_for_git)]
     ref: Text
 
 
@@ -146,11 +172,11 @@ class TarballKernel(Section):
     """A tar archive (path or URL); ``sha256`` is of the file as downloaded."""
 
     kind: Literal["tarball"]
-    url: Text
+    url: KernelUrl
     sha256: Sha256
     #: URL or path of a detached OpenPGP signature over the uncompressed tar, as
     #: kernel.org's are; the one beside it for a tarball of kernel.org's.
-    signature: Text | None = None
+    signature: KernelUrl | None = None
 
 
 class FirstKernel(Section):
@@ -333,8 +359,8 @@ def _free_to_set(name: str) -> str:
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"), AfterValidator(_free_to_set)]
 
 
-def _has_scheme(url: str) -> str:
-    if "://" not in url:
+def _has_scheme(url: Url) -> Url:
+    if not url.scheme:
         # The text itself may hold a password.
         raise ValueError(
             "is no URL: a file is paths.results; a server, postgresql://USER@HOST/NAME"
@@ -346,13 +372,19 @@ class Database(Section):
     """Where results are recorded: a file beside the runs' folders, or a server."""
 
     #: As SQLAlchemy has it: ``postgresql://USER@HOST/NAME``; it may hold a password.
-    url: Annotated[Text, AfterValidator(_has_scheme)] | None = Field(default=None, repr=False)
+    url: Annotated[Url, AfterValidator(_has_scheme)] | None = None
+
+
+def _a_host(server: str) -> str:
+    if not re.fullmatch(r"[^\s/@:]+|\[?[0-9A-Fa-f:.]+\]?", server):
+        raise ValueError("is no host's name: the port, user and password have keys of their own")
+    return server
 
 
 class Mail(Section):
     """Whom the nightly tells, and through which SMTP server."""
 
-    server: Text
+    server: Annotated[Text, AfterValidator(_a_host)]
     #: By default 25, 587 for starttls, 465 for tls.
     port: Count | None = Field(default=None, ge=1, le=65535)
     sender: Text = Field(alias="from")
@@ -374,18 +406,16 @@ class Mail(Section):
         return self
 
 
-def _is_http(url: str) -> str:
-    if not url.startswith(("http://", "https://")):
-        # The text itself may hold a secret.
-        raise ValueError("is no URL: it starts with https:// or http://")
+def _is_http(url: HookUrl) -> HookUrl:
+    if url.wrong:
+        raise ValueError(url.wrong)
     return url
 
 
 class Webhook(Section):
     """Where the nightly's JSON is posted to."""
 
-    #: It may hold a secret.
-    url: Annotated[Text, AfterValidator(_is_http)] = Field(repr=False)
+    url: Annotated[HookUrl, AfterValidator(_is_http)]
 
 
 class Nightly(Section):

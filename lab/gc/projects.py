@@ -14,6 +14,7 @@ from lab.errors import LabError, UserError
 from lab.gc.needs import Needs, needs_of
 from lab.process.use import projects_of
 from lab.results.store import Store
+from lab.url import Url
 
 
 def other_projects(loaded: LoadedConfig, cache: Path) -> tuple[LoadedConfig, ...]:
@@ -67,7 +68,7 @@ def _runs_of(other: LoadedConfig) -> Iterator[Store | None]:
     lab, when it is older, could not read any more.
     """
     database = other.database
-    if isinstance(database, str):
+    if isinstance(database, Url):
         with Store.open(database) as store:
             yield store
     elif not database.is_file():

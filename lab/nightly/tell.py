@@ -10,7 +10,7 @@ from lab.config import LoadedConfig
 from lab.nightly.mail import send
 from lab.nightly.message import document_of, subject_of, text_of
 from lab.nightly.night import Night
-from lab.nightly.webhook import host_of, post
+from lab.nightly.webhook import post
 from lab.unforeseen import as_lab_error
 
 #: Nights that wait to be delivered; a server that is away for longer gets the last ones.
@@ -64,6 +64,6 @@ def _deliver(loaded: LoadedConfig, parcel: Mapping[str, Any]) -> str:
         return f"mail to {', '.join(section.mail.to)}"
     if parcel.get("channel") == "webhook" and section.webhook is not None:
         post(section.webhook, parcel["document"], deadline_s=deadlines.webhook)
-        return f"webhook at {host_of(section.webhook.url)}"
+        return f"webhook at {section.webhook.url}"
     # The user has taken the channel away since.
     return f"nobody by {parcel.get('channel')}: lab.toml has none any more"

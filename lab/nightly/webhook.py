@@ -6,10 +6,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from lab.config.model import Webhook
 from lab.errors import InfrastructureError, UserError
+from lab.url import Url
 
 #: Seconds to wait before each further try.
 _PAUSES = (1.0, 5.0, 15.0)
@@ -42,25 +42,19 @@ def post(
         if status < 300:
             return
         raise UserError(
-            f"the webhook refused it: {why}", where=host_of(webhook.url), hint="nightly.webhook.url"
+            f"the webhook refused it: {why}", where=str(webhook.url), hint="nightly.webhook.url"
         )
-    raise InfrastructureError(f"the webhook did not take it: {why}", where=host_of(webhook.url))
+    raise InfrastructureError(f"the webhook did not take it: {why}", where=str(webhook.url))
 
 
-def _try(url: str, document: Mapping[str, Any], deadline_s: float) -> tuple[int | None, str]:
-    import requests
+def _try(url: Url, document: Mapping[str, Any], deadline_s: float) -> tuple[int | None, str]:
+    from lab.web import WebError, answer
 
     try:
-        # A redirect would make a GET of it.
-        answer = requests.post(url, json=document, timeout=deadline_s, allow_redirects=False)
-    except requests.RequestException as error:
-        # Its text holds the URL, and that a secret.
-        return None, type(error).__name__
-    return answer.status_code, f"{answer.status_code} {answer.reason}"
-
-
-def host_of(url: str) -> str:
-    """The URL without what may be a secret in it."""
-    parts = urlsplit(url)
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.hostname}{port}"
+        # A redirect would make a GET of it; what it says beside its status is nobody's concern.
+        with answer(
+            "POST", url, within_s=deadline_s, stall_s=deadline_s, document=document
+        ) as taken:
+            return taken.status_code, url.scrub(f"{taken.status_code} {taken.reason}")
+    except WebError as error:
+        return None, str(error)

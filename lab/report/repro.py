@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from lab.errors import UserError
 from lab.guest.qemu import CPUS, Hardware, machine_properties, memory_size
 from lab.guest.tsc import portable
 from lab.image.base import MKE2FS_CONF
 from lab.results import JobFolder, JobRecord, RunFolder, RunRecord
+from lab.url import Url
 
 _BOOT_S = 120
 Recipe = Mapping[str, Any]
@@ -242,7 +242,8 @@ tar -C "$source" --strip-components=1 -xf "$tarball" || stop "tar failed\""""
 
 
 def _fetch_git(recipe: Recipe) -> str:
-    url = shlex.quote(_without_password(recipe["source"]["url"]))
+    # An older lab recorded it with the secrets in it.
+    url = shlex.quote(str(Url(recipe["source"]["url"])))
     commit = shlex.quote(recipe["tree"].rpartition(":")[2].rpartition("@")[2])
     return f"""\
 git init -q "$source"
@@ -252,10 +253,10 @@ git -C "$source" checkout -q {commit} || stop "there is no commit "{commit}"""
 
 
 def _fetch_tarball(recipe: Recipe) -> str:
-    url = _without_password(recipe["source"]["url"])
+    url = str(Url(recipe["source"]["url"]))
     digest = recipe["source"]["sha256"]
     get = (
-        f'curl -fL -o "$work/tarball" {shlex.quote(url)}'
+        f'curl -fL --netrc-optional -o "$work/tarball" {shlex.quote(url)}'
         if "://" in url
         else f'cp {shlex.quote(url)} "$work/tarball"'
     )
@@ -263,13 +264,6 @@ def _fetch_tarball(recipe: Recipe) -> str:
 {get} || stop "the tarball cannot be had"
 echo "{digest}  $work/tarball" | sha256sum -c --quiet || stop "the tarball is another one"
 tar -C "$source" --strip-components=1 -xf "$work/tarball" || stop "tar failed\""""
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    if "://" not in url or "@" not in parts.netloc:
-        return url
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _indented(text: str) -> str:

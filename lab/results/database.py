@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from lab.errors import InfrastructureError, UserError
 from lab.results.schema import METADATA, SCHEMA_VERSION, VERSION
+from lab.url import Url
 
 _BUSY_MS = 30_000
 _BUSY_AGAIN_S = 0.01
@@ -26,7 +27,7 @@ _ADVISORY_LOCK = 0x1AB
 _URL = "postgresql://USER@HOST/NAME, the password in ~/.pgpass or PGPASSWORD"
 
 
-def open_engine(path_or_url: Path | str) -> tuple[str, Engine]:
+def open_engine(path_or_url: Path | Url | str) -> tuple[str, Engine]:
     """An engine, and what to call the database: a path, or its URL without a password.
 
     Raises:
@@ -34,7 +35,9 @@ def open_engine(path_or_url: Path | str) -> tuple[str, Engine]:
         InfrastructureError: The file's folder cannot be made.
     """
     if isinstance(path_or_url, str) and "://" in path_or_url:
-        where, engine = _from_url(path_or_url)
+        path_or_url = Url(path_or_url)
+    if isinstance(path_or_url, Url):
+        where, engine = _from_url(path_or_url.with_secrets)
     else:
         where = str(path_or_url)
         with explained(where):

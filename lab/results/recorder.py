@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from lab.errors import LabError
 from lab.results.record import INTERRUPTED, JobRecord, RunRecord, now
+from lab.url import Url
 
 if TYPE_CHECKING:
     from lab.results.store import Store
@@ -36,7 +37,7 @@ class Recorder:
         begun: The run is in the database already, with its jobs so far.
     """
 
-    def __init__(self, database: Path | str, run: RunRecord, *, begun: bool = False) -> None:
+    def __init__(self, database: Path | Url | str, run: RunRecord, *, begun: bool = False) -> None:
         self._database = database
         self._begun = begun
         self._run = run

@@ -43,6 +43,7 @@ from lab.results.rows import (
 )
 from lab.results.schema import BASELINES, JOBS, RESULTS, RUNS, SCHEMA_VERSION
 from lab.results.trail import End, Trail
+from lab.url import Url
 
 __all__ = ["SCHEMA_VERSION", "RunSummary", "Store"]
 
@@ -96,7 +97,7 @@ class Store:
 
     @classmethod
     @contextmanager
-    def open(cls, path_or_url: Path | str) -> Iterator[Store]:
+    def open(cls, path_or_url: Path | Url | str) -> Iterator[Store]:
         """Open a SQLite file (made when missing) or a database by its URL.
 
         A database of an older lab is brought to the newest schema.

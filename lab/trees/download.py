@@ -14,16 +14,21 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lab.errors import InfrastructureError, Location, UserError
 from lab.trees.request import ELSEWHERE, Request
+from lab.url import Url
 
 if TYPE_CHECKING:
     import requests
 
-_CONNECT_S = 15.0
 _READ_S = 60.0
+#: Bytes; a kernel's tar, not compressed, has 1.7 GB.
+_MOST = 4 << 30
+#: Digits that RFC 9110 has in mind, and no more of them than a size can have.
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _PAUSES_S = (1.0, 2.0, 4.0, 8.0)
 _CHUNK = 1 << 18
 _TELL_EVERY_S = 10.0
 _TRY_AGAIN = {408, 425, 429}
+_CREDENTIALS = "user and password in ~/.netrc, or https://USER:PASSWORD@HOST/ in lab.local.toml"
 
 
 class _CutShort(Exception):
@@ -45,7 +50,7 @@ def wrong_digest(name: str, wanted: str, got: str, request: Request) -> UserErro
     )
 
 
-def get_small(url: str, limit: int, request: Request, key: str) -> bytes:
+def get_small(url: Url, limit: int, request: Request, key: str) -> bytes:
     """The file at ``url``, of ``limit`` bytes at most; ``key`` of the config names it.
 
     Raises:
@@ -57,7 +62,7 @@ def get_small(url: str, limit: int, request: Request, key: str) -> bytes:
         with _answer(url, {}, request, key) as response:
             _check_status(response, url, request.where(key))
             content: bytes = response.raw.read(limit + 1, decode_content=False)
-        return content
+            return content
 
     content = _persist(attempt, url, request)
     if len(content) > limit:
@@ -68,7 +73,7 @@ def get_small(url: str, limit: int, request: Request, key: str) -> bytes:
 _T = TypeVar("_T")
 
 
-def _persist(attempt: Callable[[], _T], url: str, request: Request) -> _T:
+def _persist(attempt: Callable[[], _T], url: Url, request: Request) -> _T:
     """What ``attempt`` returns, tried again for as long as it is cut short."""
     for pause in (*_PAUSES_S, None):
         try:
@@ -87,48 +92,39 @@ def _persist(attempt: Callable[[], _T], url: str, request: Request) -> _T:
 
 @contextmanager
 def _answer(
-    url: str, headers: Mapping[str, str], request: Request, key: str
+    url: Url, headers: Mapping[str, str], request: Request, key: str
 ) -> Iterator[requests.Response]:
     """What a server answers, its body not read yet; network trouble is ``_CutShort``."""
-    import requests
-    import urllib3
+    from lab.web import WebError, answer
 
-    left = request.left()
+    # The digest is of the file as it is: nobody shall compress it again.
+    as_it_is = {"Accept-Encoding": "identity", **headers}
     try:
-        with requests.get(
-            url,
-            # The digest is of the file as it is: nobody shall compress it again.
-            headers={"Accept-Encoding": "identity", **headers},
-            stream=True,
-            timeout=(min(_CONNECT_S, left), min(_READ_S, left)),
+        with answer(
+            "GET", url, within_s=request.left(), stall_s=_READ_S, headers=as_it_is
         ) as response:
             yield response
-    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
-        raise UserError(str(error), where=request.where(key)) from None
-    except (requests.RequestException, urllib3.exceptions.HTTPError, TimeoutError) as error:
-        raise _CutShort(_reason(error)) from None
+    except WebError as error:
+        if error.again:
+            raise _CutShort(str(error)) from None
+        raise UserError(f"{url}: {error}", where=request.where(key)) from None
 
 
-def _reason(error: Exception) -> str:
-    """The cause that requests wraps twice: "Failed to resolve 'cdn.kernel.org' (...)"."""
-    inner = getattr(error.args[0] if error.args else None, "reason", None) or error
-    return re.sub(r"^HTTPS?Connection\(.*?\): ", "", str(inner))
-
-
-def _check_status(response: requests.Response, url: str, where: Location) -> None:
+def _check_status(response: requests.Response, url: Url, where: Location) -> None:
     status = response.status_code
-    said = f"the server answered {status} {response.reason}"
+    said = f"the server answered {status} {url.scrub(response.reason or '')}".rstrip()
     if status in _TRY_AGAIN or status >= 500:
         raise _CutShort(said)
     if status != 200:
-        raise UserError(f"{url}: {said}", where=where)
+        hint = _CREDENTIALS if status in (401, 403) else None
+        raise UserError(f"{url}: {said}", where=where, hint=hint)
 
 
 @dataclass(frozen=True)
 class Download:
     """The file at ``url``, kept in ``folder`` until ``forget``."""
 
-    url: str
+    url: Url
     sha256: str
     folder: Path
     request: Request
@@ -161,7 +157,7 @@ class Download:
             got = sha256_of(self.part)
         if got != self.sha256:
             self.forget()
-            raise wrong_digest(self.url, self.sha256, got, self.request)
+            raise wrong_digest(str(self.url), self.sha256, got, self.request)
         return self.part
 
     def forget(self) -> None:
@@ -194,8 +190,10 @@ class Download:
         import urllib3
 
         begin = self._begin(response)
-        length = response.headers.get("Content-Length")
-        total = begin + int(length) if length is not None and length.isdigit() else None
+        length = response.headers.get("Content-Length", "")
+        total = begin + int(length) if _LENGTH.fullmatch(length) else None
+        if total is not None and total > _MOST:
+            raise self._too_large()
         self._remember_validator(response)
         try:
             self._save(response, begin, total)
@@ -235,7 +233,18 @@ class Download:
             file.seek(begin)
             while chunk := response.raw.read(_CHUNK, decode_content=False):
                 file.write(chunk)
+                if file.tell() > _MOST:
+                    raise self._too_large()
                 self.request.left()
                 if time.monotonic() > tell:
                     tell += _TELL_EVERY_S
                     self.request.say(f"{file.tell() / 1e6:.0f}{size} MB")
+
+    def _too_large(self) -> UserError:
+        """The error for what goes on and on; nothing of it is kept."""
+        self.forget()
+        return UserError(
+            f"{self.url} has more than {_MOST / 1e9:.1f} GB: that is no kernel",
+            where=self.request.where("url"),
+            hint=ELSEWHERE,
+        )

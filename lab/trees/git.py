@@ -15,6 +15,7 @@ from lab.config.model import GitKernel
 from lab.errors import InfrastructureError, LabError, UserError
 from lab.process import ProcessFailed, Result
 from lab.process.scratch import write_whole
+from lab.trees.credentials import asks, git_environment
 from lab.trees.lock import locked
 from lab.trees.request import ELSEWHERE, Brought, Request
 
@@ -40,9 +41,6 @@ _CONFIG = b"""\
 	auto = false
 [checkout]
 	workers = 0
-[http]
-	lowSpeedLimit = 1000
-	lowSpeedTime = 60
 """
 # Before any .gitattributes (gitattributes(5)): the files are to be the blobs, byte by byte.
 _ATTRIBUTES = b"* -text -ident -filter -working-tree-encoding\n"
@@ -102,8 +100,8 @@ class GitSource:
 
     @cached_property
     def _url(self) -> str:
-        """The repository; a path is made absolute."""
-        url = self._kernel.url
+        """The repository, without secrets; a path is made absolute."""
+        url = str(self._kernel.url)
         path = self._request.path(Path(url), "url")
         if path.exists():
             return str(path)
@@ -151,7 +149,8 @@ class GitSource:
         options = ("--quiet", "--no-tags", "--no-write-fetch-head")
         depth = [argument for argument in arguments if argument.startswith("--")]
         refs = [argument for argument in arguments if not argument.startswith("--")]
-        return self._git("fetch", *options, *depth, "--", self._url, *refs, check=False)
+        env = git_environment(self._kernel.url)
+        return self._git("fetch", *options, *depth, "--", self._url, *refs, check=False, env=env)
 
     def _known(self, name: str) -> str | None:
         said = self._git("rev-parse", "--quiet", "--verify", f"{name}^{{commit}}", check=False)
@@ -189,17 +188,18 @@ class GitSource:
         env: Mapping[str, str] | None = None,
         check: bool = True,
     ) -> Result:
-        unset = [word for name in _FOREIGN for word in ("-u", name)]
         settings = {
             "GIT_CONFIG_NOSYSTEM": "1",
             # A file, not -c: git hands it on to what it starts for a local path.
             "GIT_CONFIG_GLOBAL": str(self._home / "config"),
             "GIT_TERMINAL_PROMPT": "0",
-            "GIT_ASKPASS": "true",
+            "GIT_ASKPASS": asks(),
+            **(env or {}),
         }
+        unset = [word for name in _FOREIGN if name not in settings for word in ("-u", name)]
         command = ["env", *unset, "git", f"--git-dir={self._mirror}", *arguments]
         try:
-            return self._request.run(command, cwd=cwd, env={**settings, **(env or {})}, check=check)
+            return self._request.run(command, cwd=cwd, env=settings, check=check)
         except ProcessFailed as error:
             raise InfrastructureError(
                 f"git {' '.join(arguments)} failed", where=self._mirror, detail=error.detail

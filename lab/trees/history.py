@@ -38,8 +38,8 @@ def commits_between(kernel: GitKernel, root: Path, old: str, new: str) -> Commit
     Raises:
         InfrastructureError: Git does not know one of them any more.
     """
-    repository = root / Path(kernel.url).expanduser()
-    if "://" in kernel.url or not repository.is_dir():
+    repository = root / Path(kernel.url.with_secrets).expanduser()
+    if kernel.url.scheme or not repository.is_dir():
         return None
     said = _git(repository, "rev-list", "--left-right", "--count", f"{old}...{new}")
     undone, count = map(int, said.split())

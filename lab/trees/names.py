@@ -65,7 +65,7 @@ def _names(kernel: Kernel, section: str) -> Iterator[tuple[re.Pattern[str], str,
     elif isinstance(kernel, GitKernel):
         yield _REF, kernel.ref, Misnomer(f"the ref is {kernel.ref}", key)
     elif isinstance(kernel, TarballKernel):
-        yield _TARBALL, kernel.url, Misnomer(f"the tarball is {kernel.url}", key)
+        yield _TARBALL, str(kernel.url), Misnomer(f"the tarball is {kernel.url}", key)
     # A folder's name is the user's: people go on to the next release in one called linux-6.1.
 
 

@@ -21,6 +21,7 @@ from lab.trees.download import get_small
 from lab.trees.keyring import Keyring
 from lab.trees.request import Request
 from lab.trees.unpack import uncompressed
+from lab.url import Url
 
 #: What is recorded of a tree that came when no keyring was there.
 NO_KEYRING = "not checked: no keyring"
@@ -45,20 +46,20 @@ class BadSignature(UserError):
     """The tar is not the one that was signed."""
 
 
-def signature_of(kernel: TarballKernel) -> str | None:
+def signature_of(kernel: TarballKernel) -> Url | None:
     """The URL or path of a tarball's signature, or None when none is known."""
     if kernel.signature is not None:
         return kernel.signature
-    match = _KERNEL_ORG.fullmatch(kernel.url)
-    return f"{match[1]}.sign" if match else None
+    match = _KERNEL_ORG.fullmatch(kernel.url.with_secrets)
+    return Url(f"{match[1]}.sign") if match else None
 
 
 @dataclass(frozen=True)
 class SignatureCheck:
     """A tarball, its signature's URL or path, and the keyring the signer must be in."""
 
-    url: str
-    signature: str
+    url: Url
+    signature: Url
     keyring: Keyring
     request: Request
 
@@ -78,9 +79,10 @@ class SignatureCheck:
         return self._judge(dict(_STATUS.findall(status)), said)
 
     def _get(self) -> bytes:
-        if self.signature.startswith(("http://", "https://")):
+        if self.signature.is_http:
             return get_small(self.signature, _LIMIT, self.request, "signature")
-        path = self.request.path(Path(self.signature.removeprefix("file://")), "signature")
+        name = self.signature.with_secrets.removeprefix("file://")
+        path = self.request.path(Path(name), "signature")
         if not path.is_file():
             raise UserError(f"there is no file {path}", where=self._where("signature"))
         return path.read_bytes()

@@ -55,14 +55,14 @@ class TarballSource:
             return self._record(self._signed(archive))
 
     def _record(self, signed: str) -> Mapping[str, str]:
-        return {"url": self._kernel.url, "sha256": self._kernel.sha256, "signature": signed}
+        return {"url": str(self._kernel.url), "sha256": self._kernel.sha256, "signature": signed}
 
     @contextmanager
     def _archive(self) -> Iterator[Path]:
         """The archive, its digest checked."""
         # A keyring that is no good is told of before a download of minutes.
         _ = self._check
-        if self._kernel.url.startswith(("http://", "https://")):
+        if self._kernel.url.is_http:
             with self._from_server() as archive:
                 yield archive
         else:
@@ -83,7 +83,7 @@ class TarballSource:
             download.forget()
 
     def _on_disk(self) -> Path:
-        name = self._kernel.url.removeprefix("file://")
+        name = self._kernel.url.with_secrets.removeprefix("file://")
         archive = self._request.path(Path(name), "url")
         if not archive.is_file():
             where = self._request.where("url")

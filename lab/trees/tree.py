@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lab.process.scratch import write_whole
 from lab.process.stored import read_stored
+from lab.url import without_secrets
 from lab.version import KernelVersion
 
 
@@ -83,6 +84,10 @@ def load_tree(folder: Path) -> Tree | None:
         identity=record.identity,
         version=version,
         manifest=folder / "manifest",
-        provenance=record.provenance,
+        provenance={
+            # An older lab recorded URLs with the secrets in them.
+            key: without_secrets(value)
+            for key, value in record.provenance.items()
+        },
     )
     return tree if tree.path.is_dir() and tree.manifest.is_file() else None

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.config import DirKernel, GitKernel
+from lab.url import Url
 from tests.config.conftest import Checker, Project
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +22,7 @@ def test_tables_merge_and_lists_are_replaced(project: Project) -> None:
     )
     config = project.load().config
     assert config.guests == 3
-    assert config.kernels["old"] == GitKernel(kind="git", url="/mirror", ref="v4.2")
+    assert config.kernels["old"] == GitKernel(kind="git", url=Url("/mirror"), ref="v4.2")
     assert config.matrix["default"].variants == ("6.1",)
 
 
@@ -59,7 +60,7 @@ def toml(header: str, table: dict[str, str]) -> str:
 def test_a_kernel_of_the_same_kind_is_merged(project: Project) -> None:
     project.local('[kernels.old]\nkind = "git"\nref = "v4.3"\n')
     assert project.load().config.kernels["old"] == GitKernel(
-        kind="git", url="linux.git", ref="v4.3"
+        kind="git", url=Url("linux.git"), ref="v4.3"
     )
 
 

@@ -19,6 +19,7 @@ from lab.nightly.since import Manifests, Since, since
 from lab.process import run as run_child
 from lab.results import Evidence, JobRecord, RunRecord
 from lab.trees import Commits, Entry, commits_between, write_manifest
+from lab.url import Url
 from tests.nightly.test_judge import key
 from tests.results.made import job, result, run
 
@@ -112,7 +113,7 @@ def revision(folder: Path, name: str) -> str:
 
 @pytest.mark.slow
 def test_commits(repository: Path, tmp_path: Path) -> None:
-    kernel = GitKernel(kind="git", url="linux", ref="master")
+    kernel = GitKernel(kind="git", url=Url("linux"), ref="master")
     old, new = revision(repository, "HEAD~2"), revision(repository, "HEAD")
     found = apart(tmp_path, made_of(f"git:{old}"), made_of(f"git:{new}"), mine=kernel)
     assert found.commits is not None
@@ -123,11 +124,11 @@ def test_commits(repository: Path, tmp_path: Path) -> None:
     # What git does not know, and what is not here, is no end of a night.
     gone = apart(tmp_path, made_of("git:" + "0" * 40), made_of(f"git:{new}"), mine=kernel)
     assert gone.commits is None
-    far = GitKernel(kind="git", url="https://example.org/linux.git", ref="master")
+    far = GitKernel(kind="git", url=Url("https://example.org/linux.git"), ref="master")
     assert commits_between(far, tmp_path, old, new) is None
     shallow = tmp_path / "shallow"
     run_child(["git", "clone", "-q", "--depth=1", f"file://{repository}", shallow])
-    cut = GitKernel(kind="git", url="shallow", ref="master")
+    cut = GitKernel(kind="git", url=Url("shallow"), ref="master")
     assert apart(tmp_path, made_of(f"git:{old}"), made_of(f"git:{new}"), mine=cut).commits is None
 
 

@@ -31,6 +31,7 @@ from lab.nightly.night import Night
 from lab.nightly.tell import tell
 from lab.nightly.webhook import post
 from lab.process import run as run_child
+from lab.url import HookUrl
 from tests.config.conftest import Project
 from tests.nightly.test_judge import key
 from tests.results.made import job, result, run
@@ -320,7 +321,7 @@ def test_webhook_that_does_not_take_it(
     statuses: tuple[int, ...], tries: int, kind: type[LabError] | None
 ) -> None:
     def attempt() -> None:
-        post(Webhook(url=hook.url), {"a": 1}, deadline_s=20, pauses=(0, 0))
+        post(Webhook(url=HookUrl(hook.url)), {"a": 1}, deadline_s=20, pauses=(0, 0))
 
     with Hook(*statuses) as hook:
         if kind is None:
@@ -337,7 +338,7 @@ def assert_raises(kind: type[LabError], attempt: Callable[[], None]) -> None:
 
 
 def test_webhook_that_is_away() -> None:
-    webhook = Webhook(url=f"http://127.0.0.1:1/{SECRET}")
+    webhook = Webhook(url=HookUrl(f"http://127.0.0.1:1/{SECRET}"))
     assert_raises(InfrastructureError, lambda: post(webhook, {}, deadline_s=20, pauses=(0,)))
     assert SECRET not in repr(webhook)
 

@@ -24,6 +24,7 @@ from lab.errors import InfrastructureError, Location, UserError
 from lab.process import run, spawn
 from lab.trees import read_manifest
 from lab.trees.manifest import compute_manifest
+from lab.url import Url
 from tests.trees.conftest import Cache
 
 pytestmark = pytest.mark.slow
@@ -34,7 +35,7 @@ def kernel(source: Path) -> TarballKernel:
     archive = source.parent / "linux.tar"
     run(["tar", "-cf", archive, "-C", source.parent, "linux-6.1"])
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    return TarballKernel(kind="tarball", url="linux.tar", sha256=digest)
+    return TarballKernel(kind="tarball", url=Url("linux.tar"), sha256=digest)
 
 
 def test_what_is_recorded(kernel: TarballKernel, cache: Cache) -> None:
@@ -74,7 +75,7 @@ def test_another_section_is_another_tree(kernel: TarballKernel, cache: Cache, so
     archive = source.parent / "new.tar"
     run(["tar", "-cf", archive, "-C", source.parent, "linux-6.1"])
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    second = cache.fetch(TarballKernel(kind="tarball", url="new.tar", sha256=digest))
+    second = cache.fetch(TarballKernel(kind="tarball", url=Url("new.tar"), sha256=digest))
     assert second.path != first.path
     assert (second.path / "new.c").exists()
     assert cache.fetch(kernel) == first
@@ -174,7 +175,7 @@ def test_no_space_left(source: Path, cache: Cache, kernel: TarballKernel) -> Non
         archive = source.parent / "large.tar"
         run(["tar", "-cf", archive, "-C", source.parent, "linux-6.1"])
         digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-        wanted = TarballKernel(kind="tarball", url="large.tar", sha256=digest)
+        wanted = TarballKernel(kind="tarball", url=Url("large.tar"), sha256=digest)
         with pytest.raises(InfrastructureError, match=r"no space left for 6\.1.*MB are free"):
             cache.fetch(wanted)
         assert cache.left_behind() == []
@@ -190,5 +191,5 @@ def test_a_cache_that_cannot_be(kernel: TarballKernel, cache: Cache) -> None:
 
 def test_the_error_says_where(cache: Cache, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
-        cache.fetch(TarballKernel(kind="tarball", url="none.tar", sha256="0" * 64))
+        cache.fetch(TarballKernel(kind="tarball", url=Url("none.tar"), sha256="0" * 64))
     assert caught.value.where == Location(tmp_path / "lab.toml", key='kernels."6.1".url')

@@ -14,6 +14,7 @@ from lab.config.model import GitKernel
 from lab.errors import UserError
 from lab.process import run
 from lab.trees import read_manifest
+from lab.url import Url
 from tests.trees.conftest import Cache, write_source
 
 pytestmark = pytest.mark.slow
@@ -54,7 +55,7 @@ def commit(repository: Path, content: str) -> str:
 
 
 def kernel(repository: Path | str, ref: str) -> GitKernel:
-    return GitKernel(kind="git", url=str(repository), ref=ref)
+    return GitKernel(kind="git", url=Url(str(repository)), ref=ref)
 
 
 def tree_listing(repository: Path, ref: str) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 
 from lab.config.model import AptKernel, DirKernel, GitKernel, Kernel, TarballKernel
 from lab.trees.names import misnomer
+from lab.url import Url
 from lab.version import KernelVersion
 
 FOLDER = DirKernel(kind="dir", path=Path("linux-6.1"))
@@ -19,11 +20,11 @@ def apt(package: str) -> AptKernel:
 
 
 def git(ref: str) -> GitKernel:
-    return GitKernel(kind="git", url="linux.git", ref=ref)
+    return GitKernel(kind="git", url=Url("linux.git"), ref=ref)
 
 
 def tarball(url: str) -> TarballKernel:
-    return TarballKernel(kind="tarball", url=url, sha256="0" * 64)
+    return TarballKernel(kind="tarball", url=Url(url), sha256="0" * 64)
 
 
 @pytest.mark.parametrize(

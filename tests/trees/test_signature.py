@@ -14,6 +14,7 @@ from lab.config.model import TarballKernel
 from lab.errors import InfrastructureError, UserError
 from lab.process import run
 from lab.trees.signature import signature_of
+from lab.url import Url
 from tests.trees.conftest import Cache, write_source
 from tests.trees.gpg import EXPIRED, LONG_AGO, OTHER, SIGNER, Gpg, making_keys
 from tests.trees.server import Server
@@ -63,9 +64,9 @@ def kernel(server: Server, archive: Path, signature: bytes | None) -> TarballKer
         server.files["/linux.tar.sign"] = signature
     return TarballKernel(
         kind="tarball",
-        url=f"{server.url}/linux.tar.xz",
+        url=Url(f"{server.url}/linux.tar.xz"),
         sha256=hashlib.sha256(archive.read_bytes()).hexdigest(),
-        signature=f"{server.url}/linux.tar.sign",
+        signature=Url(f"{server.url}/linux.tar.sign"),
     )
 
 
@@ -175,9 +176,9 @@ def test_a_signature_in_a_file(gpg: Gpg, tar: Path, cache: Cache, tmp_path: Path
     (tmp_path / "linux.tar.sign").write_bytes(gpg.sign(tar))
     wanted = TarballKernel(
         kind="tarball",
-        url="linux.tar",
+        url=Url("linux.tar"),
         sha256=hashlib.sha256(tar.read_bytes()).hexdigest(),
-        signature="linux.tar.sign",
+        signature=Url("linux.tar.sign"),
     )
     assert cache.fetch(wanted).signature.startswith("signed by")
 
@@ -292,6 +293,7 @@ def test_keyrings_that_are_none(
     ],
 )
 def test_the_signatures_of_kernel_org(url: str, signature: str | None) -> None:
-    kernel = TarballKernel(kind="tarball", url=url, sha256="0" * 64)
-    assert signature_of(kernel) == signature
+    kernel = TarballKernel(kind="tarball", url=Url(url), sha256="0" * 64)
+    found = signature_of(kernel)
+    assert (str(found) if found else None) == signature
     assert signature_of(kernel.model_copy(update={"signature": "mine"})) == "mine"

@@ -14,6 +14,7 @@ from lab.errors import InfrastructureError, UserError
 from lab.process import run
 from lab.trees import read_manifest
 from lab.trees.manifest import compute_manifest
+from lab.url import Url
 from tests.trees.conftest import Cache
 from tests.trees.server import Server
 
@@ -37,7 +38,7 @@ def content(source: Path) -> bytes:
 def kernel(server: Server, content: bytes) -> TarballKernel:
     server.files["/linux.tar.gz"] = content
     digest = hashlib.sha256(content).hexdigest()
-    return TarballKernel(kind="tarball", url=f"{server.url}/linux.tar.gz", sha256=digest)
+    return TarballKernel(kind="tarball", url=Url(f"{server.url}/linux.tar.gz"), sha256=digest)
 
 
 def test_once_and_never_again(server: Server, content: bytes, cache: Cache, source: Path) -> None:
@@ -120,7 +121,7 @@ def test_another_file(server: Server, content: bytes, cache: Cache) -> None:
 
 
 def test_another_file_on_disk_is_left_alone(content: bytes, cache: Cache, tmp_path: Path) -> None:
-    wanted = TarballKernel(kind="tarball", url="linux.tar.gz", sha256="0" * 64)
+    wanted = TarballKernel(kind="tarball", url=Url("linux.tar.gz"), sha256="0" * 64)
     with pytest.raises(UserError, match=f"not {'0' * 64}"):
         cache.fetch(wanted)
     assert (tmp_path / "linux.tar.gz").read_bytes() == content
@@ -142,7 +143,9 @@ def test_a_refusal_is_final(server: Server, content: bytes, cache: Cache, status
 
 
 def test_nobody_answers(server: Server, content: bytes, cache: Cache) -> None:
-    wanted = kernel(server, content).model_copy(update={"url": "http://127.0.0.1:1/linux.tar.gz"})
+    wanted = kernel(server, content).model_copy(
+        update={"url": Url("http://127.0.0.1:1/linux.tar.gz")}
+    )
     with pytest.raises(InfrastructureError, match="cannot download"):
         cache.fetch(wanted)
 
@@ -154,5 +157,5 @@ def test_the_deadline(server: Server, content: bytes, cache: Cache) -> None:
 
 def test_no_such_file(cache: Cache) -> None:
     with pytest.raises(UserError, match="no file") as caught:
-        cache.fetch(TarballKernel(kind="tarball", url="~/none.tar", sha256="0" * 64))
+        cache.fetch(TarballKernel(kind="tarball", url=Url("~/none.tar"), sha256="0" * 64))
     assert 'kernels."6.1".url' in str(caught.value)

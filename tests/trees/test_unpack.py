@@ -18,6 +18,7 @@ from lab.errors import UserError
 from lab.process import run
 from lab.trees import read_manifest
 from lab.trees.manifest import compute_manifest
+from lab.url import Url
 from tests.trees.conftest import Cache
 
 pytestmark = pytest.mark.slow
@@ -27,7 +28,7 @@ COMPRESSORS = {"plain": None, "gz": "gzip", "bz2": "bzip2", "xz": "xz", "zst": "
 
 def kernel(archive: Path) -> TarballKernel:
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    return TarballKernel(kind="tarball", url=str(archive), sha256=digest)
+    return TarballKernel(kind="tarball", url=Url(str(archive)), sha256=digest)
 
 
 def pack(source: Path, tool: str | None = None, top: str = "linux-6.1") -> Path:
