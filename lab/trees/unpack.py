@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -17,7 +18,7 @@ from typing import IO
 from lab.errors import Location, UserError
 from lab.process import spawn
 from lab.trees.manifest import SYMLINK, Entry, begin_blob, blob_digest
-from lab.trees.members import Members
+from lab.trees.members import Members, TooMuch
 from lab.trees.request import Request
 
 # The first bytes say what it is; a file's name may say anything.
@@ -28,8 +29,20 @@ _DECOMPRESSORS = {
     b"\x28\xb5\x2f\xfd": "zstd",
 }
 #: On all CPUs, where the archive was made for that; xz does so by itself from 5.6 on.
-_OPTIONS = {"xz": ("-T0",)}
+#: Its largest dictionary is 4 GiB, of the largest preset 64 MiB.
+_OPTIONS = {"xz": ("-T0", "--memlimit-decompress=2GiB")}
 _CHUNK = 1 << 20
+#: A kernel's tar has 1.7 GB, in xz a twelfth of that; small ones may be of one long text.
+_MOST = 8 << 30
+_RATIO = 100
+_SMALL = 64 << 20
+#: Of files, and of folders in a folder: 7.2 has 95,000 and 12.
+_FILES = 1_000_000
+_DEEPEST = 100
+_SHOWN = 200
+#: What the kernel says of a name (path_resolution(7)); the archive's fault, not the disk's.
+_NO_NAME = {errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP, errno.ENOTDIR, errno.EILSEQ}
+_NO_NAME |= {errno.EMLINK, errno.EISDIR}
 
 
 def unpack(
@@ -51,17 +64,23 @@ def unpack(
     wrapped = source.with_name(f"{source.name}.unpacked")
     wrapped.mkdir()
     unpacker = _Unpacker(wrapped, where)
+    most = min(_MOST, _SMALL + _RATIO * archive.stat().st_size)
     try:
         with _opened(archive) as stream:
-            members = Members(stream)
+            members = Members(stream, most)
             for member in members:
                 request.left()
                 unpacker.place(members, member)
             _read_to_end(members)
+        inner = _inner(wrapped)
+        unpacker.check_links(inner, request)
+    except TooMuch:
+        raise _bomb(archive, most, where) from None
+    except RecursionError:
+        # Of tarfile by headers about headers, of os.path by links to links.
+        raise _damaged(archive, "one thing leads to the next too often", where) from None
     except (tarfile.TarError, EOFError, _Damaged) as error:
         raise _damaged(archive, error, where) from None
-    inner = _inner(wrapped)
-    unpacker.check_links(inner)
     inner.rename(source)
     if inner == wrapped:
         return unpacker.entries
@@ -91,7 +110,16 @@ def uncompressed(archive: Path, where: Location | Path) -> Iterator[IO[bytes]]:
         raise _damaged(archive, error, where) from None
 
 
-def _damaged(archive: Path, error: Exception, where: Location | Path) -> UserError:
+def _bomb(archive: Path, most: int, where: Location | Path) -> UserError:
+    return UserError(
+        f"the archive {archive.name} holds more than {most / 1e6:.0f} MB, where a kernel's source "
+        f"has {_MOST >> 30} GiB and {_RATIO} times its archive's size at most",
+        where=where,
+        hint="look at it with tar tv: it is no kernel's, or made to fill a disk",
+    )
+
+
+def _damaged(archive: Path, error: Exception | str, where: Location | Path) -> UserError:
     return UserError(f"the archive {archive.name} is damaged: {error}", where=where)
 
 
@@ -154,6 +182,16 @@ class _Unpacker:
 
     def place(self, members: Members, member: tarfile.TarInfo) -> None:
         """Write one member; raises UserError when it has no place in a source tree."""
+        if len(self.entries) > _FILES:
+            raise self._refusal(member, f"is after {_FILES} others: that is no kernel's source")
+        try:
+            self._place(members, member)
+        except OSError as error:
+            if error.errno not in _NO_NAME:
+                raise
+            raise self._refusal(member, f"cannot be: {error.strerror}") from None
+
+    def _place(self, members: Members, member: tarfile.TarInfo) -> None:
         path = self._inside(member, member.name)
         if member.isdir():
             self._folder(member, path)
@@ -168,10 +206,11 @@ class _Unpacker:
         else:
             raise self._refusal(member, "is a device or a pipe")
 
-    def check_links(self, top: Path) -> None:
+    def check_links(self, top: Path, request: Request) -> None:
         """Refuse links that lead out of ``top``: only now is all there that they go through."""
         home = os.path.realpath(top)
         for link in sorted(self._links):
+            request.left()
             end = os.path.realpath(self._top / link)
             if end != home and not end.startswith(home + "/"):
                 raise UserError(
@@ -182,10 +221,13 @@ class _Unpacker:
         parts = [part for part in name.split("/") if part not in ("", ".")]
         if name.startswith("/") or ".." in parts or "\0" in name:
             raise self._refusal(member, "would be outside of it")
+        if len(parts) > _DEEPEST:
+            raise self._refusal(member, f"is {len(parts)} folders deep")
         return "/".join(parts)
 
     def _refusal(self, member: tarfile.TarInfo, why: str) -> UserError:
-        return UserError(f"the archive's member {member.name} {why}", where=self._where)
+        name = member.name if len(member.name) < _SHOWN else f"{member.name[:_SHOWN]}..."
+        return UserError(f"the archive's member {name} {why}", where=self._where)
 
     def _folder(self, member: tarfile.TarInfo, path: str) -> None:
         if path in self._folders:
@@ -205,8 +247,9 @@ class _Unpacker:
             for piece in members.content(member):
                 digest.update(piece)
                 _write(file, piece)
-            # make takes a file from the future for newer than all it will ever build.
-            mtime = min(member.mtime, self._now)
+            # make takes a file from the future for newer than all it will ever build; and what
+            # is before 1970, or no number, no clock has said.
+            mtime = member.mtime if 0 <= member.mtime < self._now else self._now
             os.utime(file, (mtime, mtime))
         finally:
             os.close(file)

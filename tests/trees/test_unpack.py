@@ -114,6 +114,8 @@ def test_every_form_of_tar(source: Path, cache: Cache, form: str) -> None:
             stream.seek(place)
             stream.write(b"data")
         stream.truncate(4_100_000)
+    with (folder / "a hole").open("wb") as stream:
+        stream.truncate(1_000_000)
     (folder / "run").write_text("#!/bin/sh\n")
     (folder / "run").chmod(0o700)
     archive, (kind, *more) = source.parent / "archive.bin", form.split()
