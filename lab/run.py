@@ -118,8 +118,13 @@ def unfinished(lab: Lab, plan: Plan) -> RunRecord | None:
         return None
     from lab.results import Store
 
-    with Store.open(lab.database) as store:
-        return store.load(folder.run_id) if folder.run_id in store.known() else None
+    try:
+        with Store.open(lab.database) as store:
+            return store.load(folder.run_id) if folder.run_id in store.known() else None
+    except LabError as error:
+        # All is done anew, then; what recording comes to, the run says.
+        lab.listener.say(f"it is not known what {folder.run_id} had done: {error.what}")
+        return None
 
 
 def _begun(

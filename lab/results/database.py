@@ -15,7 +15,8 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, make_url, select, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from lab.errors import InfrastructureError, UserError
+from lab.errors import InfrastructureError, LabError, UserError
+from lab.results.rows import DAMAGED
 from lab.results.schema import METADATA, SCHEMA_VERSION, VERSION
 from lab.url import Url
 
@@ -24,6 +25,10 @@ _BUSY_AGAIN_S = 0.01
 _CONNECT_S = 10
 #: Any number will do: labs that open one new or old PostgreSQL database take turns by it.
 _ADVISORY_LOCK = 0x1AB
+_MOVE_AWAY = (
+    "move the file away: the next run starts a new one, and the runs' folders keep "
+    "their results.json"
+)
 _URL = "postgresql://USER@HOST/NAME, the password in ~/.pgpass or PGPASSWORD"
 
 
@@ -74,7 +79,13 @@ def _from_url(text_of_url: str) -> tuple[str, Engine]:
 
 def _json(stored: str) -> Any:
     # Most results have neither diagnostics nor metrics.
-    return [] if stored == "[]" else json.loads(stored)
+    if stored == "[]":
+        return []
+    try:
+        return json.loads(stored)
+    except (ValueError, TypeError, RecursionError):
+        # Of one row: the others can be read.
+        return DAMAGED
 
 
 def _printable(url: URL) -> str:
@@ -120,7 +131,7 @@ def prepare(engine: Engine, where: str) -> None:
         SQLAlchemyError: It cannot be read or written.
     """
     with engine.connect() as connection:
-        version = _version(connection)
+        version = _version(connection, where)
     if version != SCHEMA_VERSION:
         # One transaction, under the write lock: of two processes one does it, and a kill
         # leaves the database as it was.
@@ -130,15 +141,21 @@ def prepare(engine: Engine, where: str) -> None:
             _bring_up(connection, where)
 
 
-def _version(connection: Connection) -> int | None:
+def _version(connection: Connection, where: str) -> int | None:
     """The schema's number; None in a database without our tables."""
     if not connection.dialect.has_table(connection, VERSION.name):
         return None
-    return max(connection.scalars(select(VERSION.c.version)), default=None)
+    versions = list(connection.scalars(select(VERSION.c.version)))
+    # SQLite keeps whatever it is given, whatever the column's type.
+    if any(type(version) is not int or version < 1 for version in versions):
+        raise InfrastructureError(
+            f"the database is damaged: its schema is {versions[0]!r}", where=where, hint=_MOVE_AWAY
+        )
+    return max(versions, default=None)
 
 
 def _bring_up(connection: Connection, where: str) -> None:
-    version = _version(connection)
+    version = _version(connection, where)
     if version is None:
         METADATA.create_all(connection)
         connection.execute(insert(VERSION), {"version": SCHEMA_VERSION})
@@ -150,9 +167,24 @@ def _bring_up(connection: Connection, where: str) -> None:
             "[database] url in lab.local.toml",
         )
     elif version < SCHEMA_VERSION:
-        from lab.results.migrations import migrate
+        _migrate(connection, version, where)
 
+
+def _migrate(connection: Connection, version: int, where: str) -> None:
+    from lab.results.migrations import migrate
+
+    try:
         migrate(connection, version)
+    except (SQLAlchemyError, LabError):
+        raise
+    except Exception as error:
+        # What is there is not what any lab made.
+        raise InfrastructureError(
+            f"the database is damaged: it cannot be brought from schema {version} to "
+            f"{SCHEMA_VERSION}: {type(error).__name__}: {error}",
+            where=where,
+            hint=_MOVE_AWAY,
+        ) from error
 
 
 @contextmanager
@@ -178,10 +210,7 @@ def _as_ours(error: SQLAlchemyError | OSError, where: str) -> InfrastructureErro
 
 _HINTS = {
     r"locked": "another process has held it for 30 s: wait, or end that process",
-    r"malformed|not a database|corrupt": (
-        "move the file away: the next run starts a new one, and the runs' folders keep "
-        "their results.json"
-    ),
+    r"malformed|not a database|corrupt": _MOVE_AWAY,
     r"readonly|read-only|unable to open": "check who owns the file and its folder",
     r"disk is full|No space left": "free some space: lab gc, or another [paths] results",
     r"password|authentication|role ": "check the user, ~/.pgpass or PGPASSWORD",

@@ -246,7 +246,7 @@ class RunRecord:
 
     ``finished`` is None while it goes on, and for ever when it was killed;
     ``plan`` are the lines shown before it started; ``folder`` holds its files;
-    ``troubles`` say what of it could not be recorded, and are not recorded either.
+    ``troubles`` say what of it could not be recorded, or read again; they are not recorded.
     """
 
     id: str

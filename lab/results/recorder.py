@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from lab.errors import LabError
 from lab.results.record import INTERRUPTED, JobRecord, RunRecord, now
+from lab.unforeseen import as_lab_error
 from lab.url import Url
 
 if TYPE_CHECKING:
@@ -82,8 +83,8 @@ class Recorder:
     def _try(self, do: Callable[[], object]) -> LabError | None:
         try:
             do()
-        except LabError as error:
-            return error
+        except Exception as error:
+            return as_lab_error(error)
         return None
 
     def _begin(self) -> Store:
@@ -101,7 +102,7 @@ class Recorder:
         self._wanted.set()
         try:
             return self._store.result()
-        except LabError:
+        except Exception:
             # Locked or unreachable a while ago is not for ever.
             self._store = self._pool.submit(self._begin)
             return self._store.result()

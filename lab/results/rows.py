@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from functools import cache
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from lab.config.model import Status
 from lab.results.record import Evidence, Host, JobRecord, Noted, RunRecord, TestResult
@@ -16,6 +16,9 @@ from lab.suites.metric import Metric
 #: A row of SQLAlchemy's, or what JSON has for an object: both looked up by name.
 Row = Any
 _STATUS = {status.value: status for status in Status}
+#: What stands for JSON that is none any more.
+DAMAGED: Any = object()
+_IS_DAMAGED = "its row in the database is damaged"
 
 
 def run_row(run: RunRecord) -> dict[str, Any]:
@@ -66,44 +69,133 @@ def result_row(result: TestResult) -> dict[str, Any]:
 
 def run_of(row: Row) -> RunRecord:
     """A run without its jobs."""
+    command, plan = (_texts(row[name]) for name in ("command", "plan"))
+    host = _host(row["host"])
+    lost = (command is None, plan is None, host is None)
+    names = [
+        name for name, is_lost in zip(("command", "plan", "host"), lost, strict=True) if is_lost
+    ]
     return RunRecord(
-        id=row["id"],
-        started=row["started"],
-        finished=row["finished"],
-        command=tuple(row["command"]),
-        lab_version=row["lab_version"],
-        host=Host(**row["host"]),
-        plan=tuple(row["plan"]),
-        folder=row["folder"],
+        id=text_of(row["id"]),
+        started=text_of(row["started"]),
+        finished=None if row["finished"] is None else text_of(row["finished"]),
+        command=command or (),
+        lab_version=text_of(row["lab_version"]),
+        host=host or Host(),
+        plan=plan or (),
+        folder=text_of(row["folder"]),
+        troubles=(f"{_IS_DAMAGED}: {', '.join(names)}",) if names else (),
     )
+
+
+def text_of(value: Any) -> str:
+    """Text of a row; "" where SQLite holds something else there."""
+    return value if isinstance(value, str) else ""
+
+
+def _texts(value: Any) -> tuple[str, ...] | None:
+    whole = isinstance(value, list) and all(isinstance(one, str) for one in value)
+    return tuple(value) if whole else None
+
+
+def _host(value: Any) -> Host | None:
+    try:
+        return Host(int(value["cpus"]), str(value["name"]), str(value["system"]))
+    except (TypeError, ValueError, LookupError):
+        return None
 
 
 def job_of(row: Row, results: tuple[TestResult, ...] = ()) -> JobRecord:
     """A job with these results."""
+    stored = row["evidence"]
+    error = None if row["error"] is None else text_of(row["error"])
+    try:
+        evidence = _evidence().validate_python(stored)
+        complaints = _noted().validate_python(stored.get("complaints", ()))
+    except (ValidationError, AttributeError):
+        # What the kernel complained of is lost with it: its passes are not earned any more.
+        evidence, complaints, stored = Evidence(), (), {}
+        error = error or f"{_IS_DAMAGED}: what its kernel complained of is not known"
     return JobRecord(
-        variant=row["variant"],
-        kernel_release=row["kernel_release"],
-        machine=row["machine"],
-        config=row["config"],
-        started=row["started"],
-        duration_s=row["duration_s"],
-        evidence=_evidence().validate_python(row["evidence"]),
+        variant=text_of(row["variant"]),
+        kernel_release=text_of(row["kernel_release"]),
+        machine=text_of(row["machine"]),
+        config=text_of(row["config"]),
+        started=text_of(row["started"]),
+        duration_s=number_of(row["duration_s"]),
+        evidence=evidence,
         results=results,
-        error=row["error"],
-        complaints=_noted().validate_python(row["evidence"].get("complaints", ())),
-        given=row["evidence"].get("given", False),
+        error=error,
+        complaints=complaints,
+        given=stored.get("given", False) is True,
     )
 
 
+def number_of(value: Any) -> float:
+    """A number of a row; 0 where SQLite holds something else there."""
+    return value if isinstance(value, float | int) else 0.0
+
+
+def evidence_of(stored: Any) -> Row:
+    """A job's evidence as it is stored; nothing where that is damaged."""
+    return stored if isinstance(stored, dict) else {}
+
+
+def end_of(status: Any, expected: Any) -> tuple[Status, Status]:
+    """How a test ended and was to end; an error of the lab's where nobody can say."""
+    try:
+        return _STATUS[status], _STATUS[expected]
+    except (KeyError, TypeError):
+        return Status.ERROR, Status.PASS
+
+
 def job_complaints_in(evidence: Row) -> int:
-    """How many complaints of a job's evidence are as Noted.of_job says."""
+    """How many complaints of a job's evidence are as Noted.of_job says.
+
+    One where that is damaged: what nobody can read is not as expected.
+    """
+    try:
+        return _complaints_in(evidence)
+    except (AttributeError, TypeError, LookupError):
+        return 1
+
+
+def _complaints_in(evidence: Row) -> int:
     return sum(not one["program"] and not one["benign"] for one in evidence.get("complaints", ()))
 
 
 def result_of(row: Row) -> TestResult:
-    """A result, from a row in the order of RESULT_COLUMNS: ten thousand are made at a time."""
+    """A result, from a row in the order of RESULT_COLUMNS: ten thousand are made at a time.
+
+    One that is damaged is an error of the lab's: there, and no word on the kernel.
+    """
+    try:
+        return _result_of(row)
+    except (KeyError, TypeError, ValueError):
+        return _damaged(row)
+
+
+def _damaged(row: Row) -> TestResult:
+    variant, release, filesystem, suite, test, _, _, _, _, _, program, *_ = row
+    return TestResult(
+        text_of(variant),
+        text_of(release),
+        text_of(filesystem),
+        text_of(suite),
+        text_of(test),
+        Status.ERROR,
+        message=_IS_DAMAGED,
+        program=text_of(program),
+    )
+
+
+def _result_of(row: Row) -> TestResult:
     variant, release, filesystem, suite, test, status, expected, *rest = row
     duration_s, message, reason, program, given, diagnostics, metrics = rest
+    # SQLite keeps whatever it is given, whatever the column's type.
+    "".join((variant, release, filesystem, suite, test, message, reason, program))
+    if diagnostics:
+        _refuse_if_no_lines(diagnostics)
     return TestResult(
         variant,
         release,
@@ -112,7 +204,7 @@ def result_of(row: Row) -> TestResult:
         test,
         status=_STATUS[status],
         expected=_STATUS[expected],
-        duration_s=duration_s,
+        duration_s=duration_s + 0.0,
         message=message,
         diagnostics=tuple(diagnostics) if diagnostics else (),
         metrics=tuple(_metric(metric) for metric in metrics) if metrics else (),
@@ -128,9 +220,16 @@ RESULT_COLUMNS = (
 )  # fmt: skip
 
 
+def _refuse_if_no_lines(diagnostics: Any) -> None:
+    if type(diagnostics) is not list:
+        raise TypeError("no list")
+    "".join(diagnostics)
+
+
 def _metric(metric: Row) -> Metric:
     labels = tuple((key, value) for key, value in metric["labels"])
-    return Metric(metric["name"], labels, metric["value"])
+    "".join((metric["name"], *(text for pair in labels for text in pair)))
+    return Metric(metric["name"], labels, metric["value"] + 0.0)
 
 
 @cache

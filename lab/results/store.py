@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy import (
     Connection,
@@ -33,13 +34,17 @@ from lab.results.history import Seen
 from lab.results.record import JobRecord, RunRecord, command_line, is_as_expected, new_run_id, now
 from lab.results.rows import (
     RESULT_COLUMNS,
+    end_of,
+    evidence_of,
     job_complaints_in,
     job_of,
     job_row,
+    number_of,
     result_of,
     result_row,
     run_of,
     run_row,
+    text_of,
 )
 from lab.results.schema import BASELINES, JOBS, RESULTS, RUNS, SCHEMA_VERSION
 from lab.results.trail import End, Trail
@@ -48,6 +53,28 @@ from lab.url import Url
 __all__ = ["SCHEMA_VERSION", "RunSummary", "Store"]
 
 _LATEST = "latest"
+#: What SQLite's driver says.
+_UNDECODABLE = "Could not decode to UTF-8"
+_NO_TEXT = "the database is damaged: text that is not UTF-8 is shown with \ufffd"
+_Given = ParamSpec("_Given")
+_Read = TypeVar("_Read")
+
+
+def _reading_all(read: Callable[_Given, _Read]) -> Callable[_Given, _Read]:
+    """A method of Store's that reads once more where the first time text was not UTF-8."""
+
+    @wraps(read)
+    def reading(*given: _Given.args, **named: _Given.kwargs) -> _Read:
+        try:
+            return read(*given, **named)
+        except InfrastructureError as error:
+            store: Any = given[0]
+            if _UNDECODABLE not in error.what or store._lenient:
+                raise
+            store._lenient = True
+            return read(*given, **named)
+
+    return reading
 
 
 @dataclass(frozen=True)
@@ -66,6 +93,7 @@ class RunSummary:
         end = "" if self.run.finished else ", NOT FINISHED"
         surprises = f", {self.unexpected} not as expected" if self.unexpected else ""
         marks = "".join(f"  [{name}]" for name in self.baselines)
+        marks += "".join(f"  ({trouble})" for trouble in self.run.troubles)
         command = command_line(self.run.command)
         return f"{self.run.id}  {counts or 'no results'}{surprises}{end}{marks}  {command}".rstrip()
 
@@ -81,6 +109,7 @@ class RunSummary:
             "counts": {status.value: count for status, count in self.counts},
             "unexpected": self.unexpected,
             "baselines": list(self.baselines),
+            "troubles": list(self.run.troubles),
         }
 
 
@@ -94,6 +123,9 @@ class Store:
     def __init__(self, engine: Engine, where: str) -> None:
         self._engine = engine
         self._where = where
+        #: Whether text that is not UTF-8 is read, too: that takes half as long again.
+        self._lenient = False
+        self._replaced = 0
 
     @classmethod
     @contextmanager
@@ -157,6 +189,7 @@ class Store:
             number = self._numbered(connection, run_id)
             connection.execute(update(RUNS).where(RUNS.c.number == number).values(ended))
 
+    @_reading_all
     def load(self, run: str = _LATEST, *, details: bool = True) -> RunRecord:
         """A whole run; ``latest`` is the one that began last, finished or not.
 
@@ -166,16 +199,22 @@ class Store:
         Raises:
             UserError: There is no such run, or there are several.
         """
+        replaced = self._replaced
         with self._read() as connection:
             row = self._find(connection, run)
             jobs = tuple(self._jobs(connection, row["number"], details))
-        return replace(run_of(row), jobs=jobs)
+        found = run_of(row)
+        damage = (_NO_TEXT,) if self._replaced > replaced else ()
+        return replace(found, jobs=jobs, troubles=(*found.troubles, *damage))
 
     def stream(self, run: str = _LATEST) -> Iterator[JobRecord]:
         """A run's jobs, one at a time: a run of any size fits into memory."""
+        # What it gave cannot be taken back when text turns out to be none.
+        self._lenient = True
         with self._read() as connection:
             yield from self._jobs(connection, self._find(connection, run)["number"])
 
+    @_reading_all
     def runs(self, limit: int = 20) -> tuple[RunSummary, ...]:
         """The runs that began last, the latest first."""
         with self._read() as connection:
@@ -183,16 +222,19 @@ class Store:
             rows = connection.execute(query).mappings().all()
             return _summaries(connection, rows)
 
+    @_reading_all
     def summary(self, run: str = _LATEST) -> RunSummary:
         """One run, counted."""
         with self._read() as connection:
             return _summaries(connection, [self._find(connection, run)])[0]
 
+    @_reading_all
     def known(self) -> frozenset[str]:
         """The ids of all runs."""
         with self._read() as connection:
             return frozenset(connection.scalars(select(RUNS.c.id)))
 
+    @_reading_all
     def history(
         self,
         test: str,
@@ -214,12 +256,13 @@ class Store:
         with self._read() as connection:
             for row in connection.execute(query).mappings():
                 # LIKE is only nearly a glob: [] and, in SQLite, case are beyond it.
-                if all(matches(row[name], (glob,)) for name, glob in asked.items()):
+                if all(matches(text_of(row[name]), (glob,)) for name, glob in asked.items()):
                     found.append(_seen(row))
                     if len(found) == limit:
                         break
         return tuple(found)
 
+    @_reading_all
     def trail(self, run: str = _LATEST, limit: int = 30, most: int = 150_000) -> Trail:
         """A run and those before it, with how each test ended.
 
@@ -237,6 +280,7 @@ class Store:
             runs = tuple(replace(run_of(row), jobs=tuple(jobs[row["number"]])) for row in rows)
             return Trail(runs, _ends(connection, numbers))
 
+    @_reading_all
     def unstable(self, *runs: RunRecord) -> frozenset[TestKey]:
         """Tests that ended differently in any two runs with one and the same setup.
 
@@ -260,8 +304,9 @@ class Store:
             .having(func.min(RESULTS.c.status) != func.max(RESULTS.c.status))
         )
         with self._read() as connection:
-            return frozenset(TestKey(*row) for row in connection.execute(query))
+            return frozenset(TestKey(*map(text_of, row)) for row in connection.execute(query))
 
+    @_reading_all
     def baselines(self) -> dict[str, str]:
         """The ids of the runs that bear a name, by name."""
         query = select(BASELINES.c.name, RUNS.c.id).join_from(BASELINES, RUNS)
@@ -269,6 +314,7 @@ class Store:
             rows = connection.execute(query.order_by(BASELINES.c.name))
             return {name: run for name, run in rows}  # noqa: C416  # rows are no pairs to mypy
 
+    @_reading_all
     def set_baseline(self, name: str, run: str) -> str:
         """Give a run a name to compare with; returns the run's id.
 
@@ -343,13 +389,28 @@ class Store:
     @contextmanager
     def _read(self) -> Iterator[Connection]:
         with explained(self._where), self._engine.connect() as connection:
+            self._set_reader(connection)
             yield connection
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:
         engine = self._engine.execution_options(lab_write=True)
         with explained(self._where), engine.begin() as connection:
+            self._set_reader(connection)
             yield connection
+
+    def _set_reader(self, connection: Connection) -> None:
+        """Have SQLite give text as it is, or what can be read of it."""
+        if connection.dialect.name == "sqlite":
+            raw: Any = connection.connection.driver_connection
+            raw.text_factory = self._decoded if self._lenient else str
+
+    def _decoded(self, stored: bytes) -> str:
+        try:
+            return stored.decode()
+        except UnicodeDecodeError:
+            self._replaced += 1
+            return stored.decode(errors="replace")
 
 
 def _within(connection: Connection, rows: Sequence[Any], most: int) -> Sequence[Any]:
@@ -397,9 +458,9 @@ def _ends(connection: Connection, numbers: list[int]) -> dict[TestKey, tuple[End
         number, status, expected, *key = row
         end = (number, status, expected)
         if end not in known:
-            known[end] = End(places[number], Status(status), Status(expected))
+            known[end] = End(places[number], *end_of(status, expected))
         found.setdefault(tuple(key), []).append(known[end])
-    return _with_programs({TestKey(*key): ends for key, ends in found.items()})
+    return _with_programs({TestKey(*map(text_of, key)): ends for key, ends in found.items()})
 
 
 def _with_programs(found: dict[TestKey, list[End]]) -> dict[TestKey, tuple[End, ...]]:
@@ -460,13 +521,16 @@ def _like(glob: str) -> str:
 
 
 def _seen(row: Any) -> Seen:
-    values = {name: row[name] for name in (*_OF_RESULT, *_OF_JOB, "run")}
-    evidence = values.pop("evidence")
+    values: dict[str, Any] = {name: text_of(row[name]) for name in (*_OF_RESULT, *_OF_JOB, "run")}
+    values["duration_s"] = number_of(row["duration_s"])
+    values.pop("evidence")
+    evidence = evidence_of(row["evidence"])
+    status, expected = end_of(row["status"], row["expected"])
     return Seen(
         **{
             **values,
-            "status": Status(row["status"]),
-            "expected": Status(row["expected"]),
+            "status": status,
+            "expected": expected,
             "build_key": evidence.get("build_key", ""),
             "accelerator": evidence.get("accelerator", ""),
         }
@@ -507,7 +571,7 @@ def _counts_of(
     )
     counts: dict[int, list[tuple[Status, Status, int]]] = {}
     for number, status, expected, count in connection.execute(query):
-        counts.setdefault(number, []).append((Status(status), Status(expected), count))
+        counts.setdefault(number, []).append((*end_of(status, expected), count))
     return counts
 
 

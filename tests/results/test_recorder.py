@@ -116,12 +116,17 @@ def test_a_file_that_cannot_be_written_is_told_once(tmp_path: Path) -> None:
         assert store.load().finished
 
 
-def test_only_the_labs_own_errors_are_kept_back(path: Path) -> None:
+def test_a_mistake_of_ours_ends_no_run_either(path: Path) -> None:
     def wrong() -> None:
         raise ZeroDivisionError
 
-    with Recorder(path, STARTED) as recorder, pytest.raises(ZeroDivisionError):
+    with Recorder(path, STARTED) as recorder:
         recorder.kept(wrong)
+        recorder.add_job(JOBS[0])
+        (problem,) = recorder.finish().problems
+    assert "the lab itself failed: ZeroDivisionError" in problem
+    with Store.open(path) as store:
+        assert store.load().results == JOBS[0].results
 
 
 def test_a_newer_database_is_told(path: Path) -> None:
