@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 #: patch(1) gives up two lines of context unless it is told otherwise.
 _MAX_FUZZ = 2
+#: Lines, and characters of one, up to which difflib is asked which is like which: of a
+#: thousand alike it thinks for hours.
+_FEW = 24
+_SHORT = 200
+_AROUND = 3
 _SAID_LINE = re.compile(r"\bline (\d+)\b")
 _PORT = "port the patch to this kernel, or narrow its `# versions:` in the series"
 _DROP = "leave it out for this kernel: narrow its `# versions:` in the series"
@@ -202,8 +207,31 @@ class _Failure:
 def _compared(wanted: Sequence[str], found: Sequence[str], left: str, right: str) -> list[str]:
     if [line.split() for line in wanted] == [line.split() for line in found]:
         wanted, found = [_visible(line) for line in wanted], [_visible(line) for line in found]
-    marked = difflib.ndiff(wanted, found)
-    return [f"--- {left}", f"+++ {right}", *(line for line in marked if line[0] != "?")]
+    return [f"--- {left}", f"+++ {right}", *_marked(wanted, found)]
+
+
+def _marked(wanted: Sequence[str], found: Sequence[str]) -> list[str]:
+    """Both, line by line: what is in one alone has a sign before it."""
+    longest = max(map(len, (*wanted, *found)), default=0)
+    if max(len(wanted), len(found)) <= _FEW and longest <= _SHORT:
+        return [line for line in difflib.ndiff(wanted, found) if line[0] != "?"]
+    same = _same(wanted, found)
+    first = max(same - _AROUND, 0)
+    end = _AROUND + _FEW + same
+    left, right = wanted[same:end], found[same:end]
+    lines = [f"  ... {first} lines that are the same"] if first else []
+    lines += [f"  {line}" for line in wanted[first:same]]
+    lines += [f"- {line}" for line in left] + [f"+ {line}" for line in right]
+    rest = max(len(wanted), len(found)) - end
+    lines += [f"  ... {rest} more lines"] if rest > 0 else []
+    return [line if len(line) <= _SHORT else f"{line[:_SHORT]}..." for line in lines]
+
+
+def _same(wanted: Sequence[str], found: Sequence[str]) -> int:
+    """How many lines both begin with."""
+    pairs = enumerate(zip(wanted, found, strict=False))
+    shorter = min(len(wanted), len(found))
+    return next((number for number, (one, other) in pairs if one != other), shorter)
 
 
 def _visible(line: str) -> str:

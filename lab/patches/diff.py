@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from unidiff.patch import Hunk, PatchedFile, PatchSet
 
 _DEV_NULL = "/dev/null"
+#: What no file of a kernel has in its name, and what ends a line of a manifest.
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def split_lines(content: bytes) -> list[str]:
@@ -55,6 +57,9 @@ def parse_diff(path: Path, lines: Sequence[str], start: int) -> PatchSet:
         diff = PatchSet(reader)
     except UnidiffParseError as error:
         raise _malformed(path, reader, str(error)) from None
+    except ValueError:
+        # int() takes no more than 4,300 digits.
+        raise _unreadable(path, reader.number) from None
     _refuse_leftovers(path, lines, start, diff)
     for file in diff:
         _refuse_file(path, file)
@@ -92,6 +97,14 @@ def _malformed(path: Path, reader: _Reader, said: str) -> UserError:
     )
 
 
+def _unreadable(path: Path, number: int) -> UserError:
+    return UserError(
+        "this hunk header cannot be read",
+        where=Location(path, number),
+        hint="make the patch again with git diff or git format-patch",
+    )
+
+
 def header_line(hunk: Hunk) -> int:
     """The line of the hunk's header in the patch file."""
     return (hunk[0].diff_line_no or 1) - 1
@@ -122,7 +135,7 @@ def _refuse_leftovers(path: Path, lines: Sequence[str], start: int, diff: PatchS
         if line.startswith("\\ ") and number - 1 in inside:
             inside.add(number)
         elif line.startswith("@@"):
-            raise UserError("this hunk header cannot be read", where=Location(path, number))
+            raise _unreadable(path, number)
         elif number - 1 in inside and _looks_like_hunk(lines, number - 1):
             raise UserError(
                 "the hunk has more lines than its header counts",
@@ -183,6 +196,12 @@ def stripped(name: str, strip: int, where: Location) -> str:
     parts = name.split("/")
     if len(parts) <= strip:
         raise UserError(f"{name} has no {strip} folders to strip (-p{strip})", where=where)
+    if CONTROL.search(name):
+        raise UserError(
+            f"the file's name {name!r} holds a line break or another unprintable character",
+            where=where,
+            hint="rename it",
+        )
     kept = parts[strip:]
     if "" in kept or ".." in kept or "." in kept or ".git" in kept:
         raise UserError(f"{'/'.join(kept)} is not a path inside of the kernel's tree", where=where)

@@ -23,6 +23,8 @@ _BEGINS = re.compile(
     r"From \S+(?: at \S+)? +(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} [ \d]\d [\d:]{5,8} "
 )
 _IDENTITY = re.compile(r"Message-ID: *<", re.IGNORECASE)
+#: Of a header; RFC 5322 has 998 for a line.
+_LONGEST = 10_000
 _IN_BODY = re.compile(r"(From|Date|Subject): *(.*)\n")
 
 
@@ -48,7 +50,14 @@ def parse_mail(head: str) -> Mail:
     """
     if not _HEADER.match(head):
         return Mail(None, None, None, _message(head), "")
-    mail = message_from_string(head)
+    try:
+        return _parsed(message_from_string(head))
+    except RecursionError:
+        # Parts in parts in parts: none of them is the diff, which is below them all.
+        return Mail(None, None, None, _message(head), "")
+
+
+def _parsed(mail: Message) -> Mail:
     body = _body(mail).lstrip("\n")
     inner, body = _in_body_headers(body)
     subject = inner.get("Subject") or _header(mail, "Subject", "Description")
@@ -95,7 +104,7 @@ def _header(mail: Message, *names: str) -> str | None:
     for name in names:
         value = mail.get(name)
         if value is not None:
-            return _decoded(" ".join(str(value).split()))
+            return _decoded(" ".join(str(value).split())[:_LONGEST])
     return None
 
 
@@ -109,7 +118,8 @@ def _decoded(value: str) -> str:
 def _date(value: str | None) -> datetime | None:
     try:
         return parsedate_to_datetime(value) if value else None
-    except ValueError:
+    except (ValueError, OverflowError, LookupError, TypeError):
+        # A year, or a zone, that datetime has no room for.
         return None
 
 

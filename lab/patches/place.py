@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import difflib
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
     from unidiff.patch import Hunk
 
 _CANDIDATES = 20
+#: Comparisons of lines that take no time worth a thought.
+_MANY = 1_000_000
+#: Lines of a hunk up to which difflib, whose time grows with their cube, is asked for order.
+_ORDERED = 100
+#: Places of one line, the nearest, that may vote: what is everywhere says nothing.
+_VOTES = 500
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,33 @@ def occurrences(
         return []
     have, want = [key(line) for line in lines], [key(line) for line in wanted]
     size = len(want)
-    return [at for at, line in enumerate(have) if line == want[0] and have[at : at + size] == want]
+    begins = [at for at, line in enumerate(have) if line == want[0]]
+    if len(begins) * size > _MANY:
+        return _knuth_morris_pratt(have, want)
+    return [at for at in begins if have[at : at + size] == want]
+
+
+def _knuth_morris_pratt(have: Sequence[str], want: Sequence[str]) -> list[int]:
+    """The same, in a time that grows with both and not with their product."""
+    borders, found, matched = _borders(want), [], 0
+    for at, line in enumerate(have):
+        while matched and (matched == len(want) or want[matched] != line):
+            matched = borders[matched - 1]
+        matched += want[matched] == line
+        if matched == len(want):
+            found.append(at - matched + 1)
+    return found
+
+
+def _borders(want: Sequence[str]) -> list[int]:
+    """How much of the beginning of ``want`` each part that begins there ends with."""
+    borders, matched = [0], 0
+    for line in want[1:]:
+        while matched and want[matched] != line:
+            matched = borders[matched - 1]
+        matched += want[matched] == line
+        borders.append(matched)
+    return borders
 
 
 def positions(lines: Sequence[str], hunk: Image) -> list[int]:
@@ -90,10 +123,11 @@ def nearest(found: Sequence[int], expected: int) -> int | None:
 def closest(lines: Sequence[str], wanted: Sequence[str], expected: int) -> int:
     """The index at which ``lines`` are most like ``wanted``."""
     matcher = difflib.SequenceMatcher(autojunk=False, b=[line.strip() for line in wanted])
+    likeness = matcher.ratio if len(wanted) <= _ORDERED else matcher.quick_ratio
     best, best_score = min(expected, max(len(lines) - 1, 0)), (0.0, 0)
     for at in _candidates(lines, wanted, expected):
         matcher.set_seq1([line.strip() for line in lines[at : at + len(wanted)]])
-        score = (matcher.ratio(), -abs(at - expected))
+        score = (likeness(), -abs(at - expected))
         if score > best_score:
             best, best_score = at, score
     return best
@@ -106,8 +140,16 @@ def _candidates(lines: Sequence[str], wanted: Sequence[str], expected: int) -> l
     for at, line in enumerate(lines):
         index.setdefault(line.strip(), []).append(at)
     votes: Counter[int] = Counter()
-    for offset, line in enumerate(wanted):
-        for at in index.get(line.strip(), ()):
-            votes[max(at - offset, 0)] += len(line.strip())
+    shared = [(offset, line.strip()) for offset, line in enumerate(wanted) if line.strip() in index]
+    rare = [(offset, line) for offset, line in shared if len(index[line]) <= _VOTES]
+    for offset, line in rare or shared:
+        for at in _around(index[line], expected + offset):
+            votes[max(at - offset, 0)] += len(line)
     ranked = sorted(votes, key=lambda at: (-votes[at], abs(at - expected)))
     return ranked[:_CANDIDATES]
+
+
+def _around(places: Sequence[int], expected: int) -> Sequence[int]:
+    """Those of ``places``, which are sorted, that are nearest to ``expected``."""
+    at = bisect_left(places, expected)
+    return places[max(at - _VOTES // 2, 0) : at + _VOTES // 2]

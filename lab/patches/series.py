@@ -11,14 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import Location, UserError
+from lab.patches.diff import CONTROL
 from lab.patches.patch import Patch, load_patch
 from lab.patches.refusal import NotMeant
 from lab.patches.upstream import UPSTREAM_EXAMPLE, Upstream, parse_upstream
 from lab.trees import KernelVersion, VersionRange
 
-_STRIP = re.compile(r"-p(\d+)")
+_STRIP = re.compile(r"-p([0-9]{1,2})")
+#: PATH_MAX of linux/limits.h.
+_LONGEST = 4096
 _COMMENT = re.compile(r"(?:^|\s)#(.*)$")
 _VERSIONS = re.compile(r"versions:(.*)")
+_SHOWN = 80
 _EXAMPLE = "fix.patch -p1 # versions: >=4.1 <4.3"
 
 
@@ -115,6 +119,8 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise UserError("the series file is not UTF-8 text", where=Location(path)) from None
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror}", where=Location(path)) from None
 
 
 def _nearest(name: str, known: Iterable[str]) -> str | None:
@@ -152,7 +158,9 @@ def _strip(where: Location, options: list[str]) -> int:
         match = _STRIP.fullmatch(option)
         if match is None:
             raise UserError(
-                f"{option} is not an option the lab knows in a series", where=where, hint=_EXAMPLE
+                f"{option[:_SHOWN]} is not an option the lab knows in a series",
+                where=where,
+                hint=_EXAMPLE,
             )
         strip = int(match[1])
     return strip
@@ -160,10 +168,17 @@ def _strip(where: Location, options: list[str]) -> int:
 
 def _patch_path(where: Location, name: str) -> Path:
     folder = where.path.parent
+    if len(name) > _LONGEST or CONTROL.search(name):
+        raise UserError("no file can have this name", where=where, hint=_EXAMPLE)
     path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        outside, there = not path.resolve().is_relative_to(folder.resolve()), path.is_file()
+    except (OSError, RuntimeError) as error:
+        # One part of it has over 255 bytes; it is a link to itself.
+        raise UserError(f"no file can have this name: {error}", where=where) from None
+    if outside:
         raise UserError(f"{name} is outside of the series' folder", where=where)
-    if not path.is_file():
+    if not there:
         present = [
             str(each.relative_to(folder))
             for each in folder.rglob("*")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from lab.errors import Location, UserError
 
+#: Of a line: RFC 5322 has 998, and a pattern has to be tried from each place.
+_LONGEST = 1000
 _COVER = re.compile(r"^Subject:[^\n]*\[[^\]\n]*\b0+/\d+[^\]\n]*\]", re.MULTILINE)
 _HEADER = re.compile(r"diff --git (\S+) (\S+)\s*")
 _BINARY = re.compile(r"Binary files (.+) and (.+) differ\s*")
@@ -21,7 +23,8 @@ _TOP = re.compile(
 
 def without_a_diff(path: Path, lines: Sequence[str]) -> UserError:
     """The error for a file without a diff, which is often a cover letter."""
-    if path.name.startswith("0000-") or _COVER.search("".join(lines)):
+    begin = "".join(line[:_LONGEST] for line in lines)
+    if path.name.startswith("0000-") or _COVER.search(begin):
         return UserError(
             "this is a series' cover letter: there is no diff in it",
             where=Location(path),
