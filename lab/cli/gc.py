@@ -81,13 +81,14 @@ def _free(
     from dataclasses import replace
 
     from lab.gc import free, inventory, needs_of, other_projects, plan_removal, with_needs_of
-    from lab.process.use import sole_user
+    from lab.process.use import sole_user, used_now
     from lab.results import Store
 
     cache = loaded.path(loaded.config.paths.cache)
     with sole_user(cache) as since, Store.open(loaded.database) as store:
         others = other_projects(loaded, cache)
-        needs = replace(needs_of(store, loaded, since), recent=used_before)
+        using = used_now(cache)
+        needs = replace(needs_of(store, loaded, since), recent=used_before, using=using)
         items = inventory(loaded, cache, with_needs_of(needs, others, cache), others)
         removal = plan_removal(items, (cache, loaded.results), size)
         if told is not None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from lab.errors import InfrastructureError
 from lab.gc.inventory import DOOMED
 from lab.gc.item import Inode, Item, Rank, Usage, files_below
+from lab.process.flock import take
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,8 @@ def _remove(item: Item) -> str:
             doomed = item.path.with_name(f"{DOOMED}{os.getpid()}-{item.path.name}")
             # Away from its name first: nobody finds the half of it after a kill.
             item.path.rename(doomed)
-        if doomed.stat().st_mtime > item.used and item.rank is not Rank.LEFTOVER:
+        # Another time, not a later one: the clock may have been set back.
+        if doomed.stat().st_mtime != item.used and item.rank is not Rank.LEFTOVER:
             doomed.rename(item.path)
             return "it was used just now"
     if doomed.is_dir():
@@ -127,13 +128,12 @@ def _free(lock: Path | None) -> Iterator[bool]:
     if lock is None or not lock.exists():
         yield True
         return
-    with lock.open("a") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+    # A temporary folder is its own lock.
+    descriptor = os.open(lock, os.O_RDONLY if lock.is_dir() else os.O_RDWR)
+    try:
+        yield take(descriptor, lock)
+    finally:
+        os.close(descriptor)
 
 
 def _is_held(lock: Path | None) -> bool:

@@ -16,7 +16,9 @@ from lab.config.model import DirKernel
 from lab.gc.item import Item, Rank
 from lab.gc.needs import Needs
 from lab.process.stored import read_stored
+from lab.process.temporary import left_behind
 from lab.results.folder import RunFolder
+from lab.suites.postmortem import left_behind as guests_left_behind
 
 #: Where gc puts what it is about to remove.
 DOOMED = ".gc-"
@@ -54,7 +56,7 @@ class _Place:
         since = self.needs.since
         if item.keep or not item.rank:
             return item
-        if since is not None and item.used >= since:
+        if (since is not None and item.used >= since) or item.path in self.needs.using:
             return replace(item, keep="a lab that runs")
         return replace(item, keep=RECENT) if item.used >= self.needs.recent else item
 
@@ -177,6 +179,9 @@ class _Place:
             yield Item("leftover", key, _used(key), Rank.LEFTOVER)
         for path in self.loaded.results.glob(f"{DOOMED}*"):
             yield Item("leftover", path, _used(path), Rank.LEFTOVER)
+        # Each is its own lock, let go of when its maker died.
+        for path in (*left_behind(), *guests_left_behind(self.loaded.results / "guests")):
+            yield Item("leftover", path, _used(path), Rank.LEFTOVER, path)
 
 
 def inventory(

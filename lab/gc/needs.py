@@ -24,6 +24,7 @@ class Needs:
         known: The runs that the database has: the folder of any other is all there is of it.
         since: All that was used from then on is a running lab's; None when none runs.
         recent: All that was used from then on stays.
+        using: Folders of the cache that labs that run have used, whatever the clock said.
     """
 
     builds: dict[str, str] = field(default_factory=dict)
@@ -32,6 +33,7 @@ class Needs:
     known: frozenset[str] = frozenset()
     since: float | None = None
     recent: float = inf
+    using: frozenset[Path] = frozenset()
 
     def with_those_of(self, other: Needs, project: Path) -> Needs:
         """These, and what another project needs of the same cache."""

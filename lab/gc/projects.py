@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from lab.config import LoadedConfig, load
 from lab.errors import LabError, UserError
 from lab.gc.needs import Needs, needs_of
+from lab.process.temporary import temporary_folder
 from lab.process.use import projects_of
 from lab.results.store import Store
 from lab.url import Url
@@ -74,7 +74,7 @@ def _runs_of(other: LoadedConfig) -> Iterator[Store | None]:
     elif not database.is_file():
         yield None
     else:
-        with tempfile.TemporaryDirectory(prefix="lab-gc-") as folder:
+        with temporary_folder("gc") as folder:
             copy = Path(folder) / "lab.db"
             _copy(database, copy)
             with Store.open(copy) as store:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import platform
 import secrets
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from lab.host import need_tool
 from lab.host.boot import boot_id
 from lab.process import ProcessTimeout, Result, run
 from lab.process.scratch import write_whole
+from lab.process.temporary import temporary_folder
 
 Name = Literal["kvm", "tcg"]
 
@@ -199,7 +199,7 @@ def probe_kernel(
 
 def boot_kernel(qemu: Path, accelerator: Name, kernel: Path, deadline_s: float) -> Proof:
     """Boot a kernel with nothing to run, and see whether it comes to the panic it must."""
-    with tempfile.TemporaryDirectory(prefix="lab-accelerator-") as folder:
+    with temporary_folder("accelerator") as folder:
         console = Path(folder, "console")
         started = time.monotonic()
         try:
@@ -233,7 +233,7 @@ def run_guest(
     """Boot ``sector(status)`` from a disk and see whether it ends QEMU with that status."""
     # Drawn anew each time: QEMU's own statuses for failures must not match by chance.
     number = secrets.randbelow(50) + 10
-    with tempfile.TemporaryDirectory(prefix="lab-accelerator-") as folder:
+    with temporary_folder("accelerator") as folder:
         disk = Path(folder, "disk")
         disk.write_bytes(sector(number))
         started = time.monotonic()

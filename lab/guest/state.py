@@ -16,7 +16,6 @@ import shutil
 import struct
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -31,6 +30,7 @@ from lab.image import GuestKeys
 from lab.process.scratch import scratch_folder
 from lab.process.seal import file_digest
 from lab.process.stored import read_stored
+from lab.process.use import note_use
 
 #: Raised when the lab comes to save otherwise.
 _FORMAT = 6
@@ -95,8 +95,7 @@ class SavedState:
 
     def touch(self) -> None:
         """Note that it was used."""
-        with suppress(OSError):
-            os.utime(self.folder)
+        note_use(self.folder)
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from lab.errors import InfrastructureError
 from lab.host.boot import boot_id
 from lab.process import run
 from lab.process.seal import read_answer, write_answer
+from lab.process.temporary import temporary_folder
 
 _SOURCE = Path(__file__).with_name("tsc.c")
 _CPUINFO = Path("/proc/cpuinfo")
@@ -67,7 +67,7 @@ def _steady(cpuinfo: str) -> bool:
 
 def _measure() -> int | None:
     try:
-        with TemporaryDirectory(prefix="lab-tsc-") as folder:
+        with temporary_folder("tsc") as folder:
             program = Path(folder, "tsc")
             run(["gcc", "-O2", "-o", program, _SOURCE], timeout=60)
             khz = float(run([program], timeout=60).stdout)

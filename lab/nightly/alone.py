@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from lab.errors import InfrastructureError
+from lab.process.flock import take
 from lab.results import now
 
 
@@ -26,15 +26,13 @@ def alone(path: Path) -> Iterator[None]:
     except OSError as error:
         raise InfrastructureError(f"cannot write: {error.strerror}", where=path) from error
     with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not take(handle, path):
             handle.seek(0)
             raise InfrastructureError(
                 f"another nightly is running ({handle.read().strip() or 'just begun'})",
                 where=path,
                 hint="wait for it; it goes on by itself after a kill",
-            ) from None
+            )
         handle.truncate(0)
         handle.write(f"pid {os.getpid()}, since {now()}")
         handle.flush()

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from lab.patches.place import image, occurrences
 from lab.patches.sandbox import changes, git_apply, read_files, write_files
 from lab.patches.view import View
 from lab.process import Result
+from lab.process.temporary import temporary_folder
 from lab.trees import Tree
 
 _CHECKING = re.compile(r"^Checking patch .*\.\.\.$", re.MULTILINE)
@@ -94,7 +94,7 @@ def apply(tree: Tree, patches: Sequence[Patch], *, start: Overlay = _NOTHING) ->
 def carries(tree: Tree, patch: Patch, *, over: Overlay = _NOTHING) -> bool:
     """Whether the tree, with ``over`` laid on it, has already what the patch makes of it."""
     files = _touched(View(tree, over), patch)
-    with tempfile.TemporaryDirectory(prefix="lab-patch-") as name:
+    with temporary_folder("patch") as name:
         write_files(Path(name), files)
         return git_apply(Path(name), patch, "--reverse", "--check").status == 0
 
@@ -115,7 +115,7 @@ def apply_one(view: View, patch: Patch) -> tuple[Note, ...]:
 
 def _tried(view: View, patch: Patch) -> tuple[dict[str, Replacement | None], list[Note]]:
     before = _touched(view, patch)
-    with tempfile.TemporaryDirectory(prefix="lab-patch-") as name:
+    with temporary_folder("patch") as name:
         write_files(Path(name), before)
         result = git_apply(Path(name), patch)
         if result.status != 0:

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from lab.process.flock import take
 
 
 @contextmanager
@@ -15,13 +16,14 @@ def locked(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[No
 
     Args:
         waiting: Called once when somebody else holds it.
+
+    Raises:
+        InfrastructureError: Its filesystem has no locks.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not take(handle, path):
             if waiting is not None:
                 waiting()
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            take(handle, path, wait=True)
         yield

@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import atexit
-import fcntl
 import hashlib
+import json
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from lab.errors import InfrastructureError
+from lab.process.flock import take
 from lab.process.scratch import write_whole
 
 #: Marks of this process, held until its end.
@@ -20,9 +23,14 @@ _held: dict[Path, IO[str]] = {}
 
 
 def note_use(folder: Path) -> None:
-    """Note that something of the cache was used now; its time stamp says so."""
+    """Note that something of the cache was used now: in its time stamp, and by this process."""
     with suppress(OSError):
         os.utime(folder)
+    with suppress(OSError):
+        for mark in _held.values():
+            # A path of several lines would be several.
+            mark.write(f"{json.dumps(str(folder))}\n")
+            mark.flush()
 
 
 def use_cache(cache: Path, project: Path | None = None) -> None:
@@ -39,11 +47,13 @@ def use_cache(cache: Path, project: Path | None = None) -> None:
     with suppress(OSError):  # A cache that cannot be written cannot be emptied either.
         users.mkdir(parents=True, exist_ok=True)
         with (users / "gc").open("a") as gate:
-            fcntl.flock(gate, fcntl.LOCK_SH)
+            take(gate, users / "gc", shared=True, wait=True)
             path = users / f"{os.getpid()}-{secrets.token_hex(4)}"
             mark = path.open("a")
             # Children inherit no descriptor: the mark goes with this process.
-            fcntl.flock(mark, fcntl.LOCK_EX)
+            take(mark, path, wait=True)
+            mark.write(f"{time.time()!r}\n")
+            mark.flush()
             _held[cache] = mark
             # gc removes those of the killed.
             atexit.register(_unmark, path, os.getpid())
@@ -79,12 +89,33 @@ def sole_user(cache: Path) -> Iterator[float | None]:
     """Keep other labs from beginning; gives when the oldest that runs began, or None.
 
     The time is as ``st_mtime`` has it.
+
+    Raises:
+        InfrastructureError: The cache cannot be written, or its filesystem has no locks.
     """
     users = _users(cache)
-    users.mkdir(parents=True, exist_ok=True)
-    with (users / "gc").open("a") as gate:
-        fcntl.flock(gate, fcntl.LOCK_EX)
+    try:
+        users.mkdir(parents=True, exist_ok=True)
+        gate = (users / "gc").open("a")
+    except OSError as error:
+        raise InfrastructureError(
+            f"the cache cannot be written, so that nothing of it can be freed: {error.strerror}",
+            where=cache,
+            hint="lab gc as the user whose cache it is, or another paths.cache",
+        ) from error
+    with gate:
+        take(gate, users / "gc", wait=True)
         yield min(_began(users), default=None)
+
+
+def used_now(cache: Path) -> frozenset[Path]:
+    """What labs that run noted as used, whatever the clock said; for a sole_user() block."""
+    found: set[Path] = set()
+    for mark in _users(cache).iterdir():
+        with suppress(OSError, ValueError, TypeError):
+            # The first says when it began.
+            found.update(Path(json.loads(line)) for line in mark.read_text().splitlines()[1:])
+    return frozenset(found)
 
 
 def _unmark(path: Path, pid: int) -> None:
@@ -97,12 +128,17 @@ def _began(users: Path) -> Iterator[float]:
     for mark in list(users.iterdir()):
         if mark.name != "gc":
             with suppress(FileNotFoundError), mark.open() as handle:
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    yield mark.stat().st_mtime
+                if not take(handle, mark):
+                    yield _first_number(mark) or mark.stat().st_mtime
                     continue
                 mark.unlink()
+
+
+def _first_number(mark: Path) -> float | None:
+    """When it began; None where a lab of before made it."""
+    with suppress(OSError, ValueError, IndexError):
+        return float(mark.read_text().splitlines()[0])
+    return None
 
 
 def _users(cache: Path) -> Path:

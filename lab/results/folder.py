@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import re
@@ -14,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from lab.errors import InfrastructureError
+from lab.process.flock import take
 from lab.process.scratch import write_whole
 
 #: Of a guest, beside its console.
@@ -136,20 +136,21 @@ class RunFolder:
         except OSError as error:
             raise InfrastructureError(f"cannot write: {error.strerror}", where=mark) from error
         with handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            take(handle, mark, wait=True)
             yield
             mark.unlink(missing_ok=True)
 
     def is_running(self) -> bool:
         """Whether a process of this machine is at it now."""
+        mark = self.path / "run" / ".running"
         try:
-            with (self.path / "run" / ".running").open() as handle:
-                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+            with mark.open() as handle:
+                return not take(handle, mark, shared=True)
         except OSError:
             return False
-        return False
+        except InfrastructureError:
+            # Without locks nobody can tell: what may be going on is left alone.
+            return True
 
     def relative(self, path: Path) -> str:
         """A path below the folder, as evidence names it."""

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from lab.errors import InfrastructureError
 from lab.patches import Overlay
 from lab.process import run
 from lab.process.seal import file_digest
+from lab.process.temporary import temporary_folder
 from lab.results.folder import JobFolder, RunFolder, write_bytes, write_text
 from lab.suites.programs import HELPERS
 from lab.suites.source import sources_of
@@ -53,7 +53,7 @@ def keep_build(folder: JobFolder, built: Build) -> dict[str, str]:
 
 def patch_of(tree: Tree, overlay: Overlay) -> str:
     """An overlay as a patch of its tree that ``git apply`` takes."""
-    with tempfile.TemporaryDirectory(prefix="lab-patch-") as text:
+    with temporary_folder("patch") as text:
         scratch = Path(text)
         for side in ("a", "b"):
             (scratch / side).mkdir()

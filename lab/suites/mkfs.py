@@ -10,7 +10,6 @@ host's own mkfs, so the host's is asked.
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from lab.host import need_tool
 from lab.image.sources import stamp
 from lab.process import run
 from lab.process.seal import read_answer, write_answer
+from lab.process.temporary import temporary_folder
 from lab.version import KernelVersion
 
 #: What makes each go on without a question, and say little.
@@ -92,7 +92,7 @@ def _known(filesystem: str, asked: tuple[Layout, ...]) -> tuple[Layout, ...]:
 def _refusal(filesystem: str, off: Iterable[Layout]) -> str | None:
     """What mkfs says against leaving these out; None when it would do it."""
     tool = need_tool(_TOOL[filesystem])
-    with tempfile.TemporaryDirectory(prefix="lab-mkfs-") as folder:
+    with temporary_folder("mkfs") as folder:
         device = Path(folder, "device")
         with device.open("wb") as stream:
             stream.truncate(_TRIAL_BYTES)

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from lab.errors import InfrastructureError, LabError
+from lab.process.temporary import owned_folder, without_owner
 from lab.results.record import new_run_id
 from lab.suites.watch import Watch, placed
 
@@ -24,11 +26,10 @@ def own_folder(above: Path) -> Iterator[Path]:
 
     keep() calls for it.
     """
-    folder = above / new_run_id()
     try:
-        folder.mkdir(parents=True)
+        folder, descriptor = owned_folder(lambda: _new(above))
     except OSError as error:
-        raise InfrastructureError(f"cannot write: {error.strerror}", where=folder) from error
+        raise InfrastructureError(f"cannot write: {error.strerror}", where=above) from error
     try:
         yield folder
     except LabError:
@@ -37,8 +38,27 @@ def own_folder(above: Path) -> Iterator[Path]:
     finally:
         if not (folder / _MARK).exists():
             shutil.rmtree(folder, ignore_errors=True)
-        for old in sorted(path for path in above.iterdir() if (path / _MARK).exists())[:-_KEPT]:
-            shutil.rmtree(old, ignore_errors=True)
+        os.close(descriptor)
+        _tidy(above)
+
+
+def _new(above: Path) -> Path:
+    folder = above / new_run_id()
+    folder.mkdir(parents=True)
+    return folder
+
+
+def left_behind(above: Path) -> Iterator[Path]:
+    """Folders of own_folder() whose owners were killed."""
+    folders = sorted(above.iterdir()) if above.is_dir() else []
+    return without_owner(path for path in folders if not (path / _MARK).exists())
+
+
+def _tidy(above: Path) -> None:
+    for killed in left_behind(above):
+        shutil.rmtree(killed, ignore_errors=True)
+    for old in sorted(path for path in above.iterdir() if (path / _MARK).exists())[:-_KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def keep(folder: Path) -> None:

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lab.process.flock import take
 from lab.trees.request import Request
 
 _POLL_S = 0.1
@@ -24,10 +24,10 @@ def locked(path: Path, request: Request, doing: str) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
-        if not _take(file.fileno()):
+        if not take(file, path):
             file.seek(0)
             request.say(f"waiting for another lab (pid {file.read().strip()}) that is {doing}")
-            while not _take(file.fileno()):
+            while not take(file, path):
                 time.sleep(min(_POLL_S, request.left()))
         os.ftruncate(file.fileno(), 0)
         file.write(f"{os.getpid()}\n")
@@ -39,12 +39,4 @@ def locked(path: Path, request: Request, doing: str) -> Iterator[None]:
 def locked_if_free(path: Path) -> Iterator[bool]:
     """Hold the lock if nobody does; gives whether it is held."""
     with path.open("a+") as file:
-        yield _take(file.fileno())
-
-
-def _take(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        yield take(file, path)

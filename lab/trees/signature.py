@@ -17,6 +17,7 @@ from pathlib import Path
 from lab.config.model import TarballKernel
 from lab.errors import Location, UserError
 from lab.process import spawn
+from lab.process.temporary import temporary_folder
 from lab.trees.download import get_small
 from lab.trees.keyring import Keyring
 from lab.trees.request import Request
@@ -72,7 +73,7 @@ class SignatureCheck:
             InfrastructureError: The signature cannot be had.
         """
         self.request.say("checking its signature")
-        with tempfile.TemporaryDirectory() as folder:
+        with temporary_folder("signature") as folder:
             signature = Path(folder) / "signature"
             signature.write_bytes(self._get())
             status, said = self._gpgv(signature, archive)

@@ -30,7 +30,7 @@ from lab.gc import (
 )
 from lab.gc.item import Usage, files_below
 from lab.process.lock import locked
-from lab.process.use import projects_of, sole_user, use_cache
+from lab.process.use import projects_of, sole_user, use_cache, used_now
 from lab.results import RunFolder
 from lab.results.store import Store
 from tests.cli.test_cli import ROOT, lab
@@ -243,6 +243,40 @@ def test_a_lab_that_runs_is_seen_until_it_is_killed(tmp_path: Path) -> None:
         assert since is None
 
 
+def test_what_a_lab_uses_stays_though_the_clock_was_set_back(disk: Disk) -> None:
+    used, other = (disk.make(f"builds/{name}", 9) for name in ("used", "other"))
+    code = (
+        "import sys, time\nfrom pathlib import Path\nimport lab.process.use as use\n"
+        "use.use_cache(Path(sys.argv[1]))\nuse.note_use(Path(sys.argv[2]))\n"
+        "print('up', flush=True)\nsys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(disk.cache), str(used)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        # As if that had been before the lab began.
+        disk.age(used, 9)
+        with sole_user(disk.cache) as since:
+            needs = replace(disk.needs(since), using=used_now(disk.cache))
+            assert names(disk.plan(0.1, needs)) == ["other"]
+            assert disk.free(0.1, needs).items[0].path == other
+        process.kill()
+    with sole_user(disk.cache):
+        assert used_now(disk.cache) == frozenset()
+
+
+def test_what_was_used_since_stays_though_the_clock_was_set_back(disk: Disk) -> None:
+    path = disk.make("builds/b", 9)
+    removal = disk.plan(0.1)
+    disk.age(path, 20)
+    assert [why for _, why in free(removal).passed_over] == ["it was used just now"]
+    assert path.exists()
+
+
 def test_this_lab_counts_too(tmp_path: Path) -> None:
     use_cache(tmp_path)
     use_cache(tmp_path)
@@ -402,3 +436,30 @@ def test_a_run_whose_folder_is_gone_is_still_there(disk: Disk) -> None:
     (marked,) = [line for line in listed.splitlines() if "folder is not here" in line]
     assert marked.startswith(IDS[0])
     assert lab(disk.root, "show", IDS[0]).returncode == 0
+
+
+@pytest.mark.slow
+def test_a_cache_that_cannot_be_written(tmp_path: Path, disk: Disk) -> None:
+    disk.make("builds/b1", 9)
+    disk.loaded.results.mkdir(exist_ok=True)
+    disk.loaded.results.chmod(0o777)
+    command = [sys.executable, "-m", "lab", "gc", "--file", str(disk.root), "--budget", "1K"]
+    if os.geteuid() == 0:
+        # Root may write whatever its mode is.
+        command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command]
+        for above in (tmp_path, *list(tmp_path.parents)[:-2]):
+            above.chmod(above.stat().st_mode | 0o055)
+    disk.cache.chmod(0o555)
+    done = subprocess.run(
+        command,
+        cwd="/",
+        env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": "/nonexistent"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    disk.cache.chmod(0o755)
+    assert (done.returncode, "Traceback" in done.stderr) == (3, False), done.stderr
+    assert "the cache cannot be written" in done.stderr
+    assert (disk.cache / "builds" / "b1").is_dir()
