@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
+from lab.plain import plain
+
 
 class ExitStatus(IntEnum):
     """Exit status of every ``lab`` command."""
@@ -67,11 +69,14 @@ class LabError(Exception):
         self.detail = detail
 
     def __str__(self) -> str:
-        lines = [f"{self.where}: {self.what}" if self.where else self.what]
+        said = plain(f"{self.where}: {self.what}" if self.where else self.what)
+        # What follows is indented: nothing in what somebody said is a message of its own.
+        lines = [said.replace("\n", "\n    ")]
         if self.detail:
-            lines.extend("    " + line for line in self.detail.rstrip("\n").splitlines())
+            detail = plain(self.detail).rstrip("\n")
+            lines.extend("    " + line for line in detail.splitlines())
         if self.hint:
-            lines.append(f"  try: {self.hint}")
+            lines.append(f"  try: {plain(self.hint)}")
         return "\n".join(lines)
 
     def __reduce__(self) -> tuple[object, ...]:

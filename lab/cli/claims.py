@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.commands import File, Json, app, open_lab
+from lab.plain import plain
 
 if TYPE_CHECKING:
     from lab.report.claims import ClaimsReport
@@ -43,7 +44,7 @@ def claims(
     if json:
         print_json(claims_to_json(report))
     elif output is None:
-        typer.echo(claims_to_markdown(report), nl=False)
+        typer.echo(plain(claims_to_markdown(report)), nl=False)
     return report.status
 
 

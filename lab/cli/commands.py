@@ -14,7 +14,7 @@ import typer
 
 import lab
 from lab.cli.help import Typer
-from lab.cli.lines import columns, say_lines
+from lab.cli.lines import columns, say, say_lines
 from lab.errors import ExitStatus, LabError, UserError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Print the plan; s
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"lab {lab.__version__}")
+        say(f"lab {lab.__version__}")
         raise typer.Exit
 
 
@@ -98,7 +98,7 @@ def doctor(
         if json:
             print_json({"missing": list(packages)})
         else:
-            typer.echo(" ".join(packages))
+            say(" ".join(packages))
         return ExitStatus.EXPECTED
     opened = open_lab(file)
     config = opened.loaded.config
@@ -107,7 +107,7 @@ def doctor(
         rows = [asdict(finding) | {"fatal": finding.fatal} for finding in findings]
         print_json({"findings": rows})
     else:
-        typer.echo("\n".join(render(findings, columns())))
+        say("\n".join(render(findings, columns())))
     broken = any(finding.fatal for finding in findings)
     return ExitStatus.INFRASTRUCTURE if broken else ExitStatus.EXPECTED
 
@@ -147,7 +147,7 @@ def fetch(
     else:
         for tree in trees:
             signature = f"  {tree.signature}" if tree.signature else ""
-            typer.echo(f"{tree.kernel}  {tree.version}  {tree.identity}{signature}")
+            say(f"{tree.kernel}  {tree.version}  {tree.identity}{signature}")
     return ExitStatus.EXPECTED
 
 
@@ -232,7 +232,7 @@ def load_config(file: Path | None) -> LoadedConfig:
 
     loaded = load(file)
     for note in loaded.notes:
-        typer.echo(f"lab: {note}", err=True)
+        say(f"lab: {note}", err=True)
     return loaded
 
 
@@ -286,10 +286,10 @@ def _print_build(built: Build | Failure) -> None:
     from lab.lab import Failure
 
     if isinstance(built, Failure):
-        print(f"lab: {built.variant}: {built.error}", file=sys.stderr)
+        say(f"lab: {built.variant}: {built.error}", err=True)
     else:
         how = "cached" if built.cached else f"built in {built.duration_s:.1f} s"
-        typer.echo(f"{built.variant}  {built.release}  {how}\n  {built.bzimage}")
+        say(f"{built.variant}  {built.release}  {how}\n  {built.bzimage}")
 
 
 def _build_status(builds: list[Build | Failure]) -> int:
@@ -311,7 +311,7 @@ def _test(opened: Lab, plan: Plan, *, verbose: bool, dry_run: bool, json: bool) 
     if dry_run:
         say_plan(plan, json=json)
         for line in opened.loaded.sources.told_rules():
-            typer.echo(line, err=True)
+            say(line, err=True)
         return ExitStatus.EXPECTED
     opened.refuse_pattern(plan)
     with showing_interrupted(verbose=verbose, json=json):
@@ -340,7 +340,7 @@ def tell_unmatched(opened: Lab, run: RunRecord) -> None:
     if unrun(run) or any(job.error is not None for job in run.jobs):
         return
     for keys, what in unmatched(opened.loaded.config, run):
-        typer.echo(f"{opened.loaded.locate(*keys)}: {what}", err=True)
+        say(f"{opened.loaded.locate(*keys)}: {what}", err=True)
 
 
 @contextmanager

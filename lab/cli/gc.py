@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.commands import File, Json, app, load_config
-from lab.cli.lines import say_lines
+from lab.cli.lines import say, say_lines
 from lab.errors import ExitStatus, InfrastructureError, UserError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def gc(
         if typer.confirm(question, err=True):
             removal, freed = _free(loaded, size, used_before, told=removal)
         else:
-            typer.echo("nothing was freed", err=True)
+            say("nothing was freed", err=True)
     if json:
         _print_json(removal, freed)
     else:

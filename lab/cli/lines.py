@@ -10,16 +10,23 @@ from collections.abc import Iterable
 
 import typer
 
+from lab.plain import plain
+
 _HANGING = "  "
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print what may hold the words of a guest, a patch, an archive or a server."""
+    typer.echo(plain(text), err=err)
 
 
 def say_lines(lines: Iterable[str]) -> None:
     """Print lines; what goes on is, on a terminal, further to the right than it began."""
     if not sys.stdout.isatty():
-        typer.echo("".join(f"{line}\n" for line in lines), nl=False)
+        typer.echo(plain("".join(f"{line}\n" for line in lines)), nl=False)
         return
     for line in lines:
-        typer.echo(wrapped(line, columns()))
+        typer.echo(wrapped(plain(line), columns()))
 
 
 def columns() -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.commands import DryRun, File, Json, app, open_lab, say_plan, tell_unmatched
-from lab.cli.lines import say_lines
+from lab.cli.lines import say, say_lines
 from lab.errors import ExitStatus
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def nightly(
 ) -> int:
     """Test, compare with the last night, tell what changed."""
     if unit_file is not None:
-        typer.echo("lab: --config is --file now: `lab nightly --install` again", err=True)
+        say("lab: --config is --file now: `lab nightly --install` again", err=True)
     file = file or unit_file
     opened = open_lab(file)
     if install:
@@ -87,8 +87,8 @@ def _install(opened: Lab, file: Path | None, at: str, json: bool) -> int:
         files = [str(units.service), str(units.timer)]
         print_json({"files": files, "enable": list(units.enable), "crontab": units.crontab})
         return ExitStatus.EXPECTED
-    typer.echo(f"wrote {units.service}\nwrote {units.timer}\nto start the timer:")
+    say(f"wrote {units.service}\nwrote {units.timer}\nto start the timer:")
     for command in units.enable:
-        typer.echo(f"  {command}")
-    typer.echo(f"or, with cron:\n  {units.crontab}")
+        say(f"  {command}")
+    say(f"or, with cron:\n  {units.crontab}")
     return ExitStatus.EXPECTED

@@ -9,6 +9,7 @@ import typer
 
 from lab.cli.commands import File, Json, app, open_lab, worst
 from lab.cli.help import Typer
+from lab.cli.lines import say
 from lab.cli.verify import Kernels
 from lab.errors import ExitStatus, LabError
 
@@ -68,12 +69,12 @@ def _fit(opened: Lab, kernel: Variant, series: str) -> SeriesFit | LabError:
 
 def _print(kernel: str, fit: SeriesFit | LabError, verbose: bool) -> None:
     if isinstance(fit, LabError):
-        typer.echo(f"{kernel}  error: {fit if verbose else fit.what}")
+        say(f"{kernel}  error: {fit if verbose else fit.what}")
         return
     for patch in fit.patches:
-        typer.echo(f"{kernel}  {patch.patch or fit.series}  {patch}")
+        say(f"{kernel}  {patch.patch or fit.series}  {patch}")
         if verbose and patch.error is not None:
-            typer.echo("\n".join(f"    {line}" for line in str(patch.error).splitlines()))
+            say("\n".join(f"    {line}" for line in str(patch.error).splitlines()))
 
 
 def _rows(fits: Fits) -> list[dict[str, Any]]:

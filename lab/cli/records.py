@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.commands import File, Json, Verbose, app, load_config
-from lab.cli.lines import say_lines
+from lab.cli.lines import say, say_lines
 from lab.errors import ExitStatus, UserError
+from lab.plain import plain
 
 if TYPE_CHECKING:
     from lab.results import RunRecord
@@ -93,7 +94,8 @@ def show(
         if verbose:
             from lab.report.evidence import evidence_lines
 
-            console.print("\n".join(evidence_lines(record)), markup=False, soft_wrap=True)
+            said = plain("\n".join(evidence_lines(record)))
+            console.print(said, markup=False, soft_wrap=True)
     return run_status(record)
 
 
@@ -178,7 +180,7 @@ def baseline(
     if json:
         _print_json({"name": name, "run": run_id})
     else:
-        typer.echo(f"{name} is {run_id}")
+        say(f"{name} is {run_id}")
     return ExitStatus.EXPECTED
 
 

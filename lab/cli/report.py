@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from lab.cli.commands import File, Json, app, open_lab
+from lab.cli.lines import say
 from lab.errors import ExitStatus
 
 
@@ -63,6 +64,6 @@ def _say(where: str, browse: bool, json: bool) -> None:
         print_json({"report": where})
         sys.stdout.flush()
     else:
-        typer.echo(where)
+        say(where)
     if browse:
         typer.launch(where)

@@ -26,6 +26,7 @@ from rich.progress import (
 from rich.text import Text
 
 from lab.build import Step
+from lab.plain import plain, replace_controls
 
 if TYPE_CHECKING:
     from lab.results import TestResult
@@ -125,7 +126,7 @@ class Show:
 
     def say(self, message: str) -> None:
         """One line on stderr."""
-        self._console.print(message, markup=False)
+        self._console.print(plain(message), markup=False)
 
     def step(self, variant: str, step: Step) -> None:
         """Move the bar of a variant's build."""
@@ -137,7 +138,7 @@ class Show:
             self._tasks[variant],
             completed=step.number,
             total=step.total,
-            last=f"{step.tool} {step.target}"[:36].ljust(36),
+            last=replace_controls(f"{step.tool} {step.target}"[:36]).ljust(36),
             left=far.left,
         )
 
@@ -155,9 +156,11 @@ class Show:
         name = f"{result.variant} {result.filesystem}"
         if name not in self._tasks:
             self._tasks[name] = self._progress.add_task(name, total=None, last="", left="")
-        self._progress.update(
-            self._tasks[name], advance=1, last=f"{result.status} {result.test}"[:36].ljust(36)
-        )
+        self._progress.update(self._tasks[name], advance=1, last=_last(result))
+
+
+def _last(result: TestResult) -> str:
+    return replace_controls(f"{result.status} {result.test}"[:36]).ljust(36)
 
 
 def print_json(value: Mapping[str, object]) -> None:

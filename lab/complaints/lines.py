@@ -13,15 +13,18 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from lab.plain import without_escapes
+
 #: No printk is longer than a kilobyte; a console of garbage may have no line end at all.
 _LONGEST = 8192
+#: Empty lines in a row that are told; a guest can print millions of them a second.
+_MOST_EMPTY = 3
+_EMPTY = {b"", b"\r"}
 _TIME = r"\[ {0,4}\d{1,9}\.\d{6}\]"
 _CALLER = r"\[ {0,6}[TC]\d{1,7}\]"
 _PREFIX = re.compile(rf"(?:<\d{{1,3}}>)?(?:({_TIME}) ?)?(?:({_CALLER}) ?)?")
 #: A time stamp within a line: what came before it was cut off by a message.
 _INSIDE = re.compile(rf"(?<=.)(?={_TIME})")
-_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,14 @@ class Lines:
         self._rest = b""
         self._offset = 0
         self._number = 0
+        self._empty = 0
 
     def feed(self, data: bytes) -> Iterator[Line]:
         """The lines that are whole now; the last may wait for its end."""
         *whole, self._rest = (self._rest + data).split(b"\n")
         for line in whole:
-            yield from self._line(line, 1)
+            if line not in _EMPTY or not self._is_one_of_many(line):
+                yield from self._line(line, 1)
         rest, start = self._rest, 0
         while len(rest) - start > _LONGEST:
             yield from self._line(rest[start : start + _LONGEST], 0)
@@ -71,14 +76,25 @@ class Lines:
         if line:
             yield from self._line(line, 0)
 
+    def _is_one_of_many(self, line: bytes) -> bool:
+        """Count an empty line; returns whether so many came before it that it says nothing."""
+        self._empty += 1
+        if self._empty <= _MOST_EMPTY:
+            return False
+        self._offset += len(line) + 1
+        self._number += 1
+        return True
+
     def _line(self, line: bytes, end: int) -> Iterator[Line]:
         offset = self._offset
         self._offset += len(line) + end
         self._number += 1
+        if line not in _EMPTY:
+            self._empty = 0
         text = line.decode(errors="replace").rstrip("\r")
         # Most lines need neither: two looks are quicker than three expressions.
         if not text.isprintable():
-            text = _CONTROLS.sub("\ufffd", _ESCAPES.sub("", text))
+            text = without_escapes(text)
         for part in _INSIDE.split(text) if "[" in text[1:] else (text,):
             yield _read(self._number, offset, part)
 

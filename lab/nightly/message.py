@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from lab.nightly.judge import Finding, Kind, VerdictChange
 from lab.nightly.since import Since
+from lab.plain import replace_controls
 from lab.report.cause import Cause, Spot, cause_in, group_causes, name_lines
 from lab.report.status import given_errors, given_programs
 from lab.results import TestResult
-from lab.suites.plain import replace_controls
 
 if TYPE_CHECKING:
     from lab.nightly.night import Night

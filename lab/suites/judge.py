@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from lab.config.model import Status
+from lab.plain import without_escapes
 from lab.suites.ktap import Report, Test
 from lab.suites.metric import Metric, parse_metric
-from lab.suites.plain import without_escapes
 
 #: tools/testing/selftests/kselftest.h: "the test was skipped".
 _KSFT_SKIP = 4

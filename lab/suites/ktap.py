@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
-from lab.suites.plain import without_escapes
+from lab.plain import without_escapes
 
 #: More indentation than this is no nesting anybody meant (and would exhaust the stack).
 _DEEPEST = 100
+#: A program that prints more has lost its way; all of it stays in its file.
+_MOST = 8 << 20
 _VERSIONS = {("KTAP", "1"), ("TAP", "13"), ("TAP", "14")}
 _UNFINISHED = "(unfinished)"
 
@@ -86,11 +88,15 @@ def parse(data: bytes) -> Report:
     A last line without its line end is taken for cut off: it is a problem,
     and no result.  Undecodable bytes and control characters are replaced.
     """
-    text, cut = _clean(data)
+    text, cut = _clean(data[:_MOST])
     reader = _Reader(_tokens(text))
     if not text.strip() and cut is None:
         return Report(problems=("printed nothing",))
-    return reader.report(cut)
+    report = reader.report(cut)
+    if len(data) > _MOST:
+        more = f"printed more than {_MOST >> 20} MiB, of which the rest was not read"
+        report = replace(report, problems=(more, *report.problems))
+    return report
 
 
 class _Kind(Enum):

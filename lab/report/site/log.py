@@ -13,6 +13,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from lab.plain import without_escapes
 from lab.process.stored import read_stored
 from lab.report.site.names import safe_name
 from lab.report.site.search import Search
@@ -20,7 +21,6 @@ from lab.results.folder import slug
 from lab.results.record import JobRecord
 from lab.suites.ktap import describe
 from lab.suites.mark import read_mark
-from lab.suites.plain import without_escapes
 
 #: A console that repeats one line for an hour is cut: its end is what counts.
 _MOST_BYTES = 8 << 20

@@ -8,8 +8,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.plain import plain
 from lab.report.site.names import count
-from lab.report.site.render import plain
 from lab.results.store import RunSummary
 
 #: A run that was killed stays unfinished for ever: one that is silent so long is dead.

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -11,18 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from lab.suites.plain import without_escapes
-
-#: What turns the reading order round: "x" may look like "y" (CVE-2021-42574).
-_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]")
-
-
-def plain(text: str) -> str:
-    """Text as a page may show it: no control characters, none that reorder others."""
-    if text.isprintable():
-        # Nearly all text; no control, format or surrogate character is printable.
-        return text
-    return _BIDI.sub("\ufffd", without_escapes(text)).encode(errors="replace").decode()
+from lab.plain import plain
 
 
 def safe(text: str) -> Markup:
