@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from lab.errors import ExitStatus
+from lab.plain import plain
 from lab.report.access import Access, accesses
 from lab.results.claims import Claim, Claims, Pair, Shown, Shows, judge_claim
 
@@ -90,7 +92,8 @@ def _all_shown(results: Sequence[Shown]) -> bool:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
+    """Text in a table, in which nothing means anything to Markdown."""
+    return re.sub(r"([\\|`\[\]<])", r"\\\1", " ".join(plain(text).split()))
 
 
 def _tests(shows: Shows) -> str:

@@ -10,6 +10,7 @@ from itertools import groupby
 
 from lab.config.model import Status
 from lab.errors import UserError
+from lab.plain import plain
 from lab.results import JobRecord, RunRecord, TestResult
 from lab.results.apart import told_apart
 from lab.results.junit import junit_text
@@ -62,7 +63,7 @@ def _job(job: JobRecord, number: int) -> Iterator[str]:
     complaints = [noted.complaint for noted in job.complaints if noted.of_job]
     broken = len(complaints) + int(job.error is not None)
     yield "  KTAP version 1"
-    yield f"  # {job.kernel_release}, {job.evidence.machine_description}"
+    yield f"  # {_said(f'{job.kernel_release}, {job.evidence.machine_description}')}"
     yield f"  1..{len(groups) + broken}"
     ok = not broken
     place = 0
@@ -70,10 +71,10 @@ def _job(job: JobRecord, number: int) -> Iterator[str]:
         yield from _suite(results)
         passed = all(result.status in (Status.PASS, Status.SKIP) for result in results)
         ok = ok and passed
-        yield f"  {_ok(passed)} {place} {filesystem}.{suite}"
+        yield f"  {_ok(passed)} {place} {_name(f'{filesystem}.{suite}')}"
     for complaint in complaints:
         place += 1
-        yield from (f"  # {_one_line(line)}" for line in complaint.lines)
+        yield from (f"  # {_said(line)}" for line in complaint.lines)
         yield f"  not ok {place} kernel {_name(str(complaint))}"
     if job.error is not None:
         yield f"  not ok {place + 1} lab # ERROR {_name(job.error)}"
@@ -85,10 +86,10 @@ def _suite(results: list[TestResult]) -> Iterator[str]:
     yield f"    1..{len(results)}"
     for number, result in enumerate(results, 1):
         for line in result.diagnostics:
-            yield f"    # {_one_line(line)}"
+            yield f"    # {_said(line)}"
         if result.message and result.status not in _WORDS:
             # Not on the result's line: a message that begins with SKIP would be a directive.
-            yield f"    # {_one_line(result.message)}"
+            yield f"    # {_said(result.message)}"
         ok = result.status in (Status.PASS, Status.SKIP)
         yield f"    {_ok(ok)} {number} {_name(result.test)}{_directive(result)}"
 
@@ -108,8 +109,10 @@ def _ok(passed: bool) -> str:
 
 def _name(text: str) -> str:
     """Text in which no reader sees a directive, escaped as TAP 14 has it."""
-    return re.sub(r"[\s\x85]", " ", text).replace("\\", "\\\\").replace("#", "\\#")
+    return re.sub(r"[\s\x85]", " ", plain(text)).replace("\\", "\\\\").replace("#", "\\#")
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def _said(text: str) -> str:
+    """A diagnostic line after its ``# ``: one line, and none that names a subtest (TAP 14)."""
+    line = " ".join(plain(text).split())
+    return f" {line}" if line.casefold().startswith("subtest") else line

@@ -10,16 +10,28 @@ import shlex
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.errors import UserError
 from lab.guest.qemu import CPUS, Hardware, machine_properties, memory_size
 from lab.guest.tsc import portable
 from lab.image.base import MKE2FS_CONF
 from lab.results import JobFolder, JobRecord, RunFolder, RunRecord
+from lab.results.folder import slug
 from lab.url import Url
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 _BOOT_S = 120
+
+
+class _Shell(str):
+    """Shell code, comments and here-documents included: all else is quoted, or is a mistake."""
+
+    __slots__ = ()
+
+
 Recipe = Mapping[str, Any]
 
 
@@ -113,45 +125,64 @@ def _render(
     config: str,
     programs: Sequence[tuple[str, str]],
 ) -> str:
-    from jinja2 import Environment, StrictUndefined
-
-    # A shell script is no HTML: quoting is done by the filter "sh".
-    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701
-    environment.filters |= {"sh": shlex.quote, "comment": _comment}
-    template = environment.from_string(Path(__file__).with_name("repro.sh.j2").read_text())
+    template = _environment().from_string(Path(__file__).with_name("repro.sh.j2").read_text())
     types = {unit["type"] for unit in units}
-    inline = (patch, config, *(text for _, text in programs))
+    inline = (patch, config, *(text for _, text in programs), json.dumps(recipe), str(pattern))
     guest_tools = ["ndctl", *sorted(f"mkfs.{kind}" for kind in types)]
     return template.render(
         title=_comment(f"{record.variant}: job {number} of run {run.id}, {record.started}"),
         recipe=recipe,
-        work=f"repro-{run.id}-{number}",
+        work=_Shell(slug(f"repro-{run.id}-{number}")),
         filesystems=list(dict.fromkeys(unit["filesystem"] for unit in units)),
         deadline=int(_BOOT_S + len(units) * recipe["program_s"]),
         tools=["gcc", "git", "ldd", "make", "tar", "timeout", _QEMU, "busybox", *guest_tools],
-        patch=patch,
+        patch=_Shell(patch),
         mark=_mark(inline),
-        fetch=_indented(_fetch(recipe)),
-        config=config,
-        environment=" ".join(
-            f"{name}={_expanded(value)}" for name, value in recipe["environment"].items()
+        fetch=_Shell(_indented(_fetch(recipe))),
+        config=_Shell(config),
+        environment=_Shell(
+            " ".join(
+                f"{shlex.quote(name)}={_expanded(value)}"
+                for name, value in recipe["environment"].items()
+            )
         ),
-        programs=programs,
+        programs=[(name, _Shell(text)) for name, text in programs],
         binaries=sorted({"dax-proof", *(unit["program"] for unit in units)}),
         guest_tools=guest_tools,
-        mke2fs=MKE2FS_CONF,
+        mke2fs=_Shell(MKE2FS_CONF),
         guests=_guests(units, recipe["fresh"], pattern),
-        qemu=_qemu(recipe),
+        qemu=_Shell(_qemu(recipe)),
         runs=len(units),
     )  # fmt: skip
+
+
+def _environment() -> Environment:
+    """Jinja for a shell script, in which nothing is put that is not code, a number or quoted."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(  # noqa: S701  # a shell script is no HTML
+        undefined=StrictUndefined, keep_trailing_newline=True, finalize=_finalize
+    )
+    environment.filters |= {
+        "sh": lambda value: _Shell(shlex.quote(str(value))),
+        "words": lambda values: _Shell(shlex.join(map(str, values))),
+        "comment": _comment,
+    }
+    return environment
+
+
+def _finalize(value: object) -> object:
+    if not isinstance(value, _Shell | int):
+        raise TypeError(f"{value!r} is not quoted for the script")
+    return value
 
 
 _QEMU = "qemu-system-x86_64"
 
 
-def _comment(text: str) -> str:
+def _comment(text: str) -> _Shell:
     """Text that stays inside its comment, and its quotes."""
-    return "".join(c if c.isprintable() and c not in '"$`\\' else "?" for c in text)
+    return _Shell("".join(c if c.isprintable() and c not in '"$`\\' else "?" for c in text))
 
 
 def _expanded(value: str) -> str:
@@ -159,9 +190,10 @@ def _expanded(value: str) -> str:
     return '"' + re.sub(r'([\\"`]|\$(?![A-Za-z_{]))', r"\\\1", value) + '"'
 
 
-def _mark(inline: Sequence[str]) -> str:
+def _mark(inline: Sequence[str]) -> _Shell:
     """The end of the here-documents: a word that none of the texts holds."""
-    return hashlib.sha256("".join(inline).encode()).hexdigest()[:12].upper()
+    digest = hashlib.sha256("".join(inline).encode()).hexdigest()
+    return _Shell(digest[:12].upper())
 
 
 def _guests(units: Sequence[Any], fresh: str, pattern: str | None) -> list[list[dict[str, Any]]]:
@@ -178,7 +210,8 @@ def _filesystems(units: Sequence[Any], pattern: str | None) -> list[dict[str, An
     for name, group in groupby(units, key=lambda unit: unit["filesystem"]):
         same = list(group)
         commands = [
-            shlex.join([f"/lab/{unit['program']}", unit["mount_point"], *selected]) for unit in same
+            _Shell(shlex.join([f"/lab/{unit['program']}", unit["mount_point"], *selected]))
+            for unit in same
         ]
         found.append({"name": name, "set_up": same[0]["set_up"], "commands": commands})
     return found
@@ -201,7 +234,7 @@ def _qemu(recipe: Recipe) -> str:
     if hardware.memmap is None:
         words += ["-device", "nvdimm,id=nvdimm0,memdev=nv0"]
         backend = "memory-backend-file,id=nv0,share=on,mem-path=$work/nvdimm"
-        disk = f'-object "{backend},size={hardware.nvdimm}" '
+        disk = f'-object "{backend},size={int(hardware.nvdimm)}" '
     append = portable(recipe["arguments"])
     return (
         shlex.join(words)
@@ -254,7 +287,7 @@ git -C "$source" checkout -q {commit} || stop "there is no commit "{commit}"""
 
 def _fetch_tarball(recipe: Recipe) -> str:
     url = str(Url(recipe["source"]["url"]))
-    digest = recipe["source"]["sha256"]
+    digest = shlex.quote(recipe["source"]["sha256"] + "  ")
     get = (
         f'curl -fL --netrc-optional -o "$work/tarball" {shlex.quote(url)}'
         if "://" in url
@@ -262,7 +295,7 @@ def _fetch_tarball(recipe: Recipe) -> str:
     )
     return f"""\
 {get} || stop "the tarball cannot be had"
-echo "{digest}  $work/tarball" | sha256sum -c --quiet || stop "the tarball is another one"
+echo {digest}"$work/tarball" | sha256sum -c --quiet || stop "the tarball is another one"
 tar -C "$source" --strip-components=1 -xf "$work/tarball" || stop "tar failed\""""
 
 
