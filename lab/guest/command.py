@@ -28,6 +28,16 @@ class CommandTimeout(InfrastructureError):
     stdout: str = ""
 
 
+class CommandFlood(InfrastructureError):
+    """A command in the guest printed more than the lab takes, and was ended.
+
+    Attributes:
+        stdout: As much of it as there was.
+    """
+
+    stdout: str = ""
+
+
 @dataclass(frozen=True)
 class CommandResult:
     """How a command in the guest ended; undecodable bytes are replaced."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,10 @@ from pathlib import Path
 from lab.complaints import Complaint, Reader
 
 _TAIL = 8192
-_PIECE = 1 << 20
+_PIECE = 1 << 16
+#: Where the last words of a kernel are, if there are any, and how long they are looked for.
+_LAST = 4 << 20
+_LOOKING_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,11 @@ class Console:
         reader = Reader()
         words = None
         with stream:
-            # One that lives may never stop.
-            left = os.fstat(stream.fileno()).st_size
-            while piece := stream.read(min(_PIECE, left)):
+            # One that lives may never stop, and what it prints take long to read.
+            left = stream.seek(0, os.SEEK_END)
+            left -= stream.seek(max(0, left - _LAST))
+            until = time.monotonic() + _LOOKING_S
+            while (piece := stream.read(min(_PIECE, left))) and time.monotonic() < until:
                 left -= len(piece)
                 words = _headline(reader.feed(piece)) or words
         return _headline(reader.close()) or words

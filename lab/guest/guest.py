@@ -161,6 +161,7 @@ class Guest:
         Raises:
             GuestDied: The guest went down during it; says its last words.
             CommandTimeout: It still ran at the deadline; the guest lives.
+            CommandFlood: It printed more than 32 MiB; the guest lives.
         """
         try:
             return self._ssh.run(command, deadline_s or self.spec.command_s)
@@ -184,8 +185,17 @@ class Guest:
         return self._vm.times()
 
     def fetch(self, path: str) -> bytes:
-        """A file of the guest."""
-        return self._ssh.fetch(path)
+        """A regular file of the guest, of 256 MiB at most.
+
+        Raises:
+            InfrastructureError: It is none, is larger, or cannot be read.
+            CommandTimeout: It did not come within ``spec.command_s``.
+            GuestDied: The guest went down meanwhile.
+        """
+        try:
+            return self._ssh.fetch(path, self.spec.command_s)
+        except GuestLost as error:
+            raise self._lost(error) from error
 
     def put(self, content: bytes, path: str) -> None:
         """Write a file in the guest."""

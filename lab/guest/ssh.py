@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from invoke.exceptions import CommandTimedOut, ThreadException
 from paramiko.auth_strategy import AuthStrategy, NoneAuth
 
 from lab.errors import InfrastructureError
-from lab.guest.command import CommandResult, CommandTimeout, GuestLost
+from lab.guest.command import CommandFlood, CommandResult, CommandTimeout, GuestLost
 from lab.guest.port import NoPort, Port
 from lab.image import GuestKeys
 
@@ -34,6 +35,10 @@ _NAME = "guest"
 _DYING_S = 1.0
 #: Seconds a guest on a busy host may take to its banner.
 _PATIENCE_S = 10.0
+#: Of what a command prints: more would be held in memory, and no test has so much to say.
+MOST_PRINTED = 32 << 20
+#: Of a file that is fetched.
+MOST_FETCHED = 256 << 20
 _LOST = (paramiko.SSHException, ThreadException, EOFError, OSError)
 
 
@@ -46,6 +51,28 @@ class _Runner(Remote):  # type: ignore[misc]
     read_chunk_size = 1 << 16
     input_sleep = 0.002
     _killed = False
+    _printed = 0
+
+    @property
+    def flooded(self) -> bool:
+        """Whether it was ended for all that it printed."""
+        return self._printed > MOST_PRINTED
+
+    def read_proc_stdout(self, num_bytes: int) -> bytes:
+        return self._counted(super().read_proc_stdout(num_bytes))
+
+    def read_proc_stderr(self, num_bytes: int) -> bytes:
+        return self._counted(super().read_proc_stderr(num_bytes))
+
+    def _counted(self, data: bytes) -> bytes:
+        self._printed += len(data)
+        if self.flooded:
+            self.channel.close()
+            return b""
+        return data
+
+    def respond(self, buffer_: list[str]) -> None:
+        """Nothing: Invoke would join all that was printed with each piece that comes."""
 
     def kill(self) -> None:
         """End the command at its deadline: Invoke's timer calls this."""
@@ -77,6 +104,17 @@ class _Runner(Remote):  # type: ignore[misc]
             if not (self.using_pty and isinstance(error, KeyboardInterrupt)):
                 self.channel.close()
             raise
+
+
+class _Passing(_Runner):
+    """For what is printed as it comes: none of it is kept, and it may be as much as it likes."""
+
+    @property
+    def flooded(self) -> bool:
+        return False
+
+    def respond(self, buffer_: list[str]) -> None:
+        buffer_.clear()
 
 
 class _ByName(AuthStrategy):
@@ -118,6 +156,7 @@ class Ssh:
 
         Raises:
             CommandTimeout: It still ran after ``deadline_s`` seconds, or was stopped.
+            CommandFlood: It printed more than MOST_PRINTED bytes.
             GuestLost: The connection ended first.
         """
         started = time.monotonic()
@@ -144,6 +183,10 @@ class Ssh:
             lost.stdout = self.said()
             raise lost from error
         duration = time.monotonic() - started
+        if self._runner.flooded:
+            flood = CommandFlood(f"`{command}` printed more than {MOST_PRINTED >> 20} MiB")
+            flood.stdout = result.stdout
+            raise flood
         if result.exited is None or result.exited < 0:
             # dropbear sends no exit status when it dies with the guest: no
             # evidence is not a success (osandov/drgn's LostVMError).
@@ -173,11 +216,32 @@ class Ssh:
         if self._runner is not None:
             self._runner.kill()
 
-    def fetch(self, path: str) -> bytes:
-        """A file of the guest, over SFTP."""
-        buffer = BytesIO()
-        self._connection.get(path, local=buffer)
-        return buffer.getvalue()
+    def fetch(self, path: str, deadline_s: float, most: int = MOST_FETCHED) -> bytes:
+        """A file of the guest, over SFTP.
+
+        Raises:
+            InfrastructureError: It is no regular file of at most ``most`` bytes, or cannot be
+                read; the message says which.
+            CommandTimeout: It did not come in time.
+            GuestLost: The connection ended.
+        """
+        until = time.monotonic() + deadline_s
+        try:
+            with self._cut_after(deadline_s):
+                self._connection.open()
+                # One for all: dropbear ends where a channel is closed that it writes to.
+                client = self._connection.sftp()
+                client.get_channel().settimeout(deadline_s)
+                return _read_file(client, path, most)
+        except TimeoutError as error:
+            raise CommandTimeout(f"{path} did not come in {deadline_s:g} s") from error
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            if time.monotonic() >= until:
+                raise CommandTimeout(f"{path} did not come in {deadline_s:g} s") from error
+            if isinstance(error, OSError) and self._connection.is_connected:
+                what = f"{path} cannot be fetched: {error.strerror or error}"
+                raise InfrastructureError(what) from error
+            raise GuestLost(f"the connection ended while {path} was fetched: {error}") from error
 
     def put(self, content: bytes, path: str) -> None:
         """Write a file in the guest, over SFTP."""
@@ -191,7 +255,8 @@ class Ssh:
         """
         terminal = _is_terminal()
         try:
-            result = self._connection.run(
+            self._connection.open()
+            result = _Passing(context=self._connection).run(
                 command + _KEEP_SHELL if command else "exec sh -l",
                 pty=terminal,
                 warn=True,
@@ -217,6 +282,18 @@ class Ssh:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+def _read_file(client: paramiko.SFTPClient, path: str, most: int) -> bytes:
+    status = client.stat(path)
+    if not stat.S_ISREG(status.st_mode or 0):
+        raise InfrastructureError(f"{path} is no regular file of the guest")
+    with client.open(path) as stream:
+        # What it says of its size it need not keep to; a file of /proc says 0.
+        data = bytes(stream.read(most + 1))
+    if len(data) > most:
+        raise InfrastructureError(f"{path} has more than {most >> 20} MiB")
+    return data
 
 
 def _is_terminal() -> bool:

@@ -8,6 +8,7 @@ import os
 import re
 import select
 import shlex
+import signal
 import socket
 import threading
 import time
@@ -30,12 +31,19 @@ if TYPE_CHECKING:
 
 
 #: What init writes: a name, and the seconds since boot.
-_MARK = re.compile(rb"lab: ([a-z ]+?)(?: [0-9.]+)?\r?$")
+_MARK = re.compile(rb"lab: ([a-z ]{1,40}?)(?: [0-9.]+)?\r?$")
 _NO_SSH = "no ssh"
 #: And of the server on an SSH port.
-_ENDED = re.compile(rb"lab: ssh (\d+) ended\r?$")
+_ENDED = re.compile(rb"lab: ssh (\d{1,4}) ended\r?$")
 #: Seconds until it is seen that another thread has heard what is waited for.
 _OTHERS_HEAR_S = 0.5
+#: Init says a few; whoever else writes to its port is not heard for ever.
+_MOST_MARKS = 64
+_LONGEST_MARK = 256
+#: What QEMU may write into one file: a console that never stops would fill the disk.
+MOST_PRINTED = 512 << 20
+#: Of what QEMU says itself.
+_MOST_SAID = 64 << 10
 
 
 class GuestDied(InfrastructureError):
@@ -187,13 +195,19 @@ class Vm:
                 chunk = b""
             if chunk is None:
                 return True
-            *lines, self._rest = (self._rest + chunk).split(b"\n")
+            *lines, rest = (self._rest + chunk).split(b"\n")
+            self._rest = rest[-_LONGEST_MARK:]
             for line in lines:
                 if match := _MARK.search(line):
-                    self.timeline.mark(match[1].decode())
+                    self._hear(match[1].decode())
                 elif match := _ENDED.search(line):
                     self._ended_ports.add(int(match[1]))
             return bool(chunk)
+
+    def _hear(self, mark: str) -> None:
+        """Note a mark once: what is waited for has come, or has not."""
+        if len(self.timeline.marks) < _MOST_MARKS and not self._has_said(mark):
+            self.timeline.mark(mark)
 
     @property
     def has_ports(self) -> bool:
@@ -251,7 +265,7 @@ class Vm:
         if not at_once and not self.server_ended():
             self.ends_within(self._answer_s)
         status = self.status
-        qemu_said = (self.folder / "qemu.log").read_text(errors="replace").strip()
+        qemu_said = _end_of(self.folder / "qemu.log").strip()
         words = self.console.last_words()
         if words:
             what = f"the guest died: {words}"
@@ -259,6 +273,8 @@ class Vm:
             what = "the guest's SSH server ended, and the guest goes on"
         elif status is None:
             what = "the guest no longer answers over SSH"
+        elif status == 128 + signal.SIGXFSZ:
+            what = f"the guest printed more than {MOST_PRINTED >> 20} MiB, and was ended"
         elif status == 0:
             what = "the guest rebooted or powered off by itself"
         else:
@@ -298,6 +314,7 @@ class Vm:
                 stdout=stderr,
                 stderr=stderr,
                 pass_fds=(*sockets.descriptors, *files.descriptors, *poured),
+                file_size=MOST_PRINTED,
             )
         )
         # QEMU holds its own ends now; closing these makes its death an end-of-file.
@@ -329,6 +346,13 @@ class Vm:
             detail=self.console.tail(),
             hint=f"raise deadlines.{name} in lab.toml if the guest was only slow",
         )
+
+
+def _end_of(path: Path) -> str:
+    """The end of a file that a guest may have made as long as it likes."""
+    with path.open("rb") as stream:
+        stream.seek(max(0, stream.seek(0, os.SEEK_END) - _MOST_SAID))
+        return stream.read(_MOST_SAID).decode(errors="replace")
 
 
 def pipe_with(content: bytes) -> int:

@@ -176,6 +176,7 @@ def spawn(
     stdout: int | IO[bytes] = subprocess.DEVNULL,
     stderr: int | IO[bytes] = subprocess.DEVNULL,
     pass_fds: Sequence[int] = (),
+    file_size: int | None = None,
 ) -> Child:
     """Start a child that ends when the returned Child is left, or the lab dies.
 
@@ -183,6 +184,7 @@ def spawn(
         env: Variables set on top of the lab's own environment.
         stdin, stdout, stderr: A file, its descriptor, or a constant of subprocess's.
         pass_fds: File descriptors the command inherits, under the same numbers.
+        file_size: Bytes; SIGXFSZ ends the command when a file that it writes would have more.
 
     Raises:
         InfrastructureError: The command is not on this machine.
@@ -200,7 +202,11 @@ def spawn(
         standard[2] = standard[1] if stderr == subprocess.STDOUT else _descriptor(stderr, stack)
         try:
             lifeline = start(
-                command, cwd, {**os.environ, **(env or {})}, standard | {n: n for n in pass_fds}
+                command,
+                cwd,
+                {**os.environ, **(env or {})},
+                standard | {n: n for n in pass_fds},
+                file_size,
             )
         except BaseException:
             if ours is not None:

@@ -98,15 +98,22 @@ def _take_up(received: list[int], targets: list[int]) -> int:
     return lifeline
 
 
-def _exec(command: list[str], environment: dict[str, str], keeper: int) -> None:
+def _exec(
+    command: list[str], environment: dict[str, str], keeper: int, file_size: int | None
+) -> None:
     # Should the keeper itself be killed -9, the command goes with it; prctl(2): one that
     # was killed before this sends no signal.
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != keeper:
         os._exit(128 + signal.SIGKILL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    for number in (*_IGNORED, signal.SIGPIPE):
+    # Python ignores the last two, which would be inherited.
+    for number in (*_IGNORED, signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
+    if file_size is not None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
     try:
         os.execvpe(command[0], command, environment)
     except OSError as error:
@@ -160,7 +167,7 @@ def keep(request: bytes, received: list[int]) -> None:
     keeper = os.getpid()
     pid = os.fork()
     if pid == 0:
-        _exec(asked["command"], asked["environment"], keeper)
+        _exec(asked["command"], asked["environment"], keeper, asked["file_size"])
     _say(lifeline, _watch(lifeline, pid))
 
 

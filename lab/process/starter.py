@@ -60,12 +60,14 @@ def start(
     cwd: Path | None,
     environment: Mapping[str, str],
     descriptors: Mapping[int, int],
+    file_size: int | None = None,
 ) -> socket.socket:
     """Start a command below a keeper of its own; returns the other end of its lifeline.
 
     Args:
         descriptors: The command's file descriptors, by the number each has there: the
             three standard ones at least.
+        file_size: The most bytes that a file may come to have which it writes.
 
     Raises:
         InfrastructureError: No keeper could be started.
@@ -75,6 +77,7 @@ def start(
         "cwd": os.fspath(cwd or _current()),
         "environment": dict(environment),
         "descriptors": list(descriptors),
+        "file_size": file_size,
     }).encode()  # fmt: skip
     ours, theirs = socket.socketpair()
     try:

@@ -17,7 +17,7 @@ from lab.complaints import Complaint, Kind
 from lab.complaints.benign import Benign
 from lab.config.model import Expectation, Fresh, Status
 from lab.errors import InfrastructureError, LabError, UserError
-from lab.guest import BootTimeout, CommandTimeout, Guest, GuestDied, GuestSpec, Hang
+from lab.guest import BootTimeout, CommandFlood, CommandTimeout, Guest, GuestDied, GuestSpec, Hang
 from lab.plan import expected
 from lab.results import Evidence, GuestUse, JobRecord, Noted, TestResult
 from lab.results.folder import KERNEL_LOG, safe_name
@@ -33,7 +33,7 @@ from lab.suites.mounts import proved, say_if_moved
 from lab.suites.mounts import read as read_moved
 from lab.suites.only import only
 from lab.suites.rest import Rest, blame, list_tests, rest_of
-from lab.suites.watch import Watch, charge
+from lab.suites.watch import Watch, charge, doubted
 from lab.unforeseen import as_lab_error
 from lab.version import KernelVersion
 
@@ -449,6 +449,7 @@ def _one_guest(
                 outcome.note_use(guest, session.ran)
             log = _keep_kernel_log(outcome, session)
             outcome.note(watch.rest(log, gone=guest.gone()))
+            outcome.error = outcome.error or watch.unread or None
     except LabError as error:
         outcome.note(watch.rest())
         return error
@@ -459,7 +460,7 @@ def _one_guest(
             outcome.note(watch.rest())
         return as_lab_error(error)
     except BaseException:
-        outcome.note(watch.rest())
+        outcome.note(watch.rest(hurry=True))
         raise
     return None
 
@@ -586,11 +587,12 @@ def _run_unit(outcome: _Outcome, session: _Session, unit: Unit, left: list[Unit]
         outcome.note_hang(
             unit, test, Signature.of(unit.of, end.complaint, alone=end.hang is Hang.PROGRAM)
         )
-    return end.good and end.moved is None and session.live.broken is None
+    good = end.good and end.moved is None and session.live.broken is None
+    return good and not session.watch.unread
 
 
 def _judged(
-    outcome: _Outcome, session: _Session, unit: Unit, end: _End
+    outcome: _Outcome, session: _Session, unit: Unit, end: _End, *, hurry: bool = False
 ) -> tuple[Sequence[Judged], Rest | None]:
     """The results of a program, and what its end left of it."""
     _keep(outcome.job, unit, end.output)
@@ -606,8 +608,9 @@ def _judged(
     if unit.test is not None and not judged:
         judged = (Judged(unit.test, Status.ERROR, "was listed, and then did not run"),)
     watch = session.watch
-    noted = outcome.note(watch.ran(alive=end.good, gone=session.guest.gone()))
+    noted = outcome.note(watch.ran(alive=end.good, gone=session.guest.gone(), hurry=hurry))
     judged = charge(unit.program, judged, noted, marked=watch.marked_tests())
+    judged = doubted(judged, watch.unread)
     if unit.test is not None or not end.good:
         judged = blame(unit.program, judged, unit.test or watch.test)
     # One that does not mark its tests may not know -l either, and would do it all again.
@@ -623,7 +626,7 @@ def _judged(
 def _keep_begun(outcome: _Outcome, session: _Session, unit: Unit, duration_s: float) -> None:
     """What a program had shown when it was interrupted; nobody tells how it would have ended."""
     end = _End(session.guest.said(), None, Ended.EXITED, INTERRUPTED)
-    judged, rest = _judged(outcome, session, unit, end)
+    judged, rest = _judged(outcome, session, unit, end, hurry=True)
     # What the kernel said of the test that ran is no less true for that.
     cut = [one for one in judged if one.status is Status.ERROR and INTERRUPTED in one.message]
     reported = [one for one in judged if one not in cut]
@@ -671,6 +674,8 @@ def _run_program(session: _Session, command: str, deadline_s: float) -> _End:
             done = guest.run(command, deadline_s)
     except CommandTimeout as error:
         return _hung(session, error.stdout, deadline_s)
+    except CommandFlood as error:
+        return _End(error.stdout, None, Ended.EXITED, error.what)
     except GuestDied as error:
         # Without an exit status and without a dead kernel it is an error of ours.
         ended = Ended.GUEST_DIED if error.kernel else Ended.EXITED

@@ -30,10 +30,18 @@ from lab.version import KernelVersion
 _LAG_S = 2.0
 _TICK_S = 0.01
 _MOST_SAID = 80
-_PIECE = 1 << 20
+_PIECE = 1 << 16
+#: How long a look may take.  A guest can print faster than anybody reads: what a look leaves
+#: is for the next one, and what is left when a program has ended is read for so long.
+_LOOK_S = 1.0
+_CATCH_UP_S = 20.0
 #: What is kept of a kernel that complains on and on: beyond that, the first of a kind in
 #: each test, so that none passes for it; and all are counted.
 _MOST_COMPLAINTS = 500
+#: Beyond that nothing that a guest says is believed any more: no result is earned there.
+_MOST_MARKS = 100_000
+_MOST_KEPT = 10_000
+_MOST_COUNTED = 200_000
 _VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?(?:-rc\d+)?")
 #: What a complaint is excused with that the host may have caused; no result is earned then.
 BUSY = "the host was too busy to tell"
@@ -65,7 +73,7 @@ class Log:
         self._counts = counts
         self.seen = Seen()
         self.unkept = 0
-        self._kinds: set[tuple[Place, Kind, bool]] = set()
+        self._kinds: set[tuple[Place, Kind, bool, bool]] = set()
         self._lines = Lines()
         self._reader = Reader()
         self._found: dict[tuple[int, Kind], Complaint] = {}
@@ -88,12 +96,23 @@ class Log:
         return self._programs
 
     @property
+    def too_much(self) -> str:
+        """What there is too much of to be taken in; "" while there is not."""
+        if len(self._places) > _MOST_MARKS:
+            return f"more than {_MOST_MARKS:,} tests are marked in its log"
+        if len(self._found) > _MOST_KEPT or self.unkept > _MOST_COUNTED:
+            return f"the kernel complained {len(self._found) + self.unkept:,} times"
+        return ""
+
+    @property
     def unfinished(self) -> bool:
         """Whether a complaint is being printed."""
         return any(complaint.cut for complaint in self._reader.pending())
 
     def feed(self, data: bytes) -> None:
-        """Read on."""
+        """Read on, unless there was too much already."""
+        if self.too_much:
+            return
         for line in self._lines.feed(data):
             mark = parse_mark(line.text)
             if mark is None:
@@ -133,8 +152,8 @@ class Log:
 
     def _take(self, done: Complaint) -> None:
         self.seen.add(done)
-        kind = (self._at(done.offset), done.kind, self._counts(done))
-        if len(self._found) >= _MOST_COMPLAINTS and kind in self._kinds and not done.fatal:
+        kind = (self._at(done.offset), done.kind, self._counts(done), done.fatal)
+        if len(self._found) >= _MOST_COMPLAINTS and kind in self._kinds:
             self.unkept += _key(done) not in self._told
             return
         self._kinds.add(kind)
@@ -179,6 +198,8 @@ class Watch:
         self._read = 0
         self._lags = False
         self._dead = False
+        self._behind = 0
+        self._gave_up = False
         self._doubts: dict[tuple[int, Kind], str] = {}
 
     @property
@@ -209,7 +230,14 @@ class Watch:
         """Note that the host may be the cause of a complaint."""
         self._doubts[_key(complaint)] = f"{BUSY}: {why}"
 
-    def ran(self, *, alive: bool, gone: bool = False) -> tuple[Noted, ...]:
+    @property
+    def unread(self) -> str:
+        """Why nobody knows all that the kernel said: it said too much; "" if somebody does."""
+        if self._gave_up:
+            return f"the last {self._behind / 1e6:.1f} MB of the console came too fast to be read"
+        return self._log.too_much
+
+    def ran(self, *, alive: bool, gone: bool = False, hurry: bool = False) -> tuple[Noted, ...]:
         """The complaints since the last call; a program has just ended.
 
         They are of that program, of one of its tests, or came before it began.
@@ -217,8 +245,9 @@ class Watch:
         Args:
             alive: Whether the guest is good for more.
             gone: Whether it ended by itself.
+            hurry: Whether somebody waits for the lab to end.
         """
-        self._look()
+        self._catch_up(0.0 if hurry else _CATCH_UP_S)
         if alive and not self._lags:
             self._lags = not self._wait(lambda: self._log.place.number == 0)
             self._wait(lambda: not self._log.unfinished)
@@ -234,9 +263,11 @@ class Watch:
         """Whether the last program said which test it ran."""
         return self._log.tested(self._log.programs)
 
-    def rest(self, kernel_log: str = "", *, gone: bool = False) -> tuple[Noted, ...]:
+    def rest(
+        self, kernel_log: str = "", *, gone: bool = False, hurry: bool = False
+    ) -> tuple[Noted, ...]:
         """What came after the last program, and what only the kernel log has."""
-        self._look()
+        self._catch_up(0.0 if hurry else _CATCH_UP_S)
         seen = self._log.seen
         for _, complaint in self._log.complaints():
             seen.add(complaint)
@@ -254,18 +285,33 @@ class Watch:
                 yield from self._noted([cause], number)
 
     def _look(self) -> None:
+        if self._gave_up:
+            return
         try:
             stream = self._console.open("rb")
         except FileNotFoundError:
             return
         # In pieces: a guest may have printed more than fits into memory.  What it prints
         # meanwhile is for the next look: one that never stops must not hold us past a deadline.
+        until = time.monotonic() + _LOOK_S
         with stream:
             end = os.fstat(stream.fileno()).st_size
             stream.seek(self._read)
             while data := stream.read(min(_PIECE, max(0, end - self._read))):
                 self._read += len(data)
                 self._log.feed(data)
+                if time.monotonic() > until:
+                    break
+        self._behind = end - self._read
+
+    def _catch_up(self, seconds: float) -> None:
+        """Read what there is, for so long at most; what is left then is never read."""
+        deadline = time.monotonic() + seconds
+        self._look()
+        while self._behind > 0 and not self._gave_up:
+            if time.monotonic() > deadline:
+                self._gave_up = True
+            self._look()
 
     def _wait(self, done: Callable[[], bool]) -> bool:
         deadline = time.monotonic() + _LAG_S
@@ -291,6 +337,20 @@ class Watch:
 
     def _excuse(self, complaint: Complaint) -> str:
         return excuse(complaint, self._version, self._rules)
+
+
+def doubted(judged: Iterable[Judged], unread: str) -> tuple[Judged, ...]:
+    """The results, none of them earned where nobody knows all that the kernel said meanwhile."""
+    return tuple(
+        result
+        if not unread or result.status in _WORSE
+        else replace(
+            result,
+            status=Status.ERROR,
+            message="; ".join(filter(None, (unread, f"the test itself: {result.status}"))),
+        )
+        for result in judged
+    )
 
 
 class Seen:

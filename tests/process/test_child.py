@@ -39,9 +39,13 @@ def processes_with(mark: str) -> list[int]:
 
 def with_descriptor(number: int) -> Callable[..., socket.socket]:
     def asked(
-        command: Sequence[str], cwd: Path | None, env: Mapping[str, str], given: Mapping[int, int]
+        command: Sequence[str],
+        cwd: Path | None,
+        env: Mapping[str, str],
+        given: Mapping[int, int],
+        file_size: int | None,
     ) -> socket.socket:
-        return start(command, cwd, env, {**given, number: given[0]})
+        return start(command, cwd, env, {**given, number: given[0]}, file_size)
 
     return asked
 

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Guests that do all they can to the lab, as root: nothing gets out, nothing goes on for ever."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab.config.model import Fresh
+from lab.errors import InfrastructureError
+from lab.guest import CommandFlood, CommandTimeout, Guest, GuestSpec
+from lab.guest.ssh import MOST_PRINTED
+from lab.suites.job import run_job
+from tests.guest.conftest import (  # noqa: F401  # fixtures
+    KERNEL,
+    ROOT,
+    MakeJob,
+    Project,
+    clean_folder,
+    consoles,
+    make_job,
+    plain_spec,
+    qemus,
+    until,
+)
+from tests.guest.jobs import HEAD
+
+pytestmark = pytest.mark.guest
+
+HOSTILE = Path(__file__).parent / "guest"
+SUITE = '[suites.hostile]\nprograms = ["{}"]\n'
+#: Lines of a listing that would be paths elsewhere.
+NAMES = ("../../../../out", "x/../../../../../out", "/tmp/lab-attack-out")
+LISTS = 'case "$*" in *-l*) printf "%s\\n" {} ; exit ;; esac\n'.format(" ".join(NAMES))
+PICKS = HEAD + "shift; shift; echo 1..1; printf 'ok 1 %s\\n' \"$(echo \"$*\" | tr -d '[]')\"\n"
+
+
+@pytest.fixture
+def outside() -> Iterator[Path]:
+    path = Path(NAMES[-1] + ".ktap")
+    path.unlink(missing_ok=True)
+    yield path
+    path.unlink(missing_ok=True)
+
+
+def hostile_project(folder: Path, program: str) -> Project:
+    project = Project(folder / "project", SUITE.format(program))
+    (project.folder / "guest-tests").unlink()
+    programs = shutil.copytree(
+        ROOT / "guest-tests", project.folder / "guest-tests", ignore=shutil.ignore_patterns("build")
+    )
+    shutil.copy(HOSTILE / f"{program}.c", programs)
+    return project
+
+
+def longest_console(folder: Path) -> int:
+    return max((len(text) for text in consoles(folder)), default=0)
+
+
+def test_a_console_that_never_stops_does_not_hold_a_lab_that_is_to_end(
+    clean_folder: Path,  # noqa: F811
+) -> None:
+    project = hostile_project(clean_folder, "flood")
+    lab = project.start("test", KERNEL, "-s", "hostile", "-f", "ext4-dax")
+    until(lambda: longest_console(project.results) > 100_000 or lab.poll() is not None)
+    lab.send_signal(signal.SIGTERM)
+    try:
+        out, err = lab.communicate(timeout=10)
+    except subprocess.TimeoutExpired:
+        lab.kill()
+        raise
+    assert lab.returncode == 128 + signal.SIGTERM, out + err
+    assert b"DID NOT RUN (1)" in out
+    assert not qemus(project.folder)
+
+
+def test_what_a_guest_says_is_bounded(plain_spec: GuestSpec, clean_folder: Path) -> None:  # noqa: F811
+    spec = replace(plain_spec, folder=clean_folder / "job", command_s=20.0)
+    with Guest(spec) as guest:
+        for path in ("/dev/zero", "/proc", "/nothing"):
+            with pytest.raises(InfrastructureError, match=path):
+                guest.fetch(path)
+        guest.run("mkfifo /tmp/fifo")
+        with pytest.raises(InfrastructureError, match="no regular file"):
+            guest.fetch("/tmp/fifo")
+        assert guest.fetch("/proc/version").startswith(b"Linux version")
+        # Its marks: as many as it likes, of any length, and numbers of ports.
+        guest.run("yes 'lab: a' | head -n 200000 >/dev/ttyS1; echo lab: ssh $(yes 1 | head -n 5000"
+                  " | tr -d '\\n') ended >/dev/ttyS1", 60.0)  # fmt: skip
+        assert len(guest.timeline.marks) < 20
+        with pytest.raises(CommandFlood) as flood:
+            guest.run("yes 0123456789 | head -c 147000000", 60.0)
+        assert 0 < len(flood.value.stdout) <= MOST_PRINTED
+        # It goes on.
+        assert guest.run("echo here").stdout == "here\n"
+        with pytest.raises(CommandTimeout):
+            guest.run("yes >/dev/null", 1.0)
+
+
+def test_names_of_tests_that_are_paths(make_job: MakeJob, outside: Path) -> None:  # noqa: F811
+    job = replace(make_job({"lists": "#!/bin/sh\n" + LISTS + PICKS}), fresh=Fresh.TEST)
+    below = set(job.guest.folder.parent.rglob("*"))
+    record = run_job(job)
+    assert sorted(result.test for result in record.results) == sorted(NAMES)
+    written = set(job.guest.folder.parent.rglob("*")) - below
+    assert len([path for path in written if path.suffix == ".ktap"]) == len(NAMES)
+    assert all(path.resolve().is_relative_to(job.guest.folder) for path in written)
+    assert not outside.exists()
