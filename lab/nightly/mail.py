@@ -5,16 +5,21 @@ from __future__ import annotations
 
 import os
 import smtplib
+import socket
 import ssl
 from collections.abc import Callable
+from contextlib import closing, suppress
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate, make_msgid, parseaddr
 from pathlib import Path
+from typing import IO
 
 from lab.config.model import Mail
 from lab.errors import InfrastructureError, LabError, UserError
+from lab.process.cutoff import Cutoff
 
+_MOST_SAID = 1 << 20
 _PORTS = {"none": 25, "starttls": 587, "tls": 465}
 
 
@@ -45,12 +50,16 @@ def send(
     """
     where = f"{mail.server}:{mail.port or _PORTS[mail.tls]}"
     secret = password(mail, path)
+    cutoff = Cutoff(deadline_s)
     try:
-        with _connected(mail, deadline_s, path) as server:
+        with cutoff, closing(_connected(mail, deadline_s, cutoff, path)) as server:
             if secret is not None:
                 assert mail.user is not None
                 server.login(mail.user, secret)
             refused = server.send_message(message(mail, subject, text))
+            # It is delivered, however long they take to say goodbye.
+            with suppress(smtplib.SMTPException, OSError):
+                server.quit()
     except LabError:
         raise
     except smtplib.SMTPAuthenticationError as error:
@@ -60,17 +69,28 @@ def send(
             hint=f"nightly.mail.user, and the password in ${mail.password_env}",
         ) from None
     except ssl.SSLError as error:
+        _refuse_late(cutoff, deadline_s, where)
         raise InfrastructureError(
             f"no TLS with the mail server: {error.reason or error}",
             where=where,
             hint="nightly.mail.tls: starttls or tls; nightly.mail.ca: a CA of your own",
         ) from None
-    except (smtplib.SMTPException, OSError, ValueError) as error:
+    except (smtplib.SMTPException, OSError, ValueError, LookupError) as error:
+        _refuse_late(cutoff, deadline_s, where)
         raise InfrastructureError(f"the mail was not taken: {_said(error)}", where=where) from None
     if refused:
         raise InfrastructureError(
             f"the mail server refused {', '.join(sorted(refused))}", where=where
         )
+
+
+def _refuse_late(cutoff: Cutoff, deadline_s: float, where: str) -> None:
+    if cutoff.passed:
+        raise InfrastructureError(
+            f"the mail server had not taken it after {deadline_s:g} s",
+            where=where,
+            hint="raise deadlines.mail in lab.toml",
+        ) from None
 
 
 def password(mail: Mail, path: Callable[[Path], Path]) -> str | None:
@@ -96,14 +116,65 @@ def password(mail: Mail, path: Callable[[Path], Path]) -> str | None:
         raise UserError(f"the password cannot be read: {reason}", where=file) from None
 
 
-def _connected(mail: Mail, deadline_s: float, path: Callable[[Path], Path]) -> smtplib.SMTP:
+class _Replies:
+    """What a server says, line by line; not more than any server has to say."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._left = _MOST_SAID
+
+    def readline(self, size: int) -> bytes:
+        """As a file's."""
+        line = self._stream.readline(size)
+        self._left -= len(line)
+        if self._left < 0:
+            raise OSError(f"it says more than {_MOST_SAID} bytes")
+        return line
+
+    def close(self) -> None:
+        """As a file's."""
+        self._stream.close()
+
+
+class _Plain(smtplib.SMTP):
+    """A server that is heard until ``cutoff``; smtplib's timeout is for each read."""
+
+    def __init__(self, cutoff: Cutoff, host: str, port: int, timeout: float) -> None:
+        self.cutoff = cutoff
+        super().__init__(host, port, timeout=timeout)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        connected: socket.socket = super()._get_socket(host, port, timeout)  # type: ignore[misc]
+        self.cutoff.watch(connected)
+        return connected
+
+    def getreply(self) -> tuple[int, bytes]:
+        """As smtplib's."""
+        if self.file is None and self.sock is not None:
+            self.file = _Replies(self.sock.makefile("rb"))
+        return super().getreply()
+
+
+class _Tls(smtplib.SMTP_SSL, _Plain):
+    """The same, with TLS from the first byte."""
+
+    def __init__(
+        self, cutoff: Cutoff, host: str, port: int, timeout: float, context: ssl.SSLContext
+    ) -> None:
+        self.cutoff = cutoff
+        smtplib.SMTP_SSL.__init__(self, host, port, timeout=timeout, context=context)
+
+
+def _connected(
+    mail: Mail, deadline_s: float, cutoff: Cutoff, path: Callable[[Path], Path]
+) -> smtplib.SMTP:
     port = mail.port or _PORTS[mail.tls]
     if mail.tls == "none":
-        return smtplib.SMTP(mail.server, port, timeout=deadline_s)
+        return _Plain(cutoff, mail.server, port, deadline_s)
     context = _context(mail, path)
     if mail.tls == "tls":
-        return smtplib.SMTP_SSL(mail.server, port, timeout=deadline_s, context=context)
-    server = smtplib.SMTP(mail.server, port, timeout=deadline_s)
+        return _Tls(cutoff, mail.server, port, deadline_s, context)
+    server = _Plain(cutoff, mail.server, port, deadline_s)
     try:
         server.starttls(context=context)
     except BaseException:
