@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import re
 import select
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from lab.build.key import KBUILD_ENVIRONMENT
 from lab.build.toolchain import KEPT
 from lab.errors import InfrastructureError, LabError, Location, UserError
 from lab.process import Child, ProcessTimeout, run, spawn
+from lab.process.trouble import trouble
 from lab.process.which import find_tool
 
 _STEP = re.compile(rb"^\s+([A-Z][A-Z0-9_.-]+)(?: \[M\])?\s{1,}(\S+)$")
@@ -33,12 +33,6 @@ _OTHER_ERROR = re.compile(
     r": (?:fatal )?error: |^Error: |"
     r"\*\*\* .*(?:Stop|Error \d+)"
 )
-# Not in the source that gcc quotes, which it indents: mm/oom_kill.c says "Killed" too.
-_OURS = re.compile(
-    r"^\S.*(No space left on device|Disk quota exceeded|Cannot allocate memory|\bKilled\b|"
-    r"I/O error|Input/output error)"
-)
-_FULL = 2**20
 _BEFORE, _AFTER = 4, 8
 _COUNTING_S = 60.0
 #: How often a make that says nothing is looked after.
@@ -162,7 +156,7 @@ def build_error(log: Path, start: int, source: Path, status: int) -> LabError:
     first = first_error(lines)
     context = "\n".join(lines[max(0, first - _BEFORE) : first + _AFTER])
     said = lines[first] if lines else f"make ended with status {status} and said nothing"
-    if ours := _machine_s_fault(log, lines):
+    if ours := trouble("make", status, lines, log.parent):
         return InfrastructureError(
             f"the build stopped: {ours}", where=log, detail=context, hint="lab doctor"
         )
@@ -172,13 +166,6 @@ def build_error(log: Path, start: int, source: Path, status: int) -> LabError:
     return UserError(
         f"the kernel does not build: {said}", where=where, detail=context, hint=f"less {log}"
     )
-
-
-def _machine_s_fault(log: Path, lines: Sequence[str]) -> str | None:
-    # dash says "I/O error" when the disk is full, and other tools nothing at all.
-    if shutil.disk_usage(log.parent).free < _FULL:
-        return "No space left on device"
-    return next((line.strip() for line in lines if _OURS.search(line)), None)
 
 
 def first_error(lines: Sequence[str]) -> int:

@@ -26,7 +26,7 @@ from pydantic import BaseModel, ValidationError
 from lab.errors import InfrastructureError
 from lab.host import need_tool
 from lab.host.boot import boot_id
-from lab.process import ProcessTimeout, Result, run
+from lab.process import ProcessKilled, ProcessTimeout, Result, run
 from lab.process.scratch import write_whole
 from lab.process.temporary import temporary_folder
 
@@ -209,6 +209,8 @@ def boot_kernel(qemu: Path, accelerator: Name, kernel: Path, deadline_s: float) 
         except ProcessTimeout:
             why = f"a kernel had not booted after {deadline_s:g} s"
             return Proof(False, _opens(accelerator) + why, time.monotonic() - started)
+        except ProcessKilled as error:
+            return Proof(False, _opens(accelerator) + error.what, time.monotonic() - started)
         took = time.monotonic() - started
         said = _text(console)
     if _AT_ITS_END in said:
@@ -244,6 +246,8 @@ def run_guest(
         except ProcessTimeout:
             why = f"a guest had not reached its end after {deadline_s:g} s"
             return Proof(False, _opens(accelerator) + why, time.monotonic() - started)
+        except ProcessKilled as error:
+            return Proof(False, _opens(accelerator) + error.what, time.monotonic() - started)
     return _judge(result, accelerator, 2 * number + 1)
 
 

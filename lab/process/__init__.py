@@ -1,6 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The one gate for child processes."""
 
-from lab.process.child import Child, ProcessFailed, ProcessTimeout, Result, run, spawn
+from lab.process.child import (
+    Child,
+    ProcessFailed,
+    ProcessKilled,
+    ProcessTimeout,
+    Result,
+    run,
+    spawn,
+)
 
-__all__ = ["Child", "ProcessFailed", "ProcessTimeout", "Result", "run", "spawn"]
+__all__ = ["Child", "ProcessFailed", "ProcessKilled", "ProcessTimeout", "Result", "run", "spawn"]

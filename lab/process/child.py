@@ -22,6 +22,7 @@ from typing import IO
 
 from lab.errors import InfrastructureError
 from lab.process.starter import start
+from lab.process.trouble import ending_signal
 
 #: Seconds a keeper may take to kill all below it.
 _KILLING_S = 10
@@ -32,6 +33,10 @@ Argument = str | os.PathLike[str]
 
 class ProcessFailed(InfrastructureError):
     """A child ended with a status other than 0."""
+
+
+class ProcessKilled(ProcessFailed):
+    """A child was ended by a signal that says nothing of what it was given."""
 
 
 class ProcessTimeout(InfrastructureError):
@@ -240,7 +245,8 @@ def run(
         input: Bytes for its stdin; without them it is empty.
 
     Raises:
-        ProcessFailed, ProcessTimeout, InfrastructureError (not installed).
+        ProcessFailed, ProcessTimeout, InfrastructureError (not installed), and ProcessKilled
+            whatever ``check`` says: no status of the tool's own has to be judged then.
     """
     with ExitStack() as stack:
         source, out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(3))
@@ -261,20 +267,27 @@ def run(
             if log is not None:
                 stdout.close()
         result = Result(child.arguments, status, _read(out), _read(err), duration)
+    if signal_name := ending_signal(status):
+        raise failure(result, log, ProcessKilled, f"was ended by {signal_name}")
     if check and status != 0:
         raise failure(result, log)
     return result
 
 
-def failure(result: Result, log: Path | None = None) -> ProcessFailed:
+def failure(
+    result: Result,
+    log: Path | None = None,
+    kind: type[ProcessFailed] = ProcessFailed,
+    how: str = "",
+) -> ProcessFailed:
     """The error for a child that ended badly, with the tail of what it said."""
     said = result.stderr or result.stdout
     if log is not None:
         with suppress(OSError):
             said = log.read_text(errors="replace")
     tail = "\n".join(said.splitlines()[-_TAIL_LINES:])
-    return ProcessFailed(
-        f"`{shlex.join(result.arguments)}` ended with status {result.status}",
+    return kind(
+        f"`{shlex.join(result.arguments)}` {how or f'ended with status {result.status}'}",
         where=log,
         detail=tail or None,
     )

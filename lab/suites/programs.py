@@ -19,6 +19,7 @@ from lab.process import Result, run
 from lab.process.lock import locked
 from lab.process.scratch import scratch_folder
 from lab.process.seal import damage, file_digest, seal
+from lab.process.trouble import trouble
 from lab.process.use import note_use
 from lab.suites.source import Sources, sources_of
 
@@ -35,7 +36,6 @@ _COMPILER_ERROR = re.compile(r"^([^\s:]+):(\d+)(?::\d+)?: (?:fatal )?error: (.*)
 _LINKER_ERROR = re.compile("undefined reference to|multiple definition of|cannot find -l")
 #: Of what make said: an error's neighbours.
 _SHOWN = 12
-_FULL = 2**20
 
 
 @dataclass(frozen=True)
@@ -171,16 +171,22 @@ def _make(folder: Path, name: str, scratch: Path, cc: str) -> None:
     if made.status != 0:
         # Where it is made is another place each time.
         said = f"{made.stderr}{made.stdout}".replace(f"{scratch}/", "")
-        raise _failure(folder, name, said.splitlines(), scratch)
+        lines = said.splitlines()
+        if ours := trouble("make", made.status, lines, scratch):
+            raise InfrastructureError(
+                f"{name} was not compiled: {ours}",
+                where=scratch.parent,
+                detail=said,
+                hint="lab doctor",
+            )
+        raise _failure(folder, name, lines)
     if not target.is_file():
         raise UserError(f"`make` ended well and made no program {name!r}", where=folder)
     shutil.rmtree(scratch / "obj", ignore_errors=True)
 
 
-def _failure(folder: Path, name: str, said: list[str], scratch: Path) -> LabError:
+def _failure(folder: Path, name: str, said: list[str]) -> UserError:
     """Why a program does not compile: the first error, and where it is."""
-    if shutil.disk_usage(scratch).free < _FULL:
-        return InfrastructureError("No space left on device", where=scratch.parent)
     linker = (index for index, line in enumerate(said) if _LINKER_ERROR.search(line))
     first = next(linker, first_error(said))
     detail = "\n".join(said[first : first + _SHOWN])

@@ -117,3 +117,11 @@ def test_a_linker_s_warning_is_no_error(tmp_path: Path) -> None:
     caught = error(tmp_path, f"{warned}{noted}  CC  a.o\n{undefined}\nmake: *** [x] Error 1\n")
     assert undefined in str(caught)
     assert undefined in caught.what
+
+
+def test_a_make_that_was_killed(tmp_path: Path) -> None:
+    """Whatever it said last."""
+    (tmp_path / "build.log").write_text("mm/a.c:1:1: error: half a line")
+    failed = build_error(tmp_path / "build.log", 0, Path("/cache/src"), 137)
+    assert isinstance(failed, InfrastructureError)
+    assert "make was ended by SIGKILL" in failed.what
