@@ -2,9 +2,9 @@
 """Times the lab beside the same work done by hand, on this machine, in one run.
 
 Usage: measure.py [second-variant] [nothing-to-do] [test] [edit-to-verdict] [unpack] [cold]
-       [one-file]
+       [one-file] [sandbox]
 
-Without a name all.  The last two build a kernel from nothing, LAB_BENCH_KERNEL or 6.1,
+Without a name all.  cold and one-file build a kernel from nothing, LAB_BENCH_KERNEL or 6.1,
 in a cache of their own; on a busy machine run them again, each is measured in pairs.
 
 Needs hyperfine and the builds of [matrix.default].  A part is a function that yields
@@ -32,6 +32,8 @@ from bench import Part, Row, run
 from lab.build import BuildJob, build, find_build
 from lab.build.build import workbench_of
 from lab.build.key import KBUILD_ENVIRONMENT
+from lab.build.make import Make
+from lab.build.sandbox import choose_sandbox
 from lab.build.wrapper import wrapped
 from lab.config.model import AptKernel, TarballKernel
 from lab.errors import UserError
@@ -43,6 +45,7 @@ from lab.url import Url
 
 ROOT = Path(__file__).resolve().parents[1]
 _PAIRS = 3
+_SANDBOX_PAIRS = 6
 LAB = Path(sys.executable).with_name("lab")
 BASE, PATCHED = Variant("6.1"), Variant("6.1", ("reintroduce-bug",))
 #: What one would give it by hand; the lab saves its guests more.
@@ -254,6 +257,31 @@ def _one_file_variant(lab: Lab, kernel: str) -> BuildJob:
     raise SystemExit(f"no series of one patch is meant for {kernel}")
 
 
+def sandbox(lab: Lab, scratch: Path) -> Iterator[Row]:
+    """``make`` of one file in the sandbox against the same without, in pairs."""
+    job = lab.build_job(BASE, "default")
+    build(job)
+    bench = workbench_of(job)
+    arguments = job.toolchain.make_arguments
+    plain = Make(bench.source, bench.objects, arguments, scratch / "log", job.deadline_s)
+    inside = replace(plain, sandbox=choose_sandbox("bwrap"), compilers=(job.toolchain.cc,))
+    file = bench.source / "mm/gup.c"
+    before = file.read_bytes()
+    took: dict[bool, list[float]] = {True: [], False: []}
+    with bench.building():
+        for number in range(2 * _SANDBOX_PAIRS):
+            # The second of a pair has the warmer cache: each is it as often.
+            boxed = number % 4 in (1, 2)
+            _edit(file, f"sandbox {number}")
+            make = inside if boxed else plain
+            took[boxed].append(_seconds(lambda make=make: make("bzImage")))  # type: ignore[misc]
+            file.unlink()
+            file.write_bytes(before)
+        plain("bzImage")
+    ours, other = median(took[True]), median(took[False])
+    yield Row.against("one file in the sandbox", ours, other, 1.03, what="without")
+
+
 def unpack(lab: Lab, scratch: Path) -> Iterator[Row]:
     """A tree brought in from its tarball, digest and manifest included, against ``tar xf``."""
     archive = _archive(lab, scratch)
@@ -299,6 +327,7 @@ _ALL: dict[str, Measure] = {
     "unpack": unpack,
     "cold": partial(cold, kernel=KERNEL),
     "one-file": partial(one_file, kernel=KERNEL),
+    "sandbox": sandbox,
 }
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from lab.build import Build, BuildJob, Step, Toolchain, build, find_build, mend_tree
 from lab.build.build import workbench_of
+from lab.build.place import buildable
+from lab.build.sandbox import probe_sandbox
 from lab.building import Building, Built
 from lab.config import FirstKernel, LoadedConfig, load, with_folders
 from lab.errors import InfrastructureError, LabError
@@ -142,6 +144,7 @@ class Lab:
     def tree(self, kernel: str, *, refresh: bool = False) -> Tree:
         """A kernel's source; brought in when it is not in the cache, or ``refresh``."""
         self.loaded.require("kernel", kernel)
+        self._require_buildable()
         use_cache(self.cache, self.loaded.toml)
         keyring = self.loaded.config.paths.keyring
         kernel = settled(self.loaded, kernel)
@@ -158,6 +161,10 @@ class Lab:
             keyring=keyring and self.loaded.path(keyring),
             locate=self.loaded.locate,
         )
+
+    def _require_buildable(self) -> None:
+        """Before a kernel is downloaded that could not be built."""
+        buildable(self.cache, self.loaded.locate("paths", "cache"))
 
     def series(self, name: str) -> Series:
         """A series of ``patches/``, as its files are now."""
@@ -204,6 +211,7 @@ class Lab:
             deadline_s=self.loaded.config.deadlines.build * self.builds_at_once,
             series=tuple((name, self.series(name).digest) for name in variant.series),
             mends=mends,
+            sandbox=self.loaded.config.build.sandbox,
         )
 
     def build(
@@ -220,6 +228,8 @@ class Lab:
         require("build")
         self.listener.say(f"{variant}: building {job.key} ({job.tree.identity})")
         self.listener.say(f"{variant}: its log is {workbench_of(job).log}")
+        if job.sandbox == "auto" and isinstance(why := probe_sandbox(), str):
+            self.listener.say(f"{variant}: in no sandbox, as {why} (lab doctor)")
         if job.mends.applied:
             names = ", ".join(mend.name for mend in job.mends.applied)
             self.listener.say(f"{variant}: mended for {job.toolchain.compiler}: {names}")
@@ -399,6 +409,7 @@ class Lab:
 
         asked = self.loaded.config.suites
         names = [name for suite in suites for name in asked[suite].programs]
+        self._require_buildable()
         return compile_programs(self.loaded.root / "guest-tests", names, cache=self.cache)
 
     def _all_programs(self) -> Compiled:

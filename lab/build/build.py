@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,15 +17,18 @@ from typing import Any
 
 from lab.build.adopt import adopt
 from lab.build.key import build_key, config_digest, config_lines
-from lab.build.make import Make, Step
+from lab.build.make import OUT_OF_SOURCE, Make, Step
 from lab.build.mended import Mended
 from lab.build.nearest import note_kind, start_from_nearest
+from lab.build.place import buildable
 from lab.build.release import checked_release, read_release
+from lab.build.sandbox import Sandbox, Wanted, choose_sandbox
 from lab.build.steps import Steps, known_steps
 from lab.build.toolchain import Toolchain
 from lab.build.workbench import Workbench, wanted_rows
 from lab.build.wrapper import wrapped
-from lab.errors import InfrastructureError, UserError
+from lab.build.written import written
+from lab.errors import InfrastructureError, LabError, UserError
 from lab.kconfig import Gone, Option, check_config, options_for, parse_config
 from lab.patches import Overlay
 from lab.process.lock import locked
@@ -42,6 +44,7 @@ _PRODUCTS = (
     ("System.map", "System.map"),
     (".config", "config"),
 )
+_MOST_NAMED = 5
 #: What is taken from a build in the cache: as it was made, or not at all.
 _SEALED = ("build.json", *(name for _, name in _PRODUCTS))
 
@@ -62,6 +65,8 @@ class BuildJob:
     deadline_s: float
     series: tuple[tuple[str, str], ...] = ()
     mends: Mended = field(default_factory=Mended.none)
+    #: Where it is built, which makes it no other build.
+    sandbox: Wanted = "none"
 
     @property
     def key(self) -> str:
@@ -225,17 +230,8 @@ def workbench_of(job: BuildJob, number: int = 1) -> Workbench:
     Raises:
         UserError: The cache is where kbuild cannot build.
     """
-    # Resolved, since make resolves O= from its own folder, and gcc's messages
-    # name real paths.
     name = _bench_name(job) + (f".{number}" if number > 1 else "")
-    folder = job.cache.resolve() / "workbenches" / name
-    if re.search(r"[\s:]", str(folder)):
-        raise UserError(
-            "kbuild does not build below a path with spaces or colons",
-            where=job.cache.resolve(),
-            hint="paths.cache in lab.local.toml: a path without them",
-        )
-    return Workbench(folder)
+    return Workbench(buildable(job.cache) / "workbenches" / name)
 
 
 def _bench_name(job: BuildJob) -> str:
@@ -256,20 +252,24 @@ def _build_on(
     stopped: Callable[[], bool],
 ) -> Build:
     options = job.wanted
+    sandbox = choose_sandbox(job.sandbox)
     with scratch_folder(job.folder) as folder:
         _write_record(folder, job, release=None, duration_s=None)
         started_from = _start(bench, job)
         bench.sync(job.tree, job.overlay)
+        if sandbox is None:
+            bench.part()
         from_nothing = not bench.objects.exists()
         bench.objects.mkdir(exist_ok=True)
         log = bench.log
         log.write_text("".join(f"lab: mend {mend}\n" for mend in job.mends.applied))
-        make = replace(_make(bench, job, log, held), stopped=stopped)
-        gone = _configure(make, bench, job, options)
+        make = replace(_make(bench, job, log, held), stopped=stopped, sandbox=sandbox)
         steps = Steps(on_step)
-        if not (bench.objects / "vmlinux").exists():
-            steps.expect(_known_steps(job) if from_nothing else None, make)
-        make("bzImage", on_step=steps)
+        with _source_kept(bench, job, sandbox):
+            gone = _configure(make, bench, job, options)
+            if not (bench.objects / "vmlinux").exists():
+                steps.expect(_known_steps(job) if from_nothing else None, make)
+            make("bzImage", on_step=steps)
         release = read_release(bench.objects)
         for product, name in _PRODUCTS:
             shutil.copyfile(bench.objects / product, folder / name)
@@ -283,9 +283,47 @@ def _build_on(
             started_from=started_from,
             gone=gone,
             steps=steps.done if from_nothing else None,
+            sandbox=sandbox.version if sandbox else None,
         )
         seal(folder, _SEALED)
     return Build(job, release, False, duration, gone)
+
+
+@contextmanager
+def _source_kept(bench: Workbench, job: BuildJob, sandbox: Sandbox | None) -> Iterator[None]:
+    """Refuse a build that wrote into its source; a sandbox does not let it.
+
+    Raises:
+        UserError: It did; nothing that was built from it is kept.
+    """
+    if sandbox is not None:
+        yield
+        return
+    since = time.time_ns()
+    try:
+        yield
+    except LabError as error:
+        try:
+            _refuse_written(bench, job, since)
+        except InfrastructureError:
+            bench.forget()  # nobody can say what it holds
+            raise error from None
+        raise
+    _refuse_written(bench, job, since)
+
+
+def _refuse_written(bench: Workbench, job: BuildJob, since: int) -> None:
+    names = written(bench.source, wanted_rows(job.tree, job.overlay), since)
+    if not names:
+        return
+    bench.forget()
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    raise UserError(
+        f"the build wrote into its source: {', '.join(names[:_MOST_NAMED])}{more}",
+        where=job.variant,
+        detail="nothing that was built from it is kept; the tree is as it was",
+        hint=OUT_OF_SOURCE,
+    )
 
 
 def _start(bench: Workbench, job: BuildJob) -> Workbench | None:
@@ -305,7 +343,17 @@ def _make(bench: Workbench, job: BuildJob, log: Path, held: int) -> Make:
         wrapped(folder, "hostcc", cc, mends.host_flags),
     )
     environment = job.toolchain.environment
-    return Make(bench.source, bench.objects, arguments, log, job.deadline_s, (held,), environment)
+    return Make(
+        bench.source,
+        bench.objects,
+        arguments,
+        log,
+        job.deadline_s,
+        (held,),
+        environment,
+        compilers=(cc,),
+        tools=(folder,),
+    )
 
 
 def _configure(
@@ -364,6 +412,7 @@ def _write_record(
     started_from: Workbench | None = None,
     gone: Sequence[Gone] = (),
     steps: int | None = None,
+    sandbox: str | None = None,
 ) -> None:
     """Written before the build too, so that a killed one still says what it was."""
     record = {
@@ -385,5 +434,6 @@ def _write_record(
         "started_from": started_from and started_from.folder.name,
         # Of a build from nothing: how many the next one is going to take.
         "steps": steps,
+        "sandbox": sandbox,
     }
     (folder / "build.json").write_text(json.dumps(record, indent=2) + "\n")

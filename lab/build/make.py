@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from lab.build.key import KBUILD_ENVIRONMENT
+from lab.build.sandbox import Sandbox, tool_folders
 from lab.build.toolchain import KEPT
 from lab.errors import InfrastructureError, LabError, Location, UserError
 from lab.process import Child, ProcessTimeout, run, spawn
@@ -33,6 +34,11 @@ _OTHER_ERROR = re.compile(
     r": (?:fatal )?error: |^Error: |"
     r"\*\*\* .*(?:Stop|Error \d+)"
 )
+#: Python writes what it compiled beside its modules, those of the source too.
+_QUIET = {"PYTHONDONTWRITEBYTECODE": "1"}
+_WROTE = re.compile(r"Read-only file system")
+#: What to do about a build that writes elsewhere than to its objects.
+OUT_OF_SOURCE = "a Makefile or script that a patch brings does it: make O= builds in $(objtree)"
 _BEFORE, _AFTER = 4, 8
 _COUNTING_S = 60.0
 #: How often a make that says nothing is looked after.
@@ -59,7 +65,8 @@ class Make:
 
     ``deadline_s`` is for all the targets together, from ``begun`` on
     (``time.monotonic()``); ``make`` and all it starts inherit the file
-    descriptors ``held``, and have ``environment`` set.
+    descriptors ``held``, and have ``environment`` set.  In a ``sandbox`` it reads the
+    ``source``, what its ``compilers`` need, and the folders ``tools``.
     """
 
     source: Path
@@ -71,6 +78,9 @@ class Make:
     environment: Mapping[str, str] = field(default_factory=dict)
     begun: float = field(default_factory=time.monotonic)
     stopped: Callable[[], bool] = lambda: False
+    sandbox: Sandbox | None = None
+    compilers: Sequence[str] = ()
+    tools: Sequence[Path] = ()
 
     def __call__(self, *targets: str, on_step: Callable[[Step], None] | None = None) -> None:
         """Make ``targets``; the output is appended to the log as it comes.
@@ -107,10 +117,13 @@ class Make:
         if find_tool("make") is None:
             raise InfrastructureError("make is not installed", hint="sudo apt-get install make")
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-        settings = {**kept, **self.environment, **KBUILD_ENVIRONMENT}
-        environment = [f"{name}={value}" for name, value in settings.items()]
+        settings = {**kept, **self.environment, **KBUILD_ENVIRONMENT, **_QUIET}
         make = ["make", "-C", str(self.source), f"O={self.objects}", *self.arguments, *targets]
-        return ["env", "-i", *environment, *make]
+        if self.sandbox is None:
+            return _with(settings, make)
+        read = (*tool_folders(settings, self.compilers), *self.tools, self.source)
+        command = _with({**settings, **self.sandbox.environment}, make)
+        return self.sandbox.around(command, read=read, write=[self.objects])
 
     def _output(self, child: Child) -> Iterator[bytes]:
         """What the child says, as it comes; one that says nothing meets the deadline too."""
@@ -137,6 +150,10 @@ class Make:
         return left
 
 
+def _with(settings: Mapping[str, str], command: Sequence[str]) -> list[str]:
+    return ["env", "-i", *(f"{name}={value}" for name, value in settings.items()), *command]
+
+
 def _lines(output: Iterable[bytes], log: IO[bytes]) -> Iterator[bytes]:
     """The output by lines, once it is in the log; the last may lack its end."""
     rest = b""
@@ -159,6 +176,13 @@ def build_error(log: Path, start: int, source: Path, status: int) -> LabError:
     if ours := trouble("make", status, lines, log.parent):
         return InfrastructureError(
             f"the build stopped: {ours}", where=log, detail=context, hint="lab doctor"
+        )
+    if wrote := next(filter(_WROTE.search, lines), None):
+        return UserError(
+            f"the build writes into what it only may read: {wrote.strip()}",
+            where=log,
+            detail=context,
+            hint=OUT_OF_SOURCE,
         )
     where: Location | Path = log
     if match := _COMPILER_ERROR.match(said):

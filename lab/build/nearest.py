@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -100,7 +100,8 @@ def _copy(source: Workbench, target: Workbench) -> bool:
     # A kill may have left files that nobody knows.
     rows = read_rows(source.manifest).items()
     present = {path: row for path, row in rows if row != UNKNOWN}
-    _link_all(source.source, target.source, list(present))
+    place = shutil.copy2 if source.own.exists() else _link
+    _place_all(source.source, target.source, list(present), place)
     # Copies: what is made anew is written into the file that is there, now and then.
     run(["cp", "-a", "--reflink=auto", source.objects, target.objects], timeout=_COPY_S)
     _rename_in(target.objects, source.folder, target.folder)
@@ -109,14 +110,16 @@ def _copy(source: Workbench, target: Workbench) -> bool:
     return True
 
 
-def _link_all(source: Path, target: Path, paths: Sequence[str]) -> None:
-    """Links keep the time stamps; no source file is ever written into, only replaced."""
+def _place_all(
+    source: Path, target: Path, paths: Sequence[str], place: Callable[[str, str], object]
+) -> None:
+    """Links and copies keep the time stamps; a linked file is never written into."""
     for folder in sorted({os.path.dirname(path) for path in paths}):  # noqa: PTH120
         (target / folder).mkdir(parents=True, exist_ok=True)
 
     def link(batch: Iterable[str]) -> None:
         for path in batch:
-            _link(f"{source}/{path}", f"{target}/{path}")
+            place(f"{source}/{path}", f"{target}/{path}")
 
     batches = [paths[at : at + _BATCH] for at in range(0, len(paths), _BATCH)]
     with ThreadPoolExecutor(_THREADS) as pool:

@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from lab.build.written import written
 from lab.errors import InfrastructureError, UserError
 from lab.patches import Overlay
+from lab.process import run
 from lab.trees import Entry, Rows, Tree, blob_digest, entry_of, read_rows, row_of, write_rows
 
 _SYMLINK = 0o120000
@@ -30,6 +32,7 @@ _BATCH = 200
 _THREADS = min(8, os.cpu_count() or 1)
 #: A build that is killed leaves the files it was writing no older than this.
 _IN_FLIGHT_S = 3.0
+_COPY_S = 900.0
 #: In a manifest: the file may be there, nobody knows with what content.
 UNKNOWN = row_of(Entry(0, "0" * 40))
 
@@ -42,7 +45,7 @@ class Workbench:
 
     @property
     def source(self) -> Path:
-        """The source ``make`` reads; it never writes there."""
+        """The source ``make`` reads; what writes there is no build (lab.build.written)."""
         return self.folder / "src"
 
     @property
@@ -74,6 +77,11 @@ class Workbench:
     def in_use(self) -> Path:
         """Exists while a build runs, so one that was killed is noticed."""
         return self.folder / "in-use"
+
+    @property
+    def own(self) -> Path:
+        """Says that ``source`` shares no file with a tree or another workbench."""
+        return self.folder / "own"
 
     @property
     def is_whole(self) -> bool:
@@ -110,7 +118,7 @@ class Workbench:
         with self._locked():
             last_used = self.folder.stat().st_mtime
             if self.in_use.exists():
-                remove_half_written(self.objects)
+                self._mistrust()
                 self.in_use.unlink()
             yield last_used <= time.time()
 
@@ -133,12 +141,44 @@ class Workbench:
 
     def _begin(self) -> None:
         if self.in_use.exists():
-            remove_half_written(self.objects)
+            self._mistrust()
         last_used = self.folder.stat().st_mtime_ns
         self.in_use.touch()
         if self.in_use.stat().st_mtime_ns < last_used:
             # The clock was set back: make would take new sources for older ones.
             shutil.rmtree(self.objects, ignore_errors=True)
+
+    def _mistrust(self) -> None:
+        """Remove what a killed build left: half an object, or a source that it wrote into."""
+        remove_half_written(self.objects)
+        if self.own.exists() and self.manifest.exists():
+            rows = {path: row for path, row in read_rows(self.manifest).items() if row != UNKNOWN}
+            if written(self.source, rows, self.in_use.stat().st_mtime_ns):
+                self.forget()
+
+    def forget(self) -> None:
+        """Keep nothing of it: the next build begins with the tree."""
+        self.manifest.unlink(missing_ok=True)
+        for folder in (self.source, self.objects):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def part(self) -> None:
+        """Give ``source`` files of its own, with the time stamps they have, in place of links.
+
+        A build that writes into its source writes into no tree then, and into no other's.
+        """
+        if self.own.exists():
+            return
+        copy = self.source.with_name("src.own")
+        shutil.rmtree(copy, ignore_errors=True)
+        run(["cp", "-a", "--reflink=auto", self.source, copy], timeout=_COPY_S)
+        linked = self.source.with_name("src.linked")
+        shutil.rmtree(linked, ignore_errors=True)
+        # A kill between the two leaves no source, and _present() begins anew.
+        self.source.rename(linked)
+        copy.rename(self.source)
+        self.own.touch()
+        shutil.rmtree(linked, ignore_errors=True)
 
     def sync(self, tree: Tree, overlay: Overlay) -> int:
         """Make ``source`` hold ``tree`` with ``overlay`` laid over it.
@@ -160,7 +200,7 @@ class Workbench:
         for path in sorted(gone):
             self._remove(path)
         # A link has the tree's old time stamp, which must not meet newer objects.
-        link = tree.immutable and not self.objects.exists()
+        link = tree.immutable and not self.objects.exists() and not self.own.exists()
         for folder in sorted({os.path.dirname(path) for path in changed}):  # noqa: PTH120
             (self.source / folder).mkdir(parents=True, exist_ok=True)
         entries = {path: entry_of(wanted[path]) for path in sorted(changed)}
@@ -169,9 +209,9 @@ class Workbench:
         return len(changed) + len(gone)
 
     def _present(self) -> Rows:
-        if not self.manifest.exists():
-            shutil.rmtree(self.source, ignore_errors=True)
-            shutil.rmtree(self.objects, ignore_errors=True)
+        if not self.manifest.exists() or not self.source.is_dir():
+            self.forget()
+            self.own.unlink(missing_ok=True)
             return {}
         return read_rows(self.manifest)
 

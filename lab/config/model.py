@@ -444,6 +444,14 @@ class Toolchain(Section):
     env: dict[Variable, str] = {}
 
 
+class Builds(Section):
+    """Where kernels are built."""
+
+    #: ``auto`` is in bubblewrap where it works; ``none`` lets a patch's Makefile do all that
+    #: the user can.
+    sandbox: Literal["auto", "bwrap", "none"] = "auto"
+
+
 class LabConfig(Section):
     """All of ``lab.toml``, ``lab.local.toml`` laid over it."""
 
@@ -463,6 +471,7 @@ class LabConfig(Section):
     paths: Paths = Field(default_factory=Paths)
     database: Database = Field(default_factory=Database)
     toolchain: Toolchain = Field(default_factory=Toolchain)
+    build: Builds = Field(default_factory=Builds)
     nightly: Nightly = Field(default_factory=Nightly)
     gc: Gc = Field(default_factory=Gc)
     #: Guests that run side by side; 0 is what the host's CPUs allow.

@@ -44,6 +44,7 @@ def examine(
 
 def _machine(cache: Path, deadline_s: float, cc: str, host: Host) -> Iterator[Finding]:
     yield _compiler(cc, host)
+    yield _sandbox()
     qemu = host.find("qemu-system-x86_64")
     # Without QEMU the tool's own finding says all there is to say.
     if qemu is not None:
@@ -68,6 +69,17 @@ def _compiler(cc: str, host: Host) -> Finding:
     known = match is not None and int(match[1]) in _GCC and "clang" not in first
     advice = f"gcc {_GCC[0]} to {_GCC[-1]} are known to build these kernels: set toolchain.cc"
     return Finding(name, known, first or "it does not say its version", advice)
+
+
+def _sandbox() -> Finding:
+    # Typed values of builds bring much along, which `require` does not need.
+    from lab.build.sandbox import Sandbox, mend_sandbox, probe_sandbox
+
+    found = probe_sandbox()
+    if isinstance(found, Sandbox):
+        return Finding("sandbox", True, f"builds write to their objects alone ({found.version})")
+    detail = f"{found}: what a patch's Makefile runs can do all that you can"
+    return Finding("sandbox", False, detail, mend_sandbox())
 
 
 def _nvdimm(qemu: Path) -> Finding:

@@ -33,9 +33,11 @@ def require(stage: Stage, host: Host | None = None) -> None:
 
 
 def missing_packages(host: Host | None = None) -> tuple[str, ...]:
-    """The packages, sorted, that bring every tool that is not installed."""
+    """The packages, sorted, that bring every tool that is not installed, wanted or needed."""
     host = host or Host.here()
-    return package_names(_missing(set(STAGES), host), host)
+    return package_names(
+        (tool for tool in known_tools().values() if locate(tool, host) is None), host
+    )
 
 
 def _missing(stages: set[Stage], host: Host) -> list[Tool]:

@@ -176,7 +176,14 @@ def namespace_mode(guest: Guest) -> str:
             detail=result.stderr + guest.console.tail(),
             hint=_driver_hint(guest.spec.hardware.pmem),
         )
-    return result.stdout.split()[-1]
+    words = result.stdout.split()
+    if not words:
+        raise InfrastructureError(
+            f"the guest does not say in which mode {DEVICE} is",
+            where=guest.console.path,
+            detail=result.stderr,
+        )
+    return words[-1]
 
 
 def _driver_hint(pmem: str) -> str:

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A hostile patch of a kernel: what its Makefile runs while the kernel is built.
+
+In the sandbox it comes to nothing; without one, what it writes into its source is seen, and
+neither the tree nor another build has it.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab.build import BuildJob, Toolchain, build
+from lab.build.sandbox import Sandbox, choose_sandbox, probe_sandbox, tool_folders
+from lab.errors import InfrastructureError, UserError
+from lab.patches.overlay import Replacement
+from lab.trees import Tree
+from lab.trees.manifest import compute_manifest
+from tests.build.conftest import Bench, bench, immutable
+
+__all__ = ["bench"]
+
+HOSTILE = Path(__file__).with_name("hostile.sh")
+needs_bwrap = pytest.mark.skipif(
+    not isinstance(probe_sandbox(), Sandbox), reason=f"no sandbox: {probe_sandbox()}"
+)
+
+
+@pytest.fixture
+def tree(bench: Bench) -> Tree:
+    """A tree of the cache, which workbenches link to."""
+    return immutable(bench.kernel, bench.top / "tree")
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def attack(bench: Bench, tree: Tree, *commands: str) -> BuildJob:
+    """A job whose Makefile runs these commands of the shell before it makes a kernel."""
+    makefile = (tree.path / "Makefile").read_text()
+    # Outside of any recipe: nothing of make's own ends at a command that failed.
+    run = "".join(f"did := $(shell ({command}) 2>/dev/null)\n" for command in commands)
+    job = bench.job({"Makefile": makefile + run}, tree=tree)
+    # The tests' own compiler lies beside all that is to be out of reach.
+    return replace(job, toolchain=Toolchain("gcc", "gcc 12", "ld 2.40", 2))
+
+
+def hostile(bench: Bench, tree: Tree, port: int) -> BuildJob:
+    secret = bench.top / "secret"
+    secret.write_text("secret")
+    where = (secret, port, os.getpid(), bench.cache / "builds", tree.path)
+    words = " ".join(shlex.quote(str(word)) for word in where)
+    job = attack(bench, tree, f"sh $(srctree)/hostile.sh $(srctree) {words} > $(objtree)/found")
+    files = {**job.overlay.files, "hostile.sh": Replacement(0o100755, HOSTILE.read_bytes())}
+    return replace(job, overlay=replace(job.overlay, files=files))
+
+
+def found(bench: Bench) -> list[str]:
+    return (bench.place / "obj/found").read_text().splitlines()
+
+
+@needs_bwrap
+def test_in_the_sandbox_it_comes_to_nothing(bench: Bench, tree: Tree, port: int) -> None:
+    before = compute_manifest(tree.path)
+    built = build(replace(hostile(bench, tree, port), sandbox="bwrap"))
+    assert found(bench) == ["ran"]
+    assert compute_manifest(tree.path) == before
+    # The links are still there: nothing was copied to keep the tree from harm.
+    assert (bench.place / "src/fs/dax.c").samefile(tree.path / "fs/dax.c")
+    assert built.bzimage.read_bytes() == bench.from_nothing(attack(bench, tree))
+
+
+@needs_bwrap
+def test_the_attack_is_one(bench: Bench, tree: Tree, port: int) -> None:
+    """What comes to nothing in the sandbox does come to something without it."""
+    with pytest.raises(UserError):
+        build(hostile(bench, tree, port))
+    words = (tree.path, bench.top / "secret", port, os.getpid(), bench.top, tree.path)
+    command = ["sh", str(HOSTILE), *map(str, words)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert len(said.splitlines()) >= 9
+
+
+WRITES = {
+    "append": "echo x >> $(srctree)/fs/dax.c",
+    "append and hide": (
+        "touch -r $(srctree)/fs/dax.c $(objtree)/time; echo x >> $(srctree)/fs/dax.c;"
+        " touch -r $(objtree)/time $(srctree)/fs/dax.c"
+    ),
+    "replace": "echo x > $(objtree)/new; mv $(objtree)/new $(srctree)/fs/dax.c",
+    "link": "ln -sf /dev/null $(srctree)/fs/dax.c",
+    "remove": "rm $(srctree)/fs/dax.c",
+    "fifo": "rm $(srctree)/fs/dax.c; mkfifo $(srctree)/fs/dax.c",
+}
+
+
+@pytest.mark.parametrize("how", WRITES)
+@pytest.mark.parametrize("linked_before", [False, True])
+def test_without_a_sandbox_writing_is_refused_and_nothing_stays(
+    bench: Bench, tree: Tree, how: str, linked_before: bool
+) -> None:
+    before = compute_manifest(tree.path)
+    base = replace(attack(bench, tree), variant="6.1")
+    if linked_before and isinstance(probe_sandbox(), Sandbox):
+        # Its workbench has links to the tree, which a build without one takes over.
+        build(replace(base, sandbox="bwrap"))
+        base = replace(base, overlay=bench.job({"mm/gup.c": "int gup(void);\n"}).overlay)
+    job = attack(bench, tree, WRITES[how])
+    with pytest.raises(UserError, match=r"wrote into its source: fs/dax\.c") as caught:
+        build(job)
+    assert "$(objtree)" in str(caught.value)
+    assert not job.folder.exists()
+    assert compute_manifest(tree.path) == before
+    # The next one has nothing of it.
+    assert build(base).bzimage.read_bytes() == bench.from_nothing(base)
+
+
+@pytest.mark.parametrize(
+    "what", ["touch $(srctree)/fs/new.h", "mkdir $(srctree)/x; touch $(srctree)/x/y"]
+)
+def test_a_file_that_a_build_adds_to_its_source(bench: Bench, tree: Tree, what: str) -> None:
+    with pytest.raises(UserError, match=r"wrote into its source: (fs/new\.h|x/y)"):
+        build(attack(bench, tree, what))
+
+
+def test_many_files_are_counted(bench: Bench, tree: Tree) -> None:
+    with pytest.raises(UserError, match=r"source: n1, n2, n3, n4, n5 and 2 more\n"):
+        build(attack(bench, tree, "cd $(srctree); touch n1 n2 n3 n4 n5 n6 n7"))
+
+
+def test_a_build_that_fails_as_well_leaves_nothing(bench: Bench, tree: Tree) -> None:
+    job = attack(bench, tree, "echo broken >> $(srctree)/fs/dax.c")
+    with pytest.raises(UserError, match="wrote into its source"):
+        build(job)
+    assert build(attack(bench, tree)).release == "6.1.7"
+
+
+def test_a_killed_build_that_wrote_is_seen_by_the_next(bench: Bench, tree: Tree) -> None:
+    base = attack(bench, tree)
+    build(base)
+    # As a kill leaves it: the mark of a build, and then what it wrote.
+    (bench.place / "in-use").touch()
+    with (bench.place / "src/fs/dax.c").open("a") as file:
+        file.write("poison\n")
+    again = replace(base, overlay=bench.job({"mm/gup.c": "int gup(void);\n"}).overlay)
+    assert build(again).bzimage.read_bytes() == bench.from_nothing(again)
+
+
+@needs_bwrap
+def test_in_the_sandbox_writing_is_told(bench: Bench, tree: Tree) -> None:
+    makefile = (tree.path / "Makefile").read_text()
+    wrote = makefile.replace("tinyconfig:\n", "tinyconfig:\n\techo x >> $(srctree)/fs/dax.c\n")
+    job = replace(attack(bench, tree), sandbox="bwrap")
+    job = replace(job, overlay=bench.job({"Makefile": wrote}, tree=tree).overlay)
+    with pytest.raises(UserError, match=r"writes into what it only may read: .*fs/dax\.c"):
+        build(job)
+
+
+@needs_bwrap
+def test_sandboxed_builds_compile_what_differs(bench: Bench, tree: Tree) -> None:
+    """With a compiler in an odd place, too."""
+    bench.build(replace(bench.job(tree=tree), sandbox="bwrap"))
+    bench.build(replace(bench.job({"mm/gup.c": "int gup(void);\n"}, tree=tree), sandbox="auto"))
+    assert bench.compiled == ["mm/gup.o"]
+
+
+def test_asked_for_and_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr("lab.process.which.SBIN", ())
+    probe_sandbox.cache_clear()
+    try:
+        assert choose_sandbox("auto") is None
+        assert choose_sandbox("none") is None
+        with pytest.raises(InfrastructureError, match="bwrap is not installed") as caught:
+            choose_sandbox("bwrap")
+        assert "install bubblewrap" in str(caught.value)
+    finally:
+        probe_sandbox.cache_clear()
+
+
+def test_what_a_toolchain_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    monkeypatch.setenv("HOME", str(home))
+    for folder in ("home/bin", "opt/gcc/bin", "opt/gcc/lib", "opt/gcc/share", "more"):
+        (tmp_path / folder).mkdir(parents=True)
+    gcc = tmp_path / "opt/gcc/bin/gcc-99"
+    gcc.write_text("#!/bin/sh\n")
+    gcc.chmod(0o755)
+    (home / "bin/gcc-99").symlink_to(gcc)
+    path = f"{home}/bin:{home}:{tmp_path}:/:/usr/bin:relative:{tmp_path}/none"
+    environment = {"PATH": path, "HOME": str(home), "LIBS": str(tmp_path / "more")}
+    told = {str(folder.relative_to(tmp_path)) for folder in tool_folders(environment, ["gcc-99"])}
+    assert told == {"home/bin", "more", "opt/gcc/bin", "opt/gcc/lib"}
