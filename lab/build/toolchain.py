@@ -6,13 +6,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import Template
 
 from lab.errors import UserError
-from lab.process import run
+from lab.host.tool import ask_all
+from lab.process import Result
 from lab.process.which import find_tool, search_path
 from lab.trees import KernelVersion
 
@@ -91,8 +91,7 @@ class Toolchain:
                 hint=_hint(cc, settings),
             )
         asked = [cc, _linker(settings), *(["make"] if find_tool("make") else [])]
-        with ThreadPoolExecutor(len(asked)) as pool:
-            said = list(pool.map(lambda tool: _first_line(tool, settings), asked))
+        said = _first_lines(asked, settings)
         return Toolchain(
             cc,
             said[0],
@@ -131,16 +130,21 @@ def _hint(cc: str, env: Mapping[str, str]) -> str:
     return f"sudo apt-get install {cc}, or the compiler's path in [toolchain] cc"
 
 
-def _first_line(command: str, env: Mapping[str, str]) -> str:
+def _first_lines(tools: Sequence[str], env: Mapping[str, str]) -> list[str]:
     # env looks the command up in the PATH it sets.
     settings = [f"{name}={value}" for name, value in env.items()]
-    result = run([*(["env", *settings] if settings else []), command, "--version"], check=False)
-    lines = result.stdout.splitlines()
-    if result.status != 0 or not lines:
+    before = ["env", *settings] if settings else []
+    answers = ask_all([*before, tool, "--version"] for tool in tools)
+    return [_first_line(tool, answer) for tool, answer in zip(tools, answers, strict=True)]
+
+
+def _first_line(command: str, answer: Result) -> str:
+    lines = answer.stdout.splitlines()
+    if answer.status != 0 or not lines:
         raise UserError(
             f"{command} --version says nothing",
             where="lab.toml: toolchain",
-            detail=result.stderr,
+            detail=answer.stderr,
             hint=f"{command} --version; is it the tool that is meant?",
         )
     return lines[0].strip()

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from lab.doctor.finding import Finding
 from lab.doctor.tools import check
 from lab.errors import InfrastructureError
 from lab.host import Host
-from lab.process import run
+from lab.host.tool import ask
 
 if TYPE_CHECKING:
     from lab.guest.accelerator import Name
@@ -63,7 +63,7 @@ def _compiler(cc: str, host: Host) -> Finding:
         return Finding(
             name, False, "not installed", f"install {cc}, or set toolchain.cc", ("build",)
         )
-    said = run([path, "--version"], timeout=30, check=False).stdout
+    said = _said([path, "--version"])
     first = (said.splitlines() or [""])[0]
     match = re.search(r"\b(\d+)\.\d+", first)
     known = match is not None and int(match[1]) in _GCC and "clang" not in first
@@ -82,9 +82,17 @@ def _sandbox() -> Finding:
     return Finding("sandbox", False, detail, mend_sandbox())
 
 
+def _said(command: Sequence[str | Path]) -> str:
+    """What a tool says of itself; nothing of one that hangs, which is a finding as well."""
+    try:
+        return ask(command, check=False).stdout
+    except InfrastructureError:
+        return ""
+
+
 def _nvdimm(qemu: Path) -> Finding:
-    version = run([qemu, "--version"], timeout=30, check=False).stdout.partition("\n")[0]
-    devices = run([qemu, "-device", "help"], timeout=30, check=False).stdout
+    version = _said([qemu, "--version"]).partition("\n")[0]
+    devices = _said([qemu, "-device", "help"])
     if 'name "nvdimm"' in devices:
         return Finding("QEMU's NVDIMM", True, version, needed_for=("test",))
     return Finding(

@@ -26,6 +26,7 @@ from pydantic import BaseModel, ValidationError
 from lab.errors import InfrastructureError
 from lab.host import need_tool
 from lab.host.boot import boot_id
+from lab.host.tool import ask
 from lab.process import ProcessKilled, ProcessTimeout, Result, run
 from lab.process.scratch import write_whole
 from lab.process.temporary import temporary_folder
@@ -329,7 +330,8 @@ def qemu_version() -> str:
 
 
 def _ask_version(qemu: Path) -> str:
-    return run([qemu, "--version"], timeout=30).stdout.splitlines()[0]
+    lines = ask([qemu, "--version"]).stdout.splitlines()
+    return lines[0] if lines else ""
 
 
 def _version(qemu: Path, record: _Record) -> str:

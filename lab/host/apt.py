@@ -13,6 +13,8 @@ from lab.process import run
 from lab.process.scratch import write_whole
 from lab.process.stored import read_stored
 
+#: Seconds; apt-cache makes its cache anew after an update, which takes it some.
+_DEADLINE_S = 60
 #: What changes with `apt-get update`, and when a package comes or goes.
 _SIGNS = (Path("/var/lib/apt/lists"), Path("/var/lib/dpkg/status"))
 _ENGLISH = {"LC_ALL": "C"}
@@ -48,9 +50,10 @@ def offers(package: str, cache: Path) -> bool:
 
 def _offers(package: str) -> bool:
     query = ["dpkg-query", "-W", "-f", "${db:Status-Status}", package]
-    if run(query, env=_ENGLISH, check=False).stdout == "installed":
+    if run(query, env=_ENGLISH, check=False, timeout=_DEADLINE_S).stdout == "installed":
         return True
-    policy = run(["apt-cache", "policy", package], env=_ENGLISH, check=False).stdout
+    asked = ["apt-cache", "policy", package]
+    policy = run(asked, env=_ENGLISH, check=False, timeout=_DEADLINE_S).stdout
     return candidate_in(policy, package) is not None
 
 

@@ -3,16 +3,31 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import tempfile
+import time
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import IO
 
 from lab.errors import InfrastructureError
 from lab.host.machine import Host
+from lab.process import ProcessKilled, ProcessTimeout, Result, spawn
+from lab.process.child import Argument, failure
+from lab.process.trouble import ending_signal
 
+#: Seconds for a tool to say what it is, which takes it some milliseconds; a lab that is told
+#: to end meanwhile has to have ended after ten.
+ASKED_S = 8.0
+#: Seconds between two looks at how much it has said, and the bytes it may.
+_LOOK_S = 0.2
+_MOST = 1 << 20
 _INSTALL = {"apt": "sudo apt-get install", "dnf": "sudo dnf install"}
 _FAMILIES = {"debian": "apt", "ubuntu": "apt", "fedora": "dnf", "rhel": "dnf", "centos": "dnf"}
 
@@ -57,6 +72,67 @@ def need_tool(name: str, host: Host | None = None) -> Path:
     if path is None:
         raise InfrastructureError(f"{name} is not installed", hint=install_command([tool], host))
     return path
+
+
+def ask(command: Sequence[Argument], *, check: bool = True) -> Result:
+    """Run what answers at once, such as ``gcc --version``.
+
+    Raises:
+        InfrastructureError: It does not, is not here, or was killed (ProcessKilled).
+        ProcessFailed: With ``check``: its status is not 0.
+    """
+    (answer,) = ask_all([command])
+    if check and answer.status != 0:
+        raise failure(answer)
+    return answer
+
+
+def ask_all(commands: Iterable[Sequence[Argument]]) -> list[Result]:
+    """The same for several, side by side and whatever their status.
+
+    Without threads: those would have to be waited for when the lab is told to end.
+    """
+    end = time.monotonic() + ASKED_S
+    with ExitStack() as stack:
+        running = [_Asked(command, stack) for command in commands]
+        return [asked.answer(end) for asked in running]
+
+
+class _Asked:
+    """A tool that was asked."""
+
+    def __init__(self, command: Sequence[Argument], stack: ExitStack) -> None:
+        self._out = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+        self._err = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+        self._child = stack.enter_context(spawn(command, stdout=self._out, stderr=self._err))
+
+    def answer(self, end: float) -> Result:
+        """What it said, and its status."""
+        status = self._child.poll()
+        while status is None:
+            self._refuse(end)
+            with suppress(ProcessTimeout):
+                status = self._child.wait(_LOOK_S)
+        took = time.monotonic() - self._child.started
+        said = self._text(self._out), self._text(self._err)
+        result = Result(self._child.arguments, status, *said, took)
+        if name := ending_signal(status):
+            raise failure(result, None, ProcessKilled, f"was ended by {name}")
+        return result
+
+    def _refuse(self, end: float) -> None:
+        late = time.monotonic() > end
+        if late or max(os.fstat(each.fileno()).st_size for each in (self._out, self._err)) > _MOST:
+            what = f"has not answered after {ASKED_S:g} s" if late else "does not stop talking"
+            raise InfrastructureError(
+                f"`{shlex.join(self._child.arguments)}` {what}",
+                hint="run it by hand: is it the tool that is meant, and on a disk that answers?",
+            )
+
+    @staticmethod
+    def _text(stream: IO[bytes]) -> str:
+        stream.seek(0)
+        return stream.read(_MOST).decode(errors="replace")
 
 
 def install_command(tools: Iterable[Tool], host: Host | None = None) -> str:

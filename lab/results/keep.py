@@ -63,7 +63,7 @@ def patch_of(tree: Tree, overlay: Overlay) -> str:
         # they differ; a user's own configuration could colour or reorder its output.
         command = ["env", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "git"]
         command += ["-c", "core.quotePath=false", "diff", "--no-index", "--binary"]
-        result = run([*command, "--no-prefix", "a", "b"], cwd=scratch, check=False)
+        result = run([*command, "--no-prefix", "a", "b"], cwd=scratch, check=False, timeout=60)
     if result.status not in (0, 1):
         raise InfrastructureError("git diff failed", detail=result.stderr)
     return result.stdout

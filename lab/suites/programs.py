@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lab.build.make import first_error
 from lab.errors import InfrastructureError, LabError, Location, UserError
+from lab.host.tool import ask
 from lab.process import Result, run
 from lab.process.lock import locked
 from lab.process.scratch import scratch_folder
@@ -109,10 +110,10 @@ class _Compiler:
     def probe(cc: str) -> _Compiler:
         if shutil.which(cc) is None:
             raise InfrastructureError(f"{cc} is not installed", hint="lab doctor")
-        said = _clean([cc, "-xc", "-E", "-v", os.devnull]).stderr
-        library = Path(_clean([cc, "-print-file-name=libc.a"]).stdout.strip())
+        said = _asked([cc, "-xc", "-E", "-v", os.devnull]).stderr
+        library = Path(_asked([cc, "-print-file-name=libc.a"]).stdout.strip())
         digest = hashlib.sha256(library.read_bytes()).hexdigest() if library.is_file() else ""
-        return _Compiler(cc, _clean([cc, "--version"]).stdout, tuple(_headers(said)), digest)
+        return _Compiler(cc, _asked([cc, "--version"]).stdout, tuple(_headers(said)), digest)
 
 
 def _headers(said: str) -> list[Path]:
@@ -124,8 +125,17 @@ def _headers(said: str) -> list[Path]:
 
 def _clean(command: Sequence[str | Path], timeout: float = 60, *, check: bool = True) -> Result:
     """Run a command that heeds nothing of the environment but where things are."""
+    return run([*_bare(), *command], timeout=timeout, check=check)
+
+
+def _asked(command: Sequence[str | Path]) -> Result:
+    """The same for what answers at once."""
+    return ask([*_bare(), *command])
+
+
+def _bare() -> list[str]:
     kept = [f"{name}={os.environ[name]}" for name in _KEPT if name in os.environ]
-    return run(["env", "-i", *kept, "LC_ALL=C", *command], timeout=timeout, check=check)
+    return ["env", "-i", *kept, "LC_ALL=C"]
 
 
 def _try(folder: Path, name: str, cache: Path, compiler: _Compiler) -> Path | LabError:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.config.model import TarballKernel, Webhook
+from lab.config.model import GitKernel, TarballKernel, Webhook
 from lab.errors import InfrastructureError, LabError, UserError
 from lab.nightly.webhook import post
 from lab.trees.download import get_small
@@ -51,6 +51,19 @@ def test_nor_under_tls(cache: Cache) -> None:
         url = Url(f"https://127.0.0.1:{port}/linux.tar.gz")
         with pytest.raises(InfrastructureError, match=r"fetch deadline of 0\.4 s"):
             cache.fetch(TarballKernel(kind="tarball", url=url, sha256="0" * 64), deadline_s=0.4)
+
+
+REFS = HEAD + b"Content-Type: application/x-git-upload-pack-advertisement\r\n\r\n001e# serv"
+
+
+@pytest.mark.parametrize("begin", [HEAD, REFS])
+@pytest.mark.parametrize("scheme", ["http", "git"])
+def test_nor_is_git(cache: Cache, scheme: str, begin: bytes) -> None:
+    with listening(trickling(begin)) as port:
+        url = Url(f"{scheme}://127.0.0.1:{port}/linux.git")
+        kernel = GitKernel(kind="git", url=url, ref="main")
+        with pytest.raises(InfrastructureError, match=r"fetch deadline of 1 s|cannot fetch main"):
+            cache.fetch(kernel, deadline_s=1)
 
 
 @pytest.mark.parametrize("begin", [b"HTTP/1.1 2", HEAD + b"A: ", HEAD + b"\r\n"])
