@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shlex
@@ -27,6 +28,7 @@ _BUILT = (".config", "include/config", "arch/x86/include/generated")
 # A file changed after its stat, within the clock's tick, has the same stat: one that
 # was touched so shortly before is hashed again (git's Documentation/technical/racy-git).
 _RACY_NS = 2_000_000_000
+_NOT_TO_BE_WRITTEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 #: The stat that each file had, and its row in a manifest.
 _Index = dict[str, tuple[str, str]]
 _NEW = ("", "")
@@ -42,18 +44,30 @@ def directory_tree(kernel: DirKernel, request: Request) -> Tree:
     _check(folder, request)
     version = KernelVersion.read(folder, request.where("path"))
     place = request.cache / "trees" / f"dir-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]}"
-    place.mkdir(parents=True, exist_ok=True)
-    with locked(place / ".lock", request, f"reading {folder}"):
-        text = rows_text(_scan(folder, place / "index", request))
-        digest = hashlib.sha256(text).hexdigest()
-        manifest = place / f"manifest-{digest[:12]}"
-        tree = Tree(request.name, folder, f"dir:{digest}", version, manifest)
-        if not manifest.exists():
-            _remove_old(place)
-            write_whole(manifest, text)
-            save_record(place, tree, folder)
-        os.utime(manifest)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with locked(place / ".lock", request, f"reading {folder}"):
+            text = _scanned(folder, place / "index", request)
+            tree = _tree(request.name, folder, version, place, text)
+            if not tree.manifest.exists():
+                _remove_old(place)
+                write_whole(tree.manifest, text)
+                save_record(place, tree, folder)
+            os.utime(tree.manifest)
+    except OSError as error:
+        # A cache of another user's, say: what is there already can be used.
+        if error.errno not in _NOT_TO_BE_WRITTEN:
+            raise
+        text = _scanned(folder, place / "index", request, keep=False)
+        tree = _tree(request.name, folder, version, place, text)
+        if not tree.manifest.exists():
+            raise
     return tree
+
+
+def _tree(name: str, folder: Path, version: KernelVersion, place: Path, text: bytes) -> Tree:
+    digest = hashlib.sha256(text).hexdigest()
+    return Tree(name, folder, f"dir:{digest}", version, place / f"manifest-{digest[:12]}")
 
 
 def _check(folder: Path, request: Request) -> None:
@@ -84,7 +98,11 @@ def _unbuilt(folder: Path) -> str:
     )
 
 
-def _scan(folder: Path, index: Path, request: Request) -> Rows:
+def _scanned(folder: Path, index: Path, request: Request, *, keep: bool = True) -> bytes:
+    return rows_text(_scan(folder, index, request, keep=keep))
+
+
+def _scan(folder: Path, index: Path, request: Request, *, keep: bool) -> Rows:
     """The manifest's rows; as text, since a folder of 80,000 files has changed in one."""
     known = _load(index)
     began = time.time_ns()
@@ -106,7 +124,7 @@ def _scan(folder: Path, index: Path, request: Request) -> Rows:
             request.say(f"reading {folder}")
         hashed = hash_files(folder, changed)
     rows |= {path: row_of(entry) for path, entry in hashed.items()}
-    if changed or len(known) != len(stamps):
+    if keep and (changed or len(known) != len(stamps)):
         settled = {path: (stamp, rows[path]) for path, stamp in stamps.items() if path not in racy}
         _save(index, settled)
     return rows

@@ -4,16 +4,20 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from lab.errors import InfrastructureError
+from lab.guest.command import CommandResult
 from lab.suites.filesystem import (
     CannotMount,
     NotDax,
     Recipe,
     check_evidence,
     check_refusal,
+    namespace_mode,
     parse_evidence,
     prepare_script,
 )
@@ -249,3 +253,15 @@ def test_what_shows_a_gone_option_is_looked_for(
     script = prepare_script(KernelVersion(4, 1), shown_by)
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (status, said)
+
+
+@pytest.mark.parametrize("said", ["", " ", "\n\n"])
+def test_a_guest_that_prepared_itself_and_says_nothing(tmp_path: Path, said: str) -> None:
+    """A restored one that lost its output, say: an error, and no traceback."""
+    guest: Any = SimpleNamespace(
+        prepared=CommandResult(0, said, "", 0.1), console=SimpleNamespace(path=tmp_path)
+    )
+    with pytest.raises(InfrastructureError, match="does not say in which mode"):
+        namespace_mode(guest)
+    guest.prepared = CommandResult(0, "noise\nfsdax\n", "", 0.1)
+    assert namespace_mode(guest) == "fsdax"
