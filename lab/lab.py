@@ -397,6 +397,7 @@ class Lab:
             append=tsc_arguments(self.cache, built.hz) if accelerator.name == "tcg" else "",
             prepare=prepare_script(version, (option.shown_by for option in built.gone)),
             states=self.cache / "states" if section.saved_state else None,
+            stall_s=deadlines.stall,
         )
 
     def programs(self, suites: Iterable[str]) -> Compiled:

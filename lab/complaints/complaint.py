@@ -46,6 +46,12 @@ class Kind(StrEnum):
     HANG = "hang"
 
 
+_STALLS = frozenset(
+    {Kind.RCU_STALL, Kind.SOFT_LOCKUP, Kind.HARD_LOCKUP, Kind.HUNG_TASK, Kind.WORKQUEUE}
+)
+_BROKEN = frozenset({Kind.OOPS, Kind.DOUBLE_FAULT, Kind.STACK, Kind.PANIC})
+
+
 @dataclass(frozen=True)
 class Frame:
     """A function in a stack trace.
@@ -99,3 +105,14 @@ class Complaint:
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.title}"
+
+    @property
+    def stalls(self) -> bool:
+        """Whether it says that something does not go on."""
+        return self.kind in _STALLS
+
+    @property
+    def breaks(self) -> bool:
+        """Whether a kernel that says this is good for nothing more."""
+        died = self.kind is Kind.BUG and "kernel BUG" in self.title
+        return self.fatal or died or self.kind in _BROKEN

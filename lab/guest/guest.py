@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from lab.errors import InfrastructureError
+from lab.guest.booting import Booting
 from lab.guest.command import CommandResult, GuestLost
 from lab.guest.console import Console
 from lab.guest.port import NoPort
@@ -57,6 +58,7 @@ class GuestSpec:
         folder: Where the console log stays; made when missing.
         boot_s, ssh_s, command_s, shutdown_s: Deadlines in seconds.
         prepare: A shell command that runs first in each guest; see Guest.prepared.
+        stall_s: What a boot that stalls gets to go on, in seconds.
         states: Where saved states are kept; None boots each guest.
     """
 
@@ -72,6 +74,7 @@ class GuestSpec:
     append: str = ""
     prepare: str = "true"
     states: Path | None = None
+    stall_s: float = 10.0
 
 
 class Hang(StrEnum):
@@ -92,7 +95,7 @@ class Guest:
 
     Raises (on entry):
         GuestDied: QEMU or the kernel ended during the boot.
-        BootTimeout: ``lab: ready`` did not come in time.
+        BootTimeout: ``lab: ready`` did not come in time, or the boot stalled for good.
         CommandTimeout: ``spec.prepare`` still ran at its deadline.
         InfrastructureError: SSH never answered.
     """
@@ -342,7 +345,8 @@ class Guest:
             memory = self._stack.enter_context(_own_memory(self.spec.hardware, self._savable))
             self._start(initrd, memory)
         self._make_ready()
-        self._vm.wait_for("ready", self.spec.boot_s, "boot")
+        booting = Booting(self.console.path, self.spec.stall_s, self._vm.times)
+        self._vm.wait_for("ready", self.spec.boot_s, "boot", booting.hung)
         self._log_in()
         self.prepared = self.run(self.spec.prepare)
         self._vm.timeline.mark("prepared")

@@ -12,6 +12,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -155,18 +156,27 @@ class Vm:
     def _pid(self) -> int | None:
         return child_of(self._qemu.pid)
 
-    def wait_for(self, mark: str, deadline_s: float, name: str) -> None:
+    def wait_for(
+        self, mark: str, deadline_s: float, name: str, hung: Callable[[], str] = lambda: ""
+    ) -> None:
         """Wait until the guest says ``lab: MARK`` on its second serial port.
+
+        Args:
+            hung: Is asked now and then why to wait no longer.
 
         Raises:
             GuestDied: QEMU ended first.
-            BootTimeout: The deadline ``name`` of ``deadline_s`` seconds passed first.
+            BootTimeout: The deadline ``name`` of ``deadline_s`` seconds passed first, or
+                the guest hangs.
         """
         deadline = time.monotonic() + deadline_s
         while not self._has_said(mark):
             left = deadline - time.monotonic()
             if left <= 0:
                 raise self._late(mark, deadline_s, name)
+            if why := hung():
+                tail = self.console.tail()
+                raise BootTimeout(f"the boot hangs: {why}", where=self.console.path, detail=tail)
             if self._has_said(_NO_SSH):
                 raise self.died(at_once=True)
             # Another thread may hear it first.

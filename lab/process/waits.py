@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 _PROC = Path("/proc")
+#: Before a stall is reported nothing happened for 20 s (soft lockups) to 21 (RCU).
+_WINDOW_S = 20.0
+#: A guest that had less of a CPU than that, and wanted more, need not have stalled by itself.
+_STARVED = 0.1
 
 
 @dataclass(frozen=True)
@@ -58,3 +64,45 @@ def busiest(before: Mapping[int, Times], after: Mapping[int, Times]) -> Times:
     none = Times(0.0, 0.0)
     spent = (times.since(before.get(tid, none)) for tid, times in after.items())
     return max(spent, key=lambda times: times.ran + times.waited, default=none)
+
+
+class Given:
+    """What CPU time the host gives a guest: the clock that a grace goes by.
+
+    Args:
+        times: The CPU time of its threads so far.
+    """
+
+    def __init__(self, times: Callable[[], Mapping[int, Times]]) -> None:
+        self._times = times
+        self._last: tuple[float, Mapping[int, Times]] | None = None
+        self._seen: deque[tuple[float, Times]] = deque()
+        #: Seconds, without those in which the guest waited for a CPU.
+        self.given = 0.0
+
+    def begin(self) -> None:
+        """Look from now on: what was before is nobody's trial."""
+        self._last = None
+        self._seen.clear()
+        self.sample()
+
+    def sample(self) -> float:
+        """Look at the threads now; returns the time."""
+        now, times = time.monotonic(), self._times()
+        if self._last is not None:
+            spent = busiest(self._last[1], times)
+            passed = now - self._last[0]
+            self.given += max(0.0, passed - spent.waited)
+            self._seen.append((now, spent))
+            while self._seen and self._seen[0][0] < now - _WINDOW_S:
+                self._seen.popleft()
+        self._last = now, times
+        return now
+
+    def starved(self) -> str:
+        """Why a stall may be the host's doing; "" when it is not."""
+        ran = sum(spent.ran for _, spent in self._seen)
+        waited = sum(spent.waited for _, spent in self._seen)
+        if waited < _WINDOW_S / 2 or ran >= _STARVED * (ran + waited):
+            return ""
+        return f"in {ran + waited:.0f} s QEMU had a CPU for {ran:.1f} s"

@@ -27,7 +27,7 @@ from lab.suites.filesystem import DEVICE, CannotMount, Recipe, namespace_mode
 from lab.suites.hang import Signature
 from lab.suites.judge import Ended, Judged, judge
 from lab.suites.ktap import parse
-from lab.suites.live import STALLS, Live
+from lab.suites.live import Live
 from lab.suites.mark import marked
 from lab.suites.mounts import proved, say_if_moved
 from lab.suites.mounts import read as read_moved
@@ -123,6 +123,7 @@ class Job:
             ssh_s=spec.ssh_s * factor,
             command_s=spec.command_s * factor,
             shutdown_s=spec.shutdown_s * factor,
+            stall_s=spec.stall_s * factor,
         )
         return replace(
             self, guest=guest, program_s=self.program_s * factor, stall_s=self.stall_s * factor
@@ -689,7 +690,7 @@ def _hung(session: _Session, output: str, deadline_s: float) -> _End:
     hung = session.live.hung
     who, said = session.guest.examine_hang()
     if hung is not None:
-        stalls = hung.complaint.kind in STALLS
+        stalls = hung.complaint.stalls
         ended = Ended.STALLED if stalls else Ended.GUEST_DIED
         hang = Hang.GUEST if stalls else None
         return _End(output, None, ended, f"{hung}; {said}", hang=hang, complaint=hung.complaint)

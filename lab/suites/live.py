@@ -10,29 +10,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from lab.complaints import Complaint, Kind
-from lab.process.waits import Times, busiest
+from lab.process.waits import Given, Times
 from lab.suites.watch import Place, Watch
 
 _TICK_S = 0.2
 #: A report's lines come at once; one that is silent so long is whole, as far as it goes.
 _WHOLE_S = 1.0
-#: Before a stall is reported nothing happened for 20 s (soft lockups) to 21 (RCU).
-_WINDOW_S = 20.0
-#: A guest that had less of a CPU than that, and wanted more, need not have stalled by itself.
-_STARVED = 0.1
 _MOST_TOLD = 20
-
-STALLS = frozenset(
-    {Kind.RCU_STALL, Kind.SOFT_LOCKUP, Kind.HARD_LOCKUP, Kind.HUNG_TASK, Kind.WORKQUEUE}
-)
-_BROKEN = frozenset({Kind.OOPS, Kind.DOUBLE_FAULT, Kind.STACK, Kind.PANIC})
 
 
 class Watched(Protocol):
@@ -46,12 +36,6 @@ class Watched(Protocol):
 
     def times(self) -> Mapping[int, Times]:
         """The CPU time of QEMU's threads."""
-
-
-def is_broken(complaint: Complaint) -> bool:
-    """Whether a kernel that says this is good for no other test."""
-    died = complaint.kind is Kind.BUG and "kernel BUG" in complaint.title
-    return complaint.fatal or died or complaint.kind in _BROKEN
 
 
 @dataclass(frozen=True)
@@ -92,7 +76,7 @@ class Live:
         self._guest = guest
         self._grace_s = grace_s
         self._tell = tell
-        self._host = _Host(guest)
+        self._host = Given(guest.times)
         self._suspect: _Suspect | None = None
         self._told: set[tuple[str, str]] = set()
         self._weighed: set[tuple[int, Kind]] = set()
@@ -147,19 +131,19 @@ class Live:
         """Whether the guest is on trial for this from now on."""
         if self._watch.is_benign(complaint):
             return
-        if is_broken(complaint):
+        if complaint.breaks:
             self.broken = complaint
         if self._suspect is not None and self._suspect.complaint.offset == complaint.offset:
             # More lines of the same: its title may have become another.
             self._suspect = _Suspect(place, complaint, self._suspect.since, self._suspect.progress)
         key = (complaint.offset, complaint.kind)
-        if key in self._weighed or not (complaint.kind in STALLS or is_broken(complaint)):
+        if key in self._weighed or not (complaint.stalls or complaint.breaks):
             return
         self._weighed.add(key)
-        starved = self._host.starved() if complaint.kind in STALLS else ""
+        starved = self._host.starved() if complaint.stalls else ""
         if starved:
             self._watch.doubt(complaint, starved)
-        elif self._suspect is None or is_broken(complaint):
+        elif self._suspect is None or complaint.breaks:
             self._suspect = _Suspect(place, complaint, self._host.given, self._progress())
 
     def _progress(self) -> tuple[object, ...]:
@@ -169,45 +153,7 @@ class Live:
         suspect = self._suspect
         if suspect is None:
             return False
-        if suspect.complaint.kind in STALLS and self._progress() != suspect.progress:
+        if suspect.complaint.stalls and self._progress() != suspect.progress:
             self._suspect = None
             return False
         return self._host.given - suspect.since >= self._grace_s
-
-
-class _Host:
-    """What CPU time the host gives a guest: the clock that a grace goes by."""
-
-    def __init__(self, guest: Watched) -> None:
-        self._guest = guest
-        self._last: tuple[float, Mapping[int, Times]] | None = None
-        self._seen: deque[tuple[float, Times]] = deque()
-        #: Seconds, without those in which the guest waited for a CPU.
-        self.given = 0.0
-
-    def begin(self) -> None:
-        """Look from now on: what was before is nobody's trial."""
-        self._last = None
-        self._seen.clear()
-        self.sample()
-
-    def sample(self) -> float:
-        """Look at the threads now; returns the time."""
-        now, times = time.monotonic(), self._guest.times()
-        if self._last is not None:
-            spent = busiest(self._last[1], times)
-            passed = now - self._last[0]
-            self.given += max(0.0, passed - spent.waited)
-            self._seen.append((now, spent))
-            while self._seen and self._seen[0][0] < now - _WINDOW_S:
-                self._seen.popleft()
-        self._last = now, times
-        return now
-
-    def starved(self) -> str:
-        """Why a stall may be the host's doing; "" when it is not."""
-        ran = sum(spent.ran for _, spent in self._seen)
-        waited = sum(spent.waited for _, spent in self._seen)
-        if waited < _WINDOW_S / 2 or ran >= _STARVED * (ran + waited):
-            return ""
-        return f"in {ran + waited:.0f} s QEMU had a CPU for {ran:.1f} s"

@@ -258,6 +258,16 @@ def test_rcu_stall(make_job: MakeJob) -> None:
     assert set(complaints(record)) == {"rcu-stall: RCU stall in spin"}
 
 
+def test_boot_that_hangs(make_job: MakeJob) -> None:
+    """It is ended when the stall was told and nothing more came, not at the boot deadline."""
+    append = "complain=rcu-stall rcupdate.rcu_cpu_stall_timeout=3"
+    job = make_job({"program": GOOD}, append)
+    record = run_job(replace(job, guest=replace(job.guest, boot_s=3600.0, stall_s=2.0)))
+    assert [result.status.value for result in record.results] == ["timeout"]
+    assert "RCU stall in spin" in record.results[0].message
+    assert "did not go on within deadlines.stall (2 s)" in record.results[0].message
+
+
 @pytest.mark.parametrize(
     ("does", "said"),
     [
