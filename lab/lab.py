@@ -324,17 +324,25 @@ class Lab:
 
     @contextmanager
     def guest(
-        self, variant: str, *, machine: str = "default", config: str = "default"
+        self,
+        variant: str,
+        *,
+        machine: str = "default",
+        config: str = "default",
+        tell: Callable[[str], None] | None = None,
     ) -> Iterator[Guest]:
         """A running guest of a variant, or of a kernel in a folder, in a ``with`` block.
 
         What is left of one that dies stays in ``guests/`` beside the runs, the last ten of them.
 
+        Args:
+            tell: Is told what its kernel complains of while the block runs, as it comes.
+
         Raises:
             UserError: A name that ``lab.toml`` does not define, before anything is built.
         """
         from lab.guest import Guest
-        from lab.suites.postmortem import keep, own_folder, trace
+        from lab.suites.postmortem import keep, listening, own_folder, trace
 
         here, (name,) = self.taking([variant])
         asked = resolve(here.loaded, settled(here.loaded, name))
@@ -344,7 +352,8 @@ class Lab:
             try:
                 with Guest(self.guest_spec(built, machine, folder)) as guest:
                     try:
-                        yield guest
+                        with listening(guest, built.release, tell):
+                            yield guest
                     finally:
                         if not guest.alive():
                             keep(folder)

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import shlex
+import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,6 +37,7 @@ def boot(
     json: Json = False,
 ) -> int:
     """A shell in a guest, or a command; its exit status comes through."""
+    from lab.cli.show import print_json
     from lab.doctor import require
 
     opened, named = open_lab(file).taking([variant])
@@ -48,19 +51,33 @@ def boot(
         )
     require("test")
     with ExitStack() as stack:
-        guest = _started(opened, job, stack, quiet=json)
+        complaints: list[str] = []
+        guest = _started(opened, job, stack, complaints.append if json else _say)
         if json and line is not None:
-            return _told(str(job.variant), guest, line)
+            document, status = _ran(str(job.variant), guest, line)
+            # The last of them is known when the guest's block has ended.
+            stack.close()
+            print_json({**document, "complaints": complaints})
+            return status
         return guest.interact(line)
 
 
-def _started(opened: Lab, job: JobPlan, stack: ExitStack, *, quiet: bool) -> Guest:
+def _started(opened: Lab, job: JobPlan, stack: ExitStack, tell: Callable[[str], None]) -> Guest:
     """The guest, when the progress bar is gone: the terminal is the guest's then."""
     from lab.cli.show import Show
 
-    with Show(opened.cache, quiet=quiet) as show:
-        guest = opened.telling(show).guest(str(job.variant), machine=job.machine, config=job.config)
+    with Show(opened.cache, quiet=tell is not _say) as show:
+        guest = opened.telling(show).guest(
+            str(job.variant), machine=job.machine, config=job.config, tell=tell
+        )
         return stack.enter_context(guest)
+
+
+def _say(complaint: str) -> None:
+    """On a line of its own, on a terminal that may be the guest's now, and raw."""
+    end = "\r\n" if sys.stderr.isatty() else "\n"
+    before = "\r\n" if sys.stderr.isatty() else ""
+    print(f"{before}lab: the kernel says: {complaint}", end=end, file=sys.stderr, flush=True)
 
 
 def _end_of(path: Path) -> str:
@@ -69,9 +86,8 @@ def _end_of(path: Path) -> str:
         return stream.read().decode(errors="replace").replace("\r", "")
 
 
-def _told(variant: str, guest: Guest, line: str) -> int:
-    from lab.cli.show import print_json
-
+def _ran(variant: str, guest: Guest, line: str) -> tuple[dict[str, Any], int]:
+    """What a command in the guest came to, for ``--json``, and its exit status."""
     spec = guest.spec
     document: dict[str, Any] = {
         "variant": variant,
@@ -89,5 +105,4 @@ def _told(variant: str, guest: Guest, line: str) -> int:
         ended = {"status": done.status, "stdout": done.stdout, "stderr": done.stderr}
         ended["duration_s"] = round(done.duration_s, 3)
         status = done.status
-    print_json({**document, **ended, "console": _end_of(guest.console.path)})
-    return status
+    return {**document, **ended, "console": _end_of(guest.console.path)}, status

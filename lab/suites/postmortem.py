@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from lab.errors import InfrastructureError, LabError
+from lab.guest import Guest
 from lab.process.temporary import owned_folder, without_owner
 from lab.results.record import new_run_id
+from lab.suites.live import Live
 from lab.suites.watch import Watch, placed
 
 #: Of guests that died; the oldest go first.
@@ -65,6 +68,17 @@ def keep(folder: Path) -> None:
     """Have the folder of own_folder() stay."""
     if folder.is_dir():
         (folder / _MARK).touch()
+
+
+@contextmanager
+def listening(guest: Guest, release: str, tell: Callable[[str], None] | None) -> Iterator[None]:
+    """Tell what a guest's kernel complains of while the block runs; nobody ends the guest."""
+    if tell is None:
+        yield
+        return
+    watch = Watch(guest.spec.folder, guest.spec.kernel.parent, release, ())
+    with Live(watch, guest, math.inf, tell).looking():
+        yield
 
 
 def trace(folder: Path, build: Path, release: str) -> str:

@@ -211,12 +211,16 @@ def test_pattern_that_picks_nothing_is_the_users_error(clean_folder: Path) -> No
 
 def test_boot_passes_status_and_output_on(clean_folder: Path) -> None:
     project = Project(clean_folder / "project")
-    script = "uname -r; test -t 0 || echo no-tty; echo oops >&2; exit 7"
+    warning = "<4>WARNING: CPU: 0 PID: 1 at mm/gup.c:1 populate+0x1/0x2"
+    script = (
+        f"uname -r; test -t 0 || echo no-tty; echo '{warning}' >/dev/kmsg; echo oops >&2; exit 7"
+    )
     done = project.lab("boot", PLAIN, "--", "sh", "-c", script)
     assert done.returncode == 7, done
     release, tty = done.stdout.splitlines()
     assert (release.startswith(f"{KERNEL}."), tty) == (True, "no-tty")
     assert "oops" in done.stderr
+    assert "lab: the kernel says: WARNING in populate\n" in done.stderr
 
 
 def test_boot_on_a_terminal(clean_folder: Path) -> None:
