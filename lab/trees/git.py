@@ -27,6 +27,15 @@ _NO_REPOSITORY = re.compile(r"does not appear to be a git repository|repository 
 # What servers without protocol 2 say, and plain files on a web server.
 _NOT_SHALLOW = re.compile(r"does not support shallow|not allow request for unadvertised object")
 
+# What git says of a repository that a disk, a power cut or a hand damaged.
+_DAMAGED = re.compile(
+    r"is corrupt|is empty|inflate: |unable to (?:read|unpack)|broken|not a git repository|"
+    r"bad (?:\w+ )?(?:config|object|shallow|ref|line|pack|signature|index)|"
+    r"invalid (?:object|sha1|shallow|index)|missing (?:blob|tree|commit|object)|"
+    r"cannot be read|could not parse|garbage at end|hash mismatch|not a valid|"
+    r"packfile .* (?:invalid|truncated)|did not (?:match|send)"
+)
+
 # The user's own is not read: a filter, an alias or autocrlf would make another tree
 # of the same commit.  Any owner is safe: the lab runs nothing from a repository.
 _CONFIG = b"""\
@@ -81,22 +90,52 @@ class GitSource:
 
     def write(self, source: Path, work: Path) -> Brought:
         """Write the commit's files."""
-        source.mkdir()
         commit = self._commit
         self._request.say(f"writing {commit[:12]}")
+        try:
+            self._check_out(commit, source, work)
+        except InfrastructureError as error:
+            if not _is_damage(error):
+                raise
+            self._make_again(error)
+            shutil.rmtree(source)
+            (work / "index").unlink(missing_ok=True)
+            self._check_out(commit, source, work)
+        return Brought({"url": self._url, "ref": self._kernel.ref, "commit": commit})
+
+    def _check_out(self, commit: str, source: Path, work: Path) -> None:
+        source.mkdir()
         index = {"GIT_INDEX_FILE": str(work / "index")}
         self._git(f"--work-tree={source}", "read-tree", commit, cwd=source, env=index)
         self._git(f"--work-tree={source}", "checkout-index", "--all", cwd=source, env=index)
-        return Brought({"url": self._url, "ref": self._kernel.ref, "commit": commit})
 
     @cached_property
     def _commit(self) -> str:
         with locked(self._home / ".lock", self._request, "fetching with git"):
-            self._prepare()
             try:
-                return self._resolve()
-            finally:
-                self._sweep()
+                return self._fetched()
+            except InfrastructureError as error:
+                if not _is_damage(error):
+                    raise
+                return self._made_again(error)
+
+    def _fetched(self) -> str:
+        self._prepare()
+        try:
+            return self._resolve()
+        finally:
+            self._sweep()
+
+    def _make_again(self, error: InfrastructureError) -> None:
+        with locked(self._home / ".lock", self._request, "fetching with git"):
+            self._made_again(error)
+
+    def _made_again(self, error: InfrastructureError) -> str:
+        """Fetch into a new mirror: nobody but the lab knows the old one, or could mend it."""
+        said = (error.detail or "").strip().partition("\n")[0]
+        self._request.say(f"{self._mirror} is damaged, and made again: {said}")
+        shutil.rmtree(self._mirror)
+        return self._fetched()
 
     @cached_property
     def _url(self) -> str:
@@ -154,6 +193,11 @@ class GitSource:
 
     def _known(self, name: str) -> str | None:
         said = self._git("rev-parse", "--quiet", "--verify", f"{name}^{{commit}}", check=False)
+        if said.status != 0 and _DAMAGED.search(said.stderr):
+            # Not to be taken for a name that the repository does not have.
+            raise InfrastructureError(
+                f"git cannot read {name}", where=self._mirror, detail=said.stderr
+            )
         return said.stdout.strip() or None
 
     def _missing(self) -> UserError:
@@ -204,6 +248,10 @@ class GitSource:
             raise InfrastructureError(
                 f"git {' '.join(arguments)} failed", where=self._mirror, detail=error.detail
             ) from None
+
+
+def _is_damage(error: InfrastructureError) -> bool:
+    return _DAMAGED.search(error.detail or "") is not None
 
 
 def _everything(ref: str, digest: str, kept: str) -> list[str]:

@@ -190,3 +190,38 @@ def test_no_repository(cache: Cache, tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
     with pytest.raises(UserError, match="no git repository"):
         cache.fetch(kernel("plain", "main"))
+
+
+@pytest.mark.parametrize(
+    ("ref", "part", "how"),
+    [
+        ("main", "objects", "flipped"),
+        ("main", "objects", "emptied"),
+        ("main", "objects", "removed"),
+        ("main", "HEAD", "flipped"),
+        ("main", "config", "flipped"),
+        ("main", "refs", "flipped"),
+        ("main", "refs", "emptied"),
+        ("main", "shallow", "flipped"),
+        ("sha", "objects", "flipped"),
+        ("sha", "refs", "removed"),
+    ],
+)
+def test_a_damaged_mirror_is_made_again(
+    repository: Path, cache: Cache, how: str, part: str, ref: str
+) -> None:
+    """Else it would be an error until somebody found out what to delete."""
+    first = git(repository, "rev-parse", "HEAD")
+    asked = kernel(repository, first if ref == "sha" else ref)
+    right = cache.fetch(asked)
+    listing = right.manifest.read_text()
+    mirror = cache.folder / "git" / "mirror.git"
+    for path in [path for path in mirror.rglob("*") if path.is_file() and part in path.parts]:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 4
+        path.unlink()
+        if how != "removed":
+            path.write_bytes(content * (how == "flipped"))
+    shutil.rmtree(cache.folder / "trees")
+    again = cache.fetch(asked)
+    assert (again.identity, again.manifest.read_text()) == (right.identity, listing)
