@@ -16,6 +16,7 @@ from lab.errors import UserError
 from lab.guest.qemu import CPUS, Hardware, machine_properties, memory_size
 from lab.guest.tsc import portable
 from lab.image.base import MKE2FS_CONF
+from lab.process.stored import read_stored
 from lab.results import JobFolder, JobRecord, RunFolder, RunRecord
 from lab.results.folder import slug
 from lab.url import Url
@@ -35,6 +36,9 @@ class _Shell(str):
 Recipe = Mapping[str, Any]
 
 
+_AGAIN = "run it again: `lab test` keeps what it takes"
+
+
 def repro_script(
     run: RunRecord, job: str, *, pattern: str | None = None, filesystem: str | None = None
 ) -> str:
@@ -52,6 +56,26 @@ def repro_script(
     folder = RunFolder(Path(run.folder).parent, Path(run.folder).name)
     place = folder.job(number, record.variant)
     recipe = _recipe(run, record, place)
+    try:
+        return _script(run, number, record, folder, recipe, pattern, filesystem)
+    except (LookupError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"it is damaged, or another lab's: {type(error).__name__}: {error}",
+            where=place.recipe,
+            hint=_AGAIN,
+        ) from error
+
+
+def _script(
+    run: RunRecord,
+    number: int,
+    record: JobRecord,
+    folder: RunFolder,
+    recipe: Recipe,
+    pattern: str | None,
+    filesystem: str | None,
+) -> str:
+    place = folder.job(number, record.variant)
     units = _units(recipe, filesystem)
     return _render(
         run=run,
@@ -83,17 +107,15 @@ def _job(run: RunRecord, name: str) -> tuple[int, JobRecord]:
 
 
 def _recipe(run: RunRecord, record: JobRecord, place: JobFolder) -> Recipe:
-    hint = "run it again: `lab test` keeps what it takes"
     if not record.evidence.build_key:
-        raise UserError(f"{record.variant} was not built in run {run.id}", hint=hint)
-    try:
-        recipe: Recipe = json.loads(place.recipe.read_bytes())
-    except (OSError, ValueError):
+        raise UserError(f"{record.variant} was not built in run {run.id}", hint=_AGAIN)
+    recipe: Recipe | None = read_stored(place.recipe, dict[str, Any])
+    if recipe is None:
         raise UserError(
             f"the folder of run {run.id} does not hold what it takes to repeat it",
             where=place.recipe,
-            hint=f"on the machine that ran it, {run.host.name}; or {hint}",
-        ) from None
+            hint=f"on the machine that ran it, {run.host.name}; or {_AGAIN}",
+        )
     return recipe
 
 

@@ -186,3 +186,13 @@ def test_what_cannot_be_repeated(tmp_path: Path) -> None:
         repro_script(replace(record, jobs=(unbuilt,)), "0")
     with pytest.raises(UserError, match="does not hold"):
         repro_script(replace(record, folder=str(tmp_path / "gone")), "0")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"units": 3}, {"units": [{}]}, {"hardware": {"x": 1}}, {"source": None}, {"tree": 5}],
+)
+def test_a_recipe_of_another_shape(tmp_path: Path, changes: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="damaged, or another lab's") as error:
+        repro_script(recorded(tmp_path / "run", **changes), "0")
+    assert str(error.value.where).endswith("recipe.json")
