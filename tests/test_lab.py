@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 import lab.lab
+from lab.errors import ExitStatus
 from lab.lab import Lab
-from lab.plan import Plan, plan_matrix
+from lab.plan import Plan, Variant, plan_matrix
 
 ROOT = Path(__file__).parents[1]
 GIB = 1 << 30
@@ -79,3 +80,20 @@ def test_load_is_what_the_guests_themselves_make(
     assert [opened.load(plan.jobs[0], width) for width in (1, 2, 20)] == [1, 2, 20]
     monkeypatch.setattr(lab.lab, "_cpus", lambda: 64)
     assert opened.load(plan.jobs[0], 20) == 1
+
+
+def test_a_build_that_fails_as_nobody_foresaw_costs_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(_: Lab, variant: Variant, *__: object) -> str:
+        if variant.series:
+            raise KeyError("surprise")
+        return "built"
+
+    monkeypatch.setattr(Lab, "build", build)
+    opened, plan = project(tmp_path, "builds = 1")
+    made = {str(request.variant): made for request, made in opened.build_all(plan).items()}
+    failed = [one for one in made.values() if isinstance(one, lab.lab.Failure)]
+    assert len(failed) == len(made) - 1 > 0
+    assert {one.error.status for one in failed} == {ExitStatus.INFRASTRUCTURE}
+    assert "the lab itself failed: KeyError: 'surprise'" in str(failed[0].error)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from lab import run as run_module
 from lab.build import Build
+from lab.building import Built
 from lab.config.model import Status
 from lab.errors import ExitStatus
 from lab.guest import GuestSpec, Hardware
@@ -28,6 +30,7 @@ from lab.results import (
     write_json,
 )
 from lab.results.record import INTERRUPTED
+from lab.results.recorder import Recorder
 from lab.run import _begun, make_job
 from lab.suites.filesystem import Recipe
 from lab.suites.job import Job, JobInterrupted, Unit, unrun_job
@@ -235,3 +238,21 @@ def test_max_fail_counts_what_failed_before_the_run_was_interrupted(
     run = lab.stopping_after(1).test(plan, ["lab", "test", "-x"])
     assert jobs.began == ["fake", "other"]
     assert [(one.test, one.ran) for one in run.results] == [("t", True), ("populate", False)]
+
+
+def test_a_job_that_cannot_be_made_as_nobody_foresaw_costs_itself(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = Killed(project)
+    folder = RunFolder(killed.lab.results, "20260101-120000-cccc")
+    with Recorder(killed.lab.database, RunRecord(folder.run_id, "then")) as recorder:
+        jobs = run_module._Jobs(killed.lab, killed.plan, Built(killed.builds), folder, recorder)
+
+        def broken(*_: object) -> None:
+            raise ValueError("'x' is not a kernel's release")
+
+        monkeypatch.setattr(run_module, "make_job", broken)
+        record = jobs.make(0)
+    assert isinstance(record, JobRecord)
+    assert "the lab itself failed: ValueError: 'x' is not" in str(record.error)
+    assert not record.given

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Damage to files, as disks, power cuts and hands do it; never to a file that others share."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from random import Random
+
+_SHAPES = (b"", b"[]", b"null", b"{}", b'{"identity": 3}', b"\xff\xfe\0\0", b"\0" * 5000)
+#: What is not worth a round: thousands of the same.
+_MANY = frozenset({"source", "report"})
+
+
+def victims(folder: Path, spared: Collection[str] = ()) -> dict[str, list[Path]]:
+    """The files below a folder by what they are, so that each kind has the same chance."""
+    kinds: dict[str, list[Path]] = {}
+    for path in _files(folder):
+        parts = path.relative_to(folder).parts
+        if parts[0] in spared:
+            continue
+        kinds.setdefault(f"{parts[0]}/{parts[-1] if len(parts) > 1 else ''}", []).append(path)
+    return kinds
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder).parts
+        if not _MANY & {*inside} and path.is_file() and not path.is_symlink():
+            yield path
+
+
+def injure(path: Path, chance: Random) -> str:
+    """Damage a file; says how."""
+    how = chance.choice(("truncated", "flipped", "flipped", "emptied", "removed", "replaced"))
+    if how == "removed":
+        path.unlink()
+        return how
+    content = bytearray(path.read_bytes()) if how in ("truncated", "flipped") else bytearray()
+    if how == "truncated" and content:
+        del content[chance.randrange(len(content)) :]
+    elif how == "flipped" and content:
+        for _ in range(chance.choice((1, 16, 200))):
+            content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+    elif how == "replaced":
+        content = bytearray(chance.choice(_SHAPES))
+    _put(path, bytes(content))
+    return how
+
+
+def _put(path: Path, content: bytes) -> None:
+    """Another file at its place: what else is linked to the old one keeps what it has."""
+    beside = path.with_name(f"{path.name}~injured")
+    beside.write_bytes(content)
+    shutil.copystat(path, beside)
+    beside.replace(path)
