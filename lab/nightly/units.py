@@ -78,8 +78,9 @@ def install(toml: Path, at: str = "02:30") -> Units:
     match = re.fullmatch(r"([01]?[0-9]|2[0-3]):([0-5][0-9])", at)
     if match is None:
         raise UserError(f"{at!r} is no time", where="--at", hint="--at 02:30")
-    _refuse_unspeakable(toml)
     command = [*_lab(), "nightly", "--file", str(toml)]
+    for path in (toml, Path(command[0])):
+        _refuse_unspeakable(path)
     title = _specifiers(str(toml.parent))
     folder = _home() / "systemd" / "user"
     name = _name(toml)
@@ -107,11 +108,11 @@ def _name(toml: Path) -> str:
     return "-".join(filter(None, (_NAME, project, digest)))
 
 
-def _refuse_unspeakable(toml: Path) -> None:
+def _refuse_unspeakable(path: Path) -> None:
     # A line of a unit ends at a line break, goes on after a backslash, loses blanks at its
     # end, and has to be UTF-8 (systemd.syntax(7)); cron knows no way around either.
-    text = str(toml)
-    if not text.isprintable() or any(part != part.rstrip("\\ ") for part in toml.parts):
+    text = str(path)
+    if not text.isprintable() or any(part != part.rstrip("\\ ") for part in path.parts):
         raise UserError(
             "this path cannot be written into a unit: it has a line break, an unprintable "
             "character, or a blank or backslash at the end of a name",

@@ -105,6 +105,23 @@ def test_paths_that_no_unit_can_hold(
     assert not (tmp_path / "systemd").exists()
 
 
+def test_a_lab_whose_path_no_unit_can_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setattr("sys.executable", str(tmp_path / "a\nExecStart=x" / "python"))
+    with pytest.raises(UserError, match="cannot be written into a unit"):
+        install(tmp_path / "lab.toml")
+
+
+@pytest.mark.parametrize("url", ["https://x:99999/hunter2", "http://[::1/hunter2"])
+def test_a_webhook_that_is_none_is_told_before_the_night(project: Path, url: str) -> None:
+    (project / "lab.local.toml").write_text(f'[nightly.webhook]\nurl = "{url}"\n')
+    done = lab(project, "nightly")
+    assert done.returncode == 2
+    assert "lab.local.toml:2: nightly.webhook.url: is no URL" in done.stderr
+    assert "hunter2" not in done.stderr
+    assert not (project / "results").exists()
+
+
 def test_a_time_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(UserError):
         install(tmp_path / "lab.toml", "soon")
