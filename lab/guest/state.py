@@ -28,7 +28,7 @@ from lab.guest.qemu import SSH_PORTS
 from lab.host import need_tool
 from lab.image import GuestKeys
 from lab.process.scratch import scratch_folder
-from lab.process.seal import file_digest
+from lab.process.seal import damage, file_digest, seal
 from lab.process.stored import read_stored
 from lab.process.use import note_use
 
@@ -40,6 +40,9 @@ _BLOCK = 4 << 20
 #: The kernel's setup code is 32 KiB at most (arch/x86/boot/setup.ld), and QEMU wants more
 #: than that: it reads what it is given each time, 8 MB in 3 ms.
 _KERNEL_HEAD = 64 << 10
+#: What a guest starts from and takes less than a millisecond to look through: not its memory,
+#: of which there are 90 MB.
+SEALED = ("state.json", "devices", "kernel", "console.log")
 #: 32 random bytes for a guest's kernel, and 16 for its SSH server.
 _SEEDS = 48
 #: What a state cannot do without.
@@ -135,6 +138,8 @@ def find_state(states: Path, key: str) -> SavedState | None:
     # QEMU would wait for the rest of its devices, and the lab for QEMU.
     if document is None or not _is_whole(folder, dict(document.sizes)):
         return None
+    if damage(folder, SEALED):
+        return None
     host_key = bytes.fromhex(document.host_key)
     found = SavedState(folder, host_key, document.login, document.used_ports, document.prepared)
     found.touch()
@@ -181,6 +186,7 @@ def write_state(
         host_key = keys.host.public.hex()
         document = _Document(sizes, host_key, keys.login, used_ports, prepared)
         (scratch / "state.json").write_text(json.dumps(asdict(document)))
+        seal(scratch, SEALED)
     _keep_newest(states)
     return SavedState(states / key, keys.host.public, keys.login, used_ports, prepared)
 

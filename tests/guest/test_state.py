@@ -21,10 +21,11 @@ from lab.config.model import Fresh
 from lab.errors import InfrastructureError
 from lab.guest import Guest, GuestSpec
 from lab.guest.qemu import SSH_PORTS
-from lab.guest.state import data_ranges, find_state, wake_order
+from lab.guest.state import SEALED, data_ranges, find_state, wake_order
 from lab.guest.vm import GuestDied, Vm, pipe_with
 from lab.lab import Lab
 from lab.plan import Variant
+from lab.process.seal import seal
 from lab.results import Evidence, JobRecord
 from lab.suites.filesystem import Recipe, namespace_mode, set_up
 from lab.suites.job import Job, Unit, run_job
@@ -194,6 +195,8 @@ def test_state_that_is_damaged_costs_no_result(spec: GuestSpec) -> None:
         (state,) = states(spec)
     devices = (state / "devices").read_bytes()
     (state / "devices").write_bytes(devices[:5000] + bytes(len(devices) - 5000))
+    # Else it would not even be tried: what QEMU cannot load is another matter.
+    seal(state, SEALED)
     with Guest(in_own_folder(spec, "damaged")) as guest:
         assert guest.run("uname -r").stdout.startswith(f"{KERNEL}.")
         assert guest.state == ""

@@ -13,11 +13,12 @@ import pytest
 
 from lab.errors import InfrastructureError
 from lab.guest.command import CommandResult
-from lab.guest.state import find_state
+from lab.guest.state import SEALED, find_state
 from lab.guest.tsc import host_tsc_khz
 from lab.host.boot import boot_id
 from lab.image.sources import up_to_date
 from lab.nightly.memory import Memory
+from lab.process.seal import seal
 from lab.process.stored import parse_stored, read_stored
 from lab.suites.mkfs import known_to_mkfs
 from lab.trees.tree import load_tree
@@ -89,11 +90,19 @@ def state(folder: Path, change: Callable[[dict[str, Any]], object]) -> bool:
     for name in ("ram", "devices", "kernel", "console.log"):
         (folder / name).write_bytes(b"x")
     (folder / "state.json").write_text(json.dumps(document))
+    seal(folder, SEALED)
     return find_state(folder.parent, folder.name) is not None
 
 
 def test_a_state_that_is_whole(tmp_path: Path) -> None:
     assert state(tmp_path, lambda _: None)
+
+
+@pytest.mark.parametrize("name", SEALED)
+def test_a_state_with_a_flipped_bit_is_none(tmp_path: Path, name: str) -> None:
+    assert state(tmp_path, lambda _: None)
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes().replace(b"x", b"y", 1))
+    assert find_state(tmp_path.parent, tmp_path.name) is None
 
 
 @pytest.mark.parametrize(
