@@ -18,12 +18,13 @@ from pathlib import Path
 import pytest
 
 from lab.build import BuildJob, Toolchain, build
-from lab.build.sandbox import Sandbox, choose_sandbox, probe_sandbox, tool_folders
+from lab.build.sandbox import Sandbox, Wanted, choose_sandbox, probe_sandbox, tool_folders
 from lab.errors import InfrastructureError, UserError
 from lab.patches.overlay import Replacement
+from lab.process import ProcessTimeout
 from lab.trees import Tree
 from lab.trees.manifest import compute_manifest
-from tests.build.conftest import Bench, bench, immutable
+from tests.build.conftest import Bench, bench, immutable, until
 
 __all__ = ["bench"]
 
@@ -172,6 +173,18 @@ def test_sandboxed_builds_compile_what_differs(bench: Bench, tree: Tree) -> None
     bench.build(replace(bench.job(tree=tree), sandbox="bwrap"))
     bench.build(replace(bench.job({"mm/gup.c": "int gup(void);\n"}, tree=tree), sandbox="auto"))
     assert bench.compiled == ["mm/gup.o"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sandbox", [pytest.param("bwrap", marks=needs_bwrap), "none"])
+def test_a_build_that_hangs_ends_with_all_that_it_started(
+    bench: Bench, tree: Tree, sandbox: Wanted
+) -> None:
+    asleep = f"sleep 61.{os.getpid()}"
+    job = attack(bench, tree, f"setsid {asleep} > /dev/null & trap '' TERM HUP; {asleep}")
+    with pytest.raises(ProcessTimeout, match="the build deadline of 1 s passed"):
+        build(replace(job, sandbox=sandbox, deadline_s=1))
+    until(lambda: asleep not in subprocess.run(["ps", "ax"], capture_output=True, text=True).stdout)
 
 
 def test_asked_for_and_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
