@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -367,13 +368,18 @@ class Guest:
         self._keys = GuestKeys(state.login, KeyPair(b"", state.host_key))
         shutil.copyfile(state.console, self.console.path)
         memory = Memory(nvdimm=str(state.nvdimm), ram=str(state.ram), private=True)
-        self._start(None, memory, state)
-        self._vm.monitor.restore(self._vm.incoming, self.spec.ssh_s)
-        self._vm.timeline.mark("restored")
-        self._vm.tell(wake_order())
-        self._make_ready()
-        self._vm.wait_for("awake", self.spec.ssh_s, "ssh")
-        self._log_in()
+        # Beside QEMU, which has to wake up: nothing is asked of the guest before.
+        with ThreadPoolExecutor(1) as pool:
+            damage = pool.submit(state.damage)
+            self._start(None, memory, state)
+            self._vm.monitor.restore(self._vm.incoming, self.spec.ssh_s)
+            self._vm.timeline.mark("restored")
+            self._vm.tell(wake_order())
+            self._make_ready()
+            self._vm.wait_for("awake", self.spec.ssh_s, "ssh")
+            self._log_in()
+            if why := damage.result():
+                raise InfrastructureError(why)
         self.prepared, self.state = state.prepared, state.key
 
     def _saved_state(self) -> SavedState | None:

@@ -225,6 +225,23 @@ def test_state_that_lost_something_is_made_anew(
     assert find_state(tmp_path, state.name) is None
 
 
+def test_state_with_a_flipped_bit_costs_a_boot(spec: GuestSpec) -> None:
+    """In the guest's memory it would be the kernel's crash, or nothing that anybody sees."""
+    with Guest(in_own_folder(spec, "before")):
+        (state,) = states(spec)
+    with (state / "ram").open("r+b") as stream:
+        start, end = max(data_ranges(stream.fileno()), key=lambda one: one[1] - one[0])
+        stream.seek((start + end) // 2)
+        (byte,) = stream.read(1)
+        stream.seek(-1, os.SEEK_CUR)
+        stream.write(bytes([byte ^ 4]))
+    with Guest(in_own_folder(spec, "whole")) as guest:
+        assert guest.state == ""
+        assert any("its ram is not what was saved" in mark for mark in marks(guest))
+        assert guest.run("true").status == 0
+    assert states(spec) == []
+
+
 def test_state_without_devices_costs_a_boot(spec: GuestSpec) -> None:
     with Guest(in_own_folder(spec, "before")):
         (state,) = states(spec)

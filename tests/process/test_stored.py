@@ -81,6 +81,7 @@ STATE: dict[str, Any] = {
     "login": "lab-x",
     "used_ports": 1,
     "prepared": asdict(CommandResult(0, "", "", 0.1)),
+    "checksums": [["ram", 1]],
 }
 
 
