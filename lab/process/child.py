@@ -27,6 +27,7 @@ from lab.process.trouble import ending_signal
 #: Seconds a keeper may take to kill all below it.
 _KILLING_S = 10
 _TAIL_LINES = 20
+_TAIL_BYTES = 64 << 10
 
 Argument = str | os.PathLike[str]
 
@@ -284,13 +285,20 @@ def failure(
     said = result.stderr or result.stdout
     if log is not None:
         with suppress(OSError):
-            said = log.read_text(errors="replace")
+            said = _end_of(log)
     tail = "\n".join(said.splitlines()[-_TAIL_LINES:])
     return kind(
         f"`{shlex.join(result.arguments)}` {how or f'ended with status {result.status}'}",
         where=log,
         detail=tail or None,
     )
+
+
+def _end_of(log: Path) -> str:
+    """The end of a log, which may be longer than memory is large."""
+    with log.open("rb") as stream:
+        stream.seek(max(0, stream.seek(0, os.SEEK_END) - _TAIL_BYTES))
+        return stream.read(_TAIL_BYTES).decode(errors="replace")
 
 
 def _read(stream: IO[bytes]) -> str:

@@ -569,14 +569,15 @@ def _run_unit(outcome: _Outcome, session: _Session, unit: Unit, left: list[Unit]
     command = _marked(unit, unit.arguments(job.pattern), session.mounted.get(unit.recipe.name))
     try:
         end = _run_program(session, command, job.program_s)
+        duration = time.monotonic() - started
+        # A console that is long takes a while, too.
+        judged, rest = _judged(outcome, session, unit, end)
     except BaseException as stop:
         if not isinstance(stop, Exception):
             _keep_begun(outcome, session, unit, time.monotonic() - started)
         raise
-    duration = time.monotonic() - started
     if not end.good:
         session.lost.append(end.message)
-    judged, rest = _judged(outcome, session, unit, end)
     for result in judged:
         outcome.add(unit, result, duration / max(1, len(judged)))
     if rest is not None and rest.listed:

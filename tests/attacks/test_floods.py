@@ -20,7 +20,7 @@ from lab.process import spawn
 from lab.suites import job as jobs
 from lab.suites import ktap
 from lab.suites import watch as watching
-from lab.suites.job import run_job
+from lab.suites.job import JobInterrupted, run_job
 from lab.suites.watch import Log, Watch
 from tests.suites.fake_guest import Script
 from tests.suites.test_ends import MakeJob, Odd, make_job, odd  # noqa: F401  # fixtures
@@ -73,6 +73,25 @@ def test_what_nobody_read_after_the_last_program_is_told(
     record = run_job(make_job({"p": Script(("a",))}))
     assert [result.status for result in record.results] == [Status.PASS]
     assert "came too fast to be read" in (record.error or "")
+
+
+def test_interrupt_while_a_long_console_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+    make_job: MakeJob,  # noqa: F811
+) -> None:
+    """The program has ended, and what it reported is not lost."""
+    waits = Watch._catch_up
+
+    def interrupted(watch: Watch, seconds: float) -> None:
+        monkeypatch.setattr(Watch, "_catch_up", waits)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Watch, "_catch_up", interrupted)
+    with pytest.raises(JobInterrupted) as stop:
+        run_job(make_job({"p": Script(("a",)), "q": Script(("c",))}))
+    said = {result.test: (result.status, result.message) for result in stop.value.record.results}
+    assert said["a"] == (Status.PASS, "")
+    assert said["q"][1].endswith("interrupted")
 
 
 def test_a_flood_is_read_in_the_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from lab.config.model import Fresh
 from lab.errors import InfrastructureError
 from lab.guest import CommandFlood, CommandTimeout, Guest, GuestSpec
 from lab.guest.ssh import MOST_PRINTED
+from lab.guest.vm import _MOST_MARKS as MOST_MARKS
 from lab.suites.job import run_job
 from tests.guest.conftest import (  # noqa: F401  # fixtures
     KERNEL,
@@ -59,6 +60,15 @@ def hostile_project(folder: Path, program: str) -> Project:
     return project
 
 
+def ended(lab: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+    """What a lab printed that was told to end: it has 10 s, and more on a busy host."""
+    try:
+        return lab.communicate(timeout=20)
+    except subprocess.TimeoutExpired:
+        lab.kill()
+        raise
+
+
 def longest_console(folder: Path) -> int:
     return max((len(text) for text in consoles(folder)), default=0)
 
@@ -70,13 +80,21 @@ def test_a_console_that_never_stops_does_not_hold_a_lab_that_is_to_end(
     lab = project.start("test", KERNEL, "-s", "hostile", "-f", "ext4-dax")
     until(lambda: longest_console(project.results) > 100_000 or lab.poll() is not None)
     lab.send_signal(signal.SIGTERM)
-    try:
-        out, err = lab.communicate(timeout=10)
-    except subprocess.TimeoutExpired:
-        lab.kill()
-        raise
+    out, err = ended(lab)
     assert lab.returncode == 128 + signal.SIGTERM, out + err
     assert b"DID NOT RUN (1)" in out
+    assert not qemus(project.folder)
+
+
+def test_a_guest_that_prints_on_both_ends_holds_no_terminal(clean_folder: Path) -> None:  # noqa: F811
+    project = Project(clean_folder / "project")
+    lab = project.start("boot", KERNEL, "--", "sh", "-c", "yes >/dev/ttyS0 & yes")
+    assert lab.stdout is not None
+    assert len(lab.stdout.read(1 << 20)) == 1 << 20
+    assert qemus(project.folder)
+    lab.send_signal(signal.SIGTERM)
+    _, err = ended(lab)
+    assert lab.returncode == 128 + signal.SIGTERM, err
     assert not qemus(project.folder)
 
 
@@ -91,11 +109,11 @@ def test_what_a_guest_says_is_bounded(plain_spec: GuestSpec, clean_folder: Path)
             guest.fetch("/tmp/fifo")
         assert guest.fetch("/proc/version").startswith(b"Linux version")
         # Its marks: as many as it likes, of any length, and numbers of ports.
-        guest.run("yes 'lab: a' | head -n 200000 >/dev/ttyS1; echo lab: ssh $(yes 1 | head -n 5000"
-                  " | tr -d '\\n') ended >/dev/ttyS1", 60.0)  # fmt: skip
-        assert len(guest.timeline.marks) < 20
+        guest.run("seq 1 1000 | tr 0-9 a-j | sed 's/^/lab: /' >/dev/ttyS1; echo lab: ssh "
+                  "$(yes 1 | head -n 5000 | tr -d '\\n') ended >/dev/ttyS1", 120.0)  # fmt: skip
+        assert len(guest.timeline.marks) <= MOST_MARKS
         with pytest.raises(CommandFlood) as flood:
-            guest.run("yes 0123456789 | head -c 147000000", 60.0)
+            guest.run("yes 0123456789 | head -c 147000000", 120.0)
         assert 0 < len(flood.value.stdout) <= MOST_PRINTED
         # It goes on.
         assert guest.run("echo here").stdout == "here\n"
