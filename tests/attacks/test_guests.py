@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from lab.config.model import Fresh
-from lab.errors import InfrastructureError
+from lab import process
+from lab.config.model import Fresh, Status
+from lab.errors import ExitStatus, InfrastructureError
 from lab.guest import CommandFlood, CommandTimeout, Guest, GuestSpec
 from lab.guest.ssh import MOST_PRINTED
 from lab.guest.vm import _MOST_MARKS as MOST_MARKS
-from lab.suites.job import run_job
+from lab.report.status import run_status
+from lab.suites.job import HUNG_AT_END, run_job
 from tests.guest.conftest import (  # noqa: F401  # fixtures
     KERNEL,
     ROOT,
@@ -31,6 +33,7 @@ from tests.guest.conftest import (  # noqa: F401  # fixtures
     until,
 )
 from tests.guest.jobs import HEAD
+from tests.results.made import run
 
 pytestmark = pytest.mark.guest
 
@@ -119,6 +122,30 @@ def test_what_a_guest_says_is_bounded(plain_spec: GuestSpec, clean_folder: Path)
         assert guest.run("echo here").stdout == "here\n"
         with pytest.raises(CommandTimeout):
             guest.run("yes >/dev/null", 1.0)
+
+
+#: What the lab does last in a guest comes to no end there.
+HANGS_LAST = HEAD + "echo 1..1\necho ok 1 works\nrm /bin/sh\ncp /lab/pause /bin/sh\n"
+
+
+def test_a_guest_that_hangs_while_it_unmounts_is_no_success(
+    make_job: MakeJob,  # noqa: F811
+    clean_folder: Path,  # noqa: F811
+) -> None:
+    pause = clean_folder / "pause"
+    process.run(["gcc", "-static", "-O1", "-o", pause, HOSTILE / "pause.c"])
+    job = make_job({"last": HANGS_LAST}, command_s=10.0, shutdown_s=3.0)
+    spec = replace(job.guest, programs={**job.guest.programs, "pause": pause})
+    evidence = replace(job.evidence, kernel_log_path="kernel.log")
+    record = run_job(replace(job, guest=spec, evidence=evidence))
+    assert [(result.test, result.status) for result in record.results] == [("works", Status.PASS)]
+    (told,) = [noted.complaint for noted in record.complaints if noted.of_job]
+    assert told.title == HUNG_AT_END
+    # The log that the console has.
+    assert any("lab: ran ext4-dax" in line for line in told.lines)
+    assert run_status(run(record)) == ExitStatus.UNEXPECTED
+    # No evidence is named that is not there.
+    assert record.evidence.kernel_log_path == ""
 
 
 def test_names_of_tests_that_are_paths(make_job: MakeJob, outside: Path) -> None:  # noqa: F811
