@@ -45,6 +45,13 @@ FAST: dict[str, Any] = {
     ],
 }
 
+SHOWING = """source = "s"
+[[claim]]
+quote = "q"
+kernels = [{1}]
+shows = [{{side = "base", tests = ["a"], status = "pass", measure = {0}}}]
+"""
+
 
 def failed(name: str = "mlock.a", **more: Any) -> TestResult:
     return result(name, FAIL, diagnostics=("mlock: ENOMEM", "0 pages"), **more)
@@ -150,6 +157,47 @@ def test_a_number_that_was_measured() -> None:
     assert "did not measure" in unmeasured.why
 
 
+@pytest.mark.parametrize(
+    ("bounds", "shown", "says"),
+    [
+        ({"at_most": 1.2}, True, "m populate=no over populate=yes: at most 1.2"),
+        ({"at_most": 1.1}, False, "m populate=no over populate=yes: at most 1.1"),
+        ({"at_least": 1.2}, False, "m populate=no over populate=yes: at least 1.2"),
+        (
+            {"at_least": 1.1, "at_most": 1.2},
+            True,
+            "m populate=no over populate=yes: at least 1.1, at most 1.2",
+        ),
+    ],
+)
+def test_bounds_of_a_number(bounds: dict[str, float], shown: bool, says: str) -> None:
+    rows = [
+        Metric("m", (("populate", kind),), value) for kind, value in (("no", 115), ("yes", 100))
+    ]
+    measure = {"metric": "m", "of": {"populate": "no"}, "over": {"populate": "yes"}, **bounds}
+    claim = Claim.model_validate(
+        {**FAST, "shows": [{**FAST["shows"][0], "tests": ["first.a"], "measure": [measure]}]}
+    )
+    record = recorded(failed(), patched=(result("first.a", metrics=tuple(rows)),))
+    (found,) = judge_claim(claim, find_pairs([record], DIGEST, ["6.1"]))
+    assert (found.shown, str(claim.shows[0].measure[0])) == (shown, says)
+
+
+def test_runs_are_looked_at_until_every_kernel_is_found() -> None:
+    """A generator is not read on: each run that it gives is read from the database."""
+    first, second = recorded(failed(), id="first"), recorded(failed(), id="second")
+    runs = iter([first, second])
+    assert find_pairs(runs, DIGEST, ["6.1", "6.1"])["6.1"].run.id == "first"
+    assert next(runs) is second
+
+
+def test_kernels_by_the_names_that_results_have() -> None:
+    claims = Claims.model_validate({"source": "a mail", "claim": [MLOCK, FAST]})
+    named = claims.of_kernels(lambda name: f"{name}.192")
+    assert [claim.kernels for claim in named.claim] == [("6.1.192",), ("6.1.192",)]
+    assert named.claim[0].shows == claims.claim[0].shows
+
+
 def test_document() -> None:
     claims = Claims.model_validate(
         {
@@ -191,6 +239,8 @@ def test_nothing_is_recorded() -> None:
         ('[[claim]]\nquote = "q"\nuntested = "no"\n', 1, "Field required"),
         ('source = "s"\n[[claim]]\nquote = "q"\n', 2, "needs either shows, or untested"),
         ('source = "s"\n[[claim]]\nquote = "q"\nuntestd = "no"\n', 4, "Extra inputs"),
+        (SHOWING.format('[{metric = "m"}]', '"6.1"'), 1, "bounds nothing"),
+        (SHOWING.format("[]", ""), 1, "names no kernels"),
     ],
 )
 def test_mistake_in_the_file(tmp_path: Path, text: str, line: int, what: str) -> None:

@@ -203,3 +203,16 @@ def test_metrics_leave_the_diagnostics_wherever_they_are() -> None:
 )
 def test_what_is_no_metric(line: str) -> None:
     assert parse_metric(line) is None
+
+
+@pytest.mark.parametrize("line", ["ok 1 t", "ok 1 t # SKIP"])
+def test_what_a_good_test_says_is_no_message(line: str) -> None:
+    (result,) = judged(f"KTAP version 1\n1..1\n# 1024 of 1024 pages\n{line}\n".encode())
+    assert (result.message, result.diagnostics) == ("", ("1024 of 1024 pages",))
+
+
+@pytest.mark.parametrize("directive", ["SKIP", "TODO", "XFAIL"])
+def test_a_subtest_that_may_fail_breaks_no_parent(directive: str) -> None:
+    inner = f"    KTAP version 1\n    1..1\n    not ok 1 a # {directive}\n"
+    text = f"KTAP version 1\n1..1\n{inner}ok 1 t\n"
+    assert [result.test for result in judged(text.encode())] == ["t/a", "t"]
