@@ -20,8 +20,14 @@ def victims(folder: Path, spared: Collection[str] = ()) -> dict[str, list[Path]]
         parts = path.relative_to(folder).parts
         if parts[0] in spared:
             continue
-        kinds.setdefault(f"{parts[0]}/{parts[-1] if len(parts) > 1 else ''}", []).append(path)
+        kinds.setdefault(_kind(parts), []).append(path)
     return kinds
+
+
+def _kind(parts: tuple[str, ...]) -> str:
+    # Each of git's objects has a name of its own.
+    name = "objects" if "objects" in parts else parts[-1] if len(parts) > 1 else ""
+    return f"{parts[0]}/{name}"
 
 
 def _files(folder: Path) -> Iterable[Path]:

@@ -36,8 +36,15 @@ class Round:
     found: tuple[str, ...]
 
 
-def play(world: World, chance: Random, fault: str | None = None) -> Round:
-    """One round; the world is as it was afterwards."""
+def play(
+    world: World, chance: Random, fault: str | None = None, victim: str | None = None
+) -> Round:
+    """One round; the world is as it was afterwards.
+
+    Args:
+        fault: One of FAULTS, by chance without.
+        victim: What is damaged, as victims() calls it, by chance without.
+    """
     fault = fault or chance.choice(FAULTS)
     command = chance.choice(world.commands)
     for name in world.soon_made:
@@ -48,7 +55,7 @@ def play(world: World, chance: Random, fault: str | None = None) -> Round:
     elif fault == "full":
         what, found = _full(world, command, chance)
     else:
-        what, found = _damage(world, command, chance)
+        what, found = _damage(world, command, chance, victim)
     found += [f"still runs: {line}" for line in world.all_gone()]
     found += _again(world, command)
     found += _tidy(world)
@@ -98,9 +105,11 @@ def _full(world: World, command: str, chance: Random) -> tuple[str, list[str]]:
     return f"files of {size} bytes at most", list(_wrong(world, command, done, "the command"))
 
 
-def _damage(world: World, command: str, chance: Random) -> tuple[str, list[str]]:
+def _damage(
+    world: World, command: str, chance: Random, victim: str | None
+) -> tuple[str, list[str]]:
     kinds = {**victims(world.cache, world.spared), **victims(world.results)}
-    path = chance.choice(kinds[chance.choice(sorted(kinds))])
+    path = chance.choice(kinds[victim or chance.choice(sorted(kinds))])
     kept = world.folder / "kept"
     shutil.copy2(path, kept)
     how = injure(path, chance)

@@ -29,16 +29,32 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("fault", "seed"), [("kill", 3), ("damage", 7), ("full", 5)])
-def test_a_build_that_something_happens_to(fake: World, fault: str, seed: int) -> None:
-    played = play(fake, Random(seed), fault)
+@pytest.mark.parametrize(
+    ("fault", "seed", "victim"),
+    [
+        ("kill", 3, None),
+        ("full", 5, None),
+        # Nothing has to be made again but what is damaged.
+        ("damage", 441, "builds/bzImage"),
+        # Builds have to be, from what is damaged.
+        ("damage", 13, "trees/tree.json"),
+    ],
+)
+def test_a_build_that_something_happens_to(
+    fake: World, fault: str, seed: int, victim: str | None
+) -> None:
+    played = play(fake, Random(seed), fault, victim)
     assert played.found == (), played.what
 
 
 @pytest.mark.guest
-@pytest.mark.parametrize(("fault", "seed"), [("kill", 3), ("damage", 4)])
-def test_a_run_that_something_happens_to(guest: World, fault: str, seed: int) -> None:
-    played = play(guest, Random(seed), fault)
+@pytest.mark.parametrize(
+    ("fault", "seed", "victim"), [("kill", 3, None), ("damage", 1, "states/ram")]
+)
+def test_a_run_that_something_happens_to(
+    guest: World, fault: str, seed: int, victim: str | None
+) -> None:
+    played = play(guest, Random(seed), fault, victim)
     assert played.found == (), played.what
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -225,10 +226,16 @@ def _patch(path: Path, line: str) -> str:
 
 def _of_builds(document: Any) -> Any:
     if "builds" in document:
-        return sorted((row["variant"], row["release"], row["key"]) for row in document["builds"])
+        names = ("variant", "release", "key")
+        built = [row for row in document["builds"] if "key" in row]
+        return sorted((*map(row.get, names), _digest(row["bzimage"])) for row in built)
     if "trees" in document:
         return sorted((row["kernel"], row["identity"]) for row in document["trees"])
     return None
+
+
+def _digest(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def guest_world(folder: Path, kernel: str, commands: tuple[str, ...] = ()) -> World:
