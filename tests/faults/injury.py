@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from random import Random
 
+from lab.guest.state import data_ranges
+
+#: Bytes, of which a file is not read as a whole.
+_LARGE = 64 << 20
 _SHAPES = (b"", b"[]", b"null", b"{}", b'{"identity": 3}', b"\xff\xfe\0\0", b"\0" * 5000)
 #: What is not worth a round: thousands of the same.
 _MANY = frozenset({"source", "report"})
@@ -43,6 +48,9 @@ def injure(path: Path, chance: Random) -> str:
     if how == "removed":
         path.unlink()
         return how
+    if how == "flipped" and path.stat().st_size > _LARGE:
+        _flip_in_place(path, chance)
+        return how
     content = bytearray(path.read_bytes()) if how in ("truncated", "flipped") else bytearray()
     if how == "truncated" and content:
         del content[chance.randrange(len(content)) :]
@@ -53,6 +61,17 @@ def injure(path: Path, chance: Random) -> str:
         content = bytearray(chance.choice(_SHAPES))
     _put(path, bytes(content))
     return how
+
+
+def _flip_in_place(path: Path, chance: Random) -> None:
+    """Bits of what a sparse file holds, a guest's memory: a hole is a gigabyte of nothing."""
+    assert path.stat().st_nlink == 1
+    with path.open("r+b") as stream:
+        ranges = list(data_ranges(stream.fileno()))
+        for _ in range(200):
+            at = chance.randrange(*chance.choice(ranges))
+            byte = os.pread(stream.fileno(), 1, at)[0]
+            os.pwrite(stream.fileno(), bytes([byte ^ 1 << chance.randrange(8)]), at)
 
 
 def _put(path: Path, content: bytes) -> None:

@@ -111,7 +111,7 @@ def _damage(
     kinds = {**victims(world.cache, world.spared), **victims(world.results)}
     path = chance.choice(kinds[victim or chance.choice(sorted(kinds))])
     kept = world.folder / "kept"
-    shutil.copy2(path, kept)
+    _copy(path, kept)
     how = injure(path, chance)
     done = world.run(command)
     found = list(_wrong(world, command, done, "the command"))
@@ -120,9 +120,13 @@ def _damage(
         path.parent.mkdir(parents=True, exist_ok=True)
         for beside in path.parent.glob(f"{path.name}-*"):
             beside.unlink() if path.name == "lab.db" else None
-        shutil.copy2(kept, path)
+        _copy(kept, path)
     kept.unlink()
     return f"{path.relative_to(world.folder)} {how}, status {done.status}", found
+
+
+def _copy(path: Path, to: Path) -> None:
+    subprocess.run(["cp", "-p", "--sparse=always", path, to], check=True)
 
 
 def _wrong(world: World, command: str, done: Ended, who: str) -> Iterator[str]:
