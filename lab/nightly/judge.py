@@ -282,10 +282,10 @@ def _known(
 def _last_runs(night: RunRecord, reruns: RunRecord | None) -> Mapping[TestKey, str]:
     """The run that has the last word on a test: the night itself, if it has one."""
     said: dict[TestKey, str] = {}
-    for run in (reruns, night):
-        for job in run.jobs if run else ():
+    for run in filter(None, (reruns, night)):
+        for job in run.jobs:
             for result in results_of(job):
-                if run and result.status is not Status.ERROR:
+                if result.status is not Status.ERROR:
                     said[TestKey.of(job, result)] = run.id
     return said
 
@@ -299,7 +299,7 @@ def _flakes(
         old = memory.flaky.get(found.key, Flake(0, 0))
         yield found.key, Flake(old.bad + found.rate.bad, old.total + found.rate.total)
     for key, old in memory.flaky.items():
-        if key in tonight and tonight[key].kind in (Kind.FLAKY, Kind.REGRESSED, Kind.GONE):
+        if key in tonight and tonight[key].kind in (Kind.FLAKY, Kind.REGRESSED):
             continue
         quiet = old.quiet + (key in ran)
         if quiet < _QUIET_NIGHTS:

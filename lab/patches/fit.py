@@ -39,6 +39,8 @@ class Fit(StrEnum):
 _APPLIES = frozenset({Fit.EXACT, Fit.IN_PLACE, Fit.OFFSET})
 #: The patch is of use, or of none any more; the others are for somebody to mend.
 _GOOD = _APPLIES | {Fit.APPLIED, Fit.UPSTREAM}
+#: What upstream's own commit brings about where it is in the way of a patch.
+_MISFITS = frozenset({Fit.REFUSED, Fit.FUZZ})
 
 
 @dataclass(frozen=True)
@@ -130,13 +132,12 @@ def apply_series(tree: Tree, series: Series, start: Overlay = _NOTHING) -> Overl
 
 
 def _told(series: Series, fits: list[PatchFit], upstream: Upstream | None) -> SeriesFit:
-    unneeded = upstream is not None and any(fit.fit in {Fit.REFUSED, Fit.FUZZ} for fit in fits)
-    if not unneeded or upstream is None:
+    if upstream is None or not any(fit.fit in _MISFITS for fit in fits):
         return SeriesFit(series.name, tuple(fits))
     said = f"{upstream.commit} ({upstream.subject})"
     told = (
         PatchFit(fit.patch, Fit.UPSTREAM, said, fit.error)
-        if fit.fit in {Fit.REFUSED, Fit.FUZZ, Fit.UNTRIED}
+        if fit.fit in _MISFITS | {Fit.UNTRIED}
         else fit
         for fit in fits
     )

@@ -579,7 +579,7 @@ def _run_unit(outcome: _Outcome, session: _Session, unit: Unit, left: list[Unit]
     if not end.good:
         session.lost.append(end.message)
     for result in judged:
-        outcome.add(unit, result, duration / max(1, len(judged)))
+        outcome.add(unit, result, duration / len(judged))
     if rest is not None and rest.listed:
         left.insert(0, replace(unit, rest=rest))
     elif rest is not None:

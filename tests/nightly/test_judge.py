@@ -148,6 +148,7 @@ def test_flake_that_fails_for_good_is_a_regression(nights: Nights) -> None:
     assert told(worse) == [("t", Kind.REGRESSED)]
     assert worse.findings[0].why.startswith("was flaky: 1 of 3 failed")
     assert not nights.night(one(FAIL)).is_news
+    assert told(nights.night(one(PASS))) == [("t", Kind.FIXED)]
 
 
 def test_flake_that_is_skipped_is_no_regression(nights: Nights) -> None:
@@ -272,6 +273,7 @@ def test_an_error_is_not_the_kernels(nights: Nights) -> None:
     judgement = nights.night(one(ERROR), reruns=[one(ERROR), one(ERROR)])
     assert told(judgement) == [("t", Kind.UNTESTED)]
     assert judgement.surprises == 0
+    assert not judgement.findings[0].surprising
     again = nights.night(one(ERROR))
     assert not again.is_news
     assert again.of(Kind.UNTESTED)

@@ -209,6 +209,14 @@ def test_fixed_upstream(make_tree: MakeTree, make_series: MakeSeries) -> None:
     ] * 2
 
 
+def test_upstream_is_in_the_way_of_a_patch_that_needs_fuzz(
+    make_tree: MakeTree, make_series: MakeSeries
+) -> None:
+    tree = make_tree({"mm/gup.c": GUP.replace("a10\n", "other\n")})
+    series = make_series(change(10), change(30), lines=UPSTREAM)
+    assert fits(tree, series) == [Fit.UPSTREAM, Fit.UPSTREAM]
+
+
 def test_what_upstream_fixed_is_not_to_be_ported(
     make_tree: MakeTree, make_series: MakeSeries
 ) -> None:

@@ -124,4 +124,5 @@ def test_deadlines_stretch_with_the_load(job: Job) -> None:
     names = ("boot_s", "ssh_s", "command_s", "shutdown_s")
     assert [getattr(slow.guest, name) for name in names] == [75.0] * 4
     assert slow.program_s == 75.0
+    assert (slow.guest.stall_s, slow.stall_s) == (25.0, 25.0)
     assert job.stretched(1.0) == job
