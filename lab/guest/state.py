@@ -62,7 +62,7 @@ class SavedState:
         login: The user name that its guests let in.
         used_ports: How many of its SSH ports no longer lead to a server.
         prepared: How the command ended that ran before it was saved.
-        checksums: (name, number) pairs of its files, see damage().
+        checksums: (name, number) pairs of what SEALED has not, see damage().
     """
 
     folder: Path
@@ -103,7 +103,7 @@ class SavedState:
         return self.folder / "console.log"
 
     def damage(self) -> str | None:
-        """What of it is not as it was saved, in a few words; read once a process.
+        """What of its memory is not as it was saved, in a few words; read once a process.
 
         A bit of a guest's memory that a disk flipped would be shown as the kernel's crash.
         """
@@ -239,7 +239,8 @@ def write_state(
             (scratch / "kernel").write_bytes(stream.read(_KERNEL_HEAD))
         sizes = tuple((path.name, path.stat().st_size) for path in scratch.iterdir())
         host_key = keys.host.public.hex()
-        checksums = tuple((name, _checksum_of(scratch / name)) for name, _ in sizes)
+        large = (name for name, _ in sizes if name not in SEALED)
+        checksums = tuple((name, _checksum_of(scratch / name)) for name in large)
         document = _Document(sizes, host_key, keys.login, used_ports, prepared, checksums)
         (scratch / "state.json").write_text(json.dumps(asdict(document)))
         seal(scratch, SEALED)
