@@ -21,6 +21,7 @@ from lab.build.make import OUT_OF_SOURCE, Make, Step
 from lab.build.mended import Mended
 from lab.build.nearest import note_kind, start_from_nearest
 from lab.build.place import buildable
+from lab.build.product import NoProduct, is_product, product, read_product
 from lab.build.release import checked_release, read_release
 from lab.build.sandbox import Sandbox, Wanted, choose_sandbox
 from lab.build.steps import Steps, known_steps
@@ -32,7 +33,7 @@ from lab.errors import InfrastructureError, LabError, UserError
 from lab.kconfig import Gone, Option, check_config, options_for, parse_config
 from lab.patches import Overlay
 from lab.process.lock import locked
-from lab.process.scratch import scratch_folder
+from lab.process.scratch import scratch_folder, write_whole
 from lab.process.seal import SEAL, damage, seal
 from lab.process.stored import read_stored
 from lab.process.use import note_use
@@ -265,14 +266,15 @@ def _build_on(
         log.write_text("".join(f"lab: mend {mend}\n" for mend in job.mends.applied))
         make = replace(_make(bench, job, log, held), stopped=stopped, sandbox=sandbox)
         steps = Steps(on_step)
-        with _source_kept(bench, job, sandbox):
-            gone = _configure(make, bench, job, options)
-            if not (bench.objects / "vmlinux").exists():
-                steps.expect(_known_steps(job) if from_nothing else None, make)
-            make("bzImage", on_step=steps)
-        release = read_release(bench.objects)
-        for product, name in _PRODUCTS:
-            shutil.copyfile(bench.objects / product, folder / name)
+        with _objects_trusted(bench):
+            with _source_kept(bench, job, sandbox):
+                gone = _configure(make, bench, job, options)
+                if not (bench.objects / "vmlinux").exists():
+                    steps.expect(_known_steps(job) if from_nothing else None, make)
+                make("bzImage", on_step=steps)
+            release = read_release(bench.objects)
+            for made, name in _PRODUCTS:
+                shutil.copyfile(product(bench.objects, made), folder / name)
         shutil.copyfile(log, folder / "build.log")
         duration = time.monotonic() - started
         _write_record(
@@ -287,6 +289,16 @@ def _build_on(
         )
         seal(folder, _SEALED)
     return Build(job, release, False, duration, gone)
+
+
+@contextmanager
+def _objects_trusted(bench: Workbench) -> Iterator[None]:
+    """Keep no objects of a build that puts something else in a product's place."""
+    try:
+        yield
+    except NoProduct:
+        bench.forget()
+        raise
 
 
 @contextmanager
@@ -367,23 +379,25 @@ def _configure(
     stamp = bench.configured
     wanted = _config_stamp(job)
     config = bench.objects / ".config"
-    if not (config.exists() and stamp.exists() and stamp.read_text() == wanted):
+    usable = is_product(bench.objects, config.name)
+    if not (usable and stamp.exists() and stamp.read_text() == wanted):
         stamp.unlink(missing_ok=True)
+        if not usable:
+            config.unlink(missing_ok=True)  # what a build before this one left there
         make("tinyconfig")
-        beside = config.with_name(".config.lab-new")
-        beside.write_text(f"{config.read_text()}\n{config_lines(options)}\n")
-        beside.replace(config)
+        text = read_product(bench.objects, config.name)
+        # Beside it under a name that no build knows: it could lead elsewhere.
+        write_whole(config, f"{text}\n{config_lines(options)}\n".encode())
         make("olddefconfig")
-        gone = _check(options, config, bench, job)
+        gone = _check(options, bench, job)
         stamp.write_text(wanted)
         return gone
-    return _check(options, config, bench, job)
+    return _check(options, bench, job)
 
 
-def _check(
-    options: Sequence[Option], config: Path, bench: Workbench, job: BuildJob
-) -> tuple[Gone, ...]:
-    return check_config(options, parse_config(config.read_text()), bench.source, job.tree.version)
+def _check(options: Sequence[Option], bench: Workbench, job: BuildJob) -> tuple[Gone, ...]:
+    present = parse_config(read_product(bench.objects, ".config"))
+    return check_config(options, present, bench.source, job.tree.version)
 
 
 def _known_steps(job: BuildJob) -> int | None:

@@ -123,7 +123,9 @@ class Make:
             return _with(settings, make)
         read = (*tool_folders(settings, self.compilers), *self.tools, self.source)
         command = _with({**settings, **self.sandbox.environment}, make)
-        return self.sandbox.around(command, read=read, write=[self.objects])
+        # The first process in there is the sandbox's own: what it was started with, passwords
+        # of the lab's among it, a build could read in /proc/1/environ.
+        return _with({}, self.sandbox.around(command, read=read, write=[self.objects]))
 
     def _output(self, child: Child) -> Iterator[bytes]:
         """What the child says, as it comes; one that says nothing meets the deadline too."""

@@ -26,6 +26,8 @@ _MOST_DIFFERING = 0.25
 _BATCH = 500
 _THREADS = min(8, os.cpu_count() or 1)
 _COPY_S = 300.0
+#: Of a file with saved commands; a larger one is no text, or no build's.
+_LONGEST = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def _rename_in(objects: Path, old: Path, new: Path) -> None:
             path = Path(folder) / name
             if path.is_symlink():
                 _rename_link(path, old, new)
-            elif path.is_file():
+            elif path.is_file() and path.stat().st_size <= _LONGEST:
                 _rename_text(path, os.fsencode(f"{old}/"), os.fsencode(f"{new}/"))
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from lab.build.product import read_product
 from lab.errors import UserError
 from lab.version import KernelVersion
 
@@ -19,8 +20,8 @@ def read_release(objects: Path) -> str:
     Raises:
         UserError: What the kernel's Makefiles made of it is none.
     """
-    path = objects / "include/config/kernel.release"
-    return checked_release(path.read_text(errors="backslashreplace").strip(), where=path)
+    name = "include/config/kernel.release"
+    return checked_release(read_product(objects, name).strip(), where=objects / name)
 
 
 def checked_release(release: object, where: Path | None = None) -> str:

@@ -18,5 +18,6 @@ perl -MIO::Socket::INET -e \
 kill -0 "$pid" && echo 'found a process of the user'
 ls "$builds" | grep -q . && echo 'found the builds of others'
 (echo '/* poison */' >> "$tree/fs/dax.c") && echo 'wrote into the tree'
+cat /proc/[0-9]*/environ | grep -q PASSWORD= && echo 'found what the lab was started with'
 test -e /etc/shadow && echo 'found the passwords'
 echo 'ran'

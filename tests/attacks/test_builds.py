@@ -70,6 +70,11 @@ def found(bench: Bench) -> list[str]:
     return (bench.place / "obj/found").read_text().splitlines()
 
 
+@pytest.fixture(autouse=True)
+def password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_MAIL_PASSWORD", "of no build's concern")
+
+
 @needs_bwrap
 def test_in_the_sandbox_it_comes_to_nothing(bench: Bench, tree: Tree, port: int) -> None:
     before = compute_manifest(tree.path)
@@ -89,7 +94,7 @@ def test_the_attack_is_one(bench: Bench, tree: Tree, port: int) -> None:
     words = (tree.path, bench.top / "secret", port, os.getpid(), bench.top, tree.path)
     command = ["sh", str(HOSTILE), *map(str, words)]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert len(said.splitlines()) >= 9
+    assert len(said.splitlines()) >= 10
 
 
 WRITES = {
@@ -124,6 +129,75 @@ def test_without_a_sandbox_writing_is_refused_and_nothing_stays(
     assert compute_manifest(tree.path) == before
     # The next one has nothing of it.
     assert build(base).bzimage.read_bytes() == bench.from_nothing(base)
+
+
+#: What a build may put in a product's place for the lab to follow, outside of any sandbox.
+ASTRAY = {
+    "System.map": "ln -sf {secret} $(objtree)/System.map",
+    "vmlinux": "ln -sf /dev/zero $(objtree)/vmlinux",
+    "bzImage": "rm -rf $(objtree)/arch; ln -s {folder} $(objtree)/arch",
+    "kernel.release": "rm -rf $(objtree)/include; ln -s {secret}.d $(objtree)/include",
+    ".config": "ln -sf /dev/zero $(objtree)/.config",
+    "fifo": "rm -f $(objtree)/System.map; mkfifo $(objtree)/System.map",
+    "sparse": "rm -f $(objtree)/System.map; truncate -s 1T $(objtree)/System.map",
+}
+
+
+@pytest.mark.parametrize("sandbox", [pytest.param("bwrap", marks=needs_bwrap), "none"])
+@pytest.mark.parametrize("what", ASTRAY)
+def test_a_product_that_leads_elsewhere(
+    bench: Bench, tree: Tree, what: str, sandbox: Wanted
+) -> None:
+    secret = bench.top / "secret"
+    secret.write_text("secret")
+    places = {"secret": secret, "folder": bench.top / "elsewhere"}
+    (bench.top / "elsewhere/x86/boot").mkdir(parents=True)
+    (bench.top / "elsewhere/x86/boot/bzImage").write_text("of another")
+    release = bench.top / "secret.d/config/kernel.release"
+    release.parent.mkdir(parents=True)
+    release.write_text("6.1.7")
+    base = attack(bench, tree)
+    makefile = base.overlay.files["Makefile"]
+    assert makefile is not None
+    last = ASTRAY[what].format(**places).encode()
+    # After all else that is made: nothing puts the right file there any more.
+    made = makefile.content + b"\nbzImage: astray\n.PHONY: astray\nastray: real\n\t" + last + b"\n"
+    made = made.replace(b"\nbzImage:", b"\nreal:", 1)
+    files = {**base.overlay.files, "Makefile": Replacement(0o100644, made)}
+    job = replace(base, overlay=replace(base.overlay, files=files), sandbox=sandbox)
+    with pytest.raises(UserError, match="the build was to make"):
+        build(job)
+    assert not job.folder.exists()
+    # The next one has nothing of it.
+    assert build(replace(base, sandbox=sandbox)).release == "6.1.7"
+
+
+@needs_bwrap
+def test_no_file_of_the_users_is_written_through_the_config(bench: Bench, tree: Tree) -> None:
+    profile = bench.top / "profile"
+    profile.write_text("mine")
+    # Under each name that the lab may write to before it renames it.
+    names = [".config.lab-new", ".config~", "configured"]
+    links = "; ".join(f"ln -sf {profile} $(objtree)/{name}" for name in names)
+    build(replace(attack(bench, tree, links), sandbox="bwrap"))
+    assert profile.read_text() == "mine"
+
+
+@needs_bwrap
+def test_a_config_that_a_failed_build_led_astray(bench: Bench, tree: Tree) -> None:
+    base = replace(attack(bench, tree), sandbox="bwrap")
+    build(base)
+    target = bench.top / "elsewhere"
+    broken = attack(bench, tree, f"ln -sf {target} $(objtree)/.config", "false")
+    makefile = broken.overlay.files["Makefile"]
+    assert makefile is not None
+    made = makefile.content.replace(b"\nbzImage:", b"\nbzImage:\n\tfalse\nreal:", 1)
+    files = {"Makefile": Replacement(0o100644, made)}
+    with pytest.raises(UserError):
+        build(replace(broken, overlay=replace(broken.overlay, files=files), sandbox="bwrap"))
+    again = replace(base, overlay=bench.job({"mm/gup.c": "int gup(void);\n"}).overlay)
+    assert build(again).release == "6.1.7"
+    assert not target.exists()
 
 
 @pytest.mark.parametrize(
