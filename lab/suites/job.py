@@ -6,7 +6,7 @@ from __future__ import annotations
 import resource
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -402,9 +402,15 @@ def _single_tests(outcome: _Outcome) -> Iterator[Unit]:
                 while left:
                     names = list_tests(guest, _listing(job, left[0]))
                     unit = left.pop(0)
-                    yield from [replace(unit, test=name) for name in names or ()]
-                    yield from [unit] if names is None else []
+                    # A program that lists nothing says of itself what that means.
+                    whole = not names and (names is None or job.pattern is None)
+                    yield from [unit] if whole else _singles(unit, names or ())
     yield from left
+
+
+def _singles(unit: Unit, names: Iterable[str]) -> Iterator[Unit]:
+    """A unit for each name; one that comes again is no test more."""
+    return (replace(unit, test=name) for name in dict.fromkeys(names))
 
 
 def _listing(job: Job, unit: Unit) -> str:
@@ -549,12 +555,12 @@ def _name_rest(
         except InfrastructureError as error:
             session.lost.append(error.what)
             good = False
-    if names:
-        left[:0] = [
-            replace(whole, test=name, after=rest.why) for name in names if name not in rest.done
-        ]
-    else:
-        outcome.add_unrun(unit, rest.why)
+    again = [*_singles(whole, (name for name in names if name not in rest.done))]
+    left[:0] = [replace(single, after=rest.why) for single in again]
+    # What it planned and does not list is counted too.
+    unlisted = rest.missing - len(again)
+    if unlisted > 0:
+        outcome.add_unrun(replace(unit, rest=replace(rest, missing=unlisted)), rest.why)
     return good
 
 

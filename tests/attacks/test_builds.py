@@ -192,7 +192,7 @@ def test_a_config_that_a_failed_build_led_astray(bench: Bench, tree: Tree) -> No
     makefile = broken.overlay.files["Makefile"]
     assert makefile is not None
     made = makefile.content.replace(b"\nbzImage:", b"\nbzImage:\n\tfalse\nreal:", 1)
-    files = {"Makefile": Replacement(0o100644, made)}
+    files = {**broken.overlay.files, "Makefile": Replacement(0o100644, made)}
     with pytest.raises(UserError):
         build(replace(broken, overlay=replace(broken.overlay, files=files), sandbox="bwrap"))
     again = replace(base, overlay=bench.job({"mm/gup.c": "int gup(void);\n"}).overlay)

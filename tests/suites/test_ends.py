@@ -135,6 +135,36 @@ def test_a_test_that_was_listed_and_did_not_run(make_job: MakeJob, odd: type[Odd
     assert odd.made[0].spec.folder.name == "list"
 
 
+@pytest.mark.parametrize("listed", ["", "\n\n", "".join(f"{n}\n" for n in range(10_001))])
+def test_a_program_that_lists_nothing_or_no_end_is_not_passed_over(
+    make_job: MakeJob, odd: type[Odd], listed: str
+) -> None:
+    odd.odd["-l"] = lambda *_: CommandResult(0, listed, "", 0.0)
+    record = run_job(make_job(P, fresh=Fresh.TEST))
+    assert said(record) == [("ext4-dax", "a", "pass"), ("ext4-dax", "b", "pass")]
+    assert len(odd.made) == 2
+
+
+def test_a_program_without_a_selected_test_has_no_result(make_job: MakeJob, odd: type[Odd]) -> None:
+    odd.odd["-l"] = lambda *_: CommandResult(0, "", "", 0.0)
+    assert run_job(make_job(P, fresh=Fresh.TEST, pattern="x*")).results == ()
+
+
+def test_what_a_program_planned_and_does_not_list_is_counted(
+    make_job: MakeJob, odd: type[Odd]
+) -> None:
+    odd.odd[" -l"] = lambda *_: CommandResult(0, "a\nb\nd\n", "", 0.0)
+    scripts = {"p": Script(("a", "b", "c", "d"), {"b": "panic"})}
+    record = run_job(make_job(scripts))
+    assert sorted(said(record)) == [
+        ("ext4-dax", "a", "pass"),
+        ("ext4-dax", "b", "crash"),
+        ("ext4-dax", "d", "pass"),
+        ("ext4-dax", "p (test 4 of 4)", "error"),
+    ]
+    assert sum(not one.ran for one in record.results) == 1
+
+
 def test_a_program_that_cannot_list_runs_as_a_whole(make_job: MakeJob, odd: type[Odd]) -> None:
     def fails(guest: FakeGuest, command: str, _: float) -> CommandResult:
         return CommandResult(1, "a\nb\n", "unknown option -l", 0.0)
