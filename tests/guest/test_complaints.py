@@ -252,7 +252,8 @@ def test_program_that_eats_all_memory(make_job: MakeJob) -> None:
 
 def test_rcu_stall(make_job: MakeJob) -> None:
     program = HEAD + "echo 1..1\n" + check(1, "stalls", complain("rcu-stall"))
-    job = make_job({"program": program}, "rcupdate.rcu_cpu_stall_timeout=3")
+    # It goes on after 12 s.
+    job = make_job({"program": program}, "rcupdate.rcu_cpu_stall_timeout=3", stall_s=60.0)
     record = run_job(job)
     assert statuses(record) == {"stalls": "crash"}
     assert set(complaints(record)) == {"rcu-stall: RCU stall in spin"}

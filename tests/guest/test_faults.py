@@ -65,10 +65,10 @@ def image(folder: Path, script: str, name: str = "/init") -> Path:
 
 def test_guest_that_is_never_ready(make_job: MakeJob, clean_folder: Path) -> None:
     init = "#!/bin/sh\necho no ssh today\nsleep 600\n"
-    job = make_job({"good": GOOD}, image=image(clean_folder, init), boot_s=6.0)
+    job = make_job({"good": GOOD}, image=image(clean_folder, init), boot_s=15.0)
     record = run_job(job)
     assert statuses(record) == {"good": "timeout"}
-    assert "the boot deadline of 6 s passed" in message(record, "good")
+    assert "the boot deadline of 15 s passed" in message(record, "good")
     assert str(job.guest.folder / "console.log") in message(record, "good")
     assert "no ssh today" in said(record)
 
