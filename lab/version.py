@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from dataclasses import dataclass
 from functools import total_ordering
 from pathlib import Path
@@ -11,9 +13,9 @@ from pathlib import Path
 from lab.errors import Location, UserError
 
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?:-rc(\d+))?")
-_ASSIGNMENT = re.compile(
-    r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION)[ \t]*=[ \t]*(.*?)[ \t]*$", re.MULTILINE
-)
+_ASSIGNMENT = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION)[ \t]*=(.*)$", re.MULTILINE)
+#: Of a Makefile: 6.1's has 60 KB.
+_LONGEST = 1 << 20
 _BOUND = re.compile(r"(>=|<)\s*([^\s<>,]+)")
 
 
@@ -64,10 +66,10 @@ class KernelVersion:
             UserError: There is no Makefile with a version.
         """
         try:
-            text = (tree / "Makefile").read_text(errors="replace")
+            text = _text(tree / "Makefile")
         except OSError:
             text = ""
-        found = dict(reversed(_ASSIGNMENT.findall(text)))
+        found = {name: value.strip() for name, value in reversed(_ASSIGNMENT.findall(text))}
         rc = re.match(r"-rc(\d+)", found.get("EXTRAVERSION", ""))
         try:
             return KernelVersion(
@@ -127,6 +129,15 @@ class VersionRange:
     def __str__(self) -> str:
         bounds = ((">=", self.first), ("<", self.end))
         return " ".join(f"{sign}{bound}" for sign, bound in bounds if bound is not None)
+
+
+def _text(makefile: Path) -> str:
+    """What is in a file; of what may be a link to a device or a pipe, nothing."""
+    descriptor = os.open(makefile, os.O_RDONLY | os.O_NONBLOCK)
+    with open(descriptor, "rb") as stream:  # noqa: PTH123
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return ""
+        return stream.read(_LONGEST).decode(errors="replace")
 
 
 def _bound(bounds: dict[str, KernelVersion], match: re.Match[str]) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,19 @@ def test_ranges(text: str, inside: list[str], outside: list[str]) -> None:
 def test_what_is_no_range(text: str) -> None:
     with pytest.raises(ValueError, match=r"^'.*4.*' (is not a|has )"):
         VersionRange.parse(text)
+
+
+@pytest.mark.parametrize("what", ["device", "pipe", "folder", "blanks", "digits"])
+def test_a_makefile_that_is_read_for_no_time_at_all(tmp_path: Path, what: str) -> None:
+    makefile = tmp_path / "Makefile"
+    if what == "device":
+        makefile.symlink_to("/dev/zero")
+    elif what == "pipe":
+        os.mkfifo(makefile)
+    elif what == "folder":
+        makefile.mkdir()
+    else:
+        blanks = f"VERSION = x{' ' * 300_000}x\n" * 3
+        makefile.write_text(blanks if what == "blanks" else f"VERSION = {'6' * 5000}\n")
+    with pytest.raises(UserError, match="no kernel source"):
+        KernelVersion.read(tmp_path)
