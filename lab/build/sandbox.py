@@ -33,6 +33,15 @@ _TMP = Path("/tmp")  # noqa: S108  (the build's own)
 #: Names of the environment whose folders are not the build's to see.
 _OWN = ("HOME", "TMPDIR")
 _PROBE_S = 20.0
+#: Looks at a file that is to be read, and for paths that are to be hidden.
+_PROBE = """
+refuse() { echo "in it $1" >&2; exit 1; }
+test -r "$1" || refuse "$1 cannot be read"
+test ! -w "$1" || refuse "$1 can be written"
+: > /tmp/made || refuse "/tmp cannot be written"
+shift
+for hidden; do test ! -e "$hidden" || refuse "$hidden is seen"; done
+"""
 
 
 @dataclass(frozen=True)
@@ -102,16 +111,25 @@ def probe_sandbox() -> Sandbox | str:
     if program is None:
         return "bwrap is not installed"
     # As for a build: this file is its source, and it finds what it may write to.
-    script = 'test -r "$1" && ! test -w "$1" && : > /tmp/made && test ! -e /root -a ! -e /home'
     try:
         version = run([program, "--version"], timeout=_PROBE_S).stdout.strip()
         sandbox = Sandbox(program, version)
-        command = ["sh", "-c", script, "sh", __file__]
+        command = ["sh", "-c", _PROBE, "sh", __file__, *map(str, _to_be_hidden(Path(__file__)))]
         run(sandbox.around(command, read=[Path(__file__)], write=[]), timeout=_PROBE_S)
     except (ProcessFailed, ProcessTimeout) as error:
         said = (error.detail or error.what).strip().splitlines()
         return f"bwrap does not work: {said[-1]}"
     return sandbox
+
+
+def _to_be_hidden(shown: Path) -> Iterator[Path]:
+    """What a sandbox that shows one file must not have.
+
+    In the home that the file lies in, folders lead to it: there, what lies beside it counts.
+    """
+    if not _is_of_system(shown):
+        yield from (path for path in shown.parent.iterdir() if path != shown)
+    yield from (home for home in _homes() if not shown.is_relative_to(home))
 
 
 def tool_folders(environment: Mapping[str, str], programs: Iterable[str]) -> list[Path]:
@@ -145,8 +163,14 @@ def _of_program(program: str, path: str) -> Iterator[Path]:
 def _is_to_be_read(folder: Path) -> bool:
     if not folder.is_absolute() or not folder.is_dir():
         return False
-    real = folder.resolve()
-    if any(real.is_relative_to(place) for place in _SYSTEM):
+    if _is_of_system(folder):
         return False  # it is there already
-    homes = (Path.home(), Path("/root"), Path("/home"))
-    return not any(home.resolve().is_relative_to(real) for home in homes)
+    return not any(home.resolve().is_relative_to(folder.resolve()) for home in _homes())
+
+
+def _is_of_system(path: Path) -> bool:
+    return any(path.resolve().is_relative_to(place) for place in _SYSTEM)
+
+
+def _homes() -> tuple[Path, ...]:
+    return Path.home(), Path("/root"), Path("/home")

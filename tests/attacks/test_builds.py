@@ -8,9 +8,12 @@ neither the tree nor another build has it.
 from __future__ import annotations
 
 import os
+import pwd
 import shlex
+import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -288,3 +291,66 @@ def test_what_a_toolchain_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     environment = {"PATH": path, "HOME": str(home), "LIBS": str(tmp_path / "more")}
     told = {str(folder.relative_to(tmp_path)) for folder in tool_folders(environment, ["gcc-99"])}
     assert told == {"home/bin", "more", "opt/gcc/bin", "opt/gcc/lib"}
+
+
+def probe_of_a_lab_at(place: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox | str:
+    """What the probe says where the lab itself lies at ``place``."""
+    for name in ("sandbox.py", "__init__.py"):
+        (place / name).touch()
+    monkeypatch.setattr("lab.build.sandbox.__file__", str(place / "sandbox.py"))
+    probe_sandbox.cache_clear()
+    try:
+        return probe_sandbox()
+    finally:
+        probe_sandbox.cache_clear()
+
+
+@pytest.fixture
+def in_the_home() -> Iterator[Path]:
+    """A folder in the user's own home, whatever $HOME says: where most have the lab."""
+    home = Path(pwd.getpwuid(os.getuid()).pw_dir)
+    if not os.access(home, os.W_OK):
+        pytest.skip(f"{home} cannot be written")
+    with tempfile.TemporaryDirectory(prefix=".lab-test-", dir=home) as place:
+        yield Path(place)
+
+
+@needs_bwrap
+def test_it_works_for_a_lab_in_a_home(in_the_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(probe_of_a_lab_at(in_the_home, monkeypatch), Sandbox)
+
+
+LEAKY_BWRAP = """#!/bin/bash
+[ "$1" = --version ] && exec {real} --version
+while [ "$1" != -- ]; do options+=("$1"); shift; done
+exec {real} "${{options[@]}}" {bind} {shown} {shown} "$@"
+"""
+
+
+@needs_bwrap
+@pytest.mark.parametrize(
+    ("bind", "shown", "seen"),
+    [
+        ("--ro-bind", "", "__init__.py is seen"),
+        ("--bind", "sandbox.py", "sandbox.py can be written"),
+        ("--ro-bind", "/var", "/var/tmp is seen"),
+    ],
+)
+def test_one_that_shows_too_much_is_none(
+    bind: str,
+    shown: str,
+    seen: str,
+    in_the_home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bwrap = tmp_path / "bwrap"
+    real = shutil.which("bwrap")
+    bwrap.write_text(LEAKY_BWRAP.format(real=real, bind=bind, shown=in_the_home / shown))
+    bwrap.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("HOME", "/var/tmp")  # a home that the lab is not in
+    said = probe_of_a_lab_at(in_the_home, monkeypatch)
+    assert isinstance(said, str)
+    assert said.startswith("bwrap does not work: in it /")
+    assert said.endswith(seen)
