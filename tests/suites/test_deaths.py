@@ -117,13 +117,17 @@ def test_hang_costs_one_test(make_job: MakeJob) -> None:
 
 
 @pytest.mark.parametrize(("marks", "lists"), [(True, False), (False, False), (False, True)])
-def test_what_nobody_can_name_is_counted(make_job: MakeJob, marks: bool, lists: bool) -> None:
+def test_what_nobody_can_name_is_counted(
+    make_job: MakeJob, fake: type[FakeGuest], marks: bool, lists: bool
+) -> None:
     """A program that marks no tests is not asked for their names: it may run instead."""
     record = run_job(make_job({"p": Script(ABC, {"b": "panic"}, marks, lists)}))
     assert len(record.results) == 4
     assert statuses(record.results)["b" if marks else "p"] == "crash"
     assert unrun(record) == ["p (test 3 of 4)", "p (test 4 of 4)"]
     assert "did not run: " in message(record, "p (test 4 of 4)")
+    # Only to be asked for names another guest is worth it.
+    assert len(fake.made) == (2 if marks else 1)
 
 
 def test_program_that_stops_early_is_counted(make_job: MakeJob, fake: type[FakeGuest]) -> None:
@@ -151,6 +155,7 @@ def test_stall_that_ends_is_no_hang(make_job: MakeJob, fake: type[FakeGuest]) ->
     record = run_job(make_job({"p": Script(ABC, {"b": "stumble"})}, stall_s=30.0))
     assert statuses(record.results) == {"a": "pass", "b": "crash", "c": "pass", "d": "pass"}
     assert len(fake.made) == 1
+    assert all(one.duration_s > 0.1 for one in record.results)
 
 
 def test_guest_that_went_on_has_its_time(make_job: MakeJob, fake: type[FakeGuest]) -> None:
@@ -203,12 +208,15 @@ def test_hang_that_is_expected_does_not_end_the_job(make_job: MakeJob) -> None:
     assert statuses(record.results) == {"a": "pass", "b": "timeout", "c": "timeout", "d": "pass"}
 
 
-def test_program_that_hangs_twice_is_given_up_alone(make_job: MakeJob) -> None:
+def test_program_that_hangs_twice_is_given_up_alone(
+    make_job: MakeJob, fake: type[FakeGuest]
+) -> None:
     scripts = {"p": Script(ABC, {"b": "hang"}), "q": Script(("x",))}
     record = run_job(make_job(scripts, EXT4, XFS, program_s=0.2))
     xfs = statuses(record.results, "xfs-dax")
     assert unrun(record) == ["p (test 3 of 4)", "p (test 4 of 4)"]
     assert xfs == {"a": "pass", "b": "timeout", "x": "pass"} | dict.fromkeys(unrun(record), "error")
+    assert len(fake.made) == 3
 
 
 def test_guest_that_oopsed_is_used_no_more(make_job: MakeJob, fake: type[FakeGuest]) -> None:
