@@ -35,7 +35,7 @@ _RULE = re.compile(r"={20,}$|-{40,}$")
 _END = re.compile(r"---\[ end (?:trace|Kernel panic)")
 #: What ends reports that nothing else does: a stack, a panic that reboots at once.
 _LAST = re.compile(r"\s*</TASK>|Kernel Offset:|Rebooting in ")
-_TRACE = re.compile(r"\s*(?:Call Trace:|<(?:IRQ|TASK|NMI|#\w+)>|Stack:|stack backtrace:)")
+_TRACE = re.compile(r"\s*Call Trace:")
 _CPU = re.compile(r"CPU: (\d+) (?:UID: \d+ )?PID: (\d+)|WARNING: CPU: (\d+) PID: (\d+)")
 _KILLED = re.compile(
     r"(?:Memory cgroup out of memory|Out of memory[\w ()]*): Kill(?:ed)? process|Killed process"
@@ -46,7 +46,7 @@ _MARK = re.compile(r"lab: ")
 _BODY = re.compile(
     r"""
     \s*$|\s+\S|Call\ Trace:|Modules\ linked\ in:|CPU:|Hardware\ name:|Workqueue:|task:|Stack:
-    |[RE]IP:?\ |Code:|RSP:?\ |ESP:|EIP:|R[A-D0-9][X0-9]?:|RAX:|RBP:|EAX:|ESI:|[FC]S:|CR\d:|DR\d:
+    |[RE]IP:?\ |Code:|RSP:?\ |ESP:|EIP:|R[A-D0-9][X0-9]?:|RBP:|EAX:|ESI:|[FC]S:|CR\d:|DR\d:
     |PKRU:|GS:|DS:|---\[|irq\ event\ stamp:|(?:hard|soft)irqs\ last|Kernel\ Offset:|NMI\ backtrace
     |Sending\ NMI|note:\ |Shutting\ down\ cpus|Rebooting\ in|Tainted:|stack\ backtrace:
     |Unloaded\ tainted|Fixing\ recursive|Dumping\ ftrace|Oops:|CPU\#?\d|INFO:\ lockdep\ is\ turned
@@ -383,14 +383,12 @@ def _notice(current: _Open, line: Line) -> None:
     if match is not None and not current.cpu:
         current.cpu = match[1] or match[3]
     if _TRACE.match(line.text):
-        if "Call Trace" in line.text:
-            current.traces += 1
-            if current.kind in {Kind.LOCKDEP, Kind.RCU_USAGE} and current.traces == 1:
-                current.frames.clear()
-                current.elsewhere = False
-            current.elsewhere = current.elsewhere or (current.traces > 1 and bool(current.frames))
-        return
-    if _OTHER_STACK.match(line.text) and (current.frames or current.kind is Kind.LOCKDEP):
+        current.traces += 1
+        if current.kind in {Kind.LOCKDEP, Kind.RCU_USAGE} and current.traces == 1:
+            current.frames.clear()
+            current.elsewhere = False
+        current.elsewhere = current.elsewhere or (current.traces > 1 and bool(current.frames))
+    elif _OTHER_STACK.match(line.text) and (current.frames or current.kind is Kind.LOCKDEP):
         current.elsewhere = True
     if current.ended or current.elsewhere or "+0x" not in line.text:
         return

@@ -318,3 +318,175 @@ def test_a_panic_makes_fatal_what_led_to_it_and_nothing_else() -> None:
         ("bad-rss", False),
         ("panic", True),
     ]
+
+
+#: Lines of a report that follow its stack trace: registers, other CPUs, what is done next.
+AFTER_A_TRACE = (
+    "Call Trace:",
+    "Modules linked in: x",
+    "CPU: 0 PID: 60 Comm: sh",
+    "Hardware name: QEMU Standard PC",
+    "Workqueue: events foo",
+    "task: ffff880007b0 ti: ffff8800 task.ti: ffff8800",
+    "Stack:",
+    "RIP: 0010:foo",
+    "EIP: foo",
+    "EIP:foo",
+    "RIP  [<ffffffff81>]",
+    "Code: 0f 0b",
+    "RSP: 0018:ffff",
+    "RSP <ffff8800>",
+    "ESP: c1",
+    "RAX: 0000 RBX: 0000",
+    "R10: 0000 R11: 0000",
+    "RBP: 0000",
+    "EAX: 0000",
+    "ESI: 0000",
+    "FS:  0000",
+    "CS:  0010",
+    "CR2: 0008",
+    "DR0: 0000",
+    "PKRU: 5555",
+    "GS: 00",
+    "DS: 007b",
+    "---[ more ]",
+    "irq event stamp: 12",
+    "hardirqs last  enabled at (11)",
+    "softirqs last disabled at (9)",
+    "Kernel Offset: disabled",
+    "NMI backtrace for cpu 1",
+    "Sending NMI from CPU 0 to CPUs 1:",
+    "note: sh[60] exited with preempt_count 1",
+    "Shutting down cpus with NMI",
+    "Rebooting in 1 seconds..",
+    "Tainted: G        W",
+    "stack backtrace:",
+    "Unloaded tainted modules: x",
+    "Fixing recursive fault but reboot is needed!",
+    "Dumping ftrace buffer:",
+    "CPU#1: ctl: 0",
+    "INFO: lockdep is turned off.",
+    "[<ffffffff81>] foo",
+    "Comm: sh",
+    "Disabling lock debugging due to kernel taint",
+)
+
+
+@pytest.mark.parametrize("line", AFTER_A_TRACE)
+def test_what_follows_a_stack_trace_is_of_the_same_report(line: str) -> None:
+    (found,) = read(HEAD_LINES["bug"] + f"\nCall Trace:\n foo+0x1/0x2\n{line}\n".encode())
+    assert found.lines[-1] == line
+
+
+def test_a_report_has_empty_lines() -> None:
+    (found,) = read(HEAD_LINES["bug"] + b"\nCall Trace:\n foo+0x1/0x2\n\n bar+0x3/0x4\n")
+    assert [frame.function for frame in found.frames] == ["foo", "bar"]
+
+
+@pytest.mark.parametrize(
+    ("line", "more"),
+    [
+        (" </TASK>", False),
+        ("Kernel Offset: disabled", False),
+        ("Rebooting in 1 seconds..", False),
+        ("RIP: 0010:foo", True),
+    ],
+)
+def test_what_tells_that_nothing_more_comes(line: str, more: bool) -> None:
+    reader = Reader()
+    reader.feed(HEAD_LINES["bug"] + f"\nCall Trace:\n foo+0x1/0x2\n{line}\n".encode())
+    (found,) = reader.pending()
+    assert found.cut is more
+
+
+@pytest.mark.parametrize("uid", ["", "UID: 0 "])
+def test_a_cpu_tells_whose_a_stack_is(uid: str) -> None:
+    """Without callers; the user's number is there from 6.11 on."""
+    heads = b"".join(
+        b"WARNING: CPU: %d PID: %d at mm/gup.c:1 foo+0x1/0x2\n" % (cpu, cpu + 60) for cpu in (0, 1)
+    )
+    traces = "".join(
+        f"CPU: {cpu} {uid}PID: {cpu + 60} Comm: sh\nCall Trace:\n {name}+0x1/0x2\n"
+        for cpu, name in enumerate(("one", "two"))
+    )
+    found = read(heads + traces.encode())
+    assert [[frame.function for frame in one.frames] for one in found] == [["one"], ["two"]]
+
+
+def test_other_words_after_a_stack_trace_are_not() -> None:
+    (found,) = read(HEAD_LINES["bug"] + b"\nCall Trace:\n foo+0x1/0x2\npmem0: detected\n")
+    assert found.lines[-1] == " foo+0x1/0x2"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "RIP: 0010:foo",
+        "EIP: foo",
+        "Code: 0f 0b",
+        "RSP: 0018:ffff",
+        "RAX: 0000",
+        "RBP: 0000",
+        "FS:  0000",
+        "CR2: 0008",
+        "DR0: 0000",
+        "PKRU: 5555",
+        "note: sh[60] exited with preempt_count 1",
+        "Kernel Offset: disabled",
+        "Shutting down cpus with NMI",
+        "Rebooting in 1 seconds..",
+        "---[ end Kernel panic - not syncing: Fatal exception",
+        "Fixing recursive fault but reboot is needed!",
+        "Dumping ftrace buffer:",
+        "irq event stamp: 12",
+        "hardirqs last  enabled at (11)",
+        "softirqs last disabled at (9)",
+        "Modules linked in: x",
+        "Disabling lock debugging due to kernel taint",
+    ],
+)
+def test_what_follows_the_end_of_a_report_is_its_tail(line: str) -> None:
+    (found,) = read(whole("bug") + f"{line}\n".encode())
+    assert found.lines[-1] == line
+    (other,) = read(whole("bug") + b"CPU: 0 PID: 60 Comm: sh\n")
+    assert other.lines[-1].startswith("---[ end trace")
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        "Allocated by task 60:",
+        "Freed by task 60:",
+        "Last potentially related work creation:",
+        "Uninit was stored to memory at:",
+        "The buggy address belongs to the object at ffff8880",
+        "Local variable x created at:",
+        "Allocated in foo age=1 cpu=0 pid=60",
+        "Freed in foo age=1 cpu=0 pid=60",
+        "NMI backtrace for cpu 1",
+        "Sending NMI from CPU 0 to CPUs 1:",
+        "Showing all locks held in the system:",
+    ],
+)
+def test_stacks_of_other_times_and_cpus_do_not_count(section: str) -> None:
+    kasan = b"=" * 66 + b"\n" + HEAD_LINES["kasan"] + b"\n" + TRACE_LINES
+    (found,) = read(kasan + f"{section}\n other+0x1/0x20\n".encode() + END["kasan"])
+    assert [frame.function for frame in found.frames] == ["foo", "bar"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Out of memory: Killed process 61 (hog) total-vm:1kB",
+        "Out of memory: Kill process 61 (hog) score 900 or sacrifice child",
+        "Out of memory (oom_kill_allocating_task): Killed process 61 (hog)",
+        "Memory cgroup out of memory: Killed process 61 (hog)",
+        "Memory cgroup out of memory: Kill process 61 (hog) score 900",
+        "Killed process 61 (hog) total-vm:1kB",
+    ],
+)
+def test_a_killed_process_is_the_end_of_an_oom(line: str) -> None:
+    oom = HEAD_LINES["oom-kill"] + b"\n" + TRACE_LINES + f"{line}\n".encode()
+    found = read(oom + b"any other words\n")
+    assert [one.kind for one in found] == [Kind.OOM]
+    assert found[0].lines[-1] == line

@@ -252,7 +252,9 @@ def test_a_hang_is_told_once(make_job: MakeJob, odd: type[Odd]) -> None:
 
 
 def test_a_kernel_log_is_evidence(make_job: MakeJob) -> None:
-    assert run_job(make_job(P, evidence=KEPT)).evidence.kernel_log_path == "jobs/01/kernel.log"
+    kept = run_job(make_job(P, evidence=replace(KEPT, cost=(("build_s", 3.0),)))).evidence
+    assert kept.kernel_log_path == "jobs/01/kernel.log"
+    assert [name for name, _ in kept.cost] == ["cpu_s", "build_s"]
 
 
 def test_a_silent_death_is_a_crash_of_the_test(make_job: MakeJob, odd: type[Odd]) -> None:
