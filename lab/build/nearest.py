@@ -102,7 +102,7 @@ def _copy(source: Workbench, target: Workbench) -> bool:
     # A kill may have left files that nobody knows.
     rows = read_rows(source.manifest).items()
     present = {path: row for path, row in rows if row != UNKNOWN}
-    place = shutil.copy2 if source.own.exists() else _link
+    place = _copy_one if source.own.exists() else _link
     _place_all(source.source, target.source, list(present), place)
     # Copies: what is made anew is written into the file that is there, now and then.
     run(["cp", "-a", "--reflink=auto", source.objects, target.objects], timeout=_COPY_S)
@@ -137,7 +137,12 @@ def _link(source: str, target: str) -> None:
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError:  # too many links
-        shutil.copy2(source, target, follow_symlinks=False)
+        _copy_one(source, target)
+
+
+def _copy_one(source: str, target: str) -> None:
+    # A kernel has symlinks to folders, too: scripts/dtc/include-prefixes/arm.
+    shutil.copy2(source, target, follow_symlinks=False)
 
 
 def _rename_in(objects: Path, old: Path, new: Path) -> None:

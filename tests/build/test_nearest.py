@@ -42,6 +42,20 @@ def test_a_tree_that_differs_by_one_file_compiles_one_object(bench: Bench) -> No
     assert bench.compiled == ["mm/mlock.o"]
 
 
+def test_symlinks_of_a_source_that_shares_no_files(bench: Bench) -> None:
+    """As a build in no sandbox leaves it: to a folder, to a file, and to nothing."""
+    links = {"folder": "fs", "file": "fs/dax.c", "nothing": "fs/none"}
+    for name, to in links.items():
+        (bench.kernel / name).symlink_to(to)
+    bench.build(replace(bench.job(), sandbox="none"))
+    assert workbench_of(bench.job()).own.exists()
+    mine = replace(_mine(bench, {"mm/gup.c": GUP}), sandbox="none")
+    bench.build(mine)
+    assert bench.compiled == ["mm/gup.o"]
+    source = workbench_of(mine).source
+    assert {name: str((source / name).readlink()) for name in links} == links
+
+
 def test_the_one_it_started_from_stays_as_it_was(bench: Bench) -> None:
     bench.build(bench.job())
     old = workbench_of(bench.job()).folder
