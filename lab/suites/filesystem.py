@@ -45,6 +45,12 @@ _REFUSAL = re.compile(
 )
 
 
+#: Of what is said while a filesystem is made: its mkfs, its mount, and the log since then.
+_MOST_SAID = 1 << 20
+#: No line of printk is longer (LOG_LINE_MAX), and expressions take their time for those that are.
+_LONGEST = 1024
+
+
 class NotDax(InfrastructureError):
     """A mounted filesystem could not be proved to use DAX."""
 
@@ -213,6 +219,12 @@ def set_up(guest: Guest, recipe: Recipe) -> dict[str, str]:
             where=guest.console.path,
             hint="raise deadlines.setup in lab.toml if the guest was only slow",
         ) from error
+    if len(result.stdout) > _MOST_SAID:
+        raise InfrastructureError(
+            f"the guest said {len(result.stdout) / 1e6:.1f} MB while {recipe.name} was made and "
+            "mounted: nobody knows what was meant",
+            where=guest.console.path,
+        )
     evidence = parse_evidence(result.stdout)
     if result.status == _NOT_MOUNTED:
         check_refusal(recipe, evidence.get("log", ""))
@@ -239,12 +251,12 @@ def check_refusal(recipe: Recipe, log: str) -> None:
 
 def parse_evidence(text: str) -> dict[str, str]:
     """``key=value`` lines; repeated keys (the log's lines) are joined."""
-    evidence: dict[str, str] = {}
+    said: dict[str, list[str]] = {}
     for line in text.splitlines():
         key, found, value = line.partition("=")
         if found:
-            evidence[key] = f"{evidence[key]}\n{value}" if key in evidence else value
-    return evidence
+            said.setdefault(key, []).append(value[:_LONGEST])
+    return {key: "\n".join(values) for key, values in said.items()}
 
 
 def check_evidence(name: str, evidence: Mapping[str, str]) -> str:

@@ -14,6 +14,7 @@ import pytest
 from lab.complaints import Lines
 from lab.config.model import Fresh, Status
 from lab.guest import vm as machines
+from lab.guest.command import CommandResult
 from lab.guest.console import Console
 from lab.guest.vm import Timeline, Vm
 from lab.process import spawn
@@ -22,7 +23,7 @@ from lab.suites import ktap
 from lab.suites import watch as watching
 from lab.suites.job import JobInterrupted, run_job
 from lab.suites.watch import Log, Watch
-from tests.suites.fake_guest import Script
+from tests.suites.fake_guest import MOUNTED, FakeGuest, Script
 from tests.suites.test_ends import MakeJob, Odd, make_job, odd  # noqa: F401  # fixtures
 
 WARNING = "[{0:5d}.000000][T{0}] WARNING: CPU: 0 PID: {0} at fs/dax.c:12 foo{0}+0x1/0x2\n"
@@ -193,3 +194,30 @@ def test_names_of_tests_that_are_paths_stay_below_the_job(
     reports = [path.relative_to(made.guest.folder) for path in tmp_path.rglob("*.ktap")]
     assert len(reports) == len(names)
     assert all(path.parts[0] == "ext4-dax" or path.parts[1] == "ext4-dax" for path in reports)
+
+
+@pytest.mark.parametrize("unit", ["dax ", "unknown mount option ", "[ "])
+def test_what_is_said_while_a_filesystem_is_mounted_has_an_end(
+    make_job: MakeJob,  # noqa: F811
+    odd: type[Odd],  # noqa: F811
+    unit: str,
+) -> None:
+    """A program may have put another dmesg there, and an expression is ended by no signal."""
+
+    def mounts(guest: FakeGuest, _: str, __: float) -> CommandResult:
+        lines = f"log={unit * (180_000 // len(unit))}\n" * 5
+        return CommandResult(0, f"{MOUNTED}{lines}", "", 0.0)
+
+    odd.odd["dax-proof"] = mounts
+    record = run_job(make_job({"p": Script(("a",))}))
+    assert [one.status for one in record.results] == [Status.PASS]
+
+
+def test_a_guest_that_says_megabytes_of_a_mount_has_no_proof(
+    make_job: MakeJob,  # noqa: F811
+    odd: type[Odd],  # noqa: F811
+) -> None:
+    odd.odd["dax-proof"] = lambda *_: CommandResult(0, f"{MOUNTED}{FLOOD * 4}", "", 0.0)
+    record = run_job(make_job({"p": Script(("a",))}))
+    assert [one.status for one in record.results] == [Status.ERROR]
+    assert "the guest said 1.2 MB while ext4-dax was made and mounted" in record.results[0].message
