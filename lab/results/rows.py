@@ -101,7 +101,7 @@ def _texts(value: Any) -> tuple[str, ...] | None:
 def _host(value: Any) -> Host | None:
     try:
         return Host(int(value["cpus"]), str(value["name"]), str(value["system"]))
-    except (TypeError, ValueError, LookupError):
+    except (TypeError, ValueError, LookupError, OverflowError):
         return None
 
 
@@ -171,7 +171,7 @@ def result_of(row: Row) -> TestResult:
     """
     try:
         return _result_of(row)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return _damaged(row)
 
 

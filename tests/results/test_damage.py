@@ -69,6 +69,7 @@ def loaded(path: Path, name: str = RUN) -> RunRecord:
         ("metrics", '[{"name": "x"}]'),
         ("metrics", '[{"name": "x", "labels": [], "value": "y"}]'),
         ("metrics", "{}x"),
+        ("metrics", '[{"name": "x", "labels": [], "value": %s}]' % ("9" * 400)),
         ("metrics", "7"),
         ("duration_s", "long"),
         ("test", b"\x00\xff"),
