@@ -12,6 +12,7 @@ import pytest
 from lab.config.model import DirKernel
 from lab.errors import UserError
 from lab.trees import blob_digest, read_manifest
+from lab.trees.directory import _load, _save
 from lab.trees.manifest import compute_manifest
 from tests.trees.conftest import Cache
 
@@ -76,7 +77,9 @@ def test_unchanged_files_are_not_read(
     before = cache.fetch(kernel(source))
     index = next(cache.folder.glob("trees/dir-*/index"))
     fake = blob_digest(b"what the index says")
-    index.write_text(index.read_text().replace(blob_digest(b"int gup;\n"), fake))
+    known = _load(index)
+    stamp, row = known["mm/gup.c"]
+    _save(index, known | {"mm/gup.c": (stamp, row.replace(blob_digest(b"int gup;\n"), fake))})
     after = cache.fetch(kernel(source))
     assert read_manifest(after.manifest)["mm/gup.c"].digest == fake
     assert after.identity != before.identity
@@ -85,13 +88,32 @@ def test_unchanged_files_are_not_read(
 def test_files_just_written_are_read_again(source: Path, cache: Cache) -> None:
     cache.fetch(kernel(source))
     # Within one tick of the clock a second write leaves the same stat behind.
-    assert next(cache.folder.glob("trees/dir-*/index")).read_text() == ""
+    assert _load(next(cache.folder.glob("trees/dir-*/index"))) == {}
 
 
 def test_a_damaged_index_costs_only_time(source: Path, cache: Cache) -> None:
     before = cache.fetch(kernel(source))
     next(cache.folder.glob("trees/dir-*/index")).write_bytes(b"\xff\x00 half a line")
     assert cache.fetch(kernel(source)).identity == before.identity
+
+
+def test_a_digit_that_a_disk_flipped_costs_only_time(
+    source: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle(monkeypatch)
+    before = cache.fetch(kernel(source))
+    index = next(before.manifest.parent.glob("index"))
+    entry = read_manifest(before.manifest)["mm/gup.c"]
+    other = "".join(reversed(entry.digest))
+    index.write_text(index.read_text().replace(entry.digest, other))
+    assert cache.fetch(kernel(source)) == before
+
+
+def test_a_damaged_manifest_is_made_again(source: Path, cache: Cache) -> None:
+    tree = cache.fetch(kernel(source))
+    tree.manifest.write_text("100644 x")
+    assert cache.fetch(kernel(source)) == tree
+    assert read_manifest(tree.manifest) == compute_manifest(source)
 
 
 @pytest.mark.parametrize("built", [".config", "include/config", "arch/x86/include/generated"])
