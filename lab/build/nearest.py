@@ -19,6 +19,7 @@ from pathlib import Path
 from lab.build.workbench import UNKNOWN, Workbench
 from lab.errors import LabError
 from lab.process import run
+from lab.process.removal import remove_tree
 from lab.trees import Rows, read_rows, write_rows
 
 #: Of a tree's files, as many may differ: between two releases everything is compiled anyway.
@@ -98,7 +99,7 @@ def _copy(source: Workbench, target: Workbench) -> bool:
     if not _is_whole(source):
         return False  # a killed build's rest, or gone since
     for folder in (target.source, target.objects):
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
     # A kill may have left files that nobody knows.
     rows = read_rows(source.manifest).items()
     present = {path: row for path, row in rows if row != UNKNOWN}
@@ -106,7 +107,11 @@ def _copy(source: Workbench, target: Workbench) -> bool:
     _place_all(source.source, target.source, list(present), place)
     # Copies: what is made anew is written into the file that is there, now and then.
     run(["cp", "-a", "--reflink=auto", source.objects, target.objects], timeout=_COPY_S)
-    _rename_in(target.objects, source.folder, target.folder)
+    try:
+        _rename_in(target.objects, source.folder, target.folder)
+    except RecursionError:
+        remove_tree(target.objects)
+        return False  # folders upon folders are no build's
     shutil.copyfile(source.configured, target.configured)
     write_rows(target.manifest, present)
     return True

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from lab.build.written import written
 from lab.errors import InfrastructureError, UserError
 from lab.patches import Overlay
 from lab.process import run
+from lab.process.removal import remove_tree
 from lab.trees import Entry, Rows, Tree, blob_digest, entry_of, read_rows, row_of, write_rows
 
 _SYMLINK = 0o120000
@@ -146,11 +146,14 @@ class Workbench:
         self.in_use.touch()
         if self.in_use.stat().st_mtime_ns < last_used:
             # The clock was set back: make would take new sources for older ones.
-            shutil.rmtree(self.objects, ignore_errors=True)
+            remove_tree(self.objects)
 
     def _mistrust(self) -> None:
         """Remove what a killed build left: half an object, or a source that it wrote into."""
-        remove_half_written(self.objects)
+        try:
+            remove_half_written(self.objects)
+        except RecursionError:
+            self.forget()  # folders upon folders are no build's
         if self.own.exists() and self.manifest.exists():
             rows = {path: row for path, row in read_rows(self.manifest).items() if row != UNKNOWN}
             if written(self.source, rows, self.in_use.stat().st_mtime_ns):
@@ -160,7 +163,7 @@ class Workbench:
         """Keep nothing of it: the next build begins with the tree."""
         self.manifest.unlink(missing_ok=True)
         for folder in (self.source, self.objects):
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_tree(folder)
 
     def part(self) -> None:
         """Give ``source`` files of its own, with the time stamps they have, in place of links.
@@ -170,15 +173,15 @@ class Workbench:
         if self.own.exists():
             return
         copy = self.source.with_name("src.own")
-        shutil.rmtree(copy, ignore_errors=True)
+        remove_tree(copy)
         run(["cp", "-a", "--reflink=auto", self.source, copy], timeout=_COPY_S)
         linked = self.source.with_name("src.linked")
-        shutil.rmtree(linked, ignore_errors=True)
+        remove_tree(linked)
         # A kill between the two leaves no source, and _present() begins anew.
         self.source.rename(linked)
         copy.rename(self.source)
         self.own.touch()
-        shutil.rmtree(linked, ignore_errors=True)
+        remove_tree(linked)
 
     def sync(self, tree: Tree, overlay: Overlay) -> int:
         """Make ``source`` hold ``tree`` with ``overlay`` laid over it.

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from lab.errors import InfrastructureError
 from lab.gc.inventory import DOOMED
 from lab.gc.item import Inode, Item, Rank, Usage, files_below
 from lab.process.flock import take
+from lab.process.removal import remove_tree
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _remove(item: Item) -> str:
             doomed.rename(item.path)
             return "it was used just now"
     if doomed.is_dir():
-        shutil.rmtree(doomed)
+        remove_tree(doomed, all_of_it=True)
     else:
         doomed.unlink()
     return ""

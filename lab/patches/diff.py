@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from unidiff.patch import Hunk, PatchedFile, PatchSet
 
 _DEV_NULL = "/dev/null"
+#: Folders in folders: 7.2 has 12.
+_DEEPEST = 100
 #: What no file of a kernel has in its name, and what ends a line of a manifest.
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -205,6 +207,8 @@ def stripped(name: str, strip: int, where: Location) -> str:
     kept = parts[strip:]
     if "" in kept or ".." in kept or "." in kept or ".git" in kept:
         raise UserError(f"{'/'.join(kept)} is not a path inside of the kernel's tree", where=where)
+    if len(kept) > _DEEPEST:
+        raise UserError(f"the file is {len(kept)} folders deep", where=where, hint="rename it")
     return "/".join(kept)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from lab.process.removal import remove_tree
 
 
 @contextmanager
@@ -25,17 +26,17 @@ def scratch_folder(final: Path) -> Iterator[Path]:
     for stale in final.parent.glob(f"{prefix}*"):
         # mkdtemp's part has no dot: ".v4.2.x1y2" is the scratch of another, v4.2.
         if "." not in stale.name.removeprefix(prefix):
-            shutil.rmtree(stale, ignore_errors=True)
+            remove_tree(stale)
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=final.parent))
     try:
         yield folder
         folder.chmod(0o755)
         _sync(folder)
         with suppress(FileNotFoundError):
-            shutil.rmtree(final)
+            remove_tree(final, all_of_it=True)
         folder.rename(final)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
         raise
 
 

@@ -9,7 +9,6 @@ the clock says and whoever has that process id now.
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from lab.errors import InfrastructureError
 from lab.process.flock import take
+from lab.process.removal import remove_tree
 
 _PREFIX = "lab-tmp-"
 
@@ -34,7 +34,7 @@ def temporary_folder(what: str) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
         os.close(descriptor)
 
 
@@ -79,4 +79,4 @@ def open_folder(folder: Path) -> int:
 def _sweep_once() -> None:
     for folder in left_behind():
         # Its lock is held here while it goes.
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab.config.model import AptKernel, DirKernel, GitKernel, Kernel
+from lab.process.removal import remove_tree
 from lab.process.scratch import write_whole
 from lab.process.stored import read_stored
 from lab.process.use import note_use
@@ -135,7 +136,7 @@ class _Trees:
             brought = source.write(partial / "source", work)
             shutil.rmtree(work)
             self._describe(partial, identity, brought)
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_tree(folder)
             partial.rename(folder)
         tree = load_tree(folder)
         assert tree is not None
@@ -146,7 +147,7 @@ class _Trees:
         try:
             provenance = source.recheck(tree.provenance)
         except BadSignature:
-            shutil.rmtree(tree.path.parent, ignore_errors=True)
+            remove_tree(tree.path.parent)
             raise
         if provenance is None:
             return tree
@@ -174,12 +175,12 @@ class _Trees:
     def _partial(self) -> Iterator[Path]:
         self._sweep()
         partial = self._trees / f".{self._request.name}{_PARTIAL}"
-        shutil.rmtree(partial, ignore_errors=True)
+        remove_tree(partial)
         partial.mkdir()
         try:
             yield partial
         finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            remove_tree(partial)
 
     def _sweep(self) -> None:
         """Remove what labs that were killed left of other kernels."""
@@ -189,4 +190,4 @@ class _Trees:
                 continue
             with locked_if_free(self._lock(name)) as free:
                 if free:
-                    shutil.rmtree(partial, ignore_errors=True)
+                    remove_tree(partial)

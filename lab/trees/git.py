@@ -14,6 +14,7 @@ from pathlib import Path
 from lab.config.model import GitKernel
 from lab.errors import InfrastructureError, LabError, UserError
 from lab.process import ProcessFailed, Result
+from lab.process.removal import remove_tree
 from lab.process.scratch import write_whole
 from lab.trees.credentials import asks, git_environment
 from lab.trees.lock import locked
@@ -98,7 +99,7 @@ class GitSource:
             if not _is_damage(error):
                 raise
             self._make_again(error)
-            shutil.rmtree(source)
+            remove_tree(source, all_of_it=True)
             (work / "index").unlink(missing_ok=True)
             self._check_out(commit, source, work)
         return Brought({"url": self._url, "ref": self._kernel.ref, "commit": commit})

@@ -176,6 +176,21 @@ def test_a_product_that_leads_elsewhere(
 
 
 @needs_bwrap
+def test_folders_upon_folders_among_the_objects(bench: Bench, tree: Tree) -> None:
+    """Each of these walks through them, and would end there for good."""
+    twice = "p=$$p/$$p; " * 10
+    dig = f"cd $(objtree); p=d; {twice} mkdir -p $$p"
+    build(replace(attack(bench, tree, dig), sandbox="bwrap"))
+    place = bench.place
+    # Another config starts from the nearest; and then a build that was killed.
+    base = replace(attack(bench, tree), sandbox="bwrap")
+    build(replace(base, options=bench.job(options="CONFIG_SMP=n\n").options))
+    (place / "in-use").touch()
+    assert build(base).release == "6.1.7"
+    assert not (place / "obj/d").exists()
+
+
+@needs_bwrap
 def test_no_file_of_the_users_is_written_through_the_config(bench: Bench, tree: Tree) -> None:
     profile = bench.top / "profile"
     profile.write_text("mine")

@@ -56,6 +56,15 @@ def test_hunk_headers(make_patch: MakePatch, make_tree: MakeTree, digits: int, p
             apply(tree, [make_patch(DIFF.replace(old, new))])
 
 
+def test_a_file_that_is_deeper_than_anybody_goes(
+    make_patch: MakePatch, make_tree: MakeTree
+) -> None:
+    name = "d/" * 1500 + "x"
+    patch = make_patch(f"--- /dev/null\n+++ b/{name}\n@@ -0,0 +1 @@\n+x\n")
+    with pytest.raises(UserError, match="the file is 1501 folders deep"):
+        apply(make_tree({"mm/gup.c": "x\n"}), [patch])
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

@@ -58,6 +58,29 @@ def test_gone_with_its_block(place: Path) -> None:
     assert list(place.iterdir()) == []
 
 
+def deep(folder: Path) -> None:
+    """What Python's own rmtree does not come to the end of."""
+    # By their names: a path of so many is longer than any may be.
+    at = os.open(folder, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=at)
+        below = os.open("d", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(at)
+
+
+def test_folders_upon_folders_go_as_well(place: Path) -> None:
+    with temporary_folder("patch") as folder:
+        deep(folder)
+    assert list(place.iterdir()) == []
+    (place / "lab-tmp-patch-left").mkdir()
+    deep(place / "lab-tmp-patch-left")
+    _sweep_once.cache_clear()
+    with temporary_folder("patch") as folder:
+        assert list(place.iterdir()) == [folder]
+
+
 @pytest.mark.slow
 def test_a_killed_lab_s_goes_and_a_living_one_s_stays(place: Path) -> None:
     with another_lab(TEMPORARY):
