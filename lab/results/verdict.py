@@ -260,12 +260,10 @@ class _Pair:
 
     def _verdict(self, key: tuple[str, str, str]) -> tuple[Verdict, str]:
         base, patched = self.base.tests.get(key), self.patched.tests.get(key)
-        if base is not None and patched is not None:
-            return _both(base, patched)
-        if base is None and patched is not None:
+        if base is None:
+            assert patched is not None
             return self._only_patched(key, patched)
-        assert base is not None
-        return self._only_base(key, base)
+        return self._only_base(key, base) if patched is None else _both(base, patched)
 
     def _only_patched(self, key: tuple[str, str, str], patched: TestResult) -> tuple[Verdict, str]:
         place = key[:2]

@@ -10,6 +10,7 @@ import pytest
 from lab.config.model import ExpectedVerdict, Outcome, Status
 from lab.results import TestVerdict, Verdict
 from lab.results.outcome import expected_outcome, is_ours, judge_pair, judge_upstream, lost
+from lab.results.record import KERNEL
 from tests.results.made import job, result
 
 ALL = ("*",)
@@ -55,6 +56,12 @@ def test_a_test_that_the_series_is_not_about_may_go_on_failing() -> None:
     assert outcome(*verdicts, about=("t?",)) == "inconclusive"
 
 
+def test_a_series_is_about_no_complaint_between_tests() -> None:
+    fixed, complaint = made("fixed", "still failing")
+    tests = [fixed, replace(complaint, filesystem="", suite=KERNEL, test="WARNING in foo")]
+    assert judge_pair(tests, ALL)[0] is Outcome.FIXED
+
+
 def test_a_test_that_the_series_is_not_about_may_not_regress() -> None:
     assert outcome("fixed", "regressed", about=("t0",)) == "regressed"
 
@@ -97,7 +104,7 @@ def test_a_fixed_kernel_must_show_it() -> None:
 
 
 def test_a_fixed_kernel_may_fail_where_the_series_is_not_about_it() -> None:
-    verdict, why = upstream(Status.PASS, Status.FAIL, about=("t0",))
+    verdict, why = upstream(Status.PASS, Status.FAIL, Status.PASS, about=("t0",))
     assert verdict is Outcome.UPSTREAM
     assert why == "1 test passes without it, 1 that it is not about fail"
 

@@ -12,7 +12,7 @@ from lab.config.model import Status
 from lab.errors import ExitStatus
 from lab.report.status import run_status
 from lab.results import RunFolder, RunRecord, write_json
-from lab.results.recover import Unrecorded, recover, unrecorded
+from lab.results.recover import Unrecorded, newest_folder, recover, unrecorded
 from lab.results.store import Store
 from tests.results.made import job, result, run
 
@@ -82,6 +82,10 @@ def test_only_runs_that_nobody_knows_the_latest_first(tmp_path: Path) -> None:
     (tmp_path / "a-file").touch()
     assert [one.folder.run_id for one in unrecorded(tmp_path, [ids[1]])] == [ids[2], ids[0]]
     assert unrecorded(tmp_path / "nowhere", []) == ()
+    newest = newest_folder(tmp_path)
+    assert newest is not None
+    assert newest.run_id == ids[2]
+    assert newest_folder(tmp_path / "nowhere") is None
 
 
 @pytest.mark.parametrize("finished", [ENDED, None, 7])
@@ -125,4 +129,5 @@ def test_a_record_that_cannot_be_read_is_missed(tmp_path: Path) -> None:
         ("6.1", None),
         ("6.1+fix", f"its record cannot be read: {torn}"),
     ]
+    assert record.jobs[1].duration_s == 0
     assert run_status(record) is ExitStatus.INFRASTRUCTURE

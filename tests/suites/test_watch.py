@@ -13,10 +13,11 @@ from lab.complaints import Complaint, Kind
 from lab.complaints.benign import Benign
 from lab.config.model import Status
 from lab.results import Noted
+from lab.suites import watch
 from lab.suites.death import cause_of_death
 from lab.suites.judge import Judged
 from lab.suites.mark import Mark, marked, parse_mark, program_mark
-from lab.suites.watch import BUSY, Log, Watch, charge
+from lab.suites.watch import BUSY, Log, Watch, charge, doubted
 
 WARN = (
     "------------[ cut here ]------------\n"
@@ -377,10 +378,18 @@ def test_a_flood_of_benign_complaints_hides_no_other(tmp_path: Path) -> None:
     guest = Guest(tmp_path)
     guest.watch = Watch(tmp_path, tmp_path, "6.1.192", (rule,))
     guest.says("lab: run ext4 s/p\n" + begins("a") + error_in("fine") * 600)
-    guest.says(error_in("bad") + begins("b") + "lab: ran ext4 s/p\n")
+    guest.says(error_in("bad") + error_in("fine") + begins("b") + "lab: ran ext4 s/p\n")
     noted = guest.watch.ran(alive=True)
     charged = charge("p", [Judged("a", Status.PASS), Judged("b", Status.PASS)], noted, marked=True)
     assert [one.status for one in charged] == [Status.CRASH, Status.PASS]
+
+
+def test_a_flood_hides_no_death(guest: Guest) -> None:
+    bug = "kernel BUG at fs/dax.c:123!\n---[ end trace 0 ]---\n"
+    guest.says("lab: run ext4 s/p\n" + begins("a") + bug * 520)
+    guest.says("Kernel panic - not syncing: Fatal exception\n" + bug)
+    noted = guest.watch.ran(alive=False)
+    assert sum(one.complaint.fatal for one in noted) == 1
 
 
 def test_what_a_flood_left_out_is_not_found_again_in_the_kernel_log(guest: Guest) -> None:
@@ -405,6 +414,31 @@ def test_the_next_tests_oops_is_no_part_of_the_last_ones(guest: Guest) -> None:
     guest.says("lab: run ext4 s/p\n" + begins("a") + oops + oops)
     guest.says(begins("b") + oops + "lab: ran ext4 s/p\n")
     assert [one.test for one in guest.watch.ran(alive=True)] == ["a", "b"]
+
+
+def test_what_came_too_fast_to_be_read_is_said(
+    guest: Guest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "_LOOK_S", -1.0)
+    guest.says("x\n" * 200_000)
+    assert guest.watch.ran(alive=True, hurry=True) == ()
+    assert guest.watch.unread == "the last 0.3 MB of the console came too fast to be read"
+
+
+def test_nothing_is_earned_where_nobody_knows_all_that_the_kernel_said() -> None:
+    results = (Judged("a", Status.PASS), Judged("b", Status.CRASH, "why"))
+    assert doubted(results, "") == results
+    first, second = doubted(results, "it said too much")
+    assert (first.test, first.status) == ("a", Status.ERROR)
+    assert first.message == "it said too much; the test itself: pass"
+    assert second == results[1]
+
+
+def test_a_complaint_without_a_time_is_known_by_its_title(guest: Guest) -> None:
+    guest.says("lab: run ext4 s/p\n" + WARN + "lab: ran ext4 s/p\n")
+    assert len(guest.watch.ran(alive=True)) == 1
+    assert guest.watch.rest(WARN) == ()
+    assert len(guest.watch.rest(WARN.replace("bar", "other"))) == 1
 
 
 def test_a_guest_that_prints_for_ever_holds_nobody(
