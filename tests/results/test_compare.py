@@ -271,6 +271,16 @@ def test_another_recipe_is_told_and_is_no_flake() -> None:
     assert found.setup == comparison.notes
 
 
+def test_an_error_on_the_same_setup_is_no_flake() -> None:
+    (found,) = compare(*runs(setup(), setup(status=ERROR))).tests
+    assert found.change is Change.INFRASTRUCTURE
+
+
+def test_another_compiler_is_told() -> None:
+    comparison = compare(*runs(setup(compiler="gcc 12"), setup(compiler="gcc 13")))
+    assert comparison.notes == ("compiler: gcc 12 → gcc 13",)
+
+
 def test_the_recipe_of_another_filesystem_is_no_part_of_a_tests_setup() -> None:
     recipe = (("recipe of ext4-dax", "mkfs.ext4 -b 4096"), ("recipe of xfs-dax", "mkfs.xfs -f"))
     (found,) = compare(*runs(setup(), setup(surroundings=recipe, status=FAIL))).tests
