@@ -438,6 +438,7 @@ def test_verdicts(nights: Nights) -> None:
     assert (change.before, change.after.outcome) == ("fixed", Outcome.REGRESSED)
     lost = verdict(Outcome.INCONCLUSIVE, ours=True)
     assert judge_verdicts((lost,), quiet, memory) == ()
+    assert judge_verdicts((replace(lost, ours=False),), quiet, memory)
     # A verdict that rests on a flake is none.
     nights.night(one(PASS))
     flaky = nights.night(one(FAIL), reruns=[one(PASS)])
