@@ -321,6 +321,11 @@ def test_a_death_without_a_console(tmp_path: Path) -> None:
     assert (cause.kind, cause.fatal, cause.lines) == (Kind.SILENT_DEATH, True, ())
 
 
+def test_a_long_console_is_read_at_its_end(tmp_path: Path) -> None:
+    (tmp_path / "console.log").write_text("working\n" * 2000 + "reboot: Power down\n")
+    assert cause_of_death(tmp_path).kind is Kind.REBOOT
+
+
 def test_a_reboot_long_ago_is_not_why_it_died(tmp_path: Path) -> None:
     (tmp_path / "console.log").write_text("reboot: Restarting system\n" + "working\n" * 8)
     assert cause_of_death(tmp_path).kind is Kind.SILENT_DEATH
