@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, fields
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -18,6 +19,8 @@ Row = Any
 _STATUS = {status.value: status for status in Status}
 #: What stands for JSON that is none any more.
 DAMAGED: Any = object()
+#: Of a run whose times nobody knows any more.
+_NO_TIME = "1970-01-01T00:00:00+00:00"
 _IS_DAMAGED = "its row in the database is damaged"
 
 
@@ -71,14 +74,19 @@ def run_of(row: Row) -> RunRecord:
     """A run without its jobs."""
     command, plan = (_texts(row[name]) for name in ("command", "plan"))
     host = _host(row["host"])
-    lost = (command is None, plan is None, host is None)
-    names = [
-        name for name, is_lost in zip(("command", "plan", "host"), lost, strict=True) if is_lost
-    ]
+    started, finished = (_time(row[name]) for name in ("started", "finished"))
+    lost = {
+        "command": command is None,
+        "plan": plan is None,
+        "host": host is None,
+        "started": started is None,
+        "finished": finished is None and row["finished"] is not None,
+    }
+    names = [name for name, is_lost in lost.items() if is_lost]
     return RunRecord(
         id=text_of(row["id"]),
-        started=text_of(row["started"]),
-        finished=None if row["finished"] is None else text_of(row["finished"]),
+        started=started or finished or _NO_TIME,
+        finished=(started or _NO_TIME) if lost["finished"] else finished,
         command=command or (),
         lab_version=text_of(row["lab_version"]),
         host=host or Host(),
@@ -91,6 +99,15 @@ def run_of(row: Row) -> RunRecord:
 def text_of(value: Any) -> str:
     """Text of a row; "" where SQLite holds something else there."""
     return value if isinstance(value, str) else ""
+
+
+def _time(value: Any) -> str | None:
+    """A time as the lab writes it, which says how far from UTC it is; None for anything else."""
+    try:
+        at = datetime.fromisoformat(text_of(value))
+        return text_of(value) if at.utcoffset() is not None else None
+    except ValueError:
+        return None
 
 
 def _texts(value: Any) -> tuple[str, ...] | None:

@@ -265,6 +265,7 @@ def test_the_heading_names_kernels_and_command() -> None:
     )
     assert command_of(made) == "lab test -k 'mlock.*'"
     assert command_of(replace(made, command=("/x/lab/__main__.py", "gc"))) == "lab gc"
+    assert kernels_of(run()) == ()
     assert kernels_of(run(*(replace(job(), variant=v) for v in ("6.1", "6.1+a")))) == (
         "6.1",
         "6.1+a (6.1.192)",

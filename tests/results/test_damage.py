@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import shutil
 import sqlite3
@@ -112,6 +113,19 @@ def test_a_damaged_run_keeps_its_jobs(path: Path, column: str, value: str) -> No
     with Store.open(path) as store:
         (line,) = (one.line() for one in store.runs() if one.run.id == RUN)
     assert "damaged" in line
+
+
+@pytest.mark.parametrize("column", ["started", "finished"])
+@pytest.mark.parametrize("value", ["", "soon", b"\xff", "2026-01-01T12:00:00", "9" * 5000])
+def test_a_time_that_is_none(path: Path, column: str, value: object) -> None:
+    sql(path, f"UPDATE runs SET {column} = ? WHERE number = 1", value)
+    record = loaded(path)
+    assert len(record.results) == 3
+    assert column in record.troubles[0]
+    assert record.finished is not None
+    assert run_status(record) is ExitStatus.INFRASTRUCTURE
+    with Console(file=io.StringIO()) as console:
+        print_run(record, console)
 
 
 def test_text_that_is_no_utf_8_is_shown_and_told(path: Path) -> None:

@@ -159,7 +159,7 @@ def kernels_of(run: RunRecord) -> tuple[str, ...]:
     named = [
         # Of one kernel's variants the last says it for all.
         variant if release == then else f"{variant} ({release})"
-        for (variant, release), then in zip(shown, [*after, ""], strict=True)
+        for (variant, release), then in zip(shown, [*after, ""], strict=False)
     ]
     left = len(releases) - len(shown)
     return (*named, *([f"and {left} more"] if left else []))
