@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -260,10 +261,12 @@ class Workbench:
         replacement = overlay.files.get(path)
         if replacement is not None:
             _write(beside, entry.mode, replacement.content)
-        elif not (link and _link(f"{tree.path}/{path}", beside, entry)):
-            # Copied with a new time stamp, even when an older content returns:
-            # make goes by time stamps alone.
-            _copy(f"{tree.path}/{path}", beside, entry)
+        else:
+            content = _content(tree, path, entry)
+            if not (link and _link(f"{tree.path}/{path}", beside, entry)):
+                # Copied with a new time stamp, even when an older content returns:
+                # make goes by time stamps alone.
+                _write(beside, entry.mode, content)
         os.replace(beside, target)  # noqa: PTH105
 
 
@@ -343,17 +346,29 @@ def _may_be_script(path: str) -> bool:
         return file.read(2) == b"#!"
 
 
-def _copy(source: str, target: str, entry: Entry) -> None:
+def _content(tree: Tree, path: str, entry: Entry) -> bytes:
+    """What is in a file of a tree.
+
+    Raises:
+        InfrastructureError: It is not what the manifest says, which the build is named by.
+    """
+    source = f"{tree.path}/{path}"
     # Not Path.readlink, which tidies "./x" up.
     symlink = entry.mode == _SYMLINK
     content = os.fsencode(os.readlink(source)) if symlink else _read(source)  # noqa: PTH115
-    if blob_digest(content) != entry.digest:
+    if blob_digest(content) == entry.digest:
+        return content
+    if tree.immutable:
         raise InfrastructureError(
-            "the file changed while the lab was copying it",
+            "the file is not what it was when the tree was fetched",
             where=Path(source),
-            hint="run the same command again when the folder is at rest",
+            hint=f"rm -r {shlex.quote(str(tree.path.parent))}, then the same command again",
         )
-    _write(target, entry.mode, content)
+    raise InfrastructureError(
+        "the file changed while the lab was copying it",
+        where=Path(source),
+        hint="run the same command again when the folder is at rest",
+    )
 
 
 def _read(path: str) -> bytes:

@@ -194,6 +194,14 @@ def test_a_file_that_changes_while_it_is_copied(
     assert caught.value.where == changing
 
 
+def test_a_tree_that_a_disk_changed_is_not_linked(bench: Workbench, tmp_path: Path) -> None:
+    tree = tree_of(tmp_path / "tree", {"mm/gup.c": "int gup;\n"})
+    (tree.path / "mm/gup.c").write_text("int gun;\n")
+    with pytest.raises(InfrastructureError, match="not what it was when") as caught:
+        bench.sync(tree, Overlay.empty())
+    assert f"rm -r {tree.path.parent}, " in str(caught.value)
+
+
 def _object(folder: Path, name: str, at: float, command_at: float | None) -> Path:
     path = folder / name
     for file, moment in ((path, at), (folder / f".{name}.cmd", command_at)):
