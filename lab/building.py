@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -99,8 +100,10 @@ class Building(Mapping[Request, Made], Generic[Request, Made]):
         trace: TracebackType | None,
     ) -> None:
         self.give_up()
+        # For all of them: four that wait for a download would be waited for in turn.
+        until = time.monotonic() + _ENDING_S
         for thread in self._threads:
-            thread.join(_ENDING_S)
+            thread.join(max(0.0, until - time.monotonic()))
 
 
 class Built(dict[Request, Made]):

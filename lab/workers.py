@@ -22,8 +22,8 @@ from lab.results import JobRecord, TestResult
 from lab.suites.job import Job, JobInterrupted, run_job
 from lab.unforeseen import as_lab_error
 
-#: Seconds a job may take to end its guests and say what it has.
-_ENDING_S = 30.0
+#: Seconds a job may take to end its guests and say what it has: SIGTERM ends the lab in ten.
+_ENDING_S = 8.0
 _KILLED_S = 1.0
 
 #: A result, or what is to be said at once; None is the end.
