@@ -14,6 +14,7 @@ import pytest
 
 from lab.config.model import Status
 from lab.errors import InfrastructureError, UserError
+from lab.process import ProcessKilled
 from lab.process import run as run_process
 from lab.report.changes import history_lines
 from lab.results import RunRecord
@@ -111,8 +112,8 @@ with module.Store.open({place!r}) as store:
         os.kill(os.getpid(), signal.SIGKILL)
 """
     root = Path(__file__).parents[2]
-    killed = run_process([sys.executable, "-c", script], cwd=root, check=False)
-    assert killed.status == 137, killed.stderr
+    with pytest.raises(ProcessKilled, match="was ended by SIGKILL"):
+        run_process([sys.executable, "-c", script], cwd=root)
     with Store.open(place) as store:
         loaded = store.load(RECORD.id)
     assert loaded.jobs == RECORD.jobs[:1]
