@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -96,9 +97,10 @@ def _passes(error: Exception) -> bool:
 def _why(error: Exception, url: Url, cutoff: Cutoff, within_s: float) -> str:
     if cutoff.passed:
         return _late(within_s)
-    # requests wraps the cause twice: "Failed to resolve 'cdn.kernel.org' (...)".
+    # requests wraps the cause twice, and urllib3 begins it with the class of the connection, which
+    # is ours: "Connection(host='cdn.kernel.org', port=443): Failed to resolve ...".
     inner = getattr(error.args[0] if error.args else None, "reason", None) or error
-    said = str(inner).partition(": ")[2] if str(inner).startswith("HTTP") else str(inner)
+    said = re.sub(r"^\w*(Connection|Pool)\([^)]*\): ", "", str(inner))
     return url.scrub(said) or type(error).__name__
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+import socket
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from lab.nightly.webhook import post
 from lab.trees.download import get_small
 from lab.trees.request import Request
 from lab.url import HookUrl, Url
+from lab.web import WebError, answer
 from tests.attacks.servers import Behaviour, listening, pouring, saying, trickling
 from tests.trees.conftest import Cache
 
@@ -152,3 +154,14 @@ def _flipped(content: bytes, chance: random.Random) -> bytes:
     for _ in range(chance.randint(1, 4)):
         found[chance.randrange(len(found))] = chance.choice(b"\0\r\n :;,9\xff\xb2")
     return bytes(found)
+
+
+def test_why_no_server_answers_is_told_in_its_words() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with (
+        pytest.raises(WebError) as caught,
+        answer("GET", Url(f"http://127.0.0.1:{port}/x"), within_s=10, stall_s=10),
+    ):
+        pass
+    assert str(caught.value).startswith("Failed to establish a new connection: [Errno 111]")
