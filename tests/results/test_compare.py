@@ -225,6 +225,11 @@ def test_complaints_that_a_test_tells_of_or_that_are_benign_are_not_compared() -
         assert len(compare(*runs(quiet, loud)).tests) == 1
 
 
+def test_an_error_alone_is_no_word_on_the_kernel() -> None:
+    comparison = compare(*runs(ran("1", result("t")), ran("2", result("t", Status.ERROR))))
+    assert (comparison.status, comparison.troubles) == (ExitStatus.INFRASTRUCTURE, ())
+
+
 def test_two_empty_runs_prove_nothing() -> None:
     assert compare(run(id="A"), run(id="B")).status is ExitStatus.INFRASTRUCTURE
 

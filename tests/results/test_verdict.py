@@ -305,3 +305,9 @@ def test_what_ran_on_neither_side_is_missed() -> None:
     tests = compare(before, after, DIGEST)
     assert (tests[1].verdict, tests[1].test) == (Verdict.INCONCLUSIVE, "")
     assert judge_pair(tests, ("*",))[0] is Outcome.INCONCLUSIVE
+
+
+def test_a_death_where_nothing_ran_without_the_series_is_no_regression() -> None:
+    elsewhere = result("t", filesystem="xfs-dax")
+    verdicts = compare(base(elsewhere), patched(elsewhere, result("mlock", CRASH)), DIGEST)
+    assert by_test(verdicts)["mlock"] is Verdict.INCONCLUSIVE
