@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from lab.build.written import written
-from lab.errors import InfrastructureError, UserError
+from lab.errors import UserError
 from lab.patches import Overlay
 from lab.process import run
 from lab.process.removal import remove_tree
@@ -358,17 +357,7 @@ def _content(tree: Tree, path: str, entry: Entry) -> bytes:
     content = os.fsencode(os.readlink(source)) if symlink else _read(source)  # noqa: PTH115
     if blob_digest(content) == entry.digest:
         return content
-    if tree.immutable:
-        raise InfrastructureError(
-            "the file is not what it was when the tree was fetched",
-            where=Path(source),
-            hint=f"rm -r {shlex.quote(str(tree.path.parent))}, then the same command again",
-        )
-    raise InfrastructureError(
-        "the file changed while the lab was copying it",
-        where=Path(source),
-        hint="run the same command again when the folder is at rest",
-    )
+    raise tree.changed(path)
 
 
 def _read(path: str) -> bytes:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path, PurePosixPath
 
-from lab.errors import InfrastructureError
 from lab.patches.overlay import Overlay, Replacement
 from lab.trees import Entry, Manifest, Tree, blob_digest, read_manifest
 
@@ -58,17 +57,10 @@ class View:
         try:
             content = link_target(file) if entry.mode == SYMLINK else file.read_bytes()
         except OSError as error:
-            raise self._changed(path) from error
+            raise self.tree.changed(path) from error
         if blob_digest(content) != entry.digest:
-            raise self._changed(path)
+            raise self.tree.changed(path)
         return Replacement(entry.mode, content)
-
-    def _changed(self, path: str) -> InfrastructureError:
-        return InfrastructureError(
-            "the file is not what it was when the tree was fetched",
-            where=self.tree.path / path,
-            hint=f"lab fetch {self.tree.kernel}",
-        )
 
     def file_above(self, path: str) -> str | None:
         """The file or symbolic link that stands where ``path`` needs a folder."""

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lab.errors import InfrastructureError
 from lab.process.scratch import write_whole
 from lab.process.stored import read_stored
 from lab.url import without_secrets
@@ -35,6 +37,17 @@ class Tree:
     def immutable(self) -> bool:
         """Whether its files stay as they are: all but a folder of the user's."""
         return not self.identity.startswith("dir:")
+
+    def changed(self, path: str) -> InfrastructureError:
+        """That a file is not what the manifest says, and what mends it."""
+        if self.immutable:
+            what = "the file is not what it was when the tree was fetched"
+            # A fetch keeps the tree that is there.
+            hint = f"rm -r {shlex.quote(str(self.path.parent))}, then the same command again"
+        else:
+            what = "the file changed while the lab was at work"
+            hint = "run the same command again when the folder is at rest"
+        return InfrastructureError(what, where=self.path / path, hint=hint)
 
     @property
     def signature(self) -> str:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -197,8 +198,20 @@ def test_a_file_that_only_git_sees(make_tree: MakeTree, make_patch: MakePatch) -
 def test_a_tree_that_changed(make_tree: MakeTree, make_patch: MakePatch) -> None:
     tree = make_tree({"mm/gup.c": GUP})
     (tree.path / "mm/gup.c").write_text(GUP + "edited\n")
-    with pytest.raises(InfrastructureError, match="not what it was"):
+    with pytest.raises(InfrastructureError, match="not what it was") as caught:
         apply(tree, [make_patch(change(10))])
+    assert f"rm -r {tree.path.parent}," in (caught.value.hint or "")
+
+
+def test_a_folder_that_changed_is_not_to_be_removed(
+    make_tree: MakeTree, make_patch: MakePatch
+) -> None:
+    """It is the user's own."""
+    tree = replace(make_tree({"mm/gup.c": GUP}), identity="dir:x")
+    (tree.path / "mm/gup.c").write_text(GUP + "edited\n")
+    with pytest.raises(InfrastructureError, match="changed while the lab was at work") as caught:
+        apply(tree, [make_patch(change(10))])
+    assert "rm" not in (caught.value.hint or "")
 
 
 def test_overlay_digest() -> None:
