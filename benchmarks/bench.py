@@ -127,8 +127,8 @@ def _commit() -> str:
 
 
 def _machine() -> str:
-    from lab.guest.accelerator import choose, qemu_version
-    from lab.lab import Lab
+    from lab.guest.qemu.accelerator import choose, qemu_version
+    from lab.session import Lab
 
     lab = Lab.open(ROOT / "lab.toml")
     config = lab.loaded.config

@@ -28,10 +28,10 @@ from pathlib import Path
 from bench import Part, Row, run
 from measure import bare_boot
 
-from lab.guest import Guest, GuestSpec, Hardware
-from lab.guest.qemu import SSH_PORTS, machine_properties, memory_size
-from lab.lab import Lab
-from lab.plan import Variant
+from lab.guest.qemu.command_line import SSH_PORTS, Hardware, machine_properties, memory_size
+from lab.guest.qemu.guest import Guest, GuestSpec
+from lab.model.variant import Variant
+from lab.session import Lab
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -14,45 +14,42 @@ from pathlib import Path
 
 from sqlalchemy import insert
 
+from lab.analysis.compare import compare
+from lab.analysis.series_verdict import judge_upstream
+from lab.analysis.verdict import alone
+from lab.analysis.verdict import compare as verdicts
 from lab.build.workbench import Workbench
-from lab.complaints import Complaint, Frame, Kind, read
+from lab.complaints import read
 from lab.complaints.symbols import Symbols
 from lab.config import load
-from lab.config.model import Status
+from lab.execution.cause_of_death import cause_of_death
+from lab.execution.complaint_watch import Watch, charge
 from lab.gc import free, inventory, needs_of, plan_removal
+from lab.model.complaint import Complaint, Frame, Kind
+from lab.model.records import Evidence, JobRecord, Noted, RunRecord, TestResult
+from lab.model.status import Status
+from lab.model.test_key import TestKey
+from lab.model.variant import Variant
+from lab.model.version import KernelVersion
 from lab.nightly.rerun import rerun_plan, together
 from lab.patches.fit import fit_series
 from lab.patches.overlay import Overlay
 from lab.patches.series import load_series
-from lab.plan import JobPlan, Plan, Variant, plan_matrix
-from lab.report.export import exported
+from lab.plan import JobPlan, Plan, plan_matrix
+from lab.report.export.exporter import exported
+from lab.report.export.junit import junit_text
 from lab.report.site.log import Log
+from lab.report.site.page_data import make_report
 from lab.report.site.site import pages
-from lab.report.site.view import make_report
-from lab.results import (
-    Evidence,
-    JobRecord,
-    Noted,
-    RunRecord,
-    TestKey,
-    TestResult,
-    Trail,
-    compare,
-)
+from lab.results import Trail
 from lab.results.database import open_engine
-from lab.results.junit import junit_text
-from lab.results.outcome import judge_upstream
 from lab.results.recover import unrecorded
 from lab.results.rows import job_row, result_row, run_row
 from lab.results.schema import JOBS, RESULTS, RUNS
 from lab.results.store import Store
-from lab.results.verdict import alone
-from lab.results.verdict import compare as verdicts
-from lab.suites.death import cause_of_death
 from lab.suites.judge import judge
 from lab.suites.ktap import parse
-from lab.suites.watch import Watch, charge
-from lab.trees import Entry, KernelVersion, Tree, blob_digest, write_manifest
+from lab.trees import Entry, Tree, blob_digest, write_manifest
 
 Work = Callable[[], object]
 _MB = 1_000_000

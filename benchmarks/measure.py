@@ -37,11 +37,11 @@ from lab.build.sandbox import choose_sandbox
 from lab.build.wrapper import wrapped
 from lab.config.model import AptKernel, TarballKernel
 from lab.errors import UserError
-from lab.lab import Lab
-from lab.plan import Variant
+from lab.model.url import Url
+from lab.model.variant import Variant
+from lab.session import Lab
 from lab.trees import fetch
 from lab.trees.download import sha256_of
-from lab.url import Url
 
 ROOT = Path(__file__).resolve().parents[1]
 _PAIRS = 3

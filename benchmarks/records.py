@@ -20,21 +20,13 @@ from pathlib import Path
 
 from bench import Part, Row, run
 
-from lab.config.model import Status
-from lab.lab import Lab
+from lab.execution.artifacts import keep_build, keep_programs
+from lab.model.records import Evidence, JobRecord, RunRecord, TestResult, now
+from lab.model.status import Status
 from lab.plan import plan_variants
-from lab.results import (
-    Evidence,
-    JobRecord,
-    Recorder,
-    RunFolder,
-    RunRecord,
-    TestResult,
-    now,
-    write_json,
-)
-from lab.results.keep import keep_build, keep_programs
+from lab.results import Recorder, RunFolder, write_json
 from lab.results.store import Store
+from lab.session import Lab
 
 ROOT = Path(__file__).resolve().parents[1]
 LAB = Path(sys.executable).with_name("lab")

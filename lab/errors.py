@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from lab.plain import plain
+from lab.text import plain
 
 
 class ExitStatus(IntEnum):

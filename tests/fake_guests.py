@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lab import workers
-from lab.config.model import Status
-from lab.results import JobRecord, TestResult
-from lab.suites.job import Job, unrun_job
+from lab.execution import pool as workers
+from lab.execution.job import Job, unrun_job
+from lab.model.records import JobRecord, TestResult
+from lab.model.status import Status
 
 
 def work(job: Job) -> JobRecord:

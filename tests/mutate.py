@@ -36,24 +36,24 @@ ROOT = Path(__file__).resolve().parents[1]
 MODULES = (
     "lab/suites/judge.py",
     "lab/suites/ktap.py",
-    "lab/suites/watch.py",
-    "lab/suites/death.py",
-    "lab/suites/job.py",
-    "lab/results/verdict.py",
-    "lab/results/outcome.py",
-    "lab/results/compare.py",
-    "lab/results/claims.py",
+    "lab/execution/complaint_watch.py",
+    "lab/execution/cause_of_death.py",
+    "lab/execution/job.py",
+    "lab/analysis/verdict.py",
+    "lab/analysis/series_verdict.py",
+    "lab/analysis/compare.py",
+    "lab/analysis/claims.py",
     "lab/results/recover.py",
-    "lab/report/status.py",
-    "lab/plan/expectation.py",
+    "lab/analysis/run_status.py",
+    "lab/analysis/expectation.py",
     "lab/plan/plan.py",
     "lab/complaints/heads.py",
     "lab/complaints/reader.py",
-    "lab/nightly/judge.py",
+    "lab/nightly/judgement.py",
     "lab/nightly/rerun.py",
     "lab/patches/fit.py",
     "lab/patches/apply.py",
-    "lab/build/mended.py",
+    "lab/build/applied_mends.py",
     "lab/build/key.py",
     "guest-tests/residency.c",
     "guest-tests/mapping.c",
@@ -65,10 +65,10 @@ MODULES = (
 )
 #: Tests that bear another name than their module.
 _OWN = {
-    "lab/build/mended.py": "test_mends.py",
+    "lab/build/applied_mends.py": "test_mends.py",
     "lab/results/recover.py": "test_recorder.py",
     "lab/nightly/rerun.py": "test_judge.py",
-    "lab/plan/expectation.py": "test_plan.py",
+    "lab/analysis/expectation.py": "test_plan.py",
 }
 #: Imported once, and the lab itself anew for every mutation.
 _PRELOADED = ("pydantic", "sqlalchemy.orm", "alembic.command", "jinja2", "unidiff", "paramiko")

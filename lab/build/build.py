@@ -15,28 +15,28 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lab.build.adopt import adopt
+from lab.build.applied_mends import Mended
 from lab.build.key import build_key, config_digest, config_lines
 from lab.build.make import OUT_OF_SOURCE, Make, Step
-from lab.build.mended import Mended
-from lab.build.nearest import note_kind, start_from_nearest
-from lab.build.place import buildable
+from lab.build.nearest_workbench import note_kind, start_from_nearest
+from lab.build.old_builds import adopt
+from lab.build.paths import buildable
 from lab.build.product import NoProduct, is_product, product, read_product
 from lab.build.release import checked_release, read_release
 from lab.build.sandbox import Sandbox, Wanted, choose_sandbox
+from lab.build.source_check import written
 from lab.build.steps import Steps, known_steps
 from lab.build.toolchain import Toolchain
 from lab.build.workbench import Workbench, wanted_rows
 from lab.build.wrapper import wrapped
-from lab.build.written import written
 from lab.errors import InfrastructureError, LabError, UserError
 from lab.kconfig import Gone, Option, check_config, options_for, parse_config
 from lab.patches import Overlay
+from lab.process.cache_use import note_use
 from lab.process.lock import locked
 from lab.process.scratch import scratch_folder, write_whole
 from lab.process.seal import SEAL, damage, seal
 from lab.process.stored import read_stored
-from lab.process.use import note_use
 from lab.trees import Tree
 
 _PRODUCTS = (

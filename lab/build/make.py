@@ -18,8 +18,8 @@ from lab.build.sandbox import Sandbox, tool_folders
 from lab.build.toolchain import KEPT
 from lab.errors import InfrastructureError, LabError, Location, UserError
 from lab.process import Child, ProcessTimeout, run, spawn
-from lab.process.trouble import trouble
-from lab.process.which import find_tool
+from lab.process.find_tool import find_tool
+from lab.process.tool_failure import trouble
 
 _STEP = re.compile(rb"^\s+([A-Z][A-Z0-9_.-]+)(?: \[M\])?\s{1,}(\S+)$")
 #: The same in what make would run: ``echo '  CC      mm/gup.o'``.

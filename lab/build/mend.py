@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from lab.errors import Location, UserError
-from lab.trees import KernelVersion, VersionRange
+from lab.model.version import KernelVersion, VersionRange
 
 #: Programs whose version says whether a mend is needed.
 ToolName = Literal["gcc", "clang", "binutils", "make"]

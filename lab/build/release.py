@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lab.build.product import read_product
 from lab.errors import UserError
-from lab.version import KernelVersion
+from lab.model.version import KernelVersion
 
 #: Words of a file's name, as it is one of /lib/modules; 64 bytes are all that uname(2) gives.
 _RELEASE = re.compile(r"\d[A-Za-z0-9._+~@-]{0,63}")

@@ -18,7 +18,7 @@ from typing import Literal
 from lab.errors import InfrastructureError
 from lab.host import install_command, known_tools
 from lab.process import ProcessFailed, ProcessTimeout, run
-from lab.process.which import find_tool, search_path
+from lab.process.find_tool import find_tool, search_path
 
 Wanted = Literal["auto", "bwrap", "none"]
 

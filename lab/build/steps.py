@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.build.make import Make, Step
+from lab.model.version import KernelVersion
 from lab.process.stored import read_stored
-from lab.version import KernelVersion
 
 
 @dataclass

@@ -12,9 +12,9 @@ from string import Template
 
 from lab.errors import UserError
 from lab.host.tool import ask_all
+from lab.model.version import KernelVersion
 from lab.process import Result
-from lab.process.which import find_tool, search_path
-from lab.trees import KernelVersion
+from lab.process.find_tool import find_tool, search_path
 
 #: What builds get of the lab's own environment: where things are, and nothing that kbuild
 #: heeds (ARCH, KCFLAGS, LLVM, MAKEFLAGS and more are in no key).

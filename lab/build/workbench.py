@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from lab.build.written import written
+from lab.build.source_check import written
 from lab.errors import UserError
 from lab.patches import Overlay
 from lab.process import run
@@ -45,7 +45,7 @@ class Workbench:
 
     @property
     def source(self) -> Path:
-        """The source ``make`` reads; what writes there is no build (lab.build.written)."""
+        """The source ``make`` reads; what writes there is no build (lab.build.source_check)."""
         return self.folder / "src"
 
     @property

@@ -17,9 +17,9 @@ from lab.errors import InfrastructureError, UserError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lab.guest import Guest
-    from lab.lab import Lab
+    from lab.guest.qemu.guest import Guest
     from lab.plan import JobPlan
+    from lab.session import Lab
 
 #: What a command in a guest may take when nobody looks: a week.
 _DEADLINE_S = 7 * 86400.0
@@ -37,7 +37,7 @@ def boot(
     json: Json = False,
 ) -> int:
     """A shell in a guest, or a command; its exit status comes through."""
-    from lab.cli.show import print_json
+    from lab.cli.progress import print_json
     from lab.doctor import require
 
     opened, named = open_lab(file).taking([variant])
@@ -64,7 +64,7 @@ def boot(
 
 def _started(opened: Lab, job: JobPlan, stack: ExitStack, tell: Callable[[str], None]) -> Guest:
     """The guest, when the progress bar is gone: the terminal is the guest's then."""
-    from lab.cli.show import Show
+    from lab.cli.progress import Show
 
     with Show(opened.cache, quiet=tell is not _say) as show:
         guest = opened.telling(show).guest(

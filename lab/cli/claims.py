@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.commands import File, Json, app, open_lab
-from lab.plain import plain
+from lab.text import plain
 
 if TYPE_CHECKING:
+    from lab.model.records import RunRecord
     from lab.report.claims import ClaimsReport
-    from lab.results import RunRecord, Store
+    from lab.results import Store
 
 #: Older runs are looked at only when they are named.
 _LATEST = 100
@@ -34,7 +35,7 @@ def claims(
     json: Json = False,
 ) -> int:
     """What recorded results show of what a series claims."""
-    from lab.cli.show import print_json
+    from lab.cli.progress import print_json
     from lab.report.claims import claims_to_json, claims_to_markdown
     from lab.results import write_text
 
@@ -51,10 +52,10 @@ def claims(
 def _report(series: str, runs: list[str], file: Path | None) -> ClaimsReport:
     from functools import partial
 
+    from lab.analysis.claims import find_pairs, load_claims
     from lab.plan import settled
     from lab.report.claims import report_claims
     from lab.results import Store
-    from lab.results.claims import find_pairs, load_claims
 
     opened = open_lab(file)
     opened.loaded.require("series", series)

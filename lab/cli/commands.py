@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from lab.build import Build
     from lab.config import LoadedConfig
-    from lab.lab import Failure, Lab
+    from lab.model.records import RunRecord
     from lab.plan import Plan
-    from lab.results import RunRecord
+    from lab.session import Failure, Lab
 
 app = Typer(
     name="lab",
@@ -90,7 +90,7 @@ def doctor(
     json: Json = False,
 ) -> int:
     """Say what this machine can do, and how to mend what it cannot."""
-    from lab.cli.show import print_json
+    from lab.cli.progress import print_json
     from lab.doctor import examine, missing_packages, render
 
     if missing:
@@ -122,7 +122,7 @@ def fetch(
     json: Json = False,
 ) -> int:
     """Bring kernel trees in, or up to date."""
-    from lab.cli.show import Show, print_json
+    from lab.cli.progress import Show, print_json
     from lab.doctor import require
 
     require("fetch")
@@ -156,7 +156,7 @@ def build(
     variants: Variants = None, config: Config = None, file: File = None, json: Json = False
 ) -> int:
     """Build variants, or say that they are built already."""
-    from lab.cli.show import Show, print_json
+    from lab.cli.progress import Show, print_json
 
     opened, named = open_lab(file).taking(variants or ())
     plan = plan_of(opened, named, config=config)
@@ -221,7 +221,7 @@ def test_matrix(
 
 def open_lab(file: Path | None) -> Lab:
     """The lab of a ``lab.toml``; the library is imported only when a command needs it."""
-    from lab.lab import Lab
+    from lab.session import Lab
 
     return Lab(load_config(file))
 
@@ -268,7 +268,7 @@ def _default_kernels(opened: Lab) -> list[str]:
 
 
 def _build_row(built: Build | Failure) -> dict[str, object]:
-    from lab.lab import Failure
+    from lab.session import Failure
 
     if isinstance(built, Failure):
         return {"variant": built.variant, "error": str(built.error)}
@@ -283,7 +283,7 @@ def _build_row(built: Build | Failure) -> dict[str, object]:
 
 
 def _print_build(built: Build | Failure) -> None:
-    from lab.lab import Failure
+    from lab.session import Failure
 
     if isinstance(built, Failure):
         say(f"lab: {built.variant}: {built.error}", err=True)
@@ -293,7 +293,7 @@ def _print_build(built: Build | Failure) -> None:
 
 
 def _build_status(builds: list[Build | Failure]) -> int:
-    from lab.lab import Failure
+    from lab.session import Failure
 
     failures = [built.error for built in builds if isinstance(built, Failure)]
     return worst(failures)
@@ -306,7 +306,7 @@ def worst(errors: list[LabError]) -> int:
 
 
 def _test(opened: Lab, plan: Plan, *, verbose: bool, dry_run: bool, json: bool) -> int:
-    from lab.cli.show import Show
+    from lab.cli.progress import Show
 
     if dry_run:
         say_plan(plan, json=json)
@@ -333,8 +333,8 @@ def _tell_unmatched(opened: Lab, plan: Plan, run: RunRecord) -> None:
 
 def tell_unmatched(opened: Lab, run: RunRecord) -> None:
     """Name the rules that nothing in the run of a whole matrix was about."""
-    from lab.report.status import unrun
-    from lab.report.unmatched import unmatched
+    from lab.analysis.run_status import unrun
+    from lab.analysis.unmatched import unmatched
 
     # Nobody knows the names of what did not run.
     if unrun(run) or any(job.error is not None for job in run.jobs):
@@ -346,7 +346,7 @@ def tell_unmatched(opened: Lab, run: RunRecord) -> None:
 @contextmanager
 def showing_interrupted(*, verbose: bool, json: bool) -> Iterator[None]:
     """Print what an interrupted run has, before it ends the command."""
-    from lab.interrupt import Interrupted
+    from lab.process.interrupt import Interrupted
 
     try:
         yield
@@ -361,7 +361,7 @@ def most_failures(most: int | None, first: bool) -> int:
 
 
 def _show_run(run: RunRecord, verbose: bool, json: bool) -> None:
-    from lab.cli.show import print_json
+    from lab.cli.progress import print_json
     from lab.report import to_json
 
     if json:
@@ -372,7 +372,7 @@ def _show_run(run: RunRecord, verbose: bool, json: bool) -> None:
 
 def say_plan(plan: Plan, *notes: str, json: bool) -> None:
     """A plan that is not going to be carried out, and what else there is to say of it."""
-    from lab.cli.show import print_json
+    from lab.cli.progress import print_json
 
     if json:
         print_json({"plan": plan.to_json(), "notes": list(notes)})
@@ -400,6 +400,6 @@ def _print_run(run: RunRecord, verbose: bool) -> None:
 
 
 def _run_status(run: RunRecord) -> int:
-    from lab.report import run_status
+    from lab.analysis.run_status import run_status
 
     return run_status(run)

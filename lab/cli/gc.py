@@ -81,7 +81,7 @@ def _free(
     from dataclasses import replace
 
     from lab.gc import free, inventory, needs_of, other_projects, plan_removal, with_needs_of
-    from lab.process.use import sole_user, used_now
+    from lab.process.cache_use import sole_user, used_now
     from lab.results import Store
 
     cache = loaded.path(loaded.config.paths.cache)
@@ -129,7 +129,7 @@ def _freed_lines(freed: Freed | None) -> Iterator[str]:
 
 
 def _print_json(removal: Removal, freed: Freed | None) -> None:
-    from lab.cli.show import print_json
+    from lab.cli.progress import print_json
 
     print_json(
         {

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import typer
 
-from lab.plain import plain
+from lab.text import plain
 
 _HANGING = "  "
 

@@ -16,7 +16,7 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 from lab.cli.streams import Stream, take_over
 from lab.errors import ExitStatus, LabError
-from lab.interrupt import Interrupted, Terminated, status_of, terminate
+from lab.process.interrupt import Interrupted, Terminated, status_of, terminate
 
 
 def main() -> NoReturn:

@@ -15,7 +15,7 @@ from lab.cli.lines import say, say_lines
 from lab.errors import ExitStatus
 
 if TYPE_CHECKING:
-    from lab.lab import Lab
+    from lab.session import Lab
 
 
 #: What --file was called in the units of an older lab: its nights must not end in silence.
@@ -46,10 +46,10 @@ def nightly(
 
 
 def _nightly(opened: Lab, json: bool) -> int:
-    from lab.cli.show import Show, print_json
+    from lab.cli.progress import Show, print_json
     from lab.nightly import nightly as run_nightly
     from lab.nightly.message import document_of, text_of
-    from lab.nightly.tell import tell
+    from lab.nightly.notify import tell
 
     with Show(opened.cache, quiet=json) as show:
         night = run_nightly(opened.telling(show), sys.argv, partial(tell, opened.loaded))
@@ -78,8 +78,8 @@ def _describe(opened: Lab, json: bool) -> int:
 
 
 def _install(opened: Lab, file: Path | None, at: str, json: bool) -> int:
-    from lab.cli.show import print_json
-    from lab.nightly.units import install
+    from lab.cli.progress import print_json
+    from lab.nightly.timer import install
 
     name = file.name if file is not None and not file.is_dir() else "lab.toml"
     units = install(opened.loaded.root / name, at)

@@ -14,9 +14,9 @@ from lab.cli.verify import Kernels
 from lab.errors import ExitStatus, LabError
 
 if TYPE_CHECKING:
-    from lab.lab import Lab
+    from lab.model.variant import Variant
     from lab.patches import SeriesFit
-    from lab.plan import Variant
+    from lab.session import Lab
 
     Fits = dict[Variant, SeriesFit | LabError]
 
@@ -40,7 +40,7 @@ def check(
     json: Json = False,
 ) -> int:
     """Say of each patch and kernel whether it applies, and if not, why."""
-    from lab.cli.show import Show, print_json
+    from lab.cli.progress import Show, print_json
     from lab.plan import plan_series
 
     opened, bases = open_lab(file).taking(kernels or ())

@@ -18,10 +18,10 @@ import typer
 from lab.cli.commands import File, Json, Verbose, app, load_config
 from lab.cli.lines import say, say_lines
 from lab.errors import ExitStatus, UserError
-from lab.plain import plain
+from lab.text import plain
 
 if TYPE_CHECKING:
-    from lab.results import RunRecord
+    from lab.model.records import RunRecord
 
 Run = Annotated[
     str, typer.Argument(metavar="RUN", help="An id or its beginning, latest, latest~N, a name.")
@@ -81,7 +81,8 @@ def show(
     run: Run = "latest", verbose: Verbose = False, file: File = None, json: Json = False
 ) -> int:
     """Print a recorded run's table again, and its evidence (-v)."""
-    from lab.report import print_run, run_status, to_json
+    from lab.analysis.run_status import run_status
+    from lab.report import print_run, to_json
 
     record = _recorded(file, run)
     if json:
@@ -110,9 +111,9 @@ def compare(
     json: Json = False,
 ) -> int:
     """What changed from run A to run B; 1 if anything got worse."""
+    from lab.analysis.compare import compare as compare_runs
+    from lab.analysis.side import Side, as_one_variant
     from lab.results import Store
-    from lab.results import compare as compare_runs
-    from lab.results.side import Side, as_one_variant
 
     with Store.open(load_config(file).database) as store:
         first = Side.parse(a, store)
@@ -198,7 +199,7 @@ def export(
     json: Json = False,
 ) -> int:
     """Write a recorded run as JUnit XML, KTAP, or KCIDB's JSON."""
-    from lab.report.export import exported
+    from lab.report.export.exporter import exported
 
     record = _recorded(file, run)
     text = exported(record, format.value, origin)

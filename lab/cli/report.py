@@ -58,7 +58,7 @@ def report(
 
 
 def _say(where: str, browse: bool, json: bool) -> None:
-    from lab.cli.show import print_json
+    from lab.cli.progress import print_json
 
     if json:
         print_json({"report": where})

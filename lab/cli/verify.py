@@ -28,8 +28,8 @@ from lab.cli.commands import (
 from lab.errors import ExitStatus
 
 if TYPE_CHECKING:
-    from lab.lab import Lab
     from lab.plan import SeriesPlan
+    from lab.session import Lab
 
 Kernels = Annotated[
     list[str] | None,
@@ -86,9 +86,9 @@ def verify_plan(
         whole: It is a whole matrix: rules that match nothing there are named.
     """
     from lab.cli.commands import check_selection, say_plan, tell_unmatched
-    from lab.cli.show import Show, print_json
+    from lab.cli.progress import Show, print_json
+    from lab.execution.verify import verify as verify_series
     from lab.report import print_verification, verification_status, verification_to_json
-    from lab.verify import verify as verify_series
 
     if dry_run:
         say_plan(plan.plan, f"  of these, with {plan.series} only what it applies to", json=json)

@@ -3,13 +3,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from lab.complaints.complaint import Complaint, Frame, Kind
 from lab.complaints.lines import Line, Lines
 
 if TYPE_CHECKING:
     from lab.complaints.reader import Reader, read
 
-__all__ = ["Complaint", "Frame", "Kind", "Line", "Lines", "Reader", "read"]
+__all__ = ["Line", "Lines", "Reader", "read"]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from lab.complaints.complaint import Complaint
 from lab.errors import UserError
-from lab.glob import matches
-from lab.version import KernelVersion, VersionRange
+from lab.model.complaint import Complaint
+from lab.model.glob import matches
+from lab.model.version import KernelVersion, VersionRange
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from lab.complaints.complaint import Frame
+from lab.model.complaint import Frame
 
 #: What printk's %pS and %pB print: name+0xoffset/0xsize [module].
 FUNCTION = (

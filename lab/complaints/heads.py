@@ -13,8 +13,8 @@ import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from lab.complaints.complaint import Kind
 from lab.complaints.frames import FUNCTION
+from lab.model.complaint import Kind
 
 
 class Shape(Enum):

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lab.plain import without_escapes
+from lab.text import without_escapes
 
 #: No printk is longer than a kilobyte; a console of garbage may have no line end at all.
 _LONGEST = 8192

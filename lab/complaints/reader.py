@@ -13,11 +13,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from lab.complaints.complaint import Complaint, Frame, Kind
 from lab.complaints.frames import parse_frame
 from lab.complaints.heads import CONSEQUENCE, Head, Shape, continues, find_head
 from lab.complaints.lines import Line, Lines
 from lab.complaints.title import title_of
+from lab.model.complaint import Complaint, Frame, Kind
 
 _MOST_LINES = 600
 #: Who else speaks is forgotten, longest silent first: a log may name as many as it likes.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from lab.complaints.complaint import Frame
+from lab.model.complaint import Frame
 from lab.process.seal import damage, sealed_digests
 
 #: Paths in debug information begin with wherever it was built.

@@ -6,9 +6,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from lab.complaints.complaint import Frame, Kind
 from lab.complaints.frames import bare, telling
 from lab.complaints.heads import Head
+from lab.model.complaint import Frame, Kind
 
 _LONGEST = 120
 _NUMBERS = re.compile(

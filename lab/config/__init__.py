@@ -19,18 +19,15 @@ from lab.config.model import (
     LabConfig,
     Machine,
     Matrix,
-    Outcome,
     Paths,
     Series,
-    Status,
     Suite,
     TarballKernel,
     Toolchain,
     parse_size,
 )
 from lab.config.names import Noun, name_problems
-from lab.config.problem import Problem, as_error, suggestion, unknown
-from lab.config.spelling import base_problems, spelling_problems, split_variant, variant_problems
+from lab.config.variant_names import base_problems, variant_problems
 
 __all__ = [
     "AptKernel",
@@ -49,24 +46,16 @@ __all__ = [
     "Machine",
     "Matrix",
     "Noun",
-    "Outcome",
     "Paths",
-    "Problem",
     "Series",
-    "Status",
     "Suite",
     "TarballKernel",
     "Toolchain",
-    "as_error",
     "base_problems",
     "is_folder",
     "load",
     "name_problems",
     "parse_size",
-    "spelling_problems",
-    "split_variant",
-    "suggestion",
-    "unknown",
     "variant_problems",
     "variants_of",
     "with_folders",

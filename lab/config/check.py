@@ -9,12 +9,13 @@ from itertools import chain, product
 from pathlib import Path
 
 from lab.config.include import cycles
-from lab.config.locate import KeyPath
 from lab.config.model import DirKernel, Expectation, FirstKernel, LabConfig, Matrix, Nightly
-from lab.config.problem import Problem, suggestion, unknown
-from lab.config.spelling import base_problems, repeated, series_twice, variant_problems
+from lab.config.variant_names import base_problems, series_twice, variant_problems
 from lab.features import known_features
-from lab.glob import matches
+from lab.model.glob import matches
+from lab.model.problem import KeyPath, Problem, unknown
+from lab.model.spelling import suggestion
+from lab.model.variant import repeated
 
 #: Old kernels let misaligned namespaces collide: pmem/ndctl#28.
 _NVDIMM_ALIGNMENT = 128 << 20

@@ -11,16 +11,16 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from lab.config.check import problems_between
-from lab.config.humane import problems_of
 from lab.config.installed import can_hold, installed_config, own_folder, own_local_config
 from lab.config.model import LabConfig
 from lab.config.names import Noun, name_problems
-from lab.config.problem import Problem, as_error
 from lab.config.programs import with_programs
 from lab.config.quotes import dotted_names
 from lab.config.sources import Document, Sources, Table, lay_over
+from lab.config.validation import problems_of
 from lab.errors import Location, UserError
-from lab.url import Url
+from lab.model.problem import Problem, as_error
+from lab.model.url import Url
 
 _NAME = "lab.toml"
 #: The variable of the environment that names a ``lab.toml``, or its folder.

@@ -18,8 +18,9 @@ from pydantic import (
     model_validator,
 )
 
-from lab.url import HookUrl, Url
-from lab.version import VersionRange
+from lab.model.status import Outcome, Status
+from lab.model.url import HookUrl, Url
+from lab.model.version import VersionRange
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
@@ -56,17 +57,6 @@ Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Sha256 = Annotated[str, Field(pattern=SHA256_PATTERN)]
 
 
-class Status(StrEnum):
-    """The result of one test; ``fail`` is the kernel's, ``error`` is the lab's."""
-
-    PASS = "pass"  # noqa: S105
-    FAIL = "fail"
-    SKIP = "skip"
-    CRASH = "crash"
-    TIMEOUT = "timeout"
-    ERROR = "error"
-
-
 class Fresh(StrEnum):
     """What of a job gets a guest of its own, untouched by the others."""
 
@@ -80,17 +70,6 @@ def _of_the_kernel(status: Status) -> Status:
     if status is Status.ERROR:
         raise ValueError("an error is the lab's own failure: no test can be expected to end so")
     return status
-
-
-class Outcome(StrEnum):
-    """What a series comes to on one kernel."""
-
-    FIXED = "fixed"
-    UPSTREAM = "already fixed upstream"
-    DOES_NOT_APPLY = "does not apply"
-    REGRESSED = "regressed"
-    NO_CHANGE = "no change"
-    INCONCLUSIVE = "inconclusive"
 
 
 def _conclusive(outcome: Outcome) -> Outcome:
@@ -116,7 +95,7 @@ class Section(BaseModel):
     Validators are built at the first use: to import the lab costs nothing then.
     """
 
-    # What is wrong with a value is told by lab.config.humane, which knows what is a secret.
+    # What is wrong with a value is told by lab.config.validation, which knows what is a secret.
     model_config = ConfigDict(
         frozen=True, extra="forbid", defer_build=True, hide_input_in_errors=True
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from lab.config.model import LabConfig
-from lab.config.problem import Problem, unknown
+from lab.model.problem import Problem, unknown
 
 Noun = Literal["kernel", "series", "config", "machine", "filesystem", "suite", "matrix"]
 

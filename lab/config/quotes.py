@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lab.config.locate import dotted
-from lab.config.problem import Problem
 from lab.config.sources import Table
+from lab.config.toml_lines import dotted
+from lab.model.problem import Problem
 
 #: Tables of sections by name, none of which has a table in it.
 _NAMED = ("kernels", "series", "configs", "machines", "filesystems", "suites", "matrix")

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab.config.locate import KeyPath, dotted, line_map
+from lab.config.toml_lines import dotted, line_map
 from lab.errors import Location, UserError
+from lab.model.problem import KeyPath
 
 Table = dict[str, Any]
 #: Rows of these are rules, of which the last that matches counts: a local file adds to

@@ -17,7 +17,7 @@ from lab.host import Host
 from lab.host.tool import ask
 
 if TYPE_CHECKING:
-    from lab.guest.accelerator import Name
+    from lab.guest.qemu.accelerator import Name
 
 _GIB = 1 << 30
 #: A tree and its build take about 3 GiB for each variant, and a first run has three.
@@ -106,7 +106,7 @@ def _nvdimm(qemu: Path) -> Finding:
 
 def _accelerator(name: Name, cache: Path, deadline_s: float) -> Finding:
     # lab.guest brings SSH along, which `require`, called before each command, does not need.
-    from lab.guest.accelerator import mend, probe
+    from lab.guest.qemu.accelerator import mend, probe
 
     # KVM only makes guests faster; without TCG there is nothing to fall back to.
     needed = ("test",) if name == "tcg" else ()

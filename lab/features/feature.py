@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from types import MappingProxyType
 
-from lab.version import KernelVersion, VersionRange
+from lab.model.version import KernelVersion, VersionRange
 
 
 @dataclass(frozen=True)

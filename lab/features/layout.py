@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from lab.version import KernelVersion, VersionRange
+from lab.model.version import KernelVersion, VersionRange
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from typing import Any
 
 from lab.config import LoadedConfig
 from lab.config.model import DirKernel
+from lab.execution.postmortem import left_behind as guests_left_behind
 from lab.gc.item import Item, Rank
 from lab.gc.needs import Needs
 from lab.process.stored import read_stored
 from lab.process.temporary import left_behind
 from lab.results.folder import RunFolder
-from lab.suites.postmortem import left_behind as guests_left_behind
 
 #: Where gc puts what it is about to remove.
 DOOMED = ".gc-"

@@ -11,10 +11,10 @@ from pathlib import Path
 from lab.config import LoadedConfig, load
 from lab.errors import LabError, UserError
 from lab.gc.needs import Needs, needs_of
+from lab.model.url import Url
+from lab.process.cache_use import projects_of
 from lab.process.temporary import temporary_folder
-from lab.process.use import projects_of
 from lab.results.store import Store
-from lab.url import Url
 
 
 def other_projects(loaded: LoadedConfig, cache: Path) -> tuple[LoadedConfig, ...]:

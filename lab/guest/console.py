@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.complaints import Complaint, Reader
+from lab.complaints import Reader
+from lab.model.complaint import Complaint
 
 _TAIL = 8192
 _PIECE = 1 << 16

@@ -19,7 +19,7 @@ from paramiko.auth_strategy import AuthStrategy, NoneAuth
 
 from lab.errors import InfrastructureError
 from lab.guest.command import CommandFlood, CommandResult, CommandTimeout, GuestLost
-from lab.guest.port import NoPort, Port
+from lab.guest.qemu.port import NoPort, Port
 from lab.image import GuestKeys
 
 # Without a handler of the program's, Python prints what it logs: tracebacks of its threads,

@@ -20,7 +20,7 @@ from lab.errors import InfrastructureError
 from lab.host.machine import Host
 from lab.process import ProcessKilled, ProcessTimeout, Result, spawn
 from lab.process.child import Argument, failure
-from lab.process.trouble import ending_signal
+from lab.process.tool_failure import ending_signal
 
 #: Seconds for a tool to say what it is, which takes it some milliseconds; a lab that is told
 #: to end meanwhile has to have ended after ten.

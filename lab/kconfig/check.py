@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lab.errors import UserError
 from lab.kconfig.fragment import Gone, Option
-from lab.version import KernelVersion
+from lab.model.version import KernelVersion
 
 #: The newest kernel that kconfigs/ was written for: up to it, ``# versions:`` says what is gone.
 NEWEST_SEEN = KernelVersion(7, 3)

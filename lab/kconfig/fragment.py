@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import Location, UserError
-from lab.trees import KernelVersion, VersionRange
+from lab.model.version import KernelVersion, VersionRange
 
 _SET = re.compile(r"CONFIG_(\w+)=(.*)")
 _VALUE = re.compile(r'[ymn]|-?\d+|0[xX][0-9a-fA-F]+|"(?:[^"\\]|\\.)*"')

@@ -17,7 +17,7 @@ from typing import IO
 
 from lab.config.model import Mail
 from lab.errors import InfrastructureError, LabError, UserError
-from lab.process.cutoff import Cutoff
+from lab.network.cutoff import Cutoff
 
 _MOST_SAID = 1 << 20
 _PORTS = {"none": 25, "starttls": 587, "tls": 465}

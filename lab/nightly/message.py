@@ -10,12 +10,12 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from lab.nightly.judge import Finding, Kind, VerdictChange
-from lab.nightly.since import Since
-from lab.plain import replace_controls
+from lab.analysis.run_status import given_errors, given_programs
+from lab.model.records import TestResult
+from lab.nightly.judgement import Finding, Kind, VerdictChange
+from lab.nightly.kernel_changes import Since
 from lab.report.cause import Cause, Spot, cause_in, group_causes, name_lines
-from lab.report.status import given_errors, given_programs
-from lab.results import TestResult
+from lab.text import replace_controls
 
 if TYPE_CHECKING:
     from lab.nightly.night import Night

@@ -9,22 +9,25 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lab.analysis.run_status import given_errors, given_programs
+from lab.analysis.series_verdict import Verification
 from lab.config import LoadedConfig
 from lab.errors import ExitStatus
-from lab.nightly.alone import alone
-from lab.nightly.before import BASELINE, Before, last_words
-from lab.nightly.judge import Judgement, Kind, judge, judge_verdicts, remember
-from lab.nightly.memory import Memory
+from lab.model.records import RunRecord, now
+from lab.model.test_key import TestKey
+from lab.nightly.baseline import BASELINE, Before, last_words
+from lab.nightly.judgement import Judgement, Kind, judge, judge_verdicts, remember
+from lab.nightly.kernel_changes import Manifests, Since, since
 from lab.nightly.refresh import refresh
 from lab.nightly.rerun import doubtful, rerun_plan, together
-from lab.nightly.since import Manifests, Since, since
+from lab.nightly.single_instance import alone
+from lab.nightly.state import Memory
 from lab.plan import Plan, SeriesPlan, plan_matrix, plan_series_matrix
-from lab.report.status import given_errors, given_programs
-from lab.results import RunFolder, RunRecord, TestKey, Verification, now, write_text
+from lab.results import RunFolder, write_text
 from lab.unforeseen import as_lab_error
 
 if TYPE_CHECKING:
-    from lab.lab import Lab
+    from lab.session import Lab
 
 #: Runs that a killed nightly is looked for among.
 _RECENT = 50
@@ -162,7 +165,7 @@ class _Run:
         return self.before.run if self.before else replace(run, jobs=())
 
     def _tested(self, lab: Lab) -> tuple[RunRecord, Verification | None]:
-        from lab.verify import verify
+        from lab.execution.verify import verify
 
         if isinstance(self.chosen, SeriesPlan):
             verification = verify(lab, self.chosen, self.command)

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab.nightly.since import Manifests
+from lab.nightly.kernel_changes import Manifests
 from lab.plan import Plan
 from lab.unforeseen import as_lab_error
 
 if TYPE_CHECKING:
-    from lab.lab import Lab
+    from lab.session import Lab
 
 
 def refresh(lab: Lab, plan: Plan) -> tuple[str, ...]:

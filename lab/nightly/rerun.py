@@ -6,18 +6,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
-from lab.config.model import Status
+from lab.analysis.compare import Change, Compared, compare, results_of
+from lab.model.records import JobRecord, RunRecord, TestResult
+from lab.model.status import Status
+from lab.model.test_key import TestKey
 from lab.plan import JobPlan, Plan
-from lab.results import (
-    Change,
-    Compared,
-    JobRecord,
-    RunRecord,
-    TestKey,
-    TestResult,
-    compare,
-    results_of,
-)
 
 _DEAD = frozenset({Status.CRASH, Status.TIMEOUT})
 

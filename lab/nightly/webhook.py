@@ -9,7 +9,7 @@ from typing import Any
 
 from lab.config.model import Webhook
 from lab.errors import InfrastructureError, UserError
-from lab.url import Url
+from lab.model.url import Url
 
 #: Seconds to wait before each further try.
 _PAUSES = (1.0, 5.0, 15.0)
@@ -48,7 +48,7 @@ def post(
 
 
 def _try(url: Url, document: Mapping[str, Any], deadline_s: float) -> tuple[int | None, str]:
-    from lab.web import WebError, answer
+    from lab.network.http import WebError, answer
 
     try:
         # A redirect would make a GET of it; what it says beside its status is nobody's concern.

@@ -12,11 +12,11 @@ from lab.errors import InfrastructureError, Location, UserError
 from lab.patches.check import check_index
 from lab.patches.diagnose import already_applied, explain
 from lab.patches.diff import file_names, first_line, split_lines
+from lab.patches.hunk_position import image, occurrences
 from lab.patches.overlay import Overlay, Replacement
 from lab.patches.patch import Patch
-from lab.patches.place import image, occurrences
-from lab.patches.sandbox import changes, git_apply, read_files, write_files
-from lab.patches.view import View
+from lab.patches.patched_tree import View
+from lab.patches.scratch_tree import changes, git_apply, read_files, write_files
 from lab.process import Result
 from lab.process.temporary import temporary_folder
 from lab.trees import Tree

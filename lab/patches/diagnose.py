@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from lab.errors import Location
 from lab.patches.diff import file_names, first_line, header_line, split_lines, stripped, unquoted
+from lab.patches.hunk_position import Image, closest, image, nearest, occurrences, positions
 from lab.patches.overlay import Replacement
 from lab.patches.patch import Patch
-from lab.patches.place import Image, closest, image, nearest, occurrences, positions
+from lab.patches.patched_tree import View
 from lab.patches.refusal import AlreadyApplied, NeedsFuzz, Refused
-from lab.patches.view import View
 
 if TYPE_CHECKING:
     from unidiff.patch import Hunk, PatchedFile

@@ -13,10 +13,10 @@ from lab.patches.check import index_line
 from lab.patches.diff import file_names
 from lab.patches.overlay import Overlay
 from lab.patches.patch import Patch
+from lab.patches.patched_tree import View
 from lab.patches.refusal import AlreadyApplied, Altered, NeedsFuzz, NotMeant, Refused
 from lab.patches.series import Series
 from lab.patches.upstream import Upstream
-from lab.patches.view import View
 from lab.trees import Tree
 
 _NOTHING = Overlay.empty()

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import Location, UserError
+from lab.model.version import VersionRange
+from lab.patches.common_mistakes import refuse_slips, without_a_diff
 from lab.patches.diff import diff_start, parse_diff, split_lines
 from lab.patches.mail import ENCODED, Mail, parse_mail, second_mail
-from lab.patches.slip import refuse_slips, without_a_diff
-from lab.trees import VersionRange
 
 if TYPE_CHECKING:
     from unidiff.patch import PatchSet

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import Location, UserError
+from lab.model.version import KernelVersion, VersionRange
 from lab.patches.diff import CONTROL
 from lab.patches.patch import Patch, load_patch
 from lab.patches.refusal import NotMeant
 from lab.patches.upstream import UPSTREAM_EXAMPLE, Upstream, parse_upstream
-from lab.trees import KernelVersion, VersionRange
 
 _STRIP = re.compile(r"-p([0-9]{1,2})")
 #: PATH_MAX of linux/limits.h.

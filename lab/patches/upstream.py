@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from lab.errors import Location, UserError
-from lab.trees import VersionRange
+from lab.model.version import VersionRange
 
 _LINE = re.compile(
     r"upstream:\s*(?P<commit>[0-9a-f]{12,40})\s+since\s+(?P<since>\S+)"

@@ -2,7 +2,6 @@
 """What a run will do, and what it should find: readable before it starts."""
 
 from lab.plan.choice import Choice, choice, settled
-from lab.plan.expectation import expected
 from lab.plan.plan import (
     BuildRequest,
     JobPlan,
@@ -13,7 +12,7 @@ from lab.plan.plan import (
     plan_series_matrix,
     plan_variants,
 )
-from lab.plan.variant import Variant, resolve
+from lab.plan.variant import resolve
 
 __all__ = [
     "BuildRequest",
@@ -21,9 +20,7 @@ __all__ = [
     "JobPlan",
     "Plan",
     "SeriesPlan",
-    "Variant",
     "choice",
-    "expected",
     "plan_matrix",
     "plan_series",
     "plan_series_matrix",

@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from lab.config import AptKernel, FirstKernel, LabConfig, LoadedConfig, split_variant
+from lab.config import AptKernel, FirstKernel, LabConfig, LoadedConfig
 from lab.host.apt import offers
+from lab.model.variant import split_variant
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ from lab.config import (
     LoadedConfig,
     Matrix,
     Noun,
-    Problem,
     base_problems,
     name_problems,
     variant_problems,
     variants_of,
 )
+from lab.model.problem import Problem
+from lab.model.variant import Variant
 from lab.plan.choice import Choice, choices, settled
-from lab.plan.variant import Variant
 
 _DEFAULT = "default"
 #: The name of a plan that somebody put together for once.

@@ -1,40 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A kernel and the series that go on top of it."""
+"""The variant that a name in ``lab.toml`` means."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Self
-
-from lab.config import (
-    LoadedConfig,
-    as_error,
-    spelling_problems,
-    split_variant,
-    variant_problems,
-)
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A kernel's name and the names of its series, in the order they are applied."""
-
-    kernel: str
-    series: tuple[str, ...] = ()
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read ``6.1+reintroduce-bug+dax-populate``, whether these names exist or not.
-
-        Raises:
-            UserError: An empty name, or a series twice.
-        """
-        if problems := spelling_problems(text):
-            raise as_error(problems, f"variant {text!r}")
-        return cls(*split_variant(text))
-
-    def __str__(self) -> str:
-        return "+".join((self.kernel, *self.series))
+from lab.config import LoadedConfig, variant_problems
+from lab.model.variant import Variant
 
 
 def resolve(loaded: LoadedConfig, text: str) -> Variant:

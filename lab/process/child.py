@@ -22,7 +22,7 @@ from typing import IO
 
 from lab.errors import InfrastructureError
 from lab.process.starter import start
-from lab.process.trouble import ending_signal
+from lab.process.tool_failure import ending_signal
 
 #: Seconds a keeper may take to kill all below it.
 _KILLING_S = 10

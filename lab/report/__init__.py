@@ -5,7 +5,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lab.report.document import to_json
-from lab.report.status import run_status
 
 if TYPE_CHECKING:
     from lab.report.table import print_run
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = [
     "print_run",
     "print_verification",
-    "run_status",
     "to_json",
     "verification_status",
     "verification_to_json",

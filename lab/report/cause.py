@@ -8,10 +8,10 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
-from lab.complaints import Kind
 from lab.complaints.title import stable
+from lab.model.complaint import Kind
+from lab.model.records import TestResult
 from lab.report.compact import compact_names
-from lab.results.record import TestResult
 
 _T = TypeVar("_T")
 #: So few tests are named in full, as ``-k`` takes them; and so few a line.

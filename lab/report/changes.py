@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from lab.results import Change, Compared, Comparison, Seen
-from lab.results.apart import Shared, key_apart, shared_names
+from lab.analysis.compare import Change, Compared, Comparison
+from lab.analysis.test_names import Shared, key_apart, shared_names
+from lab.results import Seen
 
 _HEADINGS = {
     Change.REGRESSED: "Regressed",

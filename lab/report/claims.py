@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from lab.analysis.claims import Claim, Claims, Pair, Shown, Shows, judge_claim
 from lab.errors import ExitStatus
-from lab.plain import plain
-from lab.report.access import Access, accesses
-from lab.results.claims import Claim, Claims, Pair, Shown, Shows, judge_claim
+from lab.report.metrics.first_access import Access, accesses
+from lab.text import plain
 
 
 @dataclass(frozen=True)

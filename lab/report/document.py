@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from lab.report.status import run_status
-from lab.results.record import JobRecord, Noted, RunRecord, TestResult
+from lab.analysis.run_status import run_status
+from lab.model.records import JobRecord, Noted, RunRecord, TestResult
 
 
 def to_json(run: RunRecord) -> dict[str, Any]:

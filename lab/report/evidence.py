@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lab.results import JobRecord, RunRecord
+from lab.model.records import JobRecord, RunRecord
 
 
 def evidence_lines(run: RunRecord) -> Iterator[str]:

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lab.plain import replace_controls
 from lab.report.cause import Cause, name_lines, place_lines
+from lab.text import replace_controls
 
 #: A second column that is narrower is none.
 _LEAST_TEXT = 20

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import UserError
-from lab.guest.qemu import CPUS, Hardware, machine_properties, memory_size
-from lab.guest.tsc import portable
+from lab.guest.qemu.command_line import CPUS, Hardware, machine_properties, memory_size
+from lab.guest.qemu.tsc import portable
 from lab.image.base import MKE2FS_CONF
+from lab.model.records import JobRecord, RunRecord
+from lab.model.url import Url
 from lab.process.stored import read_stored
-from lab.results import JobFolder, JobRecord, RunFolder, RunRecord
+from lab.results import JobFolder, RunFolder
 from lab.results.folder import slug
-from lab.url import Url
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -11,16 +11,7 @@ from typing import TypeVar
 from rich.console import Console
 from rich.text import Text
 
-from lab.config.model import Status
-from lab.errors import ExitStatus
-from lab.report.access import Access, accesses
-from lab.report.cause import Cause, group_results, name_lines, place_lines
-from lab.report.lines import Line, block_lines, print_lines
-from lab.report.lines import Signs as _Signs
-from lab.report.lines import line as _line
-from lab.report.lines import signs_for as _signs
-from lab.report.lines import title as _title
-from lab.report.status import (
+from lab.analysis.run_status import (
     count_errors,
     given_errors,
     given_programs,
@@ -30,8 +21,17 @@ from lab.report.status import (
     run_status,
     unrun,
 )
-from lab.results.apart import told_apart
-from lab.results.record import DID_NOT_RUN, INTERRUPTED, JobRecord, Noted, RunRecord, TestResult
+from lab.analysis.test_names import told_apart
+from lab.errors import ExitStatus
+from lab.model.records import DID_NOT_RUN, INTERRUPTED, JobRecord, Noted, RunRecord, TestResult
+from lab.model.status import Status
+from lab.report.cause import Cause, group_results, name_lines, place_lines
+from lab.report.lines import Line, block_lines, print_lines
+from lab.report.lines import Signs as _Signs
+from lab.report.lines import line as _line
+from lab.report.lines import signs_for as _signs
+from lab.report.lines import title as _title
+from lab.report.metrics.first_access import Access, accesses
 
 _WIDTH = 80
 _NAME_WIDTH = 22

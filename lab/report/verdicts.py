@@ -9,13 +9,13 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from lab.config.model import Outcome, Status
+from lab.analysis.series_verdict import KernelVerdict, Verification
+from lab.analysis.verdict import TestVerdict, Verdict
 from lab.errors import ExitStatus
+from lab.model.status import Outcome, Status
 from lab.report.cause import Cause, Spot, cause_in, group_causes
 from lab.report.document import to_json
 from lab.report.lines import Line, Signs, block_lines, line, print_lines, signs_for, title
-from lab.results.outcome import KernelVerdict, Verification
-from lab.results.verdict import TestVerdict, Verdict
 
 _STYLES = {
     Outcome.FIXED: "green",

@@ -16,9 +16,9 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, ma
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from lab.errors import InfrastructureError, LabError, UserError
+from lab.model.url import Url
 from lab.results.rows import DAMAGED
 from lab.results.schema import METADATA, SCHEMA_VERSION, VERSION
-from lab.url import Url
 
 _BUSY_MS = 30_000
 _BUSY_AGAIN_S = 0.01

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lab.config.model import Status
-from lab.results.record import is_as_expected
+from lab.model.records import is_as_expected
+from lab.model.status import Status
 
 
 @dataclass(frozen=True)

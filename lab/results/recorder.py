@@ -13,9 +13,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError
-from lab.results.record import INTERRUPTED, JobRecord, RunRecord, now
+from lab.model.records import INTERRUPTED, JobRecord, RunRecord, now
+from lab.model.url import Url
 from lab.unforeseen import as_lab_error
-from lab.url import Url
 
 if TYPE_CHECKING:
     from lab.results.store import Store

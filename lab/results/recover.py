@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lab.model.records import JobRecord, RunRecord
 from lab.process.stored import read_stored
 from lab.results.folder import RunFolder
-from lab.results.record import JobRecord, RunRecord
 
 if TYPE_CHECKING:
     from lab.results.store import Store

@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from lab.config.model import Status
-from lab.results.record import Evidence, Host, JobRecord, Noted, RunRecord, TestResult
-from lab.suites.metric import Metric
+from lab.model.metric import Metric
+from lab.model.records import Evidence, Host, JobRecord, Noted, RunRecord, TestResult
+from lab.model.status import Status
 
 #: A row of SQLAlchemy's, or what JSON has for an object: both looked up by name.
 Row = Any

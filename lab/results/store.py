@@ -24,14 +24,16 @@ from sqlalchemy import (
     update,
 )
 
-from lab.config.model import Status
-from lab.config.problem import nearest
 from lab.errors import InfrastructureError, UserError
-from lab.glob import matches
-from lab.results.compare import TestKey
+from lab.model.glob import matches
+from lab.model.records import JobRecord, RunRecord, command_line, is_as_expected, new_run_id, now
+from lab.model.spelling import nearest
+from lab.model.status import Status
+from lab.model.test_key import TestKey
+from lab.model.url import Url
 from lab.results.database import explained, open_engine, prepare
 from lab.results.history import Seen
-from lab.results.record import JobRecord, RunRecord, command_line, is_as_expected, new_run_id, now
+from lab.results.past_endings import End, Trail
 from lab.results.rows import (
     RESULT_COLUMNS,
     end_of,
@@ -47,8 +49,6 @@ from lab.results.rows import (
     text_of,
 )
 from lab.results.schema import BASELINES, JOBS, RESULTS, RUNS, SCHEMA_VERSION
-from lab.results.trail import End, Trail
-from lab.url import Url
 
 __all__ = ["SCHEMA_VERSION", "RunSummary", "Store"]
 

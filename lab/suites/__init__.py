@@ -3,6 +3,5 @@
 
 from lab.suites.judge import Ended, Judged, judge
 from lab.suites.ktap import Report, Test, parse
-from lab.suites.metric import Metric, parse_metric
 
-__all__ = ["Ended", "Judged", "Metric", "Report", "Test", "judge", "parse", "parse_metric"]
+__all__ = ["Ended", "Judged", "Report", "Test", "judge", "parse"]

@@ -13,10 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from lab.config.model import Status
-from lab.plain import without_escapes
+from lab.model.metric import Metric, parse_metric
+from lab.model.status import Status
 from lab.suites.ktap import Report, Test
-from lab.suites.metric import Metric, parse_metric
+from lab.text import without_escapes
 
 #: tools/testing/selftests/kselftest.h: "the test was skipped".
 _KSFT_SKIP = 4

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
-from lab.plain import without_escapes
+from lab.text import without_escapes
 
 #: More indentation than this is no nesting anybody meant (and would exhaust the stack).
 _DEEPEST = 100

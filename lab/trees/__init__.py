@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Bring a kernel's source in, at an exact identity."""
 
+from lab.model.version import KernelVersion, VersionRange
 from lab.trees.fetch import fetch
 from lab.trees.history import Commits, commits_between
 from lab.trees.manifest import Entry, Manifest, blob_digest, read_manifest, write_manifest
 from lab.trees.request import Progress
 from lab.trees.rows import Rows, entry_of, read_rows, row_of, write_rows
 from lab.trees.tree import Tree
-from lab.version import KernelVersion, VersionRange
 
 __all__ = [
     "Commits",

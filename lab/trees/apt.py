@@ -15,8 +15,8 @@ from lab.errors import InfrastructureError, LabError, UserError
 from lab.host.apt import candidate_in
 from lab.process import ProcessFailed, spawn
 from lab.trees.download import sha256_of
-from lab.trees.members import Members
 from lab.trees.request import ELSEWHERE, Brought, Request
+from lab.trees.tar_stream import Members
 from lab.trees.unpack import unpack
 
 # Debian Policy 5.6.1, and an architecture; no option of apt's looks like it.

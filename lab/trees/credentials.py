@@ -11,8 +11,8 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 
+from lab.model.url import Url
 from lab.process import run
-from lab.url import Url
 
 #: gitcredentials(7): a helper is a shell's command, asked with the word ``get``.
 _HELPER = """!f() { test "$1" = get && \

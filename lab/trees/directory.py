@@ -15,13 +15,13 @@ from pathlib import Path
 
 from lab.config.model import DirKernel
 from lab.errors import UserError
+from lab.model.version import KernelVersion
 from lab.process.scratch import write_whole
 from lab.trees.lock import locked
 from lab.trees.manifest import git_mode, hash_files, walk
 from lab.trees.request import Request
 from lab.trees.rows import Rows, row_of, rows_text
 from lab.trees.tree import Tree, save_record
-from lab.version import KernelVersion
 
 _SKIP = frozenset({".git"})
 # What the top Makefile's outputmakefile calls "not clean"; the last since v5.4-rc1.

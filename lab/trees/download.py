@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from lab.errors import InfrastructureError, Location, UserError
+from lab.model.url import Url
 from lab.trees.request import ELSEWHERE, Request
-from lab.url import Url
 
 if TYPE_CHECKING:
     import requests
@@ -95,7 +95,7 @@ def _answer(
     url: Url, headers: Mapping[str, str], request: Request, key: str
 ) -> Iterator[requests.Response]:
     """What a server answers, its body not read yet; network trouble is ``_CutShort``."""
-    from lab.web import WebError, answer
+    from lab.network.http import WebError, answer
 
     # The digest is of the file as it is: nobody shall compress it again.
     as_it_is = {"Accept-Encoding": "identity", **headers}

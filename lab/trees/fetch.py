@@ -13,22 +13,22 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab.config.model import AptKernel, DirKernel, GitKernel, Kernel
+from lab.model.version import KernelVersion
+from lab.process.cache_use import note_use
 from lab.process.removal import remove_tree
 from lab.process.scratch import write_whole
 from lab.process.stored import read_stored
-from lab.process.use import note_use
 from lab.trees.apt import AptSource
 from lab.trees.directory import directory_tree
+from lab.trees.disk_errors import storage_errors
 from lab.trees.git import GitSource
+from lab.trees.kernel_names import check_names, misnomer
 from lab.trees.lock import locked, locked_if_free
 from lab.trees.manifest import compute_manifest, write_manifest
-from lab.trees.names import check_names, misnomer
 from lab.trees.request import Brought, Locate, Progress, Request, Source
 from lab.trees.signature import BadSignature
-from lab.trees.storage import storage_errors
 from lab.trees.tarball import TarballSource
 from lab.trees.tree import Tree, load_tree, save_record
-from lab.version import KernelVersion
 
 # No kernel's name holds "~".
 _PARTIAL = "~partial"

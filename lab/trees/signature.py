@@ -16,13 +16,13 @@ from pathlib import Path
 
 from lab.config.model import TarballKernel
 from lab.errors import Location, UserError
+from lab.model.url import Url
 from lab.process import spawn
 from lab.process.temporary import temporary_folder
 from lab.trees.download import get_small
 from lab.trees.keyring import Keyring
 from lab.trees.request import Request
 from lab.trees.unpack import uncompressed
-from lab.url import Url
 
 #: What is recorded of a tree that came when no keyring was there.
 NO_KEYRING = "not checked: no keyring"

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.errors import InfrastructureError
+from lab.model.url import without_secrets
+from lab.model.version import KernelVersion
 from lab.process.scratch import write_whole
 from lab.process.stored import read_stored
-from lab.url import without_secrets
-from lab.version import KernelVersion
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from typing import IO
 from lab.errors import Location, UserError
 from lab.process import spawn
 from lab.trees.manifest import SYMLINK, Entry, begin_blob, blob_digest
-from lab.trees.members import Members, TooMuch
 from lab.trees.request import Request
+from lab.trees.tar_stream import Members, TooMuch
 
 # The first bytes say what it is; a file's name may say anything.
 _DECOMPRESSORS = {

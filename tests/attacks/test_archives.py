@@ -17,10 +17,10 @@ import pytest
 
 from lab.config.model import TarballKernel
 from lab.errors import LabError, UserError
+from lab.model.url import Url
 from lab.process import run
 from lab.trees.request import Request
 from lab.trees.unpack import unpack
-from lab.url import Url
 from tests.trees.conftest import FILES, Cache
 
 pytestmark = pytest.mark.slow

@@ -12,19 +12,20 @@ from pathlib import Path
 import pytest
 
 from lab.complaints import Lines
-from lab.config.model import Fresh, Status
-from lab.guest import vm as machines
+from lab.config.model import Fresh
+from lab.execution import complaint_watch as watching
+from lab.execution import job as jobs
+from lab.execution.complaint_watch import Log, Watch
+from lab.execution.job import JobInterrupted, run_job
 from lab.guest.command import CommandResult
 from lab.guest.console import Console
-from lab.guest.vm import Timeline, Vm
+from lab.guest.qemu import process as machines
+from lab.guest.qemu.process import Timeline, Vm
+from lab.model.status import Status
 from lab.process import spawn
-from lab.suites import job as jobs
 from lab.suites import ktap
-from lab.suites import watch as watching
-from lab.suites.job import JobInterrupted, run_job
-from lab.suites.watch import Log, Watch
-from tests.suites.fake_guest import MOUNTED, FakeGuest, Script
-from tests.suites.test_ends import MakeJob, Odd, make_job, odd  # noqa: F401  # fixtures
+from tests.execution.fake_guest import MOUNTED, FakeGuest, Script
+from tests.execution.test_ends import MakeJob, Odd, make_job, odd  # noqa: F401  # fixtures
 
 WARNING = "[{0:5d}.000000][T{0}] WARNING: CPU: 0 PID: {0} at fs/dax.c:12 foo{0}+0x1/0x2\n"
 #: More than is read at once.
@@ -46,7 +47,7 @@ def test_no_test_passes_while_the_console_is_not_read(
     monkeypatch.setattr(watching, "_LOOK_S", 0.0)
     monkeypatch.setattr(watching, "_CATCH_UP_S", 0.0)
     monkeypatch.setattr(jobs, "Guest", Loud)
-    monkeypatch.setattr("lab.suites.ahead.Guest", Loud)
+    monkeypatch.setattr("lab.execution.prefetch.Guest", Loud)
     record = run_job(make_job({"p": Script(("a", "b"), {"b": "loud"}), "q": Script(("c",))}))
     assert {result.test: result.status for result in record.results} == {
         "a": Status.ERROR,

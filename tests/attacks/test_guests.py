@@ -13,13 +13,15 @@ from pathlib import Path
 import pytest
 
 from lab import process
-from lab.config.model import Fresh, Status
+from lab.analysis.run_status import run_status
+from lab.config.model import Fresh
 from lab.errors import ExitStatus, InfrastructureError
-from lab.guest import CommandFlood, CommandTimeout, Guest, GuestSpec
+from lab.execution.job import HUNG_AT_END, run_job
+from lab.guest import CommandFlood, CommandTimeout
+from lab.guest.qemu.guest import Guest, GuestSpec
+from lab.guest.qemu.process import _MOST_MARKS as MOST_MARKS
 from lab.guest.ssh import MOST_PRINTED
-from lab.guest.vm import _MOST_MARKS as MOST_MARKS
-from lab.report.status import run_status
-from lab.suites.job import HUNG_AT_END, run_job
+from lab.model.status import Status
 from tests.guest.conftest import (  # noqa: F401  # fixtures
     KERNEL,
     ROOT,

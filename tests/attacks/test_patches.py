@@ -11,7 +11,7 @@ import pytest
 
 from lab.errors import LabError, UserError
 from lab.patches import apply, fit_series, load_patch, load_series
-from lab.patches.place import closest, occurrences
+from lab.patches.hunk_position import closest, occurrences
 from lab.trees import Tree
 from tests.patches.conftest import MakePatch, MakeTree, change, make_patch, make_tree
 
@@ -144,9 +144,9 @@ def test_occurrences_the_quick_way_and_the_other(monkeypatch: pytest.MonkeyPatch
     for _ in range(200):
         lines = chance.choices("ab", k=chance.randrange(1, 40))
         wanted = chance.choices("ab", k=chance.randrange(1, 6))
-        monkeypatch.setattr("lab.patches.place._MANY", 1_000_000)
+        monkeypatch.setattr("lab.patches.hunk_position._MANY", 1_000_000)
         quick = occurrences(lines, wanted)
-        monkeypatch.setattr("lab.patches.place._MANY", -1)
+        monkeypatch.setattr("lab.patches.hunk_position._MANY", -1)
         assert occurrences(lines, wanted) == quick
 
 

@@ -13,14 +13,14 @@ import pytest
 from kcidb_io.schema import V5_3
 
 from lab.cli.lines import say, say_lines
-from lab.cli.show import Show
-from lab.complaints import Complaint, Kind
-from lab.config.model import Status
+from lab.cli.progress import Show
 from lab.errors import InfrastructureError
+from lab.model.complaint import Complaint, Kind
+from lab.model.records import Noted, RunRecord, TestResult
+from lab.model.status import Status
 from lab.report.claims import _cell
-from lab.report.export import exported
+from lab.report.export.exporter import exported
 from lab.report.repro import _environment, repro_script
-from lab.results import Noted, RunRecord, TestResult
 from lab.suites.ktap import parse
 from tests.report.test_repro import UNIT, checked, recorded
 from tests.results.made import EVIDENCE, job, result, run

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from lab.config.model import Status
-from lab.lab import Lab
+from lab.model.status import Status
 from lab.plan import plan_variants
 from lab.process import run
-from lab.report.export import exported
+from lab.report.export.exporter import exported
 from lab.report.repro import repro_script
 from lab.report.site import publish
 from lab.results import Store
+from lab.session import Lab
 from tests.attacks.servers import Guarded, guarded
 from tests.cli.test_cli import lab, project
-from tests.test_run import Jobs
+from tests.execution.test_run import Jobs
 
 pytestmark = pytest.mark.slow
 

@@ -12,11 +12,11 @@ import pytest
 
 from lab.config.model import GitKernel, TarballKernel, Webhook
 from lab.errors import InfrastructureError, LabError, UserError
+from lab.model.url import HookUrl, Url
+from lab.network.http import WebError, answer
 from lab.nightly.webhook import post
 from lab.trees.download import get_small
 from lab.trees.request import Request
-from lab.url import HookUrl, Url
-from lab.web import WebError, answer
 from tests.attacks.servers import Behaviour, listening, pouring, saying, trickling
 from tests.trees.conftest import Cache
 

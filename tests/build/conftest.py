@@ -18,9 +18,10 @@ import pytest
 from lab.build import Build, BuildJob, Step, Toolchain, build
 from lab.config.model import DirKernel
 from lab.kconfig import load_fragments
+from lab.model.version import KernelVersion
 from lab.patches import Overlay
 from lab.patches.overlay import Replacement
-from lab.trees import KernelVersion, Tree, fetch, write_manifest
+from lab.trees import Tree, fetch, write_manifest
 from lab.trees.manifest import compute_manifest
 
 _CC = """#!/bin/sh

@@ -15,7 +15,7 @@ from lab.build import BuildJob, find_build
 from lab.errors import InfrastructureError, Location, UserError
 from lab.kconfig import Gone
 from lab.kconfig.check import NEWEST_SEEN
-from lab.version import KernelVersion
+from lab.model.version import KernelVersion
 from tests.build.conftest import Bench, immutable
 
 ALL = ["fs/dax.o", "mm/gup.o", "mm/mlock.o"]
@@ -50,7 +50,7 @@ def test_without_make_it_is_the_machine(bench: Bench, monkeypatch: pytest.Monkey
     (bench.top / "bin").mkdir()
     (bench.top / "bin/cp").symlink_to("/bin/cp")
     monkeypatch.setenv("PATH", str(bench.top / "bin"))
-    monkeypatch.setattr("lab.process.which.SBIN", ())
+    monkeypatch.setattr("lab.process.find_tool.SBIN", ())
     with pytest.raises(InfrastructureError, match="make is not installed"):
         bench.build(bench.job())
 

@@ -13,9 +13,10 @@ from lab.build.key import build_key, config_digest
 from lab.build.toolchain import Toolchain
 from lab.errors import Location
 from lab.kconfig import Option, options_for
+from lab.model.version import KernelVersion, VersionRange
 from lab.patches import Overlay
 from lab.patches.overlay import Replacement
-from lab.trees import KernelVersion, Tree, VersionRange
+from lab.trees import Tree
 
 TREE = Tree("6.1", Path("/none"), "tarball:1", KernelVersion(6, 1), Path("/none/manifest"))
 TOOLCHAIN = Toolchain("gcc", "gcc (GCC) 12.2.0", "GNU ld 2.40", 2, "GNU Make 4.3")

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from lab.build import BuildJob, Mended, Toolchain, mend_tree
+from lab.build.applied_mends import Applied
 from lab.build.mend import load_mends
-from lab.build.mended import Applied
 from lab.build.toolchain import tool_version
 from lab.build.wrapper import wrapped
 from lab.errors import UserError
+from lab.model.version import KernelVersion
 from lab.patches import Overlay, load_patch
-from lab.trees import KernelVersion
 from tests.build.conftest import Bench, immutable
 
 SHIPPED = Path(__file__).parents[2] / "patches/toolchain"

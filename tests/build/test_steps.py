@@ -11,7 +11,7 @@ import pytest
 
 from lab.build.make import Make
 from lab.build.steps import known_steps
-from lab.version import KernelVersion
+from lab.model.version import KernelVersion
 from tests.build.conftest import Bench, elsewhere, until
 
 #: Three objects, and the link.

@@ -15,9 +15,10 @@ import pytest
 from lab.build import workbench
 from lab.build.workbench import Workbench, remove_half_written
 from lab.errors import InfrastructureError
+from lab.model.version import KernelVersion
 from lab.patches import Overlay
 from lab.patches.overlay import Replacement
-from lab.trees import KernelVersion, Tree, read_manifest, write_manifest
+from lab.trees import Tree, read_manifest, write_manifest
 from lab.trees.manifest import compute_manifest
 
 Layout = Mapping[str, str]

@@ -13,8 +13,8 @@ import pytest
 
 from lab.cli.main import commands
 from lab.errors import ExitStatus, UserError
-from lab.lab import Lab
 from lab.results.store import Store
+from lab.session import Lab
 from tests.config.conftest import Project
 from tests.results.made import job, result, run
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from lab.config.model import Status
-from lab.results import RunFolder, RunRecord, TestResult, write_json
+from lab.model.records import RunRecord, TestResult
+from lab.model.status import Status
+from lab.results import RunFolder, write_json
 from lab.results.store import Store
 from tests.cli.test_cli import lab, project
 from tests.results.conftest import Server, server

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from lab.analysis.series_verdict import Verification
 from lab.cli.commands import tell_unmatched
 from lab.cli.nightly import _nightly
 from lab.cli.verify import verify_plan
 from lab.config import load
-from lab.config.model import Status
-from lab.lab import Lab
+from lab.model.records import RunRecord
+from lab.model.status import Status
 from lab.nightly import Judgement, Night
 from lab.plan import plan_series_matrix
-from lab.results import RunRecord, Verification
+from lab.session import Lab
 from tests.config.conftest import GOOD, Project
 from tests.results.made import job, result, run
 
@@ -44,7 +45,7 @@ def test_after_a_matrix_with_a_series(
     opened: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     done = Verification("mend", "", (), RUN)
-    monkeypatch.setattr("lab.verify.verify", lambda *_: done)
+    monkeypatch.setattr("lab.execution.verify.verify", lambda *_: done)
     monkeypatch.setattr("lab.report.print_verification", lambda *_: None)
     monkeypatch.setattr("lab.cli.commands.check_selection", lambda *_: None)
     plan = plan_series_matrix(opened.loaded, "history")

@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.errors import LabError
-from lab.guest import Guest
-from lab.lab import Lab
-from lab.plan import Variant
+from lab.guest.qemu.guest import Guest
+from lab.model.variant import Variant
+from lab.session import Lab
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

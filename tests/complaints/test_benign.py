@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.complaints import Complaint, Kind, benign
+from lab.complaints import benign
 from lab.complaints.benign import Benign, excuse, shipped
 from lab.errors import UserError
-from lab.version import KernelVersion
+from lab.model.complaint import Complaint, Kind
+from lab.model.version import KernelVersion
 
 WARNING = Complaint(Kind.WARNING, "WARNING in foo")
 RULE = Benign.make("warning: * in foo", ">=4.1 <4.3", "known")

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from lab.complaints.complaint import Frame
 from lab.complaints.heads import CONSEQUENCE, HEADS, Shape, continues, find_head
 from lab.complaints.title import title_of
+from lab.model.complaint import Frame
 
 #: The innermost function of the stack trace: in a title where the head names none.
 TRACE = (Frame("somewhere", 0, 1, reliable=True, module=""),)

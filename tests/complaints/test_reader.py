@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.complaints import Complaint, Kind, Reader, read
+from lab.complaints import Reader, read
+from lab.model.complaint import Complaint, Kind
 
 CORPUS = Path(__file__).parent / "corpus"
 LOGS = sorted(CORPUS.rglob("*.log"))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.complaints import Frame
 from lab.complaints.symbols import Symbols, in_tree
+from lab.model.complaint import Frame
 from lab.process.seal import seal
 
 pytestmark = pytest.mark.slow

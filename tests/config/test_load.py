@@ -11,7 +11,7 @@ import pytest
 
 from lab.config import AptKernel, load, variants_of
 from lab.errors import UserError
-from lab.suites.programs import HELPERS
+from lab.suites.c_programs import HELPERS
 from tests.config.conftest import GOOD, Checker, Project
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.config import DirKernel, GitKernel
-from lab.url import Url
+from lab.model.url import Url
 from tests.config.conftest import Checker, Project
 
 ROOT = Path(__file__).parents[2]

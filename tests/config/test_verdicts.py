@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.config import Outcome
+from lab.model.status import Outcome
 from tests.config.conftest import Checker, Project
 
 VERDICT = """

@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from lab.process.use import projects_of
+from lab.process.cache_use import projects_of
 from tests.faults.injury import injure, victims
 from tests.faults.world import Ended, World, ended, name_of
 

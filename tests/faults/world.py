@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.build import Build
-from lab.lab import Lab
-from lab.plan import Variant
+from lab.model.variant import Variant
+from lab.session import Lab
 
 ROOT = Path(__file__).parents[2]
 _DEADLINE_S = 300.0

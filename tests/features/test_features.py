@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from lab.features import feature, has, known_features, layouts
-from lab.version import KernelVersion
+from lab.model.version import KernelVersion
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,8 @@ from lab.gc import (
     with_needs_of,
 )
 from lab.gc.item import Usage, files_below
+from lab.process.cache_use import projects_of, sole_user, use_cache, used_now
 from lab.process.lock import locked
-from lab.process.use import projects_of, sole_user, use_cache, used_now
 from lab.results import RunFolder
 from lab.results.store import Store
 from tests.cli.test_cli import ROOT, lab
@@ -218,7 +218,7 @@ def test_what_a_running_lab_used_stays(disk: Disk) -> None:
 @contextmanager
 def another_lab(cache: Path) -> Iterator[subprocess.Popen[bytes]]:
     code = (
-        "import sys, pathlib; from lab.process.use import use_cache\n"
+        "import sys, pathlib; from lab.process.cache_use import use_cache\n"
         "use_cache(pathlib.Path(sys.argv[1])); print('up', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
@@ -246,7 +246,7 @@ def test_a_lab_that_runs_is_seen_until_it_is_killed(tmp_path: Path) -> None:
 def test_what_a_lab_uses_stays_though_the_clock_was_set_back(disk: Disk) -> None:
     used, other = (disk.make(f"builds/{name}", 9) for name in ("used", "other"))
     code = (
-        "import sys, time\nfrom pathlib import Path\nimport lab.process.use as use\n"
+        "import sys, time\nfrom pathlib import Path\nimport lab.process.cache_use as use\n"
         "use.use_cache(Path(sys.argv[1]))\nuse.note_use(Path(sys.argv[2]))\n"
         "print('up', flush=True)\nsys.stdin.read()\n"
     )
@@ -321,7 +321,7 @@ def neighbour(disk: Disk, tmp_path_factory: pytest.TempPathFactory) -> Disk:
     other.project.change("[kernels.old]", "[kernels.theirs]")
     other.loaded = other.project.load()
     # A process of its own uses the cache: this one may be another project's already.
-    code = "import sys, pathlib; from lab.process.use import use_cache; "
+    code = "import sys, pathlib; from lab.process.cache_use import use_cache; "
     code += "use_cache(*map(pathlib.Path, sys.argv[1:]))"
     subprocess.run([sys.executable, "-c", code, disk.cache, other.loaded.toml], check=True)
     return other

@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 
 from lab.config import load
-from lab.guest import GuestSpec
-from lab.lab import Lab
-from lab.plan import Variant, settled
-from lab.results import Evidence
-from lab.suites.filesystem import Recipe
-from lab.suites.job import Job, Unit
+from lab.execution.job import Job, Unit
+from lab.filesystems.dax import Recipe
+from lab.guest.qemu.guest import GuestSpec
+from lab.model.records import Evidence
+from lab.model.variant import Variant
+from lab.plan import settled
+from lab.session import Lab
 
 EXT4 = Recipe("ext4-dax", "ext4", ("-b", "4096"), ("dax",))
 XFS = Recipe("xfs-dax", "xfs", ("-m", "reflink=0"), ("dax",))

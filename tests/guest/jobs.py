@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lab.results import JobRecord
-from lab.suites.job import Job
+from lab.execution.job import Job
+from lab.model.records import JobRecord
 from tests.guest.conftest import consoles, qemus, until
 
 HEAD = "#!/bin/sh\necho KTAP version 1\n"

@@ -14,15 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from lab.complaints import Kind
 from lab.complaints.benign import Benign
-from lab.config.model import Expectation, Status
-from lab.guest import GuestSpec
-from lab.plan import Variant
-from lab.results import Evidence, JobRecord, Noted
-from lab.suites.filesystem import Recipe
-from lab.suites.job import Job, Unit, run_job
-from lab.suites.programs import compile_programs
+from lab.config.model import Expectation
+from lab.execution.job import Job, Unit, run_job
+from lab.filesystems.dax import Recipe
+from lab.guest.qemu.guest import GuestSpec
+from lab.model.complaint import Kind
+from lab.model.records import Evidence, JobRecord, Noted
+from lab.model.status import Status
+from lab.model.variant import Variant
+from lab.suites.c_programs import compile_programs
 from tests.complaints.collect import EATER, project
 from tests.guest.conftest import KERNEL, ROOT
 from tests.guest.jobs import signal_for_qemu

@@ -12,15 +12,16 @@ from pathlib import Path
 import pytest
 
 from lab import process
-from lab.config.model import Fresh, Status
+from lab.config.model import Fresh
 from lab.errors import InfrastructureError
+from lab.execution.job import JobInterrupted, run_job
 from lab.features import feature
-from lab.guest import Guest, GuestSpec
+from lab.filesystems.dax import NotDax, set_up
+from lab.guest.qemu.guest import Guest, GuestSpec
 from lab.image import cpio
-from lab.lab import Lab
-from lab.results import JobRecord, TestResult
-from lab.suites.filesystem import NotDax, set_up
-from lab.suites.job import JobInterrupted, run_job
+from lab.model.records import JobRecord, TestResult
+from lab.model.status import Status
+from lab.session import Lab
 from tests.guest.conftest import EXT4, ROOT, XFS, MakeJob, qemus, until
 from tests.guest.jobs import (
     GOOD,

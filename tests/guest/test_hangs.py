@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from lab import process
-from lab.guest import Guest, GuestDied, GuestSpec
-from lab.suites.job import run_job
-from lab.version import KernelVersion
+from lab.execution.job import run_job
+from lab.guest.qemu.guest import Guest, GuestSpec
+from lab.guest.qemu.process import GuestDied
+from lab.model.version import KernelVersion
 from tests.guest.conftest import EXT4, KERNEL, MakeJob, qemus
 from tests.guest.jobs import (
     GOOD,

@@ -9,7 +9,7 @@ from invoke.exceptions import CommandTimedOut
 
 from lab.guest import ssh
 from lab.guest.command import GuestLost
-from lab.guest.port import NoPort, Port
+from lab.guest.qemu.port import NoPort, Port
 from lab.guest.ssh import Ssh, _Runner
 from lab.image import GuestKeys
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab.process import run
-from lab.suites.programs import compile_programs
+from lab.suites.c_programs import compile_programs
 from tests.guest.conftest import ROOT
 
 LOGIN = "0123456789abcdef0123456789abcdef"

@@ -14,8 +14,8 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from lab.process import Result, run, spawn
+from lab.suites.exact_pattern import only
 from lab.suites.ktap import parse
-from lab.suites.only import only
 
 pytestmark = pytest.mark.slow
 

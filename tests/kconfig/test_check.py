@@ -10,8 +10,8 @@ import pytest
 from lab.errors import Location, UserError
 from lab.kconfig import Gone, Option, check_config, load_fragments, options_for, parse_config
 from lab.kconfig.check import NEWEST_SEEN, find_definitions
+from lab.model.version import KernelVersion
 from lab.process import run
-from lab.trees import KernelVersion
 
 OLD = KernelVersion(6, 1)
 NEWER = KernelVersion(NEWEST_SEEN.version, NEWEST_SEEN.patchlevel + 1, rc=1)

@@ -9,7 +9,7 @@ import pytest
 
 from lab.errors import Location, UserError
 from lab.kconfig import Option, load_fragments, options_for, parse_config
-from lab.trees import KernelVersion
+from lab.model.version import KernelVersion
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from lab.errors import UserError
-from lab.nightly.units import install
+from lab.nightly.timer import install
 from lab.results.store import Store
 from tests.cli.test_cli import lab, project
-from tests.nightly.test_tell import Inbox, mail_server
+from tests.nightly.test_notify import Inbox, mail_server
 
 pytestmark = pytest.mark.slow
 
@@ -139,7 +139,7 @@ def test_dry_run(project: Path) -> None:
 
 def test_two_never_run_at_once(project: Path) -> None:
     code = (
-        "import sys, pathlib; from lab.nightly.alone import alone\n"
+        "import sys, pathlib; from lab.nightly.single_instance import alone\n"
         "with alone(pathlib.Path(sys.argv[1])): print('up', flush=True); sys.stdin.read()"
     )
     lock = project / "results" / "nightly" / ".lock"

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.model.version import KernelVersion
 from lab.patches import Patch, load_patch
-from lab.trees import Entry, KernelVersion, Tree, blob_digest, write_manifest
+from lab.trees import Entry, Tree, blob_digest, write_manifest
 
 #: A file with distinct lines: a1 … a40.
 GUP = "".join(f"a{number}\n" for number in range(1, 41))

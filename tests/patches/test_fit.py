@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import UserError
+from lab.model.version import KernelVersion
 from lab.patches import (
     Fit,
     Overlay,
@@ -21,7 +22,7 @@ from lab.patches import (
     fit_series,
     load_series,
 )
-from lab.trees import KernelVersion, Tree, blob_digest
+from lab.trees import Tree, blob_digest
 from tests.patches.conftest import GUP, MakeTree, change
 
 pytestmark = pytest.mark.slow

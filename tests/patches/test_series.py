@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from lab.errors import Location, UserError
+from lab.model.version import KernelVersion, VersionRange
 from lab.patches import Series, load_series
-from lab.trees import KernelVersion, VersionRange
 from tests.patches.conftest import change
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lab.model.version import KernelVersion
 from lab.patches import Patch, load_series
 from lab.patches.check import IndexLine, index_line
-from lab.trees import KernelVersion
 
 PATCHES = Path(__file__).parents[2] / "patches"
 

@@ -9,19 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from lab.config import Expectation, LoadedConfig, Status, load
+from lab.analysis.expectation import expected
+from lab.config import Expectation, LoadedConfig, load
 from lab.errors import UserError
-from lab.plan import (
-    BuildRequest,
-    JobPlan,
-    Plan,
-    Variant,
-    expected,
-    plan_matrix,
-    plan_variants,
-    resolve,
-)
-from lab.version import KernelVersion
+from lab.model.status import Status
+from lab.model.variant import Variant
+from lab.model.version import KernelVersion
+from lab.plan import BuildRequest, JobPlan, Plan, plan_matrix, plan_variants, resolve
 
 V6_1 = KernelVersion(6, 1, 192)
 TOML = """\

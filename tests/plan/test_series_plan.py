@@ -9,7 +9,8 @@ import pytest
 
 from lab.config import LoadedConfig
 from lab.errors import UserError
-from lab.plan import SeriesPlan, Variant, plan_series, plan_series_matrix
+from lab.model.variant import Variant
+from lab.plan import SeriesPlan, plan_series, plan_series_matrix
 from tests.plan.test_plan import TOML, write
 
 HISTORY = """

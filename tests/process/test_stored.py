@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from lab.errors import InfrastructureError
+from lab.filesystems.mkfs import known_to_mkfs
 from lab.guest.command import CommandResult
-from lab.guest.state import SEALED, find_state
-from lab.guest.tsc import host_tsc_khz
-from lab.host.boot import boot_id
+from lab.guest.qemu.saved_state import SEALED, find_state
+from lab.guest.qemu.tsc import host_tsc_khz
+from lab.host.boot_id import boot_id
 from lab.image.sources import up_to_date
-from lab.nightly.memory import Memory
+from lab.nightly.state import Memory
 from lab.process.seal import seal
 from lab.process.stored import parse_stored, read_stored
-from lab.suites.mkfs import known_to_mkfs
 from lab.trees.tree import load_tree
 
 #: What is no document of the lab's, whichever it is.
@@ -135,8 +135,8 @@ def test_a_state_of_another_shape_is_made_again(tmp_path: Path, change: dict[str
 def test_a_frequency_that_is_none_is_measured_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, khz: str
 ) -> None:
-    monkeypatch.setattr("lab.guest.tsc._steady", lambda _: True)
-    monkeypatch.setattr("lab.guest.tsc._measure", lambda: 123)
+    monkeypatch.setattr("lab.guest.qemu.tsc._steady", lambda _: True)
+    monkeypatch.setattr("lab.guest.qemu.tsc._measure", lambda: 123)
     (tmp_path / "tsc.json").write_text(f'{{"boot": "{boot_id()}", "khz": {khz}}}')
     assert host_tsc_khz(tmp_path) == 123
 

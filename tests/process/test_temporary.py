@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.execution.postmortem import keep, own_folder
+from lab.execution.postmortem import left_behind as guests_left_behind
 from lab.process.temporary import _sweep_once, left_behind, temporary_folder
-from lab.suites.postmortem import keep, own_folder
-from lab.suites.postmortem import left_behind as guests_left_behind
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,7 +45,7 @@ def another_lab(line: str) -> Iterator[subprocess.Popen[bytes]]:
 
 TEMPORARY = "from lab.process.temporary import *\nwith temporary_folder('patch'):"
 GUEST = (
-    "import sys\nfrom pathlib import Path\nfrom lab.suites.postmortem import own_folder\n"
+    "import sys\nfrom pathlib import Path\nfrom lab.execution.postmortem import own_folder\n"
     "with own_folder(Path({!r})):"
 )
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from lab.config.model import Status
-from lab.results import Evidence, Host, JobRecord, RunRecord, Store, TestResult, write_text
-from lab.suites import Metric
-from lab.suites.mark import program_mark
+from lab.model.log_mark import program_mark
+from lab.model.metric import Metric
+from lab.model.records import Evidence, Host, JobRecord, RunRecord, TestResult
+from lab.model.status import Status
+from lab.results import Store, write_text
 
 KINDS = ("shared-rw", "shared-ro", "private-ro", "private-rw")
 CALLS = {

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from lab.complaints import Complaint, Frame, Kind
+from lab.model.complaint import Complaint, Frame, Kind
+from lab.model.log_mark import program_mark, read_mark
+from lab.model.records import Evidence, GuestUse, Noted
 from lab.report.site.complaint import Told, Toldbook, complaints
 from lab.report.site.log import JobLogs, Log, job_folder, read_logs
 from lab.report.site.search import Search
-from lab.report.site.shown import log_html
-from lab.results import Evidence, GuestUse, Noted, write_bytes, write_json, write_text
-from lab.suites.mark import program_mark, read_mark
+from lab.report.site.template_data import log_html
+from lab.results import write_bytes, write_json, write_text
 from tests.results.made import job, noted
 
 MARK = program_mark("ext4-dax", "mlock", "mlock")

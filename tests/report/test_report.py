@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from lab.config.model import Status
+from lab.analysis.run_status import run_status
 from lab.errors import ExitStatus
-from lab.report import print_run, run_status, to_json
-from lab.results import JobRecord, RunRecord, write_json
+from lab.model.records import JobRecord, RunRecord
+from lab.model.status import Status
+from lab.report import print_run, to_json
+from lab.results import write_json
 from tests.results.made import job, noted, result, run, slow_and_fast
 
 LONG = "1 of 1024 pages present; 1023 minor and 0 major faults while all pages were read once"

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from lab.errors import UserError
-from lab.guest import Hardware
-from lab.guest.qemu import kernel_arguments
+from lab.guest.qemu.command_line import Hardware, kernel_arguments
+from lab.model.records import RunRecord
 from lab.report.repro import repro_script
-from lab.results import RunFolder, RunRecord, write_json, write_text
+from lab.results import RunFolder, write_json, write_text
 from tests.results.made import EVIDENCE, job, run
 
 UNIT = {

@@ -11,14 +11,17 @@ from urllib.parse import unquote, urldefrag
 
 import pytest
 
-from lab.config.model import Status
+from lab.analysis.compare import compare
 from lab.errors import UserError
+from lab.model.records import GuestUse, JobRecord, RunRecord
+from lab.model.status import Status
+from lab.model.test_key import TestKey
 from lab.report.site import chart, make_report, write_site
 from lab.report.site.changes import changed, unchanged_surprises
 from lab.report.site.detail import detail
 from lab.report.site.site import command_of, headline, kernels_of
-from lab.results import GuestUse, JobRecord, RunRecord, TestKey, Trail, compare
-from lab.results.trail import End
+from lab.results import Trail
+from lab.results.past_endings import End
 from tests.report.recorded import HOSTILE, OOPS
 from tests.results.made import job, noted, result, run
 

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from lab.config.model import Outcome, Status
+from lab.analysis.series_verdict import KernelVerdict, Verification
+from lab.analysis.verdict import TestVerdict, Verdict
+from lab.model.status import Outcome, Status
 from lab.report import print_verification, verification_status, verification_to_json
-from lab.results import KernelVerdict, TestVerdict, Verdict, Verification
 from tests.results.made import job, result, run
 
 

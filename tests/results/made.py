@@ -6,10 +6,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from lab.complaints import Complaint, Frame, Kind
-from lab.config.model import Status
-from lab.results import Evidence, Host, JobRecord, Noted, RunRecord, TestResult
-from lab.suites import Metric
+from lab.model.complaint import Complaint, Frame, Kind
+from lab.model.metric import Metric
+from lab.model.records import Evidence, Host, JobRecord, Noted, RunRecord, TestResult
+from lab.model.status import Status
 
 EVIDENCE = Evidence(
     accelerator="tcg",

@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lab.config.model import Status
+from lab.analysis.run_status import run_status
 from lab.errors import ExitStatus, InfrastructureError, LabError
-from lab.report import print_run, run_status, to_json
-from lab.results import RunRecord, Store
+from lab.model.records import RunRecord
+from lab.model.status import Status
+from lab.report import print_run, to_json
+from lab.results import Store
 from lab.results.recorder import Recorder
 from tests.results.made import job, result, run
 from tests.results.test_database import SCHEMA_1

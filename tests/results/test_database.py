@@ -15,8 +15,8 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from lab.config.model import Status
 from lab.errors import InfrastructureError, UserError
+from lab.model.status import Status
 from lab.process import ProcessKilled
 from lab.process import run as run_process
 from lab.results.database import open_engine

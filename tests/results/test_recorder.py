@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.config.model import Status
 from lab.errors import UserError
-from lab.results import Recorder, RunFolder, RunRecord, write_json
-from lab.results.record import DID_NOT_RUN, INTERRUPTED
+from lab.model.records import DID_NOT_RUN, INTERRUPTED, RunRecord
+from lab.model.status import Status
+from lab.results import Recorder, RunFolder, write_json
 from lab.results.store import Store
 from tests.results.made import job, result, run
 

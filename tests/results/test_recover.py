@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.config.model import Status
+from lab.analysis.run_status import run_status
 from lab.errors import ExitStatus
-from lab.report.status import run_status
-from lab.results import RunFolder, RunRecord, write_json
+from lab.model.records import RunRecord
+from lab.model.status import Status
+from lab.results import RunFolder, write_json
 from lab.results.recover import Unrecorded, newest_folder, recover, unrecorded
 from lab.results.store import Store
 from tests.results.made import job, result, run

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from lab.config.model import Status
 from lab.errors import InfrastructureError, UserError
+from lab.model.records import RunRecord
+from lab.model.status import Status
 from lab.process import ProcessKilled
 from lab.process import run as run_process
 from lab.report.changes import history_lines
-from lab.results import RunRecord
 from lab.results.store import SCHEMA_VERSION, Store
 from tests.results.made import job, noted, result, run, slow_and_fast
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from lab.config.model import Status
-from lab.suites import Ended, Judged, Metric, judge, parse, parse_metric
+from lab.model.metric import Metric, parse_metric
+from lab.model.status import Status
+from lab.suites import Ended, Judged, judge, parse
 
 GOLDEN = Path(__file__).parent / "golden"
 FLAT = (GOLDEN / "flat.ktap").read_bytes()

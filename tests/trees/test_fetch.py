@@ -21,10 +21,10 @@ import pytest
 
 from lab.config.model import TarballKernel
 from lab.errors import InfrastructureError, Location, UserError
+from lab.model.url import Url
 from lab.process import run, spawn
 from lab.trees import read_manifest
 from lab.trees.manifest import compute_manifest
-from lab.url import Url
 from tests.trees.conftest import Cache
 
 pytestmark = pytest.mark.slow

@@ -12,9 +12,9 @@ import pytest
 
 from lab.config.model import GitKernel
 from lab.errors import UserError
+from lab.model.url import Url
 from lab.process import run
 from lab.trees import read_manifest
-from lab.url import Url
 from tests.trees.conftest import Cache, write_source
 
 pytestmark = pytest.mark.slow

@@ -12,9 +12,9 @@ import pytest
 
 from lab.config.model import TarballKernel
 from lab.errors import InfrastructureError, UserError
+from lab.model.url import Url
 from lab.process import run
 from lab.trees.signature import signature_of
-from lab.url import Url
 from tests.trees.conftest import Cache, write_source
 from tests.trees.gpg import EXPIRED, LONG_AGO, OTHER, SIGNER, Gpg, making_keys
 from tests.trees.server import Server

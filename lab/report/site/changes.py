@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from lab.config.model import Status
+from lab.analysis.compare import Change, Compared
+from lab.model.status import Status
+from lab.model.test_key import TestKey
 from lab.report.cause import Cause, Spot, cause_in, group_causes, name_lines
-from lab.report.site.mark import mark
-from lab.report.site.names import count
-from lab.report.site.view import Cell, Report, kernel_page, test_page
-from lab.results.compare import Change, Compared, TestKey
+from lab.report.site.page_data import Cell, Report, kernel_page, test_page
+from lab.report.site.page_names import count
+from lab.report.site.status_mark import mark
 
 _WORDS = {
     Change.REGRESSED: ("✗", "regressed"),

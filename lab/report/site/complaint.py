@@ -9,9 +9,10 @@ from functools import cached_property
 from heapq import merge
 from itertools import groupby
 
-from lab.complaints import Complaint, read
+from lab.complaints import read
+from lab.model.complaint import Complaint
+from lab.model.records import JobRecord, Noted
 from lab.report.site.log import Excerpt, JobLogs
-from lab.results.record import JobRecord, Noted
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from lab.config.model import Status
+from lab.analysis.test_names import bare
+from lab.model.metric import Metric
+from lab.model.status import Status
 from lab.report.site.complaint import Told
 from lab.report.site.log import Excerpt, Log
-from lab.report.site.view import Cell, Group, Job, Report, repro_command, test_command
-from lab.results.apart import bare
-from lab.suites.metric import Metric
+from lab.report.site.page_data import Cell, Group, Job, Report, repro_command, test_command
 
 _BEFORE, _AFTER = 6, 4
 _DEAD = frozenset({Status.CRASH, Status.TIMEOUT, Status.ERROR})

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from lab.analysis.run_status import is_lab_error
+from lab.model.records import RunRecord
 from lab.report.site.complaint import Told
-from lab.report.site.names import count
-from lab.report.site.view import Cell, Job, log_page
-from lab.report.status import is_lab_error
-from lab.results.record import RunRecord
+from lab.report.site.page_data import Cell, Job, log_page
+from lab.report.site.page_names import count
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup
 
-from lab.report.site.names import count
+from lab.report.site.page_data import Cell, Group, Job, Report, test_page
+from lab.report.site.page_names import count
 from lab.report.site.render import safe
-from lab.report.site.view import Cell, Group, Job, Report, test_page
 
 
 def matrix(report: Report, jobs: Sequence[Job], root: str = "") -> Markup:

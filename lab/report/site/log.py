@@ -13,14 +13,14 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from lab.plain import without_escapes
+from lab.model.log_mark import read_mark
+from lab.model.records import JobRecord
 from lab.process.stored import read_stored
-from lab.report.site.names import safe_name
+from lab.report.site.page_names import safe_name
 from lab.report.site.search import Search
 from lab.results.folder import slug
-from lab.results.record import JobRecord
 from lab.suites.ktap import describe
-from lab.suites.mark import read_mark
+from lab.text import without_escapes
 
 #: A console that repeats one line for an hour is cut: its end is what counts.
 _MOST_BYTES = 8 << 20

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lab.report.site.mark import Mark
-from lab.report.site.view import Cell, Job, Report
-from lab.results.verdict import TestVerdict, Verdict, compare
+from lab.analysis.verdict import TestVerdict, Verdict, compare
+from lab.report.site.page_data import Cell, Job, Report
+from lab.report.site.status_mark import Mark
 
 _MOST_LINKS = 200
 

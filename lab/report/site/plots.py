@@ -6,14 +6,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from lab.report.access import accesses
+from lab.model.records import RunRecord
+from lab.model.test_key import TestKey
+from lab.report.metrics.first_access import accesses
 from lab.report.site.chart import Bar, Chart, Pair, bars, dumbbells, strip
-from lab.report.site.mark import Mark, mark
-from lab.report.site.names import safe_name
-from lab.report.site.view import Job, Report
-from lab.results.compare import TestKey
-from lab.results.record import RunRecord
-from lab.results.trail import End
+from lab.report.site.page_data import Job, Report
+from lab.report.site.page_names import safe_name
+from lab.report.site.status_mark import Mark, mark
+from lab.results.past_endings import End
 
 
 def first_access(report: Report) -> list[Chart]:

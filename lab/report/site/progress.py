@@ -8,9 +8,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.plain import plain
-from lab.report.site.names import count
+from lab.report.site.page_names import count
 from lab.results.store import RunSummary
+from lab.text import plain
 
 #: A run that was killed stays unfinished for ever: one that is silent so long is dead.
 _SILENT_S = 900

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from lab.analysis.compare import Comparison, compare
+from lab.model.records import RunRecord
+from lab.report.site.page_data import Report, make_report
 from lab.report.site.site import write_site
-from lab.report.site.view import Report, make_report
-from lab.results.compare import Comparison, compare
-from lab.results.record import RunRecord
+from lab.results.past_endings import Trail
 from lab.results.store import Store
-from lab.results.trail import Trail
 
 
 def gather(store: Store, results: Path, run: str = "latest", baseline: str | None = None) -> Report:

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from lab.plain import plain
+from lab.text import plain
 
 
 def safe(text: str) -> Markup:

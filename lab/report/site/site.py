@@ -10,7 +10,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from lab.analysis.compare import Change
+from lab.analysis.run_status import (
+    count_errors,
+    given_errors,
+    given_programs,
+    is_unexpected,
+    job_complaints,
+    run_status,
+)
 from lab.errors import ExitStatus, InfrastructureError, UserError
+from lab.model.records import RunRecord, command_line
 from lab.process.lock import locked
 from lab.process.scratch import scratch_folder
 from lab.report.site import plots
@@ -29,22 +39,20 @@ from lab.report.site.facts import (
 )
 from lab.report.site.grid import matrix, suite_table
 from lab.report.site.log import Log
-from lab.report.site.mark import legend
-from lab.report.site.names import count
+from lab.report.site.page_data import (
+    Group,
+    Job,
+    Report,
+    kernel_page,
+    log_page,
+    series_page,
+    test_page,
+)
+from lab.report.site.page_names import count
 from lab.report.site.pairs import all_pairs, pair
 from lab.report.site.render import asset, render, safe
-from lab.report.site.shown import ShownDetail, ShownExcerpt, log_html, shortened
-from lab.report.site.view import Group, Job, Report, kernel_page, log_page, series_page, test_page
-from lab.report.status import (
-    count_errors,
-    given_errors,
-    given_programs,
-    is_unexpected,
-    job_complaints,
-    run_status,
-)
-from lab.results.compare import Change
-from lab.results.record import RunRecord, command_line
+from lab.report.site.status_mark import legend
+from lab.report.site.template_data import ShownDetail, ShownExcerpt, log_html, shortened
 from lab.unforeseen import as_lab_error
 
 _MOST_KERNELS = 6

@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Base against patched, test by test: what a series did, from what is recorded alone.
+
+A verdict is earned as a pass is: what one of the two sides does not show is
+``inconclusive``, never ``fixed``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+from lab.analysis.setup import differences
+from lab.analysis.test_names import job_apart, shared_names
+from lab.model.records import KERNEL, JobRecord, TestResult
+from lab.model.status import Status
+
+#: The filesystem, and the suite, of a test.
+Place = tuple[str, str]
+
+_ERROR = "an error of the lab's"
+_DEAD = frozenset({Status.CRASH, Status.TIMEOUT})
+_BAD = _DEAD | {Status.FAIL}
+#: What can only be seen where the mount was proved to be DAX.
+_NEEDS_PROOF = _BAD | {Status.PASS}
+#: What must be the same on both sides for a difference to be the series'.
+_SAME = (
+    "tree_identity",
+    "config_digest",
+    "compiler",
+    "accelerator",
+    "qemu_version",
+    "machine_description",
+)
+
+
+class Verdict(StrEnum):
+    """What a series did to one test."""
+
+    FIXED = "fixed"
+    REGRESSED = "regressed"
+    STILL_FAILING = "still failing"
+    STILL_PASSING = "still passing"
+    NOT_APPLICABLE = "not applicable"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True)
+class TestVerdict:
+    """One test on one filesystem; a side is None where it has no result.
+
+    ``why`` explains what the statuses do not; ``said`` is what the sides said.  ``test``
+    has its ``program`` in it where two of the suite share its name.
+    """
+
+    # pytest takes a class of such a name for tests.
+    __test__ = False
+
+    kernel: str
+    filesystem: str
+    suite: str
+    test: str
+    base: Status | None
+    patched: Status | None
+    verdict: Verdict
+    why: str = ""
+    said: tuple[str, str] = ("", "")
+    program: str = ""
+
+
+@dataclass(frozen=True)
+class Side:
+    """The record of one variant: its job, and the results at each place.
+
+    A name that comes twice at one place has a number, so that none is hidden.  ``unrun``
+    are the places with tests that nobody ran, which are not among the ``tests``.
+    """
+
+    job: JobRecord
+    tests: Mapping[tuple[str, str, str], TestResult]
+    unrun: frozenset[Place] = frozenset()
+
+    @classmethod
+    def of(cls, job: JobRecord) -> Side:
+        """Sort a job's results."""
+        seen: Counter[tuple[str, str, str]] = Counter()
+        tests = {}
+        for result in job.results:
+            if not result.ran:
+                continue
+            key = (result.filesystem, result.suite, result.test)
+            seen[key] += 1
+            name = result.test if seen[key] == 1 else f"{result.test} [{seen[key]}]"
+            tests[(result.filesystem, result.suite, name)] = result
+        left = (result for result in job.results if not result.ran)
+        return cls(job, tests, frozenset((one.filesystem, one.suite) for one in left))
+
+    def at(self, place: Place) -> Sequence[TestResult]:
+        """What ran at a place."""
+        return self._places.get(place, ())
+
+    def ended(self, place: Place) -> bool:
+        """Whether programs ran at a place, and none of them died or came to grief."""
+        return bool(self.at(place)) and place not in self._troubled | self.unrun
+
+    def known_death(self, place: Place) -> bool:
+        """Whether something died there that ``lab.toml`` foretells."""
+        return place in self._known_deaths
+
+    def proved(self, filesystem: str) -> bool:
+        """Whether there is a proof that the filesystem was DAX."""
+        return any(name == filesystem and proof for name, proof in self.job.evidence.dax)
+
+    @cached_property
+    def _places(self) -> dict[Place, list[TestResult]]:
+        found: dict[Place, list[TestResult]] = {}
+        for (filesystem, suite, _), result in self.tests.items():
+            found.setdefault((filesystem, suite), []).append(result)
+        return found
+
+    @cached_property
+    def _troubled(self) -> frozenset[Place]:
+        return self._where(lambda result: result.status in _DEAD | {Status.ERROR})
+
+    @cached_property
+    def _known_deaths(self) -> frozenset[Place]:
+        return self._where(lambda result: result.status in _DEAD and result.as_expected)
+
+    def _where(self, is_so: Callable[[TestResult], bool]) -> frozenset[Place]:
+        return frozenset(key[:2] for key, result in self.tests.items() if is_so(result))
+
+
+def compare(
+    base: JobRecord, patched: JobRecord, series: tuple[str, str], asked: Sequence[Place] = ()
+) -> tuple[TestVerdict, ...]:
+    """A verdict for each test that either side has.
+
+    Args:
+        base: The job without the series.
+        patched: The job of the same kernel with the series.
+        series: Its name and its digest.
+        asked: Where there must be results; a place without any is inconclusive.
+    """
+    shared = shared_names((*base.results, *patched.results))
+    pair = _Pair(Side.of(job_apart(base, shared)), Side.of(job_apart(patched, shared)))
+    wrong = unlike(base, patched, series)
+    keys = dict.fromkeys((*pair.base.tests, *pair.patched.tests))
+    verdicts = [pair.judge(key, wrong) for key in keys]
+    return (
+        *verdicts,
+        *_complaints(base, patched, wrong),
+        *_unrun(base.variant, pair.patched),
+        *_empty(base.variant, asked, {key[:2] for key in keys}),
+    )
+
+
+def unlike(base: JobRecord, patched: JobRecord, series: tuple[str, str]) -> str:
+    """Why no difference between the two may be put down to the series; "" if one may."""
+    for name in ("machine", "config"):
+        if getattr(base, name) != getattr(patched, name):
+            return f"they differ in {name}"
+    for name in _SAME:
+        if getattr(base.evidence, name) != getattr(patched.evidence, name):
+            return f"they differ in {name.replace('_', ' ')}"
+    if differs := differences([base.evidence], [patched.evidence]):
+        return f"they differ in {differs[0].partition(': ')[0]}"
+    if patched.evidence.series_digests != (*base.evidence.series_digests, series):
+        return "the two kernels differ in more than the series"
+    if base.evidence.build_key == patched.evidence.build_key:
+        return "both ran the same build"
+    return ""
+
+
+def alone(base: JobRecord, asked: Sequence[Place] = ()) -> tuple[TestVerdict, ...]:
+    """The tests of a kernel that the series is not for: their results, and no verdict."""
+    side = Side.of(job_apart(base, shared_names(base.results)))
+    verdicts = [_single(base.variant, side, key, result) for key, result in side.tests.items()]
+    return (*verdicts, *_empty(base.variant, asked, {key[:2] for key in side.tests}))
+
+
+def _single(kernel: str, side: Side, key: tuple[str, str, str], result: TestResult) -> TestVerdict:
+    verdict, why = Verdict.NOT_APPLICABLE, ""
+    if result.status in _DEAD | {Status.ERROR}:
+        why = _ERROR if result.status is Status.ERROR else str(result.status)
+        verdict = Verdict.INCONCLUSIVE
+    elif result.status in _NEEDS_PROOF and not side.proved(key[0]):
+        verdict, why = Verdict.INCONCLUSIVE, "nothing proves that it was DAX"
+    said = (result.message, "")
+    return TestVerdict(kernel, *key, result.status, None, verdict, why, said, result.program)
+
+
+def _complaints(base: JobRecord, patched: JobRecord, wrong: str) -> Iterator[TestVerdict]:
+    """What the patched kernel complains of while no test runs: no test tells of it."""
+    before = {str(noted.complaint) for noted in base.complaints}
+    found = {str(one.complaint): one.complaint for one in patched.complaints if one.of_job}
+    for title, complaint in found.items():
+        verdict, why = Verdict.REGRESSED, "the kernel complains of it with the series only"
+        if title in before:
+            verdict, why = (
+                Verdict.STILL_FAILING,
+                "the kernel complains of it without the series too",
+            )
+        if wrong:
+            verdict, why = Verdict.INCONCLUSIVE, wrong
+        was = Status.CRASH if title in before else None
+        said = ("", complaint.headline)
+        yield TestVerdict(base.variant, "", KERNEL, title, was, Status.CRASH, verdict, why, said)
+
+
+def _unrun(kernel: str, patched: Side) -> Iterator[TestVerdict]:
+    """What both sides lack would be missed by nobody."""
+    why = "not all of its tests ran with the series"
+    for place in sorted(patched.unrun):
+        yield TestVerdict(kernel, *place, "", None, None, Verdict.INCONCLUSIVE, why)
+
+
+def _empty(
+    kernel: str, asked: Iterable[Place], found: set[Place] | set[tuple[str, ...]]
+) -> Iterator[TestVerdict]:
+    for place in asked:
+        if place not in found:
+            why = "no test ran"
+            yield TestVerdict(kernel, *place, "", None, None, Verdict.INCONCLUSIVE, why)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """The two sides of one kernel."""
+
+    base: Side
+    patched: Side
+
+    def judge(self, key: tuple[str, str, str], wrong: str) -> TestVerdict:
+        base, patched = self.base.tests.get(key), self.patched.tests.get(key)
+        wrong = wrong or self._unproved(key, base, patched)
+        verdict, why = (Verdict.INCONCLUSIVE, wrong) if wrong else self._verdict(key)
+        return TestVerdict(
+            self.base.job.variant,
+            *key,
+            base.status if base else None,
+            patched.status if patched else None,
+            verdict,
+            why,
+            (base.message if base else "", patched.message if patched else ""),
+            next((side.program for side in (base, patched) if side), ""),
+        )
+
+    def _unproved(
+        self, key: tuple[str, str, str], base: TestResult | None, patched: TestResult | None
+    ) -> str:
+        for name, side, result in (("base", self.base, base), ("patched", self.patched, patched)):
+            # A guest that died as it booted proves nothing, and needs to.
+            lost = result is None or result.status not in {Status.PASS, Status.FAIL}
+            if not lost and not side.proved(key[0]):
+                return f"nothing proves that {name} was DAX"
+        return ""
+
+    def _verdict(self, key: tuple[str, str, str]) -> tuple[Verdict, str]:
+        base, patched = self.base.tests.get(key), self.patched.tests.get(key)
+        if base is None:
+            assert patched is not None
+            return self._only_patched(key, patched)
+        return self._only_base(key, base) if patched is None else _both(base, patched)
+
+    def _only_patched(self, key: tuple[str, str, str], patched: TestResult) -> tuple[Verdict, str]:
+        place = key[:2]
+        if patched.status in _DEAD and self.base.ended(place):
+            return Verdict.REGRESSED, f"{patched.status} with the series only"
+        if self.base.known_death(place) and patched.status in {Status.PASS, Status.SKIP}:
+            return Verdict.NOT_APPLICABLE, "base died before it"
+        return Verdict.INCONCLUSIVE, _alone_why(patched, "base")
+
+    def _only_base(self, key: tuple[str, str, str], base: TestResult) -> tuple[Verdict, str]:
+        place = key[:2]
+        if base.status in _DEAD and self.patched.ended(place):
+            return _revived(base)
+        return Verdict.INCONCLUSIVE, _alone_why(base, "patched")
+
+
+def _alone_why(result: TestResult, other: str) -> str:
+    if result.status is Status.ERROR:
+        return _ERROR
+    return f"{other} has no such result"
+
+
+def _both(base: TestResult, patched: TestResult) -> tuple[Verdict, str]:
+    statuses = {base.status, patched.status}
+    if Status.ERROR in statuses:
+        return Verdict.INCONCLUSIVE, _ERROR
+    if patched.status in _DEAD and base.status not in _DEAD:
+        return Verdict.REGRESSED, f"{patched.status} with the series only"
+    if Status.SKIP in statuses:
+        return _skipped(statuses)
+    if patched.status in _BAD:
+        return _still_bad(base, patched)
+    if base.status in _DEAD:
+        return _revived(base)
+    if base.status is Status.FAIL:
+        return Verdict.FIXED, ""
+    return Verdict.STILL_PASSING, ""
+
+
+def _skipped(statuses: set[Status]) -> tuple[Verdict, str]:
+    if len(statuses) == 1:
+        return Verdict.NOT_APPLICABLE, "it cannot run there"
+    return Verdict.INCONCLUSIVE, "it ran on one side only"
+
+
+def _still_bad(base: TestResult, patched: TestResult) -> tuple[Verdict, str]:
+    if base.status not in _BAD:
+        return Verdict.REGRESSED, ""
+    differs = base.message != patched.message
+    return Verdict.STILL_FAILING, "in another way" if differs else ""
+
+
+def _revived(base: TestResult) -> tuple[Verdict, str]:
+    # Any guest may die once, of anything: only a death that lab.toml foretells is the
+    # bug that the series is about.
+    if base.as_expected:
+        return Verdict.FIXED, ""
+    why = f'base: {base.status}, which no [[expect]] with status = "{base.status}" foretells'
+    return Verdict.INCONCLUSIVE, why

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a run leaves in its folder so that it can be repeated when all else has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from lab.build import Build
+from lab.errors import InfrastructureError
+from lab.patches import Overlay
+from lab.process import run
+from lab.process.seal import file_digest
+from lab.process.temporary import temporary_folder
+from lab.results.folder import JobFolder, RunFolder, write_bytes, write_text
+from lab.suites.c_programs import HELPERS
+from lab.suites.c_source import sources_of
+from lab.trees import Tree
+
+_SYMLINK = 0o120000
+
+
+def keep_programs(folder: RunFolder, guest_tests: Path, names: Iterable[str]) -> None:
+    """Copy the sources of some guest programs, and of those that every guest has.
+
+    Raises:
+        UserError, InfrastructureError: They cannot be read or written.
+    """
+    for name in dict.fromkeys((*names, *HELPERS)):
+        for path, _ in sources_of(guest_tests, name).own:
+            place = folder.programs / path.relative_to(guest_tests.resolve())
+            write_bytes(place, path.read_bytes())
+
+
+def keep_build(folder: JobFolder, built: Build) -> dict[str, str]:
+    """Keep the kernel's config and what the series changed.
+
+    Returns:
+        What names the build's files: SHA-256 by name.
+
+    Raises:
+        InfrastructureError: They cannot be read or written.
+    """
+    try:
+        write_bytes(folder.kernel_config, (built.folder / "config").read_bytes())
+        digest = file_digest(built.bzimage)
+    except OSError as error:
+        raise InfrastructureError(f"cannot be read: {error}", where=built.folder) from error
+    if built.job.overlay.files:
+        write_text(folder.applied, patch_of(built.job.tree, built.job.overlay))
+    return {"bzImage": digest}
+
+
+def patch_of(tree: Tree, overlay: Overlay) -> str:
+    """An overlay as a patch of its tree that ``git apply`` takes."""
+    with temporary_folder("patch") as text:
+        scratch = Path(text)
+        for side in ("a", "b"):
+            (scratch / side).mkdir()
+        for path, mode, content in _contents(tree, overlay):
+            _place(scratch / path, mode, content)
+        # --no-index compares two folders that are in no repository, and ends with 1 when
+        # they differ; a user's own configuration could colour or reorder its output.
+        command = ["env", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "git"]
+        command += ["-c", "core.quotePath=false", "diff", "--no-index", "--binary"]
+        result = run([*command, "--no-prefix", "a", "b"], cwd=scratch, check=False, timeout=60)
+    if result.status not in (0, 1):
+        raise InfrastructureError("git diff failed", detail=result.stderr)
+    return result.stdout
+
+
+def _contents(tree: Tree, overlay: Overlay) -> Iterator[tuple[str, int, bytes]]:
+    for path, replacement in overlay.files.items():
+        old = tree.path / path
+        if old.is_file():
+            executable = bool(old.stat().st_mode & 0o100)
+            yield f"a/{path}", 0o100755 if executable else 0o100644, old.read_bytes()
+        if replacement is not None:
+            yield f"b/{path}", replacement.mode, replacement.content
+
+
+def _place(path: Path, mode: int, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if mode == _SYMLINK:
+        path.symlink_to(content.decode())
+    else:
+        path.write_bytes(content)
+        path.chmod(mode & 0o777)

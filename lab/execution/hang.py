@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Whether two hangs are one: the second shows nothing that the first did not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+
+from lab.complaints.frames import bare, tellings
+from lab.model.complaint import Complaint
+
+#: A loop is met at another place each time, but its caller is the same.
+_DEEP = 2
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What is told of a hang.
+
+    Attributes:
+        program: ``SUITE.PROGRAM``.
+        title: Of the kernel's complaint; "" when it was silent.
+        functions: Where it was, the innermost and its caller.
+        alone: Only the program hung, and the guest goes on.
+    """
+
+    program: str
+    title: str = ""
+    functions: frozenset[str] = frozenset()
+    alone: bool = False
+
+    @staticmethod
+    def of(program: str, complaint: Complaint | None, *, alone: bool) -> Signature:
+        """The signature of a hang with or without a complaint."""
+        if complaint is None:
+            return Signature(program, alone=alone)
+        frames = islice(tellings(complaint.frames), _DEEP)
+        functions = frozenset(bare(frame.function) for frame in frames)
+        return Signature(program, complaint.title, functions)
+
+    def is_like(self, other: Signature) -> bool:
+        """Whether both are one hang, as far as can be seen."""
+        if self.title and other.title:
+            return self.title == other.title or bool(self.functions & other.functions)
+        return self.program == other.program and self.title == other.title

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What counts of a program that left something else mounted than what was proved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lab.execution.remainder import Rest
+from lab.model.status import Status
+from lab.suites.judge import Judged
+
+#: What is no proof of anything but itself, and stays whatever is mounted.
+_BAD = {Status.CRASH, Status.TIMEOUT, Status.ERROR}
+
+
+def proved(
+    judged: Sequence[Judged], program: str, filesystem: str, now: str, *, listed: bool
+) -> tuple[tuple[Judged, ...], Rest | None]:
+    """What counts of a program that changed its mount, and what is to run again, each alone.
+
+    One test may do that, and says of it what it says.  Of several nobody knows which ran
+    on what.
+
+    Args:
+        listed: Whether the program can be asked for its tests' names.
+    """
+    if len(judged) < 2:
+        return tuple(judged), None
+    why = f"{program} left something else mounted ({now or 'nothing'})"
+    kept = tuple(one for one in judged if one.status in _BAD)
+    others = [one for one in judged if one.status not in _BAD]
+    if listed and others:
+        done = frozenset(one.test for one in kept) - {program}
+        return kept, Rest(len(judged), len(others), done, why, listed=True)
+    said = f"{why}: nothing proves that this ran on {filesystem}"
+    return (*kept, *(Judged(one.test, Status.ERROR, said) for one in others)), None

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The next guest, started and its first filesystem mounted while the one before it works."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from lab.errors import InfrastructureError
+from lab.filesystems.dax import Recipe, set_up
+from lab.guest.qemu.guest import Guest, GuestSpec
+
+_TICK_S = 0.1
+
+
+class _Starting:
+    """A guest that a thread opens and sets up."""
+
+    def __init__(self, spec: GuestSpec, recipe: Recipe) -> None:
+        self.guest = Guest(spec)
+        self.recipe = recipe
+        self.proof: dict[str, str] | InfrastructureError | None = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._open, daemon=True)
+        self._thread.start()
+
+    def _open(self) -> None:
+        try:
+            self.guest.open()
+            self.proof = _set_up(self.guest, self.recipe)
+        except BaseException as error:
+            self._error = error
+
+    def take(self) -> Guest:
+        """The guest, once it is ready; raises what went wrong."""
+        self._thread.join()
+        if self._error is not None:
+            self.guest.close()
+            raise self._error
+        return self.guest
+
+    def give_up(self) -> None:
+        """End it, however far it is."""
+        while True:
+            # QEMU may not run yet: then there is more to close in a moment.
+            self.guest.close()
+            self._thread.join(_TICK_S)
+            if not self._thread.is_alive():
+                self.guest.close()
+                return
+
+
+def _set_up(guest: Guest, recipe: Recipe) -> dict[str, str] | InfrastructureError | None:
+    """The proof, or what went wrong; None for a guest that has no device for it."""
+    if guest.prepared.status != 0:
+        return None
+    try:
+        return set_up(guest, recipe)
+    except InfrastructureError as error:
+        return error
+
+
+class Ahead:
+    """Gives guests, and has the next one ready; to be closed.
+
+    Args:
+        next_spec: What the next guest is made from.
+        on: Whether one may start before it is asked for: it takes memory of its own.
+    """
+
+    def __init__(self, next_spec: Callable[[], GuestSpec], *, on: bool) -> None:
+        self._next_spec = next_spec
+        self._on = on
+        self._starting: _Starting | None = None
+        self._taken: _Starting | None = None
+
+    def begin(self, recipe: Recipe) -> None:
+        """Start the next guest now, and make and mount its filesystem, if none is on its way."""
+        if self._on and self._starting is None:
+            self._starting = _Starting(self._next_spec(), recipe)
+
+    def spec(self, recipe: Recipe) -> GuestSpec:
+        """What the guest for a filesystem is, or is going to be, made from.
+
+        One that has another mounted waits for its turn: it would not be fresh.
+        """
+        if self._starting is not None and self._starting.recipe == recipe:
+            return self._starting.guest.spec
+        return self._next_spec()
+
+    def guest(self, spec: GuestSpec) -> Guest:
+        """The guest of ``spec``, to enter; raises what opening it raised."""
+        self._taken = None
+        if self._starting is None or self._starting.guest.spec is not spec:
+            return Guest(spec)
+        self._taken, self._starting = self._starting, None
+        return self._taken.take()
+
+    def set_up(self, guest: Guest, recipe: Recipe) -> dict[str, str]:
+        """What ``filesystem.set_up`` says, or said when it was done ahead."""
+        done, self._taken = self._taken, None
+        if done is None or done.guest is not guest or done.recipe != recipe or done.proof is None:
+            return set_up(guest, recipe)
+        if isinstance(done.proof, InfrastructureError):
+            raise done.proof
+        return done.proof
+
+    def close(self) -> None:
+        """End the guest that nobody took, if there is one."""
+        if self._starting is not None:
+            self._starting.give_up()

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A series verified: base against patched on each kernel, in one run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from lab.analysis.series_verdict import (
+    KernelVerdict,
+    Verification,
+    expected_outcome,
+    is_ours,
+    judge_pair,
+    judge_upstream,
+    lost,
+)
+from lab.analysis.verdict import Place, alone, compare
+from lab.errors import InfrastructureError, LabError
+from lab.model.records import JobRecord, RunRecord
+from lab.model.status import Outcome
+from lab.model.variant import Variant
+from lab.patches import Fit, SeriesFit
+from lab.plan import SeriesPlan
+from lab.results import RunFolder, write_json
+from lab.unforeseen import as_lab_error
+
+if TYPE_CHECKING:
+    from lab.session import Lab
+
+#: How a series goes onto a kernel, or why nobody can say.
+Fits = Mapping[Variant, SeriesFit | LabError]
+
+
+def verify(lab: Lab, plan: SeriesPlan, command: Sequence[str]) -> Verification:
+    """Try the series on each kernel, test what there is to test, and judge it.
+
+    A kernel that cannot be fetched is inconclusive, and the others go on.  Where the
+    series does not apply nothing is tested; where it is not needed any more, the
+    kernel alone is.
+
+    Raises:
+        UserError: The series itself cannot be read.
+        InfrastructureError: What ``lab test`` needs is not installed.
+    """
+    from lab.doctor import require
+    from lab.report import verification_to_json
+
+    require("test")
+    lab.series(plan.series)
+    fits = {kernel: _fit(lab, plan, kernel) for kernel in plan.kernels}
+    chosen = plan.keeping(set(_tested(plan, fits)))
+    run = lab.test(chosen, command) if chosen.jobs else None
+    verification = judge(lab, plan, fits, run)
+    if run is not None:
+        folder = RunFolder(lab.results, run.id)
+        write_json(folder.verdicts, verification_to_json(verification))
+    return verification
+
+
+def _fit(lab: Lab, plan: SeriesPlan, kernel: Variant) -> SeriesFit | LabError:
+    try:
+        fit = lab.fit(kernel, plan.series)
+    except Exception as raised:
+        error = as_lab_error(raised)
+        lab.listener.say(f"{kernel}: {error.what}")
+        return error
+    for patch in fit.patches:
+        lab.listener.say(f"{kernel}: {patch.patch or plan.series}: {patch.fit}")
+    return fit
+
+
+def _tested(plan: SeriesPlan, fits: Fits) -> Iterator[Variant]:
+    for kernel, fit in fits.items():
+        if isinstance(fit, SeriesFit) and fit.applies:
+            yield from (kernel, plan.patched(kernel))
+        elif isinstance(fit, SeriesFit) and fit.upstream is not None:
+            yield kernel
+
+
+def judge(lab: Lab, plan: SeriesPlan, fits: Fits, run: RunRecord | None) -> Verification:
+    """The verdicts on a run's records; nothing is started."""
+    config = lab.loaded.config
+    section = config.series[plan.series]
+    jobs = {job.variant: job for job in run.jobs} if run else {}
+    digest = lab.series(plan.series).digest
+    kernels = []
+    for kernel, fit in fits.items():
+        question = _Question(plan, kernel, jobs, digest, section.tests)
+        verdict = question.answer(fit)
+        expected, reason = expected_outcome(config.verdict, plan.series, str(kernel))
+        kernels.append(replace(verdict, expected=expected, reason=reason))
+    return Verification(plan.series, section.description, tuple(kernels), run)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What a series does on one kernel."""
+
+    plan: SeriesPlan
+    kernel: Variant
+    jobs: Mapping[str, JobRecord]
+    digest: str
+    about: tuple[str, ...]
+
+    def answer(self, fit: SeriesFit | LabError) -> KernelVerdict:
+        name = str(self.kernel)
+        if isinstance(fit, LabError):
+            ours = isinstance(fit, InfrastructureError)
+            return KernelVerdict(name, Outcome.INCONCLUSIVE, _line(fit), ours=ours)
+        return replace(
+            self._judged(fit),
+            patches=tuple((patch.patch, str(patch)) for patch in fit.patches),
+        )
+
+    def _judged(self, fit: SeriesFit) -> KernelVerdict:
+        name = str(self.kernel)
+        if fit.applies:
+            return self._pair()
+        if fit.upstream is not None:
+            return replace(self._base(), commit=fit.upstream.commit)
+        if fit.applied:
+            return KernelVerdict(name, Outcome.NO_CHANGE, "the tree has every patch already")
+        misfit = fit.first_misfit
+        assert misfit is not None
+        said = misfit.detail if misfit.fit is Fit.REFUSED else str(misfit)
+        why = f"{misfit.patch}: {said}" if misfit.patch else said
+        return KernelVerdict(name, Outcome.DOES_NOT_APPLY, why)
+
+    def _pair(self) -> KernelVerdict:
+        name = str(self.kernel)
+        base = self.jobs.get(name)
+        patched = self.jobs.get(str(self.plan.patched(self.kernel)))
+        wanting = lost(base, "base") or lost(patched, "patched")
+        if wanting or base is None or patched is None:
+            return KernelVerdict(name, Outcome.INCONCLUSIVE, wanting, ours=True)
+        series = (self.plan.series, self.digest)
+        tests = compare(base, patched, series, self._asked())
+        outcome, why = judge_pair(tests, self.about)
+        return KernelVerdict(name, outcome, why, ours=is_ours(tests), tests=tests)
+
+    def _base(self) -> KernelVerdict:
+        name = str(self.kernel)
+        base = self.jobs.get(name)
+        wanting = lost(base, "base")
+        if wanting or base is None:
+            return KernelVerdict(name, Outcome.INCONCLUSIVE, wanting, ours=True)
+        tests = alone(base, self._asked())
+        outcome, why = judge_upstream(tests, self.about)
+        return KernelVerdict(name, outcome, why, ours=is_ours(tests), tests=tests)
+
+    def _asked(self) -> tuple[Place, ...]:
+        """Where there must be results; a pattern may leave a program without tests."""
+        return tuple(
+            (filesystem, suite)
+            for job in self.plan.plan.jobs
+            if job.variant == self.kernel and job.pattern is None
+            for filesystem in job.filesystems
+            for suite in job.suites
+        )
+
+
+def _line(error: LabError) -> str:
+    return f"{error.where}: {error.what}" if error.where else error.what

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A machine as QEMU's command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.guest.qemu.pmem import Backend, MemMap
+
+BINARY = "qemu-system-x86_64"
+_MIB = 1 << 20
+#: TCG does "rep movsb" a byte at a time, and "rep movsq" eight: without erms and fsrm the
+#: kernel copies and clears pages (lib/memcpy_64.S, clear_page_64.S) with the latter.  Five
+#: levels of page tables, which few machines have, cost it a tenth of all it does.
+CPUS = {"kvm": "host", "tcg": "max,-erms,-fsrm,-la57"}
+#: SSH connections that a guest can have, one after the other; guest-tests/ssh-waits.h.
+SSH_PORTS = 4
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """The machine a guest runs on; sizes in bytes.
+
+    ``nvdimm`` is the size of its persistent memory, ``pmem`` what that is.
+    """
+
+    memory: int
+    cpus: int
+    accelerator: str
+    type: str
+    nvdimm: int
+    pmem: Backend = "nvdimm"
+
+    def describe(self) -> str:
+        """One line for a record."""
+        return (
+            f"{self.type}, {self.cpus} CPUs, {self.memory // _MIB} MiB of RAM, "
+            f"{self.nvdimm // _MIB} MiB {self._pmem()}, {self.accelerator}"
+        )
+
+    def _pmem(self) -> str:
+        if self.memmap is None:
+            return "NVDIMM"
+        return f"of RAM as persistent memory ({self.memmap.argument})"
+
+    @property
+    def memmap(self) -> MemMap | None:
+        """The RAM that ``memmap=`` sets apart, on a machine that has some."""
+        return MemMap(self.memory, self.nvdimm) if self.pmem == "memmap" else None
+
+    @property
+    def ram(self) -> int:
+        """All RAM that QEMU gives it."""
+        return self.memory if self.memmap is None else self.memmap.ram
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Where a guest's memory is: paths QEMU opens, as ``/dev/fd/N`` for those it inherits.
+
+    ``ram`` None is memory of QEMU's own; ``private`` leaves the files as they are.
+    """
+
+    nvdimm: str
+    ram: str | None = None
+    private: bool = False
+    descriptors: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a guest is started from, and where it leaves its traces.
+
+    ``initrd`` is a descriptor QEMU inherits, or None for a guest that has booted.
+    """
+
+    kernel: Path
+    initrd: int | None
+    append: str
+    memory: Memory
+    console: Path
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """The file descriptors that QEMU inherits."""
+        return self.memory.descriptors + (() if self.initrd is None else (self.initrd,))
+
+
+@dataclass(frozen=True)
+class Sockets:
+    """The descriptors of the sockets that QEMU inherits: one for each of SSH_PORTS ports."""
+
+    marks: int
+    monitor: int
+    ssh: tuple[int, ...]
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """All of them."""
+        return (self.marks, self.monitor, *self.ssh)
+
+
+def command_line(
+    hardware: Hardware, files: Files, sockets: Sockets, *, incoming: bool = False
+) -> list[str]:
+    """QEMU's arguments.
+
+    ``incoming`` starts nothing until the monitor names a saved state.
+    """
+    machine = f"{hardware.type},accel={hardware.accelerator},{machine_properties(hardware)}"
+    return [
+        BINARY,
+        "-nodefaults",
+        "-no-user-config",
+        "-no-reboot",
+        "-display", "none",
+        "-machine", machine if files.memory.ram is None else f"{machine},memory-backend=ram",
+        "-cpu", CPUS[hardware.accelerator],
+        "-smp", str(hardware.cpus),
+        "-m", memory_size(hardware),
+        *_backends(hardware, files.memory),
+        # No label area: it would come off the end, and a region whose size is not a
+        # multiple of 16 MiB takes no fsdax namespace on 6.1.
+        *(("-device", "nvdimm,id=nvdimm0,memdev=nv0") if hardware.memmap is None else ()),
+        # A restored guest's console goes on where the saved one's ended.
+        "-chardev", f"file,id=console,path={_comma(files.console)},append=on",
+        "-serial", "chardev:console",
+        "-chardev", f"socket,id=marks,fd={sockets.marks}",
+        "-serial", "chardev:marks",
+        "-chardev", f"socket,id=monitor,fd={sockets.monitor}",
+        "-mon", "chardev=monitor,mode=control",
+        *_ssh_ports(sockets.ssh),
+        # Old kernels wait for entropy before they answer (virtme-ng#217).
+        "-device", "virtio-rng-pci",
+        # A restored guest keeps the kernel, or the head of it: its loader's ROM is part of the
+        # machine, and nobody boots what is in it.
+        "-kernel", str(files.kernel),
+        "-append", files.append,
+        *(() if files.initrd is None else ("-initrd", f"/dev/fd/{files.initrd}")),
+        *(("-incoming", "defer") if incoming else ()),
+        *_resets(files.console.with_name("resets.log")),
+    ]  # fmt: skip
+
+
+def _ssh_ports(descriptors: Sequence[int]) -> Iterator[str]:
+    """No network: nobody else on the host can connect, and the guest reaches nothing."""
+    # The first on the bus, so that the kernel numbers it 0 (/dev/vport0p1).  Each port that
+    # could be costs the guest's driver two queues; port 0 is a console's.
+    yield from ("-device", f"virtio-serial-pci,max_ports={len(descriptors) + 1}")
+    for number, descriptor in enumerate(descriptors, 1):
+        yield from ("-chardev", f"socket,id=ssh{number},fd={descriptor}")
+        yield from ("-device", f"virtserialport,chardev=ssh{number},nr={number}")
+
+
+def _resets(log: Path) -> tuple[str, ...]:
+    """TCG's word on why a CPU was reset, registers and all: a triple fault says nothing else."""
+    # "%" is a format there.
+    return () if "%" in str(log) else ("-d", "cpu_reset", "-D", str(log))
+
+
+def _backends(hardware: Hardware, memory: Memory) -> list[str]:
+    share = f"share={'off' if memory.private else 'on'}"
+    objects = []
+    if hardware.memmap is None:
+        objects.append(f"id=nv0,{share},mem-path={_comma(memory.nvdimm)},size={hardware.nvdimm}")
+    if memory.ram is not None:
+        objects.append(f"id=ram,{share},mem-path={_comma(memory.ram)},size={hardware.ram}")
+    return [part for one in objects for part in ("-object", f"memory-backend-file,{one}")]
+
+
+def kernel_arguments(hardware: Hardware, extra: str = "") -> str:
+    """The kernel's command line: a panic or an oops becomes QEMU's exit."""
+    memmap = "" if hardware.memmap is None else hardware.memmap.argument
+    # nokaslr: addresses in a stack are those of System.map, in every run.
+    # no_timer_check: a kernel that gets its ticks late, on a busy host, would panic over an
+    # IO-APIC that "doesn't work" (arch/x86/kernel/apic/io_apic.c).
+    arguments = "console=ttyS0,115200 panic=-1 oops=panic tsc=reliable no_timer_check nokaslr"
+    return " ".join(filter(None, (arguments, extra, memmap)))
+
+
+def machine_properties(hardware: Hardware) -> str:
+    """What ``-machine`` needs for the persistent memory, and what it need not have."""
+    memmap = hardware.memmap
+    memory = "nvdimm=on" if memmap is None else f"max-ram-below-4g={memmap.low}"
+    # Without them, firmware and kernel have two devices less to find.
+    return f"{memory},sata=off,smbus=off" if hardware.type.startswith("q35") else memory
+
+
+def memory_size(hardware: Hardware) -> str:
+    """The value of ``-m``."""
+    if hardware.memmap is not None:
+        return f"size={hardware.ram // _MIB}M"
+    # maxmem must hold RAM and every NVDIMM; one slot a DIMM.
+    # A number without a suffix would be MiB.
+    most = hardware.memory + hardware.nvdimm + (1 << 30)
+    return f"size={hardware.memory // _MIB}M,slots=1,maxmem={most // _MIB}M"
+
+
+def _comma(value: str | Path) -> str:
+    """A comma ends a value in QEMU's option syntax unless it is doubled."""
+    return str(value).replace(",", ",,")

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is recorded of a run: plain frozen values that can be pickled."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import secrets
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lab.model.complaint import Complaint
+from lab.model.metric import Metric
+from lab.model.status import Status
+
+
+@dataclass(frozen=True)
+class GuestUse:
+    """A guest of a job, and what ran in it.
+
+    Args:
+        folder: Where its console and kernel log are, relative to the job's folder.
+        state: The key of the saved state it started from; "" when it was booted.
+        units: ``FILESYSTEM/SUITE.PROGRAM``, in the order they ran.
+        timeline: (what was reached, seconds since QEMU's start) pairs.
+    """
+
+    folder: str
+    state: str
+    units: tuple[str, ...]
+    timeline: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What proves a job's results, and what it takes to repeat them.
+
+    Args:
+        accelerator: ``kvm`` or ``tcg``, as it really ran.
+        machine_description: The QEMU hardware, in a line.
+        cmdline: The kernel's command line.
+        dax: For each filesystem, (source, what it said) pairs: the proof of DAX.
+        build_key: The hash that names the build.
+        tree_identity: Commit, tarball digest or package version.
+        tree_signature: Of a tarball: who signed it, or why that was not checked.
+        series_digests: (series, digest) pairs, in the order applied.
+        patches: (SERIES/PATCH, digest) pairs of them; empty in runs of before.
+        console_path, ktap_path, kernel_log_path: Relative to the run's folder;
+            ``ktap_path`` is the folder that holds the job's KTAP files.
+        timeline: (what was reached, seconds since QEMU's start) pairs, of the first guest.
+        guests: All its guests.
+        programs_digest: The hash that names the guest programs' binaries, all together.
+        programs: (name, digest) pairs of them; empty in runs of before.
+        image_digest: SHA-256 of the part of the initramfs that guests share.
+        cost: (what, amount) pairs: ``cpu_s`` of the host's CPUs, ``build_s`` of
+            the build when this run made it.
+        surroundings: (what, value) pairs of all else that shapes a result: how
+            filesystems are made and mounted, deadlines, the CPU, rules for complaints.
+        unkept: How many more complaints there were than are kept: each is of a kind
+            that is kept of the same test.
+    """
+
+    accelerator: str = ""
+    qemu_version: str = ""
+    machine_description: str = ""
+    cmdline: str = ""
+    dax: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    build_key: str = ""
+    tree_identity: str = ""
+    tree_signature: str = ""
+    config_digest: str = ""
+    series_digests: tuple[tuple[str, str], ...] = ()
+    patches: tuple[tuple[str, str], ...] = ()
+    compiler: str = ""
+    console_path: str = ""
+    ktap_path: str = ""
+    kernel_log_path: str = ""
+    timeline: tuple[tuple[str, float], ...] = ()
+    guests: tuple[GuestUse, ...] = ()
+    programs_digest: str = ""
+    programs: tuple[tuple[str, str], ...] = ()
+    image_digest: str = ""
+    cost: tuple[tuple[str, float], ...] = ()
+    unkept: int = 0
+    surroundings: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def setup(self) -> str:
+        """Names all that a result depends on but chance; "" when nothing was built.
+
+        Two results of a test with one setup that differ are the test's, or the
+        kernel's, unsteadiness, and no change of the kernel.
+        """
+        if not self.build_key:
+            return ""
+        parts = (
+            self.build_key,
+            self.accelerator,
+            self.qemu_version,
+            self.machine_description,
+            self.programs_digest,
+            self.image_digest,
+            *(f"{name}={value}" for name, value in self.surroundings),
+        )
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+#: What the message of a result begins with that stands for a test nobody ran.
+DID_NOT_RUN = "did not run: "
+#: Stands for the suite of what the kernel complains of while no test runs.
+KERNEL = "kernel"
+#: The error of a job that was interrupted; it is done again when its run goes on.
+INTERRUPTED = "interrupted"
+
+
+def is_as_expected(status: Status, expected: Status) -> bool:
+    """Whether a result is no surprise.
+
+    A skip is one where a pass was expected: what did not run proved nothing, and
+    ``lab.toml`` says where a test cannot run.
+    """
+    return status is expected
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """One test on one filesystem of one job.
+
+    ``message`` is what the guest or the lab says of it; ``reason`` is why
+    ``lab.toml`` expects what it expects, ``""`` for a plain pass.  ``program`` is the
+    guest program that reported it, ``""`` in records of labs that did not keep that.
+    With ``given`` an error lies in what the lab was given: its program does not compile.
+    """
+
+    # pytest takes a class of such a name for tests.
+    __test__ = False
+
+    variant: str
+    kernel_release: str
+    filesystem: str
+    suite: str
+    test: str
+    status: Status
+    expected: Status = Status.PASS
+    duration_s: float = 0.0
+    message: str = ""
+    diagnostics: tuple[str, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+    reason: str = ""
+    program: str = ""
+    given: bool = False
+
+    @property
+    def as_expected(self) -> bool:
+        """See is_as_expected()."""
+        return is_as_expected(self.status, self.expected)
+
+    @property
+    def ran(self) -> bool:
+        """Whether it says anything of the test; else only why nobody ran it."""
+        return self.status is not Status.ERROR or not self.message.startswith(DID_NOT_RUN)
+
+
+@dataclass(frozen=True)
+class Noted:
+    """A complaint of the kernel, and what ran when it came.
+
+    Args:
+        filesystem, program: "" where it came while no program ran, or was found when
+            that one's results were out already.
+        test: "" where no test ran that said so.
+        benign: Why it says nothing of the kernel; "" for all others.
+    """
+
+    complaint: Complaint
+    filesystem: str = ""
+    program: str = ""
+    test: str = ""
+    benign: str = ""
+
+    @property
+    def of_job(self) -> bool:
+        """Whether no result tells of it, and it counts."""
+        return not self.program and not self.benign
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """One build on one machine, all its filesystems and suites.
+
+    ``started`` is ISO 8601, UTC; ``error`` says why the lab could not do the
+    job, or not all of it: results from before that stay.  With ``given`` it lies in
+    what the lab was given: a patch that does not apply, an option that does not stick.
+    ``complaints`` are all that its kernels complained of.
+    """
+
+    variant: str
+    kernel_release: str
+    machine: str
+    config: str
+    started: str
+    duration_s: float
+    evidence: Evidence = Evidence()
+    results: tuple[TestResult, ...] = ()
+    error: str | None = None
+    complaints: tuple[Noted, ...] = ()
+    given: bool = False
+
+    @property
+    def lab_error(self) -> str | None:
+        """The error, if it is the lab's or the machine's own."""
+        return None if self.given or self.error == INTERRUPTED else self.error
+
+
+@dataclass(frozen=True)
+class Host:
+    """The machine that ran the guests."""
+
+    cpus: int = 0
+    name: str = ""
+    system: str = ""
+
+    @classmethod
+    def this(cls) -> Host:
+        """The host this process runs on; CPUs are those it may use."""
+        system = f"{platform.system()} {platform.release()} {platform.machine()}"
+        return cls(len(os.sched_getaffinity(0)), platform.node(), system)
+
+
+def command_line(command: Sequence[str]) -> str:
+    """A command as one would type it; "" for none."""
+    if not command:
+        return ""
+    name = Path(command[0]).name
+    # The lab's own start is lab/__main__.py, whatever it was called by.
+    return shlex.join(["lab" if name == "__main__.py" else name, *command[1:]])
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run: its jobs, and what was asked for.
+
+    ``finished`` is None while it goes on, and for ever when it was killed;
+    ``plan`` are the lines shown before it started; ``folder`` holds its files;
+    ``troubles`` say what of it could not be recorded, or read again; they are not recorded.
+    """
+
+    id: str
+    started: str
+    finished: str | None = None
+    command: tuple[str, ...] = ()
+    lab_version: str = ""
+    host: Host = field(default_factory=Host)
+    plan: tuple[str, ...] = ()
+    folder: str = ""
+    jobs: tuple[JobRecord, ...] = ()
+    troubles: tuple[str, ...] = ()
+
+    @property
+    def results(self) -> tuple[TestResult, ...]:
+        """All jobs' results, in the order recorded."""
+        return tuple(result for job in self.jobs for result in job.results)
+
+    @property
+    def jobs_in_order(self) -> tuple[JobRecord, ...]:
+        """The jobs as the plan has them, whichever ended first."""
+        places = {line.strip().partition(": ")[0]: n for n, line in enumerate(self.plan)}
+
+        def place(job: JobRecord) -> int:
+            return places.get(f"{job.variant} (config {job.config}) on machine {job.machine}", 0)
+
+        return tuple(sorted(self.jobs, key=place))
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Why the run as a whole proves nothing, or less than it seems to.
+
+        Nothing that ran is no success (pixie-io/pixie#1085).
+        """
+        found = list(self.troubles)
+        if self.finished is None:
+            found.append("the run did not finish: tests may be missing")
+        if not self.results:
+            # Where each job says why, that is enough.
+            if not self.jobs or any(job.error is None for job in self.jobs):
+                found.append("no test ran")
+        elif all(result.status is Status.SKIP for result in self.results):
+            found.append("every test was skipped, so nothing was tested")
+        for job in self.jobs if self.results else ():
+            if not job.results and job.error is None:
+                found.append(f"{job.variant}: no test ran")
+        return tuple(found)
+
+
+def now() -> str:
+    """The time as records have it: ISO 8601, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def new_run_id() -> str:
+    """``YYYYMMDD-HHMMSS-xxxx``, UTC: sorts by time, names a folder."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"

@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Claims: shown by recorded results, or said not to be, and why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.analysis.claims import Claim, Claims, Shown, find_pairs, judge_claim, load_claims
+from lab.errors import UserError
+from lab.model.metric import Metric
+from lab.model.records import RunRecord, TestResult
+from lab.model.status import Status
+from lab.report.claims import claims_to_json, claims_to_markdown, report_claims
+from tests.results.made import EVIDENCE, job, result, run, slow_and_fast
+
+ROOT = Path(__file__).parents[2]
+DIGEST = ("fix", "cd" * 32)
+FAIL, SKIP = Status.FAIL, Status.SKIP
+MLOCK: dict[str, Any] = {
+    "quote": "mlock() fails",
+    "kernels": ["6.1"],
+    "shows": [{"side": "base", "tests": ["mlock.*"], "status": "fail", "says": ["ENOMEM"]}],
+}
+FAST: dict[str, Any] = {
+    "quote": "major improvement",
+    "kernels": ["6.1"],
+    "shows": [
+        {
+            "side": "patched",
+            "tests": ["first.*"],
+            "status": "pass",
+            "measure": [
+                {
+                    "metric": "first_access_ns_per_page",
+                    "of": {"populate": "no"},
+                    "over": {"populate": "yes"},
+                    "at_least": 5,
+                }
+            ],
+        }
+    ],
+}
+
+SHOWING = """source = "s"
+[[claim]]
+quote = "q"
+kernels = [{1}]
+shows = [{{side = "base", tests = ["a"], status = "pass", measure = {0}}}]
+"""
+
+
+def failed(name: str = "mlock.a", **more: Any) -> TestResult:
+    return result(name, FAIL, diagnostics=("mlock: ENOMEM", "0 pages"), **more)
+
+
+def recorded(*base: TestResult, patched: tuple[TestResult, ...] = (), **more: Any) -> RunRecord:
+    without = replace(EVIDENCE, build_key="base", series_digests=())
+    with_it = replace(EVIDENCE, build_key="patched", series_digests=(DIGEST,))
+    first = replace(job(*base), evidence=without)
+    second = replace(job(*(patched or (result(),)), variant="6.1+fix"), evidence=with_it)
+    return run(first, second, **more)
+
+
+def judged(claim: dict[str, Any], *runs: RunRecord) -> Shown:
+    (shown,) = judge_claim(Claim.model_validate(claim), find_pairs(runs, DIGEST, ["6.1"]))
+    return shown
+
+
+def test_shown() -> None:
+    shown = judged(MLOCK, recorded(failed(), failed(filesystem="ext4-dax")))
+    assert shown.shown, shown
+    assert shown.why == "base: 2 fail on ext4-dax, `ENOMEM`"
+    assert shown.run == "20260101-120000-ab12"
+
+
+@pytest.mark.parametrize(
+    ("results", "why"),
+    [
+        ([failed(), result("mlock.b")], "base: mlock.b on ext4-dax: pass, not fail"),
+        (
+            [failed(), result("mlock.b", FAIL, message="EFAULT")],
+            "base: mlock.b on ext4-dax: does not say 'ENOMEM'",
+        ),
+        ([failed(), failed("mlock.b", filesystem="xfs-dax")], "base: mlock.b on xfs-dax: nothing"),
+        ([result("mlock.b", Status.ERROR)], "base: mlock.b on ext4-dax: "),
+        ([result("mlock.b", SKIP, message="no")], "base: every one of 1 tests like mlock.* was"),
+        ([failed("other")], "base: no test has a name like mlock.*"),
+    ],
+)
+def test_not_shown(results: list[TestResult], why: str) -> None:
+    shown = judged(MLOCK, recorded(*results))
+    assert not shown.shown
+    assert shown.why.startswith(why)
+
+
+def test_a_skip_beside_what_shows_it() -> None:
+    shown = judged(MLOCK, recorded(failed(), result("mlock.b", SKIP)))
+    assert (shown.shown, shown.why) == (True, "base: 1 fail on ext4-dax, `ENOMEM`, 1 skipped")
+
+
+def test_what_ran_shows_nothing_of_what_was_skipped() -> None:
+    claim = {**MLOCK, "shows": [{**MLOCK["shows"][0], "tests": ["mlock.a", "mlock.b"]}]}
+    shown = judged(claim, recorded(failed(), result("mlock.b", SKIP, message="no room")))
+    why = "base: every one of 1 tests like mlock.b was skipped: no room"
+    assert (shown.shown, shown.why) == (False, why)
+
+
+def test_the_other_side_shows_nothing() -> None:
+    shown = judged(MLOCK, recorded(result("mlock.a"), patched=(failed(),)))
+    assert not shown.shown
+
+
+def test_a_job_that_ended_early() -> None:
+    record = recorded(failed())
+    early = replace(record, jobs=(replace(record.jobs[0], error="no space"), record.jobs[1]))
+    assert judged(MLOCK, early).why == "base: the job ended early: no space"
+
+
+def test_runs_that_show_nothing() -> None:
+    good = recorded(failed(), id="good")
+    other = replace(good.jobs[1], evidence=replace(good.jobs[1].evidence, series_digests=()))
+    useless = [
+        replace(good, id="unfinished", finished=None),
+        replace(good, id="edited", jobs=(good.jobs[0], other)),
+        replace(good, id="half", jobs=good.jobs[:1]),
+        replace(good, id="empty", jobs=(good.jobs[0], replace(good.jobs[1], results=()))),
+    ]
+    for record in useless:
+        assert not judged(MLOCK, record).shown, record.id
+    assert judged(MLOCK, *useless, good).run == "good"
+
+
+def test_the_newest_run_counts_even_if_it_shows_less() -> None:
+    new, old = recorded(result("mlock.a"), id="new"), recorded(failed(), id="old")
+    shown = judged(MLOCK, new, old)
+    assert (shown.shown, shown.run) == (False, "new")
+    # Also where an older run is looked at for another kernel.
+    pairs = find_pairs([new, old], DIGEST, ["6.1", "v4.1"])
+    assert {kernel: pair.run.id for kernel, pair in pairs.items()} == {"6.1": "new"}
+
+
+def test_a_number_that_was_measured() -> None:
+    fast = result("first.a", metrics=slow_and_fast())
+    assert judged(FAST, recorded(failed(), patched=(fast,))).shown
+    same = Metric("first_access_ns_per_page", (("populate", "yes"),), 700.0)
+    slow = replace(fast, metrics=(slow_and_fast()[0], same))
+    shown = judged(FAST, recorded(failed(), patched=(fast, replace(slow, test="first.b"))))
+    assert (shown.shown, shown.why) == (
+        False,
+        "patched: first.b on ext4-dax: first_access_ns_per_page is 1.16, not at least 5",
+    )
+    unmeasured = judged(FAST, recorded(failed(), patched=(replace(fast, metrics=()),)))
+    assert "did not measure" in unmeasured.why
+
+
+@pytest.mark.parametrize(
+    ("bounds", "shown", "says"),
+    [
+        ({"at_most": 1.2}, True, "m populate=no over populate=yes: at most 1.2"),
+        ({"at_most": 1.1}, False, "m populate=no over populate=yes: at most 1.1"),
+        ({"at_least": 1.2}, False, "m populate=no over populate=yes: at least 1.2"),
+        (
+            {"at_least": 1.1, "at_most": 1.2},
+            True,
+            "m populate=no over populate=yes: at least 1.1, at most 1.2",
+        ),
+    ],
+)
+def test_bounds_of_a_number(bounds: dict[str, float], shown: bool, says: str) -> None:
+    rows = [
+        Metric("m", (("populate", kind),), value) for kind, value in (("no", 115), ("yes", 100))
+    ]
+    measure = {"metric": "m", "of": {"populate": "no"}, "over": {"populate": "yes"}, **bounds}
+    claim = Claim.model_validate(
+        {**FAST, "shows": [{**FAST["shows"][0], "tests": ["first.a"], "measure": [measure]}]}
+    )
+    record = recorded(failed(), patched=(result("first.a", metrics=tuple(rows)),))
+    (found,) = judge_claim(claim, find_pairs([record], DIGEST, ["6.1"]))
+    assert (found.shown, str(claim.shows[0].measure[0])) == (shown, says)
+
+
+def test_runs_are_looked_at_until_every_kernel_is_found() -> None:
+    """A generator is not read on: each run that it gives is read from the database."""
+    first, second = recorded(failed(), id="first"), recorded(failed(), id="second")
+    runs = iter([first, second])
+    assert find_pairs(runs, DIGEST, ["6.1", "6.1"])["6.1"].run.id == "first"
+    assert next(runs) is second
+
+
+def test_kernels_by_the_names_that_results_have() -> None:
+    claims = Claims.model_validate({"source": "a mail", "claim": [MLOCK, FAST]})
+    named = claims.of_kernels(lambda name: f"{name}.192")
+    assert [claim.kernels for claim in named.claim] == [("6.1.192",), ("6.1.192",)]
+    assert named.claim[0].shows == claims.claim[0].shows
+
+
+def test_document() -> None:
+    claims = Claims.model_validate(
+        {
+            "source": "a mail",
+            "claim": [
+                MLOCK,
+                {**FAST, "kernels": ["6.1", "v4.1"]},
+                {"quote": "q", "untested": "no"},
+            ],
+        }
+    )
+    fast = result("first.a", metrics=slow_and_fast())
+    pairs = find_pairs([recorded(failed(), patched=(fast,))], DIGEST, ["6.1"])
+    report = report_claims("fix", claims, pairs)
+    text = claims_to_markdown(report)
+    assert report.status == 1
+    assert "1 of 2 claims are shown on every kernel named for them, and 1 are not tested." in text
+    assert "## 1. Shown\n\n> mlock() fails\n" in text
+    assert "## 2. Not shown on every kernel\n" in text
+    assert "| v4.1 | **no** | no finished run has this kernel" in text
+    assert "| 6.1 | ext4-dax | a | not measured | 812 → 81 (10.0 times) |" in text
+    assert "## 3. Not tested\n\n> q\n\nNot shown: no.\n" in text
+    assert [claim["shown"] for claim in claims_to_json(report)["claims"]] == [True, False, None]
+    (first, *_) = claims.claim
+    alone = Claims(source="a mail", claim=(first,))
+    assert report_claims("fix", alone, pairs).status == 0
+
+
+def test_nothing_is_recorded() -> None:
+    claims = Claims.model_validate({"source": "a mail", "claim": [MLOCK]})
+    report = report_claims("fix", claims, {})
+    assert report.status == 1
+    assert "| none recorded |" in claims_to_markdown(report)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ('[[claim]]\nquote = "q"\nuntested = "no"\n', 1, "Field required"),
+        ('source = "s"\n[[claim]]\nquote = "q"\n', 2, "needs either shows, or untested"),
+        ('source = "s"\n[[claim]]\nquote = "q"\nuntestd = "no"\n', 4, "Extra inputs"),
+        (SHOWING.format('[{metric = "m"}]', '"6.1"'), 1, "bounds nothing"),
+        (SHOWING.format("[]", ""), 1, "names no kernels"),
+    ],
+)
+def test_mistake_in_the_file(tmp_path: Path, text: str, line: int, what: str) -> None:
+    (tmp_path / "fix").mkdir()
+    (tmp_path / "fix" / "claims.toml").write_text(text)
+    with pytest.raises(UserError) as caught:
+        load_claims(tmp_path, "fix")
+    assert what in caught.value.what
+    assert f"claims.toml:{line}" in str(caught.value.where) or line == 1
+
+
+def test_series_that_claims_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"has no claims\.toml"):
+        load_claims(tmp_path, "fix")
+
+
+def test_claims_of_the_mail() -> None:
+    """Each quotation is the mail's, word for word."""
+    claims = load_claims(ROOT / "patches", "dax-populate")
+    mail = (ROOT / "patches/dax-populate/mm-fix-map_populate-and-mlock-for-dax.patch").read_text()
+    words = " ".join(mail.replace("\n- ", "\n").split())
+    for claim in claims.claim:
+        for part in claim.quote.split(" […] "):
+            assert part in words, part
+    assert any(claim.shows and claim.shows[0].measure for claim in claims.claim)

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a series comes to on a kernel."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lab.analysis.series_verdict import expected_outcome, is_ours, judge_pair, judge_upstream, lost
+from lab.analysis.verdict import TestVerdict, Verdict
+from lab.config.model import ExpectedVerdict
+from lab.model.records import KERNEL
+from lab.model.status import Outcome, Status
+from tests.results.made import job, result
+
+ALL = ("*",)
+
+
+def made(*verdicts: str) -> list[TestVerdict]:
+    """Tests t0, t1, … with these verdicts."""
+    return [
+        TestVerdict("6.1", "ext4-dax", "mlock", f"t{number}", None, None, Verdict(verdict))
+        for number, verdict in enumerate(verdicts)
+    ]
+
+
+def outcome(*verdicts: str, about: tuple[str, ...] = ALL) -> str:
+    return judge_pair(made(*verdicts), about)[0].value
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "wanted"),
+    [
+        (["fixed", "still passing", "not applicable"], "fixed"),
+        (["fixed", "regressed"], "regressed"),
+        (["regressed", "inconclusive"], "regressed"),
+        (["fixed", "inconclusive"], "inconclusive"),
+        (["still passing", "inconclusive"], "inconclusive"),
+        # It is about all tests: a part of them mended is not what it claims.
+        (["fixed", "still failing"], "inconclusive"),
+        (["still failing", "still passing"], "no change"),
+        (["still passing", "not applicable"], "no change"),
+        (["not applicable"], "inconclusive"),
+        ([], "inconclusive"),
+    ],
+)
+def test_outcome_of_tests(verdicts: list[str], wanted: str) -> None:
+    assert outcome(*verdicts) == wanted
+
+
+def test_a_test_that_the_series_is_not_about_may_go_on_failing() -> None:
+    verdicts = ("fixed", "still failing")
+    assert outcome(*verdicts, about=("t0",)) == "fixed"
+    # What it is about is not mended, whatever else is.
+    assert outcome(*verdicts, about=("t1",)) == "no change"
+    assert outcome(*verdicts, about=("t?",)) == "inconclusive"
+
+
+def test_a_series_is_about_no_complaint_between_tests() -> None:
+    fixed, complaint = made("fixed", "still failing")
+    tests = [fixed, replace(complaint, filesystem="", suite=KERNEL, test="WARNING in foo")]
+    assert judge_pair(tests, ALL)[0] is Outcome.FIXED
+
+
+def test_a_test_that_the_series_is_not_about_may_not_regress() -> None:
+    assert outcome("fixed", "regressed", about=("t0",)) == "regressed"
+
+
+def test_outcome_names_the_first_test() -> None:
+    tests = made("fixed", "inconclusive", "inconclusive")
+    tests[1] = replace(tests[1], why="base has no such result")
+    _, why = judge_pair(tests, ALL)
+    assert why == "2 tests inconclusive: t1 on ext4-dax (base has no such result), …"
+
+
+def upstream(*statuses: Status, about: tuple[str, ...] = ALL) -> tuple[Outcome, str]:
+    tests = [
+        replace(each, base=status)
+        for each, status in zip(made(*["not applicable"] * len(statuses)), statuses, strict=True)
+    ]
+    return judge_upstream(tests, about)
+
+
+def test_a_fixed_kernel_passes_without_the_series() -> None:
+    assert upstream(Status.PASS, Status.PASS, Status.SKIP) == (
+        Outcome.UPSTREAM,
+        "2 tests pass without it",
+    )
+
+
+def test_a_kernel_that_fails_is_not_fixed_whoever_says_so() -> None:
+    verdict, why = upstream(Status.PASS, Status.FAIL)
+    assert verdict is Outcome.INCONCLUSIVE
+    assert (
+        why == "it is said to be fixed, but 1 test fails without the series, t1 on ext4-dax first"
+    )
+
+
+def test_a_fixed_kernel_must_show_it() -> None:
+    assert upstream(Status.SKIP, Status.SKIP)[0] is Outcome.INCONCLUSIVE
+    assert upstream()[0] is Outcome.INCONCLUSIVE
+    # t0 passes, but the series is about t1.
+    assert upstream(Status.PASS, Status.SKIP, about=("t1",))[0] is Outcome.INCONCLUSIVE
+
+
+def test_a_fixed_kernel_may_fail_where_the_series_is_not_about_it() -> None:
+    verdict, why = upstream(Status.PASS, Status.FAIL, Status.PASS, about=("t0",))
+    assert verdict is Outcome.UPSTREAM
+    assert why == "1 test passes without it, 1 that it is not about fail"
+
+
+def test_a_fixed_kernel_with_an_unclear_test() -> None:
+    tests = [replace(each, base=Status.PASS) for each in made("not applicable", "inconclusive")]
+    assert judge_upstream(tests, ALL)[0] is Outcome.INCONCLUSIVE
+
+
+def test_expected_outcome_is_the_last_that_matches() -> None:
+    verdicts = [
+        ExpectedVerdict(
+            series="a", kernels=("v4.*",), verdict=Outcome.UPSTREAM, reason="since 4.3"
+        ),
+        ExpectedVerdict(series="a", kernels=("v4.1",), verdict=Outcome.FIXED, reason="old"),
+        ExpectedVerdict(series="b", verdict=Outcome.NO_CHANGE, reason="other"),
+    ]
+    assert expected_outcome(verdicts, "a", "v4.9") == (Outcome.UPSTREAM, "since 4.3")
+    assert expected_outcome(verdicts, "a", "v4.1") == (Outcome.FIXED, "old")
+    assert expected_outcome(verdicts, "a", "6.1") == (Outcome.FIXED, "")
+    assert expected_outcome(verdicts, "b", "6.1") == (Outcome.NO_CHANGE, "other")
+
+
+def test_a_job_without_all_its_results() -> None:
+    assert lost(None, "base") == "there is no record of base"
+    assert lost(job(result(), error="no space\nmore"), "patched") == "patched: no space"
+    assert lost(job(result()), "base") == ""
+
+
+def test_whose_fault_it_is() -> None:
+    unclear = made("inconclusive", "inconclusive", "fixed")
+    error = replace(unclear[0], base=Status.PASS, patched=Status.ERROR)
+    # What an error stopped in its place is the lab's fault too.
+    assert is_ours([error, unclear[1]])
+    assert not is_ours([error, replace(unclear[1], filesystem="xfs-dax")])
+    assert not is_ours(unclear)
+    assert not is_ours(made("fixed"))

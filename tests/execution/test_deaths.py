@@ -1,0 +1,341 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a death, a hang or an end before its time costs a job: guests without a QEMU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from lab.config.model import Expectation
+from lab.execution import prefetch as ahead
+from lab.execution import stall_watch as live
+from lab.execution.job import Job, JobInterrupted, Unit, run_job
+from lab.execution.stall_watch import Live
+from lab.filesystems.dax import Recipe
+from lab.guest.qemu.command_line import Hardware
+from lab.guest.qemu.guest import GuestSpec
+from lab.model.records import Evidence, JobRecord, TestResult
+from lab.model.status import Status
+from lab.process.cpu_waits import Times
+from lab.suites.judge import judge
+from tests.execution.fake_guest import FakeGuest, Script
+
+EXT4 = Recipe("ext4-dax", "ext4", (), ("dax",))
+XFS = Recipe("xfs-dax", "xfs", (), ("dax",))
+ABC = ("a", "b", "c", "d")
+MakeJob = Callable[..., Job]
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeGuest]:
+    class Fake(FakeGuest):
+        scripts: ClassVar[dict[str, Script]] = {}
+        made: ClassVar[list[FakeGuest]] = []
+
+    monkeypatch.setattr(ahead, "Guest", Fake)
+    # These guests print at once.
+    monkeypatch.setattr(live, "_TICK_S", 0.02)
+    monkeypatch.setattr(live, "_WHOLE_S", 0.1)
+    return Fake
+
+
+@pytest.fixture
+def make_job(fake: type[FakeGuest], tmp_path: Path) -> MakeJob:
+    def make(scripts: dict[str, Script], *recipes: Recipe, **changes: object) -> Job:
+        fake.scripts.update(scripts)
+        hardware = Hardware(128 << 20, 1, "tcg", "pc", 16 << 20)
+        kernel = tmp_path / "build" / "bzImage"
+        spec = GuestSpec(kernel, kernel, {}, hardware, tmp_path / "job", 30, 30, 30, 30)
+        units = tuple(Unit(recipe, "s", name) for recipe in recipes or (EXT4,) for name in scripts)
+        job = Job(
+            variant="mine",
+            machine="default",
+            config="default",
+            release="6.1.192",
+            guest=spec,
+            units=units,
+            pattern=None,
+            program_s=2.0,
+            expect=(),
+            evidence=Evidence(),
+            stall_s=0.3,
+        )
+        return replace(job, **changes)  # type: ignore[arg-type]
+
+    return make
+
+
+def statuses(results: tuple[TestResult, ...], filesystem: str = "ext4-dax") -> dict[str, str]:
+    return {one.test: one.status.value for one in results if one.filesystem == filesystem}
+
+
+def message(record: JobRecord, test: str) -> str:
+    return next(one.message for one in record.results if one.test == test)
+
+
+def unrun(record: JobRecord) -> list[str]:
+    return [one.test for one in record.results if not one.ran]
+
+
+def test_death_costs_one_test(make_job: MakeJob, fake: type[FakeGuest]) -> None:
+    script = Script(ABC, {"b": "panic"})
+    record = run_job(make_job({"p": script, "q": Script(("x",))}))
+    assert statuses(record.results) == {
+        "a": "pass",
+        "b": "crash",
+        "c": "pass",
+        "d": "pass",
+        "x": "pass",
+    }
+    assert script.ran == list(ABC)
+    assert len(fake.made) == 2
+    assert "boom" in message(record, "b")
+    said = {one.test: one.diagnostics for one in record.results}
+    # Nobody knows how they end after a and b.
+    assert (said["a"], said["x"]) == ((), ())
+    assert said["c"][0].startswith("ran alone, and not after the tests before it, since of these: ")
+    assert "boom" in said["c"][0]
+    assert [use.units for use in record.evidence.guests] == [
+        ("ext4-dax/s.p",),
+        ("ext4-dax/s.p.c", "ext4-dax/s.p.d", "ext4-dax/s.q"),
+    ]
+
+
+def test_each_killer_costs_itself(make_job: MakeJob, fake: type[FakeGuest]) -> None:
+    script = Script(ABC, {"a": "panic", "c": "panic"})
+    record = run_job(make_job({"p": script}, EXT4, XFS))
+    for filesystem in ("ext4-dax", "xfs-dax"):
+        found = statuses(record.results, filesystem)
+        assert found == {"a": "crash", "b": "pass", "c": "crash", "d": "pass"}
+
+
+def test_hang_costs_one_test(make_job: MakeJob) -> None:
+    record = run_job(make_job({"p": Script(ABC, {"c": "hang"})}, program_s=0.3))
+    assert statuses(record.results) == {"a": "pass", "b": "pass", "c": "timeout", "d": "pass"}
+    assert message(record, "c").startswith("was still running at its deadline")
+
+
+@pytest.mark.parametrize(("marks", "lists"), [(True, False), (False, False), (False, True)])
+def test_what_nobody_can_name_is_counted(
+    make_job: MakeJob, fake: type[FakeGuest], marks: bool, lists: bool
+) -> None:
+    """A program that marks no tests is not asked for their names: it may run instead."""
+    record = run_job(make_job({"p": Script(ABC, {"b": "panic"}, marks, lists)}))
+    assert len(record.results) == 4
+    assert statuses(record.results)["b" if marks else "p"] == "crash"
+    assert unrun(record) == ["p (test 3 of 4)", "p (test 4 of 4)"]
+    assert "did not run: " in message(record, "p (test 4 of 4)")
+    # Only to be asked for names another guest is worth it.
+    assert len(fake.made) == (2 if marks else 1)
+
+
+def test_program_that_stops_early_is_counted(make_job: MakeJob, fake: type[FakeGuest]) -> None:
+    record = run_job(make_job({"p": Script(ABC, {"b": "bail"})}))
+    assert len(fake.made) == 1
+    assert statuses(record.results)["p"] == "error"
+    assert unrun(record) == ["p (test 3 of 4)", "p (test 4 of 4)"]
+    assert "bailed out: no disk" in message(record, "p (test 3 of 4)")
+
+
+def test_stall_is_told_and_ended_at_once(make_job: MakeJob) -> None:
+    words: list[str] = []
+    job = make_job({"p": Script(ABC, {"b": "stall"})}, program_s=60.0)
+    record = run_job(job, on_word=words.append)
+    assert words == ["mine: b: RCU stall in stall_inner"]
+    assert statuses(record.results) == {"a": "pass", "b": "timeout", "c": "pass", "d": "pass"}
+    assert message(record, "b").startswith("rcu-stall: RCU stall in stall_inner; did not go on")
+    assert "deadlines.stall (0.3 s)" in message(record, "b")
+    assert "stall_caller" in "\n".join(
+        next(one.diagnostics for one in record.results if one.test == "b")
+    )
+
+
+def test_stall_that_ends_is_no_hang(make_job: MakeJob, fake: type[FakeGuest]) -> None:
+    record = run_job(make_job({"p": Script(ABC, {"b": "stumble"})}, stall_s=30.0))
+    assert statuses(record.results) == {"a": "pass", "b": "crash", "c": "pass", "d": "pass"}
+    assert len(fake.made) == 1
+    assert all(one.duration_s > 0.1 for one in record.results)
+
+
+def test_guest_that_went_on_has_its_time(make_job: MakeJob, fake: type[FakeGuest]) -> None:
+    script = Script(ABC, {"a": "stumble", "b": "slow"})
+    record = run_job(make_job({"p": script}, stall_s=1.2, program_s=60.0))
+    assert statuses(record.results) == {"a": "crash", "b": "pass", "c": "pass", "d": "pass"}
+    assert len(fake.made) == 1
+
+
+def test_stall_of_a_host_that_is_busy(
+    make_job: MakeJob, fake: type[FakeGuest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No crash of the kernel's, and no pass either."""
+    spent = iter(range(0, 10**9, 30))
+    fake.times_of = staticmethod(lambda: {1: Times(0.1, next(spent))})
+    record = run_job(make_job({"p": Script(ABC, {"c": "stumble"})}, stall_s=0.1))
+    assert statuses(record.results)["c"] == "error"
+    assert "the host was too busy to tell: in " in message(record, "c")
+    assert len(fake.made) == 1
+
+
+def test_same_hang_twice_ends_the_job(make_job: MakeJob, fake: type[FakeGuest]) -> None:
+    stalls = {"b": "stall", "c": "stall"}
+    job = make_job({"p": Script(ABC, stalls), "q": Script(("x",))}, EXT4, XFS, program_s=60.0)
+    record = run_job(job)
+    assert statuses(record.results) == {
+        "a": "pass",
+        "b": "timeout",
+        "c": "timeout",
+        "d": "error",
+        "q": "error",
+    }
+    assert statuses(record.results, "xfs-dax") == {"p": "error", "q": "error"}
+    assert unrun(record) == ["d", "q", "p", "q"]
+    said = "did not run: the same hang came twice (RCU stall in stall_inner)"
+    assert message(record, "d") == said
+    assert len(fake.made) == 2
+
+
+def test_other_hangs_do_not_end_the_job(make_job: MakeJob) -> None:
+    stalls = {"a": "stall", "c": "stall-two"}
+    record = run_job(make_job({"p": Script(ABC, stalls)}, program_s=60.0))
+    assert statuses(record.results) == {"a": "timeout", "b": "pass", "c": "timeout", "d": "pass"}
+
+
+def test_hang_that_is_expected_does_not_end_the_job(make_job: MakeJob) -> None:
+    foretold = Expectation(tests=("b", "c"), status=Status.TIMEOUT, reason="known")
+    stalls = {"b": "stall", "c": "stall"}
+    record = run_job(make_job({"p": Script(ABC, stalls)}, program_s=60.0, expect=(foretold,)))
+    assert statuses(record.results) == {"a": "pass", "b": "timeout", "c": "timeout", "d": "pass"}
+
+
+def test_program_that_hangs_twice_is_given_up_alone(
+    make_job: MakeJob, fake: type[FakeGuest]
+) -> None:
+    scripts = {"p": Script(ABC, {"b": "hang"}), "q": Script(("x",))}
+    record = run_job(make_job(scripts, EXT4, XFS, program_s=0.2))
+    xfs = statuses(record.results, "xfs-dax")
+    assert unrun(record) == ["p (test 3 of 4)", "p (test 4 of 4)"]
+    assert xfs == {"a": "pass", "b": "timeout", "x": "pass"} | dict.fromkeys(unrun(record), "error")
+    assert len(fake.made) == 3
+
+
+def test_guest_that_oopsed_is_used_no_more(make_job: MakeJob, fake: type[FakeGuest]) -> None:
+    record = run_job(make_job({"p": Script(ABC, {"b": "oops"}), "q": Script(("x",))}, stall_s=9.0))
+    assert statuses(record.results) == {
+        "a": "pass",
+        "b": "crash",
+        "c": "pass",
+        "d": "pass",
+        "x": "pass",
+    }
+    assert len(fake.made) == 2
+
+
+def test_max_fail(make_job: MakeJob) -> None:
+    scripts = {"p": Script(ABC, {"b": "fail"}), "q": Script(("x",))}
+    record = run_job(make_job(scripts, EXT4, XFS, max_fail=1))
+    assert statuses(record.results) == {
+        "a": "pass",
+        "b": "fail",
+        "c": "pass",
+        "d": "pass",
+        "q": "error",
+    }
+    assert unrun(record) == ["q", "p", "q"]
+    assert "--max-fail" in record.results[-1].message
+
+
+def test_expected_failures_are_none_for_max_fail(make_job: MakeJob) -> None:
+    known = Expectation(tests=("b",), status=Status.FAIL, reason="known")
+    scripts = {"p": Script(ABC, {"b": "fail"}), "q": Script(("x",))}
+    record = run_job(make_job(scripts, max_fail=1, expect=(known,)))
+    assert unrun(record) == []
+
+
+def test_interrupt_keeps_what_ended(make_job: MakeJob) -> None:
+    scripts = {"p": Script(ABC, {"c": "interrupt"}), "q": Script(("x",))}
+    told: list[TestResult] = []
+    with pytest.raises(JobInterrupted) as stop:
+        run_job(make_job(scripts, EXT4, XFS), told.append)
+    record = stop.value.record
+    assert record.error == "interrupted"
+    assert statuses(record.results) == {
+        "a": "pass",
+        "b": "pass",
+        "p (test 3 of 4)": "error",
+        "p (test 4 of 4)": "error",
+        "q": "error",
+    }
+    assert len(unrun(record)) == 5
+    assert tuple(told) == record.results
+
+
+def test_interrupt_keeps_what_the_kernel_complained_of(make_job: MakeJob) -> None:
+    with pytest.raises(JobInterrupted) as stop:
+        run_job(make_job({"p": Script(ABC, {"b": "interrupt-stall"})}))
+    record = stop.value.record
+    assert statuses(record.results) == {
+        "a": "pass",
+        "b": "crash",
+        "p (test 3 of 4)": "error",
+        "p (test 4 of 4)": "error",
+    }
+    assert message(record, "b").startswith("rcu-stall: RCU stall in inner; ")
+
+
+def test_a_mistake_of_ours_is_an_error_of_all_that_it_cost(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Live) -> None:
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr(Live, "looking", broken)
+    record = run_job(make_job({"p": Script(ABC), "q": Script(ABC)}))
+    assert statuses(record.results) == {"p": "error", "q": "error"}
+    assert "the lab itself failed: RuntimeError: a mistake" in message(record, "p")
+
+
+def test_a_mistake_in_judging_one_program_loses_it_no_result(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def judged(name: str, *rest: object, **more: object) -> object:
+        if name == "p":
+            raise ZeroDivisionError
+        return judge(name, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("lab.execution.job.judge", judged)
+    record = run_job(make_job({"p": Script(ABC), "q": Script(ABC)}))
+    found = statuses(record.results)
+    assert found["p"] == "error"
+    assert [found[name] for name in ("a", "b", "c", "d")] == ["pass"] * 4
+
+
+def test_a_log_that_cannot_be_read_is_no_good_end(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All had run, and what the kernel said at last is not known: an error of the job."""
+
+    def lost(*_: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lab.execution.job._keep_kernel_log", lost)
+    record = run_job(make_job({"p": Script(ABC)}))
+    assert set(statuses(record.results).values()) == {"pass"}
+    assert record.error is not None
+    assert "No space left on device" in record.error
+
+
+def test_a_record_that_cannot_be_made_costs_its_job_alone(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: object) -> None:
+        raise KeyError("release")
+
+    monkeypatch.setattr("lab.execution.job._evidence", lost)
+    record = run_job(make_job({"p": Script(ABC)}))
+    assert record.error is not None
+    assert "KeyError: 'release'" in record.error
+    assert statuses(record.results) == {"p": "error"}

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Jobs whose guest never comes up, and how they look: no kernel is booted here.
+
+What real guests do to a job is in tests/guest/test_faults.py.
+"""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab.config.model import Expectation
+from lab.errors import Location, UserError
+from lab.execution.job import Job, Unit, run_job
+from lab.filesystems.dax import Recipe
+from lab.guest.qemu.command_line import Hardware
+from lab.guest.qemu.guest import GuestSpec
+from lab.model.records import Evidence, TestResult
+from lab.model.status import Status
+
+EXT4 = Recipe("ext4-dax", "ext4", (), ("dax",))
+XFS = Recipe("xfs-dax", "xfs", (), ("dax",))
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    """A job whose kernel is no kernel: QEMU refuses it at once."""
+    kernel = tmp_path / "bzImage"
+    kernel.write_text("no kernel")
+    image = tmp_path / "image"
+    image.write_bytes(b"")
+    spec = GuestSpec(
+        kernel=kernel,
+        image=image,
+        programs={},
+        hardware=Hardware(128 << 20, 1, "tcg", "pc", 16 << 20),
+        folder=tmp_path / "job",
+        boot_s=30,
+        ssh_s=30,
+        command_s=30,
+        shutdown_s=30,
+    )
+    expected_crash = Expectation(tests=("mlock",), status=Status.CRASH, reason="it does")
+    return Job(
+        variant="6.1",
+        machine="default",
+        config="default",
+        release="6.1.192",
+        guest=spec,
+        units=(
+            Unit(EXT4, "one", "populate"),
+            Unit(EXT4, "two", "mlock"),
+            Unit(XFS, "one", "populate"),
+        ),
+        pattern=None,
+        program_s=30,
+        expect=(expected_crash,),
+        evidence=Evidence(build_key="key"),
+    )
+
+
+@pytest.mark.slow
+def test_guest_that_does_not_start_is_an_error_of_each_program(job: Job, tmp_path: Path) -> None:
+    told: list[TestResult] = []
+    record = run_job(job, told.append)
+    assert [(r.filesystem, r.suite, r.test, r.status) for r in record.results] == [
+        ("ext4-dax", "one", "populate", Status.ERROR),
+        ("ext4-dax", "two", "mlock", Status.ERROR),
+        ("xfs-dax", "one", "populate", Status.ERROR),
+    ]
+    assert tuple(told) == record.results
+    for result in record.results:
+        assert result.message.startswith("QEMU ended with status 1: qemu")
+        assert not result.as_expected
+    assert record.evidence.build_key == "key"
+    assert record.evidence.dax == ()
+    # One guest was enough to know.
+    assert {path.name for path in (tmp_path / "job").iterdir()} == {
+        "console.log",
+        "qemu.log",
+        "resets.log",
+    }
+
+
+@pytest.mark.slow
+def test_expectation_comes_with_its_reason(job: Job) -> None:
+    (mlock,) = (result for result in run_job(job).results if result.test == "mlock")
+    assert (mlock.expected, mlock.reason) == (Status.CRASH, "it does")
+
+
+def test_program_that_cannot_be_read(job: Job) -> None:
+    spec = replace(job.guest, programs={"populate": Path("/nonexistent/populate")})
+    record = run_job(replace(job, guest=spec))
+    assert {result.status for result in record.results} == {Status.ERROR}
+    assert "/nonexistent/populate" in record.results[0].message
+
+
+def test_program_that_does_not_compile_is_an_error_of_whoever_wrote_it(job: Job) -> None:
+    error = UserError("mine does not compile", where=Location(Path("mine.c"), 3), detail="a\nb")
+    given = ((Unit(EXT4, "own", "mine"), error), (Unit(XFS, "own", "mine"), error))
+    record = run_job(replace(job, units=(), given=given))
+    assert [(r.filesystem, r.suite, r.test, r.status, r.given) for r in record.results] == [
+        ("ext4-dax", "own", "mine", Status.ERROR, True),
+        ("xfs-dax", "own", "mine", Status.ERROR, True),
+    ]
+    assert record.results[0].message == "mine does not compile (mine.c:3)"
+    assert record.results[0].diagnostics == ("a", "b")
+    assert record.results[0].program == "mine"
+
+
+def test_job_without_programs_boots_nothing(job: Job, tmp_path: Path) -> None:
+    record = run_job(replace(job, units=()))
+    assert record.results == ()
+    assert not (tmp_path / "job").exists()
+
+
+def test_job_can_go_to_another_process(job: Job) -> None:
+    assert pickle.loads(pickle.dumps(job)) == job
+
+
+def test_deadlines_stretch_with_the_load(job: Job) -> None:
+    slow = job.stretched(2.5)
+    names = ("boot_s", "ssh_s", "command_s", "shutdown_s")
+    assert [getattr(slow.guest, name) for name in names] == [75.0] * 4
+    assert slow.program_s == 75.0
+    assert (slow.guest.stall_s, slow.stall_s) == (25.0, 25.0)
+    assert job.stretched(1.0) == job

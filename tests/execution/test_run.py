@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which killed run another goes on with: none that would not be the same now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from lab.analysis.run_status import run_status
+from lab.build import Build
+from lab.errors import ExitStatus
+from lab.execution import run as run_module
+from lab.execution.job import Job, JobInterrupted, Unit, unrun_job
+from lab.execution.parallel_builds import Built
+from lab.execution.run import _begun, make_job
+from lab.execution.surroundings import surrounded
+from lab.filesystems.dax import Recipe
+from lab.guest.qemu.command_line import Hardware
+from lab.guest.qemu.guest import GuestSpec
+from lab.model.records import INTERRUPTED, Evidence, JobRecord, RunRecord, TestResult
+from lab.model.status import Status
+from lab.plan import JobPlan, Plan, plan_variants
+from lab.process.interrupt import Interrupted, Terminated, status_of
+from lab.results import JobFolder, RunFolder, Store, write_json
+from lab.results.recorder import Recorder
+from lab.session import Lab
+from tests.cli.test_cli import project
+
+pytestmark = pytest.mark.slow
+
+__all__ = ["project"]
+
+EXPECT = """
+[[expect]]
+tests = ["t"]
+status = "fail"
+reason = "known"
+"""
+
+
+class Killed:
+    """A run of two jobs that was killed when the first had ended."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.lab = Lab.open(root)
+        self.plan = plan_variants(self.lab.loaded, (), suites=("populate",))
+        self.builds = self.lab.build_all(self.plan)
+        self.folder = RunFolder(self.lab.results, "20260101-120000-ab12")
+        built = self.builds[self.plan.builds[0]]
+        assert isinstance(built, Build)
+        job = make_job(self.lab, self.plan.jobs[0], built, self.folder.job(0, "fake"))
+        self.evidence: Evidence = surrounded(job.stretched(2)).evidence
+        self.run = RunRecord(
+            self.folder.run_id, "then", plan=tuple(self.plan.describe()), jobs=(self.record(),)
+        )
+        write_json(self.folder.record, asdict(replace(self.run, jobs=())))
+
+    def record(self, *results: TestResult, evidence: Evidence | None = None) -> JobRecord:
+        made = results or (self.result(),)
+        return JobRecord(
+            "fake", "4.2.0", "default", "default", "then", 1.0, evidence or self.evidence, made
+        )
+
+    def result(self, status: Status = Status.PASS) -> TestResult:
+        return TestResult("fake", "4.2.0", "ext4-dax", "populate", "t", status)
+
+    def goes_on(self, *jobs: JobRecord, lab: Lab | None = None) -> bool:
+        killed = replace(self.run, jobs=jobs or self.run.jobs)
+        begun = _begun((lab or self.lab).going_on_with(killed), self.plan, self.builds)
+        return begun is not None and list(begun[1]) == [0]
+
+
+@pytest.fixture
+def killed(project: Path) -> Killed:
+    return Killed(project)
+
+
+def test_killed_run(killed: Killed) -> None:
+    assert killed.goes_on()
+    for other in (
+        replace(killed.evidence, build_key="x"),
+        replace(killed.evidence, qemu_version="x"),
+        replace(killed.evidence, programs_digest="x"),
+        replace(killed.evidence, image_digest="x"),
+        replace(killed.evidence, machine_description="x"),
+        replace(killed.evidence, surroundings=()),
+        replace(killed.evidence, surroundings=(("recipe of ext4-dax", "x"),)),
+    ):
+        assert not killed.goes_on(killed.record(evidence=other))
+    assert not killed.goes_on(killed.record(killed.result(Status.ERROR)))
+    assert not killed.goes_on(replace(killed.record(), error="no disk"))
+    assert not killed.goes_on(replace(killed.record(), variant="another"))
+    assert not killed.goes_on(killed.record(), killed.record())
+    toml = killed.root / "lab.toml"
+    toml.write_text(toml.read_text().replace("[paths]", f"{EXPECT}\n[paths]"))
+    assert not killed.goes_on(lab=Lab.open(killed.root))
+    with killed.folder.held():
+        assert not killed.goes_on()
+    assert killed.goes_on()
+    killed.plan = plan_variants(killed.lab.loaded, ("fake",), suites=("populate",))
+    assert not killed.goes_on()
+    killed.plan = plan_variants(killed.lab.loaded, (), suites=("populate",))
+    killed.folder.record.unlink()
+    assert not killed.goes_on()
+
+
+class Jobs:
+    """Stands for guests: each job's results, or what comes in the middle of it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *ends: Status | BaseException) -> None:
+        self.ends = list(ends)
+        self.began: list[str] = []
+        self.boot_s: list[float] = []
+        monkeypatch.setattr("lab.execution.run.run_job", self.run)
+        monkeypatch.setattr("lab.execution.run.make_job", self.make)
+        monkeypatch.setattr("lab.doctor.require", lambda _: None)
+
+    def make(self, _: Lab, planned: JobPlan, built: Build, folder: JobFolder) -> Job:
+        """A job without an image, and without a look at what QEMU can do here."""
+        hardware = Hardware(128 << 20, 1, "tcg", "pc", 16 << 20)
+        return Job(
+            variant=str(planned.variant),
+            machine=planned.machine,
+            config=planned.config,
+            release=built.release,
+            guest=GuestSpec(built.bzimage, built.bzimage, {}, hardware, folder.path, 1, 1, 1, 1),
+            units=(Unit(Recipe("ext4-dax", "ext4", (), ()), "populate", "populate"),),
+            pattern=None,
+            program_s=1.0,
+            expect=(),
+            evidence=Evidence(build_key=built.key),
+        )
+
+    def run(
+        self,
+        job: Job,
+        on_result: Callable[[TestResult], None],
+        on_word: Callable[[str], None],
+    ) -> JobRecord:
+        self.began.append(job.variant)
+        self.boot_s.append(job.guest.boot_s)
+        end = self.ends.pop(0)
+        record = unrun_job(replace(job, units=()), "")
+        if isinstance(end, BaseException):
+            left = unrun_job(job, INTERRUPTED, INTERRUPTED)
+            raise JobInterrupted(left, end)
+        result = TestResult(job.variant, job.release, "ext4-dax", "populate", "t", end)
+        on_result(result)
+        return replace(record, results=(result,))
+
+
+@pytest.fixture
+def lab_and_plan(project: Path) -> tuple[Lab, Plan]:
+    toml = project / "lab.toml"
+    text = toml.read_text().replace("[series.fix]", "[kernels.other]\n{fake}\n[series.fix]")
+    fake = text[text.index('kind = "dir"') : text.index("[kernels.other]")]
+    toml.write_text(f"guests = 1\n{text.replace('{fake}', fake)}")
+    lab = Lab.open(project)
+    return lab, plan_variants(lab.loaded, ("fake", "other"))
+
+
+def test_interrupted_run_is_kept_and_gone_on_with(
+    lab_and_plan: tuple[Lab, Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, plan = lab_and_plan
+    jobs = Jobs(monkeypatch, Status.PASS, KeyboardInterrupt(), Status.FAIL)
+    with pytest.raises(Interrupted) as stop:
+        lab.test(plan, ["lab", "test"])
+    shown = stop.value.run
+    assert [job.error for job in shown.jobs] == [None, "interrupted"]
+    assert [(one.test, one.ran) for one in shown.results] == [("t", True), ("populate", False)]
+    with Store.open(lab.database) as store:
+        assert store.load(shown.id).jobs == shown.jobs
+    finished = lab.test(plan, ["lab", "test"])
+    assert finished.id == shown.id
+    assert jobs.began == ["fake", "other", "other"]
+    assert [result.status for result in finished.results] == [Status.PASS, Status.FAIL]
+    with Store.open(lab.database) as store:
+        kept = store.load(shown.id)
+        assert (kept.jobs, bool(kept.finished)) == (finished.jobs, True)
+        assert len(store.runs()) == 1
+
+
+def test_jobs_that_an_interrupt_came_before_are_told(
+    lab_and_plan: tuple[Lab, Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, plan = lab_and_plan
+    Jobs(monkeypatch, Terminated(15))
+    with pytest.raises(Interrupted) as stop:
+        lab.test(plan, ["lab", "test"])
+    assert status_of(stop.value) == 143
+    run = stop.value.run
+    assert [(job.variant, job.error) for job in run.jobs] == [
+        ("fake", "interrupted"),
+        ("other", "interrupted"),
+    ]
+    assert not any(result.ran for result in run.results)
+    assert len(run.results) == 2
+    with Store.open(lab.database) as store:
+        assert [job.variant for job in store.load(run.id).jobs] == ["fake"]
+
+
+def test_max_fail_ends_the_run(
+    lab_and_plan: tuple[Lab, Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, plan = lab_and_plan
+    jobs = Jobs(monkeypatch, Status.FAIL)
+    run = lab.stopping_after(1).test(plan, ["lab", "test", "-x"])
+    assert jobs.began == ["fake"]
+    assert run.finished
+    assert [(one.test, one.ran) for one in run.results] == [("t", True), ("populate", False)]
+    assert run_status(run) is ExitStatus.UNEXPECTED
+    assert "--max-fail" in run.results[-1].message
+    # It did come to its end: the next is another.
+    Jobs(monkeypatch, Status.PASS, Status.PASS)
+    assert lab.test(plan, ["lab", "test"]).id != run.id
+
+
+def test_max_fail_counts_what_failed_before_the_run_was_interrupted(
+    lab_and_plan: tuple[Lab, Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, plan = lab_and_plan
+    jobs = Jobs(monkeypatch, Status.FAIL, KeyboardInterrupt())
+    with pytest.raises(Interrupted):
+        lab.test(plan, ["lab", "test"])
+    run = lab.stopping_after(1).test(plan, ["lab", "test", "-x"])
+    assert jobs.began == ["fake", "other"]
+    assert [(one.test, one.ran) for one in run.results] == [("t", True), ("populate", False)]
+
+
+def test_a_job_that_cannot_be_made_as_nobody_foresaw_costs_itself(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = Killed(project)
+    folder = RunFolder(killed.lab.results, "20260101-120000-cccc")
+    with Recorder(killed.lab.database, RunRecord(folder.run_id, "then")) as recorder:
+        jobs = run_module._Jobs(killed.lab, killed.plan, Built(killed.builds), folder, recorder)
+
+        def broken(*_: object) -> None:
+            raise ValueError("'x' is not a kernel's release")
+
+        monkeypatch.setattr(run_module, "make_job", broken)
+        record = jobs.make(0)
+    assert isinstance(record, JobRecord)
+    assert "the lab itself failed: ValueError: 'x' is not" in str(record.error)
+    assert not record.given

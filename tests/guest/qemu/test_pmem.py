@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Machines with either kind of persistent memory: which one, how QEMU is told, and one booted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from lab.guest.qemu.command_line import (
+    Files,
+    Hardware,
+    Memory,
+    Sockets,
+    command_line,
+    kernel_arguments,
+)
+from lab.guest.qemu.pmem import MemMap, choose_pmem
+from lab.model.version import KernelVersion
+from tests.guest.conftest import Project
+
+G, M = 1 << 30, 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("asked", "version", "chosen"),
+    [
+        ("auto", "4.1.15", "memmap"),
+        ("auto", "4.2-rc1", "memmap"),
+        ("auto", "4.2", "nvdimm"),
+        ("auto", "6.1", "nvdimm"),
+        ("memmap", "6.1", "memmap"),
+        ("nvdimm", "4.1", "nvdimm"),
+    ],
+)
+def test_choice(asked: Literal["auto", "nvdimm", "memmap"], version: str, chosen: str) -> None:
+    assert choose_pmem(asked, KernelVersion.parse(version)) == chosen
+
+
+@pytest.mark.parametrize(
+    ("memory", "size", "low", "start", "ram"),
+    [
+        (G, 512 * M, G, 4 * G, G + 512 * M),
+        (2 * G, 8 * G, 2 * G, 4 * G, 10 * G),
+        (3 * G, 512 * M, 2 * G, 5 * G, 3 * G + 512 * M),
+        # The start is a multiple of 128 MiB whatever the memory is.
+        (3 * G + M, 512 * M, 2 * G, 5 * G + 128 * M, 3 * G + 640 * M),
+    ],
+)
+def test_memmap_lies_in_ram_above_4g(
+    memory: int, size: int, low: int, start: int, ram: int
+) -> None:
+    memmap = MemMap(memory, size)
+    assert (memmap.low, memmap.start, memmap.ram) == (low, start, ram)
+    # What QEMU puts above 4 GiB ends where the persistent memory does.
+    assert 4 * G + memmap.ram - memmap.low == memmap.start + size
+    assert memmap.start % (128 * M) == 0
+
+
+def line(hardware: Hardware) -> list[str]:
+    memory = Memory(nvdimm="/dev/fd/7", ram="/dev/fd/8")
+    append = kernel_arguments(hardware, "quiet")
+    files = Files(Path("bzImage"), 9, append, memory, Path("console"))
+    return command_line(hardware, files, Sockets(3, 4, (5, 6)))
+
+
+def after(words: list[str], flag: str) -> str:
+    return words[words.index(flag) + 1]
+
+
+@pytest.mark.parametrize("machine", ["pc", "q35"])
+def test_command_line_of_a_memmap_machine(machine: str) -> None:
+    words = line(Hardware(G, 2, "tcg", machine, 512 * M, "memmap"))
+    assert after(words, "-machine").startswith(f"{machine},accel=tcg,max-ram-below-4g={G},")
+    assert after(words, "-m") == "size=1536M"
+    assert after(words, "-append").endswith(" nokaslr quiet memmap=512M!0x100000000")
+    # A saved guest's memory has the persistent part in it.
+    (backend,) = (word for word in words if word.startswith("memory-backend-file"))
+    assert backend.endswith(f"id=ram,share=on,mem-path=/dev/fd/8,size={1536 * M}")
+    assert "nvdimm" not in " ".join(words)
+
+
+def test_command_line_of_an_nvdimm_machine() -> None:
+    words = line(Hardware(G, 2, "tcg", "pc", 512 * M))
+    assert after(words, "-machine").startswith("pc,accel=tcg,nvdimm=on")
+    assert after(words, "-append").endswith(" nokaslr quiet")
+    assert after(words, "-device") == "nvdimm,id=nvdimm0,memdev=nv0"
+
+
+def test_description_tells_them_apart() -> None:
+    nvdimm = Hardware(G, 2, "tcg", "pc", 512 * M)
+    memmap = Hardware(G, 2, "tcg", "pc", 512 * M, "memmap")
+    assert nvdimm.describe() == "pc, 2 CPUs, 1024 MiB of RAM, 512 MiB NVDIMM, tcg"
+    assert memmap.describe() == (
+        "pc, 2 CPUs, 1024 MiB of RAM, 512 MiB of RAM as persistent memory "
+        "(memmap=512M!0x100000000), tcg"
+    )
+
+
+MACHINES = """
+[machines.memmap]
+pmem = "memmap"
+[machines.odd]
+pmem = "memmap"
+type = "q35"
+memory = "2113M"
+[matrix.memmap]
+variants = ["distro"]
+machine = "memmap"
+suites = ["populate"]
+[matrix.odd]
+variants = ["distro"]
+machine = "odd"
+suites = ["limits"]
+"""
+
+
+@pytest.mark.guest
+@pytest.mark.parametrize(("matrix", "tests"), [("memmap", 80), ("odd", 22)])
+def test_memmap_machine_is_proved_to_be_dax(clean_folder: Path, matrix: str, tests: int) -> None:
+    """Kernels since 4.2 have both drivers, so what 4.1 needs can be tried on it."""
+    document = Project(clean_folder / "project", MACHINES).json("matrix", matrix)
+    assert document["problems"] == []
+    assert [result for result in document["results"] if result["status"] != "pass"] == []
+    assert len(document["results"]) == tests
+    (job,) = document["jobs"]
+    evidence = job["evidence"]
+    assert "as persistent memory (memmap=512M!" in evidence["machine_description"]
+    assert "memmap=512M!" in evidence["cmdline"]
+    for proof in evidence["dax"].values():
+        assert proof["iomem"] == "Persistent Memory (legacy)"
+        assert proof["pfn_in_pmem"] == "yes"
+        assert proof["proved_by"] == "mount option, statx, page address"
+        assert int(proof["phys"], 16) >= 4 * G
+
+
+def test_no_network_but_ports_for_ssh() -> None:
+    words = line(Hardware(G, 2, "tcg", "q35", 512 * M))
+    assert not any("net" in word for word in words)
+    devices = [words[at + 1] for at, word in enumerate(words) if word == "-device"]
+    ports = [device for device in devices if device.startswith("virtserialport")]
+    assert ports == [f"virtserialport,chardev=ssh{n},nr={n}" for n in (1, 2)]
+    # The kernel numbers the devices in this order.
+    virtio = [device for device in devices if device.startswith("virtio-")]
+    assert virtio[0] == "virtio-serial-pci,max_ports=3"
+    assert {"socket,id=ssh1,fd=5", "socket,id=ssh2,fd=6"} < set(words)
