@@ -6,7 +6,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lab.execution import pool as workers
-from lab.execution.job import Job, unrun_job
+from lab.execution.job import Job
+from lab.execution.run_job import unrun_job
 from lab.model.records import JobRecord, TestResult
 from lab.model.status import Status
 

@@ -43,3 +43,31 @@ class Signature:
         if self.title and other.title:
             return self.title == other.title or bool(self.functions & other.functions)
         return self.program == other.program and self.title == other.title
+
+
+class Hangs:
+    """The hangs of a job: one that came before shows nothing new, and takes as long again.
+
+    Attributes:
+        over: Why nothing more of the job is to run; "" while it goes on.
+    """
+
+    def __init__(self) -> None:
+        self.over = ""
+        self._seen: list[Signature] = []
+        self._given_up: dict[str, str] = {}
+
+    def note(self, hang: Signature) -> None:
+        """Take a hang in."""
+        if any(hang.is_like(other) for other in self._seen):
+            what = hang.title or f"{hang.program} hung without a word"
+            said = f"the same hang came twice ({what})"
+            if hang.alone:
+                self._given_up[hang.program] = said
+            else:
+                self.over = said
+        self._seen.append(hang)
+
+    def given_up(self, program: str) -> str:
+        """Why a program that hangs by itself does not run again; "" while it does."""
+        return self._given_up.get(program, "")

@@ -17,7 +17,8 @@ from multiprocessing.queues import SimpleQueue
 from types import FrameType, TracebackType
 
 from lab.errors import InfrastructureError
-from lab.execution.job import Job, JobInterrupted, run_job
+from lab.execution.job import Job
+from lab.execution.run_job import JobInterrupted, run_job
 from lab.model.records import JobRecord, TestResult
 from lab.process.interrupt import terminate
 from lab.unforeseen import as_lab_error

@@ -17,9 +17,12 @@ from lab.complaints.benign import Benign
 from lab.config.model import Filesystem
 from lab.errors import LabError, UserError
 from lab.execution.artifacts import keep_build, keep_programs
-from lab.execution.job import ENOUGH, Job, JobInterrupted, Unit, run_job, unrun_job
+from lab.execution.findings import ENOUGH
+from lab.execution.job import Job
 from lab.execution.pool import Workers
+from lab.execution.run_job import JobInterrupted, run_job, unrun_job
 from lab.execution.surroundings import DEADLINES, surrounded
+from lab.execution.unit import Unit
 from lab.filesystems.dax import Recipe
 from lab.guest.qemu.accelerator import qemu_version
 from lab.guest.qemu.command_line import kernel_arguments

@@ -16,7 +16,7 @@ from lab.config.model import Fresh
 from lab.execution import complaint_watch as watching
 from lab.execution import job as jobs
 from lab.execution.complaint_watch import Log, Watch
-from lab.execution.job import JobInterrupted, run_job
+from lab.execution.run_job import JobInterrupted, run_job
 from lab.guest.command import CommandResult
 from lab.guest.console import Console
 from lab.guest.qemu import process as machines

@@ -16,7 +16,8 @@ from lab import process
 from lab.analysis.run_status import run_status
 from lab.config.model import Fresh
 from lab.errors import ExitStatus, InfrastructureError
-from lab.execution.job import HUNG_AT_END, run_job
+from lab.execution.last_words import HUNG_AT_END
+from lab.execution.run_job import run_job
 from lab.guest import CommandFlood, CommandTimeout
 from lab.guest.qemu.guest import Guest, GuestSpec
 from lab.guest.qemu.process import _MOST_MARKS as MOST_MARKS

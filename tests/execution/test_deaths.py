@@ -13,8 +13,11 @@ import pytest
 from lab.config.model import Expectation
 from lab.execution import prefetch as ahead
 from lab.execution import stall_watch as live
-from lab.execution.job import Job, JobInterrupted, Unit, run_job
+from lab.execution.findings import Findings
+from lab.execution.job import Job
+from lab.execution.run_job import JobInterrupted, run_job
 from lab.execution.stall_watch import Live
+from lab.execution.unit import Unit
 from lab.filesystems.dax import Recipe
 from lab.guest.qemu.command_line import Hardware
 from lab.guest.qemu.guest import GuestSpec
@@ -306,7 +309,7 @@ def test_a_mistake_in_judging_one_program_loses_it_no_result(
             raise ZeroDivisionError
         return judge(name, *rest, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("lab.execution.job.judge", judged)
+    monkeypatch.setattr("lab.execution.unit_run.judge", judged)
     record = run_job(make_job({"p": Script(ABC), "q": Script(ABC)}))
     found = statuses(record.results)
     assert found["p"] == "error"
@@ -321,7 +324,7 @@ def test_a_log_that_cannot_be_read_is_no_good_end(
     def lost(*_: object) -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lab.execution.job._keep_kernel_log", lost)
+    monkeypatch.setattr("lab.execution.group_run.keep_kernel_log", lost)
     record = run_job(make_job({"p": Script(ABC)}))
     assert set(statuses(record.results).values()) == {"pass"}
     assert record.error is not None
@@ -334,7 +337,7 @@ def test_a_record_that_cannot_be_made_costs_its_job_alone(
     def lost(*_: object) -> None:
         raise KeyError("release")
 
-    monkeypatch.setattr("lab.execution.job._evidence", lost)
+    monkeypatch.setattr(Findings, "evidence", lost)
     record = run_job(make_job({"p": Script(ABC)}))
     assert record.error is not None
     assert "KeyError: 'release'" in record.error

@@ -14,9 +14,11 @@ import pytest
 from lab.analysis.run_status import run_status
 from lab.config.model import Expectation, Fresh
 from lab.errors import ExitStatus, InfrastructureError
-from lab.execution import job
+from lab.execution import grouping
 from lab.execution import prefetch as ahead
-from lab.execution.job import Job, Unit, run_job
+from lab.execution.job import Job
+from lab.execution.run_job import run_job
+from lab.execution.unit import Unit
 from lab.filesystems.dax import Recipe
 from lab.guest import CommandTimeout
 from lab.guest.command import CommandResult
@@ -66,7 +68,7 @@ def odd(monkeypatch: pytest.MonkeyPatch) -> type[Odd]:
     for name, value in (("scripts", {}), ("made", []), ("odd", {}), ("asked", [])):
         monkeypatch.setattr(Odd, name, value)
     monkeypatch.setattr(ahead, "Guest", Odd)
-    monkeypatch.setattr(job, "Guest", Odd)
+    monkeypatch.setattr(grouping, "Guest", Odd)
     return Odd
 
 

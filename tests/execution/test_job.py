@@ -14,7 +14,9 @@ import pytest
 
 from lab.config.model import Expectation
 from lab.errors import Location, UserError
-from lab.execution.job import Job, Unit, run_job
+from lab.execution.job import Job
+from lab.execution.run_job import run_job
+from lab.execution.unit import Unit
 from lab.filesystems.dax import Recipe
 from lab.guest.qemu.command_line import Hardware
 from lab.guest.qemu.guest import GuestSpec

@@ -13,10 +13,12 @@ from lab.analysis.run_status import run_status
 from lab.build import Build
 from lab.errors import ExitStatus
 from lab.execution import run as run_module
-from lab.execution.job import Job, JobInterrupted, Unit, unrun_job
+from lab.execution.job import Job
 from lab.execution.parallel_builds import Built
 from lab.execution.run import _begun, make_job
+from lab.execution.run_job import JobInterrupted, unrun_job
 from lab.execution.surroundings import surrounded
+from lab.execution.unit import Unit
 from lab.filesystems.dax import Recipe
 from lab.guest.qemu.command_line import Hardware
 from lab.guest.qemu.guest import GuestSpec

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from lab.config import load
-from lab.execution.job import Job, Unit
+from lab.execution.job import Job
+from lab.execution.unit import Unit
 from lab.filesystems.dax import Recipe
 from lab.guest.qemu.guest import GuestSpec
 from lab.model.records import Evidence

@@ -16,7 +16,9 @@ import pytest
 
 from lab.complaints.benign import Benign
 from lab.config.model import Expectation
-from lab.execution.job import Job, Unit, run_job
+from lab.execution.job import Job
+from lab.execution.run_job import run_job
+from lab.execution.unit import Unit
 from lab.filesystems.dax import Recipe
 from lab.guest.qemu.guest import GuestSpec
 from lab.model.complaint import Kind

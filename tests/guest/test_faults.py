@@ -14,7 +14,7 @@ import pytest
 from lab import process
 from lab.config.model import Fresh
 from lab.errors import InfrastructureError
-from lab.execution.job import JobInterrupted, run_job
+from lab.execution.run_job import JobInterrupted, run_job
 from lab.features import feature
 from lab.filesystems.dax import NotDax, set_up
 from lab.guest.qemu.guest import Guest, GuestSpec

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab import process
-from lab.execution.job import run_job
+from lab.execution.run_job import run_job
 from lab.guest.qemu.guest import Guest, GuestSpec
 from lab.guest.qemu.process import GuestDied
 from lab.model.version import KernelVersion

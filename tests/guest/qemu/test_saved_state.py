@@ -19,7 +19,9 @@ import pytest
 
 from lab.config.model import Fresh
 from lab.errors import InfrastructureError
-from lab.execution.job import Job, Unit, run_job
+from lab.execution.job import Job
+from lab.execution.run_job import run_job
+from lab.execution.unit import Unit
 from lab.filesystems.dax import Recipe, namespace_mode, set_up
 from lab.guest.qemu.command_line import SSH_PORTS
 from lab.guest.qemu.guest import Guest, GuestSpec

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a job has found so far: results, complaints, proofs, and the guests it had."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from lab.errors import LabError, UserError
+from lab.execution.complaint_watch import Watch
+from lab.execution.guest_trouble import status_of
+from lab.execution.hang import Hangs, Signature
+from lab.execution.job import Job
+from lab.execution.unit import Unit
+from lab.guest.qemu.guest import Guest, GuestSpec
+from lab.model.records import DID_NOT_RUN, Evidence, GuestUse, Noted, TestResult
+from lab.model.status import Status
+from lab.results.folder import KERNEL_LOG
+from lab.suites.judge import Judged
+
+#: Why nothing more runs after ``max_fail``.
+ENOUGH = "enough results are not as expected (--max-fail)"
+
+
+@dataclass
+class Findings:
+    """What a job has found so far; each result is told when it is taken in.
+
+    Attributes:
+        error: What of it the lab could not do.
+        failed: How many results are not as expected.
+        proofs: What proves each filesystem, by its name.
+        command: What started the first guest.
+        complaints: Each once, in the order they came: a dict, since there may be thousands.
+    """
+
+    job: Job
+    on_result: Callable[[TestResult], None] = lambda _: None
+    on_word: Callable[[str], None] = lambda _: None
+    error: str | None = None
+    failed: int = 0
+    command: tuple[str, ...] = ()
+    hangs: Hangs = field(default_factory=Hangs)
+    results: list[TestResult] = field(default_factory=list)
+    proofs: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    used: list[GuestUse] = field(default_factory=list)
+    complaints: dict[Noted, None] = field(default_factory=dict)
+    watches: list[Watch] = field(default_factory=list)
+
+    @property
+    def over(self) -> str:
+        """Why nothing more is to run; "" while it goes on."""
+        if self.hangs.over:
+            return self.hangs.over
+        return ENOUGH if 0 < self.job.max_fail <= self.failed else ""
+
+    def watch(self, guest: GuestSpec) -> Watch:
+        """Somebody who looks at the guest's console."""
+        watch = Watch(guest.folder, guest.kernel.parent, self.job.release, self.job.benign)
+        self.watches.append(watch)
+        return watch
+
+    def tell(self, word: str) -> None:
+        """Tell what the kernel complains of, at once."""
+        self.on_word(f"{self.job.variant}: {word}")
+
+    def note(self, noted: Sequence[Noted]) -> Sequence[Noted]:
+        """Keep complaints; guests of one saved state have those of its boot in common."""
+        self.complaints.update(dict.fromkeys(noted))
+        return noted
+
+    def note_error(self, error: str) -> None:
+        """Keep what the lab could not do; the first is the cause of the others."""
+        self.error = self.error or error or None
+
+    def note_use(self, guest: Guest, units: Sequence[Unit]) -> None:
+        """Keep which guest ran what."""
+        folder = guest.spec.folder.relative_to(self.job.guest.folder)
+        ran = tuple(f"{unit.recipe.name}/{unit.name}" for unit in units)
+        use = GuestUse(str(folder), guest.state, ran, tuple(guest.timeline.marks))
+        self.used.append(use)
+
+    def note_hang(self, unit: Unit, test: str, hang: Signature) -> None:
+        """Keep a hang, unless it was foretold."""
+        if self.job.expected(unit.recipe.name, unit.suite, test)[0] is not Status.TIMEOUT:
+            self.hangs.note(hang)
+
+    def add(self, unit: Unit, judged: Judged, duration_s: float) -> None:
+        """Take a result in, and tell it."""
+        status, reason = self.job.expected(unit.recipe.name, unit.suite, judged.test)
+        result = TestResult(
+            variant=self.job.variant,
+            kernel_release=self.job.release,
+            filesystem=unit.recipe.name,
+            suite=unit.suite,
+            test=judged.test,
+            status=judged.status,
+            expected=status,
+            duration_s=round(duration_s, 3),
+            message=judged.message,
+            diagnostics=(*judged.diagnostics, *unit.remarks()),
+            metrics=judged.metrics,
+            reason=reason,
+            program=unit.program,
+            given=judged.given,
+        )
+        self.results.append(result)
+        self.on_result(result)
+        self.failed += not result.as_expected and result.ran
+
+    def add_unrun(self, unit: Unit, why: str) -> None:
+        """Results for what of a program nobody ran."""
+        for name in unit.unrun_names():
+            self.add(unit, Judged(name, Status.ERROR, f"{DID_NOT_RUN}{why}"), 0.0)
+
+    def add_trouble(self, units: Iterable[Unit], error: LabError) -> None:
+        """The same trouble for programs that could not run."""
+        where = f" ({error.where})" if error.where else ""
+        what = f"{error.what}{where}"
+        said = tuple((error.detail or "").splitlines())
+        given = isinstance(error, UserError)
+        for unit in units:
+            if unit.rest is not None:
+                self.add_unrun(unit, what)
+                continue
+            name = unit.test or unit.program
+            self.add(unit, Judged(name, status_of(error), what, said, given=given), 0.0)
+
+    def evidence(self, cpu_s: float) -> Evidence:
+        """The job's evidence, with what came of its guests.
+
+        Args:
+            cpu_s: CPU time of the host's that the job took.
+        """
+        evidence = self.job.evidence
+        # Of a guest that did not come so far there is none.
+        kept = (self.job.guest.folder / KERNEL_LOG).exists()
+        return replace(
+            evidence,
+            kernel_log_path=evidence.kernel_log_path if kept else "",
+            cmdline=shlex.join(self.command),
+            dax=tuple((name, tuple(proof.items())) for name, proof in self.proofs.items()),
+            timeline=self.used[0].timeline if self.used else (),
+            guests=tuple(self.used),
+            cost=(("cpu_s", round(cpu_s, 3)), *evidence.cost),
+            unkept=sum(watch.unkept for watch in self.watches),
+        )

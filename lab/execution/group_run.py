@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A group of units run in one guest, as far as that guest is good for them."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+
+from lab.errors import InfrastructureError, LabError
+from lab.execution.agenda import Agenda
+from lab.execution.complaint_watch import Watch
+from lab.execution.findings import Findings
+from lab.execution.guest_session import GuestSession
+from lab.execution.guest_trouble import not_kept
+from lab.execution.last_words import keep_kernel_log
+from lab.execution.prefetch import Ahead
+from lab.execution.remainder import Rest, list_tests
+from lab.execution.unit import Unit
+from lab.execution.unit_run import run_unit
+from lab.filesystems.dax import namespace_mode
+from lab.guest import CommandTimeout
+from lab.guest.qemu.guest import Guest
+from lab.guest.qemu.process import GuestDied
+from lab.unforeseen import as_lab_error
+
+
+def run_group(findings: Findings, agenda: Agenda, ahead: Ahead) -> LabError | None:
+    """Run units of the group that has its turn, taking them off, while one guest is good for it.
+
+    The next guest starts meanwhile.
+
+    Returns:
+        Why the guest could not be used, or not to its end.
+    """
+    spec = ahead.spec(agenda.group[0].recipe)
+    watch = findings.watch(spec)
+    try:
+        with ahead.guest(spec) as guest:
+            _use(findings, agenda, ahead, guest, watch)
+    except LabError as error:
+        findings.note(watch.rest())
+        return error
+    except OSError as error:
+        return not_kept(error, spec.folder)
+    except Exception as error:
+        with suppress(Exception):
+            findings.note(watch.rest())
+        return as_lab_error(error)
+    except BaseException:
+        findings.note(watch.rest(hurry=True))
+        raise
+    return None
+
+
+def _use(findings: Findings, agenda: Agenda, ahead: Ahead, guest: Guest, watch: Watch) -> None:
+    """Have an open guest do what it is good for, and say its last words."""
+    if (then := agenda.next_filesystem) is not None:
+        ahead.begin(then)
+    findings.command = findings.command or tuple(guest.command)
+    session = GuestSession.of(findings, agenda, guest, watch)
+    try:
+        mode = namespace_mode(guest)
+        while agenda.group and not findings.over:
+            if not _run_filesystem(session, ahead, mode):
+                break
+    finally:
+        findings.note_use(guest, session.ran)
+    log = keep_kernel_log(session)
+    findings.note(watch.rest(log, gone=guest.gone()))
+    findings.note_error(watch.unread)
+
+
+def _run_filesystem(session: GuestSession, ahead: Ahead, mode: str) -> bool:
+    """Run the units of the next filesystem; returns whether the guest is good for more."""
+    findings, agenda = session.findings, session.agenda
+    recipe = agenda.group[0].recipe
+    try:
+        with session.live.looking():
+            proof = {**ahead.set_up(session.guest, recipe), "namespace": mode}
+    except InfrastructureError as error:
+        findings.add_trouble(agenda.take_filesystem(recipe), _stalled(session, error))
+        lost = isinstance(error, GuestDied | CommandTimeout)
+        session.lost.extend([error.what] if lost else ())
+        return not lost
+    findings.proofs.setdefault(recipe.name, proof)
+    session.mounted[recipe.name] = proof.get("mounted", "")
+    while agenda.group and agenda.group[0].recipe == recipe:
+        if findings.over or not _run_next(session):
+            return False
+    return True
+
+
+def _stalled(session: GuestSession, error: InfrastructureError) -> InfrastructureError:
+    """What the kernel said of a hang while a filesystem was made and mounted."""
+    if session.live.hung is not None:
+        error.what = f"{session.live.hung}: {error.what}"
+    return error
+
+
+def _run_next(session: GuestSession) -> bool:
+    """Run the next unit; returns whether the guest is good for more."""
+    findings = session.findings
+    unit = session.agenda.take()
+    if given_up := findings.hangs.given_up(unit.of):
+        findings.add_unrun(unit, given_up)
+        return True
+    try:
+        if unit.rest is not None:
+            return _name_rest(session, unit, unit.rest)
+        session.ran.append(unit)
+        return run_unit(session, unit)
+    except OSError as error:
+        findings.add_trouble([unit], not_kept(error, session.guest.spec.folder))
+        return False
+    except Exception as error:
+        # It is not on the agenda any more: without a result nobody would miss it.
+        findings.add_trouble([unit], as_lab_error(error))
+        return False
+
+
+def _name_rest(session: GuestSession, unit: Unit, rest: Rest) -> bool:
+    """Have the tests that a program's end left run next, or results that say why not.
+
+    Returns:
+        Whether the guest is good for more.
+    """
+    whole = replace(unit, rest=None)
+    names: tuple[str, ...] = ()
+    good = True
+    if rest.listed:
+        try:
+            with session.live.looking():
+                command = whole.listing(session.findings.job.pattern)
+                names = list_tests(session.guest, command, rest.done) or ()
+        except InfrastructureError as error:
+            session.lost.append(error.what)
+            good = False
+    again = [*whole.singles(name for name in names if name not in rest.done)]
+    session.agenda.put_first(replace(single, after=rest.why) for single in again)
+    # What it planned and does not list is counted too.
+    unlisted = rest.missing - len(again)
+    if unlisted > 0:
+        session.findings.add_unrun(replace(unit, rest=replace(rest, missing=unlisted)), rest.why)
+    return good

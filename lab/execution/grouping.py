@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which units of a job share a guest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import groupby
+
+from lab.config.model import Fresh
+from lab.errors import LabError
+from lab.execution.job import Job
+from lab.execution.remainder import list_tests
+from lab.execution.unit import Unit
+from lab.guest.qemu.guest import Guest
+
+
+def groups_of(job: Job) -> Iterator[Sequence[Unit]]:
+    """The units that share a guest, in order; for one a test, a guest is asked for their names."""
+    match job.fresh:
+        case Fresh.JOB:
+            yield job.units
+        case Fresh.FILESYSTEM:
+            yield from (list(group) for _, group in groupby(job.units, lambda unit: unit.recipe))
+        case Fresh.PROGRAM:
+            yield from ([unit] for unit in job.units)
+        case Fresh.TEST:
+            yield from ([unit] for unit in _single_tests(job))
+
+
+def _single_tests(job: Job) -> Iterator[Unit]:
+    """Each test of each program that can list them; a program that cannot, as a whole."""
+    left = list(job.units)
+    # The guests that follow meet the same trouble, and say so.
+    with suppress(LabError):
+        if left:
+            with Guest(replace(job.guest, folder=job.guest.folder / "list")) as guest:
+                while left:
+                    names = list_tests(guest, left[0].listing(job.pattern))
+                    unit = left.pop(0)
+                    # A program that lists nothing says of itself what that means.
+                    whole = not names and (names is None or job.pattern is None)
+                    yield from [unit] if whole else unit.singles(names or ())
+    yield from left

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a guest does last: it unmounts, and gives its kernel log.
+
+Unmounting is when a filesystem finds what was left in use.
+"""
+
+from __future__ import annotations
+
+from lab.errors import LabError
+from lab.execution.guest_session import GuestSession
+from lab.guest import CommandTimeout
+from lab.guest.qemu.guest import Hang
+from lab.guest.qemu.process import GuestDied
+from lab.model.complaint import Complaint, Kind
+from lab.model.records import Noted
+from lab.results.folder import KERNEL_LOG
+
+HUNG_AT_END = "the guest hung while its filesystems were unmounted"
+LAST_WORDS = "umount /mnt/* 2>/dev/null; sleep {:g}; dmesg"
+
+
+def keep_kernel_log(session: GuestSession) -> str:
+    """Unmount what was mounted, wait for late complaints, and keep the log; returns it."""
+    guest, settle_s = session.guest, session.findings.job.settle_s
+    # A guest that hangs is not waited for: the console says nearly the same.
+    if session.live.hung or not guest.alive() or not guest.answers:
+        return ""
+    deadline_s = guest.spec.command_s + settle_s
+    try:
+        log = guest.run(LAST_WORDS.format(settle_s), deadline_s).stdout
+    except LabError as error:
+        if not session.lost and session.live.broken is None:
+            _note_last_hang(session, error, deadline_s)
+        return ""
+    (guest.spec.folder / KERNEL_LOG).write_text(log, encoding="utf-8", errors="replace")
+    return log
+
+
+def _note_last_hang(session: GuestSession, error: LabError, deadline_s: float) -> None:
+    """A guest in which all went well, and that then did not give its log: no pass is the end of it.
+
+    One that died is told by whoever looks at its console.
+    """
+    findings, guest = session.findings, session.guest
+    if guest.gone() or (isinstance(error, GuestDied) and error.kernel):
+        return
+    who, said = Hang.QEMU, error.what
+    if isinstance(error, CommandTimeout):
+        who, said = guest.examine_hang()
+    if who is Hang.QEMU:
+        findings.error = f"the kernel's log could not be had: {said}"
+        return
+    # What its console said last goes with it.
+    last = guest.console.tail().splitlines()
+    lines = (f"it was not done in {deadline_s:g} s; {said}", *last)
+    complaint = Complaint(Kind.HANG, HUNG_AT_END, lines, headline=f"{HUNG_AT_END}: {lines[0]}")
+    findings.note((Noted(complaint),))
+    findings.tell(HUNG_AT_END)

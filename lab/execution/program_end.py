@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A program run in a guest, and how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lab.execution.stall_watch import Live
+from lab.filesystems.mounts import read as read_moved
+from lab.guest import CommandFlood, CommandTimeout
+from lab.guest.qemu.guest import Guest, Hang
+from lab.guest.qemu.process import GuestDied
+from lab.model.complaint import Complaint
+from lab.suites.judge import Ended
+
+_MOST_SAID = 200
+
+
+@dataclass(frozen=True)
+class ProgramEnd:
+    """How a program ended, and whether its guest is good for more.
+
+    ``hang`` is who did not go on, where somebody did not; ``complaint`` what the kernel
+    said of that.  ``moved`` is what is mounted, where that is not what was proved.
+    """
+
+    output: str
+    status: int | None
+    ended: Ended
+    message: str
+    good: bool = False
+    hang: Hang | None = None
+    complaint: Complaint | None = None
+    moved: str | None = None
+
+
+def run_program(guest: Guest, live: Live, command: str, deadline_s: float) -> ProgramEnd:
+    """Run a program; whatever becomes of it and its guest, that is its end."""
+    try:
+        with live.looking():
+            done = guest.run(command, deadline_s)
+    except CommandTimeout as error:
+        return _hung(guest, live, error.stdout, deadline_s)
+    except CommandFlood as error:
+        return ProgramEnd(error.stdout, None, Ended.EXITED, error.what)
+    except GuestDied as error:
+        # Without an exit status and without a dead kernel it is an error of ours.
+        ended = Ended.GUEST_DIED if error.kernel else Ended.EXITED
+        return ProgramEnd(error.stdout, None, ended, error.what)
+    said, moved = read_moved(done.stderr)
+    first = _first_line(said)
+    return ProgramEnd(done.stdout, done.status, Ended.EXITED, first, good=True, moved=moved)
+
+
+def _hung(guest: Guest, live: Live, output: str, deadline_s: float) -> ProgramEnd:
+    """The end of a program that its deadline ended, or what the kernel said of it."""
+    hung = live.hung
+    who, said = guest.examine_hang()
+    if hung is not None:
+        stalls = hung.complaint.stalls
+        ended = Ended.STALLED if stalls else Ended.GUEST_DIED
+        hang = Hang.GUEST if stalls else None
+        message = f"{hung}; {said}"
+        return ProgramEnd(output, None, ended, message, hang=hang, complaint=hung.complaint)
+    message = f"deadlines.program is {deadline_s:g} s; {said}"
+    if who is Hang.QEMU:
+        # QEMU that hangs is no fault of the kernel's.
+        return ProgramEnd(output, None, Ended.EXITED, message)
+    return ProgramEnd(output, None, Ended.TIMEOUT, message, hang=who)
+
+
+def _first_line(text: str) -> str:
+    """What a program says first on stderr; it may say megabytes."""
+    said = text.strip().splitlines()
+    return said[0][:_MOST_SAID] if said else ""

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A job run: boot, test, collect."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from lab.errors import LabError
+from lab.execution.agenda import Agenda
+from lab.execution.findings import Findings
+from lab.execution.group_run import run_group
+from lab.execution.grouping import groups_of
+from lab.execution.job import Job
+from lab.execution.prefetch import Ahead
+from lab.model.records import INTERRUPTED, Evidence, JobRecord, TestResult, now
+from lab.unforeseen import as_lab_error
+
+
+class JobInterrupted(BaseException):
+    """What was raised in the middle of a job: Ctrl-C, or a signal.
+
+    Attributes:
+        record: The job's, with all that had ended, and what did not run.
+        cause: What was raised.
+    """
+
+    def __init__(self, record: JobRecord, cause: BaseException) -> None:
+        super().__init__(record.variant)
+        self.record = record
+        self.cause = cause
+
+
+def run_job(
+    job: Job,
+    on_result: Callable[[TestResult], None] = lambda _: None,
+    on_word: Callable[[str], None] = lambda _: None,
+) -> JobRecord:
+    """Boot, test, collect; whatever the guest does, a record comes back.
+
+    A guest that dies costs the test that ran: the rest goes on in a fresh one.
+
+    Args:
+        on_result: Is told each result when it is known.
+        on_word: Is told what the kernel complains of, when it does.
+
+    Raises:
+        JobInterrupted: From what else than an error ended it.
+    """
+    # One that even its record cannot be made of costs itself, and no other job.
+    try:
+        return _run(Findings(job, on_result, on_word))
+    except Exception as error:
+        said = as_lab_error(error)
+        return unrun_job(job, said.what, str(said))
+
+
+def unrun_job(job: Job, why: str, error: str | None = None) -> JobRecord:
+    """The record of a job that was not begun: all that did not run says so."""
+    findings = Findings(job)
+    _leave(findings, Agenda(job.units), why)
+    return _record(findings, _Began(), job.evidence, 0.0, error)
+
+
+def _run(findings: Findings) -> JobRecord:
+    job, began = findings.job, _Began()
+
+    def record(error: str | None) -> JobRecord:
+        evidence = findings.evidence(_cpu_seconds() - began.cpu_s)
+        return _record(findings, began, evidence, time.monotonic() - began.clock_s, error)
+
+    agenda = Agenda(job.units)
+    for unit, error in job.given:
+        findings.add_trouble([unit], error)
+    try:
+        with closing(Ahead(job.guests().__next__, on=job.ahead)) as ahead:
+            _run_groups(findings, agenda, ahead)
+    except Exception as error:
+        said = as_lab_error(error)
+        _leave(findings, agenda, said.what)
+        return record(str(said))
+    except BaseException as stop:
+        _leave(findings, agenda, INTERRUPTED)
+        raise JobInterrupted(record(INTERRUPTED), stop) from stop
+    return record(findings.error)
+
+
+def _run_groups(findings: Findings, agenda: Agenda, ahead: Ahead) -> None:
+    agenda.share(groups_of(findings.job))
+    first = True
+    while agenda and not findings.over:
+        trouble = run_group(findings, agenda, ahead)
+        if trouble is not None:
+            _add_trouble(findings, agenda, trouble, first=first)
+        elif not agenda.group:
+            agenda.take_group()
+        first = False
+    _leave(findings, agenda, findings.over)
+
+
+def _add_trouble(findings: Findings, agenda: Agenda, trouble: LabError, *, first: bool) -> None:
+    """What the trouble of a guest costs: its group, or all."""
+    if not agenda.group:
+        # All had run: what its guest still had to say, nobody knows.
+        findings.note_error(str(trouble))
+    # Where the first guest reached no filesystem, no other would.
+    findings.add_trouble(agenda.take_all() if first else agenda.take_group(), trouble)
+
+
+def _leave(findings: Findings, agenda: Agenda, why: str) -> None:
+    """Nothing more runs: what is left says so."""
+    for unit in agenda.take_all():
+        findings.add_unrun(unit, why)
+
+
+def _record(
+    findings: Findings, began: _Began, evidence: Evidence, duration_s: float, error: str | None
+) -> JobRecord:
+    job = findings.job
+    return JobRecord(
+        variant=job.variant,
+        kernel_release=job.release,
+        machine=job.machine,
+        config=job.config,
+        started=began.at,
+        duration_s=round(duration_s, 3),
+        evidence=evidence,
+        results=tuple(findings.results),
+        error=error,
+        complaints=tuple(findings.complaints),
+    )
+
+
+def _cpu_seconds() -> float:
+    """CPU time of this process and of its children that have ended: QEMU's above all."""
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+@dataclass(frozen=True)
+class _Began:
+    """When a job began: by the calendar, the clock and the CPUs."""
+
+    at: str = field(default_factory=now)
+    clock_s: float = field(default_factory=time.monotonic)
+    cpu_s: float = field(default_factory=_cpu_seconds)

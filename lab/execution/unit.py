@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What runs in a guest at a time: one program of one suite on one filesystem."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from lab.execution.remainder import Rest
+from lab.filesystems.dax import Recipe
+from lab.results.folder import safe_name
+from lab.suites.exact_pattern import only
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One program of one suite on one filesystem.
+
+    ``test`` names the only one of its tests that is to run; ``rest`` is what its end left,
+    to be run one by one; ``after`` is that end, where a test of that rest runs.
+    """
+
+    recipe: Recipe
+    suite: str
+    program: str
+    test: str | None = None
+    rest: Rest | None = None
+    after: str = ""
+
+    @property
+    def name(self) -> str:
+        """``suite.program``, and the test if it is one."""
+        return ".".join(filter(None, (self.suite, self.program, self.test)))
+
+    @property
+    def of(self) -> str:
+        """The program, with its suite."""
+        return f"{self.suite}.{self.program}"
+
+    @property
+    def file(self) -> str:
+        """The name of the file with what it printed; no two units have the same."""
+        test = "" if self.test is None else f".{safe_name(self.test)}"
+        return f"{self.suite}.{self.program}{test}.ktap"
+
+    def arguments(self, pattern: str | None) -> list[str]:
+        """The program's command line in the guest; ``pattern`` is for ``-k``."""
+        if self.test is not None:
+            pattern = only(self.test)
+        selection = ["-k", pattern] if pattern else []
+        return [f"/lab/{self.program}", self.recipe.mount_point, *selection]
+
+    def listing(self, pattern: str | None) -> str:
+        """The shell command that names its tests, one a line."""
+        return shlex.join([*self.arguments(pattern), "-l"])
+
+    def singles(self, names: Iterable[str]) -> Iterator[Unit]:
+        """A unit for each name; one that comes again is no test more."""
+        return (replace(self, test=name) for name in dict.fromkeys(names))
+
+    def unrun_names(self) -> Iterator[str]:
+        """What its results are named when nobody runs it."""
+        if self.rest is not None:
+            return self.rest.names(self.program)
+        return iter((self.test or self.program,))
+
+    def remarks(self) -> Iterator[str]:
+        """What a result is worth that was had without the tests before it."""
+        if self.after:
+            yield f"ran alone, and not after the tests before it, since of these: {self.after}"

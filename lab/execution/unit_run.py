@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A unit run in a guest: its results, and what its end left of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lab.execution.complaint_watch import charge, doubted
+from lab.execution.guest_session import GuestSession
+from lab.execution.hang import Signature
+from lab.execution.job import Job
+from lab.execution.mount_proof import proved
+from lab.execution.program_end import ProgramEnd, run_program
+from lab.execution.remainder import Rest, blame, rest_of
+from lab.execution.unit import Unit
+from lab.filesystems.dax import DEVICE
+from lab.filesystems.mounts import say_if_moved
+from lab.guest.qemu.guest import Hang
+from lab.model.log_mark import marked
+from lab.model.records import INTERRUPTED
+from lab.model.status import Status
+from lab.suites.judge import Ended, Judged, judge
+from lab.suites.ktap import parse
+
+
+def run_unit(session: GuestSession, unit: Unit) -> bool:
+    """Run a program and judge it; returns whether the guest is good for more.
+
+    One that still ran at its deadline may hold locks and memory, and its filesystem.  What
+    its end left of it comes first on the agenda.
+    """
+    job = session.findings.job
+    started = time.monotonic()
+    command = _marked(unit, unit.arguments(job.pattern), session.mounted.get(unit.recipe.name))
+    try:
+        end = run_program(session.guest, session.live, command, job.program_s)
+        duration = time.monotonic() - started
+        # A console that is long takes a while, too.
+        judged, rest = _judged(session, unit, end)
+    except BaseException as stop:
+        if not isinstance(stop, Exception):
+            _keep_begun(session, unit, time.monotonic() - started)
+        raise
+    if not end.good:
+        session.lost.append(end.message)
+    for result in judged:
+        session.findings.add(unit, result, duration / len(judged))
+    _leave_rest(session, unit, rest)
+    if end.hang is not None:
+        _note_hang(session, unit, end, end.hang)
+    return end.good and end.moved is None and session.sound
+
+
+def _leave_rest(session: GuestSession, unit: Unit, rest: Rest | None) -> None:
+    """Have what a program's end left of it run next, or say why nobody can."""
+    if rest is not None and rest.listed:
+        session.agenda.put_first([replace(unit, rest=rest)])
+    elif rest is not None:
+        session.findings.add_unrun(replace(unit, rest=rest), rest.why)
+
+
+def _note_hang(session: GuestSession, unit: Unit, end: ProgramEnd, who: Hang) -> None:
+    test = unit.test or session.watch.test
+    hang = Signature.of(unit.of, end.complaint, alone=who is Hang.PROGRAM)
+    session.findings.note_hang(unit, test, hang)
+
+
+def _judged(
+    session: GuestSession, unit: Unit, end: ProgramEnd, *, hurry: bool = False
+) -> tuple[Sequence[Judged], Rest | None]:
+    """The results of a program, and what its end left of it."""
+    job, watch = session.findings.job, session.watch
+    _keep(job, unit, end.output)
+    report = parse(end.output.encode(errors="replace"))
+    judged = judge(
+        unit.program,
+        report,
+        end.status,
+        ended=end.ended,
+        detail=end.message,
+        selected=job.pattern is not None or unit.test is not None,
+    )
+    if unit.test is not None and not judged:
+        judged = (Judged(unit.test, Status.ERROR, "was listed, and then did not run"),)
+    noted = watch.ran(alive=end.good, gone=session.guest.gone(), hurry=hurry)
+    session.findings.note(noted)
+    judged = charge(unit.program, judged, noted, marked=watch.marked_tests())
+    judged = doubted(judged, watch.unread)
+    if unit.test is not None or not end.good:
+        judged = blame(unit.program, judged, unit.test or watch.test)
+    # One that does not mark its tests may not know -l either, and would do it all again.
+    listed = watch.marked_tests() and unit.test is None
+    rest = rest_of(report, judged, unit.program, listed=listed and not end.good)
+    if end.moved is not None:
+        kept, again = proved(judged, unit.program, unit.recipe.name, end.moved, listed=listed)
+        return kept, again or rest
+    return judged, rest
+
+
+def _keep_begun(session: GuestSession, unit: Unit, duration_s: float) -> None:
+    """What a program had shown when it was interrupted; nobody tells how it would have ended."""
+    end = ProgramEnd(session.guest.said(), None, Ended.EXITED, INTERRUPTED)
+    judged, rest = _judged(session, unit, end, hurry=True)
+    # What the kernel said of the test that ran is no less true for that.
+    cut = [one for one in judged if one.status is Status.ERROR and INTERRUPTED in one.message]
+    reported = [one for one in judged if one not in cut]
+    for result in reported:
+        session.findings.add(unit, result, duration_s / len(reported))
+    missing = len(judged) - len(reported) + (rest.missing if rest else 0)
+    if reported or rest:
+        planned = len(reported) + missing
+        unit = replace(unit, rest=Rest(planned, missing, frozenset(), INTERRUPTED, listed=False))
+    session.findings.add_unrun(unit, INTERRUPTED)
+
+
+def _marked(unit: Unit, command: list[str], mounted: str | None) -> str:
+    """The command, between lines in the kernel log that say what runs.
+
+    What is mounted then must be what was ``mounted`` when it was proved.
+    """
+    recipe = unit.recipe
+    then = say_if_moved(DEVICE, recipe.mount_point, mounted) if mounted else "true"
+    return marked(command, recipe.name, unit.suite, unit.program, then)
+
+
+def _keep(job: Job, unit: Unit, output: str) -> None:
+    path = job.guest.folder / unit.recipe.name / unit.file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(output, encoding="utf-8", errors="replace")
