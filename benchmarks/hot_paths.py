@@ -321,7 +321,9 @@ def _job(results: tuple[TestResult, ...], variant: str = "6.1", key: str = "a") 
         dax=(("ext4-dax", (("statx", "DAX"),)),),
         series_digests=(("fix", "ab" * 32),) if "+" in variant else (),
     )
-    return JobRecord(variant, _RELEASE, "default", "default", _STARTED, 4.5, evidence, results)
+    return JobRecord(
+        Variant(variant), _RELEASE, "default", "default", _STARTED, 4.5, evidence, results
+    )
 
 
 def _run(*jobs: JobRecord, name: str = "20260101-120000-ab12") -> RunRecord:

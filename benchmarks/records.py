@@ -23,6 +23,7 @@ from bench import Part, Row, run
 from lab.execution.artifacts import keep_build, keep_programs
 from lab.model.records import Evidence, JobRecord, RunRecord, TestResult, now
 from lab.model.status import Status
+from lab.model.variant import Variant
 from lab.plan import plan_variants
 from lab.results import Recorder, RunFolder, write_json
 from lab.results.store import Store
@@ -47,7 +48,9 @@ def made_job(variant: str, build: str, tests: int = _TESTS, worse: bool = False)
         for number in range(tests)
     )  # fmt: skip
     evidence = Evidence(build_key=build, accelerator="tcg", qemu_version="7.2")
-    return JobRecord(variant, "6.1.192", "default", "default", now(), 9.0, evidence, results)
+    return JobRecord(
+        Variant(variant), "6.1.192", "default", "default", now(), 9.0, evidence, results
+    )
 
 
 def fill(database: Path, runs: int = _RUNS) -> None:

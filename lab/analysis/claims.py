@@ -17,6 +17,7 @@ from lab.errors import UserError
 from lab.model.glob import matches
 from lab.model.records import JobRecord, RunRecord, TestResult
 from lab.model.status import Status
+from lab.model.variant import Variant
 
 _NAME = "claims.toml"
 
@@ -145,8 +146,8 @@ def find_pairs(
 
 
 def _pair(run: RunRecord, series: tuple[str, str], kernel: str) -> Pair | None:
-    jobs = {job.variant: job for job in run.jobs if job.results}
-    base, patched = jobs.get(kernel), jobs.get(f"{kernel}+{series[0]}")
+    jobs: dict[str, JobRecord] = {job.variant: job for job in run.jobs if job.results}
+    base, patched = jobs.get(kernel), jobs.get(Variant(kernel, (series[0],)))
     if base is None or patched is None or unlike(base, patched, series):
         return None
     return Pair(run, base, patched)

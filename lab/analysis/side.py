@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from lab.errors import UserError
 from lab.model.records import JobRecord, RunRecord
 from lab.model.spelling import suggestion
+from lab.model.variant import Variant
 from lab.results.store import Store
 
 
@@ -66,4 +67,4 @@ def _called(name: str, run: RunRecord) -> RunRecord:
 
 def _job_called(name: str, job: JobRecord) -> JobRecord:
     results = tuple(replace(result, variant=name) for result in job.results)
-    return replace(job, variant=name, results=results)
+    return replace(job, variant=Variant(name), results=results)

@@ -15,7 +15,7 @@ from lab.features import known_features
 from lab.model.glob import matches
 from lab.model.problem import KeyPath, Problem, unknown
 from lab.model.spelling import suggestion
-from lab.model.variant import repeated
+from lab.model.variant import Variant, repeated
 
 #: Old kernels let misaligned namespaces collide: pmem/ndctl#28.
 _NVDIMM_ALIGNMENT = 128 << 20
@@ -223,10 +223,10 @@ def _known_variants(config: LabConfig) -> tuple[str, ...]:
 
 def _spelled_out(config: LabConfig, text: str) -> Iterator[str]:
     """The variants that one of a choice of kernels may come to be."""
-    name, plus, series = text.partition("+")
-    kernel = config.kernels.get(name)
-    for one in kernel.of if isinstance(kernel, FirstKernel) else (name,):
-        yield f"{one}{plus}{series}"
+    variant = Variant(text)
+    kernel = config.kernels.get(variant.kernel)
+    for one in kernel.of if isinstance(kernel, FirstKernel) else (variant.kernel,):
+        yield variant.of_kernel(one)
 
 
 def _real_kernels(config: LabConfig) -> list[str]:
@@ -239,11 +239,11 @@ def _feasible(config: LabConfig, glob: str) -> bool:
 
     The command line may ask for one, and a local file may cut a matrix short.
     """
-    kernel, *series = glob.split("+")
+    asked = Variant(glob)
     kernels = _real_kernels(config)
-    if _matches(kernel, kernels) and all(_matches(s, config.series) for s in series):
+    if _matches(asked.kernel, kernels) and all(_matches(s, config.series) for s in asked.series):
         return True
-    pairs = (f"{kernel}+{series}" for kernel, series in product(kernels, config.series))
+    pairs = (Variant(kernel, (series,)) for kernel, series in product(kernels, config.series))
     return _matches(glob, pairs)
 
 

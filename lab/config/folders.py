@@ -12,6 +12,7 @@ from pathlib import Path
 from lab.config.load import LoadedConfig
 from lab.config.model import DirKernel
 from lab.errors import UserError
+from lab.model.variant import Variant
 
 
 def with_folders(
@@ -27,9 +28,9 @@ def with_folders(
     named = []
     for text in variants:
         if is_folder(text):
-            folder, series = _split(text)
+            folder, series = _split(Variant(text))
             loaded, name = _with_kernel(loaded, folder)
-            text = name + series
+            text = Variant(name, series)
         named.append(text)
     return loaded, tuple(named)
 
@@ -39,16 +40,14 @@ def is_folder(variant: str) -> bool:
     return variant.startswith((".", "/", "~"))
 
 
-def _split(text: str) -> tuple[Path, str]:
-    """The folder, which may hold a "+" in its name, and what follows it."""
-    ends = [match.start() for match in re.finditer(r"\+", text)] + [len(text)]
-    for end in reversed(ends):
-        folder = _absolute(text[:end])
+def _split(asked: Variant) -> tuple[Path, tuple[str, ...]]:
+    """The folder, which may hold a "+" in its name, and the series that follow it."""
+    for count in reversed(range(len(asked.series) + 1)):
+        folder = _absolute(Variant(asked.kernel, asked.series[:count]))
         if folder.is_dir():
-            return _kernel_in(folder), text[end:]
-    missing = text[: ends[0]]
+            return _kernel_in(folder), asked.series[count:]
     hint = "its path, or the name of a kernel of lab.toml"
-    raise UserError("there is no such folder", where=missing, hint=hint)
+    raise UserError("there is no such folder", where=asked.kernel, hint=hint)
 
 
 def _absolute(text: str) -> Path:

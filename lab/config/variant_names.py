@@ -8,18 +8,18 @@ from collections.abc import Iterator
 from lab.config.model import LabConfig
 from lab.config.names import name_problems
 from lab.model.problem import Problem
-from lab.model.variant import spelling_problems, split_variant
+from lab.model.variant import Variant, spelling_problems
 
 
 def variant_problems(config: LabConfig, text: str) -> Iterator[Problem]:
     """What is wrong with ``text`` as a variant of what ``config`` defines."""
     spelling = spelling_problems(text)
     yield from spelling
-    kernel, series = split_variant(text)
-    if not all((kernel, *series)):
+    variant = Variant(text)
+    if not all((variant.kernel, *variant.series)):
         return
-    yield from name_problems(config, "kernel", [kernel])
-    yield from name_problems(config, "series", dict.fromkeys(series))
+    yield from name_problems(config, "kernel", [variant.kernel])
+    yield from name_problems(config, "series", dict.fromkeys(variant.series))
 
 
 def base_problems(config: LabConfig, series: str, text: str) -> Iterator[Problem]:
@@ -31,8 +31,7 @@ def base_problems(config: LabConfig, series: str, text: str) -> Iterator[Problem
 
 def series_twice(series: str, text: str) -> Problem | None:
     """Whether ``text`` has the series already that is to be laid over it."""
-    kernel, beneath = split_variant(text)
-    if series not in beneath:
+    variant = Variant(text)
+    if series not in variant.series:
         return None
-    without = "+".join((kernel, *(name for name in beneath if name != series)))
-    return Problem(f"{text!r} has series {series!r} already", without)
+    return Problem(f"{text!r} has series {series!r} already", variant.without(series))

@@ -501,7 +501,7 @@ def _keep_recipe(lab: Lab, planned: JobPlan, built: Build, folder: JobFolder, jo
 def _unbuilt(planned: JobPlan, failure: Failure | None) -> JobRecord:
     """The record of a job that had nothing to boot."""
     return JobRecord(
-        variant=str(planned.variant),
+        variant=planned.variant,
         kernel_release="",
         machine=planned.machine,
         config=planned.config,

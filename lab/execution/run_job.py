@@ -17,6 +17,7 @@ from lab.execution.grouping import groups_of
 from lab.execution.job import Job
 from lab.execution.prefetch import Ahead
 from lab.model.records import INTERRUPTED, Evidence, JobRecord, TestResult, now
+from lab.model.variant import Variant
 from lab.unforeseen import as_lab_error
 
 
@@ -121,7 +122,7 @@ def _record(
 ) -> JobRecord:
     job = findings.job
     return JobRecord(
-        variant=job.variant,
+        variant=Variant(job.variant),
         kernel_release=job.release,
         machine=job.machine,
         config=job.config,

@@ -100,7 +100,7 @@ class _Question:
 
     plan: SeriesPlan
     kernel: Variant
-    jobs: Mapping[str, JobRecord]
+    jobs: Mapping[Variant, JobRecord]
     digest: str
     about: tuple[str, ...]
 
@@ -130,8 +130,8 @@ class _Question:
 
     def _pair(self) -> KernelVerdict:
         name = str(self.kernel)
-        base = self.jobs.get(name)
-        patched = self.jobs.get(str(self.plan.patched(self.kernel)))
+        base = self.jobs.get(self.kernel)
+        patched = self.jobs.get(self.plan.patched(self.kernel))
         wanting = lost(base, "base") or lost(patched, "patched")
         if wanting or base is None or patched is None:
             return KernelVerdict(name, Outcome.INCONCLUSIVE, wanting, ours=True)
@@ -142,7 +142,7 @@ class _Question:
 
     def _base(self) -> KernelVerdict:
         name = str(self.kernel)
-        base = self.jobs.get(name)
+        base = self.jobs.get(self.kernel)
         wanting = lost(base, "base")
         if wanting or base is None:
             return KernelVerdict(name, Outcome.INCONCLUSIVE, wanting, ours=True)

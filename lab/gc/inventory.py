@@ -16,6 +16,7 @@ from lab.config.model import DirKernel
 from lab.execution.postmortem import left_behind as guests_left_behind
 from lab.gc.item import Item, Rank
 from lab.gc.needs import Needs
+from lab.model.variant import Variant
 from lab.process.stored import read_stored
 from lab.process.temporary import left_behind
 from lab.results.folder import RunFolder
@@ -80,9 +81,10 @@ class _Place:
             )
 
     def _is_named(self, variant: str) -> bool:
-        kernel, *series = variant.split("+")
+        named = Variant(variant)
         return any(
-            kernel in user.config.kernels and all(name in user.config.series for name in series)
+            named.kernel in user.config.kernels
+            and all(name in user.config.series for name in named.series)
             for user in self.users
         )
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from lab.model.complaint import Complaint
 from lab.model.metric import Metric
 from lab.model.status import Status
+from lab.model.variant import Variant
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,7 @@ class JobRecord:
     ``complaints`` are all that its kernels complained of.
     """
 
-    variant: str
+    variant: Variant
     kernel_release: str
     machine: str
     config: str

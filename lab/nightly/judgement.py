@@ -13,6 +13,7 @@ from lab.analysis.test_names import bare
 from lab.model.records import RunRecord, TestResult
 from lab.model.status import Outcome, Status
 from lab.model.test_key import TestKey
+from lab.model.variant import Variant
 from lab.nightly.baseline import Before
 from lab.nightly.state import Flake, Memory
 
@@ -224,7 +225,7 @@ def _is_doubtful(verdict: KernelVerdict, judgement: Judgement) -> bool:
     flaky = {
         (found.key.filesystem, found.key.suite, found.key.program, found.key.test)
         for found in judgement.of(Kind.FLAKY)
-        if f"{found.key.variant}+".startswith(f"{verdict.kernel}+")
+        if Variant(found.key.variant).is_over(Variant(verdict.kernel))
     }
     tests = {
         (test.filesystem, test.suite, test.program, bare(test.program, test.test))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from lab.config.model import GitKernel
 from lab.errors import LabError
 from lab.model.records import Evidence, JobRecord, RunRecord
+from lab.model.tree_identity import TreeIdentity
 from lab.process.scratch import write_whole
 from lab.trees import Commits, commits_between
 
@@ -55,7 +56,7 @@ def since(lab: Lab, before: RunRecord | None, tonight: RunRecord) -> tuple[Since
         if job.evidence.tree_identity:
             then = past.get(_place(job), Evidence())
             others = tuple(_others(then, job.evidence)) if then.tree_identity else ()
-            key = _kernel(job), then.tree_identity, job.evidence.tree_identity, others
+            key = job.variant.kernel, then.tree_identity, job.evidence.tree_identity, others
             found.setdefault(key, []).append(job)
     return tuple(_since(lab, *key, jobs) for key, jobs in found.items())
 
@@ -78,11 +79,11 @@ def _since(
 
 def _commits(lab: Lab, kernel: str, before: str, after: str) -> Commits | None:
     section = lab.loaded.config.kernels.get(kernel)
-    sides = [identity.partition(":") for identity in (before, after)]
-    if not isinstance(section, GitKernel) or any(kind != "git" for kind, _, _ in sides):
+    sides = [TreeIdentity(identity) for identity in (before, after)]
+    if not isinstance(section, GitKernel) or any(side.kind != "git" for side in sides):
         return None
     with suppress(LabError):
-        return commits_between(section, lab.loaded.root, sides[0][2], sides[1][2])
+        return commits_between(section, lab.loaded.root, sides[0].digest, sides[1].digest)
     return None
 
 
@@ -112,10 +113,6 @@ def _patches(series: str, was: dict[str, str], are: dict[str, str]) -> str:
 
 def _place(job: JobRecord) -> tuple[str, str, str]:
     return job.variant, job.machine, job.config
-
-
-def _kernel(job: JobRecord) -> str:
-    return job.variant.partition("+")[0]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.analysis.run_status import given_errors, given_programs
 from lab.model.records import TestResult
+from lab.model.tree_identity import TreeIdentity
 from lab.nightly.judgement import Finding, Kind, VerdictChange
 from lab.nightly.kernel_changes import Since
 from lab.report.cause import Cause, Spot, cause_in, group_causes, name_lines
@@ -71,7 +72,8 @@ def _step(one: Since) -> str:
     if one.commits is not None:
         return f" ({_count(one.commits.count, 'commit')} later)"
     if one.before and one.before != one.after:
-        return f" ({_short(one.before)}..{_short(one.after).partition(':')[2]})"
+        before, after = TreeIdentity(one.before), TreeIdentity(one.after)
+        return f" ({before.short}..{after.short_digest})"
     return (
         ""
         if not one.others
@@ -82,12 +84,6 @@ def _step(one: Since) -> str:
 def _some(names: Sequence[str], most: int) -> str:
     more = [f"{len(names) - most} more"] if names[most:] else []
     return ", ".join([*names[:most], *more])
-
-
-def _short(identity: str) -> str:
-    """An identity in as few digits as people use."""
-    kind, _, name = identity.partition(":")
-    return identity if kind == "apt" else f"{kind}:{name[:12]}"
 
 
 def _count(number: int, noun: str) -> str:
@@ -136,9 +132,10 @@ def _made_of(night: Night) -> Iterator[str]:
 
 def _apart(one: Since) -> Iterator[str]:
     if not one.before:
-        yield from _wrapped(f"{_short(one.after)}, for the first time", "  ")
+        yield from _wrapped(f"{TreeIdentity(one.after).short}, for the first time", "  ")
     elif one.before != one.after:
-        yield from _wrapped(f"{_short(one.before)} -> {_short(one.after)}", "  ")
+        apart = f"{TreeIdentity(one.before).short} -> {TreeIdentity(one.after).short}"
+        yield from _wrapped(apart, "  ")
     if one.commits is not None:
         undone = f", and {_count(one.commits.undone, 'commit')} of before not in it"
         said = f"{_count(one.commits.count, 'commit')}{undone if one.commits.undone else ''}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lab.config import AptKernel, FirstKernel, LabConfig, LoadedConfig
 from lab.host.apt import offers
-from lab.model.variant import split_variant
+from lab.model.variant import Variant
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Choice:
 
 def choices(loaded: LoadedConfig, variants: Iterable[str]) -> tuple[Choice, ...]:
     """What was chosen for the variants that leave it open, each kernel once."""
-    names = dict.fromkeys(split_variant(text)[0] for text in variants)
+    names = dict.fromkeys(Variant(text).kernel for text in variants)
     return tuple(found for name in names if (found := choice(loaded, name)) is not None)
 
 
@@ -41,9 +41,9 @@ def choice(loaded: LoadedConfig, name: str) -> Choice | None:
 
 def settled(loaded: LoadedConfig, text: str) -> str:
     """The variant by the name of the kernel that it is on this machine."""
-    name, plus, series = text.partition("+")
-    found = choice(loaded, name)
-    return f"{found.taken if found else name}{plus}{series}"
+    variant = Variant(text)
+    found = choice(loaded, variant.kernel)
+    return variant.of_kernel(found.taken) if found else text
 
 
 def _asking_apt(loaded: LoadedConfig) -> Callable[[str], bool]:

@@ -169,7 +169,7 @@ class SeriesPlan:
 
     def patched(self, kernel: Variant) -> Variant:
         """The kernel with the series on top."""
-        return Variant(kernel.kernel, (*kernel.series, self.series))
+        return Variant(kernel, (self.series,))
 
     def keeping(self, variants: Collection[Variant]) -> Plan:
         """The jobs of these variants alone."""
@@ -231,7 +231,7 @@ def plan_series_matrix(
 
 
 def _with_and_without(series: str, bases: Iterable[str]) -> tuple[str, ...]:
-    return tuple(text for base in bases for text in (base, f"{base}+{series}"))
+    return tuple(text for base in bases for text in (base, Variant(base, (series,))))
 
 
 def _series_plan(loaded: LoadedConfig, series: str, bases: Iterable[str], plan: Plan) -> SeriesPlan:

@@ -17,6 +17,7 @@ from lab.guest.qemu.command_line import CPUS, Hardware, machine_properties, memo
 from lab.guest.qemu.tsc import portable
 from lab.image.base import MKE2FS_CONF
 from lab.model.records import JobRecord, RunRecord
+from lab.model.tree_identity import TreeIdentity
 from lab.model.url import Url
 from lab.process.stored import read_stored
 from lab.results import JobFolder, RunFolder
@@ -279,9 +280,14 @@ def _fetch(recipe: Recipe) -> str:
     return make(recipe)
 
 
+def _tree(recipe: Recipe) -> TreeIdentity:
+    if not isinstance(recipe["tree"], str):
+        raise TypeError("its tree is no text")
+    return TreeIdentity(recipe["tree"])
+
+
 def _fetch_apt(recipe: Recipe) -> str:
-    package, _, version = recipe["tree"].removeprefix("apt:").partition("=")
-    version = version.split(":" + str(recipe["source"]["member"]))[0]
+    package, version = _tree(recipe).package
     spec = shlex.quote(f"{package}={version}")
     return f"""\
 mkdir -p "$work/package"
@@ -300,7 +306,7 @@ tar -C "$source" --strip-components=1 -xf "$tarball" || stop "tar failed\""""
 def _fetch_git(recipe: Recipe) -> str:
     # An older lab recorded it with the secrets in it.
     url = shlex.quote(str(Url(recipe["source"]["url"])))
-    commit = shlex.quote(recipe["tree"].rpartition(":")[2].rpartition("@")[2])
+    commit = shlex.quote(_tree(recipe).digest)
     return f"""\
 git init -q "$source"
 git -C "$source" fetch -q --depth 1 {url} {commit} ||

@@ -119,7 +119,7 @@ def _summary(run: RunRecord, signs: _Signs, width: int) -> Iterator[Line]:
 
 
 def _job_name(job: JobRecord) -> str:
-    name = job.variant
+    name = str(job.variant)
     if job.kernel_release:
         name += f"  ({job.kernel_release})"
     special = [

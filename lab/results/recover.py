@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.model.records import JobRecord, RunRecord
+from lab.model.variant import Variant
 from lab.process.stored import read_stored
 from lab.results.folder import RunFolder
 
@@ -107,7 +108,9 @@ def _job(path: Path) -> JobRecord:
         return job
     # The folder is called NUMBER-VARIANT.
     variant = path.parent.name.partition("-")[2]
-    return JobRecord(variant, "", "", "", "", 0.0, error=f"its record cannot be read: {path}")
+    return JobRecord(
+        Variant(variant), "", "", "", "", 0.0, error=f"its record cannot be read: {path}"
+    )
 
 
 def _ended(document: Path) -> str | None:

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from lab.model.metric import Metric
 from lab.model.records import Evidence, Host, JobRecord, Noted, RunRecord, TestResult
 from lab.model.status import Status
+from lab.model.variant import Variant
 
 #: A row of SQLAlchemy's, or what JSON has for an object: both looked up by name.
 Row = Any
@@ -41,7 +42,7 @@ def run_row(run: RunRecord) -> dict[str, Any]:
 def job_row(job: JobRecord) -> dict[str, Any]:
     """A job without its results."""
     return {
-        "variant": job.variant,
+        "variant": str(job.variant),
         "kernel_release": job.kernel_release,
         "machine": job.machine,
         "config": job.config,
@@ -62,6 +63,7 @@ def result_row(result: TestResult) -> dict[str, Any]:
     """A result, its job's number aside."""
     row = {field.name: getattr(result, field.name) for field in fields(result)}
     row |= {
+        "variant": str(result.variant),
         "status": result.status.value,
         "expected": result.expected.value,
         "diagnostics": list(result.diagnostics),
@@ -134,7 +136,7 @@ def job_of(row: Row, results: tuple[TestResult, ...] = ()) -> JobRecord:
         evidence, complaints, stored = Evidence(), (), {}
         error = error or f"{_IS_DAMAGED}: what its kernel complained of is not known"
     return JobRecord(
-        variant=text_of(row["variant"]),
+        variant=Variant(text_of(row["variant"])),
         kernel_release=text_of(row["kernel_release"]),
         machine=text_of(row["machine"]),
         config=text_of(row["config"]),

@@ -13,6 +13,7 @@ from pathlib import Path
 from lab.config.model import AptKernel
 from lab.errors import InfrastructureError, LabError, UserError
 from lab.host.apt import candidate_in
+from lab.model.tree_identity import TreeIdentity
 from lab.process import ProcessFailed, spawn
 from lab.trees.download import sha256_of
 from lab.trees.request import ELSEWHERE, Brought, Request
@@ -41,10 +42,9 @@ class AptSource:
         self._kernel = kernel
         self._request = request
 
-    def identify(self) -> str:
+    def identify(self) -> TreeIdentity:
         """The package and its version."""
-        member = f":{self._kernel.member}" if self._kernel.member else ""
-        return f"apt:{self._spec}{member}"
+        return TreeIdentity.of("apt", self._spec, self._kernel.member or "")
 
     def write(self, source: Path, work: Path) -> Brought:
         """Take the tarball from the package and unpack it, without root."""

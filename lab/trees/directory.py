@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lab.config.model import DirKernel
 from lab.errors import UserError
+from lab.model.tree_identity import TreeIdentity
 from lab.model.version import KernelVersion
 from lab.process.scratch import write_whole
 from lab.trees.lock import locked
@@ -68,7 +69,8 @@ def directory_tree(kernel: DirKernel, request: Request) -> Tree:
 
 def _tree(name: str, folder: Path, version: KernelVersion, place: Path, text: bytes) -> Tree:
     digest = hashlib.sha256(text).hexdigest()
-    return Tree(name, folder, f"dir:{digest}", version, place / f"manifest-{digest[:12]}")
+    identity = TreeIdentity.of("dir", digest)
+    return Tree(name, folder, identity, version, place / f"manifest-{digest[:12]}")
 
 
 def _holds(manifest: Path, text: bytes) -> bool:

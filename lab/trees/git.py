@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lab.config.model import GitKernel
 from lab.errors import InfrastructureError, LabError, UserError
+from lab.model.tree_identity import TreeIdentity
 from lab.process import ProcessFailed, Result
 from lab.process.removal import remove_tree
 from lab.process.scratch import write_whole
@@ -85,9 +86,9 @@ class GitSource:
         self._home = request.cache / "git"
         self._mirror = self._home / "mirror.git"
 
-    def identify(self) -> str:
+    def identify(self) -> TreeIdentity:
         """The commit the ref is at now."""
-        return f"git:{self._commit}"
+        return TreeIdentity.of("git", self._commit)
 
     def write(self, source: Path, work: Path) -> Brought:
         """Write the commit's files."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from lab.errors import InfrastructureError, Location, UserError
+from lab.model.tree_identity import TreeIdentity
 from lab.process import ProcessTimeout, Result, run
 from lab.process.child import Argument
 from lab.trees.manifest import Entry
@@ -106,7 +107,7 @@ class Brought:
 class Source(Protocol):
     """One kind of kernel: what it is now, and how its source is brought in."""
 
-    def identify(self) -> str:
+    def identify(self) -> TreeIdentity:
         """Exactly what would be brought in now."""
 
     def write(self, source: Path, work: Path) -> Brought:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lab.config.model import TarballKernel
 from lab.errors import UserError
+from lab.model.tree_identity import TreeIdentity
 from lab.trees.download import Download, sha256_of, wrong_digest
 from lab.trees.keyring import find_keyring
 from lab.trees.lock import locked
@@ -31,9 +32,9 @@ class TarballSource:
         self._kernel = kernel
         self._request = request
 
-    def identify(self) -> str:
+    def identify(self) -> TreeIdentity:
         """The digest that ``lab.toml`` gives."""
-        return f"tarball:{self._kernel.sha256}"
+        return TreeIdentity.of("tarball", self._kernel.sha256)
 
     def write(self, source: Path, work: Path) -> Brought:
         """Check it and unpack it; downloaded archives are removed after that."""

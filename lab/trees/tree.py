@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.errors import InfrastructureError
+from lab.model.tree_identity import TreeIdentity
 from lab.model.url import without_secrets
 from lab.model.version import KernelVersion
 from lab.process.scratch import write_whole
@@ -36,7 +37,7 @@ class Tree:
     @property
     def immutable(self) -> bool:
         """Whether its files stay as they are: all but a folder of the user's."""
-        return not self.identity.startswith("dir:")
+        return TreeIdentity(self.identity).kind != "dir"
 
     def changed(self, path: str) -> InfrastructureError:
         """That a file is not what the manifest says, and what mends it."""
@@ -65,7 +66,7 @@ def save_record(folder: Path, tree: Tree, path: Path | None = None) -> None:
         "kernel": tree.kernel,
         "identity": tree.identity,
         "version": str(tree.version),
-        "kind": tree.identity.partition(":")[0],
+        "kind": TreeIdentity(tree.identity).kind,
         "path": str(path) if path else "source",
         "provenance": dict(tree.provenance),
     }

@@ -14,6 +14,7 @@ from lab.errors import ExitStatus
 from lab.model.complaint import Complaint, Kind
 from lab.model.records import JobRecord, Noted, RunRecord, TestResult
 from lab.model.status import Status
+from lab.model.variant import Variant
 from lab.report.changes import comparison_lines
 from tests.results.made import EVIDENCE, job, result, run
 
@@ -212,7 +213,7 @@ def test_a_complaint_is_not_gone_with_a_job_that_was_not_done() -> None:
     undone = compare(*runs(loud, ran("3", result("t"), error="QEMU died")))
     assert undone.counts[Change.FIXED] == 0
     assert undone.counts[Change.INFRASTRUCTURE] == 1
-    other = compare(*runs(loud, replace(ran("3", result("t")), variant="6.2")))
+    other = compare(*runs(loud, replace(ran("3", result("t")), variant=Variant("6.2"))))
     assert other.counts[Change.FIXED] == 0
 
 

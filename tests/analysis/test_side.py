@@ -14,6 +14,7 @@ from lab.analysis.side import Side, as_one_variant
 from lab.errors import UserError
 from lab.model.records import JobRecord
 from lab.model.status import Status
+from lab.model.variant import Variant
 from lab.results.store import Store
 from tests.results.made import EVIDENCE, job, result, run
 
@@ -24,7 +25,7 @@ def of(variant: str, *statuses: Status) -> JobRecord:
     names = zip("abc", statuses, strict=False)
     results = [replace(result(name, status), variant=variant) for name, status in names]
     evidence = replace(EVIDENCE, build_key=variant)
-    return replace(job(*results), variant=variant, evidence=evidence)
+    return replace(job(*results), variant=Variant(variant), evidence=evidence)
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from lab.errors import InfrastructureError
 from lab.model.complaint import Complaint, Kind
 from lab.model.records import Noted, RunRecord, TestResult
 from lab.model.status import Status
+from lab.model.variant import Variant
 from lab.report.claims import _cell
 from lab.report.export.exporter import exported
 from lab.report.repro import _environment, repro_script
@@ -77,7 +78,7 @@ RUN = run(
     replace(
         job(hostile(SAID), result("b", filesystem=SAID), error=SAID),
         kernel_release=f"6.1.7\nok 1 all\n{SAID}",
-        variant=f"6.1+{SAID}",
+        variant=Variant(f"6.1+{SAID}"),
         evidence=replace(EVIDENCE, build_key="k", machine_description=SAID, compiler=SAID),
         complaints=(Noted(Complaint(Kind.WARNING, SAID, (SAID,), headline=SAID)),),
     )

@@ -24,6 +24,7 @@ from lab.guest.qemu.command_line import Hardware
 from lab.guest.qemu.guest import GuestSpec
 from lab.model.records import INTERRUPTED, Evidence, JobRecord, RunRecord, TestResult
 from lab.model.status import Status
+from lab.model.variant import Variant
 from lab.plan import JobPlan, Plan, plan_variants
 from lab.process.interrupt import Interrupted, Terminated, status_of
 from lab.results import JobFolder, RunFolder, Store, write_json
@@ -64,7 +65,14 @@ class Killed:
     def record(self, *results: TestResult, evidence: Evidence | None = None) -> JobRecord:
         made = results or (self.result(),)
         return JobRecord(
-            "fake", "4.2.0", "default", "default", "then", 1.0, evidence or self.evidence, made
+            Variant("fake"),
+            "4.2.0",
+            "default",
+            "default",
+            "then",
+            1.0,
+            evidence or self.evidence,
+            made,
         )
 
     def result(self, status: Status = Status.PASS) -> TestResult:
@@ -95,7 +103,7 @@ def test_killed_run(killed: Killed) -> None:
         assert not killed.goes_on(killed.record(evidence=other))
     assert not killed.goes_on(killed.record(killed.result(Status.ERROR)))
     assert not killed.goes_on(replace(killed.record(), error="no disk"))
-    assert not killed.goes_on(replace(killed.record(), variant="another"))
+    assert not killed.goes_on(replace(killed.record(), variant=Variant("another")))
     assert not killed.goes_on(killed.record(), killed.record())
     toml = killed.root / "lab.toml"
     toml.write_text(toml.read_text().replace("[paths]", f"{EXPECT}\n[paths]"))

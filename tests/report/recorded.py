@@ -12,6 +12,7 @@ from lab.model.log_mark import program_mark
 from lab.model.metric import Metric
 from lab.model.records import Evidence, Host, JobRecord, RunRecord, TestResult
 from lab.model.status import Status
+from lab.model.variant import Variant
 from lab.results import Store, write_text
 
 KINDS = ("shared-rw", "shared-ro", "private-ro", "private-rw")
@@ -103,7 +104,7 @@ def _job(variant: str, started: datetime, shape: Shape, wrong: bool) -> JobRecor
         for suite in CALLS:
             found += _suite(variant, filesystem, suite, shape, wrong)
     return JobRecord(
-        variant=variant,
+        variant=Variant(variant),
         kernel_release="6.1.192",
         machine="default",
         config="default",
@@ -120,7 +121,7 @@ def _job(variant: str, started: datetime, shape: Shape, wrong: bool) -> JobRecor
             config_digest="cd" * 32,
             build_key=f"{started:%m%d}-{variant}",
             tree_identity="apt:linux-source-6.1=6.1.192-2",
-            series_digests=tuple((name, "ab" * 32) for name in variant.split("+")[1:]),
+            series_digests=tuple((name, "ab" * 32) for name in Variant(variant).series),
             compiler="gcc 12.2.0",
             timeline=(("ready", 1.6 + len(variant) / 100), ("ssh", 1.9 + len(variant) / 90)),
             cost=(("build_s", 40.0 + len(variant)), ("cpu_s", 20.0)),

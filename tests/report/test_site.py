@@ -16,6 +16,7 @@ from lab.errors import UserError
 from lab.model.records import GuestUse, JobRecord, RunRecord
 from lab.model.status import Status
 from lab.model.test_key import TestKey
+from lab.model.variant import Variant
 from lab.report.site import chart, make_report, write_site
 from lab.report.site.changes import changed, unchanged_surprises
 from lab.report.site.detail import detail
@@ -252,7 +253,9 @@ def test_the_heading_names_kernels_and_command() -> None:
     kernels = ("6.1", "6.1+a", "6.12", *(f"v{n}" for n in range(9)))
     jobs = [
         replace(
-            job(result()), variant=name, kernel_release="" if name[0] == "v" else f"{name[:4]}.9"
+            job(result()),
+            variant=Variant(name),
+            kernel_release="" if name[0] == "v" else f"{name[:4]}.9",
         )
         for name in kernels
     ]
@@ -269,7 +272,7 @@ def test_the_heading_names_kernels_and_command() -> None:
     assert command_of(made) == "lab test -k 'mlock.*'"
     assert command_of(replace(made, command=("/x/lab/__main__.py", "gc"))) == "lab gc"
     assert kernels_of(run()) == ()
-    assert kernels_of(run(*(replace(job(), variant=v) for v in ("6.1", "6.1+a")))) == (
+    assert kernels_of(run(*(job(variant=v) for v in ("6.1", "6.1+a")))) == (
         "6.1",
         "6.1+a (6.1.192)",
     )

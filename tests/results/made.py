@@ -10,6 +10,7 @@ from lab.model.complaint import Complaint, Frame, Kind
 from lab.model.metric import Metric
 from lab.model.records import Evidence, Host, JobRecord, Noted, RunRecord, TestResult
 from lab.model.status import Status
+from lab.model.variant import Variant
 
 EVIDENCE = Evidence(
     accelerator="tcg",
@@ -29,7 +30,11 @@ def result(
 
 
 def job(*results: TestResult, **more: Any) -> JobRecord:
-    base = JobRecord("6.1", "6.1.192", "default", "default", "2026-01-01T12:00:01+00:00", 4.5)
+    base = JobRecord(
+        Variant("6.1"), "6.1.192", "default", "default", "2026-01-01T12:00:01+00:00", 4.5
+    )
+    if "variant" in more:
+        more["variant"] = Variant(more["variant"])
     return replace(base, evidence=EVIDENCE, results=results, **more)
 
 

@@ -12,6 +12,7 @@ from lab.analysis.test_names import bare
 from lab.errors import UserError
 from lab.model.records import JobRecord, RunRecord, TestResult
 from lab.model.status import Status
+from lab.model.tree_identity import TreeIdentity
 
 _VERSION = {"major": 5, "minor": 3}
 _ORIGIN = re.compile(r"[a-z0-9_]+")
@@ -63,8 +64,9 @@ def _checkout(run: RunRecord, job: JobRecord, name: str, origin: str) -> dict[st
     # patchset_hash is defined over the patch files, which the record does not hold.
     if not evidence.series_digests:
         checkout["patchset_hash"] = ""
-    commit = _COMMIT.search(evidence.tree_identity)
-    if commit and evidence.tree_identity.startswith("git:"):
+    tree = TreeIdentity(evidence.tree_identity)
+    commit = _COMMIT.search(tree.digest)
+    if commit and tree.kind == "git":
         checkout["git_commit_hash"] = commit[0]
     return checkout
 

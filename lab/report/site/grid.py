@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from lab.report.site.page_data import Cell, Group, Job, Report, test_page
 from lab.report.site.page_names import count
-from lab.report.site.render import safe
+from lab.report.site.render import broken, safe
 
 
 def matrix(report: Report, jobs: Sequence[Job], root: str = "") -> Markup:
@@ -41,7 +41,7 @@ def suite_table(report: Report, suite: str) -> Markup:
     columns = [(job.number, filesystem) for job in jobs for filesystem in filesystems]
     head = "".join(
         f'<th scope="colgroup" colspan="{len(filesystems)}">'
-        f'<a href="{safe(job.kernel_page)}">{_broken(job.name)}</a></th>'
+        f'<a href="{safe(job.kernel_page)}">{broken(job.name)}</a></th>'
         for job in jobs
     )
     below = "".join(
@@ -63,7 +63,7 @@ def suite_table(report: Report, suite: str) -> Markup:
 
 def _row(report: Report, job: Job, root: str) -> str:
     release = f"<small>{safe(job.record.kernel_release)}</small>"
-    kernel = f'<a href="{root}{safe(job.kernel_page)}">{_broken(job.name)}</a>'
+    kernel = f'<a href="{root}{safe(job.kernel_page)}">{broken(job.name)}</a>'
     cells = "".join(
         _group(job.group(filesystem, suite), root, place == 0)
         for filesystem, suites in report.columns.items()
@@ -162,8 +162,3 @@ def _cell(cell: Cell) -> str:
 
 def _first(first: bool) -> str:
     return ' class="f"' if first else ""
-
-
-def _broken(name: str) -> str:
-    """A variant that may wrap before each series."""
-    return "<wbr>+".join(safe(part) for part in name.split("+"))

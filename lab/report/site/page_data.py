@@ -167,7 +167,7 @@ class Report:
     @cached_property
     def series(self) -> tuple[str, ...]:
         """The series in any variant of the run."""
-        names = (name for job in self.jobs for name in job.record.variant.split("+")[1:])
+        names = (name for job in self.jobs for name in job.record.variant.series)
         return tuple(dict.fromkeys(names))
 
     @cached_property

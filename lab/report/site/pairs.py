@@ -44,8 +44,7 @@ class Pair:
 
 def pair(report: Report, patched: Job, series: str) -> Pair:
     """Compare a job with the one of this run that only lacks the series."""
-    names = patched.record.variant.split("+")
-    base_name = "+".join(name for name in names if name != series)
+    base_name = patched.record.variant.without(series)
     place = (base_name, patched.record.machine, patched.record.config)
     bases = [
         job
@@ -70,8 +69,8 @@ def pair(report: Report, patched: Job, series: str) -> Pair:
 
 def all_pairs(report: Report) -> list[tuple[str, Pair]]:
     """Each series that goes on last, on each kernel that is in the run without it too."""
-    lasts = ((job.record.variant.split("+")[-1], job) for job in report.jobs)
-    pairs = [(name, pair(report, job, name)) for name, job in lasts if name != job.record.variant]
+    lasts = ((job.record.variant.series[-1:], job) for job in report.jobs)
+    pairs = [(name, pair(report, job, name)) for last, job in lasts for name in last]
     return [(name, found) for name, found in pairs if found.verdicts]
 
 

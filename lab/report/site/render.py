@@ -18,6 +18,11 @@ def safe(text: str) -> Markup:
     return escape(plain(text))
 
 
+def broken(name: str) -> Markup:
+    """A name that may wrap before each series in it."""
+    return safe(name).replace("+", Markup("<wbr>+"))
+
+
 def render(template: str, **values: Any) -> str:
     """A page."""
     return _environment().get_template(template).render(**values)
@@ -38,6 +43,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["broken"] = broken
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
     return environment
 

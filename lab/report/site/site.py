@@ -21,6 +21,7 @@ from lab.analysis.run_status import (
 )
 from lab.errors import ExitStatus, InfrastructureError, UserError
 from lab.model.records import RunRecord, command_line
+from lab.model.variant import Variant
 from lab.process.lock import locked
 from lab.process.scratch import scratch_folder
 from lab.report.site import plots
@@ -282,11 +283,11 @@ class _Site:
     def all_series(self) -> str:
         entries = []
         for name in self._report.series:
-            variants = [variant for variant in self.variants if name in variant.split("+")[1:]]
+            variants = [variant for variant in self.variants if name in variant.series]
             entries.append((name, series_page(name), count(len(variants), "kernel")))
         return self._page("list", "", title="Series", entries=entries)
 
-    def kernel(self, variant: str) -> str:
+    def kernel(self, variant: Variant) -> str:
         report = self._report
         jobs = [job for job in report.jobs if job.record.variant == variant]
         mine = [_only(run, variant) for run in report.trail.runs]
@@ -294,7 +295,7 @@ class _Site:
             "kernel",
             "../",
             variant=variant,
-            series=[(name, series_page(name)) for name in variant.split("+")[1:]],
+            series=[(name, series_page(name)) for name in variant.series],
             matrix=matrix(report, jobs, "../"),
             history=plots.kernel_history(report, variant),
             boots=plots.boots(jobs),
@@ -305,7 +306,7 @@ class _Site:
 
     def series(self, name: str) -> str:
         report = self._report
-        jobs = [job for job in report.jobs if name in job.record.variant.split("+")[1:]]
+        jobs = [job for job in report.jobs if name in job.record.variant.series]
         digests = {
             digest for job in jobs for n, digest in job.record.evidence.series_digests if n == name
         }
