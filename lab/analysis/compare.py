@@ -155,8 +155,7 @@ def compare(a: RunRecord, b: RunRecord, unstable: Collection[TestKey] = ()) -> C
     sides = _Side(a), _Side(b)
     _name_programs(*sides)
     keys = sides[0].results.keys() | sides[1].results.keys()
-    known = frozenset(unstable)
-    pair = _Pair(*sides, known, frozenset(key.name for key in known))
+    pair = _Pair(*sides, unstable)
     tests = [_compared(key, pair) for key in keys]
     order = {change: place for place, change in enumerate(Change)}
     tests.sort(key=lambda test: (order[test.change], test.key))
@@ -212,28 +211,31 @@ def _name_programs(a: _Side, b: _Side) -> None:
         for key in new.results:
             if key.program:
                 programs.setdefault(key.name, []).append(key)
-        for key in [key for key in old.results if not key.program]:
-            named = programs.get(key, [])
-            if len(named) == 1:
-                old.results.setdefault(named[0], []).extend(old.results.pop(key))
-            elif named:
-                new.results[key] = [one for other in named for one in new.results.pop(other)]
+        for name in [name for name in programs if name in old.results]:
+            if len(programs[name]) == 1:
+                _move(old.results, [name], programs[name][0])
+            else:
+                _move(new.results, programs[name], name)
+
+
+def _move(results: dict[TestKey, list[TestResult]], names: Iterable[TestKey], to: TestKey) -> None:
+    """What has one of the names has another, beside what has that already."""
+    moved = [one for name in names for one in results.pop(name)]
+    results.setdefault(to, []).extend(moved)
 
 
 class _Pair:
     """Both sides, and what is known of tests and of what differs around the kernel."""
 
-    def __init__(
-        self, a: _Side, b: _Side, unstable: Collection[TestKey], names: Collection[TestKey]
-    ) -> None:
+    def __init__(self, a: _Side, b: _Side, unstable: Collection[TestKey]) -> None:
         self.a, self.b = a, b
-        self._unstable = unstable
-        self._names = names
+        # Of a record that does not tell programs any of those with that test may be it.
+        self._unstable = {*unstable, *(key.name for key in unstable)}
         self._setups: dict[tuple[tuple[str, ...], str, str], tuple[bool, tuple[str, ...]]] = {}
 
     def is_unstable(self, key: TestKey) -> bool:
         """Whether it was seen to end differently on one and the same setup."""
-        return key in self._unstable or (not key.program and key in self._names)
+        return key in self._unstable
 
     def setup(self, key: TestKey) -> tuple[bool, tuple[str, ...]]:
         """Whether the test's setup is one and the same, and which parts of it differ."""

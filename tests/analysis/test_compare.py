@@ -321,3 +321,78 @@ def test_all_that_shapes_a_result_is_in_its_setup(differs: dict[str, Any]) -> No
 def test_a_setup_that_is_not_recorded_whole_proves_no_flake() -> None:
     (found,) = compare(*runs(setup(surroundings=()), setup(status=FAIL))).tests
     assert (found.change, found.setup) == (Change.REGRESSED, ())
+
+
+def test_one_test_as_json_and_as_a_line() -> None:
+    before = ran("1", result("t", program="mlock"), machine="big", config="small")
+    worse = result("t", FAIL, program="mlock", expected=SKIP, message="no memory")
+    after = ran("2", worse, machine="big", config="small")
+    after = replace(after, evidence=replace(after.evidence, qemu_version="8.0"))
+    comparison = compare(*runs(before, after))
+    assert comparison.to_json() == {
+        "a": "A",
+        "b": "B",
+        "exit_status": 1,
+        "counts": {change.value: int(change is Change.REGRESSED) for change in Change},
+        "notes": ["QEMU: 7.2.17 → 8.0"],
+        "troubles": [],
+        "tests": [
+            {
+                "variant": "6.1",
+                "machine": "big",
+                "config": "small",
+                "filesystem": "ext4-dax",
+                "suite": "mlock",
+                "program": "mlock",
+                "test": "t",
+                "change": "regressed",
+                "before": ["pass"],
+                "after": ["fail"],
+                "expected": "skip",
+                "message": "no memory",
+                "why": "not the kernel alone: QEMU",
+                "setup": ["QEMU: 7.2.17 → 8.0"],
+            }
+        ],
+    }
+    assert comparison.tests[0].line() == "pass → fail  (not the kernel alone: QEMU)"
+    assert both(result("t"), result("t", FAIL)).tests[0].line() == "pass → fail"
+
+
+def test_a_job_that_could_not_be_done_is_in_the_json() -> None:
+    comparison = compare(*runs(ran("1", result("t")), ran("2", error="QEMU died\nthere")))
+    document = comparison.to_json()
+    assert document["troubles"] == ["B: 6.1 default default: QEMU died"]
+    assert document["tests"][0]["expected"] == "pass"
+
+
+def test_no_result_is_lost_where_records_tell_programs_in_part() -> None:
+    """One side has such a test without a program beside two of programs."""
+    old = ran("1", of("", PASS))
+    new = ran("2", of("", FAIL), of("dup-a", PASS), of("dup-b", PASS))
+    (found,) = compare(*runs(old, new)).tests
+    assert [one.status for one in found.after] == [FAIL, PASS, PASS]
+    mixed = ran("1", of("", FAIL), of("dup-a", PASS))
+    (found,) = compare(*runs(mixed, ran("2", of("dup-a", PASS)))).tests
+    assert [one.status for one in found.before] == [PASS, FAIL]
+
+
+def test_a_flake_is_known_though_a_record_does_not_tell_its_program() -> None:
+    (key,) = compare(*runs(ran("1", of("dup-a", PASS)), ran("2", of("dup-a", PASS)))).tests
+    older = runs(ran("1", of("", PASS)), ran("2", of("", FAIL)))
+    assert changes(compare(*older, unstable={key.key})) == {"": Change.FLAKY}
+    (found,) = compare(*older, unstable={key.key}).tests
+    assert found.why == "it has been so before"
+    # Of another program's nobody knows that.
+    other = runs(ran("1", of("dup-b", PASS)), ran("2", of("dup-b", FAIL)))
+    assert changes(compare(*other, unstable={key.key})) == {"dup-b": Change.REGRESSED}
+
+
+@pytest.mark.parametrize(("turned", "change"), [(False, Change.NEW), (True, Change.GONE)])
+def test_a_complaint_of_a_job_that_one_run_alone_has(turned: bool, change: Change) -> None:
+    """Whether it complained there before, nobody can say."""
+    pair = runs(ran("1", result("t")), complaining(ran("2", variant="6.2")))
+    comparison = compare(*reversed(pair)) if turned else compare(*pair)
+    (found,) = [one for one in comparison.tests if one.key.is_complaint]
+    assert (found.change, found.why) == (change, "")
+    assert comparison.status is ExitStatus.UNEXPECTED

@@ -7,7 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from lab.analysis.series_verdict import expected_outcome, is_ours, judge_pair, judge_upstream, lost
+from lab.analysis.series_verdict import (
+    KernelVerdict,
+    expected_outcome,
+    is_ours,
+    judge_pair,
+    judge_upstream,
+    lost,
+)
 from lab.analysis.verdict import TestVerdict, Verdict
 from lab.config.model import ExpectedVerdict
 from lab.model.records import KERNEL
@@ -143,3 +150,36 @@ def test_whose_fault_it_is() -> None:
     assert not is_ours([error, replace(unclear[1], filesystem="xfs-dax")])
     assert not is_ours(unclear)
     assert not is_ours(made("fixed"))
+
+
+def test_a_verdict_is_as_expected_when_it_is_just_that() -> None:
+    """A series should fix, and nobody else is to blame, unless something says otherwise."""
+    fixed = KernelVerdict("6.1", Outcome.FIXED, "1 test")
+    assert fixed.as_expected
+    assert not fixed.ours
+    worse = KernelVerdict("6.1", Outcome.REGRESSED, "1 test")
+    assert not worse.as_expected
+    assert replace(worse, expected=Outcome.REGRESSED).as_expected
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "about", "why"),
+    [
+        ([], ALL, "no test could run"),
+        (["still passing"], ALL, "no test fails without it; 1 pass before and after"),
+        (
+            ["still failing", "still failing", "still passing"],
+            ALL,
+            "2 tests fail before and after, 1 pass before and after",
+        ),
+        (["fixed", "still passing"], ALL, "1 test, 1 pass before and after"),
+        (
+            ["fixed", "still failing"],
+            ("t0",),
+            "1 test, 1 that it is not about still fail, 0 pass before and after",
+        ),
+        (["fixed", "still failing"], ALL, "1 fixed, but 1 test still failing: t1 on ext4-dax"),
+    ],
+)
+def test_what_was_counted_is_said(verdicts: list[str], about: tuple[str, ...], why: str) -> None:
+    assert judge_pair(made(*verdicts), about)[1] == why

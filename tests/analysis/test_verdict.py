@@ -311,3 +311,39 @@ def test_a_death_where_nothing_ran_without_the_series_is_no_regression() -> None
     elsewhere = result("t", filesystem="xfs-dax")
     verdicts = compare(base(elsewhere), patched(elsewhere, result("mlock", CRASH)), DIGEST)
     assert by_test(verdicts)["mlock"] is Verdict.INCONCLUSIVE
+
+
+def test_why_a_test_of_one_side_alone_says_nothing() -> None:
+    def whys(before: JobRecord, after: JobRecord) -> dict[str, str]:
+        return {each.test: each.why for each in compare(before, after, DIGEST)}
+
+    both = result("t")
+    assert whys(base(both, result("b", FAIL)), patched(both)) == {
+        "t": "",
+        "b": "patched has no such result",
+    }
+    assert whys(base(both), patched(both, result("p"))) == {
+        "t": "",
+        "p": "base has no such result",
+    }
+    # An error of ours is no result that the other side could lack.
+    error = result("e", ERROR)
+    assert whys(base(both, error), patched(both))["e"] == "an error of the lab's"
+    assert whys(base(both), patched(both, error))["e"] == "an error of the lab's"
+
+
+def test_all_that_is_known_of_a_test_of_a_kernel_alone() -> None:
+    said = result("t", FAIL, message="1 of 1024", program="mlock")
+    place = ("6.1", "ext4-dax", "mlock", "t")
+    more = {"said": ("1 of 1024", ""), "program": "mlock"}
+    assert alone(base(said)) == (
+        TestVerdict(*place, FAIL, None, Verdict.NOT_APPLICABLE, "", **more),
+    )
+    dead = replace(said, status=TIMEOUT)
+    assert alone(base(dead)) == (
+        TestVerdict(*place, TIMEOUT, None, Verdict.INCONCLUSIVE, "timeout", **more),
+    )
+    ours = replace(said, status=ERROR)
+    assert alone(base(ours))[0].why == "an error of the lab's"
+    (unproved,) = alone(base(said, evidence=replace(BASE, dax=())))
+    assert unproved.why == "nothing proves that it was DAX"

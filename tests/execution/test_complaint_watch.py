@@ -461,3 +461,18 @@ def test_a_guest_that_prints_for_ever_holds_nobody(
     guest.says("lab: run ext4 s/p\n" + WARN)
     read = guest.watch.look()
     assert guest.watch.look() == read + 45
+
+
+def test_a_doubt_is_of_one_complaint_and_no_excuse(tmp_path: Path) -> None:
+    """What the host may have caused; of the other complaints nobody doubts anything."""
+    rule = Benign.make("filesystem: EXT4-fs error in fine*", "", "known")
+    guest = Guest(tmp_path)
+    guest.watch = Watch(tmp_path, tmp_path, "6.1.192", (rule,))
+    guest.says("lab: run ext4 s/p\n" + error_in("slow") + error_in("bad") + error_in("fine"))
+    guest.says("lab: ran ext4 s/p\n")
+    guest.watch.look()
+    slow, _, fine = [one for _, one in guest.watch.untold()]
+    for one in (slow, fine):
+        guest.watch.doubt(one, "QEMU had no CPU")
+    noted = guest.watch.ran(alive=True)
+    assert [one.benign for one in noted] == [f"{BUSY}: QEMU had no CPU", "", "known"]
