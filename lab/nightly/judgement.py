@@ -154,9 +154,11 @@ def _kind(test: Compared, memory: Memory) -> tuple[Kind | None, str]:
             return _gone(test)
         case Change.INFRASTRUCTURE:
             return Kind.UNTESTED, test.why or (test.after[-1].message if test.after else "")
-    return _PLAIN[test.change], test.why if test.change is Change.CHANGED else ""
+    return _PLAIN[test.change], test.why if test.change in _BY_KERNEL else ""
 
 
+#: What is put down to the kernel: why that may be wrong is told.
+_BY_KERNEL = (Change.CHANGED, Change.FIXED)
 _PLAIN = {
     Change.FIXED: Kind.FIXED,
     Change.FLAKY: Kind.FLAKY,
@@ -289,7 +291,8 @@ def _flakes(
     memory: Memory, night: RunRecord, judgement: Judgement
 ) -> Iterator[tuple[TestKey, Flake]]:
     tonight = {found.key: found for found in judgement.findings}
-    ran = {TestKey.of(job, result) for job in night.jobs for result in results_of(job)}
+    # An error of the lab is no time that it ran, and lets nobody forget a flake.
+    ran = _last_runs(night, None).keys()
     for found in judgement.of(Kind.FLAKY):
         old = memory.flaky.get(found.key, Flake(0, 0))
         yield found.key, Flake(old.bad + found.rate.bad, old.total + found.rate.total)

@@ -163,6 +163,8 @@ def test_flake_in_an_error_is_untested(nights: Nights) -> None:
     nights.night(one(PASS))
     nights.night(one(FAIL), reruns=[one(PASS)])
     assert told(nights.night(one(ERROR), reruns=[one(ERROR)])) == [("t", Kind.UNTESTED)]
+    # What is known of it is not forgotten with that, and no night went by for it.
+    assert nights.memory.flaky == {key("t"): Flake(1, 2)}
 
 
 @pytest.mark.parametrize("worse", [CRASH, TIMEOUT])
@@ -209,8 +211,15 @@ def test_same_kernel_and_build_is_said(nights: Nights) -> None:
     same = "the kernel and its build are the same as before"
     nights.night(one(PASS))
     worse = nights.night(one(FAIL), reruns=[one(FAIL)])
-    assert worse.findings[0].why.endswith(same)
-    other = replace(one(PASS), evidence=replace(EVIDENCE, build_key="b2", guests=(USE,)))
+    assert worse.findings[0].why == same
+    # Not where lab.toml alone is another.
+    (again,) = nights.night(one(FAIL, expected=FAIL)).findings
+    assert again.why == "lab.toml expected pass, and now fail"
+    (changed,) = nights.night(one(CRASH), reruns=[one(CRASH)]).findings
+    assert (changed.kind, changed.why) == (Kind.CHANGED, same)
+    (fixed,) = nights.night(one(PASS)).findings
+    assert (fixed.kind, fixed.why) == (Kind.FIXED, same)
+    other = replace(one(FAIL), evidence=replace(EVIDENCE, build_key="b2", guests=(USE,)))
     assert same not in nights.night(other).findings[0].why
 
 
@@ -242,6 +251,8 @@ def test_a_repetition_has_the_last_word_where_the_night_has_none(nights: Nights)
 def test_flake_of_the_first_night(nights: Nights) -> None:
     first = nights.night(one(FAIL), reruns=[one(PASS), one(PASS)])
     assert ("t", Kind.FLAKY) in told(first)
+    assert first.findings[0].why == ""
+    assert nights.memory.known == {key("t"): ""}
     assert not nights.night(one(PASS)).is_news
     worse = nights.night(one(FAIL), reruns=[one(FAIL), one(FAIL)])
     assert told(worse) == [("t", Kind.REGRESSED)]
@@ -305,10 +316,11 @@ def whole(*results: TestResult) -> JobRecord:
     return made(*results)
 
 
-def test_a_crash_and_what_came_after_it(nights: Nights) -> None:
+@pytest.mark.parametrize("status", [CRASH, TIMEOUT])
+def test_a_crash_and_what_came_after_it(nights: Nights, status: Status) -> None:
     """The result of a dead program bears its name; tests after it have none."""
     good = whole(result("a"), result("b"))
-    dead = whole(result("a"), result("mlock", CRASH))
+    dead = whole(result("a"), result("mlock", status))
     nights.night(good)
     judgement = nights.night(dead, reruns=[dead, dead])
     assert told(judgement) == [("mlock", Kind.REGRESSED), ("b", Kind.UNTESTED)]
@@ -557,3 +569,94 @@ def test_what_changed_beside_the_kernel_is_told_first(nights: Nights) -> None:
     text = text_of(Night("m", run(), judgement, "n0"))
     assert text.index("NOT THE KERNEL ALONE") < text.index("REGRESSED (1)")
     assert "not the kernel alone: recipe of ext4-dax" in text
+
+
+def test_a_fix_may_not_be_the_kernels_alone(nights: Nights) -> None:
+    def night(recipe: str, status: Status) -> JobRecord:
+        record = one(status)
+        around = (("recipe of ext4-dax", recipe),)
+        return replace(record, evidence=replace(record.evidence, surroundings=around))
+
+    nights.night(night("mkfs.ext4 -b 4096", FAIL))
+    (fixed,) = nights.night(night("mkfs.ext4 -g 512", PASS)).findings
+    assert (fixed.kind, fixed.why) == (Kind.FIXED, "not the kernel alone: recipe of ext4-dax")
+
+
+def test_what_surprises_is_told_before_what_does_not(nights: Nights) -> None:
+    nights.night(whole(result("a"), result("b", FAIL), result("c"), result("d", FAIL)))
+    last = whole(
+        result("a", FAIL, expected=FAIL),
+        result("b", CRASH),
+        result("c", FAIL, expected=FAIL),
+        result("d", CRASH),
+    )
+    judgement = nights.night(last, reruns=[last])
+    assert told(judgement) == [(name, Kind.CHANGED) for name in "bdac"]
+
+
+def test_tests_without_a_result_are_told_by_name_whatever_took_it(nights: Nights) -> None:
+    nights.night(whole(result("a"), result("b"), result("c", suite="other")))
+    last = whole(result("a"), result("mlock", CRASH), result("c", ERROR, suite="other"))
+    judgement = nights.night(last, reruns=[last])
+    assert told(judgement) == [
+        ("mlock", Kind.REGRESSED),
+        ("b", Kind.UNTESTED),
+        ("c", Kind.UNTESTED),
+    ]
+
+
+def test_an_error_in_the_first_night(nights: Nights) -> None:
+    assert ("t", Kind.UNTESTED) in told(nights.night(one(ERROR)))
+    later = nights.night(one(PASS))
+    assert (told(later), later.back) == ([("t", Kind.NEW)], ())
+
+
+def test_a_verdict_that_changed_is_news() -> None:
+    assert not Judgement(()).is_news
+    assert Judgement((), verdicts=(VerdictChange("6.1", "", verdict(Outcome.FIXED)),)).is_news
+
+
+def test_the_first_verdict_on_a_kernel() -> None:
+    (change,) = judge_verdicts((verdict(Outcome.FIXED),), Judgement(()), Memory())
+    assert change == VerdictChange("6.1", "", verdict(Outcome.FIXED))
+
+
+def test_a_verdict_rests_on_no_flake_of_another_kernel(nights: Nights) -> None:
+    rests = TestVerdict("6.1", "ext4-dax", "mlock", "t", PASS, FAIL, Verdict.REGRESSED)
+    worse = verdict(Outcome.REGRESSED, rests)
+
+    def other(status: Status, variant: str) -> JobRecord:
+        record = one(status)
+        results = tuple(replace(each, variant=variant) for each in record.results)
+        return replace(record, variant=variant, results=results)
+
+    for variant, rests_on_it in (("6.12", False), ("6.1+fix", True)):
+        nights.night(other(PASS, variant))
+        flaky = nights.night(other(FAIL, variant), reruns=[other(PASS, variant)])
+        assert flaky.of(Kind.FLAKY)
+        assert (judge_verdicts((worse,), flaky, Memory()) == ()) is rests_on_it
+
+
+def test_a_verdict_is_lost_only_where_it_is_inconclusive() -> None:
+    """Where the lab's error hid nothing of it, it is one."""
+    fixed = verdict(Outcome.FIXED, ours=True)
+    assert judge_verdicts((fixed,), Judgement(()), Memory())
+
+
+@pytest.mark.parametrize("status", [PASS, FAIL])
+def test_a_known_flake_that_failed_last_is_told_neither_way(nights: Nights, status: Status) -> None:
+    nights.night(one(FAIL))
+    nights.memory = replace(nights.memory, flaky={key("t"): Flake(2, 4)})
+    assert told(nights.night(one(status), reruns=[one(status)])) == []
+
+
+def test_a_known_flake_that_fails_as_expected_is_not_told(nights: Nights) -> None:
+    nights.night(one(PASS))
+    nights.memory = replace(nights.memory, flaky={key("t"): Flake(2, 4)})
+    bad = one(FAIL, expected=FAIL)
+    assert told(nights.night(bad, reruns=[bad])) == []
+
+
+def test_a_program_that_skipped_all_and_does_no_more_came_not_to_an_end(nights: Nights) -> None:
+    nights.night(whole(result("a"), result("mlock", SKIP)))
+    assert told(nights.night(whole(result("a")))) == [("mlock", Kind.GONE)]
