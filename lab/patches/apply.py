@@ -96,7 +96,7 @@ def carries(tree: Tree, patch: Patch, *, over: Overlay = _NOTHING) -> bool:
     files = _touched(View(tree, over), patch)
     with temporary_folder("patch") as name:
         write_files(Path(name), files)
-        return git_apply(Path(name), patch, "--reverse", "--check").status == 0
+        return git_apply(Path(name), patch, "--reverse").status == 0
 
 
 def apply_one(view: View, patch: Patch) -> tuple[Note, ...]:
@@ -154,7 +154,7 @@ def _refused(
         return InfrastructureError(
             f"git apply ended with status {result.status}", detail=result.stderr
         )
-    if git_apply(folder, patch, "--reverse", "--check").status == 0:
+    if git_apply(folder, patch, "--reverse").status == 0:
         return already_applied(patch)
     return explain(patch, view, before, result.stderr)
 
@@ -174,15 +174,15 @@ def _notes(
     patch: Patch, before: Mapping[str, Replacement], proved: frozenset[str], said: str
 ) -> Iterator[Note]:
     for file, report in zip(patch.diff, _reports(patch, said), strict=True):
-        old, new = file_names(patch.path, file, patch.strip)
-        found = before.get(old or "") or before.get(new or "")
+        names = [name for name in file_names(patch.path, file, patch.strip) if name is not None]
+        # Where `---` names a copy (mm/gup.c.orig), only the other is in the tree.
+        found = next((before[name] for name in names if name in before), None)
         lines = [line.rstrip("\n") for line in split_lines(found.content)] if found else []
         offsets = tuple(
             Offset(int(hunk), int(by), len(occurrences(lines, image(file[int(hunk) - 1]).before)))
             for hunk, by in _OFFSET.findall(report)
         )
-        name = new or old or ""
-        yield Note(patch.path, name, name in proved, offsets)
+        yield Note(patch.path, names[-1], names[-1] in proved, offsets)
 
 
 def _reports(patch: Patch, said: str) -> list[str]:

@@ -165,6 +165,27 @@ def test_a_tree_that_carries_it_in_other_words_is_left_alone(
         mended(bench, mends)
 
 
+def test_the_first_of_several_patches_is_the_one_that_is_told(bench: Bench, mends: Path) -> None:
+    """It is the one for the newest kernels, and the one to port."""
+    (mends / "more.patch").write_text(GUP.replace("return 0", "return 8"))
+    write(mends, 'patches = ["other.patch", "more.patch"]')
+    with pytest.raises(UserError) as caught:
+        mended(bench, mends)
+    assert caught.value.where is not None
+    assert "other.patch" in str(caught.value.where)
+    assert "return 9" in str(caught.value)
+    assert "return 8" not in str(caught.value)
+
+
+def test_a_file_that_is_not_utf_8_is_read_all_the_same(bench: Bench, mends: Path) -> None:
+    """Names of authors in old kernels are Latin-1."""
+    gup = bench.kernel / "mm/gup.c"
+    gup.write_bytes(b"// J\xf6rn\n" + gup.read_bytes())
+    write(mends, 'kernel_flags = ["-g"]\ncarried = { file = "mm/gup.c", has = "return 0" }')
+    chosen = mended(bench, mends)
+    assert (chosen.applied, chosen.carried) == ((), ("it",))
+
+
 @pytest.mark.parametrize(
     "carried",
     [

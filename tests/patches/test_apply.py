@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.errors import InfrastructureError, UserError
-from lab.patches import Overlay, Patch, Replacement, apply
+from lab.errors import InfrastructureError, Location, UserError
+from lab.patches import Overlay, Patch, Replacement, apply, carries
 from lab.trees import Tree
 from tests.patches.conftest import GUP, MakePatch, MakeTree, change
 
@@ -179,8 +179,9 @@ def test_paths_through_a_link(make_tree: MakeTree, make_patch: MakePatch, tmp_pa
     (tmp_path / "secret").write_text("x\n")
     tree = make_tree({"out": (0o120000, str(tmp_path).encode())})
     text = "--- a/out/secret\n+++ b/out/secret\n@@ -1 +1 @@\n-x\n+y\n"
-    with pytest.raises(UserError, match="out is no folder"):
+    with pytest.raises(UserError, match="out is no folder") as caught:
         apply(tree, [make_patch(text)])
+    assert caught.value.where == Location(tmp_path / "fix.patch", 3)
 
 
 def test_a_folder_in_the_way(make_tree: MakeTree, make_patch: MakePatch) -> None:
@@ -228,3 +229,136 @@ def test_overlay_digest() -> None:
     assert len({overlay.digest for overlay in overlays}) == len(overlays)
     swapped = Overlay({"b": file, "a": file})
     assert swapped.digest == overlays[-1].digest
+
+
+def hunk(first: int) -> str:
+    """One more hunk for the file of a patch by change()."""
+    return change(first).split("\n", 3)[3]
+
+
+def test_how_often_the_lines_of_an_offset_hunk_are_there(
+    make_tree: MakeTree, make_patch: MakePatch
+) -> None:
+    """Of that hunk, with whatever blanks its lines end."""
+    blanks = GUP.replace("\n", " \t\n")
+    twice = "".join(blanks.splitlines(keepends=True)[18:30])
+    tree = make_tree({"mm/gup.c": "x\n" + blanks + "y\n" + twice})
+    text = re.sub(r"^([ +-][aA]\d+)$", r"\1 \t", change(5) + hunk(20), flags=re.MULTILINE)
+    assert note(tree, make_patch(text)) == (
+        "fix.patch: mm/gup.c: hunk 1 applied at an offset of +1 lines; hunk 2 applied at an "
+        "offset of +1 lines, and its lines are in the file 2 times: look whether it is right"
+    )
+
+
+ORIG = (
+    change(20)
+    .replace("diff --git a/mm/gup.c b/mm/gup.c\n", "")
+    .replace("--- a/mm/gup.c", "--- a/mm/gup.c.orig")
+)
+RENAME = (
+    change(20)
+    .replace(
+        "diff --git a/mm/gup.c b/mm/gup.c\n",
+        "diff --git a/mm/gup.c b/mm/new.c\nsimilarity index 90%\n"
+        "rename from mm/gup.c\nrename to mm/new.c\n",
+    )
+    .replace("+++ b/mm/gup.c", "+++ b/mm/new.c")
+)
+
+
+@pytest.mark.parametrize(("text", "name"), [(ORIG, "mm/gup.c"), (RENAME, "mm/new.c")])
+def test_an_offset_in_a_file_of_two_names(
+    make_tree: MakeTree, make_patch: MakePatch, text: str, name: str
+) -> None:
+    tree = make_tree({"mm/gup.c": "x\nx\n" + GUP + "y\n" + GUP})
+    said = note(tree, make_patch(text))
+    assert said.startswith(f"fix.patch: {name}: hunk 1 applied at an offset of +2 lines, and")
+    assert "2 times" in said
+
+
+def test_each_file_of_a_patch_has_a_note(make_tree: MakeTree, make_patch: MakePatch) -> None:
+    files = {"old.c": "old\n", "gone.c": "gone\n", "run.sh": "#!\n"}
+    tree = make_tree({**files, "link": (0o120000, b"./old.c")})
+    notes = apply(tree, [make_patch(SHAPES)]).notes
+    names = ["new/name.c", "gone.c", "run.sh", "ü.c", "link"]
+    assert [(each.file, each.patch.name) for each in notes] == [
+        (name, "fix.patch") for name in names
+    ]
+
+
+def test_a_folder_where_a_file_was(make_tree: MakeTree, make_patch: MakePatch) -> None:
+    """The patch takes the file away itself: nothing stands in its way."""
+    gone = "diff --git a/mm b/mm\ndeleted file mode 100644\n--- a/mm\n+++ /dev/null\n"
+    new = "diff --git a/mm/x.c b/mm/x.c\nnew file mode 100644\n--- /dev/null\n+++ b/mm/x.c\n"
+    text = f"{gone}@@ -1 +0,0 @@\n-x\n{new}@@ -0,0 +1 @@\n+y\n"
+    applied = apply(make_tree({"mm": "x\n"}), [make_patch(text)])
+    assert applied.overlay.files == {"mm": None, "mm/x.c": Replacement(0o100644, b"y\n")}
+
+
+def test_whether_a_tree_has_it_already(make_tree: MakeTree, make_patch: MakePatch) -> None:
+    tree, patch = make_tree({"mm/gup.c": GUP}), make_patch(change(10))
+    assert not carries(tree, patch)
+    over = apply(tree, [patch]).overlay
+    assert carries(tree, patch, over=over)
+    assert not carries(tree, make_patch(change(30), name="other.patch"), over=over)
+    assert not carries(tree, make_patch(change(10, name="mm/gone.c"), name="gone.patch"))
+    assert carries(make_tree({"mm/gup.c": GUP.replace("a13\n", "A13\n")}), patch)
+
+
+def test_a_patch_that_is_in_the_tree_already(make_tree: MakeTree, make_patch: MakePatch) -> None:
+    tree = make_tree({"mm/gup.c": GUP.replace("a13\n", "A13\n")})
+    with pytest.raises(UserError, match="already applied"):
+        apply(tree, [make_patch(change(10))])
+
+
+def test_a_patch_that_git_cannot_read(make_tree: MakeTree, make_patch: MakePatch) -> None:
+    """Its status is another than that of one that does not apply."""
+    text = change(10) + "diff --git a/b.c b/b.c\nold mode 100644\nnew ode 100755\n"
+    with pytest.raises(UserError) as caught:
+        apply(make_tree({"mm/gup.c": GUP, "b.c": "b\n"}), [make_patch(text)])
+    assert "only garbage" in str(caught.value.detail)
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "kind"),
+    [
+        (1, "error: patch failed: mm/gup.c:10", UserError),
+        (128, "error: corrupt patch at line 4", UserError),
+        # An assertion of git's.
+        (134, "git: apply.c:2877: Assertion failed", UserError),
+        (1, "fatal: write error: No space left on device", InfrastructureError),
+        (128, "fatal: cannot mkdir: No space left on device", InfrastructureError),
+        (2, "", InfrastructureError),
+        # Usage: an older git knows not all of the options.
+        (129, "error: unknown option", InfrastructureError),
+    ],
+)
+def test_whose_fault_it_is_that_git_ended_badly(
+    make_tree: MakeTree,
+    make_patch: MakePatch,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    said: str,
+    kind: type[Exception],
+) -> None:
+    tree, patch = make_tree({"mm/gup.c": GUP}), make_patch(change(10))
+    (tmp_path / "bin").mkdir()
+    git = tmp_path / "bin/git"
+    git.write_text(f'#!/bin/sh\necho "{said}" >&2\nexit {status}\n')
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{git.parent}:/usr/bin:/bin")
+    with pytest.raises(kind) as caught:
+        apply(tree, [patch])
+    if kind is InfrastructureError:
+        assert f"git apply ended with status {status}" in str(caught.value)
+        assert said in str(caught.value)
+
+
+def test_no_folder_for_a_moment(
+    make_tree: MakeTree, make_patch: MakePatch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree, patch = make_tree({"mm/gup.c": GUP}), make_patch(change(10))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    with pytest.raises(InfrastructureError, match="the patch could not be tried: "):
+        apply(tree, [patch])

@@ -395,6 +395,12 @@ FAIL = result("f", Status.FAIL)
         ([job(result(**CANNOT))], ExitStatus.INFRASTRUCTURE),
         ([job()], ExitStatus.INFRASTRUCTURE),
         ([], ExitStatus.INFRASTRUCTURE),
+        # A program that does not compile, as lab.toml expects; a fault that is none.
+        (
+            [job(result(), result("e", Status.ERROR, expected=Status.ERROR, given=True))],
+            ExitStatus.EXPECTED,
+        ),
+        ([job(result(), given=True)], ExitStatus.EXPECTED),
     ],
 )
 def test_exit_status(jobs: list[JobRecord], status: ExitStatus) -> None:
