@@ -127,7 +127,7 @@ class _Open:
             offset=first.offset,
             frames=tuple(self.frames),
             time=first.time,
-            fatal=self.fatal or self.kind is Kind.PANIC or "Kernel panic" in self.headline,
+            fatal=self.fatal or "Kernel panic" in self.headline,
             cut=cut and not self.complete,
             headline=self.headline,
         )
@@ -289,10 +289,11 @@ def _addressee(stream: _Stream, line: Line) -> _Open | None:
     if not stream.open:
         return None
     match = _CPU.match(line.text)
-    if match is not None and len(stream.open) > 1:
+    if match is not None:
         cpu = match[1] or match[3]
+        # Only those whose CPU is known wait for each other (_suspend()).
         for one in stream.open:
-            if one.cpu == cpu or (not one.cpu and one is not stream.open[-1]):
+            if one.cpu == cpu:
                 stream.open.remove(one)
                 stream.open.append(one)
                 break
