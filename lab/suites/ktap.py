@@ -251,7 +251,7 @@ class _Reader:
         block.planned = int(token.match[1])
         block.plan_is_last = bool(block.tests)
         if token.match[2]:
-            block.skipped = (token.match[3] or "").strip()
+            block.skipped = token.match[3].strip()
 
     def _subtest(self, block: _Block, token: _Token) -> None:
         # KUnit names the level from inside, TAP 14 from outside.
