@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator
+from errno import errorcode
 from pathlib import Path
 
 from tests.mutations import Edit, Mutation, mutations_of
@@ -25,7 +26,7 @@ _OTHER = {
     "false": "true",
 }
 _TOKENS = re.compile(r"(?<=\s)(?:[=!<>]=|&&|\|\||&=|\|=|[<>])(?=\s)|\b(?:true|false)\b")
-_ERROR = re.compile(r"\bE(?!OF|XIST\b)[A-Z]{3,}\b")
+_ERROR = re.compile(rf"\b(?:{'|'.join(errorcode.values())})\b")
 _NOT = re.compile(r"!(?=[\w(])")
 _STATEMENT = re.compile(
     r"^\t+(?!return|static|const|struct|enum|ktap_note|printf|puts)[\w*][^;{}]*;$", re.M

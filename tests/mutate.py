@@ -7,7 +7,8 @@
 
 Each is made in a scratch copy and tried by the module's own tests that need no guest, and
 then by the quick ones of its folder.  What no test notices is printed as a diff.  The
-exit status is 1 where fewer than ``--least`` per cent were seen.
+exit status is 1 where fewer than ``--least`` per cent were seen.  A mutation that never
+ends, or eats memory, is seen too: a test that does not end is no test that passed.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ import difflib
 import importlib
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -87,8 +90,10 @@ _NO_GUEST = ("-m", "not guest and not browser")
 _QUICK = ("-m", "not slow and not guest and not browser")
 _Calls = tuple[tuple[str, ...], ...]
 #: A test that takes so many times as long as without a mutation will not end.
-_PATIENCE = 10
+_PATIENCE = 3
 _SPARE_S = 20.0
+#: A loop that never ends may collect something: 12 GB of it within the deadline.
+_MOST_BYTES = 4 << 30
 
 
 def main() -> int:
@@ -97,9 +102,11 @@ def main() -> int:
     chosen = _chosen(asked.modules or MODULES, asked.sample, asked.seed)
     with tempfile.TemporaryDirectory(prefix="lab-mutate-") as name:
         scratch = _Scratch(Path(name))
-        seen = sum(scratch.sees(mutation) for mutation in chosen)
-    score = 100 * seen / max(1, len(chosen))
-    print(f"{seen} of {len(chosen)} mutations seen: {score:.1f} % (seed {asked.seed})")
+        seen = Counter(mutation.module for mutation in chosen if scratch.sees(mutation))
+    for module, tried in Counter(mutation.module for mutation in chosen).items():
+        print(f"{seen[module]:5} of {tried:4}  {module}")
+    score = 100 * seen.total() / max(1, len(chosen))
+    print(f"{seen.total()} of {len(chosen)} mutations seen: {score:.1f} % (seed {asked.seed})")
     return int(score < asked.least)
 
 
@@ -204,6 +211,7 @@ def _tests(module: str) -> _Calls:
 def _pytest(folder: Path, tests: _Calls, *, compiled: bool) -> int:
     """Run pytest in this process on the copy in ``folder``; returns its exit status."""
     os.setsid()
+    resource.setrlimit(resource.RLIMIT_AS, (_MOST_BYTES, _MOST_BYTES))
     with (folder / "said").open("wb") as said:
         os.dup2(said.fileno(), 1)
         os.dup2(said.fileno(), 2)

@@ -158,6 +158,10 @@ static void *map_file(char *address, size_t bytes, int protection, int flags, in
 	struct stat file;
 	int real = flags & ~(MAP_POPULATE | MAP_LOCKED);
 
+	if (lie("no-memory")) {
+		errno = ENOMEM;
+		return MAP_FAILED;
+	}
 	if (lie("data"))
 		real = MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS;
 	if (__real_mmap(address, bytes, protection, real, lie("data") ? -1 : fd, 0) == MAP_FAILED)
@@ -308,7 +312,7 @@ ssize_t __wrap_pread(int fd, void *entries, size_t bytes, off_t offset)
 
 		entry[i] = present || claimed ? UINT64_C(1) << 63 : 0;
 	}
-	return (ssize_t)bytes;
+	return (ssize_t)(lie("short-read") ? bytes - sizeof(uint64_t) : bytes);
 }
 
 int __wrap_getrusage(int who, struct rusage *usage)
@@ -326,7 +330,7 @@ int __wrap_getrusage(int who, struct rusage *usage)
 int __wrap_fsync(int fd)
 {
 	(void)fd;
-	return 0;
+	return lie("no-disk") ? refuse(EIO) : 0;
 }
 
 int __wrap_setrlimit(int resource, const struct rlimit *limits)

@@ -166,3 +166,30 @@ def test_who_may_not_see_addresses_proves_nothing(
     found = guest.prove()
     assert found["pfn_in_pmem"] == "unknown"
     assert (found["phys"] == "unknown") == (pfn is None)
+
+
+def test_which_kernel_it_is_and_nothing_stays(guest: Guest) -> None:
+    assert guest.prove()["release"] == os.uname().release
+    assert list(guest.folder.iterdir()) == []
+
+
+def test_a_folder_in_which_no_file_can_be_made(proof: Path, tmp_path: Path) -> None:
+    done = run([proof, tmp_path / "none"], check=False)
+    assert (done.status, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"dax-proof: {tmp_path}/none/.dax-proof.")
+    assert done.stderr.endswith(": No such file or directory\n")
+
+
+def test_a_file_that_cannot_be_written(proof: Path, tmp_path: Path) -> None:
+    # What it says goes into a pipe, which has no size.
+    limited = '{ (trap "" XFSZ; ulimit -f 0; exec "$@"); echo $?; } 2>&1 | cat'
+    said = run(["sh", "-c", limited, "sh", proof, tmp_path]).stdout
+    assert said == "dax-proof: writing the test file: File too large\n1\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_wants_one_folder(proof: Path, tmp_path: Path) -> None:
+    for folders in ((), (tmp_path, tmp_path)):
+        done = run([proof, *folders], check=False)
+        assert (done.status, done.stdout) == (1, "")
+        assert done.stderr == f"usage: {proof} DIR\n"

@@ -108,8 +108,22 @@ LIMITS = ("rlimit-memlock.*",)
         ("dontneed", "mlock", ("munlock-mlock.*",)),
         # There before anybody asked: what is shown then shows nothing.
         ("eager", "first-access", ("*",)),
+        (
+            "eager",
+            "mlock",
+            (
+                "*.4k",
+                "mlock.*",
+                "mlock-part.*",
+                "munlock-mlock.*",
+                "mlockall-current.*",
+                "mlock2-onfault.*",
+            ),
+        ),
         ("eager", "limits", ("rlimit-memlock.mlock", "rlimit-memlock.mlockall")),
         # The file's data is not what is mapped.
+        ("data", "populate", ("control.*", *POPULATED)),
+        ("data", "mlock", ("*",)),
         ("data", "limits", ("*",)),
         ("data", "first-access", ("*",)),
         # A write still faults where populate is to have broken copy-on-write.
@@ -178,3 +192,44 @@ def test_eager_pages_are_no_control(programs: Mapping[str, Path], tmp_path: Path
     assert all(fnmatchcase(name, "populate.*.2m") or name.startswith("map-l") for name in passed)
     assert found["control.shared-rw.2m"] == "not ok"
     assert found["madvise-populate-read.shared-rw.2m"] == "not ok"
+
+
+METRIC = re.compile(r"# metric (?P<name>\w+) populate=(?P<populate>no|yes) value=(?P<value>\S+)")
+
+
+def test_what_populate_saves_is_measured(programs: Mapping[str, Path], tmp_path: Path) -> None:
+    """Before each result both ways, and as many faults as pages or 2 MiB parts there are."""
+    said = run([programs["first-access"], tmp_path]).stdout.splitlines()
+    metrics: dict[tuple[str, str], float] = {}
+    for line in said[2:]:
+        if match := METRIC.fullmatch(line):
+            metrics[match["name"], match["populate"]] = float(match["value"])
+        elif match := RESULT.fullmatch(line):
+            faults = 2 if match["name"].endswith(".2m") else 1024
+            assert metrics.pop(("faults", "no")) == faults
+            assert metrics.pop(("faults", "yes")) == 0
+            for name in ("first_access_ns_per_page", "mmap_ns_per_page"):
+                for populate in ("no", "yes"):
+                    # No page takes a minute.
+                    assert 0 < metrics.pop((name, populate)) < 60e9
+            assert not metrics
+
+
+@pytest.mark.parametrize(
+    ("lie", "why", "programs_of"),
+    [
+        ("no-disk", "fsync: EIO", PROGRAMS),
+        ("short-read", "/proc/self/pagemap: short read", PROGRAMS),
+        # In limits it is mmap() itself that is tested.
+        ("no-memory", "mmap: ENOMEM", ("populate", "mlock", "first-access")),
+    ],
+)
+def test_where_nothing_can_be_tested_nothing_passes(
+    programs: Mapping[str, Path], tmp_path: Path, lie: str, why: str, programs_of: tuple[str, ...]
+) -> None:
+    for program in programs_of:
+        env = {**os.environ, "LIE": lie}
+        said = run([programs[program], tmp_path], env=env, check=False).stdout.splitlines()
+        assert said[-1].startswith("Bail out! ")
+        assert said[-1].endswith(f": {why}")
+        assert not [line for line in said if RESULT.fullmatch(line)]
