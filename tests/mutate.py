@@ -75,12 +75,14 @@ MODULES = (
     "guest-tests/first-access.c",
     "guest-tests/dax-proof.c",
 )
-#: Tests that bear another name than their module.
+#: Tests that bear another name than their module, or are of the folder that uses it.
 _OWN = {
-    "lab/build/applied_mends.py": "test_mends.py",
-    "lab/results/recover.py": "test_recorder.py",
-    "lab/nightly/rerun.py": "test_judge.py",
-    "lab/analysis/expectation.py": "test_plan.py",
+    "lab/build/applied_mends.py": "build/test_mends.py",
+    "lab/results/recover.py": "results/test_recorder.py",
+    "lab/nightly/rerun.py": "nightly/test_judgement.py",
+    "lab/analysis/expectation.py": "plan/test_plan.py",
+    "lab/analysis/run_status.py": "report/test_report.py",
+    "lab/execution/cause_of_death.py": "execution/test_complaint_watch.py",
 }
 #: Imported once, and the lab itself anew for every mutation.
 _PRELOADED = ("pydantic", "sqlalchemy.orm", "alembic.command", "jinja2", "unidiff", "paramiko")
@@ -203,7 +205,7 @@ def _tests(module: str) -> _Calls:
         own = "test_dax_proof.py" if "dax-proof" in module else "test_verdicts.py"
         return ((f"tests/guest_tests/{own}",), ("tests/guest_tests",))
     folder = f"tests/{Path(module).parent.name}"
-    own = f"{folder}/{_OWN.get(module, f'test_{Path(module).stem}.py')}"
+    own = f"tests/{_OWN[module]}" if module in _OWN else f"{folder}/test_{Path(module).stem}.py"
     alone = ((*_NO_GUEST, own),) if (ROOT / own).exists() else ()
     return (*alone, (*_QUICK, folder))
 
