@@ -391,8 +391,8 @@ def test_a_flake_is_known_though_a_record_does_not_tell_its_program() -> None:
 @pytest.mark.parametrize(("turned", "change"), [(False, Change.NEW), (True, Change.GONE)])
 def test_a_complaint_of_a_job_that_one_run_alone_has(turned: bool, change: Change) -> None:
     """Whether it complained there before, nobody can say."""
-    pair = runs(ran("1", result("t")), complaining(ran("2", variant="6.2")))
-    comparison = compare(*reversed(pair)) if turned else compare(*pair)
+    quiet, loud = runs(ran("1", result("t")), complaining(ran("2", variant="6.2")))
+    comparison = compare(loud, quiet) if turned else compare(quiet, loud)
     (found,) = [one for one in comparison.tests if one.key.is_complaint]
     assert (found.change, found.why) == (change, "")
     assert comparison.status is ExitStatus.UNEXPECTED

@@ -335,7 +335,7 @@ def test_why_a_test_of_one_side_alone_says_nothing() -> None:
 def test_all_that_is_known_of_a_test_of_a_kernel_alone() -> None:
     said = result("t", FAIL, message="1 of 1024", program="mlock")
     place = ("6.1", "ext4-dax", "mlock", "t")
-    more = {"said": ("1 of 1024", ""), "program": "mlock"}
+    more: dict[str, Any] = {"said": ("1 of 1024", ""), "program": "mlock"}
     assert alone(base(said)) == (
         TestVerdict(*place, FAIL, None, Verdict.NOT_APPLICABLE, "", **more),
     )
