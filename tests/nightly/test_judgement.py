@@ -628,7 +628,7 @@ def test_a_verdict_rests_on_no_flake_of_another_kernel(nights: Nights) -> None:
     def other(status: Status, variant: str) -> JobRecord:
         record = one(status)
         results = tuple(replace(each, variant=variant) for each in record.results)
-        return replace(record, variant=variant, results=results)
+        return replace(record, variant=Variant.parse(variant), results=results)
 
     for variant, rests_on_it in (("6.12", False), ("6.1+fix", True)):
         nights.night(other(PASS, variant))
