@@ -29,16 +29,16 @@ from bench import Part, Row, run
 from measure import bare_boot
 
 from lab.guest.qemu.command_line import SSH_PORTS, Hardware, machine_properties, memory_size
-from lab.guest.qemu.guest import Guest, GuestSpec
+from lab.guest.qemu.guest import QemuSpec
 from lab.model.variant import Variant
 from lab.session import Lab
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def _first_answer(spec: GuestSpec) -> tuple[float, list[tuple[str, float]]]:
+def _first_answer(spec: QemuSpec) -> tuple[float, list[tuple[str, float]]]:
     """Seconds from QEMU's start to the first command's answer, and what was when."""
-    with Guest(spec) as guest:
+    with spec.guest() as guest:
         marks = guest.timeline.marks
         if marks[-1][0] == "prepared":
             return marks[-1][1], marks
@@ -65,7 +65,7 @@ def _with_devices(bare: str, hardware: Hardware) -> str:
     return bare.replace("-m 1G", f"-m {memory_size(hardware)} {devices}")
 
 
-def _rounds(spec: GuestSpec, bare: str, rounds: int) -> Iterator[dict[str, float]]:
+def _rounds(spec: QemuSpec, bare: str, rounds: int) -> Iterator[dict[str, float]]:
     devices = _with_devices(bare, spec.hardware)
     # What it is to prepare would be its first command, and no short one.
     booted = replace(spec, states=None, prepare="true")

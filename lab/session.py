@@ -29,7 +29,7 @@ from lab.trees import Tree, fetch
 from lab.unforeseen import as_lab_error
 
 if TYPE_CHECKING:
-    from lab.guest.qemu.guest import Guest, GuestSpec
+    from lab.guest.qemu.guest import QemuGuest, QemuSpec
     from lab.model.records import RunRecord, TestResult
     from lab.suites.c_programs import Compiled
 
@@ -331,7 +331,7 @@ class Lab:
         machine: str = "default",
         config: str = "default",
         tell: Callable[[str], None] | None = None,
-    ) -> Iterator[Guest]:
+    ) -> Iterator[QemuGuest]:
         """A running guest of a variant, or of a kernel in a folder, in a ``with`` block.
 
         What is left of one that dies stays in ``guests/`` beside the runs, the last ten of them.
@@ -343,7 +343,6 @@ class Lab:
             UserError: A name that ``lab.toml`` does not define, before anything is built.
         """
         from lab.execution.postmortem import keep, listening, own_folder, trace
-        from lab.guest.qemu.guest import Guest
 
         here, (name,) = self.taking([variant])
         asked = resolve(here.loaded, settled(here.loaded, name))
@@ -351,7 +350,7 @@ class Lab:
         built = here.build(asked, config)
         with own_folder(self.results / "guests") as folder:
             try:
-                with Guest(self.guest_spec(built, machine, folder)) as guest:
+                with self.guest_spec(built, machine, folder).guest() as guest:
                     try:
                         with listening(guest, built.release, tell):
                             yield guest
@@ -365,7 +364,7 @@ class Lab:
 
     def guest_spec(
         self, built: Build, machine: str, folder: Path, programs: Compiled | None = None
-    ) -> GuestSpec:
+    ) -> QemuSpec:
         """All that a guest of a build is made from.
 
         With the programs of all suites that compile, unless others are given.
@@ -373,7 +372,7 @@ class Lab:
         from lab.filesystems.dax import prepare_script
         from lab.guest.qemu.accelerator import choose
         from lab.guest.qemu.command_line import Hardware
-        from lab.guest.qemu.guest import GuestSpec
+        from lab.guest.qemu.guest import QemuSpec
         from lab.guest.qemu.pmem import choose_pmem
         from lab.guest.qemu.tsc import tsc_arguments
         from lab.image import base_image
@@ -389,7 +388,7 @@ class Lab:
             built.bzimage,
             self.listener.say,
         )
-        return GuestSpec(
+        return QemuSpec(
             kernel=built.bzimage,
             image=base_image(self.cache),
             programs=(self._all_programs() if programs is None else programs).binaries,

@@ -17,7 +17,7 @@ from lab.errors import InfrastructureError, UserError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lab.guest.qemu.guest import Guest
+    from lab.guest.qemu.guest import QemuGuest
     from lab.plan import JobPlan
     from lab.session import Lab
 
@@ -62,7 +62,7 @@ def boot(
         return guest.interact(line)
 
 
-def _started(opened: Lab, job: JobPlan, stack: ExitStack, tell: Callable[[str], None]) -> Guest:
+def _started(opened: Lab, job: JobPlan, stack: ExitStack, tell: Callable[[str], None]) -> QemuGuest:
     """The guest, when the progress bar is gone: the terminal is the guest's then."""
     from lab.cli.progress import Show
 
@@ -86,7 +86,7 @@ def _end_of(path: Path) -> str:
         return stream.read().decode(errors="replace").replace("\r", "")
 
 
-def _ran(variant: str, guest: Guest, line: str) -> tuple[dict[str, Any], int]:
+def _ran(variant: str, guest: QemuGuest, line: str) -> tuple[dict[str, Any], int]:
     """What a command in the guest came to, for ``--json``, and its exit status."""
     spec = guest.spec
     document: dict[str, Any] = {

@@ -13,7 +13,7 @@ from lab.execution.guest_trouble import status_of
 from lab.execution.hang import Hangs, Signature
 from lab.execution.job import Job
 from lab.execution.unit import Unit
-from lab.guest.qemu.guest import Guest, GuestSpec
+from lab.guest.protocol import Guest, GuestSpec
 from lab.model.records import DID_NOT_RUN, Evidence, GuestUse, Noted, TestResult
 from lab.model.status import Status
 from lab.results.folder import KERNEL_LOG
@@ -57,7 +57,7 @@ class Findings:
 
     def watch(self, guest: GuestSpec) -> Watch:
         """Somebody who looks at the guest's console."""
-        watch = Watch(guest.folder, guest.kernel.parent, self.job.release, self.job.benign)
+        watch = Watch(guest.folder, guest.build, self.job.release, self.job.benign)
         self.watches.append(watch)
         return watch
 

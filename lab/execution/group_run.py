@@ -18,9 +18,8 @@ from lab.execution.remainder import Rest, list_tests
 from lab.execution.unit import Unit
 from lab.execution.unit_run import run_unit
 from lab.filesystems.dax import namespace_mode
-from lab.guest import CommandTimeout
-from lab.guest.qemu.guest import Guest
-from lab.guest.qemu.process import GuestDied
+from lab.guest.command import CommandTimeout
+from lab.guest.protocol import Guest, GuestDied
 from lab.unforeseen import as_lab_error
 
 

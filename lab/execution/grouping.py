@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from itertools import groupby
 
 from lab.config.model import Fresh
@@ -13,7 +12,6 @@ from lab.errors import LabError
 from lab.execution.job import Job
 from lab.execution.remainder import list_tests
 from lab.execution.unit import Unit
-from lab.guest.qemu.guest import Guest
 
 
 def groups_of(job: Job) -> Iterator[Sequence[Unit]]:
@@ -35,7 +33,7 @@ def _single_tests(job: Job) -> Iterator[Unit]:
     # The guests that follow meet the same trouble, and say so.
     with suppress(LabError):
         if left:
-            with Guest(replace(job.guest, folder=job.guest.folder / "list")) as guest:
+            with job.guest.in_folder(job.guest.folder / "list").guest() as guest:
                 while left:
                     names = list_tests(guest, left[0].listing(job.pattern))
                     unit = left.pop(0)

@@ -10,7 +10,7 @@ from lab.execution.complaint_watch import Watch
 from lab.execution.findings import Findings
 from lab.execution.stall_watch import Live
 from lab.execution.unit import Unit
-from lab.guest.qemu.guest import Guest
+from lab.guest.protocol import Guest
 
 
 @dataclass(frozen=True)

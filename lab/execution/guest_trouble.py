@@ -7,8 +7,8 @@ from pathlib import Path
 
 from lab.errors import InfrastructureError, LabError
 from lab.filesystems.dax import CannotMount
-from lab.guest import CommandTimeout
-from lab.guest.qemu.process import BootTimeout, GuestDied
+from lab.guest.command import CommandTimeout
+from lab.guest.protocol import BootTimeout, GuestDied
 from lab.model.status import Status
 
 

@@ -12,7 +12,7 @@ from lab.complaints.benign import Benign
 from lab.config.model import Expectation, Fresh
 from lab.errors import LabError
 from lab.execution.unit import Unit
-from lab.guest.qemu.guest import GuestSpec
+from lab.guest.protocol import GuestSpec
 from lab.model.records import Evidence
 from lab.model.status import Status
 from lab.model.version import KernelVersion
@@ -50,17 +50,11 @@ class Job:
         """The same job with deadlines for a host that is ``factor`` times as busy."""
         if factor == 1:
             return self
-        spec = self.guest
-        guest = replace(
-            spec,
-            boot_s=spec.boot_s * factor,
-            ssh_s=spec.ssh_s * factor,
-            command_s=spec.command_s * factor,
-            shutdown_s=spec.shutdown_s * factor,
-            stall_s=spec.stall_s * factor,
-        )
         return replace(
-            self, guest=guest, program_s=self.program_s * factor, stall_s=self.stall_s * factor
+            self,
+            guest=self.guest.stretched(factor),
+            program_s=self.program_s * factor,
+            stall_s=self.stall_s * factor,
         )
 
     def guests(self) -> Iterator[GuestSpec]:
@@ -70,7 +64,7 @@ class Job:
         """
         yield self.guest
         for number in count(2):
-            yield replace(self.guest, folder=self.guest.folder / f"guest-{number}")
+            yield self.guest.in_folder(self.guest.folder / f"guest-{number}")
 
     def expected(self, filesystem: str, suite: str, test: str) -> tuple[Status, str]:
         """The status that one of its tests should have, and why."""

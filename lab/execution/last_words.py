@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from lab.errors import LabError
 from lab.execution.guest_session import GuestSession
-from lab.guest import CommandTimeout
-from lab.guest.qemu.guest import Hang
-from lab.guest.qemu.process import GuestDied
+from lab.guest.command import CommandTimeout
+from lab.guest.protocol import GuestDied, Hang
 from lab.model.complaint import Complaint, Kind
 from lab.model.records import Noted
 from lab.results.folder import KERNEL_LOG
@@ -46,7 +45,7 @@ def _note_last_hang(session: GuestSession, error: LabError, deadline_s: float) -
         return
     who, said = Hang.QEMU, error.what
     if isinstance(error, CommandTimeout):
-        who, said = guest.examine_hang()
+        who, said = guest.examine()
     if who is Hang.QEMU:
         findings.error = f"the kernel's log could not be had: {said}"
         return

@@ -13,7 +13,7 @@ from pathlib import Path
 from lab.errors import InfrastructureError, LabError
 from lab.execution.complaint_watch import Watch, placed
 from lab.execution.stall_watch import Live
-from lab.guest.qemu.guest import Guest
+from lab.guest.protocol import Guest
 from lab.model.records import new_run_id
 from lab.process.temporary import owned_folder, without_owner
 
@@ -76,7 +76,7 @@ def listening(guest: Guest, release: str, tell: Callable[[str], None] | None) ->
     if tell is None:
         yield
         return
-    watch = Watch(guest.spec.folder, guest.spec.kernel.parent, release, ())
+    watch = Watch(guest.spec.folder, guest.spec.build, release, ())
     with Live(watch, guest, math.inf, tell).looking():
         yield
 

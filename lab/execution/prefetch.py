@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from lab.errors import InfrastructureError
 from lab.filesystems.dax import Recipe, set_up
-from lab.guest.qemu.guest import Guest, GuestSpec
+from lab.guest.protocol import Guest, GuestSpec
 
 _TICK_S = 0.1
 
@@ -17,7 +17,7 @@ class _Starting:
     """A guest that a thread opens and sets up."""
 
     def __init__(self, spec: GuestSpec, recipe: Recipe) -> None:
-        self.guest = Guest(spec)
+        self.guest = spec.guest()
         self.recipe = recipe
         self.proof: dict[str, str] | InfrastructureError | None = None
         self._error: BaseException | None = None
@@ -92,7 +92,7 @@ class Ahead:
         """The guest of ``spec``, to enter; raises what opening it raised."""
         self._taken = None
         if self._starting is None or self._starting.guest.spec is not spec:
-            return Guest(spec)
+            return spec.guest()
         self._taken, self._starting = self._starting, None
         return self._taken.take()
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from lab.execution.stall_watch import Live
 from lab.filesystems.mounts import read as read_moved
-from lab.guest import CommandFlood, CommandTimeout
-from lab.guest.qemu.guest import Guest, Hang
-from lab.guest.qemu.process import GuestDied
+from lab.guest.command import CommandFlood, CommandTimeout
+from lab.guest.protocol import Guest, GuestDied, Hang
 from lab.model.complaint import Complaint
 from lab.suites.judge import Ended
 
@@ -55,7 +54,7 @@ def run_program(guest: Guest, live: Live, command: str, deadline_s: float) -> Pr
 def _hung(guest: Guest, live: Live, output: str, deadline_s: float) -> ProgramEnd:
     """The end of a program that its deadline ended, or what the kernel said of it."""
     hung = live.hung
-    who, said = guest.examine_hang()
+    who, said = guest.examine()
     if hung is not None:
         stalls = hung.complaint.stalls
         ended = Ended.STALLED if stalls else Ended.GUEST_DIED

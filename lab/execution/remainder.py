@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from lab.guest.qemu.guest import Guest
+from lab.guest.protocol import Guest
 from lab.model.status import Status
 from lab.suites.judge import Judged
 from lab.suites.ktap import Report

@@ -24,9 +24,7 @@ from lab.execution.run_job import JobInterrupted, run_job, unrun_job
 from lab.execution.surroundings import DEADLINES, surrounded
 from lab.execution.unit import Unit
 from lab.filesystems.dax import Recipe
-from lab.guest.qemu.accelerator import qemu_version
-from lab.guest.qemu.command_line import kernel_arguments
-from lab.guest.qemu.guest import GuestSpec
+from lab.guest.protocol import GuestSpec
 from lab.model.records import (
     DID_NOT_RUN,
     INTERRUPTED,
@@ -438,11 +436,11 @@ def _patches(lab: Lab, applied: Sequence[tuple[str, str]]) -> Iterator[tuple[str
 def _evidence(
     built: Build, spec: GuestSpec, folder: JobFolder, programs: tuple[tuple[str, str], ...]
 ) -> Evidence:
-    job = built.job
+    job, guest = built.job, spec.describe()
     return Evidence(
-        accelerator=spec.hardware.accelerator,
-        qemu_version=qemu_version().removeprefix("QEMU emulator version "),
-        machine_description=spec.hardware.describe(),
+        accelerator=guest.accelerator,
+        qemu_version=spec.version(),
+        machine_description=guest.hardware,
         build_key=built.key,
         tree_identity=job.tree.identity,
         tree_signature=job.tree.signature,
@@ -454,7 +452,7 @@ def _evidence(
         kernel_log_path=folder.relative(folder.kernel_log),
         programs_digest=hashlib.sha256(repr(programs).encode()).hexdigest()[:24],
         programs=programs,
-        image_digest=spec.image.stem,
+        image_digest=guest.image,
         cost=() if built.cached else (("build_s", round(built.duration_s, 3)),),
     )
 
@@ -477,9 +475,7 @@ def _keep_recipe(lab: Lab, planned: JobPlan, built: Build, folder: JobFolder, jo
         "kernel_flags": list(made.mends.kernel_flags),
         "host_flags": list(made.mends.host_flags),
         "sha256": digests,
-        "hardware": asdict(job.guest.hardware),
-        "arguments": kernel_arguments(job.guest.hardware, job.guest.append),
-        "prepare": job.guest.prepare,
+        **job.guest.recipe(),
         "units": [
             {
                 "filesystem": unit.recipe.name,

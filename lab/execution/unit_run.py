@@ -17,7 +17,7 @@ from lab.execution.remainder import Rest, blame, rest_of
 from lab.execution.unit import Unit
 from lab.filesystems.dax import DEVICE
 from lab.filesystems.mounts import say_if_moved
-from lab.guest.qemu.guest import Hang
+from lab.guest.protocol import Hang
 from lab.model.log_mark import marked
 from lab.model.records import INTERRUPTED
 from lab.model.status import Status

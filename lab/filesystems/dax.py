@@ -13,8 +13,8 @@ from lab.errors import InfrastructureError
 from lab.features import Feature, feature, has
 from lab.filesystems.mkfs import QUIET, mkfs_options
 from lab.filesystems.mounts import look
-from lab.guest import CommandResult, CommandTimeout
-from lab.guest.qemu.guest import Guest
+from lab.guest.command import CommandResult, CommandTimeout
+from lab.guest.protocol import Guest
 from lab.model.version import KernelVersion
 
 DEVICE = "/dev/pmem0"
@@ -181,7 +181,7 @@ def namespace_mode(guest: Guest) -> str:
             f"the guest has no {DEVICE}",
             where=guest.console.path,
             detail=result.stderr + guest.console.tail(),
-            hint=_driver_hint(guest.spec.hardware.pmem),
+            hint=_driver_hint(guest.spec.describe().pmem),
         )
     words = result.stdout.split()
     if not words:

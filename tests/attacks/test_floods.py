@@ -14,40 +14,32 @@ import pytest
 from lab.complaints import Lines
 from lab.config.model import Fresh
 from lab.execution import complaint_watch as watching
-from lab.execution import job as jobs
 from lab.execution.complaint_watch import Log, Watch
 from lab.execution.run_job import JobInterrupted, run_job
 from lab.guest.command import CommandResult
 from lab.guest.console import Console
+from lab.guest.fake import MOUNTED, FakeGuest, Script, Stage
 from lab.guest.qemu import process as machines
-from lab.guest.qemu.process import Timeline, Vm
+from lab.guest.qemu.process import Vm
+from lab.guest.timeline import Timeline
 from lab.model.status import Status
 from lab.process import spawn
 from lab.suites import ktap
-from tests.execution.fake_guest import MOUNTED, FakeGuest, Script
-from tests.execution.test_ends import MakeJob, Odd, make_job, odd  # noqa: F401  # fixtures
+from tests.execution.conftest import MakeJob, make_job, stage  # noqa: F401  # fixtures
 
 WARNING = "[{0:5d}.000000][T{0}] WARNING: CPU: 0 PID: {0} at fs/dax.c:12 foo{0}+0x1/0x2\n"
 #: More than is read at once.
 FLOOD = f"{'x' * 199}\n" * 1500
 
 
-class Loud(Odd):
-    """Prints more than is read in a look, with each program."""
-
-    def _do(self, what: str, deadline_s: float) -> None:
-        self.says(FLOOD)
-        super()._do(what, deadline_s)
-
-
 def test_no_test_passes_while_the_console_is_not_read(
     monkeypatch: pytest.MonkeyPatch,
     make_job: MakeJob,  # noqa: F811
+    stage: Stage,  # noqa: F811
 ) -> None:
     monkeypatch.setattr(watching, "_LOOK_S", 0.0)
     monkeypatch.setattr(watching, "_CATCH_UP_S", 0.0)
-    monkeypatch.setattr(jobs, "Guest", Loud)
-    monkeypatch.setattr("lab.execution.prefetch.Guest", Loud)
+    stage.deeds["loud"] = lambda guest, _, __: guest.says(FLOOD)
     record = run_job(make_job({"p": Script(("a", "b"), {"b": "loud"}), "q": Script(("c",))}))
     assert {result.test: result.status for result in record.results} == {
         "a": Status.ERROR,
@@ -62,16 +54,16 @@ def test_no_test_passes_while_the_console_is_not_read(
 def test_what_nobody_read_after_the_last_program_is_told(
     monkeypatch: pytest.MonkeyPatch,
     make_job: MakeJob,  # noqa: F811
-    odd: type[Odd],  # noqa: F811
+    stage: Stage,  # noqa: F811
 ) -> None:
     monkeypatch.setattr(watching, "_LOOK_S", 0.0)
     monkeypatch.setattr(watching, "_CATCH_UP_S", 0.0)
 
-    def unmounts(guest: Odd, command: str, deadline_s: float) -> object:
+    def unmounts(guest: FakeGuest, command: str, deadline_s: float) -> CommandResult:
         guest.says(FLOOD)
-        return super(Odd, guest).run("true", deadline_s)
+        return guest.obey("true", deadline_s)
 
-    monkeypatch.setitem(odd.odd, "umount /mnt/*", unmounts)
+    stage.answers["umount /mnt/*"] = unmounts
     record = run_job(make_job({"p": Script(("a",))}))
     assert [result.status for result in record.results] == [Status.PASS]
     assert "came too fast to be read" in (record.error or "")
@@ -200,7 +192,7 @@ def test_names_of_tests_that_are_paths_stay_below_the_job(
 @pytest.mark.parametrize("unit", ["dax ", "unknown mount option ", "[ "])
 def test_what_is_said_while_a_filesystem_is_mounted_has_an_end(
     make_job: MakeJob,  # noqa: F811
-    odd: type[Odd],  # noqa: F811
+    stage: Stage,  # noqa: F811
     unit: str,
 ) -> None:
     """A program may have put another dmesg there, and an expression is ended by no signal."""
@@ -209,16 +201,16 @@ def test_what_is_said_while_a_filesystem_is_mounted_has_an_end(
         lines = f"log={unit * (180_000 // len(unit))}\n" * 5
         return CommandResult(0, f"{MOUNTED}{lines}", "", 0.0)
 
-    odd.odd["dax-proof"] = mounts
+    stage.answers["dax-proof"] = mounts
     record = run_job(make_job({"p": Script(("a",))}))
     assert [one.status for one in record.results] == [Status.PASS]
 
 
 def test_a_guest_that_says_megabytes_of_a_mount_has_no_proof(
     make_job: MakeJob,  # noqa: F811
-    odd: type[Odd],  # noqa: F811
+    stage: Stage,  # noqa: F811
 ) -> None:
-    odd.odd["dax-proof"] = lambda *_: CommandResult(0, f"{MOUNTED}{FLOOD * 4}", "", 0.0)
+    stage.answers["dax-proof"] = lambda *_: CommandResult(0, f"{MOUNTED}{FLOOD * 4}", "", 0.0)
     record = run_job(make_job({"p": Script(("a",))}))
     assert [one.status for one in record.results] == [Status.ERROR]
     assert "the guest said 1.2 MB while ext4-dax was made and mounted" in record.results[0].message

@@ -18,8 +18,8 @@ from lab.config.model import Fresh
 from lab.errors import ExitStatus, InfrastructureError
 from lab.execution.last_words import HUNG_AT_END
 from lab.execution.run_job import run_job
-from lab.guest import CommandFlood, CommandTimeout
-from lab.guest.qemu.guest import Guest, GuestSpec
+from lab.guest.command import CommandFlood, CommandTimeout
+from lab.guest.qemu.guest import QemuSpec
 from lab.guest.qemu.process import _MOST_MARKS as MOST_MARKS
 from lab.guest.ssh import MOST_PRINTED
 from lab.model.status import Status
@@ -35,7 +35,7 @@ from tests.guest.conftest import (  # noqa: F401  # fixtures
     qemus,
     until,
 )
-from tests.guest.jobs import HEAD
+from tests.guest.jobs import HEAD, qemu
 from tests.results.made import run
 
 pytestmark = pytest.mark.guest
@@ -104,9 +104,9 @@ def test_a_guest_that_prints_on_both_ends_holds_no_terminal(clean_folder: Path) 
     assert not qemus(project.folder)
 
 
-def test_what_a_guest_says_is_bounded(plain_spec: GuestSpec, clean_folder: Path) -> None:  # noqa: F811
+def test_what_a_guest_says_is_bounded(plain_spec: QemuSpec, clean_folder: Path) -> None:  # noqa: F811
     spec = replace(plain_spec, folder=clean_folder / "job", command_s=20.0)
-    with Guest(spec) as guest:
+    with spec.guest() as guest:
         for path in ("/dev/zero", "/proc", "/nothing"):
             with pytest.raises(InfrastructureError, match=path):
                 guest.fetch(path)
@@ -138,7 +138,7 @@ def test_a_guest_that_hangs_while_it_unmounts_is_no_success(
     pause = clean_folder / "pause"
     process.run(["gcc", "-static", "-O1", "-o", pause, HOSTILE / "pause.c"])
     job = make_job({"last": HANGS_LAST}, command_s=10.0, shutdown_s=3.0)
-    spec = replace(job.guest, programs={**job.guest.programs, "pause": pause})
+    spec = replace(qemu(job), programs={**qemu(job).programs, "pause": pause})
     evidence = replace(job.evidence, kernel_log_path="kernel.log")
     record = run_job(replace(job, guest=spec, evidence=evidence))
     assert [(result.test, result.status) for result in record.results] == [("works", Status.PASS)]

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.errors import LabError
-from lab.guest.qemu.guest import Guest
 from lab.model.variant import Variant
 from lab.session import Lab
 
@@ -160,7 +159,7 @@ def collect(lab: Lab, name: str, folder: Path) -> Path:
     spec = replace(lab.guest_spec(built, "default", folder), append=append, boot_s=900, ssh_s=600)
     end = "no end seen"
     try:
-        with Guest(spec) as guest:
+        with spec.guest() as guest:
             guest.run("echo '<5>lab: here it comes' >/dev/kmsg")
             done = guest.run(crash.command, crash.deadline_s)
             end = f"status {done.status}"

@@ -3,73 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
-from typing import ClassVar
-
 import pytest
 
 from lab.config.model import Expectation
-from lab.execution import prefetch as ahead
-from lab.execution import stall_watch as live
 from lab.execution.findings import Findings
-from lab.execution.job import Job
 from lab.execution.run_job import JobInterrupted, run_job
 from lab.execution.stall_watch import Live
-from lab.execution.unit import Unit
-from lab.filesystems.dax import Recipe
-from lab.guest.qemu.command_line import Hardware
-from lab.guest.qemu.guest import GuestSpec
-from lab.model.records import Evidence, JobRecord, TestResult
+from lab.guest.fake import Script, Stage
+from lab.model.records import JobRecord, TestResult
 from lab.model.status import Status
 from lab.process.cpu_waits import Times
 from lab.suites.judge import judge
-from tests.execution.fake_guest import FakeGuest, Script
+from tests.execution.conftest import EXT4, XFS, MakeJob
 
-EXT4 = Recipe("ext4-dax", "ext4", (), ("dax",))
-XFS = Recipe("xfs-dax", "xfs", (), ("dax",))
 ABC = ("a", "b", "c", "d")
-MakeJob = Callable[..., Job]
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeGuest]:
-    class Fake(FakeGuest):
-        scripts: ClassVar[dict[str, Script]] = {}
-        made: ClassVar[list[FakeGuest]] = []
-
-    monkeypatch.setattr(ahead, "Guest", Fake)
-    # These guests print at once.
-    monkeypatch.setattr(live, "_TICK_S", 0.02)
-    monkeypatch.setattr(live, "_WHOLE_S", 0.1)
-    return Fake
-
-
-@pytest.fixture
-def make_job(fake: type[FakeGuest], tmp_path: Path) -> MakeJob:
-    def make(scripts: dict[str, Script], *recipes: Recipe, **changes: object) -> Job:
-        fake.scripts.update(scripts)
-        hardware = Hardware(128 << 20, 1, "tcg", "pc", 16 << 20)
-        kernel = tmp_path / "build" / "bzImage"
-        spec = GuestSpec(kernel, kernel, {}, hardware, tmp_path / "job", 30, 30, 30, 30)
-        units = tuple(Unit(recipe, "s", name) for recipe in recipes or (EXT4,) for name in scripts)
-        job = Job(
-            variant="mine",
-            machine="default",
-            config="default",
-            release="6.1.192",
-            guest=spec,
-            units=units,
-            pattern=None,
-            program_s=2.0,
-            expect=(),
-            evidence=Evidence(),
-            stall_s=0.3,
-        )
-        return replace(job, **changes)  # type: ignore[arg-type]
-
-    return make
 
 
 def statuses(results: tuple[TestResult, ...], filesystem: str = "ext4-dax") -> dict[str, str]:
@@ -84,7 +31,7 @@ def unrun(record: JobRecord) -> list[str]:
     return [one.test for one in record.results if not one.ran]
 
 
-def test_death_costs_one_test(make_job: MakeJob, fake: type[FakeGuest]) -> None:
+def test_death_costs_one_test(make_job: MakeJob, stage: Stage) -> None:
     script = Script(ABC, {"b": "panic"})
     record = run_job(make_job({"p": script, "q": Script(("x",))}))
     assert statuses(record.results) == {
@@ -95,7 +42,7 @@ def test_death_costs_one_test(make_job: MakeJob, fake: type[FakeGuest]) -> None:
         "x": "pass",
     }
     assert script.ran == list(ABC)
-    assert len(fake.made) == 2
+    assert len(stage.made) == 2
     assert "boom" in message(record, "b")
     said = {one.test: one.diagnostics for one in record.results}
     # Nobody knows how they end after a and b.
@@ -108,7 +55,7 @@ def test_death_costs_one_test(make_job: MakeJob, fake: type[FakeGuest]) -> None:
     ]
 
 
-def test_each_killer_costs_itself(make_job: MakeJob, fake: type[FakeGuest]) -> None:
+def test_each_killer_costs_itself(make_job: MakeJob, stage: Stage) -> None:
     script = Script(ABC, {"a": "panic", "c": "panic"})
     record = run_job(make_job({"p": script}, EXT4, XFS))
     for filesystem in ("ext4-dax", "xfs-dax"):
@@ -124,7 +71,7 @@ def test_hang_costs_one_test(make_job: MakeJob) -> None:
 
 @pytest.mark.parametrize(("marks", "lists"), [(True, False), (False, False), (False, True)])
 def test_what_nobody_can_name_is_counted(
-    make_job: MakeJob, fake: type[FakeGuest], marks: bool, lists: bool
+    make_job: MakeJob, stage: Stage, marks: bool, lists: bool
 ) -> None:
     """A program that marks no tests is not asked for their names: it may run instead."""
     record = run_job(make_job({"p": Script(ABC, {"b": "panic"}, marks, lists)}))
@@ -133,12 +80,12 @@ def test_what_nobody_can_name_is_counted(
     assert unrun(record) == ["p (test 3 of 4)", "p (test 4 of 4)"]
     assert "did not run: " in message(record, "p (test 4 of 4)")
     # Only to be asked for names another guest is worth it.
-    assert len(fake.made) == (2 if marks else 1)
+    assert len(stage.made) == (2 if marks else 1)
 
 
-def test_program_that_stops_early_is_counted(make_job: MakeJob, fake: type[FakeGuest]) -> None:
+def test_program_that_stops_early_is_counted(make_job: MakeJob, stage: Stage) -> None:
     record = run_job(make_job({"p": Script(ABC, {"b": "bail"})}))
-    assert len(fake.made) == 1
+    assert len(stage.made) == 1
     assert statuses(record.results)["p"] == "error"
     assert unrun(record) == ["p (test 3 of 4)", "p (test 4 of 4)"]
     assert "bailed out: no disk" in message(record, "p (test 3 of 4)")
@@ -151,39 +98,37 @@ def test_stall_is_told_and_ended_at_once(make_job: MakeJob) -> None:
     assert words == ["mine: b: RCU stall in stall_inner"]
     assert statuses(record.results) == {"a": "pass", "b": "timeout", "c": "pass", "d": "pass"}
     assert message(record, "b").startswith("rcu-stall: RCU stall in stall_inner; did not go on")
-    assert "deadlines.stall (0.3 s)" in message(record, "b")
+    assert "deadlines.stall (0.15 s)" in message(record, "b")
     assert "stall_caller" in "\n".join(
         next(one.diagnostics for one in record.results if one.test == "b")
     )
 
 
-def test_stall_that_ends_is_no_hang(make_job: MakeJob, fake: type[FakeGuest]) -> None:
+def test_stall_that_ends_is_no_hang(make_job: MakeJob, stage: Stage) -> None:
     record = run_job(make_job({"p": Script(ABC, {"b": "stumble"})}, stall_s=30.0))
     assert statuses(record.results) == {"a": "pass", "b": "crash", "c": "pass", "d": "pass"}
-    assert len(fake.made) == 1
-    assert all(one.duration_s > 0.1 for one in record.results)
+    assert len(stage.made) == 1
+    assert all(one.duration_s > 0 for one in record.results)
 
 
-def test_guest_that_went_on_has_its_time(make_job: MakeJob, fake: type[FakeGuest]) -> None:
+def test_guest_that_went_on_has_its_time(make_job: MakeJob, stage: Stage) -> None:
     script = Script(ABC, {"a": "stumble", "b": "slow"})
-    record = run_job(make_job({"p": script}, stall_s=1.2, program_s=60.0))
+    record = run_job(make_job({"p": script}, stall_s=0.3, program_s=60.0))
     assert statuses(record.results) == {"a": "crash", "b": "pass", "c": "pass", "d": "pass"}
-    assert len(fake.made) == 1
+    assert len(stage.made) == 1
 
 
-def test_stall_of_a_host_that_is_busy(
-    make_job: MakeJob, fake: type[FakeGuest], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stall_of_a_host_that_is_busy(make_job: MakeJob, stage: Stage) -> None:
     """No crash of the kernel's, and no pass either."""
     spent = iter(range(0, 10**9, 30))
-    fake.times_of = staticmethod(lambda: {1: Times(0.1, next(spent))})
+    stage.times = lambda: {1: Times(0.1, next(spent))}
     record = run_job(make_job({"p": Script(ABC, {"c": "stumble"})}, stall_s=0.1))
     assert statuses(record.results)["c"] == "error"
     assert "the host was too busy to tell: in " in message(record, "c")
-    assert len(fake.made) == 1
+    assert len(stage.made) == 1
 
 
-def test_same_hang_twice_ends_the_job(make_job: MakeJob, fake: type[FakeGuest]) -> None:
+def test_same_hang_twice_ends_the_job(make_job: MakeJob, stage: Stage) -> None:
     stalls = {"b": "stall", "c": "stall"}
     job = make_job({"p": Script(ABC, stalls), "q": Script(("x",))}, EXT4, XFS, program_s=60.0)
     record = run_job(job)
@@ -198,7 +143,7 @@ def test_same_hang_twice_ends_the_job(make_job: MakeJob, fake: type[FakeGuest]) 
     assert unrun(record) == ["d", "q", "p", "q"]
     said = "did not run: the same hang came twice (RCU stall in stall_inner)"
     assert message(record, "d") == said
-    assert len(fake.made) == 2
+    assert len(stage.made) == 2
 
 
 def test_other_hangs_do_not_end_the_job(make_job: MakeJob) -> None:
@@ -214,18 +159,16 @@ def test_hang_that_is_expected_does_not_end_the_job(make_job: MakeJob) -> None:
     assert statuses(record.results) == {"a": "pass", "b": "timeout", "c": "timeout", "d": "pass"}
 
 
-def test_program_that_hangs_twice_is_given_up_alone(
-    make_job: MakeJob, fake: type[FakeGuest]
-) -> None:
+def test_program_that_hangs_twice_is_given_up_alone(make_job: MakeJob, stage: Stage) -> None:
     scripts = {"p": Script(ABC, {"b": "hang"}), "q": Script(("x",))}
     record = run_job(make_job(scripts, EXT4, XFS, program_s=0.2))
     xfs = statuses(record.results, "xfs-dax")
     assert unrun(record) == ["p (test 3 of 4)", "p (test 4 of 4)"]
     assert xfs == {"a": "pass", "b": "timeout", "x": "pass"} | dict.fromkeys(unrun(record), "error")
-    assert len(fake.made) == 3
+    assert len(stage.made) == 3
 
 
-def test_guest_that_oopsed_is_used_no_more(make_job: MakeJob, fake: type[FakeGuest]) -> None:
+def test_guest_that_oopsed_is_used_no_more(make_job: MakeJob, stage: Stage) -> None:
     record = run_job(make_job({"p": Script(ABC, {"b": "oops"}), "q": Script(("x",))}, stall_s=9.0))
     assert statuses(record.results) == {
         "a": "pass",
@@ -234,7 +177,7 @@ def test_guest_that_oopsed_is_used_no_more(make_job: MakeJob, fake: type[FakeGue
         "d": "pass",
         "x": "pass",
     }
-    assert len(fake.made) == 2
+    assert len(stage.made) == 2
 
 
 def test_max_fail(make_job: MakeJob) -> None:

@@ -3,87 +3,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import ClassVar, NoReturn
+from typing import NoReturn
 
 import pytest
 
 from lab.analysis.run_status import run_status
 from lab.config.model import Expectation, Fresh
 from lab.errors import ExitStatus, InfrastructureError
-from lab.execution import grouping
-from lab.execution import prefetch as ahead
-from lab.execution.job import Job
 from lab.execution.run_job import run_job
-from lab.execution.unit import Unit
-from lab.filesystems.dax import Recipe
-from lab.guest import CommandTimeout
-from lab.guest.command import CommandResult
-from lab.guest.qemu.command_line import Hardware
-from lab.guest.qemu.guest import GuestSpec, Hang
-from lab.guest.qemu.process import GuestDied
+from lab.guest.command import CommandResult, CommandTimeout
+from lab.guest.fake import EXAMINED, FakeGuest, Script, Stage
+from lab.guest.protocol import GuestDied, Hang
 from lab.model.complaint import Kind
 from lab.model.records import Evidence, JobRecord
 from lab.model.status import Status
-from tests.execution.fake_guest import FakeGuest, Script
+from tests.execution.conftest import EXT4, XFS, MakeJob
 from tests.results.made import run
 
-EXT4 = Recipe("ext4-dax", "ext4", (), ("dax",))
-XFS = Recipe("xfs-dax", "xfs", (), ("dax",))
 P = {"p": Script(("a", "b"))}
 KEPT = Evidence(kernel_log_path="jobs/01/kernel.log")
-Answer = Callable[[FakeGuest, str, float], CommandResult]
-MakeJob = Callable[..., Job]
-
-
-class Odd(FakeGuest):
-    """Does ``odd`` instead where a command has that text in it; the commands stay."""
-
-    scripts: ClassVar[dict[str, Script]] = {}
-    made: ClassVar[list[FakeGuest]] = []
-    odd: ClassVar[dict[str, Answer]] = {}
-    asked: ClassVar[list[tuple[str, float | None]]] = []
-    who: ClassVar[Hang] = Hang.PROGRAM
-
-    def run(self, command: str, deadline_s: float = 60.0) -> CommandResult:
-        self.asked.append((command, deadline_s))
-        for text, answer in self.odd.items():
-            if text in command:
-                return answer(self, command, deadline_s)
-        return super().run(command, deadline_s)
-
-    @property
-    def console(self) -> SimpleNamespace:
-        return SimpleNamespace(path=self.console_path, tail=self.console_path.read_text)
-
-    def examine_hang(self) -> tuple[Hang, str]:
-        return self.who, "so it is"
-
-
-@pytest.fixture(autouse=True)
-def odd(monkeypatch: pytest.MonkeyPatch) -> type[Odd]:
-    for name, value in (("scripts", {}), ("made", []), ("odd", {}), ("asked", [])):
-        monkeypatch.setattr(Odd, name, value)
-    monkeypatch.setattr(ahead, "Guest", Odd)
-    monkeypatch.setattr(grouping, "Guest", Odd)
-    return Odd
-
-
-@pytest.fixture
-def make_job(odd: type[Odd], tmp_path: Path) -> MakeJob:
-    def make(scripts: dict[str, Script], *recipes: Recipe, **changes: object) -> Job:
-        odd.scripts.update(scripts)
-        hardware = Hardware(128 << 20, 1, "tcg", "pc", 16 << 20)
-        kernel = tmp_path / "build" / "bzImage"
-        spec = GuestSpec(kernel, kernel, {}, hardware, tmp_path / "job", 30, 30, 30, 5)
-        units = tuple(Unit(recipe, "s", name) for recipe in recipes or (EXT4,) for name in scripts)
-        made = Job("mine", "default", "default", "6.1.192", spec, units, None, 2.0, (), Evidence())
-        return replace(made, **changes)  # type: ignore[arg-type]
-
-    return make
 
 
 def said(record: JobRecord) -> list[tuple[str, str, str]]:
@@ -94,25 +34,21 @@ def dies(
     guest: FakeGuest, console: str = "", *, kernel: bool = True, gone: bool = True
 ) -> NoReturn:
     guest.says(console)
-    guest.dead = gone
-    died = GuestDied("the guest died")
-    died.kernel = kernel
-    died.stdout = guest.said()
-    raise died
+    raise guest.dies("", kernel=kernel, gone=gone)
 
 
-def test_all_is_well(make_job: MakeJob, odd: type[Odd], tmp_path: Path) -> None:
+def test_all_is_well(make_job: MakeJob, stage: Stage, tmp_path: Path) -> None:
     def log(guest: FakeGuest, _: str, __: float) -> CommandResult:
         return CommandResult(0, "the kernel's log\n", "", 0.0)
 
-    odd.odd["umount /mnt/*"] = log
+    stage.answers["umount /mnt/*"] = log
     record = run_job(make_job(P, settle_s=1.5))
     assert said(record) == [("ext4-dax", "a", "pass"), ("ext4-dax", "b", "pass")]
     assert record.complaints == ()
     assert (tmp_path / "job/kernel.log").read_text() == "the kernel's log\n"
     assert (tmp_path / "job/ext4-dax/s.p.ktap").read_text().startswith("KTAP version 1\n")
-    assert odd.asked[-1] == ("umount /mnt/* 2>/dev/null; sleep 1.5; dmesg", 31.5)
-    (deadline,) = (deadline for command, deadline in odd.asked if "/lab/p" in command)
+    assert stage.asked[-1] == ("umount /mnt/* 2>/dev/null; sleep 1.5; dmesg", 31.5)
+    (deadline,) = (deadline for command, deadline in stage.asked if "/lab/p" in command)
     assert deadline == 2.0
     evidence = record.evidence
     assert evidence.cmdline == "qemu"
@@ -123,11 +59,11 @@ def test_all_is_well(make_job: MakeJob, odd: type[Odd], tmp_path: Path) -> None:
     assert run_status(run(record)) is ExitStatus.EXPECTED
 
 
-def test_a_test_that_was_listed_and_did_not_run(make_job: MakeJob, odd: type[Odd]) -> None:
+def test_a_test_that_was_listed_and_did_not_run(make_job: MakeJob, stage: Stage) -> None:
     def lists(guest: FakeGuest, command: str, _: float) -> CommandResult:
         return CommandResult(0, "a\nghost\n\nb\n", "", 0.0)
 
-    odd.odd["-l"] = lists
+    stage.answers["-l"] = lists
     record = run_job(make_job(P, fresh=Fresh.TEST))
     assert said(record) == [
         ("ext4-dax", "a", "pass"),
@@ -137,29 +73,29 @@ def test_a_test_that_was_listed_and_did_not_run(make_job: MakeJob, odd: type[Odd
     assert record.results[1].message == "was listed, and then did not run"
     assert run_status(run(record)) is ExitStatus.INFRASTRUCTURE
     # A guest that lists, and one for each test.
-    assert len(odd.made) == 4
-    assert odd.made[0].spec.folder.name == "list"
+    assert len(stage.made) == 4
+    assert stage.made[0].spec.folder.name == "list"
 
 
 @pytest.mark.parametrize("listed", ["", "\n\n", "".join(f"{n}\n" for n in range(10_001))])
 def test_a_program_that_lists_nothing_or_no_end_is_not_passed_over(
-    make_job: MakeJob, odd: type[Odd], listed: str
+    make_job: MakeJob, stage: Stage, listed: str
 ) -> None:
-    odd.odd["-l"] = lambda *_: CommandResult(0, listed, "", 0.0)
+    stage.answers["-l"] = lambda *_: CommandResult(0, listed, "", 0.0)
     record = run_job(make_job(P, fresh=Fresh.TEST))
     assert said(record) == [("ext4-dax", "a", "pass"), ("ext4-dax", "b", "pass")]
-    assert len(odd.made) == 2
+    assert len(stage.made) == 2
 
 
-def test_a_program_without_a_selected_test_has_no_result(make_job: MakeJob, odd: type[Odd]) -> None:
-    odd.odd["-l"] = lambda *_: CommandResult(0, "", "", 0.0)
+def test_a_program_without_a_selected_test_has_no_result(make_job: MakeJob, stage: Stage) -> None:
+    stage.answers["-l"] = lambda *_: CommandResult(0, "", "", 0.0)
     assert run_job(make_job(P, fresh=Fresh.TEST, pattern="x*")).results == ()
 
 
 def test_what_a_program_planned_and_does_not_list_is_counted(
-    make_job: MakeJob, odd: type[Odd]
+    make_job: MakeJob, stage: Stage
 ) -> None:
-    odd.odd[" -l"] = lambda *_: CommandResult(0, "a\nb\nd\n", "", 0.0)
+    stage.answers[" -l"] = lambda *_: CommandResult(0, "a\nb\nd\n", "", 0.0)
     scripts = {"p": Script(("a", "b", "c", "d"), {"b": "panic"})}
     record = run_job(make_job(scripts))
     assert sorted(said(record)) == [
@@ -171,18 +107,18 @@ def test_what_a_program_planned_and_does_not_list_is_counted(
     assert sum(not one.ran for one in record.results) == 1
 
 
-def test_a_program_that_cannot_list_runs_as_a_whole(make_job: MakeJob, odd: type[Odd]) -> None:
+def test_a_program_that_cannot_list_runs_as_a_whole(make_job: MakeJob, stage: Stage) -> None:
     def fails(guest: FakeGuest, command: str, _: float) -> CommandResult:
         return CommandResult(1, "a\nb\n", "unknown option -l", 0.0)
 
-    odd.odd["-l"] = fails
+    stage.answers["-l"] = fails
     record = run_job(make_job(P, fresh=Fresh.TEST))
     assert said(record) == [("ext4-dax", "a", "pass"), ("ext4-dax", "b", "pass")]
-    assert len(odd.made) == 2
+    assert len(stage.made) == 2
 
 
-def test_a_guest_that_cannot_list_costs_nothing(make_job: MakeJob, odd: type[Odd]) -> None:
-    odd.odd["-l"] = lambda guest, _, __: dies(guest)
+def test_a_guest_that_cannot_list_costs_nothing(make_job: MakeJob, stage: Stage) -> None:
+    stage.answers["-l"] = lambda guest, _, __: dies(guest)
     record = run_job(make_job(P, EXT4, XFS, fresh=Fresh.TEST))
     assert [status for _, _, status in said(record)] == ["pass"] * 4
 
@@ -196,9 +132,9 @@ def test_a_guest_that_cannot_list_costs_nothing(make_job: MakeJob, odd: type[Odd
     ],
 )
 def test_a_guest_that_dies_while_it_unmounts(
-    make_job: MakeJob, odd: type[Odd], tmp_path: Path, console: str, kind: Kind
+    make_job: MakeJob, stage: Stage, tmp_path: Path, console: str, kind: Kind
 ) -> None:
-    odd.odd["umount /mnt/*"] = lambda guest, _, __: dies(guest, console)
+    stage.answers["umount /mnt/*"] = lambda guest, _, __: dies(guest, console)
     record = run_job(make_job(P))
     assert [status for _, _, status in said(record)] == ["pass", "pass"]
     (noted,) = record.complaints
@@ -213,16 +149,16 @@ def never_ends(guest: FakeGuest, command: str, deadline_s: float) -> CommandResu
 
 @pytest.mark.parametrize("who", [Hang.PROGRAM, Hang.GUEST])
 def test_a_guest_that_hangs_while_it_unmounts(
-    make_job: MakeJob, odd: type[Odd], tmp_path: Path, who: Hang
+    make_job: MakeJob, stage: Stage, tmp_path: Path, who: Hang
 ) -> None:
-    odd.odd["umount /mnt/*"] = never_ends
-    odd.who = who
+    stage.answers["umount /mnt/*"] = never_ends
+    stage.who = who
     told: list[str] = []
     record = run_job(make_job(P, evidence=KEPT), on_word=told.append)
     assert [status for _, _, status in said(record)] == ["pass", "pass"]
     (noted,) = record.complaints
     assert (noted.complaint.kind, noted.of_job) == (Kind.HANG, True)
-    assert noted.complaint.lines[0] == "it was not done in 30 s; so it is"
+    assert noted.complaint.lines[0] == f"it was not done in 30 s; {EXAMINED[who]}"
     assert noted.complaint.lines[-1] == "lab: ran fs s/p"
     assert told == ["mine: the guest hung while its filesystems were unmounted"]
     assert run_status(run(record)) is ExitStatus.UNEXPECTED
@@ -232,10 +168,10 @@ def test_a_guest_that_hangs_while_it_unmounts(
 
 @pytest.mark.parametrize("qemu", [True, False])
 def test_a_kernel_log_that_cannot_be_had_is_told(
-    make_job: MakeJob, odd: type[Odd], monkeypatch: pytest.MonkeyPatch, qemu: bool
+    make_job: MakeJob, stage: Stage, qemu: bool
 ) -> None:
-    odd.odd["umount /mnt/*"] = never_ends if qemu else cut
-    monkeypatch.setattr(odd, "who", Hang.QEMU)
+    stage.answers["umount /mnt/*"] = never_ends if qemu else cut
+    stage.who = Hang.QEMU
     record = run_job(make_job(P))
     assert [status for _, _, status in said(record)] == ["pass", "pass"]
     assert record.complaints == ()
@@ -248,9 +184,9 @@ def cut(guest: FakeGuest, command: str, deadline_s: float) -> CommandResult:
     dies(guest, kernel=False, gone=False)
 
 
-def test_a_hang_is_told_once(make_job: MakeJob, odd: type[Odd]) -> None:
+def test_a_hang_is_told_once(make_job: MakeJob, stage: Stage) -> None:
     """Of a guest whose program hung nobody expects that it unmounts."""
-    odd.odd["/lab/p"] = odd.odd["umount /mnt/*"] = never_ends
+    stage.answers["/lab/p"] = stage.answers["umount /mnt/*"] = never_ends
     timeout = Expectation(tests=("p",), status=Status.TIMEOUT, reason="it hangs")
     record = run_job(make_job(P, expect=(timeout,)))
     assert said(record) == [("ext4-dax", "p", "timeout")]
@@ -264,26 +200,26 @@ def test_a_kernel_log_is_evidence(make_job: MakeJob) -> None:
     assert [name for name, _ in kept.cost] == ["cpu_s", "build_s"]
 
 
-def test_a_silent_death_is_a_crash_of_the_test(make_job: MakeJob, odd: type[Odd]) -> None:
+def test_a_silent_death_is_a_crash_of_the_test(make_job: MakeJob, stage: Stage) -> None:
     def dies_in_b(guest: FakeGuest, command: str, _: float) -> CommandResult:
         guest.says("lab: run ext4-dax s/p\nlab: test a begins\nlab: test b begins\n")
         guest.printed = ["KTAP version 1\n1..2\nok 1 a\n"]
         dies(guest)
 
-    odd.odd["/lab/p"] = dies_in_b
+    stage.answers["/lab/p"] = dies_in_b
     record = run_job(make_job(P))
     assert said(record) == [("ext4-dax", "a", "pass"), ("ext4-dax", "b", "crash")]
     assert "silent-death: the guest ended without a word" in record.results[1].message
     assert run_status(run(record)) is ExitStatus.UNEXPECTED
 
 
-def test_a_connection_that_was_cut_is_ours(make_job: MakeJob, odd: type[Odd]) -> None:
+def test_a_connection_that_was_cut_is_ours(make_job: MakeJob, stage: Stage) -> None:
     def cut(guest: FakeGuest, command: str, _: float) -> CommandResult:
         guest.says("lab: run ext4-dax s/p\n")
         guest.printed = ["KTAP version 1\n1..2\nok 1 a\n"]
         dies(guest, kernel=False, gone=False)
 
-    odd.odd["/lab/p"] = cut
+    stage.answers["/lab/p"] = cut
     record = run_job(make_job(P))
     assert said(record)[0] == ("ext4-dax", "a", "pass")
     assert {status for _, _, status in said(record)[1:]} == {"error"}
@@ -294,30 +230,30 @@ def test_a_connection_that_was_cut_is_ours(make_job: MakeJob, odd: type[Odd]) ->
 @pytest.mark.parametrize(
     ("who", "status"), [(Hang.PROGRAM, "timeout"), (Hang.GUEST, "timeout"), (Hang.QEMU, "error")]
 )
-def test_whose_a_hang_is(make_job: MakeJob, odd: type[Odd], who: Hang, status: str) -> None:
+def test_whose_a_hang_is(make_job: MakeJob, stage: Stage, who: Hang, status: str) -> None:
     def hangs(guest: FakeGuest, command: str, deadline_s: float) -> CommandResult:
         error = CommandTimeout("still ran")
         error.stdout = "KTAP version 1\n1..1\n"
         raise error
 
-    odd.odd["/lab/p"] = hangs
-    odd.who = who
+    stage.answers["/lab/p"] = hangs
+    stage.who = who
     record = run_job(make_job(P, program_s=2.5))
     assert said(record)[0] == ("ext4-dax", "p", status)
-    assert "deadlines.program is 2.5 s; so it is" in record.results[0].message
+    assert f"deadlines.program is 2.5 s; {EXAMINED[who]}" in record.results[0].message
     # It may hold locks and memory: nobody asks it for its log.
-    assert len(odd.made) == 1
+    assert len(stage.made) == 1
 
 
 @pytest.mark.parametrize(("status", "stderr"), [(3, "no device\nmore\n"), (3, ""), (3, "x" * 999)])
 def test_what_a_program_says_first_on_stderr(
-    make_job: MakeJob, odd: type[Odd], status: int, stderr: str
+    make_job: MakeJob, stage: Stage, status: int, stderr: str
 ) -> None:
     def complains(guest: FakeGuest, command: str, _: float) -> CommandResult:
         guest.says("lab: run ext4-dax s/p\nlab: ran ext4-dax s/p\n")
         return CommandResult(status, "KTAP version 1\n1..1\nok 1 a\n", stderr, 0.0)
 
-    odd.odd["/lab/p"] = complains
+    stage.answers["/lab/p"] = complains
     whole = run_job(make_job(P)).results[-1]
     first = f" ({stderr.partition(chr(10))[0][:200]})" if stderr else ""
     assert whole.message == f"exited with status 3 although no test failed{first}"
@@ -341,29 +277,29 @@ def test_how_many_guests(make_job: MakeJob, fresh: Fresh, guests: list[int]) -> 
     assert len(record.results) == 4
 
 
-def test_a_filesystem_that_cannot_be_made_costs_no_other(make_job: MakeJob, odd: type[Odd]) -> None:
+def test_a_filesystem_that_cannot_be_made_costs_no_other(make_job: MakeJob, stage: Stage) -> None:
     def refuses(guest: FakeGuest, command: str, _: float) -> CommandResult:
         return CommandResult(1, "", "mkfs.ext4: no\n", 0.0)
 
-    odd.odd["mkfs.ext4"] = refuses
+    stage.answers["mkfs.ext4"] = refuses
     record = run_job(make_job(P, EXT4, XFS))
     assert said(record) == [
         ("ext4-dax", "p", "error"),
         ("xfs-dax", "a", "pass"),
         ("xfs-dax", "b", "pass"),
     ]
-    assert len(odd.made) == 1
+    assert len(stage.made) == 1
     assert [name for name, _ in record.evidence.dax] == ["xfs-dax"]
 
 
 @pytest.mark.parametrize("error", [CommandTimeout, GuestDied])
 def test_a_guest_that_is_lost_at_setup_is_used_no_more(
-    make_job: MakeJob, odd: type[Odd], error: type[InfrastructureError]
+    make_job: MakeJob, stage: Stage, error: type[InfrastructureError]
 ) -> None:
     def lost(guest: FakeGuest, command: str, _: float) -> CommandResult:
         raise error("so it was")
 
-    odd.odd["mkfs.ext4"] = lost
+    stage.answers["mkfs.ext4"] = lost
     record = run_job(make_job(P, EXT4, XFS))
     wanted = "timeout" if error is CommandTimeout else "crash"
     assert said(record) == [
@@ -371,21 +307,20 @@ def test_a_guest_that_is_lost_at_setup_is_used_no_more(
         ("xfs-dax", "a", "pass"),
         ("xfs-dax", "b", "pass"),
     ]
-    assert len(odd.made) == 2
+    assert len(stage.made) == 2
 
 
 @pytest.mark.parametrize(("bad", "errors"), [(1, 4), (2, 2)])
 def test_trouble_of_the_first_guest_is_that_of_all(
-    make_job: MakeJob, odd: type[Odd], monkeypatch: pytest.MonkeyPatch, bad: int, errors: int
+    make_job: MakeJob, stage: Stage, bad: int, errors: int
 ) -> None:
     """A later one has been shown to be able to: it costs what it was for."""
 
-    def enter(guest: FakeGuest) -> FakeGuest:
-        if len(odd.made) == bad:
+    def enter(_: FakeGuest) -> None:
+        if len(stage.made) == bad:
             raise InfrastructureError("no memory", where=Path("qemu.log"), detail="a\nb")
-        return guest
 
-    monkeypatch.setattr(Odd, "__enter__", enter)
+    stage.opens = enter
     scripts = {"p": Script(("a",)), "q": Script(("b",))}
     record = run_job(make_job(scripts, EXT4, XFS, fresh=Fresh.FILESYSTEM))
     lost = [one for one in record.results if one.status is Status.ERROR]
@@ -396,13 +331,13 @@ def test_trouble_of_the_first_guest_is_that_of_all(
 
 
 def test_evidence_that_cannot_be_kept_is_no_result(
-    make_job: MakeJob, odd: type[Odd], tmp_path: Path
+    make_job: MakeJob, stage: Stage, tmp_path: Path
 ) -> None:
     def in_the_way(guest: FakeGuest, command: str, _: float) -> CommandResult:
         (tmp_path / "job/ext4-dax").touch()
-        return FakeGuest.run(guest, command)
+        return guest.obey(command, 30.0)
 
-    odd.odd["/lab/p"] = in_the_way
+    stage.answers["/lab/p"] = in_the_way
     record = run_job(make_job({**P, "q": Script(("x",))}))
     assert said(record)[0] == ("ext4-dax", "p", "error")
     assert record.results[0].message.startswith("the evidence cannot be kept: ")
@@ -410,48 +345,48 @@ def test_evidence_that_cannot_be_kept_is_no_result(
     assert {status for _, _, status in said(record)} == {"error"}
 
 
-def test_a_pattern_reaches_the_program(make_job: MakeJob, odd: type[Odd]) -> None:
+def test_a_pattern_reaches_the_program(make_job: MakeJob, stage: Stage) -> None:
     record = run_job(make_job(P, pattern="b*"))
     assert said(record) == [("ext4-dax", "b", "pass")]
     # What has none of the tests says nothing, and that is no error.
     assert run_job(make_job(P, pattern="z*")).results == ()
-    (command, _) = next(one for one in odd.asked if "/lab/p" in one[0])
+    (command, _) = next(one for one in stage.asked if "/lab/p" in one[0])
     assert "/lab/p /mnt/ext4-dax -k 'b*';" in command
 
 
 def moves(guest: FakeGuest, command: str, deadline_s: float) -> CommandResult:
-    done = FakeGuest.run(guest, command, deadline_s)
+    done = guest.obey(command, deadline_s)
     return replace(done, stderr="\nlab: mounted now: tmpfs /mnt\n")
 
 
 def test_tests_that_left_something_else_mounted_run_again_alone(
-    make_job: MakeJob, odd: type[Odd]
+    make_job: MakeJob, stage: Stage
 ) -> None:
-    odd.odd["/lab/p /mnt/ext4-dax; "] = moves
+    stage.answers["/lab/p /mnt/ext4-dax; "] = moves
     record = run_job(make_job(P))
     assert said(record) == [("ext4-dax", "a", "pass"), ("ext4-dax", "b", "pass")]
     for one in record.results:
         (alone,) = one.diagnostics
         assert alone.endswith("p left something else mounted (tmpfs /mnt)")
-    assert len(odd.made) == 2
+    assert len(stage.made) == 2
 
 
-def test_tests_that_cannot_run_again_alone_prove_nothing(make_job: MakeJob, odd: type[Odd]) -> None:
-    odd.odd["/lab/p /mnt/ext4-dax; "] = moves
+def test_tests_that_cannot_run_again_alone_prove_nothing(make_job: MakeJob, stage: Stage) -> None:
+    stage.answers["/lab/p /mnt/ext4-dax; "] = moves
     record = run_job(make_job({"p": Script(("a", "b"), marks=False)}))
     assert said(record) == [("ext4-dax", "a", "error"), ("ext4-dax", "b", "error")]
     assert record.results[0].message.endswith(": nothing proves that this ran on ext4-dax")
 
 
 def test_a_listing_that_kills_its_guest_lists_no_test_twice(
-    make_job: MakeJob, odd: type[Odd]
+    make_job: MakeJob, stage: Stage
 ) -> None:
     def lists(guest: FakeGuest, command: str, _: float) -> CommandResult:
         if "/lab/q" in command:
             raise CommandTimeout("it does not know -l, and hangs")
         return CommandResult(0, "a\nb\n", "", 0.0)
 
-    odd.odd[" -l"] = lists
+    stage.answers[" -l"] = lists
     scripts = {**P, "q": Script(("x",))}
     record = run_job(make_job(scripts, fresh=Fresh.TEST))
     assert said(record) == [("ext4-dax", name, "pass") for name in ("a", "b", "x")]

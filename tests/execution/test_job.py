@@ -19,9 +19,10 @@ from lab.execution.run_job import run_job
 from lab.execution.unit import Unit
 from lab.filesystems.dax import Recipe
 from lab.guest.qemu.command_line import Hardware
-from lab.guest.qemu.guest import GuestSpec
+from lab.guest.qemu.guest import QemuSpec
 from lab.model.records import Evidence, TestResult
 from lab.model.status import Status
+from tests.guest.jobs import qemu
 
 EXT4 = Recipe("ext4-dax", "ext4", (), ("dax",))
 XFS = Recipe("xfs-dax", "xfs", (), ("dax",))
@@ -34,7 +35,7 @@ def job(tmp_path: Path) -> Job:
     kernel.write_text("no kernel")
     image = tmp_path / "image"
     image.write_bytes(b"")
-    spec = GuestSpec(
+    spec = QemuSpec(
         kernel=kernel,
         image=image,
         programs={},
@@ -94,7 +95,7 @@ def test_expectation_comes_with_its_reason(job: Job) -> None:
 
 
 def test_program_that_cannot_be_read(job: Job) -> None:
-    spec = replace(job.guest, programs={"populate": Path("/nonexistent/populate")})
+    spec = replace(qemu(job), programs={"populate": Path("/nonexistent/populate")})
     record = run_job(replace(job, guest=spec))
     assert {result.status for result in record.results} == {Status.ERROR}
     assert "/nonexistent/populate" in record.results[0].message
@@ -128,5 +129,5 @@ def test_deadlines_stretch_with_the_load(job: Job) -> None:
     names = ("boot_s", "ssh_s", "command_s", "shutdown_s")
     assert [getattr(slow.guest, name) for name in names] == [75.0] * 4
     assert slow.program_s == 75.0
-    assert (slow.guest.stall_s, slow.stall_s) == (25.0, 25.0)
+    assert (qemu(slow).stall_s, slow.stall_s) == (25.0, 25.0)
     assert job.stretched(1.0) == job

@@ -53,19 +53,28 @@ class FakeGuest:
         self.closed = True
 
 
+class Spec(int):
+    """Numbers the guests."""
+
+    made_as: ClassVar[type[FakeGuest]]
+
+    def guest(self) -> FakeGuest:
+        return self.made_as(self)
+
+
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeGuest]:
     class Fake(FakeGuest):
         made: ClassVar[list[FakeGuest]] = []
         go = threading.Event()
 
-    monkeypatch.setattr(module, "Guest", Fake)
+    monkeypatch.setattr(Spec, "made_as", Fake, raising=False)
     monkeypatch.setattr(module, "set_up", lambda guest, recipe: guest.set_up(recipe))
     return Fake
 
 
 def numbers() -> Callable[[], Any]:
-    return count().__next__
+    return map(Spec, count()).__next__
 
 
 def test_the_next_guest_opens_before_it_is_asked_for(fake: type[FakeGuest]) -> None:

@@ -21,7 +21,7 @@ from lab.execution.surroundings import surrounded
 from lab.execution.unit import Unit
 from lab.filesystems.dax import Recipe
 from lab.guest.qemu.command_line import Hardware
-from lab.guest.qemu.guest import GuestSpec
+from lab.guest.qemu.guest import QemuSpec
 from lab.model.records import INTERRUPTED, Evidence, JobRecord, RunRecord, TestResult
 from lab.model.status import Status
 from lab.model.variant import Variant
@@ -137,7 +137,7 @@ class Jobs:
             machine=planned.machine,
             config=planned.config,
             release=built.release,
-            guest=GuestSpec(built.bzimage, built.bzimage, {}, hardware, folder.path, 1, 1, 1, 1),
+            guest=QemuSpec(built.bzimage, built.bzimage, {}, hardware, folder.path, 1, 1, 1, 1),
             units=(Unit(Recipe("ext4-dax", "ext4", (), ()), "populate", "populate"),),
             pattern=None,
             program_s=1.0,

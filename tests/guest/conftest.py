@@ -19,7 +19,7 @@ from lab.config import load
 from lab.execution.job import Job
 from lab.execution.unit import Unit
 from lab.filesystems.dax import Recipe
-from lab.guest.qemu.guest import GuestSpec
+from lab.guest.qemu.guest import QemuSpec
 from lab.model.records import Evidence
 from lab.model.variant import Variant
 from lab.plan import settled
@@ -114,7 +114,7 @@ def clean_folder(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def plain_spec(tmp_path_factory: pytest.TempPathFactory) -> GuestSpec:
+def plain_spec(tmp_path_factory: pytest.TempPathFactory) -> QemuSpec:
     lab = Lab.open(ROOT)
     built = lab.build(Variant.parse(KERNEL), "default")
     # Each test has programs of its own: none would use another's saved state.
@@ -123,7 +123,7 @@ def plain_spec(tmp_path_factory: pytest.TempPathFactory) -> GuestSpec:
 
 
 @pytest.fixture
-def make_job(plain_spec: GuestSpec, clean_folder: Path) -> MakeJob:
+def make_job(plain_spec: QemuSpec, clean_folder: Path) -> MakeJob:
     def make(
         scripts: dict[str, str],
         *recipes: Recipe,

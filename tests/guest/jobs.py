@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab.execution.job import Job
+from lab.guest.qemu.guest import QemuSpec
 from lab.model.records import JobRecord
 from tests.guest.conftest import consoles, qemus, until
 
@@ -32,6 +33,12 @@ def statuses(record: JobRecord, filesystem: str = "ext4-dax") -> dict[str, str]:
 def message(record: JobRecord, test: str) -> str:
     (found,) = (result.message for result in record.results if result.test == test)
     return found
+
+
+def qemu(job: Job) -> QemuSpec:
+    """What a job's guests are made from."""
+    assert isinstance(job.guest, QemuSpec)
+    return job.guest
 
 
 def guests(job: Job) -> int:

@@ -20,7 +20,7 @@ from lab.execution.job import Job
 from lab.execution.run_job import run_job
 from lab.execution.unit import Unit
 from lab.filesystems.dax import Recipe
-from lab.guest.qemu.guest import GuestSpec
+from lab.guest.qemu.guest import QemuSpec
 from lab.model.complaint import Kind
 from lab.model.records import Evidence, JobRecord, Noted
 from lab.model.status import Status
@@ -28,7 +28,7 @@ from lab.model.variant import Variant
 from lab.suites.c_programs import compile_programs
 from tests.complaints.collect import EATER, project
 from tests.guest.conftest import KERNEL, ROOT
-from tests.guest.jobs import signal_for_qemu
+from tests.guest.jobs import qemu, signal_for_qemu
 
 pytestmark = pytest.mark.guest
 
@@ -67,14 +67,14 @@ def complain(kind: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def complain_spec(tmp_path_factory: pytest.TempPathFactory) -> GuestSpec:
+def complain_spec(tmp_path_factory: pytest.TempPathFactory) -> QemuSpec:
     lab = project(tmp_path_factory.mktemp("complain") / "project")
     built = lab.build(Variant.parse(f"{KERNEL}+complain"), "default")
     return lab.guest_spec(built, "default", tmp_path_factory.mktemp("spec"), lab.programs([]))
 
 
 @pytest.fixture
-def make_job(complain_spec: GuestSpec, clean_folder: Path) -> MakeJob:
+def make_job(complain_spec: QemuSpec, clean_folder: Path) -> MakeJob:
     def make(scripts: dict[str, str], append: str = "", **changes: object) -> Job:
         programs = dict(complain_spec.programs)
         for name, text in scripts.items():
@@ -266,7 +266,7 @@ def test_boot_that_hangs(make_job: MakeJob) -> None:
     """It is ended when the stall was told and nothing more came, not at the boot deadline."""
     append = "complain=rcu-stall rcupdate.rcu_cpu_stall_timeout=3"
     job = make_job({"program": GOOD}, append)
-    record = run_job(replace(job, guest=replace(job.guest, boot_s=3600.0, stall_s=2.0)))
+    record = run_job(replace(job, guest=replace(qemu(job), boot_s=3600.0, stall_s=2.0)))
     assert [result.status.value for result in record.results] == ["timeout"]
     # Where it stalls is known a moment later, if the console is read in the middle of it.
     assert "the boot hangs: RCU stall" in record.results[0].message
@@ -312,12 +312,12 @@ def test_qemu_that_is_killed_is_our_error(make_job: MakeJob) -> None:
 
 
 def test_marked_tests_of_a_real_program(
-    make_job: MakeJob, complain_spec: GuestSpec, clean_folder: Path
+    make_job: MakeJob, complain_spec: QemuSpec, clean_folder: Path
 ) -> None:
     """The programs of guest-tests/ say in the kernel log which test begins."""
     programs = compile_programs(ROOT / "guest-tests", ["mlock"], cache=clean_folder).binaries
     job = make_job({})
-    guest = replace(job.guest, programs={**complain_spec.programs, **programs})
+    guest = replace(qemu(job), programs={**complain_spec.programs, **programs})
     record = run_job(replace(job, guest=guest, units=(Unit(EXT4, "suite", "mlock"),)))
     console = (job.guest.folder / "console.log").read_text(errors="replace")
     assert record.results

@@ -17,7 +17,7 @@ from lab.errors import InfrastructureError
 from lab.execution.run_job import JobInterrupted, run_job
 from lab.features import feature
 from lab.filesystems.dax import NotDax, set_up
-from lab.guest.qemu.guest import Guest, GuestSpec
+from lab.guest.qemu.guest import QemuSpec
 from lab.image import cpio
 from lab.model.records import JobRecord, TestResult
 from lab.model.status import Status
@@ -30,6 +30,7 @@ from tests.guest.jobs import (
     WAITS,
     guests,
     message,
+    qemu,
     signal_for_qemu,
     statuses,
 )
@@ -197,7 +198,7 @@ def test_disk_that_is_full(make_job: MakeJob, clean_folder: Path) -> None:
 def test_ssh_killed_inside_the_guest(make_job: MakeJob, kill: str, said: str) -> None:
     job = make_job({"cuts": STARTED + kill, "good": GOOD})
     # How long an answer is waited for.
-    record = run_job(replace(job, guest=replace(job.guest, shutdown_s=5.0)))
+    record = run_job(replace(job, guest=replace(qemu(job), shutdown_s=5.0)))
     assert statuses(record) == {"first": "pass", "cuts": "error", "works": "pass"}
     assert said in message(record, "cuts")
     assert guests(job) == 2
@@ -276,9 +277,9 @@ def test_filesystems_that_are_not_dax(make_job: MakeJob) -> None:
     assert guests(job) == 1
 
 
-def test_raw_namespace_is_no_dax(plain_spec: GuestSpec, clean_folder: Path) -> None:
+def test_raw_namespace_is_no_dax(plain_spec: QemuSpec, clean_folder: Path) -> None:
     """What prepare_script() is for: without it 6.1 refuses, or goes on without DAX."""
-    with Guest(replace(plain_spec, folder=clean_folder / "job", prepare="true")) as guest:
+    with replace(plain_spec, folder=clean_folder / "job", prepare="true").guest() as guest:
         with pytest.raises(InfrastructureError, match="ext4-dax"):
             set_up(guest, EXT4)
         with pytest.raises(InfrastructureError, match="xfs-dax") as xfs:
@@ -287,10 +288,10 @@ def test_raw_namespace_is_no_dax(plain_spec: GuestSpec, clean_folder: Path) -> N
         assert guest.run("true").status == 0
 
 
-def test_threads_end_with_their_guest(plain_spec: GuestSpec, clean_folder: Path) -> None:
+def test_threads_end_with_their_guest(plain_spec: QemuSpec, clean_folder: Path) -> None:
     before = threading.active_count()
     for number in range(2):
-        with Guest(replace(plain_spec, folder=clean_folder / f"{number}")) as guest:
+        with replace(plain_spec, folder=clean_folder / f"{number}").guest() as guest:
             assert guest.run("echo æ; echo b >&2; exit 3").stdout == "æ\n"
             assert guest.run("exit 200").status == 200
     until(lambda: threading.active_count() <= before)

@@ -12,8 +12,8 @@ import pytest
 
 from lab import process
 from lab.execution.run_job import run_job
-from lab.guest.qemu.guest import Guest, GuestSpec
-from lab.guest.qemu.process import GuestDied
+from lab.guest.protocol import GuestDied
+from lab.guest.qemu.guest import QemuSpec
 from lab.model.version import KernelVersion
 from tests.guest.conftest import EXT4, KERNEL, MakeJob, qemus
 from tests.guest.jobs import (
@@ -22,6 +22,7 @@ from tests.guest.jobs import (
     WAITS,
     guests,
     message,
+    qemu,
     signal_for_qemu,
     statuses,
 )
@@ -48,9 +49,9 @@ def test_qemu_that_hangs_is_no_fault_of_the_kernel(make_job: MakeJob) -> None:
     assert guests(job) == 2
 
 
-def test_qemu_that_hangs_between_commands(plain_spec: GuestSpec, clean_folder: Path) -> None:
+def test_qemu_that_hangs_between_commands(plain_spec: QemuSpec, clean_folder: Path) -> None:
     spec = replace(plain_spec, folder=clean_folder / "job", ssh_s=4.0, shutdown_s=2.0)
-    with Guest(spec) as guest:
+    with spec.guest() as guest:
         for pid in qemus(spec.folder):
             os.kill(pid, signal.SIGSTOP)
         with pytest.raises(GuestDied, match="no longer answers") as lost:
@@ -92,7 +93,7 @@ def test_guest_that_hangs(make_job: MakeJob, clean_folder: Path) -> None:
     process.run(["gcc", "-static", "-O1", "-o", spin, clean_folder / "spin.c"])
     starve = "echo -1 >/proc/sys/kernel/sched_rt_runtime_us\n/lab/spin 1 & /lab/spin 0\n"
     job = make_job({"starves": STARTED + starve, "good": GOOD}, program_s=5.0)
-    spec = replace(job.guest, programs={**job.guest.programs, "spin": spin}, shutdown_s=2.0)
+    spec = replace(qemu(job), programs={**qemu(job).programs, "spin": spin}, shutdown_s=2.0)
     record = run_job(replace(job, guest=spec))
     assert statuses(record) == {"first": "pass", "starves": "timeout", "works": "pass"}
     # Since 557a6bfc662c (6.12) no real-time task takes all of a CPU: the SSH server has its 5 %.
@@ -104,10 +105,10 @@ def test_guest_that_hangs(make_job: MakeJob, clean_folder: Path) -> None:
 
 def test_setup_deadline(make_job: MakeJob) -> None:
     job = make_job({"good": GOOD}, replace(EXT4, name="slow", mkfs=("-b", "4096")), EXT4)
-    programs = dict(job.guest.programs)
+    programs = dict(qemu(job).programs)
     proof = job.guest.folder.parent / "proof"
     proof.write_text("#!/bin/sh\ncase $1 in */slow) sleep 600 ;; esac\necho dax_option=no\n")
-    spec = replace(job.guest, programs=programs | {"dax-proof": proof}, command_s=8.0)
+    spec = replace(qemu(job), programs=programs | {"dax-proof": proof}, command_s=8.0)
     record = run_job(replace(job, guest=spec))
     assert statuses(record, "slow") == {"good": "timeout"}
     assert statuses(record) == {"good": "error"}

@@ -14,16 +14,16 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from lab.errors import InfrastructureError
 from lab.guest.console import Console
+from lab.guest.protocol import BootTimeout, GuestDied
 from lab.guest.qemu.command_line import SSH_PORTS, Files, Hardware, Sockets, command_line
 from lab.guest.qemu.port import NoPort, Port
+from lab.guest.timeline import Timeline
 from lab.process import Child, ProcessTimeout, spawn
 from lab.process.cpu_waits import Times, child_of, thread_times
 
@@ -45,34 +45,6 @@ _LONGEST_MARK = 256
 MOST_PRINTED = 512 << 20
 #: Of what QEMU says itself.
 _MOST_SAID = 64 << 10
-
-
-class GuestDied(InfrastructureError):
-    """The guest ended by itself: a panic, a reboot, or QEMU died.
-
-    Attributes:
-        stdout: What the command that ran then had printed, as far as it is known.
-        kernel: Whether the kernel did it, as far as can be seen; False when QEMU failed.
-    """
-
-    stdout: str = ""
-    kernel: bool = True
-
-
-class BootTimeout(InfrastructureError):
-    """The guest did not come up before the boot deadline."""
-
-
-@dataclass
-class Timeline:
-    """Seconds since QEMU's start, by the name of what was reached."""
-
-    started: float = field(default_factory=time.monotonic)
-    marks: list[tuple[str, float]] = field(default_factory=list)
-
-    def mark(self, name: str) -> None:
-        """Note that ``name`` was reached now."""
-        self.marks.append((name, round(time.monotonic() - self.started, 3)))
 
 
 class Vm:
@@ -147,6 +119,11 @@ class Vm:
     def status(self) -> int | None:
         """QEMU's exit status, or None while it runs."""
         return self._qemu.poll()
+
+    @property
+    def runs(self) -> bool:
+        """Whether QEMU still runs."""
+        return self.status is None
 
     def times(self) -> dict[int, Times]:
         """What CPU time QEMU's threads had, by their ids."""

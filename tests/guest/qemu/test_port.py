@@ -11,7 +11,8 @@ from contextlib import suppress
 import pytest
 
 from lab.guest.qemu.port import Port
-from lab.guest.qemu.process import Timeline, Vm
+from lab.guest.qemu.process import Vm
+from lab.guest.timeline import Timeline
 
 
 class Guest:

@@ -23,10 +23,12 @@ from lab.execution.job import Job
 from lab.execution.run_job import run_job
 from lab.execution.unit import Unit
 from lab.filesystems.dax import Recipe, namespace_mode, set_up
+from lab.guest.protocol import Guest, GuestDied
 from lab.guest.qemu.command_line import SSH_PORTS
-from lab.guest.qemu.guest import Guest, GuestSpec
-from lab.guest.qemu.process import GuestDied, Vm, pipe_with
+from lab.guest.qemu.guest import QemuSpec
+from lab.guest.qemu.process import Vm, pipe_with
 from lab.guest.qemu.saved_state import SEALED, data_ranges, find_state, wake_order
+from lab.guest.qemu.state_maker import state_key
 from lab.model.records import Evidence, JobRecord
 from lab.model.variant import Variant
 from lab.process.seal import seal
@@ -40,7 +42,7 @@ XFS = Recipe("xfs-dax", "xfs", ("-m", "reflink=0"), ("dax",))
 
 
 @pytest.fixture(scope="module")
-def spec(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuestSpec]:
+def spec(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QemuSpec]:
     """A guest whose states are this module's own."""
     lab = Lab.open(ROOT)
     built = lab.build(Variant.parse(KERNEL), "default")
@@ -49,7 +51,7 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuestSpec]:
     assert qemus(folder) == []
 
 
-def states(spec: GuestSpec) -> list[Path]:
+def states(spec: QemuSpec) -> list[Path]:
     assert spec.states is not None
     return sorted(path for path in spec.states.iterdir() if not path.name.startswith("."))
 
@@ -71,15 +73,15 @@ def marks(guest: Guest) -> list[str]:
     return [name for name, _ in guest.timeline.marks]
 
 
-def in_own_folder(spec: GuestSpec, name: str) -> GuestSpec:
+def in_own_folder(spec: QemuSpec, name: str) -> QemuSpec:
     return replace(spec, folder=spec.folder / name)
 
 
-def test_guests_of_one_state_share_nothing(spec: GuestSpec) -> None:
+def test_guests_of_one_state_share_nothing(spec: QemuSpec) -> None:
     ask = "head -c 16 /dev/urandom | od -An -tx1; cat /proc/sys/kernel/random/uuid; date +%s"
     with (
-        Guest(in_own_folder(spec, "one")) as one,
-        Guest(in_own_folder(spec, "two")) as two,
+        in_own_folder(spec, "one").guest() as one,
+        in_own_folder(spec, "two").guest() as two,
     ):
         assert "restored" in marks(one)
         assert one.state == two.state != ""
@@ -100,14 +102,14 @@ def test_guests_of_one_state_share_nothing(spec: GuestSpec) -> None:
     assert not state.parent.stat().st_mode & 0o077
 
 
-def test_nobody_else_is_let_in(spec: GuestSpec) -> None:
-    with Guest(in_own_folder(spec, "door")) as guest:
+def test_nobody_else_is_let_in(spec: QemuSpec) -> None:
+    with in_own_folder(spec, "door").guest() as guest:
         assert guest.state
         state = find_state(spec.states or Path(), guest.state)
         assert state is not None
         other = state.login[:-1] + ("1" if state.login[-1] == "0" else "0")
         for name in ("root", other):
-            with paramiko.Transport(guest._vm.connect()) as transport:
+            with paramiko.Transport(guest._started.vm.connect()) as transport:
                 transport.start_client(timeout=30)
                 with pytest.raises(paramiko.AuthenticationException):
                     transport.auth_none(name)
@@ -117,10 +119,10 @@ def test_nobody_else_is_let_in(spec: GuestSpec) -> None:
         assert guest.run("id -un").stdout == "root\n"
 
 
-def test_ports_are_used_up(spec: GuestSpec) -> None:
+def test_ports_are_used_up(spec: QemuSpec) -> None:
     """The guest lives and nobody can ask it anything: no crash of the kernel's."""
     cuts = 0
-    with Guest(in_own_folder(spec, "ports")) as guest:
+    with in_own_folder(spec, "ports").guest() as guest:
         assert guest.state
         while guest.answers:
             with pytest.raises(GuestDied) as caught:
@@ -134,10 +136,10 @@ def test_ports_are_used_up(spec: GuestSpec) -> None:
 
 
 def test_nobody_is_served_before_the_guest_is_awake(
-    spec: GuestSpec, monkeypatch: pytest.MonkeyPatch
+    spec: QemuSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that answers sooner has the randomness of all guests of the state."""
-    with Guest(in_own_folder(spec, "before")):
+    with in_own_folder(spec, "before").guest():
         pass
     heard = []
     wait_for = Vm.wait_for
@@ -154,20 +156,20 @@ def test_nobody_is_served_before_the_guest_is_awake(
             vm.tell(wake_order())
         wait_for(vm, mark, deadline_s, name)
 
-    monkeypatch.setattr("lab.guest.qemu.guest.wake_order", lambda: b"")
+    monkeypatch.setattr("lab.guest.qemu.command_line.start.wake_order", lambda: b"")
     monkeypatch.setattr(Vm, "wait_for", ask_it_asleep)
-    with Guest(in_own_folder(spec, "asleep")) as guest:
+    with in_own_folder(spec, "asleep").guest() as guest:
         assert guest.state
         assert guest.run("true").status == 0
     assert heard == []
 
 
-def test_devices_that_no_pipe_holds(spec: GuestSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_devices_that_no_pipe_holds(spec: QemuSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     def too_small(_: bytes) -> int:
         raise PermissionError
 
     monkeypatch.setattr("lab.guest.qemu.process.pipe_with", too_small)
-    with Guest(in_own_folder(spec, "through-cat")) as guest:
+    with in_own_folder(spec, "through-cat").guest() as guest:
         assert guest.state
         assert guest.run("true").status == 0
 
@@ -184,38 +186,38 @@ def test_pipe_holds_all_or_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-def test_console_of_a_restored_guest_is_whole(spec: GuestSpec) -> None:
-    with Guest(in_own_folder(spec, "console")) as guest:
+def test_console_of_a_restored_guest_is_whole(spec: QemuSpec) -> None:
+    with in_own_folder(spec, "console").guest() as guest:
         guest.run("echo from the restored guest >/dev/console")
     said = guest.console.path.read_text()
     assert f"Linux version {KERNEL}." in said
     assert "from the restored guest" in said.split("Run /init")[1]
 
 
-def test_state_that_is_damaged_costs_no_result(spec: GuestSpec) -> None:
-    with Guest(in_own_folder(spec, "before")):
+def test_state_that_is_damaged_costs_no_result(spec: QemuSpec) -> None:
+    with in_own_folder(spec, "before").guest():
         (state,) = states(spec)
     devices = (state / "devices").read_bytes()
     (state / "devices").write_bytes(devices[:5000] + bytes(len(devices) - 5000))
     # Else it would not even be tried: what QEMU cannot load is another matter.
     seal(state, SEALED)
-    with Guest(in_own_folder(spec, "damaged")) as guest:
+    with in_own_folder(spec, "damaged").guest() as guest:
         assert guest.run("uname -r").stdout.startswith(f"{KERNEL}.")
         assert guest.state == ""
         assert "ready" in marks(guest)
         assert any("was of no use" in mark for mark in marks(guest))
     assert states(spec) == []
-    with Guest(in_own_folder(spec, "anew")) as guest:
+    with in_own_folder(spec, "anew").guest() as guest:
         assert guest.state == state.name
 
 
 @pytest.mark.parametrize("part", ["devices", "ram", "nvdimm", "kernel", "console.log"])
 @pytest.mark.parametrize("left", [None, 0, 5000])
 def test_state_that_lost_something_is_made_anew(
-    spec: GuestSpec, tmp_path: Path, part: str, left: int | None
+    spec: QemuSpec, tmp_path: Path, part: str, left: int | None
 ) -> None:
     """QEMU would wait for the rest of its devices as long as the lab lets it."""
-    with Guest(in_own_folder(spec, "before")):
+    with in_own_folder(spec, "before").guest():
         (state,) = states(spec)
     shutil.copytree(state, tmp_path / state.name)
     assert find_state(tmp_path, state.name) is not None
@@ -227,9 +229,9 @@ def test_state_that_lost_something_is_made_anew(
     assert find_state(tmp_path, state.name) is None
 
 
-def test_state_with_a_flipped_bit_costs_a_boot(spec: GuestSpec) -> None:
+def test_state_with_a_flipped_bit_costs_a_boot(spec: QemuSpec) -> None:
     """In the guest's memory it would be the kernel's crash, or nothing that anybody sees."""
-    with Guest(in_own_folder(spec, "before")):
+    with in_own_folder(spec, "before").guest():
         (state,) = states(spec)
     with (state / "ram").open("r+b") as stream:
         start, end = max(data_ranges(stream.fileno()), key=lambda one: one[1] - one[0])
@@ -237,35 +239,35 @@ def test_state_with_a_flipped_bit_costs_a_boot(spec: GuestSpec) -> None:
         (byte,) = stream.read(1)
         stream.seek(-1, os.SEEK_CUR)
         stream.write(bytes([byte ^ 4]))
-    with Guest(in_own_folder(spec, "whole")) as guest:
+    with in_own_folder(spec, "whole").guest() as guest:
         assert guest.state == ""
         assert any("its ram is not what was saved" in mark for mark in marks(guest))
         assert guest.run("true").status == 0
     assert states(spec) == []
 
 
-def test_state_without_devices_costs_a_boot(spec: GuestSpec) -> None:
-    with Guest(in_own_folder(spec, "before")):
+def test_state_without_devices_costs_a_boot(spec: QemuSpec) -> None:
+    with in_own_folder(spec, "before").guest():
         (state,) = states(spec)
     (state / "devices").unlink()
-    with Guest(in_own_folder(spec, "whole")) as guest:
+    with in_own_folder(spec, "whole").guest() as guest:
         assert guest.state == state.name
         assert guest.run("true").status == 0
 
 
 def test_state_that_cannot_be_kept_costs_no_result(
-    spec: GuestSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spec: QemuSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lab.guest.qemu.guest.write_state", full)
-    with Guest(replace(spec, folder=tmp_path / "guest", states=tmp_path / "states")) as guest:
+    monkeypatch.setattr("lab.guest.qemu.command_line.state_maker.write_state", full)
+    with replace(spec, folder=tmp_path / "guest", states=tmp_path / "states").guest() as guest:
         assert guest.run("true").status == 0
         assert any("No space left on device" in mark for mark in marks(guest))
 
 
-def test_what_shapes_a_guest_names_its_state(spec: GuestSpec, tmp_path: Path) -> None:
+def test_what_shapes_a_guest_names_its_state(spec: QemuSpec, tmp_path: Path) -> None:
     program = tmp_path / "populate"
     program.write_bytes(b"another")
     others = [
@@ -278,31 +280,31 @@ def test_what_shapes_a_guest_names_its_state(spec: GuestSpec, tmp_path: Path) ->
         replace(spec, kernel=program),
         replace(spec, image=program),
     ]
-    keys = {Guest(other).state_key() for other in [spec, *others]}
+    keys = {state_key(other) for other in [spec, *others]}
     assert len(keys) == 1 + len(others)
-    assert Guest(in_own_folder(spec, "elsewhere")).state_key() == Guest(spec).state_key()
+    assert state_key(in_own_folder(spec, "elsewhere")) == state_key(spec)
 
 
-def test_guests_that_start_at_once_make_one_state(spec: GuestSpec, tmp_path: Path) -> None:
+def test_guests_that_start_at_once_make_one_state(spec: QemuSpec, tmp_path: Path) -> None:
     def ask(number: int) -> str:
         folder = tmp_path / f"{number}"
-        with Guest(replace(spec, folder=folder, states=tmp_path / "states")) as guest:
+        with replace(spec, folder=folder, states=tmp_path / "states").guest() as guest:
             return guest.state
 
     with ThreadPoolExecutor(3) as pool:
         assert len(set(pool.map(ask, range(3)))) == 1
-    key = Guest(replace(spec, states=tmp_path / "states")).state_key()
+    key = state_key(replace(spec, states=tmp_path / "states"))
     assert find_state(tmp_path / "states", key) is not None
 
 
-def test_preparation_that_fails_is_told_by_each_guest(spec: GuestSpec, tmp_path: Path) -> None:
+def test_preparation_that_fails_is_told_by_each_guest(spec: QemuSpec, tmp_path: Path) -> None:
     own = replace(spec, prepare="echo none >&2; exit 9", states=tmp_path / "states")
-    with Guest(own) as guest, pytest.raises(InfrastructureError, match="none"):
+    with own.guest() as guest, pytest.raises(InfrastructureError, match="none"):
         namespace_mode(guest)
     assert states(own) == []
 
 
-def run(spec: GuestSpec, folder: Path, fresh: Fresh) -> JobRecord:
+def run(spec: QemuSpec, folder: Path, fresh: Fresh) -> JobRecord:
     """Each program leaves a mark in /tmp, and has a test that says whether it was the first."""
     script = (
         '#!/bin/sh\nlast=$4; [ "$2" = -l ] && { echo a; echo b; exit; }\n'
@@ -335,7 +337,7 @@ def run(spec: GuestSpec, folder: Path, fresh: Fresh) -> JobRecord:
     [(Fresh.JOB, 1, 3), (Fresh.FILESYSTEM, 2, 2), (Fresh.PROGRAM, 4, 0), (Fresh.TEST, 8, 0)],
 )
 def test_what_gets_a_guest_of_its_own(
-    spec: GuestSpec, tmp_path: Path, fresh: Fresh, guests: int, used: int
+    spec: QemuSpec, tmp_path: Path, fresh: Fresh, guests: int, used: int
 ) -> None:
     record = run(spec, tmp_path, fresh)
     assert len(record.evidence.guests) == guests
@@ -347,15 +349,15 @@ def test_what_gets_a_guest_of_its_own(
         assert (tmp_path / "job" / guest.folder / "console.log").exists()
 
 
-def test_twenty_guests_at_once(spec: GuestSpec, tmp_path: Path) -> None:
+def test_twenty_guests_at_once(spec: QemuSpec, tmp_path: Path) -> None:
     """On two CPUs, say: deadlines for twenty times the load, as a run would give them."""
-    with Guest(in_own_folder(spec, "first")):
+    with in_own_folder(spec, "first").guest():
         pass
 
     def ask(number: int) -> str:
         folder = tmp_path / f"{number}"
         deadlines = {"boot_s": 1200, "ssh_s": 600, "command_s": 600, "shutdown_s": 100}
-        with Guest(replace(spec, folder=folder, **deadlines)) as guest:  # type: ignore[arg-type]
+        with replace(spec, folder=folder, **deadlines).guest() as guest:  # type: ignore[arg-type]
             assert "restored" in marks(guest)
             return guest.run(f"echo {number}").stdout.strip()
 

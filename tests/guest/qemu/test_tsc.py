@@ -10,7 +10,6 @@ import pytest
 
 from lab.guest.qemu import tsc
 from lab.guest.qemu.command_line import Hardware, kernel_arguments
-from lab.guest.qemu.guest import Guest
 from lab.model.variant import Variant
 from lab.process.seal import read_answer
 from lab.session import Lab
@@ -94,7 +93,7 @@ def test_clock_of_a_guest_keeps_pace(tmp_path: Path) -> None:
     spec = lab.guest_spec(built, "default", tmp_path / "guest")
     if "tsc_early_khz" not in spec.append:
         pytest.skip("KVM, or a host whose counter is not steady")
-    with Guest(spec) as guest:
+    with spec.guest() as guest:
         ask = "cut -d' ' -f1 /proc/uptime"
         before, begun = float(guest.run(ask).stdout), time.monotonic()
         time.sleep(3)

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a guest of QEMU's is made from."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from lab.guest.console import Console
+from lab.guest.protocol import Description
+from lab.guest.qemu.accelerator import qemu_version
+from lab.guest.qemu.command_line import CPUS, Hardware, kernel_arguments
+from lab.guest.qemu.tsc import portable
+
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+@dataclass(frozen=True)
+class QemuParts:
+    """All that a guest is made from; picklable.
+
+    Attributes:
+        programs: Guest programs by name; they are in ``/lab`` there.
+        folder: Where the console log stays; made when missing.
+        boot_s, ssh_s, command_s, shutdown_s: Deadlines in seconds.
+        prepare: A shell command that runs first in each guest; see Guest.prepared.
+        stall_s: What a boot that stalls gets to go on, in seconds.
+        states: Where saved states are kept; None boots each guest.
+    """
+
+    kernel: Path
+    image: Path
+    programs: Mapping[str, Path]
+    hardware: Hardware
+    folder: Path
+    boot_s: float
+    ssh_s: float
+    command_s: float
+    shutdown_s: float
+    append: str = ""
+    prepare: str = "true"
+    states: Path | None = None
+    stall_s: float = 10.0
+
+    @property
+    def build(self) -> Path:
+        """The folder of its kernel, with ``System.map`` and ``vmlinux``."""
+        return self.kernel.parent
+
+    @property
+    def console(self) -> Console:
+        """What its guest prints."""
+        return Console(self.folder / "console.log")
+
+    @property
+    def kernel_arguments(self) -> str:
+        """What its kernel is told."""
+        return kernel_arguments(self.hardware, self.append)
+
+    def describe(self) -> Description:
+        """What such a guest is."""
+        return Description(
+            accelerator=self.hardware.accelerator,
+            hardware=self.hardware.describe(),
+            cpu=_cpu(self.hardware.accelerator),
+            arguments=portable(self.append).strip(),
+            image=self.image.stem,
+            pmem=self.hardware.pmem,
+            prepare=self.prepare,
+        )
+
+    def version(self) -> str:
+        """QEMU's version.
+
+        Raises:
+            InfrastructureError: It is not installed.
+        """
+        return qemu_version().removeprefix("QEMU emulator version ")
+
+    def recipe(self) -> Mapping[str, Any]:
+        """What it takes to start one by hand, for JSON."""
+        return {
+            "hardware": asdict(self.hardware),
+            "arguments": self.kernel_arguments,
+            "prepare": self.prepare,
+        }
+
+    def in_folder(self, folder: Path) -> Self:
+        """The same with traces elsewhere."""
+        return replace(self, folder=folder)
+
+    def stretched(self, factor: float) -> Self:
+        """The same with deadlines for a host that is ``factor`` times as busy."""
+        return replace(
+            self,
+            boot_s=self.boot_s * factor,
+            ssh_s=self.ssh_s * factor,
+            command_s=self.command_s * factor,
+            shutdown_s=self.shutdown_s * factor,
+            stall_s=self.stall_s * factor,
+        )
+
+
+def _cpu(accelerator: str) -> str:
+    """QEMU's name for the guest's; where that is the host's, the host's own too."""
+    name = CPUS.get(accelerator, accelerator)
+    return f"{name} ({_host_cpu()})" if accelerator == "kvm" else name
+
+
+def _host_cpu() -> str:
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", _CPUINFO.read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1].strip() if found else platform.processor() or platform.machine()

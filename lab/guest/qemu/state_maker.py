@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The saved state that guests of a kind start from, made by whoever comes first."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from lab.errors import InfrastructureError
+from lab.guest.qemu.command_line import SSH_PORTS, Files, Memory, Sockets, command_line
+from lab.guest.qemu.memory import memfd
+from lab.guest.qemu.parts import QemuParts
+from lab.guest.qemu.port import NoPort
+from lab.guest.qemu.saved_state import SavedState, find_state, name_state, rest_order, write_state
+from lab.guest.qemu.start import Started, boot, power_off
+from lab.process.lock import locked
+
+#: A guest is idle after it: its connection's end, and RCU's callbacks, are done with.
+_SETTLING_S = 0.3
+
+
+def state_key(parts: QemuParts) -> str:
+    """What names the state that guests of these parts start from."""
+    memory = Memory(nvdimm="nvdimm", ram="ram")
+    files = Files(parts.kernel, None, parts.kernel_arguments, memory, Path("console"))
+    command = command_line(parts.hardware, files, Sockets(0, 0, (0,) * SSH_PORTS))
+    programs = [parts.programs[name] for name in sorted(parts.programs)]
+    return name_state(command, [parts.kernel, parts.image, *programs], parts.prepare)
+
+
+def state_for(parts: QemuParts, states: Path, note: Callable[[str], None]) -> SavedState | None:
+    """The state that guests of these parts start from, made now if there is none.
+
+    Args:
+        note: Is told why none could be saved.
+
+    Returns:
+        None where none can be.
+    """
+    key = state_key(parts)
+    with locked(states / f".{key}.lock"):
+        return find_state(states, key) or _made(parts, states, key, note)
+
+
+def _made(
+    parts: QemuParts, states: Path, key: str, note: Callable[[str], None]
+) -> SavedState | None:
+    with _savable(parts) as guest:
+        if guest.prepared.status != 0:
+            return None
+        try:
+            return _save(guest, parts, states, key)
+        except (InfrastructureError, OSError) as error:
+            note(f"no state could be saved: {error}")
+            return None
+
+
+@contextmanager
+def _savable(parts: QemuParts) -> Iterator[Started]:
+    with ExitStack() as stack:
+        guest = boot(parts, stack, savable=True)
+        yield guest
+        with suppress(Exception):
+            power_off(guest.vm, parts.shutdown_s)
+
+
+def _save(guest: Started, parts: QemuParts, states: Path, key: str) -> SavedState:
+    """Keep a guest; it stands still from then on.
+
+    Raises:
+        InfrastructureError: QEMU could not.
+        OSError: No space, most likely.
+    """
+    vm = guest.vm
+    if not vm.has_ports:
+        raise NoPort("a guest without an SSH port left is of no use")
+    # A connection does not survive: the new QEMU knows nothing of it.
+    guest.commands.close()
+    vm.tell(rest_order())
+    vm.wait_for("resting", parts.ssh_s, "ssh")
+    # What the guest still has to do for that, each guest of the state would do again.
+    time.sleep(_SETTLING_S)
+    nvdimm, ram = vm.files.memory.descriptors
+    with memfd("devices") as devices:
+        # QEMU writes through a shell, to which it leaves none of its descriptors.
+        vm.monitor.save(Path(f"/proc/{os.getpid()}/fd/{devices}"), parts.command_s)
+        return write_state(
+            states,
+            key,
+            parts={"ram": ram, "nvdimm": nvdimm, "devices": devices},
+            kernel=parts.kernel,
+            console=parts.console.path,
+            keys=guest.keys,
+            used_ports=vm.used_ports,
+            prepared=guest.prepared,
+        )
