@@ -17,6 +17,8 @@ from pathlib import Path
 import paramiko
 import pytest
 
+import lab.guest.qemu.start as start
+import lab.guest.qemu.state_maker as state_maker
 from lab.config.model import Fresh
 from lab.errors import InfrastructureError
 from lab.execution.job import Job
@@ -156,7 +158,7 @@ def test_nobody_is_served_before_the_guest_is_awake(
             vm.tell(wake_order())
         wait_for(vm, mark, deadline_s, name)
 
-    monkeypatch.setattr("lab.guest.qemu.command_line.start.wake_order", lambda: b"")
+    monkeypatch.setattr(start, "wake_order", lambda: b"")
     monkeypatch.setattr(Vm, "wait_for", ask_it_asleep)
     with in_own_folder(spec, "asleep").guest() as guest:
         assert guest.state
@@ -261,7 +263,7 @@ def test_state_that_cannot_be_kept_costs_no_result(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lab.guest.qemu.command_line.state_maker.write_state", full)
+    monkeypatch.setattr(state_maker, "write_state", full)
     with replace(spec, folder=tmp_path / "guest", states=tmp_path / "states").guest() as guest:
         assert guest.run("true").status == 0
         assert any("No space left on device" in mark for mark in marks(guest))
