@@ -85,10 +85,10 @@ def boot(rounds: int = 7, kernel: str = "6.1") -> Iterator[Row]:
     """Print each round, and give the ratios of the medians."""
     variant = Variant.parse(kernel)
     lab = Lab.open(ROOT / "lab.toml")
-    built = lab.build(variant, "default")
+    built = lab.builder.build(variant, "default")
     with tempfile.TemporaryDirectory(prefix="lab-bench-", dir=lab.cache) as scratch:
         folder = Path(scratch)
-        spec = lab.guest_spec(built, "default", folder / "guest")
+        spec = lab.preparer.guest_spec(built, "default", folder / "guest")
         found = list(_rounds(spec, bare_boot(built.bzimage, folder), rounds))
     median = {name: statistics.median(each[name] for each in found) for name in found[0]}
     for name, per, limit in (

@@ -76,7 +76,7 @@ def second_variant(lab: Lab, scratch: Path) -> Iterator[Row]:
 
     The builds of both variants are made anew; they come out the same.
     """
-    base, patched = (lab.build_job(variant, "default") for variant in (BASE, PATCHED))
+    base, patched = (lab.builder.build_job(variant, "default") for variant in (BASE, PATCHED))
     command = f"{LAB} build -C {ROOT}/lab.toml"
     to_base = f"rm -rf {base.folder} {patched.folder} && {command} {BASE}"
     ours = hyperfine(f"{command} {PATCHED}", prepare=(to_base,), runs=3)[0]
@@ -112,7 +112,7 @@ def nothing_to_do(lab: Lab, scratch: Path) -> Iterator[Row]:
 def test(lab: Lab, scratch: Path) -> Iterator[Row]:
     """``lab test`` of a built variant, against a bare boot and the programs' own time."""
     _project(scratch, f'[paths]\nresults = "{scratch}/results"\n')
-    found = find_build(lab.build_job(BASE, "default"))
+    found = find_build(lab.builder.build_job(BASE, "default"))
     assert found is not None
     bare = bare_boot(found.bzimage, scratch)
     ours, boot = hyperfine(f"{LAB} test {BASE} -C {scratch}/lab.toml", bare)
@@ -143,7 +143,7 @@ def bare_boot(kernel: Path, scratch: Path) -> str:
 def edit_to_verdict(lab: Lab, scratch: Path) -> Iterator[Row]:
     """A file of a folder is edited, and all is tested, against what that takes by hand."""
     folder = scratch / "mine"
-    subprocess.run(["cp", "-al", lab.tree(str(BASE)).path, folder], check=True)
+    subprocess.run(["cp", "-al", lab.builder.tree(str(BASE)).path, folder], check=True)
     local = f'[paths]\nresults = "{scratch}/results"\n[kernels.mine]\nkind = "dir"\n'
     _project(scratch, f'{local}path = "{folder}"\n')
     opened, project = Lab.open(scratch / "lab.toml"), scratch / "lab.toml"
@@ -154,7 +154,7 @@ def edit_to_verdict(lab: Lab, scratch: Path) -> Iterator[Row]:
     for number in range(3):
         _edit(folder / "mm/gup.c", f"edit {edit} {number}")
         ours.append(_run([LAB, "test", "mine", "-C", project]))
-        job = opened.build_job(Variant("mine"), "default")
+        job = opened.builder.build_job(Variant("mine"), "default")
         by_hand.append(_make_edited(job, f"by hand {edit} {number}"))
     boot = hyperfine(bare_boot(job.folder / "bzImage", scratch))[0]
     programs = _program_seconds(scratch / "results")
@@ -216,7 +216,7 @@ def _seconds(work: Callable[[], object]) -> float:
 def cold(lab: Lab, scratch: Path, kernel: str) -> Iterator[Row]:
     """A build from nothing against ``make`` with the same config on a mended tree."""
     # Once each: it takes minutes, in which a quiet machine's noise is small.
-    job = replace(lab.build_job(Variant(kernel), "default"), cache=scratch / "cache")
+    job = replace(lab.builder.build_job(Variant(kernel), "default"), cache=scratch / "cache")
     ours = _seconds(lambda: build(job))
     by_hand = _by_hand(job, scratch / "by-hand")
     yield Row.against(f"{kernel} from nothing", ours, by_hand, 1.1, what="`make`")
@@ -240,7 +240,7 @@ def _by_hand(job: BuildJob, objects: Path) -> float:
 
 def one_file(lab: Lab, scratch: Path, kernel: str) -> Iterator[Row]:
     """A variant that differs by one file against the cold build of its kernel, all by the lab."""
-    job = replace(lab.build_job(Variant(kernel), "default"), cache=scratch / "cache")
+    job = replace(lab.builder.build_job(Variant(kernel), "default"), cache=scratch / "cache")
     whole = _seconds(lambda: build(job))
     patched = replace(_one_file_variant(lab, kernel), cache=scratch / "cache")
     seconds = _seconds(lambda: build(patched))
@@ -251,7 +251,7 @@ def one_file(lab: Lab, scratch: Path, kernel: str) -> Iterator[Row]:
 def _one_file_variant(lab: Lab, kernel: str) -> BuildJob:
     for series in lab.loaded.config.series:
         try:
-            return lab.build_job(Variant(kernel, (series,)), "default")
+            return lab.builder.build_job(Variant(kernel, (series,)), "default")
         except UserError:
             continue  # not meant for this kernel
     raise SystemExit(f"no series of one patch is meant for {kernel}")
@@ -259,7 +259,7 @@ def _one_file_variant(lab: Lab, kernel: str) -> BuildJob:
 
 def sandbox(lab: Lab, scratch: Path) -> Iterator[Row]:
     """``make`` of one file in the sandbox against the same without, in pairs."""
-    job = lab.build_job(BASE, "default")
+    job = lab.builder.build_job(BASE, "default")
     build(job)
     bench = workbench_of(job)
     arguments = job.toolchain.make_arguments

@@ -121,7 +121,7 @@ def recording(folder: Path) -> Iterator[Row]:
             recorder.add_job(job)
         recorder.finish()
         took = time.monotonic() - before
-    built = lab.build(plan.jobs[0].variant, plan.jobs[0].config)
+    built = lab.builder.build(plan.jobs[0].variant, plan.jobs[0].config)
     files = RunFolder(folder, "kept")
     before = time.monotonic()
     keep_programs(files, ROOT / "guest-tests", ["populate", "mlock", "limits", "first-access"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lab.execution import pool as workers
+from lab.execution import pool
 from lab.execution.job import Job
 from lab.execution.run_job import unrun_job
 from lab.model.records import JobRecord, TestResult
@@ -16,5 +16,5 @@ def work(job: Job) -> JobRecord:
     """One test; it fails where that is to end the run."""
     status = Status.FAIL if job.max_fail else Status.PASS
     result = TestResult(job.variant, job.release, "ext4-dax", "populate", "t", status)
-    workers._WORKER.tell(result)
+    pool._WORKER.tell(result)
     return replace(unrun_job(replace(job, units=()), ""), results=(result,))

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-import lab.session
+import lab.host.capacity
+from lab.builder import Builder, Failure
 from lab.errors import ExitStatus
+from lab.execution.jobs import guests_at_once
 from lab.model.variant import Variant
 from lab.plan import Plan, plan_matrix
 from lab.session import Lab
@@ -46,10 +48,10 @@ def test_guests_side_by_side(
     memory: int,
     guests: int,
 ) -> None:
-    monkeypatch.setattr(lab.session, "_cpus", lambda: cpus)
-    monkeypatch.setattr(lab.session, "_available_memory", lambda: memory * GIB)
+    monkeypatch.setattr(lab.host.capacity, "_cpus", lambda: cpus)
+    monkeypatch.setattr(lab.host.capacity, "_available_memory", lambda: memory * GIB)
     opened, plan = project(tmp_path, local)
-    assert opened.guests_at_once(plan) == guests
+    assert guests_at_once(opened.loaded, plan, opened.builder.capacity) == guests
 
 
 @pytest.mark.parametrize(
@@ -59,9 +61,9 @@ def test_guests_side_by_side(
 def test_builds_side_by_side(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, local: str, cpus: int, builds: int
 ) -> None:
-    monkeypatch.setattr(lab.session, "_cpus", lambda: cpus)
+    monkeypatch.setattr(lab.host.capacity, "_cpus", lambda: cpus)
     opened, _ = project(tmp_path, local)
-    assert opened.builds_at_once == builds
+    assert opened.builder.capacity.builds_at_once == builds
 
 
 def test_available_memory_is_some_and_no_more_than_there_is() -> None:
@@ -70,31 +72,32 @@ def test_available_memory_is_some_and_no_more_than_there_is() -> None:
         for line in Path("/proc/meminfo").read_text().splitlines()
         if line.startswith("MemTotal")
     )
-    assert 0 < lab.session._available_memory() <= total
+    assert 0 < lab.host.capacity._available_memory() <= total
 
 
 def test_load_is_what_the_guests_themselves_make(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lab.session, "_cpus", lambda: 2)
-    opened, plan = project(tmp_path, "")
-    assert [opened.load(plan.jobs[0], width) for width in (1, 2, 20)] == [1, 2, 20]
-    monkeypatch.setattr(lab.session, "_cpus", lambda: 64)
-    assert opened.load(plan.jobs[0], 20) == 1
+    monkeypatch.setattr(lab.host.capacity, "_cpus", lambda: 2)
+    opened, _ = project(tmp_path, "")
+    cpus = opened.loaded.config.machines["default"].cpus
+    assert [opened.builder.capacity.load(width * cpus) for width in (1, 2, 20)] == [1, 2, 20]
+    monkeypatch.setattr(lab.host.capacity, "_cpus", lambda: 64)
+    assert opened.builder.capacity.load(20 * cpus) == 1
 
 
 def test_a_build_that_fails_as_nobody_foresaw_costs_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def build(_: Lab, variant: Variant, *__: object) -> str:
+    def build(_: Builder, variant: Variant, *__: object) -> str:
         if variant.series:
             raise KeyError("surprise")
         return "built"
 
-    monkeypatch.setattr(Lab, "build", build)
+    monkeypatch.setattr(Builder, "build", build)
     opened, plan = project(tmp_path, "builds = 1")
-    made = {str(request.variant): made for request, made in opened.build_all(plan).items()}
-    failed = [one for one in made.values() if isinstance(one, lab.session.Failure)]
+    made = {str(request.variant): made for request, made in opened.builder.build_all(plan).items()}
+    failed = [one for one in made.values() if isinstance(one, Failure)]
     assert len(failed) == len(made) - 1 > 0
     assert {one.error.status for one in failed} == {ExitStatus.INFRASTRUCTURE}
     assert "the lab itself failed: KeyError: 'surprise'" in str(failed[0].error)

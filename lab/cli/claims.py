@@ -63,7 +63,9 @@ def _report(series: str, runs: list[str], file: Path | None) -> ClaimsReport:
     claimed = claimed.of_kernels(partial(settled, opened.loaded))
     kernels = list(dict.fromkeys(name for claim in claimed.claim for name in claim.kernels))
     with Store.open(opened.database) as store:
-        pairs = find_pairs(_runs(store, runs), (series, opened.series(series).digest), kernels)
+        pairs = find_pairs(
+            _runs(store, runs), (series, opened.builder.series(series).digest), kernels
+        )
     ordered = {kernel: pairs[kernel] for kernel in kernels if kernel in pairs}
     return report_claims(series, claimed, ordered)
 

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lab.build import Build
+    from lab.builder import Failure
     from lab.config import LoadedConfig
     from lab.model.records import RunRecord
     from lab.plan import Plan
-    from lab.session import Failure, Lab
+    from lab.session import Lab
 
 app = Typer(
     name="lab",
@@ -161,7 +162,7 @@ def build(
     opened, named = open_lab(file).taking(variants or ())
     plan = plan_of(opened, named, config=config)
     with Show(opened.cache, quiet=json) as show:
-        builds = opened.telling(show).build_all(plan)
+        builds = opened.telling(show).builder.build_all(plan)
     if json:
         print_json({"builds": [_build_row(b) for b in builds.values()]})
     else:
@@ -268,7 +269,7 @@ def _default_kernels(opened: Lab) -> list[str]:
 
 
 def _build_row(built: Build | Failure) -> dict[str, object]:
-    from lab.session import Failure
+    from lab.builder import Failure
 
     if isinstance(built, Failure):
         return {"variant": built.variant, "error": str(built.error)}
@@ -283,7 +284,7 @@ def _build_row(built: Build | Failure) -> dict[str, object]:
 
 
 def _print_build(built: Build | Failure) -> None:
-    from lab.session import Failure
+    from lab.builder import Failure
 
     if isinstance(built, Failure):
         say(f"lab: {built.variant}: {built.error}", err=True)
@@ -293,7 +294,7 @@ def _print_build(built: Build | Failure) -> None:
 
 
 def _build_status(builds: list[Build | Failure]) -> int:
-    from lab.session import Failure
+    from lab.builder import Failure
 
     failures = [built.error for built in builds if isinstance(built, Failure)]
     return worst(failures)

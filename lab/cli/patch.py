@@ -45,7 +45,7 @@ def check(
 
     opened, bases = open_lab(file).taking(kernels or ())
     plan = plan_series(opened.loaded, series, bases)
-    opened.series(series)
+    opened.builder.series(series)
     fits: Fits = {}
     with Show(opened.cache, quiet=json) as show:
         telling = opened.telling(show)
@@ -60,7 +60,7 @@ def check(
 
 def _fit(opened: Lab, kernel: Variant, series: str) -> SeriesFit | LabError:
     try:
-        return opened.fit(kernel, series)
+        return opened.builder.fit(kernel, series)
     except Exception as error:
         from lab.unforeseen import as_lab_error
 

@@ -87,7 +87,6 @@ def verify_plan(
     """
     from lab.cli.commands import check_selection, say_plan, tell_unmatched
     from lab.cli.progress import Show, print_json
-    from lab.execution.verify import verify as verify_series
     from lab.report import print_verification, verification_status, verification_to_json
 
     if dry_run:
@@ -95,7 +94,7 @@ def verify_plan(
         return ExitStatus.EXPECTED
     opened.refuse_pattern(plan.plan)
     with showing_interrupted(verbose=verbose, json=json), Show(opened.cache, quiet=json) as show:
-        verification = verify_series(opened.telling(show), plan, sys.argv)
+        verification = opened.telling(show).verify(plan, sys.argv)
     if verification.run is not None:
         check_selection(plan.plan, verification.run)
     if json:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A plan\x27s jobs, done: guests started, programs run, and what came of it recorded."""
+"""A plan's jobs, done: guests started, programs run, and what came of it recorded."""

@@ -31,7 +31,7 @@ _KILLED_S = 1.0
 _Word = TestResult | str | None
 
 
-class Workers:
+class Pool:
     """Processes that run jobs, in a ``with`` block; leaving it early kills them.
 
     Args:
@@ -44,6 +44,7 @@ class Workers:
         on_result: Callable[[TestResult], None],
         on_word: Callable[[str], None],
     ) -> None:
+        self.width = width
         spawn = multiprocessing.get_context("spawn")
         self._on_result = on_result
         self._on_word = on_word
@@ -59,7 +60,7 @@ class Workers:
         self._over = False
         self._ear = threading.Thread(target=self._hear, daemon=True)
 
-    def __enter__(self) -> Workers:
+    def __enter__(self) -> Pool:
         self._ear.start()
         return self
 
@@ -94,9 +95,9 @@ class Workers:
         future.add_done_callback(self._ended.put)
 
     @property
-    def busy(self) -> bool:
-        """Whether a record is still to come."""
-        return bool(self._numbers)
+    def busy(self) -> int:
+        """See Executor."""
+        return len(self._numbers)
 
     def wake(self) -> None:
         """Let who waits for the next record see to something else; from any thread."""
@@ -124,7 +125,7 @@ class Workers:
 
     def stop(self) -> Iterator[tuple[int, JobRecord]]:
         """End all jobs now; gives the records of those that had begun, as far as they are."""
-        running = self.end()
+        running = self._end()
         done, late = wait(running, _ENDING_S)
         if late:
             self._signal(signal.SIGKILL)
@@ -132,8 +133,11 @@ class Workers:
             if not future.cancelled() and future.exception() is None:
                 yield self._numbers.pop(future), future.result()
 
-    def end(self) -> list[Future[JobRecord]]:
-        """Have no other job begin, and those that run give what they have; returns these."""
+    def end(self) -> None:
+        """See Executor."""
+        self._end()
+
+    def _end(self) -> list[Future[JobRecord]]:
         with self._ending:
             self._over = True
             running = [future for future in list(self._numbers) if not future.cancel()]

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from lab.analysis.series_verdict import (
     KernelVerdict,
@@ -17,28 +16,29 @@ from lab.analysis.series_verdict import (
     lost,
 )
 from lab.analysis.verdict import Place, alone, compare
+from lab.builder import Builder
 from lab.errors import InfrastructureError, LabError
 from lab.model.records import JobRecord, RunRecord
 from lab.model.status import Outcome
 from lab.model.variant import Variant
 from lab.patches import Fit, SeriesFit
-from lab.plan import SeriesPlan
+from lab.plan import Plan, SeriesPlan
 from lab.results import RunFolder, write_json
 from lab.unforeseen import as_lab_error
-
-if TYPE_CHECKING:
-    from lab.session import Lab
 
 #: How a series goes onto a kernel, or why nobody can say.
 Fits = Mapping[Variant, SeriesFit | LabError]
 
 
-def verify(lab: Lab, plan: SeriesPlan, command: Sequence[str]) -> Verification:
+def verify(builder: Builder, plan: SeriesPlan, test: Callable[[Plan], RunRecord]) -> Verification:
     """Try the series on each kernel, test what there is to test, and judge it.
 
     A kernel that cannot be fetched is inconclusive, and the others go on.  Where the
     series does not apply nothing is tested; where it is not needed any more, the
     kernel alone is.
+
+    Args:
+        test: Runs a plan and records it.
 
     Raises:
         UserError: The series itself cannot be read.
@@ -48,26 +48,26 @@ def verify(lab: Lab, plan: SeriesPlan, command: Sequence[str]) -> Verification:
     from lab.report import verification_to_json
 
     require("test")
-    lab.series(plan.series)
-    fits = {kernel: _fit(lab, plan, kernel) for kernel in plan.kernels}
+    builder.series(plan.series)
+    fits = {kernel: _fit(builder, plan, kernel) for kernel in plan.kernels}
     chosen = plan.keeping(set(_tested(plan, fits)))
-    run = lab.test(chosen, command) if chosen.jobs else None
-    verification = judge(lab, plan, fits, run)
+    run = test(chosen) if chosen.jobs else None
+    verification = judge(builder, plan, fits, run)
     if run is not None:
-        folder = RunFolder(lab.results, run.id)
+        folder = RunFolder(builder.loaded.results, run.id)
         write_json(folder.verdicts, verification_to_json(verification))
     return verification
 
 
-def _fit(lab: Lab, plan: SeriesPlan, kernel: Variant) -> SeriesFit | LabError:
+def _fit(builder: Builder, plan: SeriesPlan, kernel: Variant) -> SeriesFit | LabError:
     try:
-        fit = lab.fit(kernel, plan.series)
+        fit = builder.fit(kernel, plan.series)
     except Exception as raised:
         error = as_lab_error(raised)
-        lab.listener.say(f"{kernel}: {error.what}")
+        builder.listener.say(f"{kernel}: {error.what}")
         return error
     for patch in fit.patches:
-        lab.listener.say(f"{kernel}: {patch.patch or plan.series}: {patch.fit}")
+        builder.listener.say(f"{kernel}: {patch.patch or plan.series}: {patch.fit}")
     return fit
 
 
@@ -79,12 +79,12 @@ def _tested(plan: SeriesPlan, fits: Fits) -> Iterator[Variant]:
             yield kernel
 
 
-def judge(lab: Lab, plan: SeriesPlan, fits: Fits, run: RunRecord | None) -> Verification:
+def judge(builder: Builder, plan: SeriesPlan, fits: Fits, run: RunRecord | None) -> Verification:
     """The verdicts on a run's records; nothing is started."""
-    config = lab.loaded.config
+    config = builder.loaded.config
     section = config.series[plan.series]
     jobs = {job.variant: job for job in run.jobs} if run else {}
-    digest = lab.series(plan.series).digest
+    digest = builder.series(plan.series).digest
     kernels = []
     for kernel, fit in fits.items():
         question = _Question(plan, kernel, jobs, digest, section.tests)

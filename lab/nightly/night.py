@@ -165,10 +165,8 @@ class _Run:
         return self.before.run if self.before else replace(run, jobs=())
 
     def _tested(self, lab: Lab) -> tuple[RunRecord, Verification | None]:
-        from lab.execution.verify import verify
-
         if isinstance(self.chosen, SeriesPlan):
-            verification = verify(lab, self.chosen, self.command)
+            verification = lab.verify(self.chosen, self.command)
             nothing = RunRecord("", now(), now(), tuple(self.command))
             return verification.run or nothing, verification
         return lab.test(self.chosen, self.command), None

@@ -22,7 +22,7 @@ def refresh(lab: Lab, plan: Plan) -> tuple[str, ...]:
     troubles = []
     for kernel in dict.fromkeys(job.variant.kernel for job in plan.jobs):
         try:
-            tree = lab.tree(kernel, refresh=True)
+            tree = lab.builder.tree(kernel, refresh=True)
         except Exception as raised:
             error = as_lab_error(raised)
             said = f"{error.where}: {error.what}" if error.where else error.what

@@ -10,8 +10,8 @@ import pytest
 
 from lab.build import Build, BuildJob, build
 from lab.build.build import workbench_of
+from lab.builder.parallel_builds import Building
 from lab.errors import InfrastructureError
-from lab.execution.parallel_builds import Building
 from tests.build.conftest import Bench, elsewhere, until
 
 GUP = "int gup(void)\n{\n\treturn 1;\n}\n"

@@ -152,11 +152,13 @@ def _gather(folder: Path, sources: list[Path]) -> None:
 def collect(lab: Lab, name: str, folder: Path) -> Path:
     """Crash a guest, and keep its console from the last line before the crash on."""
     crash = CRASHES[name]
-    built = lab.build(Variant.parse("6.1+complain"), crash.config)
+    built = lab.builder.build(Variant.parse("6.1+complain"), crash.config)
     # A kernel that watches everything takes minutes to boot on a busy host, and loses
     # its interrupts to the time limit of the ACPI interpreter (30 s a loop).
     append = f"acpi=noirq no5lvl {crash.append}" if crash.config == "watchful" else crash.append
-    spec = replace(lab.guest_spec(built, "default", folder), append=append, boot_s=900, ssh_s=600)
+    spec = replace(
+        lab.preparer.guest_spec(built, "default", folder), append=append, boot_s=900, ssh_s=600
+    )
     end = "no end seen"
     try:
         with spec.guest() as guest:

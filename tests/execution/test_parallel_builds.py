@@ -10,13 +10,15 @@ import pytest
 
 from lab.analysis.run_status import run_status
 from lab.build import Build
+from lab.builder import Builder, Silent
 from lab.errors import ExitStatus, InfrastructureError, LabError, UserError
-from lab.model.records import RunRecord, TestResult
+from lab.execution.executor import InProcess
+from lab.model.records import JobRecord, RunRecord, TestResult
 from lab.model.status import Status
 from lab.model.variant import Variant
 from lab.plan import Plan, plan_variants
 from lab.process.interrupt import Interrupted
-from lab.session import Lab, Silent
+from lab.session import Lab
 from tests import fake_guests
 from tests.build.conftest import until
 from tests.cli.test_cli import project
@@ -34,16 +36,16 @@ class Builds:
         #: What each variant's build waits for, or why it fails.
         self.waits: dict[str, Callable[[], object] | LabError] = {}
         self.stopped: list[str] = []
-        build = Lab.build
+        build = Builder.build
 
         def slow(
-            lab: Lab, variant: Variant, config: str, stopped: Callable[[], bool] = bool
+            builder: Builder, variant: Variant, config: str, stopped: Callable[[], bool] = bool
         ) -> Build:
             self.wait(str(variant), stopped)
-            return build(lab, variant, config, stopped)
+            return build(builder, variant, config, stopped)
 
-        monkeypatch.setattr(Lab, "build", slow)
-        monkeypatch.setattr("lab.session._cpus", lambda: cpus)
+        monkeypatch.setattr(Builder, "build", slow)
+        monkeypatch.setattr("lab.host.capacity._cpus", lambda: cpus)
 
     def wait(self, variant: str, stopped: Callable[[], bool]) -> None:
         """Raises InfrastructureError when it was stopped."""
@@ -68,8 +70,8 @@ def test_guests_of_the_first_build_run_while_the_second_is_built(
     builds.waits["other"] = lambda: jobs.began == ["fake"]
     assert _errors(lab.test(plan, ["lab", "test"])) == [("fake", None), ("other", None)]
     # A guest has the CPUs that compilers leave.
-    stretched = lab.load(plan.jobs[0], 1, builds=1)
-    assert stretched == (lab.loaded.config.machines["default"].cpus + lab.toolchain.jobs) / 4
+    cpus = lab.loaded.config.machines["default"].cpus
+    stretched = (cpus + lab.builder.toolchain.jobs) / 4
     assert jobs.boot_s == [max(1, stretched), 1]
 
 
@@ -79,7 +81,7 @@ def test_deadlines_grow_by_the_compilers(
     lab, plan = lab_and_plan
     builds, jobs = Builds(monkeypatch), Jobs(monkeypatch, Status.PASS, Status.PASS)
     builds.waits["other"] = lambda: jobs.began == ["fake"]
-    monkeypatch.setattr(Lab, "load", lambda lab, planned, width, builds=0: 1 + builds)
+    monkeypatch.setattr("lab.execution.jobs.Jobs._load", lambda jobs, _: 1 + jobs.builds.left)
     lab.test(plan, ["lab", "test"])
     assert jobs.boot_s == [2, 1]
 
@@ -134,7 +136,7 @@ def test_an_interrupt_keeps_what_ended_while_another_was_built(
     builds, jobs = Builds(monkeypatch), Jobs(monkeypatch, Status.PASS, Status.PASS)
     builds.waits["other"] = lambda: False
     with monkeypatch.context() as patch:
-        patch.setattr("lab.execution.run._Jobs.make", _interrupted_at(1))
+        patch.setattr("lab.execution.run.InProcess", InterruptedWhileItWaits)
         with pytest.raises(Interrupted) as stop:
             lab.test(plan, ["lab", "test"])
     shown = stop.value.run
@@ -148,17 +150,13 @@ def test_an_interrupt_keeps_what_ended_while_another_was_built(
     assert jobs.began == ["fake", "other"]
 
 
-def _interrupted_at(number: int) -> Callable[..., object]:
-    from lab.execution.run import _Jobs
+class InterruptedWhileItWaits(InProcess):
+    """A signal comes when there is nothing to run."""
 
-    make = _Jobs.make
-
-    def made(jobs: _Jobs, asked: int) -> object:
-        if asked == number:
+    def next_record(self) -> tuple[int, JobRecord] | None:
+        if not self.busy:
             raise KeyboardInterrupt
-        return make(jobs, asked)
-
-    return made
+        return super().next_record()
 
 
 class Told(Silent):
@@ -183,7 +181,7 @@ def pair(
     builds = Builds(monkeypatch)
     Jobs(monkeypatch)
     monkeypatch.setattr("lab.execution.pool._work", fake_guests.work)
-    monkeypatch.setattr(Lab, "guests_at_once", lambda *_: 2)
+    monkeypatch.setattr("lab.execution.jobs.guests_at_once", lambda *_: 2)
     return lab, plan_variants(lab.loaded, ("other", "fake", "fake+fix")), builds, told
 
 

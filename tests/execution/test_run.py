@@ -11,11 +11,12 @@ import pytest
 
 from lab.analysis.run_status import run_status
 from lab.build import Build
+from lab.builder.parallel_builds import Built
 from lab.errors import ExitStatus
-from lab.execution import run as run_module
 from lab.execution.job import Job
-from lab.execution.parallel_builds import Built
-from lab.execution.run import _begun, make_job
+from lab.execution.jobs import Jobs as RealJobs
+from lab.execution.prepare import Preparer
+from lab.execution.resume import begun
 from lab.execution.run_job import JobInterrupted, unrun_job
 from lab.execution.surroundings import surrounded
 from lab.execution.unit import Unit
@@ -51,11 +52,11 @@ class Killed:
         self.root = root
         self.lab = Lab.open(root)
         self.plan = plan_variants(self.lab.loaded, (), suites=("populate",))
-        self.builds = self.lab.build_all(self.plan)
+        self.builds = self.lab.builder.build_all(self.plan)
         self.folder = RunFolder(self.lab.results, "20260101-120000-ab12")
         built = self.builds[self.plan.builds[0]]
         assert isinstance(built, Build)
-        job = make_job(self.lab, self.plan.jobs[0], built, self.folder.job(0, "fake"))
+        job = self.lab.preparer.job(self.plan.jobs[0], built, self.folder.job(0, "fake"))
         self.evidence: Evidence = surrounded(job.stretched(2)).evidence
         self.run = RunRecord(
             self.folder.run_id, "then", plan=tuple(self.plan.describe()), jobs=(self.record(),)
@@ -80,8 +81,8 @@ class Killed:
 
     def goes_on(self, *jobs: JobRecord, lab: Lab | None = None) -> bool:
         killed = replace(self.run, jobs=jobs or self.run.jobs)
-        begun = _begun((lab or self.lab).going_on_with(killed), self.plan, self.builds)
-        return begun is not None and list(begun[1]) == [0]
+        found = begun(killed, self.plan, self.builds, (lab or self.lab).preparer)
+        return found is not None and list(found[1]) == [0]
 
 
 @pytest.fixture
@@ -125,11 +126,11 @@ class Jobs:
         self.ends = list(ends)
         self.began: list[str] = []
         self.boot_s: list[float] = []
-        monkeypatch.setattr("lab.execution.run.run_job", self.run)
-        monkeypatch.setattr("lab.execution.run.make_job", self.make)
+        monkeypatch.setattr("lab.execution.executor.run_job", self.run)
+        monkeypatch.setattr(Preparer, "job", staticmethod(self.make))
         monkeypatch.setattr("lab.doctor.require", lambda _: None)
 
-    def make(self, _: Lab, planned: JobPlan, built: Build, folder: JobFolder) -> Job:
+    def make(self, planned: JobPlan, built: Build, folder: JobFolder) -> Job:
         """A job without an image, and without a look at what QEMU can do here."""
         hardware = Hardware(128 << 20, 1, "tcg", "pc", 16 << 20)
         return Job(
@@ -248,12 +249,12 @@ def test_a_job_that_cannot_be_made_as_nobody_foresaw_costs_itself(
     killed = Killed(project)
     folder = RunFolder(killed.lab.results, "20260101-120000-cccc")
     with Recorder(killed.lab.database, RunRecord(folder.run_id, "then")) as recorder:
-        jobs = run_module._Jobs(killed.lab, killed.plan, Built(killed.builds), folder, recorder)
+        jobs = RealJobs(killed.lab.preparer, killed.plan, Built(killed.builds), folder, recorder)
 
         def broken(*_: object) -> None:
             raise ValueError("'x' is not a kernel's release")
 
-        monkeypatch.setattr(run_module, "make_job", broken)
+        monkeypatch.setattr(Preparer, "job", broken)
         record = jobs.make(0)
     assert isinstance(record, JobRecord)
     assert "the lab itself failed: ValueError: 'x' is not" in str(record.error)

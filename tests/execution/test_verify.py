@@ -59,7 +59,9 @@ def plan(lab: Lab, *kernels: str) -> SeriesPlan:
 
 
 def record(lab: Lab, variant: str, *results: TestResult, error: str | None = None) -> JobRecord:
-    digests = tuple((name, lab.series("mend").digest) for name in Variant.parse(variant).series)
+    digests = tuple(
+        (name, lab.builder.series("mend").digest) for name in Variant.parse(variant).series
+    )
     evidence = replace(EVIDENCE, build_key=variant, series_digests=digests)
     return replace(job(*results, error=error), variant=Variant(variant), evidence=evidence)
 

@@ -245,7 +245,7 @@ def guest_world(folder: Path, kernel: str, commands: tuple[str, ...] = ()) -> Wo
         (folder / name).symlink_to(ROOT / name)
     (folder / "lab.local.toml").write_text(GUEST.format(kernel=kernel))
     lab = Lab.open(ROOT)
-    built = lab.build(Variant.parse(kernel), "default")
+    built = lab.builder.build(Variant.parse(kernel), "default")
     _copy_cache(lab, built, folder / "cache")
     test = f"test {kernel} -s mlock -f ext4-dax"
     commands = commands or (test, "nightly", "gc --budget 1T")

@@ -116,9 +116,11 @@ def clean_folder(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def plain_spec(tmp_path_factory: pytest.TempPathFactory) -> QemuSpec:
     lab = Lab.open(ROOT)
-    built = lab.build(Variant.parse(KERNEL), "default")
+    built = lab.builder.build(Variant.parse(KERNEL), "default")
     # Each test has programs of its own: none would use another's saved state.
-    spec = lab.guest_spec(built, "default", tmp_path_factory.mktemp("spec"), lab.programs([]))
+    spec = lab.preparer.guest_spec(
+        built, "default", tmp_path_factory.mktemp("spec"), lab.preparer.programs([])
+    )
     return replace(spec, states=None)
 
 

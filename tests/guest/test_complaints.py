@@ -69,8 +69,10 @@ def complain(kind: str) -> str:
 @pytest.fixture(scope="session")
 def complain_spec(tmp_path_factory: pytest.TempPathFactory) -> QemuSpec:
     lab = project(tmp_path_factory.mktemp("complain") / "project")
-    built = lab.build(Variant.parse(f"{KERNEL}+complain"), "default")
-    return lab.guest_spec(built, "default", tmp_path_factory.mktemp("spec"), lab.programs([]))
+    built = lab.builder.build(Variant.parse(f"{KERNEL}+complain"), "default")
+    return lab.preparer.guest_spec(
+        built, "default", tmp_path_factory.mktemp("spec"), lab.preparer.programs([])
+    )
 
 
 @pytest.fixture

@@ -47,9 +47,11 @@ XFS = Recipe("xfs-dax", "xfs", ("-m", "reflink=0"), ("dax",))
 def spec(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QemuSpec]:
     """A guest whose states are this module's own."""
     lab = Lab.open(ROOT)
-    built = lab.build(Variant.parse(KERNEL), "default")
+    built = lab.builder.build(Variant.parse(KERNEL), "default")
     folder = tmp_path_factory.mktemp("state")
-    yield replace(lab.guest_spec(built, "default", folder / "guest"), states=folder / "states")
+    yield replace(
+        lab.preparer.guest_spec(built, "default", folder / "guest"), states=folder / "states"
+    )
     assert qemus(folder) == []
 
 

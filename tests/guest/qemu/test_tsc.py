@@ -89,8 +89,8 @@ def test_measurement_is_what_the_counter_does(tmp_path: Path, boot_id: Path) -> 
 @pytest.mark.guest
 def test_clock_of_a_guest_keeps_pace(tmp_path: Path) -> None:
     lab = Lab.open(ROOT / "lab.toml")
-    built = lab.build(Variant.parse(KERNEL), "default")
-    spec = lab.guest_spec(built, "default", tmp_path / "guest")
+    built = lab.builder.build(Variant.parse(KERNEL), "default")
+    spec = lab.preparer.guest_spec(built, "default", tmp_path / "guest")
     if "tsc_early_khz" not in spec.append:
         pytest.skip("KVM, or a host whose counter is not steady")
     with spec.guest() as guest:

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Trees, patches, config and toolchain put together: a build of each variant of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TypeAlias
+
+from lab.build import Build, BuildJob, Toolchain, build, find_build, mend_tree
+from lab.build.build import workbench_of
+from lab.build.paths import buildable
+from lab.build.sandbox import probe_sandbox
+from lab.builder.listener import Listener, Silent
+from lab.builder.parallel_builds import Building, Built
+from lab.config import FirstKernel, LoadedConfig
+from lab.errors import LabError
+from lab.host.capacity import Capacity
+from lab.kconfig import load_fragments
+from lab.model.variant import Variant
+from lab.patches import Overlay, Series, SeriesFit, apply_series, fit_series, load_series
+from lab.plan import BuildRequest, Plan, settled
+from lab.process.cache_use import use_cache
+from lab.trees import Tree, fetch
+from lab.unforeseen import as_lab_error
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A variant whose build failed, and why."""
+
+    variant: str
+    error: LabError
+
+
+#: Of a plan; a build that failed is why.
+Builds: TypeAlias = Building[BuildRequest, Build | Failure] | Built[BuildRequest, Build | Failure]
+
+
+class _Overlays(dict[tuple[Path, str, str, str], Overlay]):
+    """What series made of trees: variants that begin alike have that in common."""
+
+
+@dataclass(frozen=True)
+class Builder:
+    """Builds what ``lab.toml`` names, or finds it in the cache."""
+
+    loaded: LoadedConfig
+    listener: Listener = field(default_factory=Silent)
+    _applied: _Overlays = field(default_factory=_Overlays, repr=False, compare=False)
+
+    @property
+    def cache(self) -> Path:
+        """Where trees, builds and images are kept."""
+        return self.loaded.path(self.loaded.config.paths.cache)
+
+    @property
+    def capacity(self) -> Capacity:
+        """What this host carries, now."""
+        config = self.loaded.config
+        return Capacity.of_this_host(config.builds, config.guests)
+
+    @cached_property
+    def toolchain(self) -> Toolchain:
+        """The compiler and linker of this machine."""
+        section = self.loaded.config.toolchain
+        return Toolchain.probe(section.cc, section.jobs, section.env)
+
+    def tree(self, kernel: str, *, refresh: bool = False) -> Tree:
+        """A kernel's source; brought in when it is not in the cache, or ``refresh``."""
+        self.loaded.require("kernel", kernel)
+        self.require_buildable()
+        use_cache(self.cache, self.loaded.toml)
+        keyring = self.loaded.config.paths.keyring
+        kernel = settled(self.loaded, kernel)
+        section = self.loaded.config.kernels[kernel]
+        assert not isinstance(section, FirstKernel)
+        return fetch(
+            kernel,
+            section,
+            cache=self.cache,
+            root=self.loaded.root,
+            deadline_s=self.loaded.config.deadlines.fetch,
+            refresh=refresh,
+            progress=self.listener.say,
+            keyring=keyring and self.loaded.path(keyring),
+            locate=self.loaded.locate,
+        )
+
+    def require_buildable(self) -> None:
+        """Before a kernel is downloaded that could not be built."""
+        buildable(self.cache, self.loaded.locate("paths", "cache"))
+
+    def series(self, name: str) -> Series:
+        """A series of ``patches/``, as its files are now."""
+        return load_series(self.loaded.root / "patches", name)
+
+    def fit(self, variant: Variant, series: str) -> SeriesFit:
+        """Whether a series goes onto a variant; nothing is built.
+
+        Raises:
+            UserError: The variant's own series do not apply.
+        """
+        tree = self.tree(variant.kernel)
+        start = self._overlay(tree, variant, Overlay.empty())
+        return fit_series(tree, self.series(series), start)
+
+    def _overlay(self, tree: Tree, variant: Variant, overlay: Overlay) -> Overlay:
+        for name in variant.series:
+            series = self.series(name)
+            # Variants that begin alike have that in common; git takes 0.1 s for it.
+            key = (tree.manifest, tree.identity, overlay.digest, series.digest)
+            if key not in self._applied:
+                self._applied[key] = apply_series(tree, series, overlay)
+            overlay = self._applied[key]
+        return overlay
+
+    def build_job(self, variant: Variant, config: str) -> BuildJob:
+        """What a build of the variant is made from.
+
+        Raises:
+            UserError: A series is not meant for this kernel, or does not apply.
+        """
+        tree = self.tree(variant.kernel)
+        mends = mend_tree(tree, self.toolchain, self.loaded.root / "patches" / "toolchain")
+        self.loaded.require("config", config)
+        fragments = self.loaded.config.configs[config].fragments
+        return BuildJob(
+            variant=str(variant),
+            tree=tree,
+            overlay=self._overlay(tree, variant, mends.overlay),
+            options=load_fragments(self.loaded.root / "kconfigs", fragments),
+            toolchain=self.toolchain,
+            cache=self.cache,
+            # Those that are built beside it take their share of the CPUs.
+            deadline_s=self.loaded.config.deadlines.build * self.capacity.builds_at_once,
+            series=tuple((name, self.series(name).digest) for name in variant.series),
+            mends=mends,
+            sandbox=self.loaded.config.build.sandbox,
+        )
+
+    def build(
+        self, variant: Variant, config: str, stopped: Callable[[], bool] = lambda: False
+    ) -> Build:
+        """Build a variant, or find it in the cache; gives up when ``stopped`` says so."""
+        job = self.build_job(variant, config)
+        found = find_build(job, self.listener.say)
+        if found is not None:
+            self.listener.say(f"{variant}: cached {found.key}")
+            return found
+        from lab.doctor import require
+
+        require("build")
+        self.listener.say(f"{variant}: building {job.key} ({job.tree.identity})")
+        self.listener.say(f"{variant}: its log is {workbench_of(job).log}")
+        if job.sandbox == "auto" and isinstance(why := probe_sandbox(), str):
+            self.listener.say(f"{variant}: in no sandbox, as {why} (lab doctor)")
+        if job.mends.applied:
+            names = ", ".join(mend.name for mend in job.mends.applied)
+            self.listener.say(f"{variant}: mended for {job.toolchain.compiler}: {names}")
+        built = build(
+            job,
+            on_step=lambda step: self.listener.step(str(variant), step),
+            at_once=self.capacity.builds_at_once,
+            stopped=stopped,
+        )
+        self.listener.say(f"{variant}: built {built.release} in {built.duration_s:.0f} s")
+        for option in built.gone:
+            self.listener.say(f"{variant}: this kernel has {option}")
+        return built
+
+    def build_all(self, plan: Plan) -> dict[BuildRequest, Build | Failure]:
+        """Build each variant of a plan; one that fails does not stop the others."""
+        self._say_choices(plan)
+        if self.capacity.builds_at_once == 1:
+            return {request: self._build_or_failure(request) for request in plan.builds}
+        with self._building(plan) as builds:
+            return dict(builds)
+
+    @contextmanager
+    def building(self, plan: Plan) -> Iterator[Builds]:
+        """The plan's builds, one of which is there; the others come, where that pays."""
+        if not self.capacity.builds_beside_guests:
+            yield Built(self.build_all(plan))
+            return
+        self._say_choices(plan)
+        with self._building(plan) as builds:
+            builds.wait_for_one()
+            yield builds
+
+    def _building(self, plan: Plan) -> Building[BuildRequest, Build | Failure]:
+        return Building(plan.builds, self._build_or_failure, self.capacity.builds_at_once)
+
+    def _say_choices(self, plan: Plan) -> None:
+        for choice in plan.choices:
+            self.listener.say(choice.describe())
+
+    def _build_or_failure(
+        self, request: BuildRequest, stopped: Callable[[], bool] = lambda: False
+    ) -> Build | Failure:
+        try:
+            return self.build(request.variant, request.config, stopped)
+        except Exception as error:
+            if stopped():
+                raise  # nothing was found out about it
+            return Failure(str(request.variant), as_lab_error(error))

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What runs jobs: they go in, and their records come out as they end."""
+
+from __future__ import annotations
+
+import queue
+from collections import deque
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Protocol, Self
+
+from lab.execution.job import Job
+from lab.execution.run_job import JobInterrupted, run_job
+from lab.model.records import JobRecord, TestResult
+
+#: Told each result, and what is to be said at once, as they come; from any thread.
+OnResult = Callable[[TestResult], None]
+OnWord = Callable[[str], None]
+
+
+class Executor(Protocol):
+    """Runs jobs, in a ``with`` block; leaving it early ends them.
+
+    Attributes:
+        width: How many run side by side.
+        busy: Of how many the record is still to come.
+    """
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def busy(self) -> int: ...
+
+    def submit(self, number: int, job: Job) -> None:
+        """Have a job run, unless end() came; ``number`` is what its record comes with.
+
+        Raises:
+            InfrastructureError: What runs jobs is gone.
+        """
+
+    def next_record(self) -> tuple[int, JobRecord] | None:
+        """Wait for a job's end; its record, with its number.
+
+        None when wake() came first, and for a job that end() came before.
+
+        Raises:
+            InfrastructureError: What runs jobs is gone.
+            KeyboardInterrupt, Terminated: A signal ended the job; stop() has its record.
+        """
+
+    def wake(self) -> None:
+        """Let who waits for the next record see to something else; from any thread."""
+
+    def end(self) -> None:
+        """Have no other job begin, and those that run give what they have."""
+
+    def stop(self) -> Iterator[tuple[int, JobRecord]]:
+        """End all jobs now; gives the records of those that had begun, as far as they are."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class InProcess:
+    """Runs one job after the other, in the process and thread that wait for its record."""
+
+    width = 1
+
+    def __init__(self, on_result: OnResult, on_word: OnWord) -> None:
+        self._on_result = on_result
+        self._on_word = on_word
+        self._jobs: deque[tuple[int, Job]] = deque()
+        self._stopped: list[tuple[int, JobRecord]] = []
+        self._woken: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._over = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._jobs.clear()
+
+    @property
+    def busy(self) -> int:
+        """See Executor."""
+        return len(self._jobs)
+
+    def submit(self, number: int, job: Job) -> None:
+        """See Executor."""
+        if not self._over:
+            self._jobs.append((number, job))
+
+    def next_record(self) -> tuple[int, JobRecord] | None:
+        """See Executor."""
+        if not self._jobs:
+            self._woken.get()
+            return None
+        number, job = self._jobs.popleft()
+        self._on_word(f"{job.variant}: booting")
+        try:
+            return number, run_job(job, self._on_result, self._on_word)
+        except JobInterrupted as stop:
+            self._stopped.append((number, stop.record))
+            raise stop.cause from None
+
+    def wake(self) -> None:
+        """See Executor."""
+        self._woken.put(None)
+
+    def end(self) -> None:
+        """See Executor; the job that runs ends by its own ``max_fail``."""
+        self._over = True
+        self._jobs.clear()
+
+    def stop(self) -> Iterator[tuple[int, JobRecord]]:
+        """See Executor."""
+        self.end()
+        yield from self._stopped

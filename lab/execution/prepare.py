@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A plan's jobs, made: everything filled in that they need to run anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lab.build import Build
+from lab.builder import Builder
+from lab.complaints.benign import Benign
+from lab.config.model import Filesystem
+from lab.errors import LabError
+from lab.execution.job import Job
+from lab.execution.unit import Unit
+from lab.filesystems.dax import Recipe, prepare_script
+from lab.guest.protocol import GuestSpec
+from lab.guest.qemu.accelerator import choose
+from lab.guest.qemu.command_line import Hardware
+from lab.guest.qemu.guest import QemuSpec
+from lab.guest.qemu.pmem import choose_pmem
+from lab.guest.qemu.tsc import tsc_arguments
+from lab.image import base_image
+from lab.model.records import Evidence
+from lab.model.version import KernelVersion
+from lab.plan import JobPlan, Plan
+from lab.results import JobFolder
+from lab.suites.c_programs import Compiled, compile_programs
+from lab.suites.listing import refuse_pattern
+
+
+@dataclass(frozen=True)
+class Preparer:
+    """Makes guests' specs and jobs of what a builder built."""
+
+    builder: Builder
+
+    def guest_spec(
+        self, built: Build, machine: str, folder: Path, programs: Compiled | None = None
+    ) -> QemuSpec:
+        """All that a guest of a build is made from.
+
+        With the programs of all suites that compile, unless others are given.
+        """
+        config = self.builder.loaded.config
+        section = config.machines[machine]
+        version = KernelVersion.of_release(built.release)
+        deadlines = config.deadlines
+        accelerator = choose(
+            section.accelerator,
+            self.builder.cache,
+            deadlines.accelerator,
+            built.bzimage,
+            self.builder.listener.say,
+        )
+        return QemuSpec(
+            kernel=built.bzimage,
+            image=base_image(self.builder.cache),
+            programs=(self.all_programs() if programs is None else programs).binaries,
+            hardware=Hardware(
+                section.memory,
+                section.cpus,
+                accelerator.name,
+                section.type,
+                section.nvdimm,
+                choose_pmem(section.pmem, version),
+            ),
+            folder=folder,
+            boot_s=deadlines.boot,
+            ssh_s=deadlines.ssh,
+            command_s=deadlines.setup,
+            shutdown_s=deadlines.shutdown,
+            append=tsc_arguments(self.builder.cache, built.hz) if accelerator.name == "tcg" else "",
+            prepare=prepare_script(version, (option.shown_by for option in built.gone)),
+            states=self.builder.cache / "states" if section.saved_state else None,
+            stall_s=deadlines.stall,
+        )
+
+    def job(self, planned: JobPlan, built: Build, folder: JobFolder) -> Job:
+        """A plan's job, with everything filled in that it needs to run anywhere."""
+        config = self.builder.loaded.config
+        pairs = [
+            (suite, program)
+            for suite in planned.suites
+            for program in config.suites[suite].programs
+        ]
+        compiled = self.programs(planned.suites)
+        spec = self.guest_spec(built, planned.machine, folder.path, compiled)
+        version = KernelVersion.of_release(built.release)
+        recipes = [
+            _recipe(name, config.filesystems[name]).for_kernel(version, self.builder.cache)
+            for name in planned.filesystems
+        ]
+        units = [Unit(recipe, suite, name) for recipe in recipes for suite, name in pairs]
+        failed = compiled.failed
+        return Job(
+            variant=planned.variant,
+            machine=planned.machine,
+            config=planned.config,
+            release=built.release,
+            guest=spec,
+            units=tuple(unit for unit in units if unit.program not in failed),
+            given=tuple((unit, failed[unit.program]) for unit in units if unit.program in failed),
+            pattern=planned.pattern,
+            program_s=config.deadlines.program,
+            expect=config.expect,
+            evidence=replace(
+                _evidence(built, spec, folder, compiled.digests(name for _, name in pairs)),
+                patches=tuple(_patches(self.builder, built.job.series)),
+            ),
+            fresh=config.machines[planned.machine].fresh,
+            benign=tuple(Benign.make(row.title, row.versions, row.reason) for row in config.benign),
+            settle_s=config.deadlines.settle,
+            stall_s=config.deadlines.stall,
+        )
+
+    def programs(self, suites: Iterable[str]) -> Compiled:
+        """The programs of some suites, compiled, and what does not compile.
+
+        Raises:
+            UserError: What every guest needs does not compile.
+        """
+        asked = self.builder.loaded.config.suites
+        names = [name for suite in suites for name in asked[suite].programs]
+        self.builder.require_buildable()
+        return compile_programs(
+            self.builder.loaded.root / "guest-tests", names, cache=self.builder.cache
+        )
+
+    def all_programs(self) -> Compiled:
+        """The programs of all suites; what does not compile is told."""
+        found = self.programs(self.builder.loaded.config.suites)
+        for error in found.failed.values():
+            self.builder.listener.say(f"not in the guest: {error}")
+        return found
+
+    def refuse_pattern(self, plan: Plan) -> None:
+        """Raise UserError when a plan's pattern picks no test of its suites; nothing boots.
+
+        Programs that cannot be asked for their names are taken to have such a test.
+        """
+        sources = self.builder.loaded.root / "guest-tests"
+        suites = self.builder.loaded.config.suites
+        for pattern in {job.pattern for job in plan.jobs} - {None}:
+            asked = dict.fromkeys(suite for job in plan.jobs for suite in job.suites)
+            names = [program for suite in asked for program in suites[suite].programs]
+            try:
+                made = self.programs(asked).binaries
+            except LabError:
+                return
+            refuse_pattern(str(pattern), sources, {name: made.get(name) for name in names})
+
+
+def _recipe(name: str, section: Filesystem) -> Recipe:
+    return Recipe(name, section.type, section.mkfs, section.options)
+
+
+def _patches(builder: Builder, applied: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    for name, digest in applied:
+        series = builder.series(name)
+        # One that was edited since is not what was built.
+        if series.digest == digest:
+            yield from ((f"{name}/{patch.name}", patch.digest) for patch in series.patches)
+
+
+def _evidence(
+    built: Build, spec: GuestSpec, folder: JobFolder, programs: tuple[tuple[str, str], ...]
+) -> Evidence:
+    job, guest = built.job, spec.describe()
+    return Evidence(
+        accelerator=guest.accelerator,
+        qemu_version=spec.version(),
+        machine_description=guest.hardware,
+        build_key=built.key,
+        tree_identity=job.tree.identity,
+        tree_signature=job.tree.signature,
+        config_digest=job.config_digest,
+        series_digests=job.series,
+        compiler=job.toolchain.compiler,
+        console_path=folder.relative(folder.console),
+        ktap_path=folder.relative(folder.path),
+        kernel_log_path=folder.relative(folder.kernel_log),
+        programs_digest=hashlib.sha256(repr(programs).encode()).hexdigest()[:24],
+        programs=programs,
+        image_digest=guest.image,
+        cost=() if built.cached else (("build_s", round(built.duration_s, 3)),),
+    )
