@@ -19,7 +19,7 @@ from lab.plan import Plan, SeriesPlan, resolve, settled
 if TYPE_CHECKING:
     from lab.analysis.series_verdict import Verification
     from lab.execution.prepare import Preparer
-    from lab.guest.qemu.guest import Guest
+    from lab.guest.qemu.guest import QemuGuest
     from lab.model.records import RunRecord
 
 
@@ -96,7 +96,7 @@ class Lab:
         machine: str = "default",
         config: str = "default",
         tell: Callable[[str], None] | None = None,
-    ) -> Iterator[Guest]:
+    ) -> Iterator[QemuGuest]:
         """A running guest of a variant, or of a kernel in a folder, in a ``with`` block.
 
         What is left of one that dies stays in ``guests/`` beside the runs, the last ten of them.
@@ -108,7 +108,6 @@ class Lab:
             UserError: A name that ``lab.toml`` does not define, before anything is built.
         """
         from lab.execution.postmortem import keep, listening, own_folder, trace
-        from lab.guest.qemu.guest import Guest
 
         here, (name,) = self.taking([variant])
         asked = resolve(here.loaded, settled(here.loaded, name))
@@ -116,7 +115,7 @@ class Lab:
         built = here.builder.build(asked, config)
         with own_folder(self.results / "guests") as folder:
             try:
-                with Guest(here.preparer.guest_spec(built, machine, folder)) as guest:
+                with here.preparer.guest_spec(built, machine, folder).guest() as guest:
                     try:
                         with listening(guest, built.release, tell):
                             yield guest

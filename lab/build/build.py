@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lab.arch import ARCH
 from lab.build.applied_mends import Mended
 from lab.build.key import build_key, config_digest, config_lines
 from lab.build.make import OUT_OF_SOURCE, Make, Step
@@ -40,7 +41,7 @@ from lab.process.stored import read_stored
 from lab.trees import Tree
 
 _PRODUCTS = (
-    ("arch/x86/boot/bzImage", "bzImage"),
+    (ARCH.image_path, ARCH.image),
     ("vmlinux", "vmlinux"),
     ("System.map", "System.map"),
     (".config", "config"),
@@ -127,7 +128,7 @@ class Build:
     @property
     def bzimage(self) -> Path:
         """The kernel QEMU boots."""
-        return self.folder / "bzImage"
+        return self.folder / ARCH.image
 
 
 def find_build(job: BuildJob, tell: Callable[[str], None] = lambda _: None) -> Build | None:
@@ -271,7 +272,7 @@ def _build_on(
                 gone = _configure(make, bench, job, options)
                 if not (bench.objects / "vmlinux").exists():
                     steps.expect(_known_steps(job) if from_nothing else None, make)
-                make("bzImage", on_step=steps)
+                make(ARCH.image, on_step=steps)
             release = read_release(bench.objects)
             for made, name in _PRODUCTS:
                 shutil.copyfile(product(bench.objects, made), folder / name)

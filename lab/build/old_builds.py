@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from lab.arch import ARCH
 from lab.process.seal import seal
 
 #: Of a file that ends with its own CRC-32.
@@ -21,7 +22,7 @@ def adopt(folder: Path, names: Iterable[str]) -> bool:
     6.16 went without.  A build of a newer kernel is made again, once.
     """
     try:
-        whole = zlib.crc32((folder / "bzImage").read_bytes()) == _WHOLE
+        whole = zlib.crc32((folder / ARCH.image).read_bytes()) == _WHOLE
     except OSError:
         return False
     if whole:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lab.arch import ARCH
 from lab.build.make import Make, Step
 from lab.model.version import KernelVersion
 from lab.process.stored import read_stored
@@ -36,7 +37,7 @@ class Steps:
         if known is None:
             # It takes 5 s to say what it would do, once it has made what decides that.
             make("prepare", on_step=self)
-            planned = make.count("bzImage")
+            planned = make.count(ARCH.image)
             known = self.done + planned if planned else None
         self.total = known
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lab.arch import ARCH
 from lab.doctor.finding import Finding
 from lab.doctor.tools import check
 from lab.errors import InfrastructureError
@@ -45,7 +46,7 @@ def examine(
 def _machine(cache: Path, deadline_s: float, cc: str, host: Host) -> Iterator[Finding]:
     yield _compiler(cc, host)
     yield _sandbox()
-    qemu = host.find("qemu-system-x86_64")
+    qemu = host.find(ARCH.qemu)
     # Without QEMU the tool's own finding says all there is to say.
     if qemu is not None:
         yield _nvdimm(qemu)
@@ -99,7 +100,7 @@ def _nvdimm(qemu: Path) -> Finding:
         "QEMU's NVDIMM",
         False,
         f"{version} has no nvdimm device",
-        "the distribution's own qemu-system-x86_64 has one",
+        f"the distribution's own {ARCH.qemu} has one",
         ("test",),
     )
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from lab.arch import ARCH
 from lab.build import Build
 from lab.errors import InfrastructureError
 from lab.patches import Overlay
@@ -48,7 +49,7 @@ def keep_build(folder: JobFolder, built: Build) -> dict[str, str]:
         raise InfrastructureError(f"cannot be read: {error}", where=built.folder) from error
     if built.job.overlay.files:
         write_text(folder.applied, patch_of(built.job.tree, built.job.overlay))
-    return {"bzImage": digest}
+    return {ARCH.image: digest}
 
 
 def patch_of(tree: Tree, overlay: Overlay) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from lab.analysis.setup import RECIPE
+from lab.arch import ARCH
 from lab.execution.job import Job
 from lab.filesystems.dax import Recipe
 

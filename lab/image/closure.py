@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lab.arch import ARCH
 from lab.errors import InfrastructureError
 from lab.host import Host
 from lab.process import run
@@ -17,14 +18,6 @@ from lab.process import run
 if TYPE_CHECKING:
     from elftools.elf.dynamic import DynamicTag
 
-_DEFAULT_DIRECTORIES = (
-    "/lib/x86_64-linux-gnu",
-    "/usr/lib/x86_64-linux-gnu",
-    "/lib64",
-    "/usr/lib64",
-    "/lib",
-    "/usr/lib",
-)
 _CACHE_LINE = re.compile(r"\s*(?P<name>\S+) \((?P<flags>[^)]*)\) => (?P<path>/.*)")
 
 
@@ -52,7 +45,7 @@ class Linker:
     """The part of ld.so that belongs to the machine: its cache and default folders."""
 
     cache: dict[str, tuple[Path, ...]]
-    directories: tuple[str, ...] = _DEFAULT_DIRECTORIES
+    directories: tuple[str, ...] = ARCH.libraries
 
     @classmethod
     def of(cls, host: Host) -> Linker:

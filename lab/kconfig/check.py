@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.arch import ARCH
 from lab.errors import UserError
 from lab.kconfig.fragment import Gone, Option
 from lab.model.version import KernelVersion
@@ -94,8 +95,8 @@ def find_definitions(source: Path, names: set[str]) -> dict[str, list[Definition
 def _kconfig_files(source: Path) -> Iterator[Path]:
     for path in sorted(source.rglob("Kconfig*")):
         parts = path.relative_to(source).parts
-        # The guests are x86: another architecture's definition only misleads.
-        if path.is_file() and (parts[0] != "arch" or len(parts) < 3 or parts[1] == "x86"):
+        # Another architecture's definition only misleads.
+        if path.is_file() and (parts[0] != "arch" or len(parts) < 3 or parts[1] == ARCH.source):
             yield path
 
 

@@ -12,8 +12,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lab.arch import ARCH
 from lab.errors import UserError
-from lab.guest.qemu.command_line import CPUS, Hardware, machine_properties, memory_size
+from lab.guest.qemu.command_line import Hardware, machine_properties, memory_size
 from lab.guest.qemu.tsc import portable
 from lab.image.base import MKE2FS_CONF
 from lab.model.records import JobRecord, RunRecord
@@ -156,10 +157,11 @@ def _render(
     return template.render(
         title=_comment(f"{record.variant}: job {number} of run {run.id}, {record.started}"),
         recipe=recipe,
+        arch=ARCH,
         work=_Shell(slug(f"repro-{run.id}-{number}")),
         filesystems=list(dict.fromkeys(unit["filesystem"] for unit in units)),
         deadline=int(_BOOT_S + len(units) * recipe["program_s"]),
-        tools=["gcc", "git", "ldd", "make", "tar", "timeout", _QEMU, "busybox", *guest_tools],
+        tools=["gcc", "git", "ldd", "make", "tar", "timeout", ARCH.qemu, "busybox", *guest_tools],
         patch=_Shell(patch),
         mark=_mark(inline),
         fetch=_Shell(_indented(_fetch(recipe))),
@@ -199,9 +201,6 @@ def _finalize(value: object) -> object:
     if not isinstance(value, _Shell | int):
         raise TypeError(f"{value!r} is not quoted for the script")
     return value
-
-
-_QEMU = "qemu-system-x86_64"
 
 
 def _comment(text: str) -> _Shell:
@@ -246,9 +245,9 @@ def _qemu(recipe: Recipe) -> str:
     hardware = Hardware(**recipe["hardware"])
     accelerator = hardware.accelerator
     words = [
-        _QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+        ARCH.qemu, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
         "-machine", f"{hardware.type},accel={accelerator},{machine_properties(hardware)}",
-        "-cpu", CPUS[accelerator],
+        "-cpu", ARCH.cpus[accelerator],
         "-smp", str(hardware.cpus),
         "-m", memory_size(hardware),
         "-device", "virtio-rng-pci",

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lab.arch import ARCH
 from lab.config.model import DirKernel
 from lab.errors import UserError
 from lab.model.tree_identity import TreeIdentity
@@ -26,7 +27,7 @@ from lab.trees.tree import Tree, save_record
 
 _SKIP = frozenset({".git"})
 # What the top Makefile's outputmakefile calls "not clean"; the last since v5.4-rc1.
-_BUILT = (".config", "include/config", "arch/x86/include/generated")
+_BUILT = (".config", "include/config", f"arch/{ARCH.source}/include/generated")
 # A file changed after its stat, within the clock's tick, has the same stat: one that
 # was touched so shortly before is hashed again (git's Documentation/technical/racy-git).
 _RACY_NS = 2_000_000_000

@@ -23,6 +23,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ValidationError
 
+from lab.arch import ARCH
 from lab.errors import InfrastructureError
 from lab.host import need_tool
 from lab.host.boot_id import boot_id
@@ -139,7 +140,7 @@ def probe(accelerator: Name, cache: Path, deadline_s: float, *, fresh: bool = Fa
     """
     if accelerator == "kvm" and (why := _kvm_closed()):
         return Proof(False, why)
-    qemu = need_tool("qemu-system-x86_64")
+    qemu = need_tool(ARCH.qemu)
     record = _read(cache / _RECORD)
     version = _version(qemu, record)
     key = _key(version, accelerator)
@@ -180,7 +181,7 @@ def probe_kernel(
     Raises:
         InfrastructureError: QEMU is not installed.
     """
-    qemu = need_tool("qemu-system-x86_64")
+    qemu = need_tool(ARCH.qemu)
     record = _read(cache / _RECORD)
     key = f"{_key(_version(qemu, record), 'kvm')} kernel"
     known = _remembered(record, key)
@@ -266,7 +267,7 @@ def _kernel_command(qemu: Path, accelerator: Name, kernel: Path, console: Path) 
         "-smp", "2",
         "-serial", f"file:{str(console).replace(',', ',,')}",
         "-kernel", str(kernel),
-        "-append", "console=ttyS0,115200 panic=-1 tsc=reliable",
+        "-append", f"console={ARCH.console} {ARCH.arguments}",
     ]  # fmt: skip
 
 
@@ -285,9 +286,9 @@ def _machine_command(qemu: Path, accelerator: Name, memory: str) -> list[str]:
         "-no-user-config",
         "-no-reboot",
         "-display", "none",
-        "-machine", f"pc,accel={accelerator}",
+        "-machine", f"{ARCH.machines[0]},accel={accelerator}",
         # The CPU that the lab's guests have: some hosts fail with one and not another.
-        "-cpu", "host" if accelerator == "kvm" else "max",
+        "-cpu", ARCH.cpus["kvm"] if accelerator == "kvm" else ARCH.plain_cpu,
         "-m", memory,
     ]  # fmt: skip
 
@@ -326,7 +327,7 @@ def qemu_version() -> str:
     Raises:
         InfrastructureError: QEMU is not installed.
     """
-    return _ask_version(need_tool("qemu-system-x86_64"))
+    return _ask_version(need_tool(ARCH.qemu))
 
 
 def _ask_version(qemu: Path) -> str:

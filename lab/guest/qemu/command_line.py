@@ -7,14 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.arch import ARCH
 from lab.guest.qemu.pmem import Backend, MemMap
 
-BINARY = "qemu-system-x86_64"
 _MIB = 1 << 20
-#: TCG does "rep movsb" a byte at a time, and "rep movsq" eight: without erms and fsrm the
-#: kernel copies and clears pages (lib/memcpy_64.S, clear_page_64.S) with the latter.  Five
-#: levels of page tables, which few machines have, cost it a tenth of all it does.
-CPUS = {"kvm": "host", "tcg": "max,-erms,-fsrm,-la57"}
 #: SSH connections that a guest can have, one after the other; guest-tests/ssh-waits.h.
 SSH_PORTS = 4
 
@@ -111,13 +107,13 @@ def command_line(
     """
     machine = f"{hardware.type},accel={hardware.accelerator},{machine_properties(hardware)}"
     return [
-        BINARY,
+        ARCH.qemu,
         "-nodefaults",
         "-no-user-config",
         "-no-reboot",
         "-display", "none",
         "-machine", machine if files.memory.ram is None else f"{machine},memory-backend=ram",
-        "-cpu", CPUS[hardware.accelerator],
+        "-cpu", ARCH.cpus[hardware.accelerator],
         "-smp", str(hardware.cpus),
         "-m", memory_size(hardware),
         *_backends(hardware, files.memory),
@@ -173,19 +169,15 @@ def _backends(hardware: Hardware, memory: Memory) -> list[str]:
 def kernel_arguments(hardware: Hardware, extra: str = "") -> str:
     """The kernel's command line: a panic or an oops becomes QEMU's exit."""
     memmap = "" if hardware.memmap is None else hardware.memmap.argument
-    # nokaslr: addresses in a stack are those of System.map, in every run.
-    # no_timer_check: a kernel that gets its ticks late, on a busy host, would panic over an
-    # IO-APIC that "doesn't work" (arch/x86/kernel/apic/io_apic.c).
-    arguments = "console=ttyS0,115200 panic=-1 oops=panic tsc=reliable no_timer_check nokaslr"
-    return " ".join(filter(None, (arguments, extra, memmap)))
+    words = (f"console={ARCH.console}", ARCH.arguments, extra, memmap)
+    return " ".join(filter(None, words))
 
 
 def machine_properties(hardware: Hardware) -> str:
     """What ``-machine`` needs for the persistent memory, and what it need not have."""
     memmap = hardware.memmap
     memory = "nvdimm=on" if memmap is None else f"max-ram-below-4g={memmap.low}"
-    # Without them, firmware and kernel have two devices less to find.
-    return f"{memory},sata=off,smbus=off" if hardware.type.startswith("q35") else memory
+    return ",".join(filter(None, (memory, ARCH.machine_without(hardware.type))))
 
 
 def memory_size(hardware: Hardware) -> str:

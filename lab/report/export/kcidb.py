@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lab.analysis.test_names import bare
+from lab.arch import ARCH
 from lab.errors import UserError
 from lab.model.records import JobRecord, RunRecord, TestResult
 from lab.model.status import Status
@@ -77,7 +78,7 @@ def _build(job: JobRecord, name: str, origin: str) -> dict[str, Any]:
         "id": name,
         "checkout_id": name,
         "origin": origin,
-        "architecture": "x86_64",
+        "architecture": ARCH.name,
         "config_name": _text(job.config),
         "misc": {
             "key": evidence.build_key,
