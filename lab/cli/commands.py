@@ -132,7 +132,7 @@ def fetch(
     opened.loaded.require("kernel", *names)
     with Show(opened.cache, quiet=json) as show:
         telling = opened.telling(show)
-        trees = [telling.tree(name, refresh=not missing) for name in names]
+        trees = [telling.builder.tree(name, refresh=not missing) for name in names]
     if json:
         rows = [
             {
