@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from lab.analysis.setup import RECIPE
-from lab.arch import ARCH
 from lab.execution.job import Job
 from lab.filesystems.dax import Recipe
 

@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from lab.arch import ARCH
 from lab.guest.console import Console
 from lab.guest.protocol import Description
 from lab.guest.qemu.accelerator import qemu_version
-from lab.guest.qemu.command_line import CPUS, Hardware, kernel_arguments
+from lab.guest.qemu.command_line import Hardware, kernel_arguments
 from lab.guest.qemu.tsc import portable
 
 _CPUINFO = Path("/proc/cpuinfo")
@@ -107,7 +108,7 @@ class QemuParts:
 
 def _cpu(accelerator: str) -> str:
     """QEMU's name for the guest's; where that is the host's, the host's own too."""
-    name = CPUS.get(accelerator, accelerator)
+    name = ARCH.cpus.get(accelerator, accelerator)
     return f"{name} ({_host_cpu()})" if accelerator == "kvm" else name
 
 
