@@ -4,169 +4,170 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import count
-from typing import Any, ClassVar
+from pathlib import Path
 
 import pytest
 
 from lab.errors import InfrastructureError
-from lab.execution import prefetch as module
 from lab.execution.prefetch import Ahead
-from lab.filesystems.dax import NotDax, Recipe
 from lab.guest.command import CommandResult
+from lab.guest.fake import FakeGuest, FakeSpec, Stage
+from tests.execution.conftest import EXT4, XFS
 
-EXT4, XFS = Recipe("e", "ext4", (), ("dax",)), Recipe("x", "xfs", (), ("dax",))
 
+class Gate:
+    """Guests open when it does, unless they are closed first."""
 
-class FakeGuest:
-    """Opens when ``go`` is set, unless it is closed first."""
+    def __init__(self, stage: Stage) -> None:
+        self.open = threading.Event()
+        self.opened: list[FakeGuest] = []
+        stage.opens = self._wait
 
-    made: ClassVar[list[FakeGuest]]
-    go: ClassVar[threading.Event]
-    trouble: Exception | None = None
-    mount_trouble: Exception | None = None
-    prepared = CommandResult(0, "mode=raw", "", 0.0)
-
-    def __init__(self, spec: Any) -> None:
-        self.spec = spec
-        self.opened = self.closed = False
-        self.mounted: list[Recipe] = []
-        self.made.append(self)
-
-    def open(self) -> None:
-        while not self.go.wait(0.01):
-            if self.closed:
+    def _wait(self, guest: FakeGuest) -> None:
+        while not self.open.wait(0.01):
+            if guest.closed:
                 raise InfrastructureError("QEMU is gone")
-        if self.trouble:
-            raise self.trouble
-        self.opened = True
-
-    def set_up(self, recipe: Recipe) -> dict[str, str]:
-        self.mounted.append(recipe)
-        if self.mount_trouble:
-            raise self.mount_trouble
-        return {"mount": recipe.name}
-
-    def close(self) -> None:
-        self.closed = True
-
-
-class Spec(int):
-    """Numbers the guests."""
-
-    made_as: ClassVar[type[FakeGuest]]
-
-    def guest(self) -> FakeGuest:
-        return self.made_as(self)
+        self.opened.append(guest)
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeGuest]:
-    class Fake(FakeGuest):
-        made: ClassVar[list[FakeGuest]] = []
-        go = threading.Event()
-
-    monkeypatch.setattr(Spec, "made_as", Fake, raising=False)
-    monkeypatch.setattr(module, "set_up", lambda guest, recipe: guest.set_up(recipe))
-    return Fake
+def gate(stage: Stage) -> Gate:
+    return Gate(stage)
 
 
-def numbers() -> Callable[[], Any]:
-    return map(Spec, count()).__next__
+@pytest.fixture
+def specs(stage: Stage, tmp_path: Path) -> Iterator[FakeSpec]:
+    return (FakeSpec(tmp_path / str(number), stage) for number in count())
 
 
-def test_the_next_guest_opens_before_it_is_asked_for(fake: type[FakeGuest]) -> None:
-    fake.go.set()
-    with closing(Ahead(numbers(), on=True)) as ahead:
+def prefetch(specs: Iterator[FakeSpec], *, on: bool = True) -> Ahead:
+    next_spec: Callable[[], FakeSpec] = specs.__next__
+    return Ahead(next_spec, on=on)
+
+
+def folders(stage: Stage) -> list[str]:
+    return [guest.spec.folder.name for guest in stage.made]
+
+
+def mounts(stage: Stage) -> list[str]:
+    """What was made and mounted, in whichever guest."""
+    made = [command for command, _ in stage.asked if "mkfs." in command]
+    return ["ext4" if "mkfs.ext4" in command else "xfs" for command in made]
+
+
+def test_the_next_guest_opens_before_it_is_asked_for(
+    gate: Gate, stage: Stage, specs: Iterator[FakeSpec]
+) -> None:
+    gate.open.set()
+    with closing(prefetch(specs)) as ahead:
         first = ahead.guest(ahead.spec(EXT4))
         ahead.begin(EXT4)
         ahead.begin(EXT4)
-        assert [guest.spec for guest in fake.made] == [0, 1]
-        assert ahead.spec(EXT4) == 1  # type: ignore[comparison-overlap]
+        assert folders(stage) == ["0", "1"]
+        assert ahead.spec(EXT4).folder.name == "1"
         second = ahead.guest(ahead.spec(EXT4))
-    assert not first.opened, "its block opens it"  # type: ignore[attr-defined]
-    assert second is fake.made[1]  # type: ignore[comparison-overlap]
-    assert (fake.made[1].opened, fake.made[1].closed) == (True, False)
+    assert first is stage.made[0]
+    assert second is stage.made[1]
+    # Who enters its block opens the other.
+    assert gate.opened == [second]
+    assert not stage.made[1].closed
 
 
-def test_without_memory_for_two_each_waits_for_its_turn(fake: type[FakeGuest]) -> None:
-    with closing(Ahead(numbers(), on=False)) as ahead:
+def test_without_memory_for_two_each_waits_for_its_turn(
+    gate: Gate, stage: Stage, specs: Iterator[FakeSpec]
+) -> None:
+    with closing(prefetch(specs, on=False)) as ahead:
         ahead.begin(EXT4)
-        assert fake.made == []
+        assert folders(stage) == []
         ahead.guest(ahead.spec(EXT4))
         ahead.guest(ahead.spec(EXT4))
-    assert [guest.spec for guest in fake.made] == [0, 1]
+    assert folders(stage) == ["0", "1"]
 
 
-def test_what_went_wrong_is_told_to_who_asks(fake: type[FakeGuest]) -> None:
-    fake.trouble = InfrastructureError("no QEMU today")
-    fake.go.set()
-    with closing(Ahead(numbers(), on=True)) as ahead:
+def test_what_went_wrong_is_told_to_who_asks(stage: Stage, specs: Iterator[FakeSpec]) -> None:
+    def trouble(_: FakeGuest) -> None:
+        raise InfrastructureError("no QEMU today")
+
+    stage.opens = trouble
+    with closing(prefetch(specs)) as ahead:
         ahead.begin(EXT4)
         spec = ahead.spec(EXT4)
         with pytest.raises(InfrastructureError, match="no QEMU today"):
             ahead.guest(spec)
+    assert stage.made[0].closed
 
 
 @pytest.mark.parametrize("far", [False, True])
-def test_a_guest_that_nobody_takes_is_ended(fake: type[FakeGuest], far: bool) -> None:
+def test_a_guest_that_nobody_takes_is_ended(
+    gate: Gate, stage: Stage, specs: Iterator[FakeSpec], far: bool
+) -> None:
     """While it opens, and when it is open."""
     before = threading.active_count()
-    with closing(Ahead(numbers(), on=True)) as ahead:
+    with closing(prefetch(specs)) as ahead:
         ahead.begin(EXT4)
         if far:
-            fake.go.set()
-            while not fake.made[0].opened:
+            gate.open.set()
+            while not stage.made[0].is_open:
                 pass
-    assert fake.made[0].closed
+    assert stage.made[0].closed
     assert threading.active_count() == before
 
 
-def test_a_filesystem_is_made_once(fake: type[FakeGuest]) -> None:
-    fake.go.set()
-    with closing(Ahead(numbers(), on=True)) as ahead:
+def test_a_filesystem_is_made_once(gate: Gate, stage: Stage, specs: Iterator[FakeSpec]) -> None:
+    gate.open.set()
+    with closing(prefetch(specs)) as ahead:
         ahead.begin(EXT4)
         guest = ahead.guest(ahead.spec(EXT4))
-        assert ahead.set_up(guest, EXT4) == {"mount": "e"}
-        assert fake.made[0].mounted == [EXT4]
+        ahead.set_up(guest, EXT4)
+        assert mounts(stage) == ["ext4"]
         # The same once more is a new one, and so is another.
         ahead.set_up(guest, EXT4)
         ahead.set_up(guest, XFS)
-    assert fake.made[0].mounted == [EXT4, EXT4, XFS]
+    assert mounts(stage) == ["ext4", "ext4", "xfs"]
 
 
-@pytest.mark.parametrize("status", [0, 9])
-def test_what_was_not_mounted_ahead_is_no_proof(fake: type[FakeGuest], status: int) -> None:
-    fake.go.set()
-    fake.mount_trouble = NotDax("no DAX here")
-    fake.prepared = CommandResult(status, "", "", 0.0)
-    with closing(Ahead(numbers(), on=True)) as ahead:
+@pytest.mark.parametrize(("status", "tries"), [(0, 1), (9, 1)])
+def test_what_was_not_mounted_ahead_is_no_proof(
+    gate: Gate, stage: Stage, specs: Iterator[FakeSpec], status: int, tries: int
+) -> None:
+    """One whose device is not there is not even tried ahead."""
+    gate.open.set()
+    stage.answers["mkfs."] = lambda *_: CommandResult(1, "", "no device\n", 0.0)
+    stage.prepared = CommandResult(status, "", "", 0.0)
+    with closing(prefetch(specs)) as ahead:
         ahead.begin(EXT4)
         guest = ahead.guest(ahead.spec(EXT4))
-        with pytest.raises(NotDax):
+        with pytest.raises(InfrastructureError, match="no device"):
             ahead.set_up(guest, EXT4)
+    assert len(mounts(stage)) == tries
 
 
-def test_another_filesystem_than_was_mounted_is_not_proved_by_it(fake: type[FakeGuest]) -> None:
-    fake.go.set()
-    with closing(Ahead(numbers(), on=True)) as ahead:
+def test_another_filesystem_than_was_mounted_is_not_proved_by_it(
+    gate: Gate, stage: Stage, specs: Iterator[FakeSpec]
+) -> None:
+    gate.open.set()
+    with closing(prefetch(specs)) as ahead:
         ahead.begin(EXT4)
         guest = ahead.guest(ahead.spec(EXT4))
-        assert ahead.set_up(guest, XFS) == {"mount": "x"}
+        ahead.set_up(guest, XFS)
+    assert mounts(stage) == ["ext4", "xfs"]
 
 
-def test_a_guest_for_another_filesystem_waits_for_its_turn(fake: type[FakeGuest]) -> None:
+def test_a_guest_for_another_filesystem_waits_for_its_turn(
+    gate: Gate, stage: Stage, specs: Iterator[FakeSpec]
+) -> None:
     """After a death the rest of a filesystem's programs get a guest that is fresh."""
-    fake.go.set()
-    with closing(Ahead(numbers(), on=True)) as ahead:
+    gate.open.set()
+    with closing(prefetch(specs)) as ahead:
         ahead.begin(XFS)
         again = ahead.guest(ahead.spec(EXT4))
-        assert again is not fake.made[0]  # type: ignore[comparison-overlap]
-        assert again.spec == 1  # type: ignore[comparison-overlap]
-        assert ahead.set_up(again, EXT4) == {"mount": "e"}
+        assert again is not stage.made[0]
+        with again:
+            ahead.set_up(again, EXT4)
         ready = ahead.guest(ahead.spec(XFS))
-        assert ready is fake.made[0]  # type: ignore[comparison-overlap]
-        assert ahead.set_up(ready, XFS) == {"mount": "x"}
-        assert fake.made[0].mounted == [XFS]
+        assert ready is stage.made[0]
+        ahead.set_up(ready, XFS)
+    assert sorted(mounts(stage)) == ["ext4", "xfs"]
