@@ -115,6 +115,11 @@ def _run_next(session: GuestSession) -> bool:
         # It is not on the agenda any more: without a result nobody would miss it.
         findings.add_trouble([unit], as_lab_error(error))
         return False
+    except BaseException:
+        # An interrupt: a program that was begun has told what it had, the rest of one not yet.
+        if unit.rest is not None:
+            session.agenda.put_first([unit])
+        raise
 
 
 def _name_rest(session: GuestSession, unit: Unit, rest: Rest) -> bool:

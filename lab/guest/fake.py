@@ -261,9 +261,13 @@ class FakeGuest:
             return self._run_program(command, deadline_s)
         return CommandResult(0, self._kernel_log if "dmesg" in command else "", "", 0.0)
 
+    def logs(self, text: str) -> None:
+        """Have the kernel say something in its log alone: it is below the console's level."""
+        self._kernel_log += text
+
     def says(self, text: str) -> None:
         """Have the kernel print something."""
-        self._kernel_log += text
+        self.logs(text)
         with self.console.path.open("a") as stream:
             stream.write(text)
 

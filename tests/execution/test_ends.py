@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -12,12 +13,12 @@ import pytest
 from lab.analysis.run_status import run_status
 from lab.config.model import Expectation, Fresh
 from lab.errors import ExitStatus, InfrastructureError
-from lab.execution.run_job import run_job
+from lab.execution.run_job import JobInterrupted, run_job
 from lab.guest.command import CommandResult, CommandTimeout
-from lab.guest.fake import EXAMINED, FakeGuest, Script, Stage
+from lab.guest.fake import EXAMINED, OOPS, FakeGuest, Script, Stage
 from lab.guest.protocol import GuestDied, Hang
 from lab.model.complaint import Kind
-from lab.model.records import Evidence, JobRecord
+from lab.model.records import INTERRUPTED, Evidence, JobRecord
 from lab.model.status import Status
 from tests.execution.conftest import EXT4, XFS, MakeJob
 from tests.results.made import run
@@ -266,6 +267,7 @@ def test_what_a_program_says_first_on_stderr(
         (Fresh.JOB, [4]),
         (Fresh.FILESYSTEM, [2, 2]),
         (Fresh.PROGRAM, [1, 1, 1, 1]),
+        (Fresh.TEST, [1, 1, 1, 1]),
     ],
 )
 def test_how_many_guests(make_job: MakeJob, fresh: Fresh, guests: list[int]) -> None:
@@ -408,3 +410,146 @@ def test_what_becomes_of_a_program_with_one_test_is_that_tests(make_job: MakeJob
         ("ext4-dax", "c", "pass"),
     ]
     assert "bailed out: no disk" in record.results[0].message
+
+
+@pytest.mark.parametrize("prefetch", [False, True])
+@pytest.mark.parametrize("fresh", list(Fresh))
+def test_no_guest_is_left(make_job: MakeJob, stage: Stage, fresh: Fresh, prefetch: bool) -> None:
+    """Nor is one started that nobody needs, and all results are there once."""
+    scripts = {"p": Script(("a", "b", "c"), {"b": "panic"}), "q": Script(("x",))}
+    record = run_job(make_job(scripts, EXT4, XFS, fresh=fresh, ahead=prefetch))
+    wanted = {"a": "pass", "b": "crash", "c": "pass", "x": "pass"}
+    assert sorted(said(record)) == sorted(
+        (name, test, status) for name in ("ext4-dax", "xfs-dax") for test, status in wanted.items()
+    )
+    assert all(guest.closed for guest in stage.made)
+    used = len(record.evidence.guests) + (fresh is Fresh.TEST)
+    # After a death the next filesystem's guest may be on its way, and is had later.
+    assert len(stage.made) == used
+    assert all(use.units for use in record.evidence.guests)
+
+
+def test_guests_that_start_while_others_work_are_each_for_their_units(
+    make_job: MakeJob, stage: Stage
+) -> None:
+    scripts = {"p": Script(("a",)), "q": Script(("b",))}
+    record = run_job(make_job(scripts, EXT4, XFS, fresh=Fresh.PROGRAM, ahead=True))
+    assert [use.units for use in record.evidence.guests] == [
+        ("ext4-dax/s.p",),
+        ("ext4-dax/s.q",),
+        ("xfs-dax/s.p",),
+        ("xfs-dax/s.q",),
+    ]
+    mounted = [command for command, _ in stage.asked if "mkfs." in command]
+    assert len(mounted) == len(stage.made) == 4
+
+
+@pytest.mark.parametrize(
+    ("deed", "status", "why", "guests"),
+    [
+        ("panic", "crash", "Kernel panic - not syncing: boom", 2),
+        ("reboot", "crash", "reboot: the guest rebooted", 2),
+        ("vanish", "crash", "silent-death: the guest ended without a word", 2),
+        ("qemu", "error", "QEMU ended with status 137", 2),
+        ("cut", "error", "the SSH connection was cut", 2),
+        ("flood", "error", "it printed more than 32 MiB", 2),
+        ("hang", "timeout", "deadlines.program is 2 s; the guest still answers", 2),
+        ("oops", "crash", "NULL pointer dereference", 1),
+        ("fail", "fail", "", 1),
+    ],
+)
+def test_what_becomes_of_a_test_and_of_those_after_it(
+    make_job: MakeJob, stage: Stage, deed: str, status: str, why: str, guests: int
+) -> None:
+    script = Script(("a", "b", "c"), {"b": deed})
+    record = run_job(make_job({"p": script}, stall_s=9.0))
+    assert said(record) == [
+        ("ext4-dax", "a", "pass"),
+        ("ext4-dax", "b", status),
+        ("ext4-dax", "c", "pass"),
+    ]
+    assert why in record.results[1].message
+    assert (len(stage.made), script.ran) == (guests, ["a", "b", "c"])
+    assert record.error is None
+
+
+@pytest.mark.parametrize("where", ["console", "log"])
+def test_what_the_kernel_complains_of_while_it_unmounts(
+    make_job: MakeJob, stage: Stage, where: str
+) -> None:
+    """No test's, and no success: the log has what the console's level kept off it."""
+
+    def unmounts(guest: FakeGuest, command: str, deadline_s: float) -> CommandResult:
+        (guest.says if where == "console" else guest.logs)(OOPS)
+        return guest.obey(command, deadline_s)
+
+    stage.answers["umount /mnt/*"] = unmounts
+    record = run_job(make_job(P))
+    assert [status for _, _, status in said(record)] == ["pass", "pass"]
+    (noted,) = record.complaints
+    assert (noted.complaint.kind, noted.of_job) == (Kind.OOPS, True)
+    assert run_status(run(record)) is ExitStatus.UNEXPECTED
+
+
+def test_a_complaint_of_the_boot_is_the_jobs(make_job: MakeJob, stage: Stage) -> None:
+    """Each of its guests has it, and it is told once."""
+    stage.opens = lambda guest: guest.says(OOPS)
+    record = run_job(make_job({"p": Script(("a",)), "q": Script(("b",))}, fresh=Fresh.PROGRAM))
+    (noted,) = record.complaints
+    assert (noted.of_job, noted.test) == (True, "")
+    assert [status for _, _, status in said(record)] == ["pass", "pass"]
+
+
+def interrupts(guest: FakeGuest, command: str, deadline_s: float) -> CommandResult:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("text", ["mkfs.ext4", "umount /mnt/*"])
+def test_an_interrupt_beside_programs_loses_no_result(
+    make_job: MakeJob, stage: Stage, text: str
+) -> None:
+    stage.answers[text] = interrupts
+    scripts = {**P, "q": Script(("x",))}
+    with pytest.raises(JobInterrupted) as stop:
+        run_job(make_job(scripts, EXT4, XFS, fresh=Fresh.FILESYSTEM, ahead=True))
+    record = stop.value.record
+    assert record.error == INTERRUPTED
+    before = text == "mkfs.ext4"
+    unrun = [(one.filesystem, one.test) for one in record.results if not one.ran]
+    left = [("xfs-dax", "p"), ("xfs-dax", "q")]
+    assert unrun == ([("ext4-dax", "p"), ("ext4-dax", "q"), *left] if before else left)
+    assert all(guest.closed for guest in stage.made)
+
+
+def test_an_interrupt_while_tests_are_listed_loses_no_result(
+    make_job: MakeJob, stage: Stage
+) -> None:
+    """Neither of programs that are to run a test at a time, nor of what a death left."""
+    stage.answers[" -l"] = interrupts
+    for fresh, scripts in (
+        (Fresh.TEST, {"p": Script(("a", "b")), "q": Script(("x",))}),
+        (Fresh.JOB, {"p": Script(("a", "b", "c"), {"a": "panic"}), "q": Script(("x",))}),
+    ):
+        stage.scripts.clear()
+        with pytest.raises(JobInterrupted) as stop:
+            run_job(make_job(scripts, fresh=fresh))
+        unrun = [one.test for one in stop.value.record.results if not one.ran]
+        left = ["p"] if fresh is Fresh.TEST else ["p (test 2 of 3)", "p (test 3 of 3)"]
+        assert unrun == [*left, "q"]
+
+
+def test_max_fail_counts_over_guests(make_job: MakeJob, stage: Stage) -> None:
+    scripts = {name: Script((name,), {name: "fail"}) for name in ("p", "q", "r")}
+    record = run_job(make_job(scripts, fresh=Fresh.PROGRAM, ahead=True, max_fail=2))
+    assert said(record) == [
+        ("ext4-dax", "p", "fail"),
+        ("ext4-dax", "q", "fail"),
+        ("ext4-dax", "r", "error"),
+    ]
+    assert record.results[2].message.startswith("did not run: enough results")
+    assert all(guest.closed for guest in stage.made)
+
+
+def test_a_job_goes_to_another_process(make_job: MakeJob) -> None:
+    job = pickle.loads(pickle.dumps(make_job(P)))
+    assert said(run_job(job)) == [("ext4-dax", "a", "pass"), ("ext4-dax", "b", "pass")]
