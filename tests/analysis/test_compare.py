@@ -383,6 +383,8 @@ def test_a_flake_is_known_though_a_record_does_not_tell_its_program() -> None:
     assert changes(compare(*older, unstable={key.key})) == {"": Change.FLAKY}
     (found,) = compare(*older, unstable={key.key}).tests
     assert found.why == "it has been so before"
+    newer = runs(ran("1", of("dup-a", PASS)), ran("2", of("dup-a", FAIL)))
+    assert changes(compare(*newer, unstable={key.key})) == {"dup-a": Change.FLAKY}
     # Of another program's nobody knows that.
     other = runs(ran("1", of("dup-b", PASS)), ran("2", of("dup-b", FAIL)))
     assert changes(compare(*other, unstable={key.key})) == {"dup-b": Change.REGRESSED}
