@@ -318,7 +318,7 @@ def _results(
 def _job(results: tuple[TestResult, ...], variant: str = "6.1", key: str = "a") -> JobRecord:
     evidence = Evidence(
         build_key=key,
-        dax=(("ext4-dax", (("statx", "DAX"),)),),
+        proofs=(("ext4-dax", (("dax", (("statx", "DAX"),)),)),),
         series_digests=(("fix", "ab" * 32),) if "+" in variant else (),
     )
     return JobRecord(

@@ -208,8 +208,8 @@ def _missing(shows: Shows, found: Sequence[TestResult]) -> str:
 
 
 def _trouble(shows: Shows, side: Side, result: TestResult) -> str:
-    if not side.proved(result.filesystem):
-        return "nothing proves that it was DAX"
+    if wanting := side.unproved(result.filesystem):
+        return f"nothing proves that it was {wanting}"
     if result.status is not shows.status:
         return f"{result.status}, not {shows.status}"
     said = [result.message, *result.diagnostics]

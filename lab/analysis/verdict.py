@@ -15,6 +15,7 @@ from functools import cached_property
 
 from lab.analysis.setup import differences
 from lab.analysis.test_names import job_apart, shared_names
+from lab.model.proof import unproved
 from lab.model.records import KERNEL, JobRecord, TestResult
 from lab.model.status import Status
 
@@ -24,7 +25,7 @@ Place = tuple[str, str]
 _ERROR = "an error of the lab's"
 _DEAD = frozenset({Status.CRASH, Status.TIMEOUT})
 _BAD = _DEAD | {Status.FAIL}
-#: What can only be seen where the mount was proved to be DAX.
+#: What can only be seen where the mount was proved to be what it promised.
 _NEEDS_PROOF = _BAD | {Status.PASS}
 #: What must be the same on both sides for a difference to be the series'.
 _SAME = (
@@ -110,9 +111,9 @@ class Side:
         """Whether something died there that ``lab.toml`` foretells."""
         return place in self._known_deaths
 
-    def proved(self, filesystem: str) -> bool:
-        """Whether there is a proof that the filesystem was DAX."""
-        return any(name == filesystem and proof for name, proof in self.job.evidence.dax)
+    def unproved(self, filesystem: str) -> str:
+        """What the filesystem promised to be and nothing proves; "" when all is proved."""
+        return unproved(self.job.evidence, filesystem)
 
     @cached_property
     def _places(self) -> dict[Place, list[TestResult]]:
@@ -186,8 +187,8 @@ def _single(kernel: str, side: Side, key: tuple[str, str, str], result: TestResu
     if result.status in _DEAD | {Status.ERROR}:
         why = _ERROR if result.status is Status.ERROR else str(result.status)
         verdict = Verdict.INCONCLUSIVE
-    elif result.status in _NEEDS_PROOF and not side.proved(key[0]):
-        verdict, why = Verdict.INCONCLUSIVE, "nothing proves that it was DAX"
+    elif result.status in _NEEDS_PROOF and (wanting := side.unproved(key[0])):
+        verdict, why = Verdict.INCONCLUSIVE, f"nothing proves that it was {wanting}"
     said = (result.message, "")
     return TestVerdict(kernel, *key, result.status, None, verdict, why, said, result.program)
 
@@ -254,8 +255,8 @@ class _Pair:
         for name, side, result in (("base", self.base, base), ("patched", self.patched, patched)):
             # A guest that died as it booted proves nothing, and needs to.
             lost = result is None or result.status not in {Status.PASS, Status.FAIL}
-            if not lost and not side.proved(key[0]):
-                return f"nothing proves that {name} was DAX"
+            if not lost and (wanting := side.unproved(key[0])):
+                return f"nothing proves that {name} was {wanting}"
         return ""
 
     def _verdict(self, key: tuple[str, str, str]) -> tuple[Verdict, str]:

@@ -17,7 +17,9 @@ from pydantic import (
     Strict,
     model_validator,
 )
+from pydantic_core import PydanticKnownError
 
+from lab.config.kinds import FILESYSTEMS
 from lab.model.status import Outcome, Status
 from lab.model.url import HookUrl, Url
 from lab.model.version import VersionRange
@@ -210,12 +212,33 @@ class Machine(Section):
     fresh: Fresh = Fresh.FILESYSTEM
 
 
-class Filesystem(Section):
-    """A mkfs and mount recipe whose mount must end up with DAX on."""
+def _a_filesystem(kind: object) -> object:
+    if not isinstance(kind, str) or kind not in FILESYSTEMS:
+        expected = ", ".join(map(repr, FILESYSTEMS))
+        raise PydanticKnownError("literal_error", {"expected": expected})
+    return kind
 
-    type: Literal["ext4", "xfs"]
+
+class Filesystem(Section):
+    """A mkfs and mount recipe; with ``dax`` in its options its mount must end up with DAX on.
+
+    ``options`` left out are those of its type: ``dax``, where it can have that.
+    """
+
+    type: Annotated[str, BeforeValidator(_a_filesystem)]
     mkfs: tuple[str, ...] = ()
-    options: tuple[str, ...] = ("dax",)
+    options: tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _can_be_made(self) -> Self:
+        if self.mkfs and not FILESYSTEMS[self.type].mkfs:
+            raise ValueError(f"no mkfs makes a {self.type}: leave mkfs out")
+        return self
+
+    @property
+    def mount_options(self) -> tuple[str, ...]:
+        """The options of its mount."""
+        return FILESYSTEMS[self.type].options if self.options is None else self.options
 
 
 class Suite(Section):

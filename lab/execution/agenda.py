@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from lab.execution.unit import Unit
-from lab.filesystems.dax import Recipe
+from lab.filesystems.filesystem import Filesystem
 
 
 class Agenda:
@@ -28,7 +28,7 @@ class Agenda:
         return self._groups[0]
 
     @property
-    def next_filesystem(self) -> Recipe | None:
+    def next_filesystem(self) -> Filesystem | None:
         """What the next group begins with, if there is one."""
         return self._groups[1][0].recipe if self._groups[1:] else None
 
@@ -40,7 +40,7 @@ class Agenda:
         """Have these run next."""
         self._groups[0][:0] = units
 
-    def take_filesystem(self, recipe: Recipe) -> list[Unit]:
+    def take_filesystem(self, recipe: Filesystem) -> list[Unit]:
         """All units of the group on a filesystem, taken off."""
         taken = [unit for unit in self._groups[0] if unit.recipe == recipe]
         self._groups[0] = [unit for unit in self._groups[0] if unit.recipe != recipe]

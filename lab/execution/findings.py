@@ -14,6 +14,7 @@ from lab.execution.hang import Hangs, Signature
 from lab.execution.job import Job
 from lab.execution.unit import Unit
 from lab.guest.protocol import Guest, GuestSpec
+from lab.model.proof import Proofs
 from lab.model.records import DID_NOT_RUN, Evidence, GuestUse, Noted, TestResult
 from lab.model.status import Status
 from lab.results.folder import KERNEL_LOG
@@ -30,7 +31,7 @@ class Findings:
     Attributes:
         error: What of it the lab could not do.
         failed: How many results are not as expected.
-        proofs: What proves each filesystem, by its name.
+        proofs: What each filesystem proved to be, by its name; those alone that were mounted.
         command: What started the first guest.
         complaints: Each once, in the order they came: a dict, since there may be thousands.
     """
@@ -43,7 +44,7 @@ class Findings:
     command: tuple[str, ...] = ()
     hangs: Hangs = field(default_factory=Hangs)
     results: list[TestResult] = field(default_factory=list)
-    proofs: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    proofs: dict[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     used: list[GuestUse] = field(default_factory=list)
     complaints: dict[Noted, None] = field(default_factory=dict)
     watches: list[Watch] = field(default_factory=list)
@@ -140,9 +141,17 @@ class Findings:
             evidence,
             kernel_log_path=evidence.kernel_log_path if kept else "",
             cmdline=shlex.join(self.command),
-            dax=tuple((name, tuple(proof.items())) for name, proof in self.proofs.items()),
+            promises=tuple(
+                (filesystem.name, tuple(proof.name for proof in filesystem.prove()))
+                for filesystem in self.job.filesystems
+            ),
+            proofs=tuple((name, _stored(proofs)) for name, proofs in self.proofs.items()),
             timeline=self.used[0].timeline if self.used else (),
             guests=tuple(self.used),
             cost=(("cpu_s", round(cpu_s, 3)), *evidence.cost),
             unkept=sum(watch.unkept for watch in self.watches),
         )
+
+
+def _stored(proofs: Mapping[str, Mapping[str, str]]) -> Proofs:
+    return tuple((name, tuple(said.items())) for name, said in proofs.items())

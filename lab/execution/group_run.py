@@ -17,7 +17,7 @@ from lab.execution.prefetch import Ahead
 from lab.execution.remainder import Rest, list_tests
 from lab.execution.unit import Unit
 from lab.execution.unit_run import run_unit
-from lab.filesystems.dax import namespace_mode
+from lab.filesystems.pmem import check_prepared
 from lab.guest.command import CommandTimeout
 from lab.guest.protocol import Guest, GuestDied
 from lab.unforeseen import as_lab_error
@@ -58,9 +58,9 @@ def _use(findings: Findings, agenda: Agenda, ahead: Ahead, guest: Guest, watch: 
     findings.command = findings.command or tuple(guest.command)
     session = GuestSession.of(findings, agenda, guest, watch)
     try:
-        mode = namespace_mode(guest)
+        check_prepared(guest, {unit.recipe.device for unit in agenda.group})
         while agenda.group and not findings.over:
-            if not _run_filesystem(session, ahead, mode):
+            if not _run_filesystem(session, ahead):
                 break
     finally:
         findings.note_use(guest, session.ran)
@@ -69,20 +69,20 @@ def _use(findings: Findings, agenda: Agenda, ahead: Ahead, guest: Guest, watch: 
     findings.note_error(watch.unread)
 
 
-def _run_filesystem(session: GuestSession, ahead: Ahead, mode: str) -> bool:
+def _run_filesystem(session: GuestSession, ahead: Ahead) -> bool:
     """Run the units of the next filesystem; returns whether the guest is good for more."""
     findings, agenda = session.findings, session.agenda
     recipe = agenda.group[0].recipe
     try:
         with session.live.looking():
-            proof = {**ahead.set_up(session.guest, recipe), "namespace": mode}
+            mounted = ahead.set_up(session.guest, recipe)
     except InfrastructureError as error:
         findings.add_trouble(agenda.take_filesystem(recipe), _stalled(session, error))
         lost = isinstance(error, GuestDied | CommandTimeout)
         session.lost.extend([error.what] if lost else ())
         return not lost
-    findings.proofs.setdefault(recipe.name, proof)
-    session.mounted[recipe.name] = proof.get("mounted", "")
+    findings.proofs.setdefault(recipe.name, mounted.proofs)
+    session.mounted[recipe.name] = mounted.table
     while agenda.group and agenda.group[0].recipe == recipe:
         if findings.over or not _run_next(session):
             return False

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lab.errors import InfrastructureError, LabError
-from lab.filesystems.dax import CannotMount
+from lab.filesystems.filesystem import CannotMount
 from lab.guest.command import CommandTimeout
 from lab.guest.protocol import BootTimeout, GuestDied
 from lab.model.status import Status

@@ -12,6 +12,7 @@ from lab.complaints.benign import Benign
 from lab.config.model import Expectation, Fresh
 from lab.errors import LabError
 from lab.execution.unit import Unit
+from lab.filesystems.filesystem import Filesystem
 from lab.guest.protocol import GuestSpec
 from lab.model.records import Evidence
 from lab.model.status import Status
@@ -45,6 +46,12 @@ class Job:
     given: tuple[tuple[Unit, LabError], ...] = ()
     stall_s: float = 10.0
     max_fail: int = 0
+
+    @property
+    def filesystems(self) -> tuple[Filesystem, ...]:
+        """All that it has units on, those that cannot run among them."""
+        units = (*self.units, *(unit for unit, _ in self.given))
+        return tuple(dict.fromkeys(unit.recipe for unit in units))
 
     def stretched(self, factor: float) -> Job:
         """The same job with deadlines for a host that is ``factor`` times as busy."""

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable
 
 from lab.errors import InfrastructureError
-from lab.filesystems.dax import Recipe, set_up
+from lab.filesystems.filesystem import Filesystem
+from lab.filesystems.set_up import Mounted, set_up
 from lab.guest.protocol import Guest, GuestSpec
 
 _TICK_S = 0.1
@@ -16,10 +17,10 @@ _TICK_S = 0.1
 class _Starting:
     """A guest that a thread opens and sets up."""
 
-    def __init__(self, spec: GuestSpec, recipe: Recipe) -> None:
+    def __init__(self, spec: GuestSpec, filesystem: Filesystem) -> None:
         self.guest = spec.guest()
-        self.recipe = recipe
-        self.proof: dict[str, str] | InfrastructureError | None = None
+        self.filesystem = filesystem
+        self.mounted: Mounted | InfrastructureError | None = None
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._open, daemon=True)
         self._thread.start()
@@ -27,7 +28,7 @@ class _Starting:
     def _open(self) -> None:
         try:
             self.guest.open()
-            self.proof = _set_up(self.guest, self.recipe)
+            self.mounted = _set_up(self.guest, self.filesystem)
         except BaseException as error:
             self._error = error
 
@@ -50,12 +51,12 @@ class _Starting:
                 return
 
 
-def _set_up(guest: Guest, recipe: Recipe) -> dict[str, str] | InfrastructureError | None:
-    """The proof, or what went wrong; None for a guest that has no device for it."""
+def _set_up(guest: Guest, filesystem: Filesystem) -> Mounted | InfrastructureError | None:
+    """What it became, or what went wrong; None for a guest that has no device for it."""
     if guest.prepared.status != 0:
         return None
     try:
-        return set_up(guest, recipe)
+        return set_up(guest, filesystem)
     except InfrastructureError as error:
         return error
 
@@ -74,17 +75,17 @@ class Ahead:
         self._starting: _Starting | None = None
         self._taken: _Starting | None = None
 
-    def begin(self, recipe: Recipe) -> None:
+    def begin(self, filesystem: Filesystem) -> None:
         """Start the next guest now, and make and mount its filesystem, if none is on its way."""
         if self._on and self._starting is None:
-            self._starting = _Starting(self._next_spec(), recipe)
+            self._starting = _Starting(self._next_spec(), filesystem)
 
-    def spec(self, recipe: Recipe) -> GuestSpec:
+    def spec(self, filesystem: Filesystem) -> GuestSpec:
         """What the guest for a filesystem is, or is going to be, made from.
 
         One that has another mounted waits for its turn: it would not be fresh.
         """
-        if self._starting is not None and self._starting.recipe == recipe:
+        if self._starting is not None and self._starting.filesystem == filesystem:
             return self._starting.guest.spec
         return self._next_spec()
 
@@ -96,14 +97,15 @@ class Ahead:
         self._taken, self._starting = self._starting, None
         return self._taken.take()
 
-    def set_up(self, guest: Guest, recipe: Recipe) -> dict[str, str]:
-        """What ``filesystem.set_up`` says, or said when it was done ahead."""
+    def set_up(self, guest: Guest, filesystem: Filesystem) -> Mounted:
+        """What set_up() says, or said when it was done ahead."""
         done, self._taken = self._taken, None
-        if done is None or done.guest is not guest or done.recipe != recipe or done.proof is None:
-            return set_up(guest, recipe)
-        if isinstance(done.proof, InfrastructureError):
-            raise done.proof
-        return done.proof
+        is_same = done is not None and done.guest is guest and done.filesystem == filesystem
+        if done is None or not is_same or done.mounted is None:
+            return set_up(guest, filesystem)
+        if isinstance(done.mounted, InfrastructureError):
+            raise done.mounted
+        return done.mounted
 
     def close(self) -> None:
         """End the guest that nobody took, if there is one."""

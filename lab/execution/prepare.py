@@ -11,11 +11,11 @@ from pathlib import Path
 from lab.build import Build
 from lab.builder import Builder
 from lab.complaints.benign import Benign
-from lab.config.model import Filesystem
 from lab.errors import LabError
 from lab.execution.job import Job
 from lab.execution.unit import Unit
-from lab.filesystems.dax import Recipe, prepare_script
+from lab.filesystems import filesystem_of
+from lab.filesystems.pmem import prepare_script
 from lab.guest.protocol import GuestSpec
 from lab.guest.qemu.accelerator import choose
 from lab.guest.qemu.command_line import Hardware
@@ -90,7 +90,7 @@ class Preparer:
         spec = self.guest_spec(built, planned.machine, folder.path, compiled)
         version = KernelVersion.of_release(built.release)
         recipes = [
-            _recipe(name, config.filesystems[name]).for_kernel(version, self.builder.cache)
+            filesystem_of(name, config.filesystems[name]).for_kernel(version, self.builder.cache)
             for name in planned.filesystems
         ]
         units = [Unit(recipe, suite, name) for recipe in recipes for suite, name in pairs]
@@ -151,10 +151,6 @@ class Preparer:
             except LabError:
                 return
             refuse_pattern(str(pattern), sources, {name: made.get(name) for name in names})
-
-
-def _recipe(name: str, section: Filesystem) -> Recipe:
-    return Recipe(name, section.type, section.mkfs, section.options)
 
 
 def _patches(builder: Builder, applied: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:

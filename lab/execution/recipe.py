@@ -8,6 +8,8 @@ from lab.build.key import KBUILD_ENVIRONMENT
 from lab.config import LoadedConfig
 from lab.execution.artifacts import keep_build
 from lab.execution.job import Job
+from lab.execution.unit import Unit
+from lab.filesystems.set_up import script
 from lab.plan import JobPlan
 from lab.results import JobFolder, write_json
 
@@ -33,19 +35,25 @@ def keep_recipe(
         "host_flags": list(made.mends.host_flags),
         "sha256": digests,
         **job.guest.recipe(),
-        "units": [
-            {
-                "filesystem": unit.recipe.name,
-                "type": unit.recipe.type,
-                "mount_point": unit.recipe.mount_point,
-                "set_up": unit.recipe.script(),
-                "suite": unit.suite,
-                "program": unit.program,
-            }
-            for unit in job.units
-        ],
+        "units": [_unit(unit) for unit in job.units],
         "fresh": job.fresh.value,
         "pattern": job.pattern,
         "program_s": job.program_s,
     }
     write_json(folder.recipe, recipe)
+
+
+def _unit(unit: Unit) -> dict[str, object]:
+    filesystem = unit.recipe
+    return {
+        "filesystem": filesystem.name,
+        "type": filesystem.type,
+        "mount_point": filesystem.mount_point,
+        "set_up": script(filesystem),
+        "tools": filesystem.tools,
+        "proofs": [
+            {"programs": proof.programs, "wanting": proof.by_hand} for proof in filesystem.prove()
+        ],
+        "suite": unit.suite,
+        "program": unit.program,
+    }

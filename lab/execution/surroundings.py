@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from lab.analysis.setup import RECIPE
 from lab.execution.job import Job
-from lab.filesystems.dax import Recipe
 
 DEADLINES = "deadlines"
 
@@ -20,9 +19,8 @@ def surrounded(job: Job) -> Job:
 
 
 def _around(job: Job) -> Iterator[tuple[str, str]]:
-    units = (*job.units, *(unit for unit, _ in job.given))
-    for recipe in dict.fromkeys(unit.recipe for unit in units):
-        yield f"{RECIPE}{recipe.name}", _made_and_mounted(recipe)
+    for filesystem in job.filesystems:
+        yield f"{RECIPE}{filesystem.name}", filesystem.describe()
     spec, guest = job.guest, job.guest.describe()
     yield "CPU", guest.cpu
     yield "fresh", job.fresh.value
@@ -36,11 +34,6 @@ def _around(job: Job) -> Iterator[tuple[str, str]]:
     yield "preparation of the guest", _digest(guest.prepare)
     if job.benign:
         yield "[[benign]] rules", _digest(repr(job.benign))
-
-
-def _made_and_mounted(recipe: Recipe) -> str:
-    options = f" -o {','.join(recipe.options)}" if recipe.options else ""
-    return f"mkfs.{recipe.type} {' '.join(recipe.mkfs)}; mount{options}"
 
 
 def _digest(text: str) -> str:

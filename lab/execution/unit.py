@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from lab.execution.remainder import Rest
-from lab.filesystems.dax import Recipe
+from lab.filesystems.filesystem import Filesystem
 from lab.results.folder import safe_name
 from lab.suites.exact_pattern import only
 
@@ -21,7 +21,7 @@ class Unit:
     to be run one by one; ``after`` is that end, where a test of that rest runs.
     """
 
-    recipe: Recipe
+    recipe: Filesystem
     suite: str
     program: str
     test: str | None = None

@@ -15,7 +15,6 @@ from lab.execution.mount_proof import proved
 from lab.execution.program_end import ProgramEnd, run_program
 from lab.execution.remainder import Rest, blame, rest_of
 from lab.execution.unit import Unit
-from lab.filesystems.dax import DEVICE
 from lab.filesystems.mounts import say_if_moved
 from lab.guest.protocol import Hang
 from lab.model.log_mark import marked
@@ -121,7 +120,7 @@ def _marked(unit: Unit, command: list[str], mounted: str | None) -> str:
     What is mounted then must be what was ``mounted`` when it was proved.
     """
     recipe = unit.recipe
-    then = say_if_moved(DEVICE, recipe.mount_point, mounted) if mounted else "true"
+    then = say_if_moved(recipe.device, recipe.mount_point, mounted) if mounted else "true"
     return marked(command, recipe.name, unit.suite, unit.program, then)
 
 

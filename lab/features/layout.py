@@ -25,9 +25,9 @@ class Layout:
     source: str
     excludes_dax: bool = False
 
-    def mounts_with_dax(self, version: KernelVersion) -> bool:
-        """Whether a kernel of ``version`` mounts it, for writing and with DAX."""
-        return not self.excludes_dax and self.versions.contains(version)
+    def mounts(self, version: KernelVersion, *, dax: bool) -> bool:
+        """Whether a kernel of ``version`` mounts it, for writing, and with DAX if asked to."""
+        return not (dax and self.excludes_dax) and self.versions.contains(version)
 
 
 @cache

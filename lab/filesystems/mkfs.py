@@ -36,14 +36,15 @@ _FORMAT = 2
 
 
 def mkfs_options(
-    filesystem: str, wanted: Sequence[str], version: KernelVersion, cache: Path
+    filesystem: str, wanted: Sequence[str], version: KernelVersion, cache: Path, *, dax: bool
 ) -> tuple[str, ...]:
-    """The options for a filesystem that a kernel of ``version`` mounts with DAX.
+    """The options for a filesystem that a kernel of ``version`` mounts.
 
     Args:
         filesystem: ``ext4`` or ``xfs``.
         wanted: The user's own; what they name is left to them.
         cache: Where the answers of the host's mkfs are kept.
+        dax: Whether it is mounted with DAX.
 
     Raises:
         InfrastructureError: The host's mkfs is missing, or does not run.
@@ -53,7 +54,7 @@ def mkfs_options(
     off = (
         layout
         for layout in layouts(filesystem)
-        if layout.name in known - named and not layout.mounts_with_dax(version)
+        if layout.name in known - named and not layout.mounts(version, dax=dax)
     )
     return _merged(_split(filesystem, wanted), off)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lab.model.complaint import Complaint
 from lab.model.metric import Metric
+from lab.model.proof import Proofs
 from lab.model.status import Status
 from lab.model.variant import Variant
 
@@ -44,7 +45,9 @@ class Evidence:
         accelerator: ``kvm`` or ``tcg``, as it really ran.
         machine_description: The QEMU hardware, in a line.
         cmdline: The kernel's command line.
-        dax: For each filesystem, (source, what it said) pairs: the proof of DAX.
+        promises: (filesystem, names of what it promised to be) pairs; not in runs of before,
+            whose filesystems promised DAX.
+        proofs: For each filesystem that was mounted, what was said for each of its promises.
         build_key: The hash that names the build.
         tree_identity: Commit, tarball digest or package version.
         tree_signature: Of a tarball: who signed it, or why that was not checked.
@@ -69,7 +72,8 @@ class Evidence:
     qemu_version: str = ""
     machine_description: str = ""
     cmdline: str = ""
-    dax: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    promises: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    proofs: tuple[tuple[str, Proofs], ...] = ()
     build_key: str = ""
     tree_identity: str = ""
     tree_signature: str = ""

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from lab.analysis.run_status import run_status
-from lab.model.records import JobRecord, Noted, RunRecord, TestResult
+from lab.model.proof import DAX, proofs_of
+from lab.model.records import Evidence, JobRecord, Noted, RunRecord, TestResult
 
 
 def to_json(run: RunRecord) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def to_json(run: RunRecord) -> dict[str, Any]:
 
 def _job(job: JobRecord) -> dict[str, Any]:
     evidence = asdict(job.evidence)
-    evidence["dax"] = {filesystem: dict(proof) for filesystem, proof in job.evidence.dax}
+    evidence |= _proofs(job.evidence)
     evidence["series_digests"] = dict(job.evidence.series_digests)
     return {
         "variant": job.variant,
@@ -49,6 +50,16 @@ def _job(job: JobRecord) -> dict[str, Any]:
         "given": job.given,
         "complaints": [_noted(noted) for noted in job.complaints],
         "evidence": evidence,
+    }
+
+
+def _proofs(evidence: Evidence) -> dict[str, Any]:
+    """What each filesystem promised and proved; ``dax`` by itself, as it was before others were."""
+    proofs = {filesystem: proofs_of(evidence, filesystem) for filesystem, _ in evidence.proofs}
+    return {
+        "promises": {filesystem: list(names) for filesystem, names in evidence.promises},
+        "proofs": proofs,
+        "dax": {filesystem: found[DAX] for filesystem, found in proofs.items() if DAX in found},
     }
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lab.model.proof import in_words, promised
 from lab.model.records import JobRecord, RunRecord
 
 
 def evidence_lines(run: RunRecord) -> Iterator[str]:
-    """The evidence of each job: build, machine, DAX, where the logs are, time and cost."""
+    """The evidence of each job: build, machine, proofs, where the logs are, time and cost."""
     for number, job in enumerate(run.jobs):
         yield ""
         yield f"Job {number}: {job.variant}, {job.duration_s:g} s from {job.started}"
@@ -31,10 +32,18 @@ def _values(job: JobRecord) -> Iterator[tuple[str, str]]:
     yield "command", evidence.cmdline
     yield "guest programs", evidence.programs_digest
     yield "image", evidence.image_digest
-    for filesystem, proof in evidence.dax:
-        yield f"DAX {filesystem}", ", ".join(f"{name}={' '.join(v.split())}" for name, v in proof)
+    yield from _proofs(job)
     yield "console", evidence.console_path
     yield "kernel log", evidence.kernel_log_path
     yield "KTAP", evidence.ktap_path
     yield "boot", ", ".join(f"{name} {at:g} s" for name, at in evidence.timeline)
     yield "cost", ", ".join(f"{name} {amount:g}" for name, amount in evidence.cost)
+
+
+def _proofs(job: JobRecord) -> Iterator[tuple[str, str]]:
+    for filesystem, proofs in job.evidence.proofs:
+        if not promised(job.evidence, filesystem):
+            yield filesystem, "promised nothing"
+        for proof, said in proofs:
+            shown = ", ".join(f"{name}={' '.join(value.split())}" for name, value in said)
+            yield f"{in_words(proof)} {filesystem}", shown

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.arch import ARCH
 from lab.errors import UserError
+from lab.filesystems.dax import DaxProof
 from lab.guest.qemu.command_line import Hardware, machine_properties, memory_size
 from lab.guest.qemu.tsc import portable
 from lab.image.base import MKE2FS_CONF
@@ -151,9 +152,10 @@ def _render(
     programs: Sequence[tuple[str, str]],
 ) -> str:
     template = _environment().from_string(Path(__file__).with_name("repro.sh.j2").read_text())
-    types = {unit["type"] for unit in units}
+    tools = {tool for unit in units for tool in unit.get("tools", (f"mkfs.{unit['type']}",))}
+    proofs = [proof for unit in units for proof in _proofs(unit)]
     inline = (patch, config, *(text for _, text in programs), json.dumps(recipe), str(pattern))
-    guest_tools = ["ndctl", *sorted(f"mkfs.{kind}" for kind in types)]
+    guest_tools = ["ndctl", *sorted(tools)]
     return template.render(
         title=_comment(f"{record.variant}: job {number} of run {run.id}, {record.started}"),
         recipe=recipe,
@@ -173,7 +175,9 @@ def _render(
             )
         ),
         programs=[(name, _Shell(text)) for name, text in programs],
-        binaries=sorted({"dax-proof", *(unit["program"] for unit in units)}),
+        binaries=sorted(
+            {unit["program"] for unit in units}.union(*(proof["programs"] for proof in proofs))
+        ),
         guest_tools=guest_tools,
         mke2fs=_Shell(MKE2FS_CONF),
         guests=_guests(units, recipe["fresh"], pattern),
@@ -236,8 +240,19 @@ def _filesystems(units: Sequence[Any], pattern: str | None) -> list[dict[str, An
             _Shell(shlex.join([f"/lab/{unit['program']}", unit["mount_point"], *selected]))
             for unit in same
         ]
-        found.append({"name": name, "set_up": same[0]["set_up"], "commands": commands})
+        wanting = "\n".join(proof["wanting"] for proof in _proofs(same[0]))
+        set_up = {"name": name, "set_up": same[0]["set_up"], "wanting": wanting}
+        found.append({**set_up, "commands": commands})
     return found
+
+
+def _proofs(unit: Any) -> Sequence[Any]:
+    """What its filesystem has to prove; in recipes that do not tell, each had to be DAX."""
+    before = DaxProof()
+    known: Sequence[Any] | None = unit.get("proofs")
+    return (
+        known if known is not None else [{"programs": before.programs, "wanting": before.by_hand}]
+    )
 
 
 def _qemu(recipe: Recipe) -> str:

@@ -97,6 +97,22 @@ def test_not_shown(results: list[TestResult], why: str) -> None:
     assert shown.why.startswith(why)
 
 
+@pytest.mark.parametrize(
+    ("promises", "why"),
+    [
+        ((), "base: 1 fail on plain, `ENOMEM`"),
+        (("dax",), "base: mlock.a on plain: nothing proves that it was DAX"),
+        (("quota",), "base: mlock.a on plain: nothing proves that it was quota"),
+    ],
+)
+def test_what_a_filesystem_promised_is_what_it_owes(promises: tuple[str, ...], why: str) -> None:
+    record = recorded(failed(filesystem="plain"))
+    owes: dict[str, Any] = {"promises": (("plain", promises),), "proofs": (("plain", ()),)}
+    first = replace(record.jobs[0], evidence=replace(record.jobs[0].evidence, **owes))
+    shown = judged(MLOCK, replace(record, jobs=(first, record.jobs[1])))
+    assert (shown.shown, shown.why) == (not promises, why)
+
+
 def test_a_skip_beside_what_shows_it() -> None:
     shown = judged(MLOCK, recorded(failed(), result("mlock.b", SKIP)))
     assert (shown.shown, shown.why) == (True, "base: 1 fail on ext4-dax, `ENOMEM`, 1 skipped")

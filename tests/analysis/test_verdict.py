@@ -11,9 +11,10 @@ import pytest
 
 from lab.analysis.series_verdict import judge_pair
 from lab.analysis.verdict import TestVerdict, Verdict, alone, compare
+from lab.model.proof import Proofs
 from lab.model.records import Evidence, JobRecord, TestResult
 from lab.model.status import Outcome, Status
-from tests.results.made import EVIDENCE, job, noted, result
+from tests.results.made import EVIDENCE, PROOF, job, noted, result
 
 PASS, FAIL, SKIP = Status.PASS, Status.FAIL, Status.SKIP
 CRASH, TIMEOUT, ERROR = Status.CRASH, Status.TIMEOUT, Status.ERROR
@@ -129,7 +130,7 @@ def test_a_program_that_dies_with_the_series_regressed() -> None:
 
 def test_a_guest_that_never_came_up_with_the_series_regressed() -> None:
     before = base(result("a", FAIL))
-    after = patched(result("mlock", CRASH), evidence=replace(PATCHED, dax=()))
+    after = patched(result("mlock", CRASH), evidence=replace(PATCHED, proofs=()))
     assert by_test(compare(before, after, DIGEST)) == {"a": "inconclusive", "mlock": "regressed"}
 
 
@@ -169,7 +170,7 @@ def test_a_base_that_died_is_fixed_only_as_foretold() -> None:
 @pytest.mark.parametrize("side", ["base", "patched"])
 def test_no_proof_of_dax_no_verdict(side: str) -> None:
     evidence = {"base": BASE, "patched": PATCHED}
-    evidence[side] = replace(evidence[side], dax=(("xfs-dax", (("statx", "DAX"),)),))
+    evidence[side] = replace(evidence[side], proofs=(("xfs-dax", (("dax", PROOF),)),))
     before = base(result("a", FAIL), result("b", SKIP), evidence=evidence["base"])
     after = patched(result("a"), result("b", SKIP), evidence=evidence["patched"])
     first, second = compare(before, after, DIGEST)
@@ -177,10 +178,56 @@ def test_no_proof_of_dax_no_verdict(side: str) -> None:
     assert second.verdict == "not applicable"
 
 
-def test_an_empty_proof_is_none() -> None:
-    after = patched(result("a"), evidence=replace(PATCHED, dax=(("ext4-dax", ()),)))
+@pytest.mark.parametrize("proofs", [(), (("dax", ()),), (("other", PROOF),)])
+def test_an_empty_proof_is_none(proofs: Proofs) -> None:
+    after = patched(result("a"), evidence=replace(PATCHED, proofs=(("ext4-dax", proofs),)))
     (found,) = compare(base(result("a", FAIL)), after, DIGEST)
     assert found.verdict == "inconclusive"
+
+
+PLAIN: dict[str, Any] = {"promises": (("plain", ()),), "proofs": (("plain", ()),)}
+
+
+def test_a_filesystem_that_promises_nothing_can_be_fixed() -> None:
+    before = base(result("a", FAIL, filesystem="plain"), evidence=replace(BASE, **PLAIN))
+    after = patched(result("a", filesystem="plain"), evidence=replace(PATCHED, **PLAIN))
+    (found,) = compare(before, after, DIGEST)
+    assert (found.verdict, found.why) == ("fixed", "")
+    (alone_,) = alone(before)
+    assert alone_.verdict == "not applicable"
+
+
+@pytest.mark.parametrize(
+    ("change", "wanting"),
+    [
+        # It owes what it promised, mounted or not.
+        ({"promises": (("plain", ("dax",)),)}, "DAX"),
+        ({"promises": (("plain", ("dax",)),), "proofs": (("plain", (("dax", ()),)),)}, "DAX"),
+        ({"promises": (("plain", ("quota", "dax")),)}, "quota"),
+        (
+            {"promises": (("plain", ("dax", "quota")),), "proofs": (("plain", (("dax", PROOF),)),)},
+            "quota",
+        ),
+        # Nobody says what it promised: before that was recorded it was DAX.
+        ({"promises": ()}, "DAX"),
+        ({"promises": (("other", ()),)}, "DAX"),
+        # It was never there.
+        ({"proofs": ()}, "mounted"),
+    ],
+)
+@pytest.mark.parametrize("side", ["base", "patched"])
+def test_a_promise_without_its_proof_is_no_verdict(
+    side: str, change: dict[str, Any], wanting: str
+) -> None:
+    evidence = {"base": replace(BASE, **PLAIN), "patched": replace(PATCHED, **PLAIN)}
+    evidence[side] = replace(evidence[side], **change)
+    before = base(result("a", FAIL, filesystem="plain"), evidence=evidence["base"])
+    after = patched(result("a", filesystem="plain"), evidence=evidence["patched"])
+    (found,) = compare(before, after, DIGEST)
+    assert (found.verdict, found.why) == (
+        "inconclusive",
+        f"nothing proves that {side} was {wanting}",
+    )
 
 
 @pytest.mark.parametrize(
@@ -243,7 +290,7 @@ def test_a_kernel_alone() -> None:
         "error": "inconclusive",
         "": "inconclusive",
     }
-    (unproved,) = alone(base(result("a"), evidence=replace(BASE, dax=())))
+    (unproved,) = alone(base(result("a"), evidence=replace(BASE, proofs=())))
     assert unproved.verdict == "inconclusive"
 
 
@@ -345,5 +392,5 @@ def test_all_that_is_known_of_a_test_of_a_kernel_alone() -> None:
     )
     ours = replace(said, status=ERROR)
     assert alone(base(ours))[0].why == "an error of the lab's"
-    (unproved,) = alone(base(said, evidence=replace(BASE, dax=())))
+    (unproved,) = alone(base(said, evidence=replace(BASE, proofs=())))
     assert unproved.why == "nothing proves that it was DAX"

@@ -12,12 +12,12 @@ import pytest
 from lab.execution import stall_watch
 from lab.execution.job import Job
 from lab.execution.unit import Unit
-from lab.filesystems.dax import Recipe
+from lab.filesystems.dax import Dax
 from lab.guest.fake import FakeSpec, Script, Stage
 from lab.model.records import Evidence
 
-EXT4 = Recipe("ext4-dax", "ext4", (), ("dax",))
-XFS = Recipe("xfs-dax", "xfs", (), ("dax",))
+EXT4 = Dax("ext4-dax", "ext4", (), ("dax",))
+XFS = Dax("xfs-dax", "xfs", (), ("dax",))
 MakeJob = Callable[..., Job]
 
 
@@ -31,7 +31,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
 
 @pytest.fixture
 def make_job(stage: Stage, tmp_path: Path) -> MakeJob:
-    def make(scripts: dict[str, Script], *recipes: Recipe, **changes: object) -> Job:
+    def make(scripts: dict[str, Script], *recipes: Dax, **changes: object) -> Job:
         stage.scripts.update(scripts)
         units = tuple(Unit(recipe, "s", name) for recipe in recipes or (EXT4,) for name in scripts)
         job = Job(

@@ -54,8 +54,10 @@ def test_all_is_well(make_job: MakeJob, stage: Stage, tmp_path: Path) -> None:
     evidence = record.evidence
     assert evidence.cmdline == "qemu"
     assert [use.units for use in evidence.guests] == [("ext4-dax/s.p",)]
-    ((name, proof),) = evidence.dax
-    assert (name, dict(proof)["namespace"]) == ("ext4-dax", "fsdax")
+    assert evidence.promises == (("ext4-dax", ("dax",)),)
+    ((name, ((proof, said_of_it),)),) = evidence.proofs
+    assert (name, proof) == ("ext4-dax", "dax")
+    assert dict(said_of_it)["namespace"] == "fsdax"
     assert [name for name, _ in evidence.cost] == ["cpu_s"]
     assert run_status(run(record)) is ExitStatus.EXPECTED
 
@@ -291,7 +293,7 @@ def test_a_filesystem_that_cannot_be_made_costs_no_other(make_job: MakeJob, stag
         ("xfs-dax", "b", "pass"),
     ]
     assert len(stage.made) == 1
-    assert [name for name, _ in record.evidence.dax] == ["xfs-dax"]
+    assert [name for name, _ in record.evidence.proofs] == ["xfs-dax"]
 
 
 @pytest.mark.parametrize("error", [CommandTimeout, GuestDied])

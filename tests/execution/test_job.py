@@ -17,15 +17,15 @@ from lab.errors import Location, UserError
 from lab.execution.job import Job
 from lab.execution.run_job import run_job
 from lab.execution.unit import Unit
-from lab.filesystems.dax import Recipe
+from lab.filesystems.dax import Dax
 from lab.guest.qemu.command_line import Hardware
 from lab.guest.qemu.guest import QemuSpec
 from lab.model.records import Evidence, TestResult
 from lab.model.status import Status
 from tests.guest.jobs import qemu
 
-EXT4 = Recipe("ext4-dax", "ext4", (), ("dax",))
-XFS = Recipe("xfs-dax", "xfs", (), ("dax",))
+EXT4 = Dax("ext4-dax", "ext4", (), ("dax",))
+XFS = Dax("xfs-dax", "xfs", (), ("dax",))
 
 
 @pytest.fixture
@@ -79,7 +79,8 @@ def test_guest_that_does_not_start_is_an_error_of_each_program(job: Job, tmp_pat
         assert result.message.startswith("QEMU ended with status 1: qemu")
         assert not result.as_expected
     assert record.evidence.build_key == "key"
-    assert record.evidence.dax == ()
+    assert record.evidence.proofs == ()
+    assert record.evidence.promises == (("ext4-dax", ("dax",)), ("xfs-dax", ("dax",)))
     # One guest was enough to know.
     assert {path.name for path in (tmp_path / "job").iterdir()} == {
         "console.log",

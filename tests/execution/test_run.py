@@ -20,7 +20,7 @@ from lab.execution.resume import begun
 from lab.execution.run_job import JobInterrupted, unrun_job
 from lab.execution.surroundings import surrounded
 from lab.execution.unit import Unit
-from lab.filesystems.dax import Recipe
+from lab.filesystems.dax import Dax
 from lab.guest.qemu.command_line import Hardware
 from lab.guest.qemu.guest import QemuSpec
 from lab.model.records import INTERRUPTED, Evidence, JobRecord, RunRecord, TestResult
@@ -139,7 +139,7 @@ class Jobs:
             config=planned.config,
             release=built.release,
             guest=QemuSpec(built.bzimage, built.bzimage, {}, hardware, folder.path, 1, 1, 1, 1),
-            units=(Unit(Recipe("ext4-dax", "ext4", (), ()), "populate", "populate"),),
+            units=(Unit(Dax("ext4-dax", "ext4", (), ()), "populate", "populate"),),
             pattern=None,
             program_s=1.0,
             expect=(),

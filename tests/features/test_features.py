@@ -65,7 +65,8 @@ def test_every_layout_has_a_source_and_a_first_kernel(filesystem: str) -> None:
 
 def test_reflink_goes_with_no_dax() -> None:
     (reflink,) = (layout for layout in layouts("xfs") if layout.name == "reflink")
-    assert not reflink.mounts_with_dax(KernelVersion(6, 12))
+    assert not reflink.mounts(KernelVersion(6, 12), dax=True)
+    assert reflink.mounts(KernelVersion(6, 12), dax=False)
 
 
 def test_unknown_filesystem() -> None:

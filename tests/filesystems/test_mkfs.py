@@ -20,7 +20,7 @@ XFS_WANTED = ("-d", "su=2m,sw=1,agcount=2", "-l", "su=4k")
 
 
 def options(kind: str, wanted: tuple[str, ...], version: str, cache: Path) -> tuple[str, ...]:
-    return mkfs_options(kind, wanted, KernelVersion.parse(version), cache)
+    return mkfs_options(kind, wanted, KernelVersion.parse(version), cache, dax=True)
 
 
 def made(kind: str, words: tuple[str, ...], folder: Path) -> str:

@@ -18,15 +18,15 @@ import pytest
 from lab.config import load
 from lab.execution.job import Job
 from lab.execution.unit import Unit
-from lab.filesystems.dax import Recipe
+from lab.filesystems.dax import Dax
 from lab.guest.qemu.guest import QemuSpec
 from lab.model.records import Evidence
 from lab.model.variant import Variant
 from lab.plan import settled
 from lab.session import Lab
 
-EXT4 = Recipe("ext4-dax", "ext4", ("-b", "4096"), ("dax",))
-XFS = Recipe("xfs-dax", "xfs", ("-m", "reflink=0"), ("dax",))
+EXT4 = Dax("ext4-dax", "ext4", ("-b", "4096"), ("dax",))
+XFS = Dax("xfs-dax", "xfs", ("-m", "reflink=0"), ("dax",))
 MakeJob = Callable[..., Job]
 
 ROOT = Path(__file__).parents[2]
@@ -128,7 +128,7 @@ def plain_spec(tmp_path_factory: pytest.TempPathFactory) -> QemuSpec:
 def make_job(plain_spec: QemuSpec, clean_folder: Path) -> MakeJob:
     def make(
         scripts: dict[str, str],
-        *recipes: Recipe,
+        *recipes: Dax,
         program_s: float = 60.0,
         pattern: str | None = None,
         **changes: object,

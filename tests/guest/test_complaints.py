@@ -19,7 +19,7 @@ from lab.config.model import Expectation
 from lab.execution.job import Job
 from lab.execution.run_job import run_job
 from lab.execution.unit import Unit
-from lab.filesystems.dax import Recipe
+from lab.filesystems.dax import Dax
 from lab.guest.qemu.guest import QemuSpec
 from lab.model.complaint import Kind
 from lab.model.records import Evidence, JobRecord, Noted
@@ -32,7 +32,7 @@ from tests.guest.jobs import qemu, signal_for_qemu
 
 pytestmark = pytest.mark.guest
 
-EXT4 = Recipe("ext4-dax", "ext4", ("-b", "4096"), ("dax",))
+EXT4 = Dax("ext4-dax", "ext4", ("-b", "4096"), ("dax",))
 HEAD = "#!/bin/sh\necho KTAP version 1\n"
 GOOD = HEAD + "echo 1..1\necho ok 1 works\n"
 

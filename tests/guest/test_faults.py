@@ -16,7 +16,8 @@ from lab.config.model import Fresh
 from lab.errors import InfrastructureError
 from lab.execution.run_job import JobInterrupted, run_job
 from lab.features import feature
-from lab.filesystems.dax import NotDax, set_up
+from lab.filesystems.dax import NotDax
+from lab.filesystems.set_up import set_up
 from lab.guest.qemu.guest import QemuSpec
 from lab.image import cpio
 from lab.model.records import JobRecord, TestResult
@@ -273,7 +274,7 @@ def test_filesystems_that_are_not_dax(make_job: MakeJob) -> None:
     assert "no-dax is not proved to be DAX: mounted as: ext4 rw" in says["no-dax"]
     assert "no-mkfs could not be made and mounted" in says["no-mkfs"]
     assert "invalid block size" in says["no-mkfs"]
-    assert [name for name, _ in record.evidence.dax] == ["ext4-dax"]
+    assert [name for name, _ in record.evidence.proofs] == ["ext4-dax"]
     assert guests(job) == 1
 
 

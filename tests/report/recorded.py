@@ -115,8 +115,8 @@ def _job(variant: str, started: datetime, shape: Shape, wrong: bool) -> JobRecor
             qemu_version="7.2.22",
             machine_description="pc, 2 CPUs, 1024 MiB of RAM, 512 MiB NVDIMM, tcg",
             cmdline="console=ttyS0",
-            dax=tuple((f, (("mount", "rw,dax=always"), ("statx_dax", "yes")))
-                      for f in shape.filesystems),
+            proofs=tuple((f, (("dax", (("mount", "rw,dax=always"), ("statx_dax", "yes"))),))
+                         for f in shape.filesystems),
             # Builds of two nights differ, so that a change is no flakiness.
             config_digest="cd" * 32,
             build_key=f"{started:%m%d}-{variant}",

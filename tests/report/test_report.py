@@ -17,8 +17,9 @@ from lab.errors import ExitStatus
 from lab.model.records import JobRecord, RunRecord
 from lab.model.status import Status
 from lab.report import print_run, to_json
+from lab.report.evidence import evidence_lines
 from lab.results import write_json
-from tests.results.made import job, noted, result, run, slow_and_fast
+from tests.results.made import EVIDENCE, PROOF, job, noted, result, run, slow_and_fast
 
 LONG = "1 of 1024 pages present; 1023 minor and 0 major faults while all pages were read once"
 BUG: dict[str, Any] = {"status": Status.FAIL, "expected": Status.FAIL, "reason": "the bug is back"}
@@ -439,6 +440,7 @@ def test_json(tmp_path: Path) -> None:
     assert document["results"][-1]["job"] == 1
     evidence = document["jobs"][0]["evidence"]
     assert evidence["dax"]["ext4-dax"]["statx"] == "DAX"
+    assert evidence["proofs"]["ext4-dax"]["dax"] == evidence["dax"]["ext4-dax"]
     assert document["jobs"][2]["error"].startswith("mkfs.xfs failed")
 
 
@@ -498,3 +500,18 @@ def test_tests_that_nobody_ran_are_no_success() -> None:
     assert run_status(record) is ExitStatus.INFRASTRUCTURE
     assert "✗ part ran" in printed(record)
     assert "2 results: 1 pass, 1 not run. Not all ran." in printed(record)
+
+
+def test_a_filesystem_that_promised_nothing_says_so() -> None:
+    owes: dict[str, Any] = {
+        "promises": (("plain", ()), ("ext4-dax", ("dax",))),
+        "proofs": (("plain", ()), ("ext4-dax", (("dax", PROOF),))),
+    }
+    record = run(replace(job(result()), evidence=replace(EVIDENCE, **owes)))
+    evidence = to_json(record)["jobs"][0]["evidence"]
+    assert evidence["promises"] == {"plain": [], "ext4-dax": ["dax"]}
+    assert evidence["proofs"] == {"plain": {}, "ext4-dax": {"dax": dict(PROOF)}}
+    assert evidence["dax"] == {"ext4-dax": dict(PROOF)}
+    lines = [line.split(maxsplit=2) for line in evidence_lines(record)]
+    assert ["plain", "promised", "nothing"] in lines
+    assert [line[1] for line in lines if line[:1] == ["DAX"]] == ["ext4-dax"]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from lab.errors import UserError
+from lab.filesystems.dax import DaxProof
 from lab.guest.qemu.command_line import Hardware, kernel_arguments
 from lab.model.records import RunRecord
 from lab.report.repro import repro_script
@@ -126,6 +128,57 @@ def test_a_filesystem_and_a_pattern(tmp_path: Path) -> None:
     assert "mkfs.ext4 " not in script.split("for tool in")[1].split(";")[0]
     with pytest.raises(UserError, match="no filesystem 'btrfs'"):
         repro_script(record, "0", filesystem="btrfs")
+
+
+SAID = "dax_option=yes\npfn_in_pmem=yes\nstatx_known=yes\nstatx_dax=yes\n"
+OWES_DAX = {"proofs": [{"programs": ["dax-proof"], "wanting": DaxProof().by_hand}]}
+NO_PROGRAM = {"programs": ["own"], "wanting": "grep -q mine= /tmp/proof || echo is not mine"}
+
+
+@pytest.mark.parametrize(
+    ("owes", "said", "wanting"),
+    [
+        # A recipe of before says nothing of proofs: each filesystem had to be DAX.
+        ({}, SAID, ""),
+        ({}, "", "is not DAX: no dax_option=yes"),
+        (OWES_DAX, SAID, ""),
+        (OWES_DAX, SAID.replace("pfn_in_pmem=yes", "pfn_in_pmem=no"), "is not DAX: no pfn_in_pmem"),
+        (OWES_DAX, SAID.replace("statx_dax=yes", "statx_dax=no"), "is not DAX: no statx_dax=yes"),
+        (OWES_DAX, "dax_option=yes\npfn_in_pmem=yes\nstatx_known=no\n", ""),
+        ({"proofs": []}, "", ""),
+        ({"proofs": [NO_PROGRAM]}, SAID, "is not mine"),
+        ({"proofs": [NO_PROGRAM]}, "mine=1\n", ""),
+        (
+            {"proofs": [{**NO_PROGRAM, "wanting": "no-such-program"}]},
+            "",
+            "no-such-program: not found",
+        ),
+    ],
+)
+def test_each_filesystem_owes_its_own_proofs(
+    tmp_path: Path, owes: dict[str, Any], said: str, wanting: str
+) -> None:
+    unit = {**UNIT, "set_up": f"printf {shlex.quote(said)}", **owes}
+    script = checked(repro_script(recorded(tmp_path / "run", units=[unit]), "0"))
+    function = script[script.index("set_up() {") : script.index("run() {\n\ttell")]
+    (call,) = (line for line in script.split("if set_up ")[1:])
+    call = call.partition("; then\n\t\trun ")[0]
+    program = f'tell() {{ echo "$*"; }}\n{function}\nset_up {call}'.replace("/tmp", str(tmp_path))
+    done = subprocess.run(["sh", "-c", program], capture_output=True, text=True, check=False)
+    told = [line for line in done.stdout.splitlines() if not line.startswith("# ")]
+    assert (done.returncode, len(told)) == ((1, 1) if wanting else (0, 0)), done
+    assert wanting in "".join(told)
+    assert all(line.startswith("repro: not proved: ext4-dax ") for line in told)
+
+
+def test_only_what_its_filesystems_need_goes_into_a_guest(tmp_path: Path) -> None:
+    tmpfs = {**UNIT, "type": "tmpfs", "filesystem": "scratch", "tools": [], "proofs": []}
+    script = checked(repro_script(recorded(tmp_path / "run", units=[tmpfs]), "0"))
+    assert "mkfs.tmpfs" not in script
+    assert "dax-proof" not in script
+    before = checked(repro_script(recorded(tmp_path / "before"), "0"))
+    assert '"$work/guest-tests/build"/dax-proof' in before
+    assert "ndctl mkfs.ext4 mkfs.xfs" in before
 
 
 def test_flags_that_mended_it_come_before_all_others(tmp_path: Path) -> None:

@@ -12,11 +12,12 @@ from lab.model.records import Evidence, Host, JobRecord, Noted, RunRecord, TestR
 from lab.model.status import Status
 from lab.model.variant import Variant
 
+PROOF = (("mounts", "/dev/pmem0 /mnt ext4 rw,dax=always"), ("statx", "DAX"))
 EVIDENCE = Evidence(
     accelerator="tcg",
     qemu_version="7.2.17",
     cmdline="console=ttyS0",
-    dax=(("ext4-dax", (("mounts", "/dev/pmem0 /mnt ext4 rw,dax=always"), ("statx", "DAX"))),),
+    proofs=(("ext4-dax", (("dax", PROOF),)),),
     series_digests=(("dax-populate", "ab" * 32),),
     timeline=(("boot", 0.25), ("ssh", 3.5)),
 )

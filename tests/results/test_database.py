@@ -16,6 +16,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from lab.errors import InfrastructureError, UserError
+from lab.model.proof import unproved
 from lab.model.status import Status
 from lab.process import ProcessKilled
 from lab.process import run as run_process
@@ -58,6 +59,12 @@ def test_an_old_database_is_brought_up(old: Path | str) -> None:
         assert {result.program for result in first.results} == {""}
         assert {result.given for result in first.results} == {False}
         assert first.jobs[1].error == "no space\nleft"
+        proof = (("mounts", "/dev/pmem0 /mnt ext4 rw,dax=always"), ("statx", "DAX"))
+        assert [one.evidence.proofs for one in (*first.jobs, *second.jobs)] == [
+            (("ext4-dax", (("dax", proof),)),)
+        ] * 4
+        assert unproved(first.jobs[0].evidence, "ext4-dax") == ""
+        assert unproved(first.jobs[0].evidence, "xfs-dax") == "DAX"
         # The new column is filled: equal setups with unequal ends can be found.
         run_id = store.begin(run(id=""))
         again = job(result("x", Status.PASS))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from lab.analysis.run_status import run_status
 from lab.errors import ExitStatus
+from lab.model.proof import unproved
 from lab.model.records import RunRecord
 from lab.model.status import Status
 from lab.results import RunFolder, write_json
@@ -132,3 +134,27 @@ def test_a_record_that_cannot_be_read_is_missed(tmp_path: Path) -> None:
     ]
     assert record.jobs[1].duration_s == 0
     assert run_status(record) is ExitStatus.INFRASTRUCTURE
+
+
+@pytest.mark.parametrize(
+    ("dax", "wanting"),
+    [
+        ([["ext4-dax", [["statx", "DAX"]]]], ""),
+        ([["ext4-dax", []]], "DAX"),
+        ([["xfs-dax", [["statx", "DAX"]]]], "DAX"),
+        ([["ext4-dax"]], "DAX"),
+        (None, "DAX"),
+        (7, "DAX"),
+    ],
+)
+def test_the_proof_of_dax_in_folders_of_before(tmp_path: Path, dax: object, wanting: str) -> None:
+    folder = leave(tmp_path, replace(STARTED, jobs=(job(result("a")),)))
+    path = folder.job(0, "6.1").record
+    stored = json.loads(path.read_text())
+    del stored["evidence"]["proofs"], stored["evidence"]["promises"]
+    write_json(path, {**stored, "evidence": {**stored["evidence"], "dax": dax}})
+    with Store.open(tmp_path / "lab.db") as store:
+        record = recover(store, found(tmp_path))
+    assert record is not None
+    assert unproved(record.jobs[0].evidence, "ext4-dax") == wanting
+    assert [one.test for one in record.results] == ["a"]

@@ -18,6 +18,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from lab.analysis.test_names import told_apart
+from lab.model.proof import proof_lines
 from lab.model.records import JobRecord, Noted, RunRecord, TestResult
 from lab.model.status import Status
 from lab.results.folder import write_bytes
@@ -90,6 +91,7 @@ def _properties(job: JobRecord) -> ElementTree.Element:
         "qemu": evidence.qemu_version,
         "build": evidence.build_key,
         "console": evidence.console_path,
+        **{f"proofs.{filesystem}": said for filesystem, said in proof_lines(evidence)},
     }.items():
         properties.append(_element("property", name=name, value=value))
     return properties

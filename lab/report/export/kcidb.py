@@ -11,6 +11,7 @@ from typing import Any
 from lab.analysis.test_names import bare
 from lab.arch import ARCH
 from lab.errors import UserError
+from lab.model.proof import proof_lines
 from lab.model.records import JobRecord, RunRecord, TestResult
 from lab.model.status import Status
 from lab.model.tree_identity import TreeIdentity
@@ -105,6 +106,7 @@ def _tests(job: JobRecord, name: str, origin: str) -> Iterator[dict[str, Any]]:
             "qemu": job.evidence.qemu_version,
             "accelerator": job.evidence.accelerator,
             "cmdline": job.evidence.cmdline,
+            "proofs": dict(proof_lines(job.evidence)),
         },
     }
     for number, result in enumerate(job.results):

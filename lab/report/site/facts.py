@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from lab.analysis.run_status import is_lab_error
+from lab.model.proof import in_words, promised, proofs_of
 from lab.model.records import RunRecord
 from lab.report.site.complaint import Told
 from lab.report.site.page_data import Cell, Job, log_page
@@ -61,10 +62,19 @@ def problems(run: RunRecord) -> Iterator[tuple[str, str]]:
 
 
 def proof(job: Job, filesystem: str) -> list[str]:
-    """What proved that the filesystem was DAX."""
-    said = dict(dict(job.record.evidence.dax).get(filesystem, ()))
-    shown = [f"{name} {said[name]}" for name in ("mount", "statx_dax") if said.get(name)]
-    return ["DAX: " + ", ".join(shown)] if shown else []
+    """What proved that the filesystem was what it promised to be."""
+    evidence = job.record.evidence
+    if not promised(evidence, filesystem):
+        return ["promised nothing that had to be proved"]
+    found = proofs_of(evidence, filesystem).items()
+    shown = ((in_words(name), _shown(said)) for name, said in found)
+    return [f"{name}: {text}" for name, text in shown if text]
+
+
+def _shown(said: Mapping[str, str]) -> str:
+    """How it was mounted, or what else counted."""
+    named = [f"{name} {said[name]}" for name in ("mount", "statx_dax") if said.get(name)]
+    return ", ".join(named) or said.get("proved_by", "")
 
 
 def facts(job: Job) -> list[tuple[str, str]]:

@@ -24,7 +24,9 @@ from lab.errors import InfrastructureError
 from lab.execution.job import Job
 from lab.execution.run_job import run_job
 from lab.execution.unit import Unit
-from lab.filesystems.dax import Recipe, namespace_mode, set_up
+from lab.filesystems.dax import Dax
+from lab.filesystems.pmem import namespace_mode
+from lab.filesystems.set_up import set_up
 from lab.guest.protocol import Guest, GuestDied
 from lab.guest.qemu.command_line import SSH_PORTS
 from lab.guest.qemu.guest import QemuSpec
@@ -39,8 +41,8 @@ from tests.guest.conftest import KERNEL, ROOT, qemus
 
 pytestmark = pytest.mark.guest
 
-EXT4 = Recipe("ext4-dax", "ext4", ("-b", "4096"), ("dax",))
-XFS = Recipe("xfs-dax", "xfs", ("-m", "reflink=0"), ("dax",))
+EXT4 = Dax("ext4-dax", "ext4", ("-b", "4096"), ("dax",))
+XFS = Dax("xfs-dax", "xfs", ("-m", "reflink=0"), ("dax",))
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
+from xml.etree import ElementTree
 
 import junitparser
 import pytest
@@ -44,6 +46,24 @@ def test_kcidb_takes_it() -> None:
     document = json.loads(exported(RUN, "kcidb"))
     V5_3.validate(document)
     assert LATEST.is_compatible(document)
+
+
+def test_each_form_tells_what_was_proved() -> None:
+    owes: dict[str, Any] = {
+        "promises": (("plain", ()), ("ext4-dax", ("dax",)), ("xfs-dax", ("dax",))),
+        "proofs": (("plain", ()), ("ext4-dax", (("dax", (("proved_by", "statx"),)),))),
+    }
+    record = run(replace(job(result()), evidence=replace(EVIDENCE, **owes)))
+    proofs = {
+        "plain": "nothing promised",
+        "ext4-dax": "DAX: statx",
+        "xfs-dax": "nothing proves that it was DAX",
+    }
+    (test,) = json.loads(exported(record, "kcidb"))["tests"]
+    assert test["environment"]["misc"]["proofs"] == proofs
+    root = ElementTree.fromstring(exported(record, "junit"))
+    found = {one.get("name", ""): one.get("value") for one in root.iter("property")}
+    assert {name: found.get(f"proofs.{name}") for name in proofs} == proofs
 
 
 def test_kcidb_is_told_whose_fault_it_was() -> None:
