@@ -17,7 +17,7 @@ from lab.build.key import KBUILD_ENVIRONMENT
 from lab.build.sandbox import Sandbox, tool_folders
 from lab.build.toolchain import KEPT
 from lab.errors import InfrastructureError, LabError, Location, UserError
-from lab.process import Child, ProcessTimeout, run, spawn
+from lab.process import Child, ProcessFlood, ProcessTimeout, run, spawn
 from lab.process.find_tool import find_tool
 from lab.process.tool_failure import trouble
 
@@ -109,7 +109,7 @@ class Make:
         command = self._command(["--dry-run", "--keep-going", *targets])
         try:
             said = run(command, check=False, timeout=min(_COUNTING_S, self._left()))
-        except ProcessTimeout:
+        except (ProcessTimeout, ProcessFlood):
             return 0
         return len(_PLANNED.findall(said.stdout))
 

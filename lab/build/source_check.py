@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from lab.process import run
+from lab.process import ProcessFlood, run
 from lab.trees import Rows, blob_digest, entry_of
 
 _SYMLINK = 0o120000
@@ -28,7 +28,10 @@ def written(source: Path, wanted: Rows, since_ns: int) -> list[str]:
         wanted: What it should hold; rows whose content nobody knows are passed over.
         since_ns: ``time.time_ns()`` before the build began.
     """
-    young = dict(_younger(source, (since_ns - _TICK_NS) / 1e9))
+    try:
+        young = dict(_younger(source, (since_ns - _TICK_NS) / 1e9))
+    except ProcessFlood:
+        return ["more files than can be named"]
     bad = [path for path, kind in young.items() if kind != "d" and not _is(source, path, wanted)]
     # A file that went leaves no trace but in its folder.
     if "d" in young.values():

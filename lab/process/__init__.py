@@ -4,6 +4,7 @@
 from lab.process.child import (
     Child,
     ProcessFailed,
+    ProcessFlood,
     ProcessKilled,
     ProcessTimeout,
     Result,
@@ -11,4 +12,13 @@ from lab.process.child import (
     spawn,
 )
 
-__all__ = ["Child", "ProcessFailed", "ProcessKilled", "ProcessTimeout", "Result", "run", "spawn"]
+__all__ = [
+    "Child",
+    "ProcessFailed",
+    "ProcessFlood",
+    "ProcessKilled",
+    "ProcessTimeout",
+    "Result",
+    "run",
+    "spawn",
+]

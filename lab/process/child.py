@@ -28,6 +28,11 @@ from lab.process.tool_failure import ending_signal
 _KILLING_S = 10
 _TAIL_LINES = 20
 _TAIL_BYTES = 64 << 10
+#: Bytes of stdout, and of stderr, that a tool may print.  The most that is asked of one:
+#: find(1) over a tree of 80,000 files says 5 MB, a dry run of make for a large config 40.
+MOST_PRINTED = 64 << 20
+#: Seconds between two looks at how much there is.
+_LOOK_S = 0.25
 
 Argument = str | os.PathLike[str]
 
@@ -42,6 +47,10 @@ class ProcessKilled(ProcessFailed):
 
 class ProcessTimeout(InfrastructureError):
     """A child was still running at its deadline, and was killed."""
+
+
+class ProcessFlood(InfrastructureError):
+    """A child printed more than anybody wants to know of it, and was killed."""
 
 
 @dataclass(frozen=True)
@@ -236,6 +245,7 @@ def run(
     timeout: float | None = None,
     log: Path | None = None,
     input: bytes | None = None,
+    most: int = MOST_PRINTED,
 ) -> Result:
     """Run a child to its end.
 
@@ -244,10 +254,12 @@ def run(
         timeout: Seconds until it is killed and ProcessTimeout raised.
         log: A file its stdout and stderr are appended to, instead of being returned.
         input: Bytes for its stdin; without them it is empty.
+        most: Bytes that it may print on each of stdout and stderr, where there is no log.
 
     Raises:
-        ProcessFailed, ProcessTimeout, InfrastructureError (not installed), and ProcessKilled
-            whatever ``check`` says: no status of the tool's own has to be judged then.
+        ProcessFailed, ProcessTimeout, ProcessFlood, InfrastructureError (not installed), and
+            ProcessKilled whatever ``check`` says: no status of the tool's own has to be judged
+            then.
     """
     with ExitStack() as stack:
         source, out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(3))
@@ -262,7 +274,7 @@ def run(
             with spawn(
                 arguments, cwd=cwd, env=env, stdin=source, stdout=stdout, stderr=stderr
             ) as child:
-                status = child.wait(timeout)
+                status = _wait_and_look(child, timeout, (out, err), most)
             duration = time.monotonic() - child.started
         finally:
             if log is not None:
@@ -299,6 +311,25 @@ def _end_of(log: Path) -> str:
     with log.open("rb") as stream:
         stream.seek(max(0, stream.seek(0, os.SEEK_END) - _TAIL_BYTES))
         return stream.read(_TAIL_BYTES).decode(errors="replace")
+
+
+def _wait_and_look(
+    child: Child, timeout: float | None, streams: Sequence[IO[bytes]], most: int
+) -> int:
+    """As Child.wait(); the streams are files that it prints to, which have no end of their own."""
+    end = None if timeout is None else child.started + timeout
+    status: int | None = None
+    while status is None:
+        left = _LOOK_S if end is None else min(_LOOK_S, max(0.0, end - time.monotonic()))
+        with suppress(ProcessTimeout):
+            status = child.wait(left)
+        if any(os.fstat(stream.fileno()).st_size > most for stream in streams):
+            raise ProcessFlood(
+                f"`{shlex.join(child.arguments)}` printed more than {most >> 20} MiB, and was ended"
+            )
+        if status is None and end is not None and time.monotonic() >= end:
+            raise ProcessTimeout(f"{child.arguments[0]} was still running after {timeout:g} s")
+    return status
 
 
 def _read(stream: IO[bytes]) -> str:

@@ -18,7 +18,7 @@ from subprocess import PIPE, STDOUT
 import pytest
 
 from lab.errors import InfrastructureError
-from lab.process import ProcessFailed, ProcessTimeout, run, spawn
+from lab.process import ProcessFailed, ProcessFlood, ProcessTimeout, run, spawn
 from lab.process.starter import start
 
 pytestmark = pytest.mark.slow
@@ -111,6 +111,24 @@ def test_timeout_kills_the_whole_family(tmp_path: Path) -> None:
     with pytest.raises(ProcessTimeout):
         run(["sh", "-c", script], timeout=0.3, env={"LAB_TEST_MARK": str(tmp_path)})
     assert wait_gone(mark) == []
+
+
+@pytest.mark.parametrize("where", ["", " >&2"])
+def test_a_tool_that_does_not_stop_talking_is_ended(tmp_path: Path, where: str) -> None:
+    with pytest.raises(ProcessFlood, match=r"yes.* printed more than 1 MiB, and was ended"):
+        run(
+            ["sh", "-c", f"yes{where}"],
+            env={"LAB_TEST_MARK": str(tmp_path)},
+            check=False,
+            most=1 << 20,
+        )
+    assert wait_gone(f"LAB_TEST_MARK={tmp_path}") == []
+
+
+def test_what_was_printed_before_an_end_is_counted_too() -> None:
+    assert len(run(["head", "-c", "1000", "/dev/zero"], most=1000).stdout) == 1000
+    with pytest.raises(ProcessFlood):
+        run(["head", "-c", "1001", "/dev/zero"], most=1000)
 
 
 def test_leaving_the_block_kills(tmp_path: Path) -> None:
