@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from datetime import datetime
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +18,7 @@ from lab.cli.lines import say, say_lines
 from lab.errors import ExitStatus, InfrastructureError, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from lab.config import LoadedConfig
     from lab.gc import Freed, Item, Removal
@@ -27,6 +29,7 @@ Budget = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would go.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, however much would go.")]
 Recent = Annotated[bool, typer.Option("--recent", help="What was used in the last day may go too.")]
+Each = Annotated[bool, typer.Option("--verbose", "-v", help="Name each thing that stays.")]
 _DAY_S = 86400
 
 
@@ -36,6 +39,7 @@ def gc(
     recent: Recent = False,
     yes: Yes = False,
     dry_run: DryRun = False,
+    verbose: Each = False,
     file: File = None,
     json: Json = False,
 ) -> int:
@@ -44,7 +48,7 @@ def gc(
     size = _size(budget) or loaded.config.gc.disk
     used_before = inf if recent else time.time() - _DAY_S
     ask = not yes and sys.stdin.isatty() and sys.stderr.isatty()
-    tell = (lambda _: None) if json else _tell
+    tell = (lambda _: None) if json else partial(_tell, verbose=verbose)
     removal, freed = _free(loaded, size, used_before, tell, dry_run=dry_run, ask=ask)
     if freed is None and not dry_run:
         question = f"That is more than half of {_human(removal.before)}. Free it?"
@@ -56,6 +60,10 @@ def gc(
         _print_json(removal, freed)
     else:
         say_lines(_freed_lines(freed))
+    if freed is not None and freed.failed:
+        item, why = freed.failed[0]
+        more = f", and {len(freed.failed) - 1} more" if freed.failed[1:] else ""
+        raise InfrastructureError(f"it cannot be removed: {why}{more}", where=item.path)
     if not removal.fits:
         raise InfrastructureError(
             f"{_human(removal.after)} must stay, which is more than {_human(size)}",
@@ -99,15 +107,32 @@ def _free(
         return removal, free(removal)
 
 
-def removal_lines(removal: Removal) -> Iterator[str]:
-    """What would go, before it does."""
+def removal_lines(removal: Removal, verbose: bool = False) -> Iterator[str]:
+    """What would go, before it does; what stays although it is too much, by the reason."""
     yield f"{_human(removal.before)} in cache and results; the budget is {_human(removal.budget)}"
     for item, size in removal.items:
         yield f"  {_human(size):>7}  {_row(item)}"
     if not removal.items:
         yield "nothing to free"
-    for item in removal.kept:
-        yield f"  stays: {_row(item)}: {item.keep}"
+    if verbose:
+        yield from (f"  stays: {_row(item)}: {item.keep}" for item in removal.kept)
+        return
+    for why, items in _by_reason(removal.kept).items():
+        kinds = ", ".join(_counted(kind, n) for kind, n in Counter(i.kind for i in items).items())
+        yield f"  stay: {kinds}: {why}"
+    if removal.kept:
+        yield "  (-v: each of them)"
+
+
+def _by_reason(items: Iterable[Item]) -> dict[str, list[Item]]:
+    found: dict[str, list[Item]] = {}
+    for item in items:
+        found.setdefault(item.keep, []).append(item)
+    return found
+
+
+def _counted(kind: str, number: int) -> str:
+    return f"{number} {kind if number == 1 or kind.endswith('s') else f'{kind}s'}"
 
 
 def _row(item: Item) -> str:
@@ -115,8 +140,8 @@ def _row(item: Item) -> str:
     return f"{item.kind:9}  {when}  {item.path.name}  {item.about}".rstrip()
 
 
-def _tell(removal: Removal) -> None:
-    say_lines(removal_lines(removal))
+def _tell(removal: Removal, verbose: bool) -> None:
+    say_lines(removal_lines(removal, verbose))
 
 
 def _freed_lines(freed: Freed | None) -> Iterator[str]:
@@ -124,7 +149,7 @@ def _freed_lines(freed: Freed | None) -> Iterator[str]:
         return
     if freed.items:
         yield f"freed {_human(freed.bytes)}"
-    for item, why in freed.passed_over:
+    for item, why in (*freed.passed_over, *freed.failed):
         yield f"left {item.path.name}: {why}"
 
 
@@ -139,6 +164,7 @@ def _print_json(removal: Removal, freed: Freed | None) -> None:
             "items": [{**_item(item), "bytes": size} for item, size in removal.items],
             "kept": [{**_item(item), "why": item.keep} for item in removal.kept],
             "freed": None if freed is None else [str(item.path) for item in freed.items],
+            "failed": [{**_item(item), "why": why} for item, why in freed.failed] if freed else [],
         }
     )
 

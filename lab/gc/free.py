@@ -48,6 +48,8 @@ class Freed:
     items: list[Item] = field(default_factory=list)
     bytes: int = 0
     passed_over: list[tuple[Item, str]] = field(default_factory=list)
+    #: What should have gone and cannot be removed: the others go all the same.
+    failed: list[tuple[Item, str]] = field(default_factory=list)
 
 
 def plan_removal(items: Sequence[Item], places: Iterable[Path], budget: int) -> Removal:
@@ -77,19 +79,18 @@ def _inodes(item: Item, usage: Usage) -> Iterator[Inode]:
 
 
 def free(removal: Removal, gone: Callable[[Item, int], None] = lambda *_: None) -> Freed:
-    """Remove what was chosen, but what somebody holds or has used since.
-
-    Raises:
-        InfrastructureError: It cannot be removed.
-    """
+    """Remove what was chosen, but what somebody holds or has used since."""
     freed = Freed()
     for item, size in removal.items:
         try:
             why = _remove(item)
         except OSError as error:
-            raise InfrastructureError(
-                f"cannot be removed: {error.strerror}", where=error.filename or item.path
-            ) from error
+            where = f": {error.filename}" if error.filename else ""
+            freed.failed.append((item, f"{error.strerror or error}{where}"))
+            continue
+        except InfrastructureError as error:
+            freed.failed.append((item, error.what))
+            continue
         if why:
             freed.passed_over.append((item, why))
         else:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.cli.gc import removal_lines
 from lab.config import LoadedConfig
 from lab.errors import UserError
 from lab.gc import (
@@ -438,19 +439,14 @@ def test_a_run_whose_folder_is_gone_is_still_there(disk: Disk) -> None:
     assert lab(disk.root, "show", IDS[0]).returncode == 0
 
 
-@pytest.mark.slow
-def test_a_cache_that_cannot_be_written(tmp_path: Path, disk: Disk) -> None:
-    disk.make("builds/b1", 9)
-    disk.loaded.results.mkdir(exist_ok=True)
-    disk.loaded.results.chmod(0o777)
-    command = [sys.executable, "-m", "lab", "gc", "--file", str(disk.root), "--budget", "1K"]
+def gc_as_a_user(disk: Disk, budget: str = "1K") -> subprocess.CompletedProcess[str]:
+    """As whoever must heed modes; root need not."""
+    command = [sys.executable, "-m", "lab", "gc", "--file", str(disk.root), "--budget", budget]
     if os.geteuid() == 0:
-        # Root may write whatever its mode is.
         command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command]
-        for above in (tmp_path, *list(tmp_path.parents)[:-2]):
+        for above in (disk.root, *list(disk.root.parents)[:-2]):
             above.chmod(above.stat().st_mode | 0o055)
-    disk.cache.chmod(0o555)
-    done = subprocess.run(
+    return subprocess.run(
         command,
         cwd="/",
         env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": "/nonexistent"},
@@ -459,6 +455,70 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, disk: Disk) -> None:
         text=True,
         check=False,
     )
+
+
+def given_away(disk: Disk) -> None:
+    """All of the project is that user's."""
+    if os.geteuid() == 0:
+        for path in (disk.root, *disk.root.rglob("*")):
+            os.lchown(path, 65534, 65534)
+
+
+@pytest.mark.slow
+def test_folders_that_nobody_may_look_into_go(disk: Disk) -> None:
+    """As a build leaves them whose Makefile makes them so."""
+    bench = disk.make("workbenches/6.1-0", 9)
+    other = disk.make("workbenches/.gc-1-6.1-1", 9)
+    for path in (bench / "obj/mm/deep", other / "obj"):
+        path.mkdir(parents=True)
+        (path / "file").touch()
+    disk.age(bench, 9)
+    disk.loaded.results.mkdir(exist_ok=True)
+    given_away(disk)
+    for path in (bench / "obj/mm/deep", bench / "obj/mm", other / "obj"):
+        path.chmod(0)
+    done = gc_as_a_user(disk, "1M")
+    assert (done.returncode, done.stderr) == (0, ""), done
+    assert list((disk.cache / "workbenches").iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_cannot_be_removed_costs_itself_alone(disk: Disk) -> None:
+    """A file of another user's, say of a lab that was once run with sudo."""
+    disk.make("builds/b1", 8)
+    foreign = disk.make("workbenches/.gc-1-6.1-1", 9)
+    (foreign / "obj").mkdir()
+    (foreign / "obj/file").touch()
+    disk.loaded.results.mkdir(exist_ok=True)
+    given_away(disk)
+    os.chown(foreign / "obj", 0, 0)
+    done = gc_as_a_user(disk)
+    assert done.returncode == 3
+    assert "cannot be removed" in done.stderr
+    assert str(foreign) in done.stderr
+    assert not (disk.cache / "builds" / "b1").exists()
+
+
+def test_what_stays_is_told_by_its_reason(disk: Disk) -> None:
+    for number in range(3):
+        disk.make(f"builds/b{number}", 0)
+    disk.make("states/s1", 0)
+    removal = disk.plan(0.5, replace(disk.needs(), recent=time.time() - 9))
+    lines = list(removal_lines(removal))
+    assert lines[2:] == ["  stay: 3 builds, 1 state: used in the last day", "  (-v: each of them)"]
+    each = list(removal_lines(removal, verbose=True))[2:]
+    assert len(each) == 4
+    assert all(": used in the last day" in line for line in each)
+
+
+@pytest.mark.slow
+def test_a_cache_that_cannot_be_written(disk: Disk) -> None:
+    disk.make("builds/b1", 9)
+    disk.loaded.results.mkdir(exist_ok=True)
+    disk.loaded.results.chmod(0o777)
+    disk.cache.chmod(0o555)
+    done = gc_as_a_user(disk)
     disk.cache.chmod(0o755)
     assert (done.returncode, "Traceback" in done.stderr) == (3, False), done.stderr
     assert "the cache cannot be written" in done.stderr
