@@ -24,6 +24,7 @@ from lab.build.old_builds import adopt
 from lab.build.paths import buildable
 from lab.build.product import NoProduct, is_product, product, read_product
 from lab.build.release import checked_release, read_release
+from lab.build.rules import runs_while_built
 from lab.build.sandbox import Sandbox, Wanted, choose_sandbox
 from lab.build.source_check import written
 from lab.build.steps import Steps, known_steps
@@ -267,7 +268,7 @@ def _build_on(
         log.write_text("".join(f"lab: mend {mend}\n" for mend in job.mends.applied))
         make = replace(_make(bench, job, log, held), stopped=stopped, sandbox=sandbox)
         steps = Steps(on_step)
-        with _objects_trusted(bench):
+        with _objects_trusted(bench, job):
             with _source_kept(bench, job, sandbox):
                 gone = _configure(make, bench, job, options)
                 if not (bench.objects / "vmlinux").exists():
@@ -293,13 +294,22 @@ def _build_on(
 
 
 @contextmanager
-def _objects_trusted(bench: Workbench) -> Iterator[None]:
-    """Keep no objects of a build that puts something else in a product's place."""
+def _objects_trusted(bench: Workbench, job: BuildJob) -> Iterator[None]:
+    """Keep no objects of a build that puts something else in a product's place, or locks them up.
+
+    Those in which more than a kernel's own Makefiles ran are for variants of it alone.
+    """
+    brought = job.overlay.files.items() - job.mends.overlay.files.items()
+    if runs_while_built({name for name, _ in brought}, bench.source):
+        bench.doubted.touch()
     try:
         yield
     except NoProduct:
         bench.forget()
         raise
+    finally:
+        if bench.doubted.exists() and bench.is_closed():
+            bench.forget()
 
 
 @contextmanager
@@ -381,7 +391,7 @@ def _configure(
     wanted = _config_stamp(job)
     config = bench.objects / ".config"
     usable = is_product(bench.objects, config.name)
-    if not (usable and stamp.exists() and stamp.read_text() == wanted):
+    if not (usable and stamp.exists() and stamp.read_bytes() == wanted.encode()):
         stamp.unlink(missing_ok=True)
         if not usable:
             config.unlink(missing_ok=True)  # what a build before this one left there

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from lab.build.workbench import UNKNOWN, Workbench
 from lab.errors import LabError
-from lab.process import run
+from lab.process import ProcessFailed, run
 from lab.process.removal import remove_tree
 from lab.trees import Rows, read_rows, write_rows
 
@@ -77,7 +77,9 @@ def _candidates(
         # Hidden is what gc is about to remove.
         if folder == bench.folder or folder.name.startswith(".") or not _is_whole(other):
             continue
-        with suppress(OSError, LabError):
+        if not _may_start_from(other, bench):
+            continue
+        with suppress(OSError, LabError, UnicodeDecodeError):
             other_config, _, with_compilers = other.kind.read_text().partition("\n")
             if with_compilers != compilers:
                 continue
@@ -90,14 +92,28 @@ def _is_whole(bench: Workbench) -> bool:
     return bench.configured.exists() and bench.manifest.exists() and bench.objects.is_dir()
 
 
+def _may_start_from(other: Workbench, bench: Workbench) -> bool:
+    """Whether nothing ran in its objects that this kernel's own builds would not run.
+
+    What a Makefile or a script of a series left there would be taken for this kernel's.
+    """
+    return not other.doubted.exists() or _kernel_of(other) == _kernel_of(bench)
+
+
+def _kernel_of(bench: Workbench) -> str:
+    return bench.folder.name.rpartition("-")[0]
+
+
 def _differing(present: Rows, wanted: Rows) -> int:
     return len(wanted.items() - present.items()) + len(present.keys() - wanted.keys())
 
 
 def _copy(source: Workbench, target: Workbench) -> bool:
     """Whether all of ``source`` is in ``target`` now; the manifest comes last."""
-    if not _is_whole(source):
-        return False  # a killed build's rest, or gone since
+    if not (_is_whole(source) and _may_start_from(source, target)):
+        return False  # a killed build's rest, or gone or built on since
+    if source.doubted.exists():
+        target.doubted.touch()
     for folder in (target.source, target.objects):
         remove_tree(folder)
     # A kill may have left files that nobody knows.
@@ -106,12 +122,12 @@ def _copy(source: Workbench, target: Workbench) -> bool:
     place = _copy_one if source.own.exists() else _link
     _place_all(source.source, target.source, list(present), place)
     # Copies: what is made anew is written into the file that is there, now and then.
-    run(["cp", "-a", "--reflink=auto", source.objects, target.objects], timeout=_COPY_S)
     try:
+        run(["cp", "-a", "--reflink=auto", source.objects, target.objects], timeout=_COPY_S)
         _rename_in(target.objects, source.folder, target.folder)
-    except RecursionError:
+    except (RecursionError, PermissionError, ProcessFailed):
         remove_tree(target.objects)
-        return False  # folders upon folders are no build's
+        return False  # folders upon folders, or such that nobody may look into, are no build's
     shutil.copyfile(source.configured, target.configured)
     write_rows(target.manifest, present)
     return True

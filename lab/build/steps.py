@@ -75,6 +75,6 @@ def _rows(builds: Path) -> Iterator[_Row]:
     for path in builds.glob("*/build.json"):
         with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
             record = read_stored(path, dict[str, Any]) or {}
-            if record.get("steps"):
+            if isinstance(steps := record.get("steps"), int) and steps > 0:
                 version = KernelVersion.parse(record["version"])
-                yield _Row(record["config"], version, int(record["steps"]))
+                yield _Row(record["config"], version, steps)

@@ -7,7 +7,6 @@ Going from one variant to the next writes only the files that differ, so that
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from lab.build.source_check import written
 from lab.errors import UserError
 from lab.patches import Overlay
 from lab.process import run
+from lab.process.flock import take
 from lab.process.removal import remove_tree
 from lab.trees import Entry, Rows, Tree, blob_digest, entry_of, read_rows, row_of, write_rows
 
@@ -33,6 +33,7 @@ _THREADS = min(8, os.cpu_count() or 1)
 #: A build that is killed leaves the files it was writing no older than this.
 _IN_FLIGHT_S = 3.0
 _COPY_S = 900.0
+_LOOK_S = 300.0
 #: In a manifest: the file may be there, nobody knows with what content.
 UNKNOWN = row_of(Entry(0, "0" * 40))
 
@@ -84,6 +85,11 @@ class Workbench:
         return self.folder / "own"
 
     @property
+    def doubted(self) -> Path:
+        """Says that what a series brought ran in ``objects``: no other kernel starts from them."""
+        return self.folder / "doubted"
+
+    @property
     def is_whole(self) -> bool:
         """Whether a kernel was built on it, from its source to the end."""
         return self.manifest.exists() and (self.objects / "vmlinux").exists()
@@ -128,11 +134,9 @@ class Workbench:
             self.folder.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):
                 lock = path.open("a")
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
+                if not take(lock, path, wait=wait):
                     lock.close()
-                    raise
+                    raise BlockingIOError
                 with suppress(FileNotFoundError):
                     if path.stat().st_ino == os.fstat(lock.fileno()).st_ino:
                         return lock
@@ -154,6 +158,8 @@ class Workbench:
             remove_half_written(self.objects)
         except RecursionError:
             self.forget()  # folders upon folders are no build's
+        if self.doubted.exists() and self.is_closed():
+            self.forget()
         if self.own.exists() and self.manifest.exists():
             rows = {path: row for path, row in read_rows(self.manifest).items() if row != UNKNOWN}
             if written(self.source, rows, self.in_use.stat().st_mtime_ns):
@@ -164,6 +170,14 @@ class Workbench:
         self.manifest.unlink(missing_ok=True)
         for folder in (self.source, self.objects):
             remove_tree(folder)
+        if not self.objects.exists():
+            self.doubted.unlink(missing_ok=True)
+
+    def is_closed(self) -> bool:
+        """Whether a build left folders among its objects that nobody may write to or look into."""
+        command: list[str | Path] = ["find", self.objects, "-type", "d", "!", "-perm", "-u=rwx"]
+        found = run([*command, "-print", "-quit"], check=False, timeout=_LOOK_S)
+        return found.status != 0 or found.stdout != ""
 
     def part(self) -> None:
         """Give ``source`` files of its own, with the time stamps they have, in place of links.

@@ -18,7 +18,7 @@ def wrapped(folder: Path, name: str, cc: str, flags: Sequence[str]) -> str:
         return cc
     script = folder / name
     text = f'#!/bin/sh\nexec {shlex.join([cc, *flags])} "$@"\n'
-    if not script.exists() or script.read_text() != text:
+    if not script.exists() or script.read_bytes() != text.encode():
         folder.mkdir(parents=True, exist_ok=True)
         beside = script.with_name(f".{name}.lab-new")
         beside.write_text(text)

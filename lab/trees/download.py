@@ -23,6 +23,8 @@ _READ_S = 60.0
 #: Bytes; a kernel's tar, not compressed, has 1.7 GB.
 _MOST = 4 << 30
 #: Digits that RFC 9110 has in mind, and no more of them than a size can have.
+#: Of what a header may say (RFC 9110, 5.5).
+_TAG = re.compile(rb"[!-~][ -~]{0,1000}")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _PAUSES_S = (1.0, 2.0, 4.0, 8.0)
 _CHUNK = 1 << 18
@@ -183,7 +185,9 @@ class Download:
             return {}
         headers = {"Range": f"bytes={self._size()}-"}
         with suppress(FileNotFoundError):
-            headers["If-Range"] = self._validator.read_text()
+            kept = self._validator.read_bytes()
+            # Damaged it would be refused each time; with any other the file comes anew.
+            headers["If-Range"] = kept.decode() if _TAG.fullmatch(kept) else '"none"'
         return headers
 
     def _receive(self, response: requests.Response) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from lab.build import BuildJob
 from lab.build import nearest_workbench as nearest
 from lab.build.applied_mends import Applied, Mended
 from lab.build.build import workbench_of
+from lab.build.rules import runs_while_built
 from lab.build.workbench import UNKNOWN
+from lab.errors import UserError
 from lab.patches import Overlay
 from lab.trees import read_rows, write_rows
 from tests.build.conftest import Bench, Files, elsewhere, until
@@ -131,6 +134,85 @@ def test_a_kernel_of_one_s_own_does_not_start_from_another_config(bench: Bench) 
     mine = _mine(bench, {"mm/gup.c": GUP})
     bench.build(mine)
     assert _started_from(mine) == workbench_of(bench.job()).folder.name
+
+
+def _poisoned(bench: Bench) -> BuildJob:
+    makefile = (bench.kernel / "Makefile").read_text()
+    run = "did := $(shell cp $(srctree)/mm/mlock.c $(objtree)/mm/gup.o 2>/dev/null)\n"
+    return bench.job({"Makefile": makefile + run})
+
+
+def test_nothing_that_a_makefile_of_a_series_left_gets_into_another_kernel(bench: Bench) -> None:
+    bench.build(bench.job())
+    with suppress(UserError):
+        bench.build(_poisoned(bench))
+    mine = _mine(bench, {"mm/mlock.c": MLOCK})
+    built = bench.build(mine)
+    assert (bench.compiled, _started_from(mine)) == (ALL, None)
+    assert built.bzimage.read_bytes() == bench.from_nothing(mine)
+
+
+def test_what_a_makefile_left_is_for_variants_of_its_kernel(bench: Bench) -> None:
+    makefile = (bench.kernel / "Makefile").read_text()
+    bench.build(bench.job({"Makefile": f"{makefile}\n# nothing\n"}))
+    assert workbench_of(bench.job()).doubted.exists()
+    other = bench.job(options="# CONFIG_SMP is not set\n")
+    bench.build(other)
+    assert _started_from(other) == workbench_of(bench.job()).folder.name
+    # And what started from there is no other kernel's either.
+    assert workbench_of(other).doubted.exists()
+    mine = _mine(bench)
+    bench.build(mine)
+    assert _started_from(mine) is None
+
+
+def test_a_workbench_that_was_forgotten_is_not_doubted(bench: Bench) -> None:
+    bench.build(bench.job())
+    place = workbench_of(bench.job())
+    place.doubted.touch()
+    place.forget()
+    assert not place.doubted.exists()
+
+
+@pytest.mark.parametrize(
+    ("files", "runs"),
+    [
+        (["mm/gup.c", "arch/x86/entry/entry_64.S", "Documentation/mm/index.rst"], []),
+        (["mm/Makefile"], ["mm/Makefile"]),
+        (["Kbuild", "mm/Kconfig", "mm/gup.h"], ["Kbuild", "mm/Kconfig", "mm/gup.h"]),
+        (["scripts/mod/modpost.c", "tools/objtool/check.c"], None),
+        (["usr/gen_init_cpio.c", "arch/x86/lib/insn.c", "lib/gen.c", "fs/x/new.c"], None),
+        (["lib/tools/build.c"], None),
+    ],
+)
+def test_what_runs_while_a_kernel_is_built(
+    tmp_path: Path, files: list[str], runs: list[str] | None
+) -> None:
+    for name, text in (("lib", "hostprogs\t:= gen\n"), ("fs/x", " hostprogs-y += new\n")):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "Makefile").write_text(f"obj-y += a.o\n{text}")
+    assert runs_while_built(files, tmp_path) == (sorted(files) if runs is None else runs)
+
+
+def test_a_closed_folder_among_objects_is_seen(bench: Bench) -> None:
+    bench.build(bench.job())
+    (workbench_of(bench.job()).objects / "x").symlink_to("nowhere")
+    assert not workbench_of(bench.job()).is_closed()
+    (workbench_of(bench.job()).objects / "closed").mkdir(mode=0)
+    assert workbench_of(bench.job()).is_closed()
+
+
+def test_notes_of_a_workbench_that_were_damaged(bench: Bench) -> None:
+    job = bench.job()
+    bench.build(job)
+    place = workbench_of(job)
+    place.configured.write_bytes(b"\xff")
+    bench.build(bench.job({"mm/gup.c": GUP}))
+    assert place.configured.read_bytes().isalnum()
+    place.kind.write_bytes(b"\xff")
+    mine = _mine(bench, {"mm/mlock.c": MLOCK})
+    bench.build(mine)
+    assert _started_from(mine) is None
 
 
 def _started_from(job: BuildJob) -> str | None:

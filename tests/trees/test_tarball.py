@@ -70,6 +70,17 @@ def test_the_next_lab_goes_on(server: Server, content: bytes, cache: Cache) -> N
     assert server.asked[-1] == "bytes=3000-"
 
 
+@pytest.mark.parametrize("kept", [b"\xff\n", b'"one"\r\nX: y', b""])
+def test_a_note_that_was_damaged(server: Server, content: bytes, cache: Cache, kept: bytes) -> None:
+    wanted = kernel(server, content)
+    downloads = cache.folder / "downloads"
+    downloads.mkdir(parents=True)
+    (downloads / f"{wanted.sha256}.part").write_bytes(content[:1000])
+    (downloads / f"{wanted.sha256}.validator").write_bytes(kept)
+    cache.fetch(wanted)
+    assert server.asked == ["bytes=1000-"]
+
+
 def test_a_server_without_ranges_starts_over(server: Server, content: bytes, cache: Cache) -> None:
     server.cuts, server.ranges = [300_000], False
     cache.fetch(kernel(server, content))
