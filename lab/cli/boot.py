@@ -13,6 +13,7 @@ import typer
 
 from lab.cli.commands import Config, File, Json, Machine, app, open_lab, plan_of
 from lab.errors import InfrastructureError, UserError
+from lab.text import plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +78,8 @@ def _say(complaint: str) -> None:
     """On a line of its own, on a terminal that may be the guest's now, and raw."""
     end = "\r\n" if sys.stderr.isatty() else "\n"
     before = "\r\n" if sys.stderr.isatty() else ""
-    print(f"{before}lab: the kernel says: {complaint}", end=end, file=sys.stderr, flush=True)
+    said = f"{before}lab: the kernel says: {plain(complaint)}"
+    print(said, end=end, file=sys.stderr, flush=True)
 
 
 def _end_of(path: Path) -> str:

@@ -30,6 +30,9 @@ Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Instead of stdout.")
 ]
 
+#: Runs among which one with results is looked for.
+_LOOKED_AT = 100
+
 
 class Format(StrEnum):
     """What ``lab export`` can write."""
@@ -177,6 +180,12 @@ def baseline(
     from lab.results import Store
 
     with Store.open(load_config(file).database) as store:
+        if not store.summary(run).says_something:
+            found = (one.run.id for one in store.runs(_LOOKED_AT) if one.says_something)
+            raise UserError(
+                f"{store.summary(run).run.id} has no results to compare with",
+                hint=f"lab baseline {next(found, 'RUN')}",
+            )
         run_id = store.set_baseline(name, run)
     if json:
         _print_json({"name": name, "run": run_id})
@@ -250,7 +259,8 @@ def _recorded(file: Path | None, run: str) -> RunRecord:
 
 def _write(text: str, output: Path | None) -> None:
     if output is None:
-        sys.stdout.write(text)
+        # A file has it as it is; a terminal would do what a guest or a patch says.
+        sys.stdout.write(plain(text) if sys.stdout.isatty() else text)
     else:
         from lab.results import write_text
 

@@ -53,7 +53,7 @@ def report(
         page = publish(store, opened.results, run, baseline, output, lost.append)
     _say(str(page), browse, json)
     for trouble in lost:
-        typer.echo(f"lab: a page could not be made: {trouble}", err=True)
+        say(f"lab: a page could not be made: {trouble}", err=True)
     return ExitStatus.INFRASTRUCTURE if lost else ExitStatus.EXPECTED
 
 

@@ -271,6 +271,11 @@ class RunRecord:
         return tuple(result for job in self.jobs for result in job.results)
 
     @property
+    def question(self) -> frozenset[str]:
+        """What was asked: the plan's jobs, whatever order they are in and whatever they came to."""
+        return frozenset(line.strip() for line in self.plan[1:] or self.plan)
+
+    @property
     def jobs_in_order(self) -> tuple[JobRecord, ...]:
         """The jobs as the plan has them, whichever ended first."""
         places = {line.strip().partition(": ")[0]: n for n, line in enumerate(self.plan)}

@@ -43,14 +43,15 @@ class Trail:
     def baseline(self) -> str | None:
         """The id of the run to compare the last one with, if there is any.
 
-        The latest one before it that finished and has all of its variants; if
-        there is none, the latest that has one of them.
+        The latest one before it that finished and was asked the same; if there is none, the
+        latest that has all of its variants, or else one of them.
         """
         mine = _variants(self.run)
         earlier = [run for run in reversed(self.runs[:-1]) if run.finished is not None]
-        whole = [run.id for run in earlier if mine <= _variants(run)]
-        some = [run.id for run in earlier if mine & _variants(run)]
-        return next(iter(whole or some), None)
+        whole = [run for run in earlier if mine <= _variants(run)]
+        same = [run for run in whole if run.question == self.run.question]
+        some = [run for run in earlier if mine & _variants(run)]
+        return next((run.id for run in same or whole or some), None)
 
 
 def _variants(run: RunRecord) -> frozenset[str]:

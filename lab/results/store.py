@@ -87,6 +87,11 @@ class RunSummary:
     unexpected: int
     baselines: tuple[str, ...] = ()
 
+    @property
+    def says_something(self) -> bool:
+        """Whether any of its results is a word on a kernel."""
+        return any(count for status, count in self.counts if status is not Status.ERROR)
+
     def line(self) -> str:
         """The run in a line, the counts that are not 0 in it."""
         counts = ", ".join(f"{count} {status}" for status, count in self.counts if count)

@@ -68,6 +68,18 @@ def test_compare_with_a_baseline(nights: Path) -> None:
     assert "[baseline]" in lab(nights, "runs").stdout
 
 
+@pytest.mark.parametrize("results", [(), (result("a", Status.ERROR),)])
+def test_a_baseline_without_results_is_none(nights: Path, results: tuple[TestResult, ...]) -> None:
+    empty = "20260104-120000-dddd"
+    record(nights / "results" / "lab.db", empty, "4", *results)
+    for arguments in (("baseline",), ("baseline", empty)):
+        done = lab(nights, *arguments)
+        assert done.returncode == 2
+        assert f"{empty} has no results to compare with" in done.stderr
+        assert f"lab baseline {IDS[2]}" in done.stderr
+    assert lab(nights, "runs", "--named").stdout == ""
+
+
 def test_history(nights: Path) -> None:
     rows = json.loads(lab(nights, "history", "a", "--json").stdout)["results"]
     assert [(row["run"], row["status"]) for row in rows] == [

@@ -20,9 +20,11 @@ from lab.model.variant import Variant
 from lab.report.site import chart, make_report, write_site
 from lab.report.site.changes import changed, unchanged_surprises
 from lab.report.site.detail import detail
+from lab.report.site.publish import gather
 from lab.report.site.site import command_of, headline, kernels_of
 from lab.results import Trail
 from lab.results.past_endings import End
+from lab.results.store import Store
 from tests.report.recorded import HOSTILE, OOPS
 from tests.results.made import job, noted, result, run
 
@@ -341,6 +343,38 @@ def test_the_baseline_is_the_run_before_with_the_same_kernels() -> None:
     assert Trail((whole, part, dead, last)).baseline() == "whole"
     assert Trail((part, dead, last)).baseline() == "part"
     assert Trail((other, dead, last)).baseline() is None
+
+
+def test_the_baseline_is_the_run_before_that_was_asked_the_same() -> None:
+    def of(name: str, *lines: str) -> RunRecord:
+        return run(job(), id=name, plan=("named: 1 build", *lines))
+
+    night, again = of("night", "  6.1 on ext4"), of("again", "  6.1 on ext4")
+    part = of("part", "  6.1 on ext4, tests like 'mlock'")
+    assert Trail((night, part, again)).baseline() == "night"
+    # Whatever it was called, and however many it was of.
+    named = replace(again, plan=("default: 9 builds", "  6.1 on ext4"))
+    assert Trail((night, part, named)).baseline() == "night"
+    assert Trail((part, again)).baseline() == "part"
+
+
+def test_what_a_run_was_asked_for_that_the_baseline_was_not(tmp_path: Path) -> None:
+    whole = ("named: 1 build", *(f"  {n} on ext4" for n in "abcdef"))
+    first = run(job(result()), id="20260101-120000-aaaa", plan=("named: 1 build", "  6.1 on xfs"))
+    last = run(job(result()), id="20260102-120000-aaaa", plan=whole)
+    with Store.open(tmp_path / "lab.db") as store:
+        for each in (first, last, replace(last, id="20260103-120000-aaaa")):
+            store.begin(each)
+            store.add_job(each.id, each.jobs[0])
+            store.finish(each.id)
+        other, same = (gather(store, tmp_path, run_id).comparison for run_id in (last.id, "latest"))
+    assert other is not None
+    assert other.notes == (
+        f"only {first.id} was asked for 6.1 on xfs",
+        "only this run was asked for a on ext4; b on ext4; c on ext4; d on ext4; and 2 more",
+    )
+    assert same is not None
+    assert same.notes == ()
 
 
 def test_a_history_has_an_end_for_each_run(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from lab.analysis.compare import Comparison, compare
@@ -13,13 +14,16 @@ from lab.report.site.site import write_site
 from lab.results.past_endings import Trail
 from lab.results.store import Store
 
+#: Of what only one of two runs was asked for.
+_MOST_ASKED = 4
+
 
 def gather(store: Store, results: Path, run: str = "latest", baseline: str | None = None) -> Report:
     """All that a report tells.
 
     Args:
         results: Where runs are recorded; a run's folder may have been moved with it.
-        baseline: The run to compare with; by default the one before with the same kernels.
+        baseline: The run to compare with; by default the last that was asked the same.
 
     Raises:
         UserError: There is no such run.
@@ -56,4 +60,17 @@ def _compare(store: Store, run: RunRecord, trail: Trail, baseline: str | None) -
     if name is None:
         return None
     before = store.load(name)
-    return compare(before, run, store.unstable(before, run))
+    comparison = compare(before, run, store.unstable(before, run))
+    return replace(comparison, notes=(*_asked(before, run), *comparison.notes))
+
+
+def _asked(before: RunRecord, run: RunRecord) -> Iterator[str]:
+    """In what two runs were not asked the same."""
+    for name, lines in (
+        (before.id, before.question - run.question),
+        ("this run", run.question - before.question),
+    ):
+        shown = "; ".join(sorted(lines)[:_MOST_ASKED])
+        more = f"; and {len(lines) - _MOST_ASKED} more" if len(lines) > _MOST_ASKED else ""
+        if lines:
+            yield f"only {name} was asked for {shown}{more}"
