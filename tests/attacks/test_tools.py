@@ -94,7 +94,7 @@ def test_a_lab_that_waits_ends_when_it_is_told(
             "gcc": ("build", "fake"),
         }[what]
         with started(project, *arguments) as process:
-            _wait_until(lambda: bool(heard) or _is_asked(what), process)
+            wait_until(lambda: bool(heard) or _is_asked(what), process)
             process.send_signal(number)
             assert process.wait(10) == 128 + number
             assert process.stderr is not None
@@ -102,7 +102,7 @@ def test_a_lab_that_waits_ends_when_it_is_told(
     assert not _is_asked(what)
 
 
-def _wait_until(come: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+def wait_until(come: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     while not come():
         assert process.poll() is None
         time.sleep(0.02)
