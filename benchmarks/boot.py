@@ -89,6 +89,7 @@ def boot(rounds: int = 7, kernel: str = "6.1") -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="lab-bench-", dir=lab.cache) as scratch:
         folder = Path(scratch)
         spec = lab.preparer.guest_spec(built, "default", folder / "guest")
+        assert isinstance(spec, QemuSpec)
         found = list(_rounds(spec, bare_boot(built.bzimage, folder), rounds))
     median = {name: statistics.median(each[name] for each in found) for name in found[0]}
     for name, per, limit in (

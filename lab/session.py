@@ -19,7 +19,7 @@ from lab.plan import Plan, SeriesPlan, resolve, settled
 if TYPE_CHECKING:
     from lab.analysis.series_verdict import Verification
     from lab.execution.prepare import Preparer
-    from lab.guest.qemu.guest import QemuGuest
+    from lab.guest.protocol import Guest
     from lab.model.records import RunRecord
 
 
@@ -96,7 +96,7 @@ class Lab:
         machine: str = "default",
         config: str = "default",
         tell: Callable[[str], None] | None = None,
-    ) -> Iterator[QemuGuest]:
+    ) -> Iterator[Guest]:
         """A running guest of a variant, or of a kernel in a folder, in a ``with`` block.
 
         What is left of one that dies stays in ``guests/`` beside the runs, the last ten of them.

@@ -83,6 +83,16 @@ _OWN = {
     "lab/analysis/expectation.py": "plan/test_plan.py",
     "lab/analysis/run_status.py": "report/test_report.py",
     "lab/execution/cause_of_death.py": "execution/test_complaint_watch.py",
+    "lab/execution/agenda.py": "execution/test_ends.py",
+    "lab/execution/findings.py": "execution/test_ends.py",
+    "lab/execution/group_run.py": "execution/test_ends.py",
+    "lab/execution/grouping.py": "execution/test_ends.py",
+    "lab/execution/guest_trouble.py": "execution/test_ends.py",
+    "lab/execution/last_words.py": "execution/test_ends.py",
+    "lab/execution/program_end.py": "execution/test_ends.py",
+    "lab/execution/unit_run.py": "execution/test_ends.py",
+    "lab/execution/hang.py": "execution/test_deaths.py",
+    "lab/execution/run_job.py": "execution/test_deaths.py",
 }
 #: Imported once, and the lab itself anew for every mutation.
 _PRELOADED = ("pydantic", "sqlalchemy.orm", "alembic.command", "jinja2", "unidiff", "paramiko")

@@ -18,7 +18,7 @@ from lab.text import plain
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lab.guest.qemu.guest import QemuGuest
+    from lab.guest.protocol import Guest
     from lab.plan import JobPlan
     from lab.session import Lab
 
@@ -63,7 +63,7 @@ def boot(
         return guest.interact(line)
 
 
-def _started(opened: Lab, job: JobPlan, stack: ExitStack, tell: Callable[[str], None]) -> QemuGuest:
+def _started(opened: Lab, job: JobPlan, stack: ExitStack, tell: Callable[[str], None]) -> Guest:
     """The guest, when the progress bar is gone: the terminal is the guest's then."""
     from lab.cli.progress import Show
 
@@ -88,13 +88,13 @@ def _end_of(path: Path) -> str:
         return stream.read().decode(errors="replace").replace("\r", "")
 
 
-def _ran(variant: str, guest: QemuGuest, line: str) -> tuple[dict[str, Any], int]:
+def _ran(variant: str, guest: Guest, line: str) -> tuple[dict[str, Any], int]:
     """What a command in the guest came to, for ``--json``, and its exit status."""
     spec = guest.spec
     document: dict[str, Any] = {
         "variant": variant,
         "command": line,
-        "accelerator": spec.hardware.accelerator,
+        "accelerator": spec.describe().accelerator,
         "bzimage": str(spec.kernel),
     }
     try:

@@ -58,7 +58,7 @@ class Findings:
 
     def watch(self, guest: GuestSpec) -> Watch:
         """Somebody who looks at the guest's console."""
-        watch = Watch(guest.folder, guest.build, self.job.release, self.job.benign)
+        watch = Watch(guest.folder, guest.kernel.parent, self.job.release, self.job.benign)
         self.watches.append(watch)
         return watch
 

@@ -76,7 +76,7 @@ def listening(guest: Guest, release: str, tell: Callable[[str], None] | None) ->
     if tell is None:
         yield
         return
-    watch = Watch(guest.spec.folder, guest.spec.build, release, ())
+    watch = Watch(guest.spec.folder, guest.spec.kernel.parent, release, ())
     with Live(watch, guest, math.inf, tell).looking():
         yield
 

@@ -16,13 +16,9 @@ from lab.execution.job import Job
 from lab.execution.unit import Unit
 from lab.filesystems import filesystem_of
 from lab.filesystems.pmem import prepare_script
+from lab.guest.machines import spec_for
 from lab.guest.protocol import GuestSpec
-from lab.guest.qemu.accelerator import choose
-from lab.guest.qemu.command_line import Hardware
-from lab.guest.qemu.guest import QemuSpec
-from lab.guest.qemu.pmem import choose_pmem
-from lab.guest.qemu.tsc import tsc_arguments
-from lab.image import base_image
+from lab.guest.request import GuestRequest
 from lab.model.records import Evidence
 from lab.model.version import KernelVersion
 from lab.plan import JobPlan, Plan
@@ -39,44 +35,24 @@ class Preparer:
 
     def guest_spec(
         self, built: Build, machine: str, folder: Path, programs: Compiled | None = None
-    ) -> QemuSpec:
+    ) -> GuestSpec:
         """All that a guest of a build is made from.
 
         With the programs of all suites that compile, unless others are given.
         """
         config = self.builder.loaded.config
-        section = config.machines[machine]
         version = KernelVersion.of_release(built.release)
-        deadlines = config.deadlines
-        accelerator = choose(
-            section.accelerator,
-            self.builder.cache,
-            deadlines.accelerator,
-            built.bzimage,
-            self.builder.listener.say,
-        )
-        return QemuSpec(
-            kernel=built.bzimage,
-            image=base_image(self.builder.cache),
+        asked = GuestRequest(
+            built=built,
+            machine=config.machines[machine],
+            deadlines=config.deadlines,
             programs=(self.all_programs() if programs is None else programs).binaries,
-            hardware=Hardware(
-                section.memory,
-                section.cpus,
-                accelerator.name,
-                section.type,
-                section.nvdimm,
-                choose_pmem(section.pmem, version),
-            ),
-            folder=folder,
-            boot_s=deadlines.boot,
-            ssh_s=deadlines.ssh,
-            command_s=deadlines.setup,
-            shutdown_s=deadlines.shutdown,
-            append=tsc_arguments(self.builder.cache, built.hz) if accelerator.name == "tcg" else "",
             prepare=prepare_script(version, (option.shown_by for option in built.gone)),
-            states=self.builder.cache / "states" if section.saved_state else None,
-            stall_s=deadlines.stall,
+            folder=folder,
+            cache=self.builder.cache,
+            say=self.builder.listener.say,
         )
+        return spec_for(asked)
 
     def job(self, planned: JobPlan, built: Build, folder: JobFolder) -> Job:
         """A plan's job, with everything filled in that it needs to run anywhere."""

@@ -114,9 +114,9 @@ class FakeSpec:
     command_s: float = 30.0
 
     @property
-    def build(self) -> Path:
+    def kernel(self) -> Path:
         """Where its kernel would be."""
-        return self.folder / "build"
+        return self.folder / "build" / "bzImage"
 
     def describe(self) -> Description:
         """What such a guest is."""
@@ -264,6 +264,10 @@ class FakeGuest:
     def logs(self, text: str) -> None:
         """Have the kernel say something in its log alone: it is below the console's level."""
         self._kernel_log += text
+
+    def interact(self, command: str | None = None) -> int:
+        """A command whose output is shown; there is no shell."""
+        return self.run(command or "true").status
 
     def says(self, text: str) -> None:
         """Have the kernel print something."""

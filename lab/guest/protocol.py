@@ -76,8 +76,8 @@ class GuestSpec(Protocol):
         """Where its console and logs stay; made when missing."""
 
     @property
-    def build(self) -> Path:
-        """The folder of its kernel, with ``System.map`` and ``vmlinux``."""
+    def kernel(self) -> Path:
+        """Its kernel's file; ``System.map`` and ``vmlinux`` are beside it."""
 
     @property
     def boot_s(self) -> float:
@@ -185,6 +185,13 @@ class Guest(Protocol):
             InfrastructureError: It is none, is too large, or cannot be read.
             CommandTimeout: It did not come within ``spec.command_s``.
             GuestDied: The guest went down meanwhile.
+        """
+
+    def interact(self, command: str | None = None) -> int:
+        """A shell or a command on this terminal; returns its exit status.
+
+        Raises:
+            GuestDied: The guest went down during it.
         """
 
     def stop(self) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.errors import LabError
+from lab.guest.qemu.guest import QemuSpec
 from lab.model.variant import Variant
 from lab.session import Lab
 
@@ -156,9 +157,9 @@ def collect(lab: Lab, name: str, folder: Path) -> Path:
     # A kernel that watches everything takes minutes to boot on a busy host, and loses
     # its interrupts to the time limit of the ACPI interpreter (30 s a loop).
     append = f"acpi=noirq no5lvl {crash.append}" if crash.config == "watchful" else crash.append
-    spec = replace(
-        lab.preparer.guest_spec(built, "default", folder), append=append, boot_s=900, ssh_s=600
-    )
+    made = lab.preparer.guest_spec(built, "default", folder)
+    assert isinstance(made, QemuSpec)
+    spec = replace(made, append=append, boot_s=900, ssh_s=600)
     end = "no end seen"
     try:
         with spec.guest() as guest:

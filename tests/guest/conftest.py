@@ -113,14 +113,19 @@ def clean_folder(tmp_path: Path) -> Iterator[Path]:
     assert leftovers(tmp_path) == []
 
 
+def spec_of(lab: Lab, variant: str, folder: Path, *, bare: bool = False) -> QemuSpec:
+    """What guests of a variant are made from; ``bare`` ones have no program of any suite."""
+    built = lab.builder.build(Variant.parse(variant), "default")
+    programs = lab.preparer.programs([]) if bare else None
+    spec = lab.preparer.guest_spec(built, "default", folder, programs)
+    assert isinstance(spec, QemuSpec)
+    return spec
+
+
 @pytest.fixture(scope="session")
 def plain_spec(tmp_path_factory: pytest.TempPathFactory) -> QemuSpec:
-    lab = Lab.open(ROOT)
-    built = lab.builder.build(Variant.parse(KERNEL), "default")
     # Each test has programs of its own: none would use another's saved state.
-    spec = lab.preparer.guest_spec(
-        built, "default", tmp_path_factory.mktemp("spec"), lab.preparer.programs([])
-    )
+    spec = spec_of(Lab.open(ROOT), KERNEL, tmp_path_factory.mktemp("spec"), bare=True)
     return replace(spec, states=None)
 
 

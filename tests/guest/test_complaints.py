@@ -24,10 +24,9 @@ from lab.guest.qemu.guest import QemuSpec
 from lab.model.complaint import Kind
 from lab.model.records import Evidence, JobRecord, Noted
 from lab.model.status import Status
-from lab.model.variant import Variant
 from lab.suites.c_programs import compile_programs
 from tests.complaints.collect import EATER, project
-from tests.guest.conftest import KERNEL, ROOT
+from tests.guest.conftest import KERNEL, ROOT, spec_of
 from tests.guest.jobs import qemu, signal_for_qemu
 
 pytestmark = pytest.mark.guest
@@ -69,10 +68,7 @@ def complain(kind: str) -> str:
 @pytest.fixture(scope="session")
 def complain_spec(tmp_path_factory: pytest.TempPathFactory) -> QemuSpec:
     lab = project(tmp_path_factory.mktemp("complain") / "project")
-    built = lab.builder.build(Variant.parse(f"{KERNEL}+complain"), "default")
-    return lab.preparer.guest_spec(
-        built, "default", tmp_path_factory.mktemp("spec"), lab.preparer.programs([])
-    )
+    return spec_of(lab, f"{KERNEL}+complain", tmp_path_factory.mktemp("spec"), bare=True)
 
 
 @pytest.fixture

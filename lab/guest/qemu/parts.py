@@ -25,6 +25,7 @@ class QemuParts:
     """All that a guest is made from; picklable.
 
     Attributes:
+        kernel: Its file; ``System.map`` and ``vmlinux`` are beside it.
         programs: Guest programs by name; they are in ``/lab`` there.
         folder: Where the console log stays; made when missing.
         boot_s, ssh_s, command_s, shutdown_s: Deadlines in seconds.
@@ -46,11 +47,6 @@ class QemuParts:
     prepare: str = "true"
     states: Path | None = None
     stall_s: float = 10.0
-
-    @property
-    def build(self) -> Path:
-        """The folder of its kernel, with ``System.map`` and ``vmlinux``."""
-        return self.kernel.parent
 
     @property
     def console(self) -> Console:

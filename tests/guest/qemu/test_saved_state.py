@@ -34,10 +34,9 @@ from lab.guest.qemu.process import Vm, pipe_with
 from lab.guest.qemu.saved_state import SEALED, data_ranges, find_state, wake_order
 from lab.guest.qemu.state_maker import state_key
 from lab.model.records import Evidence, JobRecord
-from lab.model.variant import Variant
 from lab.process.seal import seal
 from lab.session import Lab
-from tests.guest.conftest import KERNEL, ROOT, qemus
+from tests.guest.conftest import KERNEL, ROOT, qemus, spec_of
 
 pytestmark = pytest.mark.guest
 
@@ -48,12 +47,9 @@ XFS = Dax("xfs-dax", "xfs", ("-m", "reflink=0"), ("dax",))
 @pytest.fixture(scope="module")
 def spec(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QemuSpec]:
     """A guest whose states are this module's own."""
-    lab = Lab.open(ROOT)
-    built = lab.builder.build(Variant.parse(KERNEL), "default")
     folder = tmp_path_factory.mktemp("state")
-    yield replace(
-        lab.preparer.guest_spec(built, "default", folder / "guest"), states=folder / "states"
-    )
+    made = spec_of(Lab.open(ROOT), KERNEL, folder / "guest")
+    yield replace(made, states=folder / "states")
     assert qemus(folder) == []
 
 

@@ -10,10 +10,9 @@ import pytest
 
 from lab.guest.qemu import tsc
 from lab.guest.qemu.command_line import Hardware, kernel_arguments
-from lab.model.variant import Variant
 from lab.process.seal import read_answer
 from lab.session import Lab
-from tests.guest.conftest import KERNEL
+from tests.guest.conftest import KERNEL, spec_of
 
 ROOT = Path(__file__).parents[3]
 STEADY = "processor\t: 0\nflags\t\t: fpu tsc constant_tsc nonstop_tsc\n"
@@ -88,9 +87,7 @@ def test_measurement_is_what_the_counter_does(tmp_path: Path, boot_id: Path) -> 
 
 @pytest.mark.guest
 def test_clock_of_a_guest_keeps_pace(tmp_path: Path) -> None:
-    lab = Lab.open(ROOT / "lab.toml")
-    built = lab.builder.build(Variant.parse(KERNEL), "default")
-    spec = lab.preparer.guest_spec(built, "default", tmp_path / "guest")
+    spec = spec_of(Lab.open(ROOT / "lab.toml"), KERNEL, tmp_path / "guest")
     if "tsc_early_khz" not in spec.append:
         pytest.skip("KVM, or a host whose counter is not steady")
     with spec.guest() as guest:

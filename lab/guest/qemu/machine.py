@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A machine of ``lab.toml`` as a guest under QEMU."""
+
+from __future__ import annotations
+
+from lab.guest.qemu.accelerator import choose
+from lab.guest.qemu.command_line import Hardware
+from lab.guest.qemu.guest import QemuSpec
+from lab.guest.qemu.pmem import choose_pmem
+from lab.guest.qemu.tsc import tsc_arguments
+from lab.guest.request import GuestRequest
+from lab.image import base_image
+from lab.model.version import KernelVersion
+
+
+def qemu_spec(asked: GuestRequest) -> QemuSpec:
+    """All that such a guest is made from, with what this host can do for it."""
+    built, deadlines = asked.built, asked.deadlines
+    hardware = _hardware(asked)
+    is_tcg = hardware.accelerator == "tcg"
+    return QemuSpec(
+        kernel=built.bzimage,
+        image=base_image(asked.cache),
+        programs=asked.programs,
+        hardware=hardware,
+        folder=asked.folder,
+        boot_s=deadlines.boot,
+        ssh_s=deadlines.ssh,
+        command_s=deadlines.setup,
+        shutdown_s=deadlines.shutdown,
+        append=tsc_arguments(asked.cache, built.hz) if is_tcg else "",
+        prepare=asked.prepare,
+        states=asked.cache / "states" if asked.machine.saved_state else None,
+        stall_s=deadlines.stall,
+    )
+
+
+def _hardware(asked: GuestRequest) -> Hardware:
+    machine, built = asked.machine, asked.built
+    accelerator = choose(
+        machine.accelerator, asked.cache, asked.deadlines.accelerator, built.bzimage, asked.say
+    )
+    pmem = choose_pmem(machine.pmem, KernelVersion.of_release(built.release))
+    return Hardware(
+        machine.memory, machine.cpus, accelerator.name, machine.type, machine.nvdimm, pmem
+    )
