@@ -20,6 +20,7 @@ from lab.model.status import Status
 from lab.results.folder import KERNEL_LOG
 from lab.suites.judge import Judged
 
+STAYS_MOUNTED = "a filesystem could not be unmounted"
 #: Why nothing more runs after ``max_fail``.
 ENOUGH = "enough results are not as expected (--max-fail)"
 
@@ -34,6 +35,7 @@ class Findings:
         proofs: What each filesystem proved to be, by its name; those alone that were mounted.
         command: What started the first guest.
         complaints: Each once, in the order they came: a dict, since there may be thousands.
+        left_mounted: What stayed mounted, of each guest that could not unmount all.
     """
 
     job: Job
@@ -48,6 +50,7 @@ class Findings:
     used: list[GuestUse] = field(default_factory=list)
     complaints: dict[Noted, None] = field(default_factory=dict)
     watches: list[Watch] = field(default_factory=list)
+    left_mounted: dict[str, str] = field(default_factory=dict)
 
     @property
     def over(self) -> str:
@@ -77,10 +80,19 @@ class Findings:
 
     def note_use(self, guest: Guest, units: Sequence[Unit]) -> None:
         """Keep which guest ran what."""
-        folder = guest.spec.folder.relative_to(self.job.guest.folder)
         ran = tuple(f"{unit.recipe.name}/{unit.name}" for unit in units)
-        use = GuestUse(str(folder), guest.state, ran, tuple(guest.timeline.marks))
-        self.used.append(use)
+        marks = tuple(guest.timeline.marks)
+        self.used.append(GuestUse(self._place_of(guest), guest.state, ran, marks))
+
+    def note_left(self, guest: Guest, said: str) -> None:
+        """Tell and keep what a guest could not unmount; it makes no result another one."""
+        place = self._place_of(guest)
+        if place not in self.left_mounted:
+            self.left_mounted[place] = said
+            self.tell(f"{STAYS_MOUNTED}: {said}")
+
+    def _place_of(self, guest: Guest) -> str:
+        return str(guest.spec.folder.relative_to(self.job.guest.folder))
 
     def note_hang(self, unit: Unit, test: str, hang: Signature) -> None:
         """Keep a hang, unless it was foretold."""
@@ -150,6 +162,7 @@ class Findings:
             guests=tuple(self.used),
             cost=(("cpu_s", round(cpu_s, 3)), *evidence.cost),
             unkept=sum(watch.unkept for watch in self.watches),
+            left_mounted=tuple(self.left_mounted.items()),
         )
 
 

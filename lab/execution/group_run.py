@@ -18,6 +18,7 @@ from lab.execution.remainder import Rest, list_tests
 from lab.execution.unit import Unit
 from lab.execution.unit_run import run_unit
 from lab.filesystems.pmem import check_prepared
+from lab.filesystems.set_up import StaysMounted
 from lab.guest.command import CommandTimeout
 from lab.guest.protocol import Guest, GuestDied
 from lab.unforeseen import as_lab_error
@@ -77,6 +78,9 @@ def _run_filesystem(session: GuestSession, ahead: Ahead) -> bool:
         with session.live.looking():
             mounted = ahead.set_up(session.guest, recipe)
     except InfrastructureError as error:
+        if isinstance(error, StaysMounted) and session.ran:
+            findings.note_left(session.guest, error.what)
+            return False  # the next guest has a device of its own
         findings.add_trouble(agenda.take_filesystem(recipe), _stalled(session, error))
         lost = isinstance(error, GuestDied | CommandTimeout)
         session.lost.extend([error.what] if lost else ())

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from lab.errors import LabError
 from lab.execution.guest_session import GuestSession
+from lab.filesystems.pmem import DEVICE
+from lab.filesystems.unmount import last_words, read_left
 from lab.guest.command import CommandTimeout
 from lab.guest.protocol import GuestDied, Hang
 from lab.model.complaint import Complaint, Kind
@@ -15,7 +17,6 @@ from lab.model.records import Noted
 from lab.results.folder import KERNEL_LOG
 
 HUNG_AT_END = "the guest hung while its filesystems were unmounted"
-LAST_WORDS = "umount /mnt/* 2>/dev/null; sleep {:g}; dmesg"
 
 
 def keep_kernel_log(session: GuestSession) -> str:
@@ -26,11 +27,14 @@ def keep_kernel_log(session: GuestSession) -> str:
         return ""
     deadline_s = guest.spec.command_s + settle_s
     try:
-        log = guest.run(LAST_WORDS.format(settle_s), deadline_s).stdout
+        done = guest.run(last_words(DEVICE, settle_s), deadline_s)
     except LabError as error:
         if not session.lost and session.live.broken is None:
             _note_last_hang(session, error, deadline_s)
         return ""
+    if left := read_left(done.stderr):
+        session.findings.note_left(guest, left)
+    log = done.stdout
     (guest.spec.folder / KERNEL_LOG).write_text(log, encoding="utf-8", errors="replace")
     return log
 

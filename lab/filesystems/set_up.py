@@ -11,15 +11,22 @@ from lab.errors import InfrastructureError
 from lab.filesystems.filesystem import Filesystem
 from lab.filesystems.mounts import look
 from lab.filesystems.pmem import DEVICE, last_said, namespace_mode
+from lab.filesystems.unmount import read_left, unmounting
 from lab.guest.command import CommandResult, CommandTimeout
 from lab.guest.protocol import Guest
 
 #: The script's exit status when everything up to the mount had worked.
 _NOT_MOUNTED = 8
+#: What was mounted of its device before could not be unmounted.
+_NOT_UNMOUNTED = 7
 #: Of what is said while a filesystem is made: its mkfs, its mount, and the log since then.
 _MOST_SAID = 1 << 20
 #: No line of printk is longer (LOG_LINE_MAX), and expressions take their time for those that are.
 _LONGEST = 1024
+
+
+class StaysMounted(InfrastructureError):
+    """The device cannot be had: what ran before still has a file open on it."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +49,13 @@ def set_up(guest: Guest, filesystem: Filesystem) -> Mounted:
     Raises:
         InfrastructureError: It could not be made or mounted.
         CannotMount: The kernel is too old for a mount option.
+        StaysMounted: Another one has its device.
         CommandTimeout: That still ran at the setup deadline.
         NotProved: It is mounted, but is not what it promises.
     """
     result = _run(guest, filesystem)
+    if result.status == _NOT_UNMOUNTED and (left := read_left(result.stderr)):
+        raise StaysMounted(left, where=guest.console.path)
     said = read(result.stdout)
     if result.status == _NOT_MOUNTED:
         filesystem.check_refusal(said.get("log", ""))
@@ -92,10 +102,7 @@ def _commands(filesystem: Filesystem) -> Iterator[str]:
     device, folder, make = filesystem.device, filesystem.mount_point, filesystem.make()
     yield "set -e"
     # One device: whatever was mounted from it goes first.
-    yield (
-        f"while read -r device folder _; do if [ $device = {device} ]; "
-        "then umount $folder; fi; done </proc/mounts"
-    )
+    yield f"{unmounting(device)}leave || exit {_NOT_UNMOUNTED}"
     yield f"mkdir -p {folder}"
     if make:
         yield f"{make} >&2"

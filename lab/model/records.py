@@ -66,6 +66,8 @@ class Evidence:
             filesystems are made and mounted, deadlines, the CPU, rules for complaints.
         unkept: How many more complaints there were than are kept: each is of a kind
             that is kept of the same test.
+        left_mounted: (guest's folder, what was said) pairs of those that could not unmount
+            all they had mounted; what unmounting shows is not shown of that.
     """
 
     accelerator: str = ""
@@ -92,6 +94,7 @@ class Evidence:
     cost: tuple[tuple[str, float], ...] = ()
     unkept: int = 0
     surroundings: tuple[tuple[str, str], ...] = ()
+    left_mounted: tuple[tuple[str, str], ...] = ()
 
     @property
     def setup(self) -> str:

@@ -33,6 +33,7 @@ def _values(job: JobRecord) -> Iterator[tuple[str, str]]:
     yield "guest programs", evidence.programs_digest
     yield "image", evidence.image_digest
     yield from _proofs(job)
+    yield "stayed mounted", "; ".join(said for _, said in evidence.left_mounted)
     yield "console", evidence.console_path
     yield "kernel log", evidence.kernel_log_path
     yield "KTAP", evidence.ktap_path

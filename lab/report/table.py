@@ -68,6 +68,7 @@ def print_run(run: RunRecord, console: Console, verbose: bool = False) -> None:
         _complaints(run, signs),
         _unrun(run, signs),
         _unkept(run),
+        _left_mounted(run),
         _errors(run, signs),
         _first_access(run, signs, _width_of(console)),
         _verdict(run, signs),
@@ -301,6 +302,13 @@ def _unkept(run: RunRecord) -> Iterator[Line]:
             yield _line(
                 f"{_job_name(job)}: {more} more, too many to keep; each test counts as it is"
             )
+
+
+def _left_mounted(run: RunRecord) -> Iterator[Line]:
+    """It makes no result another one; a reader may want to know why nothing complained."""
+    for job in run.jobs:
+        for _, said in job.evidence.left_mounted:
+            yield _line(f"{_job_name(job)}: a filesystem could not be unmounted: ", said)
 
 
 def _errors(run: RunRecord, signs: _Signs) -> Iterator[Line]:

@@ -24,8 +24,10 @@ from lab.guest.qemu.process import _MOST_MARKS as MOST_MARKS
 from lab.guest.ssh import MOST_PRINTED
 from lab.model.status import Status
 from tests.guest.conftest import (  # noqa: F401  # fixtures
+    EXT4,
     KERNEL,
     ROOT,
+    XFS,
     MakeJob,
     Project,
     clean_folder,
@@ -125,6 +127,29 @@ def test_what_a_guest_says_is_bounded(plain_spec: QemuSpec, clean_folder: Path) 
         assert guest.run("echo here").stdout == "here\n"
         with pytest.raises(CommandTimeout):
             guest.run("yes >/dev/null", 1.0)
+
+
+#: Works in the filesystem when its program has ended.
+STAYS = HEAD + "echo 1..1\necho ok 1 works\ncd $1\nsleep 1000 >/dev/null 2>&1 &\n"
+
+
+def test_a_filesystem_that_a_program_s_process_holds_is_told(make_job: MakeJob) -> None:  # noqa: F811
+    told: list[str] = []
+    record = run_job(make_job({"stays": STAYS}, EXT4, XFS), on_word=told.append)
+    assert [(one.filesystem, one.status) for one in record.results] == [
+        ("ext4-dax", Status.PASS),
+        ("xfs-dax", Status.PASS),
+    ]
+    assert (record.complaints, record.error) == ((), None)
+    # The second filesystem has a guest of its own.
+    assert [use.units for use in record.evidence.guests] == [
+        ("ext4-dax/suite.stays",),
+        ("xfs-dax/suite.stays",),
+    ]
+    for name, (_, said) in zip(("ext4-dax", "xfs-dax"), record.evidence.left_mounted, strict=True):
+        assert f"/mnt/{name}: Device or resource busy; held by sleep[" in said
+    assert len(told) == 2
+    assert run_status(run(record)) == ExitStatus.EXPECTED
 
 
 #: What the lab does last in a guest comes to no end there.

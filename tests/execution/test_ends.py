@@ -5,25 +5,32 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from rich.console import Console
 
 from lab.analysis.run_status import run_status
 from lab.config.model import Expectation, Fresh
 from lab.errors import ExitStatus, InfrastructureError
 from lab.execution.run_job import JobInterrupted, run_job
 from lab.guest.command import CommandResult, CommandTimeout
-from lab.guest.fake import EXAMINED, OOPS, FakeGuest, Script, Stage
+from lab.guest.fake import EXAMINED, MOUNTED, OOPS, FakeGuest, Script, Stage
 from lab.guest.protocol import GuestDied, Hang
 from lab.model.complaint import Kind
 from lab.model.records import INTERRUPTED, Evidence, JobRecord
 from lab.model.status import Status
+from lab.report.evidence import evidence_lines
+from lab.report.table import print_run
 from tests.execution.conftest import EXT4, XFS, MakeJob
 from tests.results.made import run
 
 P = {"p": Script(("a", "b"))}
+#: What only the command has in it that a guest gets last.
+LAST = "; dmesg"
+LEFT = "\nlab: stays mounted: umount: can't unmount /mnt/ext4-dax: busy\nlab: held by: sleep[81]\n"
 KEPT = Evidence(kernel_log_path="jobs/01/kernel.log")
 
 
@@ -42,13 +49,16 @@ def test_all_is_well(make_job: MakeJob, stage: Stage, tmp_path: Path) -> None:
     def log(guest: FakeGuest, _: str, __: float) -> CommandResult:
         return CommandResult(0, "the kernel's log\n", "", 0.0)
 
-    stage.answers["umount /mnt/*"] = log
+    stage.answers[LAST] = log
     record = run_job(make_job(P, settle_s=1.5))
     assert said(record) == [("ext4-dax", "a", "pass"), ("ext4-dax", "b", "pass")]
     assert record.complaints == ()
     assert (tmp_path / "job/kernel.log").read_text() == "the kernel's log\n"
     assert (tmp_path / "job/ext4-dax/s.p.ktap").read_text().startswith("KTAP version 1\n")
-    assert stage.asked[-1] == ("umount /mnt/* 2>/dev/null; sleep 1.5; dmesg", 31.5)
+    command, deadline = stage.asked[-1]
+    assert command.endswith("\nleave; sleep 1.5; dmesg")
+    assert deadline == 31.5
+    assert record.evidence.left_mounted == ()
     (deadline,) = (deadline for command, deadline in stage.asked if "/lab/p" in command)
     assert deadline == 2.0
     evidence = record.evidence
@@ -137,7 +147,7 @@ def test_a_guest_that_cannot_list_costs_nothing(make_job: MakeJob, stage: Stage)
 def test_a_guest_that_dies_while_it_unmounts(
     make_job: MakeJob, stage: Stage, tmp_path: Path, console: str, kind: Kind
 ) -> None:
-    stage.answers["umount /mnt/*"] = lambda guest, _, __: dies(guest, console)
+    stage.answers[LAST] = lambda guest, _, __: dies(guest, console)
     record = run_job(make_job(P))
     assert [status for _, _, status in said(record)] == ["pass", "pass"]
     (noted,) = record.complaints
@@ -154,7 +164,7 @@ def never_ends(guest: FakeGuest, command: str, deadline_s: float) -> CommandResu
 def test_a_guest_that_hangs_while_it_unmounts(
     make_job: MakeJob, stage: Stage, tmp_path: Path, who: Hang
 ) -> None:
-    stage.answers["umount /mnt/*"] = never_ends
+    stage.answers[LAST] = never_ends
     stage.who = who
     told: list[str] = []
     record = run_job(make_job(P, evidence=KEPT), on_word=told.append)
@@ -169,11 +179,55 @@ def test_a_guest_that_hangs_while_it_unmounts(
     assert record.evidence.kernel_log_path == ""
 
 
+def test_a_filesystem_that_stays_mounted_is_told(
+    make_job: MakeJob, stage: Stage, tmp_path: Path
+) -> None:
+    """A program's process that lives on is no word on the kernel, and takes no pass away."""
+    stage.answers[LAST] = lambda *_: CommandResult(0, "the kernel's log\n", LEFT, 0.0)
+    told: list[str] = []
+    record = run_job(make_job(P, evidence=KEPT), on_word=told.append)
+    assert [status for _, _, status in said(record)] == ["pass", "pass"]
+    assert (record.complaints, record.error) == ((), None)
+    why = "umount: can't unmount /mnt/ext4-dax: busy; held by sleep[81]"
+    assert record.evidence.left_mounted == ((".", why),)
+    assert told == [f"mine: a filesystem could not be unmounted: {why}"]
+    assert (tmp_path / "job/kernel.log").read_text() == "the kernel's log\n"
+    assert run_status(run(record)) is ExitStatus.EXPECTED
+    assert f"  {'stayed mounted':16} {why}" in list(evidence_lines(run(record)))
+    shown = StringIO()
+    print_run(run(record), Console(file=shown, width=200))
+    assert why in shown.getvalue()
+
+
+def test_what_stays_mounted_costs_the_next_filesystem_a_guest(
+    make_job: MakeJob, stage: Stage
+) -> None:
+    def stays(guest: FakeGuest, _: str, __: float) -> CommandResult:
+        ran = any("/lab/p" in command for command, _ in stage.asked)
+        if guest is stage.made[0] and ran:
+            return CommandResult(7, "", LEFT, 0.0)
+        return CommandResult(0, MOUNTED, "", 0.0)
+
+    stage.answers["dax-proof"] = stays
+    told: list[str] = []
+    record = run_job(make_job(P, EXT4, XFS), on_word=told.append)
+    assert [status for _, _, status in said(record)] == ["pass"] * 4
+    assert [use.units for use in record.evidence.guests] == [("ext4-dax/s.p",), ("xfs-dax/s.p",)]
+    assert len(told) == 1
+
+
+def test_a_device_that_nobody_can_have(make_job: MakeJob, stage: Stage) -> None:
+    stage.answers["dax-proof"] = lambda *_: CommandResult(7, "", LEFT, 0.0)
+    record = run_job(make_job(P, EXT4, XFS))
+    assert [status for _, _, status in said(record)] == ["error", "error"]
+    assert len(stage.made) == 1
+
+
 @pytest.mark.parametrize("qemu", [True, False])
 def test_a_kernel_log_that_cannot_be_had_is_told(
     make_job: MakeJob, stage: Stage, qemu: bool
 ) -> None:
-    stage.answers["umount /mnt/*"] = never_ends if qemu else cut
+    stage.answers[LAST] = never_ends if qemu else cut
     stage.who = Hang.QEMU
     record = run_job(make_job(P))
     assert [status for _, _, status in said(record)] == ["pass", "pass"]
@@ -189,7 +243,7 @@ def cut(guest: FakeGuest, command: str, deadline_s: float) -> CommandResult:
 
 def test_a_hang_is_told_once(make_job: MakeJob, stage: Stage) -> None:
     """Of a guest whose program hung nobody expects that it unmounts."""
-    stage.answers["/lab/p"] = stage.answers["umount /mnt/*"] = never_ends
+    stage.answers["/lab/p"] = stage.answers[LAST] = never_ends
     timeout = Expectation(tests=("p",), status=Status.TIMEOUT, reason="it hangs")
     record = run_job(make_job(P, expect=(timeout,)))
     assert said(record) == [("ext4-dax", "p", "timeout")]
@@ -488,7 +542,7 @@ def test_what_the_kernel_complains_of_while_it_unmounts(
         (guest.says if where == "console" else guest.logs)(OOPS)
         return guest.obey(command, deadline_s)
 
-    stage.answers["umount /mnt/*"] = unmounts
+    stage.answers[LAST] = unmounts
     record = run_job(make_job(P))
     assert [status for _, _, status in said(record)] == ["pass", "pass"]
     (noted,) = record.complaints
@@ -509,7 +563,7 @@ def interrupts(guest: FakeGuest, command: str, deadline_s: float) -> CommandResu
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("text", ["mkfs.ext4", "umount /mnt/*"])
+@pytest.mark.parametrize("text", ["mkfs.ext4", LAST])
 def test_an_interrupt_beside_programs_loses_no_result(
     make_job: MakeJob, stage: Stage, text: str
 ) -> None:
