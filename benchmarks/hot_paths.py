@@ -37,7 +37,6 @@ from lab.patches.overlay import Overlay
 from lab.patches.series import load_series
 from lab.plan import JobPlan, Plan, plan_matrix
 from lab.report.export.exporter import exported
-from lab.report.export.junit import junit_text
 from lab.report.site.log import Log
 from lab.report.site.page_data import make_report
 from lab.report.site.site import pages
@@ -385,7 +384,7 @@ def comparison(tests: int, folder: Path) -> Work:
 def export(tests: int, folder: Path) -> Work:
     """A run as JUnit and as KTAP."""
     run = _run(_job(_results(tests, status=Status.FAIL, message="not as it was")))
-    return lambda: (junit_text(run), exported(run, "ktap"))
+    return lambda: (exported(run, "junit"), exported(run, "ktap"))
 
 
 def _complained(number: int) -> tuple[Noted, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json as jsons
 import sys
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +17,7 @@ import typer
 from lab.cli.commands import File, Json, Verbose, app, load_config
 from lab.cli.lines import say, say_lines
 from lab.errors import ExitStatus, UserError
+from lab.report.export.forms import EXPORTERS, one_of
 from lab.text import plain
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ Output = Annotated[
 _LOOKED_AT = 100
 
 
-class Format(StrEnum):
-    """What ``lab export`` can write."""
-
-    JUNIT = "junit"
-    KTAP = "ktap"
-    KCIDB = "kcidb"
+def _form(text: str) -> str:
+    """One of EXPORTERS, refused as Click refuses what is none of its choices."""
+    if text not in EXPORTERS:
+        choices = ", ".join(map(repr, EXPORTERS))
+        raise typer.BadParameter(f"{text!r} is not one of {choices}.")
+    return text
 
 
 @app.command()
@@ -194,12 +194,19 @@ def baseline(
     return ExitStatus.EXPECTED
 
 
-@app.command()
+@app.command(help=f"Write a recorded run as {one_of(e.help for e in EXPORTERS.values())}.")
 def export(
     run: Run = "latest",
     format: Annotated[
-        Format, typer.Option("--format", metavar="FORM", help="junit, ktap or kcidb.")
-    ] = Format.JUNIT,
+        str,
+        typer.Option(
+            "--format",
+            metavar="FORM",
+            parser=_form,
+            autocompletion=lambda: list(EXPORTERS),
+            help=f"{one_of(EXPORTERS)}.",
+        ),
+    ] = "junit",
     origin: Annotated[
         str, typer.Option("--origin", metavar="NAME", help="KCIDB's name for this lab.")
     ] = "lab",
@@ -207,16 +214,15 @@ def export(
     file: File = None,
     json: Json = False,
 ) -> int:
-    """Write a recorded run as JUnit XML, KTAP, or KCIDB's JSON."""
     from lab.report.export.exporter import exported
 
     record = _recorded(file, run)
-    text = exported(record, format.value, origin)
+    text = exported(record, format, origin)
     if output is not None or not json:
         _write(text, output)
     if json:
         where = {"text": text} if output is None else {"file": str(output.absolute())}
-        _print_json({"run": record.id, "format": format.value, **where})
+        _print_json({"run": record.id, "format": format, **where})
     return ExitStatus.EXPECTED
 
 

@@ -8,8 +8,8 @@ is known here, what becomes of it is known there.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any
+
+from lab.model.maker import made_by as made_by
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,3 @@ FILESYSTEMS: dict[str, FilesystemKind] = {
     "xfs": FilesystemKind("lab.filesystems.dax:on_pmem", options=("dax",)),
     "tmpfs": FilesystemKind("lab.filesystems.plain:tmpfs", mkfs=False),
 }
-
-
-def made_by(maker: str) -> Any:
-    """What a maker's name stands for."""
-    module, _, name = maker.partition(":")
-    return getattr(import_module(module), name)

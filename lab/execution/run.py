@@ -31,7 +31,7 @@ from lab.model.records import (
 from lab.plan import Plan
 from lab.process.interrupt import Interrupted, Terminated
 from lab.report import to_json
-from lab.report.export.junit import write_junit
+from lab.report.export.exporter import keep_exports
 from lab.results import Recorder, RunFolder, write_json, write_text
 
 
@@ -88,7 +88,7 @@ class Runner:
                 jobs = Jobs(self.preparer, plan, builds, folder, recorder)
                 self._record(jobs, done)
                 run = recorder.finish()
-                recorder.kept(lambda: write_junit(run, folder.junit))
+                recorder.kept(lambda: keep_exports(run, folder.path))
                 recorder.kept(lambda: write_json(folder.document, to_json(run)))
                 return recorder.with_troubles(run)
 

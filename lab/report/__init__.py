@@ -4,9 +4,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lab.report.document import to_json
-
 if TYPE_CHECKING:
+    from lab.report.document import to_json
     from lab.report.table import print_run
     from lab.report.verdicts import (
         print_verification,
@@ -23,9 +22,11 @@ __all__ = [
 ]
 
 
+#: Rich takes a tenth of a second to import: only who prints a table waits for it.
+_MODULES = {"print_run": "table", "to_json": "document"}
+
+
 def __getattr__(name: str) -> Any:
-    # Rich takes a tenth of a second to import: only who prints a table waits for it.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "table" if name == "print_run" else "verdicts"
-    return getattr(import_module(f"lab.report.{module}"), name)
+    return getattr(import_module(f"lab.report.{_MODULES.get(name, 'verdicts')}"), name)

@@ -104,11 +104,6 @@ class RunFolder:
         return self.path / "run" / "environment.json"
 
     @property
-    def junit(self) -> Path:
-        """The results for CI systems."""
-        return self.path / "junit.xml"
-
-    @property
     def document(self) -> Path:
         """The results as JSON."""
         return self.path / "results.json"

@@ -18,7 +18,6 @@ def test_layout(tmp_path: Path) -> None:
     paths = [
         folder.plan,
         folder.environment,
-        folder.junit,
         folder.document,
         job.console,
         job.kernel_log,
@@ -28,7 +27,6 @@ def test_layout(tmp_path: Path) -> None:
     assert [folder.relative(path) for path in paths] == [
         "run/plan.txt",
         "run/environment.json",
-        "junit.xml",
         "results.json",
         "jobs/00-6.1+dax-populate/console.log",
         "jobs/00-6.1+dax-populate/kernel.log",

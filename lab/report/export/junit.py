@@ -14,32 +14,20 @@ import io
 import re
 from collections.abc import Iterable
 from itertools import groupby
-from pathlib import Path
 from xml.etree import ElementTree
 
-from lab.analysis.test_names import told_apart
 from lab.model.proof import proof_lines
 from lab.model.records import JobRecord, Noted, RunRecord, TestResult
 from lab.model.status import Status
-from lab.results.folder import write_bytes
 
 # XML 1.0, production 2: characters that may not occur, not even escaped.
 _FORBIDDEN = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def write_junit(run: RunRecord, path: Path) -> None:
-    """Write the run as JUnit XML; a suite for each job and filesystem.
-
-    Raises:
-        InfrastructureError: The file cannot be written.
-    """
-    write_bytes(path, junit_text(run).encode())
-
-
-def junit_text(run: RunRecord) -> str:
-    """The run as an XML document."""
+def junit_text(run: RunRecord, _origin: str = "") -> str:
+    """The run as an XML document; a suite for each job and filesystem."""
     buffer = io.BytesIO()
-    root = _root(told_apart(run))
+    root = _root(run)
     ElementTree.indent(root)
     ElementTree.ElementTree(root).write(buffer, encoding="utf-8", xml_declaration=True)
     return buffer.getvalue().decode() + "\n"

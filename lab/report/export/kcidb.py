@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -29,6 +30,11 @@ _STATUS = {
 }
 _MOST = 16384
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def kcidb_text(run: RunRecord, origin: str) -> str:
+    """The run as a document of KCIDB's; raises UserError for an origin that it does not take."""
+    return json.dumps(kcidb_document(run, origin), indent=1) + "\n"
 
 
 def kcidb_document(run: RunRecord, origin: str) -> dict[str, Any]:

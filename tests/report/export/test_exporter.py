@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -16,9 +17,11 @@ from lab.errors import UserError
 from lab.model.complaint import Complaint, Kind
 from lab.model.records import Noted, RunRecord
 from lab.model.status import Status
-from lab.report.export.exporter import exported
+from lab.report.export.exporter import exported, keep_exports
+from lab.report.export.forms import EXPORTERS
 from lab.suites.ktap import parse
 from tests.results.made import EVIDENCE, job, result, run
+from tests.toys.exporter import LINES
 
 BUILT = replace(EVIDENCE, build_key="k", tree_identity="git:" + "0123456789" * 4, compiler="gcc 12")
 
@@ -152,3 +155,16 @@ def test_junit_is_read_by_others(record: RunRecord) -> None:
     assert read.tests == len(cases)
     bad = read.failures + read.errors
     assert 0 < bad == sum(not case.is_passed and not case.is_skipped for case in cases)
+
+
+def test_another_form_is_a_module_and_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match="no format 'lines'") as caught:
+        exported(RUN, "lines")
+    assert caught.value.hint == "junit, ktap or kcidb"
+    monkeypatch.setitem(EXPORTERS, "lines", LINES)
+    assert exported(RUN, "lines", "here").splitlines()[:2] == ["here: pass a", "here: fail b"]
+    keep_exports(RUN, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"junit.xml", "lines.txt"}
+    assert (tmp_path / "lines.txt").read_text() == exported(RUN, "lines")

@@ -11,7 +11,7 @@ import pytest
 
 from lab.model.records import JobRecord, RunRecord
 from lab.model.status import Status
-from lab.report.export.junit import write_junit
+from lab.report.export.exporter import keep_exports
 from tests.results.made import job, noted, result, run
 
 
@@ -21,7 +21,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def written(record: RunRecord, path: Path) -> ElementTree.Element:
-    write_junit(record, path)
+    keep_exports(record, path.parent)
     return ElementTree.parse(path).getroot()
 
 
