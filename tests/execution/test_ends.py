@@ -16,9 +16,10 @@ from lab.analysis.run_status import run_status
 from lab.config.model import Expectation, Fresh
 from lab.errors import ExitStatus, InfrastructureError
 from lab.execution.run_job import JobInterrupted, run_job
-from lab.guest.command import CommandResult, CommandTimeout
-from lab.guest.fake import EXAMINED, MOUNTED, OOPS, FakeGuest, Script, Stage
-from lab.guest.protocol import GuestDied, Hang
+from lab.filesystems.filesystem import CannotMount
+from lab.guest.command import CommandFlood, CommandResult, CommandTimeout
+from lab.guest.fake import DEEDS, EXAMINED, MOUNTED, OOPS, FakeGuest, Script, Stage
+from lab.guest.protocol import BootTimeout, GuestDied, Hang
 from lab.model.complaint import Kind
 from lab.model.records import INTERRUPTED, Evidence, JobRecord
 from lab.model.status import Status
@@ -350,25 +351,68 @@ def test_a_filesystem_that_cannot_be_made_costs_no_other(make_job: MakeJob, stag
     assert [name for name, _ in record.evidence.proofs] == ["xfs-dax"]
 
 
-@pytest.mark.parametrize("error", [CommandTimeout, GuestDied])
-def test_a_guest_that_is_lost_at_setup_is_used_no_more(
-    make_job: MakeJob, stage: Stage, error: type[InfrastructureError]
+@pytest.mark.parametrize(
+    ("text", "status", "guests"),
+    [("panic", "crash", 2), ("qemu", "error", 2), ("hang", "timeout", 2), ("old", "skip", 1)],
+)
+def test_what_becomes_of_a_filesystem_that_cannot_be_set_up(
+    make_job: MakeJob, stage: Stage, text: str, status: str, guests: int
 ) -> None:
-    def lost(guest: FakeGuest, command: str, _: float) -> CommandResult:
-        raise error("so it was")
+    """It costs no other filesystem, which has a fresh guest where this one is lost."""
 
-    stage.answers["mkfs.ext4"] = lost
+    def too_old(*_: object) -> NoReturn:
+        raise CannotMount("this kernel does not mount it")
+
+    def makes(guest: FakeGuest, command: str, deadline_s: float) -> CommandResult:
+        {**DEEDS, "old": too_old}[text](guest, "", deadline_s)
+        return guest.obey(command, deadline_s)
+
+    stage.answers["mkfs.ext4"] = makes
     record = run_job(make_job(P, EXT4, XFS))
-    wanted = "timeout" if error is CommandTimeout else "crash"
     assert said(record) == [
-        ("ext4-dax", "p", wanted),
+        ("ext4-dax", "p", status),
         ("xfs-dax", "a", "pass"),
         ("xfs-dax", "b", "pass"),
     ]
-    assert len(stage.made) == 2
+    assert len(stage.made) == guests
 
 
-@pytest.mark.parametrize(("bad", "errors"), [(1, 4), (2, 2)])
+@pytest.mark.parametrize(
+    ("error", "status"), [(BootTimeout, "timeout"), (GuestDied, "crash"), (CommandFlood, "error")]
+)
+def test_what_a_guest_that_does_not_come_up_is_worth(
+    make_job: MakeJob, stage: Stage, error: type[InfrastructureError], status: str
+) -> None:
+    def opens(_: FakeGuest) -> None:
+        raise error("it did not come up")
+
+    stage.opens = opens
+    record = run_job(make_job(P))
+    assert said(record) == [("ext4-dax", "p", status)]
+
+
+def test_tests_whose_guest_does_not_come_up_are_counted(make_job: MakeJob, stage: Stage) -> None:
+    """What a death left was to run in it."""
+
+    def opens(guest: FakeGuest) -> None:
+        if len(stage.made) > 1:
+            raise InfrastructureError("no memory")
+
+    stage.opens = opens
+    scripts = {"p": Script(("a", "b", "c", "d"), {"b": "panic"}), "q": Script(("x",))}
+    record = run_job(make_job(scripts))
+    assert [one.test for one in record.results] == [
+        "a",
+        "b",
+        "p (test 3 of 4)",
+        "p (test 4 of 4)",
+        "q",
+    ]
+    assert [one.ran for one in record.results] == [True, True, False, False, True]
+    assert record.results[-1].message == "no memory"
+
+
+@pytest.mark.parametrize(("bad", "errors"), [(1, 4), (2, 1)])
 def test_trouble_of_the_first_guest_is_that_of_all(
     make_job: MakeJob, stage: Stage, bad: int, errors: int
 ) -> None:
@@ -380,7 +424,7 @@ def test_trouble_of_the_first_guest_is_that_of_all(
 
     stage.opens = enter
     scripts = {"p": Script(("a",)), "q": Script(("b",))}
-    record = run_job(make_job(scripts, EXT4, XFS, fresh=Fresh.FILESYSTEM))
+    record = run_job(make_job(scripts, EXT4, XFS, fresh=Fresh.PROGRAM))
     lost = [one for one in record.results if one.status is Status.ERROR]
     assert len(lost) == errors
     assert {one.message for one in lost} == {"no memory (qemu.log)"}
