@@ -21,6 +21,7 @@ from pathlib import Path
 from bench import Part, Row, run
 
 from lab.execution.artifacts import keep_build, keep_programs
+from lab.execution.programs import Programs
 from lab.model.records import Evidence, JobRecord, RunRecord, TestResult, now
 from lab.model.status import Status
 from lab.model.variant import Variant
@@ -124,7 +125,7 @@ def recording(folder: Path) -> Iterator[Row]:
     built = lab.builder.build(plan.jobs[0].variant, plan.jobs[0].config)
     files = RunFolder(folder, "kept")
     before = time.monotonic()
-    keep_programs(files, ROOT / "guest-tests", ["populate", "mlock", "limits", "first-access"])
+    keep_programs(files, Programs.of(lab.loaded, plan.jobs[0].suites))
     keep_build(files.job(0, "6.1"), built)
     write_json(files.job(0, "6.1").record, asdict(done.jobs[0]))
     took += time.monotonic() - before

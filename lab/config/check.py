@@ -9,6 +9,7 @@ from itertools import chain, product
 from pathlib import Path
 
 from lab.config.include import cycles
+from lab.config.kinds import SUITES
 from lab.config.model import DirKernel, Expectation, FirstKernel, LabConfig, Matrix, Nightly
 from lab.config.variant_names import base_problems, series_twice, variant_problems
 from lab.features import known_features
@@ -85,8 +86,8 @@ def _files(config: LabConfig, root: Path) -> Iterator[Problem]:
     for name, suite in config.suites.items():
         keys = ("suites", name, "programs")
         yield from _duplicates("program", suite.programs, keys)
-        for index, program in enumerate(suite.programs):
-            yield from _file(root, "guest-tests/{}.c", program, (*keys, index))
+        for index, program in enumerate(suite.programs if SUITES[suite.kind].source else ()):
+            yield from _file(root, SUITES[suite.kind].source, program, (*keys, index))
 
 
 def _file(root: Path, pattern: str, name: str, keys: KeyPath) -> Iterator[Problem]:

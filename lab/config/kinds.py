@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.model.maker import made_by as made_by
-
 
 @dataclass(frozen=True)
 class FilesystemKind:
@@ -31,4 +29,25 @@ FILESYSTEMS: dict[str, FilesystemKind] = {
     "ext4": FilesystemKind("lab.filesystems.dax:on_pmem", options=("dax",)),
     "xfs": FilesystemKind("lab.filesystems.dax:on_pmem", options=("dax",)),
     "tmpfs": FilesystemKind("lab.filesystems.plain:tmpfs", mkfs=False),
+}
+
+
+@dataclass(frozen=True)
+class SuiteKind:
+    """A ``kind`` of ``[suites.X]``.
+
+    Attributes:
+        maker: Takes the folder of ``lab.toml``, gives a lab.suites.suite.Suite.
+        source: Where a program's source is below that, ``{}`` its name; "" where nobody can say.
+    """
+
+    maker: str
+    source: str = ""
+
+
+#: The kind of what ships, and of suites that name none.
+C = "c"
+
+SUITES: dict[str, SuiteKind] = {
+    C: SuiteKind("lab.suites.c_programs:CPrograms", source="guest-tests/{}.c"),
 }

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -19,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticKnownError
 
-from lab.config.kinds import FILESYSTEMS
+from lab.config.kinds import FILESYSTEMS, SUITES, C
 from lab.model.status import Outcome, Status
 from lab.model.url import HookUrl, Url
 from lab.model.version import VersionRange
@@ -212,11 +213,14 @@ class Machine(Section):
     fresh: Fresh = Fresh.FILESYSTEM
 
 
-def _a_filesystem(kind: object) -> object:
-    if not isinstance(kind, str) or kind not in FILESYSTEMS:
-        expected = ", ".join(map(repr, FILESYSTEMS))
-        raise PydanticKnownError("literal_error", {"expected": expected})
+def _one_of(kinds: Iterable[str], kind: object) -> object:
+    if not isinstance(kind, str) or kind not in kinds:
+        raise PydanticKnownError("literal_error", {"expected": ", ".join(map(repr, kinds))})
     return kind
+
+
+def _a_filesystem(kind: object) -> object:
+    return _one_of(FILESYSTEMS, kind)
 
 
 class Filesystem(Section):
@@ -241,11 +245,16 @@ class Filesystem(Section):
         return FILESYSTEMS[self.type].options if self.options is None else self.options
 
 
+def _a_suite(kind: object) -> object:
+    return _one_of(SUITES, kind)
+
+
 class Suite(Section):
-    """Guest programs: ``populate`` is ``guest-tests/populate.c``."""
+    """Guest programs of one kind: ``populate`` is ``guest-tests/populate.c``."""
 
     programs: tuple[Name, ...] = Field(min_length=1)
     description: str = ""
+    kind: Annotated[str, BeforeValidator(_a_suite)] = C
 
 
 class OwnSuite(Suite):

@@ -3,34 +3,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from lab.arch import ARCH
 from lab.build import Build
 from lab.errors import InfrastructureError
+from lab.execution.programs import Programs
 from lab.patches import Overlay
 from lab.process import run
 from lab.process.seal import file_digest
 from lab.process.temporary import temporary_folder
 from lab.results.folder import JobFolder, RunFolder, write_bytes, write_text
-from lab.suites.c_programs import HELPERS
-from lab.suites.c_source import sources_of
 from lab.trees import Tree
 
 _SYMLINK = 0o120000
 
 
-def keep_programs(folder: RunFolder, guest_tests: Path, names: Iterable[str]) -> None:
-    """Copy the sources of some guest programs, and of those that every guest has.
+def keep_programs(folder: RunFolder, programs: Programs) -> None:
+    """Copy the sources of guest programs.
 
     Raises:
         UserError, InfrastructureError: They cannot be read or written.
     """
-    for name in dict.fromkeys((*names, *HELPERS)):
-        for path, _ in sources_of(guest_tests, name).own:
-            place = folder.programs / path.relative_to(guest_tests.resolve())
-            write_bytes(place, path.read_bytes())
+    for name, path in programs.sources():
+        write_bytes(folder.programs / name, path.read_bytes())
 
 
 def keep_build(folder: JobFolder, built: Build) -> dict[str, str]:

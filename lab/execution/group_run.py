@@ -139,7 +139,7 @@ def _name_rest(session: GuestSession, unit: Unit, rest: Rest) -> bool:
         try:
             with session.live.looking():
                 command = whole.listing(session.findings.job.pattern)
-                names = list_tests(session.guest, command, rest.done) or ()
+                names = list_tests(session.guest, whole.kind, command, rest.done) or ()
         except InfrastructureError as error:
             session.lost.append(error.what)
             good = False

@@ -35,7 +35,7 @@ def _single_tests(job: Job) -> Iterator[Unit]:
         if left:
             with job.guest.in_folder(job.guest.folder / "list").guest() as guest:
                 while left:
-                    names = list_tests(guest, left[0].listing(job.pattern))
+                    names = list_tests(guest, left[0].kind, left[0].listing(job.pattern))
                     unit = left.pop(0)
                     # A program that lists nothing says of itself what that means.
                     whole = not names and (names is None or job.pattern is None)

@@ -13,6 +13,7 @@ from lab.builder import Builder
 from lab.complaints.benign import Benign
 from lab.errors import LabError
 from lab.execution.job import Job
+from lab.execution.programs import Programs
 from lab.execution.unit import Unit
 from lab.filesystems import filesystem_of
 from lab.filesystems.pmem import prepare_script
@@ -23,8 +24,9 @@ from lab.model.records import Evidence
 from lab.model.version import KernelVersion
 from lab.plan import JobPlan, Plan
 from lab.results import JobFolder
-from lab.suites.c_programs import Compiled, compile_programs
+from lab.suites import suite_of
 from lab.suites.listing import refuse_pattern
+from lab.suites.suite import Built, Suite
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Preparer:
     builder: Builder
 
     def guest_spec(
-        self, built: Build, machine: str, folder: Path, programs: Compiled | None = None
+        self, built: Build, machine: str, folder: Path, programs: Built | None = None
     ) -> GuestSpec:
         """All that a guest of a build is made from.
 
@@ -46,7 +48,7 @@ class Preparer:
             built=built,
             machine=config.machines[machine],
             deadlines=config.deadlines,
-            programs=(self.all_programs() if programs is None else programs).binaries,
+            programs=(self.all_programs() if programs is None else programs).files,
             prepare=prepare_script(version, (option.shown_by for option in built.gone)),
             folder=folder,
             cache=self.builder.cache,
@@ -57,11 +59,6 @@ class Preparer:
     def job(self, planned: JobPlan, built: Build, folder: JobFolder) -> Job:
         """A plan's job, with everything filled in that it needs to run anywhere."""
         config = self.builder.loaded.config
-        pairs = [
-            (suite, program)
-            for suite in planned.suites
-            for program in config.suites[suite].programs
-        ]
         compiled = self.programs(planned.suites)
         spec = self.guest_spec(built, planned.machine, folder.path, compiled)
         version = KernelVersion.of_release(built.release)
@@ -69,7 +66,11 @@ class Preparer:
             filesystem_of(name, config.filesystems[name]).for_kernel(version, self.builder.cache)
             for name in planned.filesystems
         ]
-        units = [Unit(recipe, suite, name) for recipe in recipes for suite, name in pairs]
+        units = [
+            Unit(recipe, suite, program, kind)
+            for recipe in recipes
+            for suite, program, kind in self._programs_of(planned.suites)
+        ]
         failed = compiled.failed
         return Job(
             variant=planned.variant,
@@ -83,7 +84,7 @@ class Preparer:
             program_s=config.deadlines.program,
             expect=config.expect,
             evidence=replace(
-                _evidence(built, spec, folder, compiled.digests(name for _, name in pairs)),
+                _evidence(built, spec, folder, compiled.digests()),
                 patches=tuple(_patches(self.builder, built.job.series)),
             ),
             fresh=config.machines[planned.machine].fresh,
@@ -92,21 +93,25 @@ class Preparer:
             stall_s=config.deadlines.stall,
         )
 
-    def programs(self, suites: Iterable[str]) -> Compiled:
-        """The programs of some suites, compiled, and what does not compile.
+    def programs(self, suites: Iterable[str]) -> Built:
+        """The programs of some suites, built, and what cannot be built.
 
         Raises:
             UserError: What every guest needs does not compile.
         """
-        asked = self.builder.loaded.config.suites
-        names = [name for suite in suites for name in asked[suite].programs]
         self.builder.require_buildable()
-        return compile_programs(
-            self.builder.loaded.root / "guest-tests", names, cache=self.builder.cache
-        )
+        return Programs.of(self.builder.loaded, suites).build(self.builder.cache)
 
-    def all_programs(self) -> Compiled:
-        """The programs of all suites; what does not compile is told."""
+    def _programs_of(self, suites: Iterable[str]) -> Iterator[tuple[str, str, Suite]]:
+        """Each program of some suites, with its suite's name and kind."""
+        loaded = self.builder.loaded
+        for name in suites:
+            section = loaded.config.suites[name]
+            kind = suite_of(section.kind, loaded.root)
+            yield from ((name, program, kind) for program in section.programs)
+
+    def all_programs(self) -> Built:
+        """The programs of all suites; what cannot be built is told."""
         found = self.programs(self.builder.loaded.config.suites)
         for error in found.failed.values():
             self.builder.listener.say(f"not in the guest: {error}")
@@ -117,16 +122,14 @@ class Preparer:
 
         Programs that cannot be asked for their names are taken to have such a test.
         """
-        sources = self.builder.loaded.root / "guest-tests"
-        suites = self.builder.loaded.config.suites
         for pattern in {job.pattern for job in plan.jobs} - {None}:
             asked = dict.fromkeys(suite for job in plan.jobs for suite in job.suites)
-            names = [program for suite in asked for program in suites[suite].programs]
+            programs = [(kind, program) for _, program, kind in self._programs_of(asked)]
             try:
-                made = self.programs(asked).binaries
+                files = self.programs(asked).files
             except LabError:
                 return
-            refuse_pattern(str(pattern), sources, {name: made.get(name) for name in names})
+            refuse_pattern(str(pattern), programs, files)
 
 
 def _patches(builder: Builder, applied: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:

@@ -56,4 +56,5 @@ def _unit(unit: Unit) -> dict[str, object]:
         ],
         "suite": unit.suite,
         "program": unit.program,
+        "by_hand": unit.kind.by_hand,
     }

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,8 +10,8 @@ from lab.guest.protocol import Guest
 from lab.model.status import Status
 from lab.suites.judge import Judged
 from lab.suites.ktap import Report
+from lab.suites.suite import Suite
 
-_REPORT = re.compile(r"^(?:K?TAP version \d+|1\.\.\d+)\b", re.MULTILINE)
 #: A plan may say anything; of more than that, one result says it.
 _MOST = 10_000
 
@@ -89,20 +88,24 @@ def _both(result: Judged, whole: Judged) -> Judged:
     )
 
 
-def list_tests(guest: Guest, command: str, done: Collection[str] = ()) -> tuple[str, ...] | None:
+def list_tests(
+    guest: Guest, suite: Suite, command: str | None, done: Collection[str] = ()
+) -> tuple[str, ...] | None:
     """The names of a program's tests, in order; None if it does not list them.
 
-    One that does not know ``-l`` runs instead: then those that it ran before are not there,
-    and what it prints is a report.
+    One that does not know how runs instead: then those that it ran before are not there.
+
+    Args:
+        command: What makes it list them; None where nothing does.
 
     Raises:
         GuestDied, CommandTimeout: It ran, and did it again.
     """
-    said = guest.run(command)
-    names = tuple(filter(None, said.stdout.splitlines()))
-    # Each name is going to be a guest of its own: of so many none would see the end.
-    if len(names) > _MOST:
+    if command is None:
         return None
-    if said.status != 0 or _REPORT.search(said.stdout) or not set(done) <= set(names):
+    said = guest.run(command)
+    names = suite.listed(said.stdout, said.status)
+    # Each name is going to be a guest of its own: of so many none would see the end.
+    if names is None or len(names) > _MOST or not set(done) <= set(names):
         return None
     return names

@@ -17,6 +17,7 @@ from lab.execution.job import Job
 from lab.execution.jobs import Jobs
 from lab.execution.pool import Pool
 from lab.execution.prepare import Preparer
+from lab.execution.programs import Programs
 from lab.execution.resume import begun
 from lab.model.records import (
     DID_NOT_RUN,
@@ -93,10 +94,7 @@ class Runner:
                 return recorder.with_troubles(run)
 
     def _keep_programs(self, plan: Plan, folder: RunFolder) -> None:
-        loaded = self.builder.loaded
-        asked = loaded.config.suites
-        programs = {name for suite in _suites(plan) for name in asked[suite].programs}
-        keep_programs(folder, loaded.root / "guest-tests", programs)
+        keep_programs(folder, Programs.of(self.builder.loaded, _suites(plan)))
 
     def _record(self, jobs: Jobs, done: Mapping[int, JobRecord]) -> None:
         """Record each job that is not done, as it ends."""

@@ -10,20 +10,22 @@ from dataclasses import dataclass, replace
 from lab.execution.remainder import Rest
 from lab.filesystems.filesystem import Filesystem
 from lab.results.folder import safe_name
-from lab.suites.exact_pattern import only
+from lab.suites.suite import Suite
 
 
 @dataclass(frozen=True)
 class Unit:
     """One program of one suite on one filesystem.
 
-    ``test`` names the only one of its tests that is to run; ``rest`` is what its end left,
+    ``suite`` is its name in ``lab.toml``, and ``kind`` what such programs are run and judged
+    by.  ``test`` names the only one of its tests that is to run; ``rest`` is what its end left,
     to be run one by one; ``after`` is that end, where a test of that rest runs.
     """
 
     recipe: Filesystem
     suite: str
     program: str
+    kind: Suite
     test: str | None = None
     rest: Rest | None = None
     after: str = ""
@@ -44,16 +46,15 @@ class Unit:
         test = "" if self.test is None else f".{safe_name(self.test)}"
         return f"{self.suite}.{self.program}{test}.ktap"
 
-    def arguments(self, pattern: str | None) -> list[str]:
+    def command(self, pattern: str | None) -> list[str]:
         """The program's command line in the guest; ``pattern`` is for ``-k``."""
-        if self.test is not None:
-            pattern = only(self.test)
-        selection = ["-k", pattern] if pattern else []
-        return [f"/lab/{self.program}", self.recipe.mount_point, *selection]
+        folder = self.recipe.mount_point
+        return self.kind.command(self.program, folder, pattern or "", self.test or "")
 
-    def listing(self, pattern: str | None) -> str:
-        """The shell command that names its tests, one a line."""
-        return shlex.join([*self.arguments(pattern), "-l"])
+    def listing(self, pattern: str | None) -> str | None:
+        """The shell command that names its tests, if there is one."""
+        words = self.kind.listing(self.program, self.recipe.mount_point, pattern or "")
+        return None if words is None else shlex.join(words)
 
     def singles(self, names: Iterable[str]) -> Iterator[Unit]:
         """A unit for each name; one that comes again is no test more."""

@@ -20,8 +20,7 @@ from lab.guest.protocol import Hang
 from lab.model.log_mark import marked
 from lab.model.records import INTERRUPTED
 from lab.model.status import Status
-from lab.suites.judge import Ended, Judged, judge
-from lab.suites.ktap import parse
+from lab.suites.judge import Ended, Judged
 
 
 def run_unit(session: GuestSession, unit: Unit) -> bool:
@@ -32,7 +31,7 @@ def run_unit(session: GuestSession, unit: Unit) -> bool:
     """
     job = session.findings.job
     started = time.monotonic()
-    command = _marked(unit, unit.arguments(job.pattern), session.mounted.get(unit.recipe.name))
+    command = _marked(unit, unit.command(job.pattern), session.mounted.get(unit.recipe.name))
     try:
         end = run_program(session.guest, session.live, command, job.program_s)
         duration = time.monotonic() - started
@@ -72,15 +71,15 @@ def _judged(
     """The results of a program, and what its end left of it."""
     job, watch = session.findings.job, session.watch
     _keep(job, unit, end.output)
-    report = parse(end.output.encode(errors="replace"))
-    judged = judge(
+    ran = unit.kind.judge(
         unit.program,
-        report,
+        end.output.encode(errors="replace"),
         end.status,
         ended=end.ended,
         detail=end.message,
         selected=job.pattern is not None or unit.test is not None,
     )
+    judged: Sequence[Judged] = ran.judged
     if unit.test is not None and not judged:
         judged = (Judged(unit.test, Status.ERROR, "was listed, and then did not run"),)
     noted = watch.ran(alive=end.good, gone=session.guest.gone(), hurry=hurry)
@@ -91,7 +90,7 @@ def _judged(
         judged = blame(unit.program, judged, unit.test or watch.test)
     # One that does not mark its tests may not know -l either, and would do it all again.
     listed = watch.marked_tests() and unit.test is None
-    rest = rest_of(report, judged, unit.program, listed=listed and not end.good)
+    rest = rest_of(ran.report, judged, unit.program, listed=listed and not end.good)
     if end.moved is not None:
         kept, again = proved(judged, unit.program, unit.recipe.name, end.moved, listed=listed)
         return kept, again or rest

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab.config.kinds import FILESYSTEMS, made_by
+from lab.config.kinds import FILESYSTEMS
+from lab.model.maker import made_by
 
 if TYPE_CHECKING:
     from lab.config.model import Filesystem as Table

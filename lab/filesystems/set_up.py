@@ -65,12 +65,13 @@ def set_up(guest: Guest, filesystem: Filesystem) -> Mounted:
             where=guest.console.path,
             detail="\n".join(filter(None, (result.stderr, said.get("log")))),
         )
-    if filesystem.device == DEVICE:
-        said["namespace"] = namespace_mode(guest)
     proofs = {
         proof.name: {**said, "proved_by": proof.check(filesystem.name, said)}
         for proof in filesystem.prove()
     }
+    if filesystem.device == DEVICE:
+        for proof in proofs.values():
+            proof["namespace"] = namespace_mode(guest)
     return Mounted(said.get("mounted", ""), proofs)
 
 

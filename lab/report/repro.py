@@ -132,11 +132,25 @@ def _text(path: Path) -> str:
 
 
 def _units(recipe: Recipe, filesystem: str | None) -> list[Any]:
-    units = [unit for unit in recipe["units"] if filesystem in (None, unit["filesystem"])]
+    able = [unit for unit in recipe["units"] if _is_able(unit)]
+    if recipe["units"] and not able:
+        what = f"a script cannot run what these are: {', '.join(_left_out(recipe))}"
+        raise UserError(what, hint="`lab test`, which can")
+    units = [unit for unit in able if filesystem in (None, unit["filesystem"])]
     if not units:
-        known = dict.fromkeys(unit["filesystem"] for unit in recipe["units"])
+        known = dict.fromkeys(unit["filesystem"] for unit in able)
         raise UserError(f"the job has no filesystem {filesystem!r}", hint=", ".join(known))
     return units
+
+
+def _is_able(unit: Any) -> bool:
+    """Whether ``make`` and the look at KTAP of the script are all that it takes."""
+    return bool(unit.get("by_hand", True))
+
+
+def _left_out(recipe: Recipe) -> list[str]:
+    """Suites that the script does not run."""
+    return list(dict.fromkeys(unit["suite"] for unit in recipe["units"] if not _is_able(unit)))
 
 
 def _render(
@@ -161,6 +175,7 @@ def _render(
         recipe=recipe,
         arch=ARCH,
         work=_Shell(slug(f"repro-{run.id}-{number}")),
+        left_out=_left_out(recipe),
         filesystems=list(dict.fromkeys(unit["filesystem"] for unit in units)),
         deadline=int(_BOOT_S + len(units) * recipe["program_s"]),
         tools=["gcc", "git", "ldd", "make", "tar", "timeout", ARCH.qemu, "busybox", *guest_tools],

@@ -1,210 +1,62 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The guest programs: each compiled once for all that goes into it."""
+"""The suites of ``guest-tests/``: C programs that print KTAP."""
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
-import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
-from lab.build.make import first_error
-from lab.errors import InfrastructureError, LabError, Location, UserError
-from lab.host.tool import ask
-from lab.process import Result, run
-from lab.process.cache_use import note_use
-from lab.process.lock import locked
-from lab.process.scratch import scratch_folder
-from lab.process.seal import damage, file_digest, seal
-from lab.process.tool_failure import trouble
-from lab.suites.c_source import Sources, sources_of
+from lab.errors import LabError
+from lab.process import run
+from lab.suites.c_compiler import compile_programs
+from lab.suites.c_source import sources_of
+from lab.suites.ktap_programs import KtapPrograms
+from lab.suites.suite import Built
 
-#: Not tests: run after each mount to prove DAX, PID 1, and what the SSH server starts with.
-HELPERS = ("dax-proof", "init", "ssh-waits.so")
-#: Raised when the same sources come to be compiled otherwise.
-_FORMAT = 1
-#: All that make gets of the lab's environment: CFLAGS, MAKEFLAGS, CPATH and their like
-#: shape a program, and are in no key (ccbrown/needy#84, Tk-Glitch/PKGBUILDS#48).
-_KEPT = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
-_DEADLINE_S = 300
-_COMPILER_ERROR = re.compile(r"^([^\s:]+):(\d+)(?::\d+)?: (?:fatal )?error: (.*)")
-#: The linker says first in which function.
-_LINKER_ERROR = re.compile("undefined reference to|multiple definition of|cannot find -l")
-#: Of what make said: an error's neighbours.
-_SHOWN = 12
+#: How a program says that it knows -l: others would do here what they are to do in a guest.
+_KNOWS = re.compile(r'^\s*#\s*include\s*"ktap\.h"', re.MULTILINE)
+_DEADLINE_S = 10
 
 
 @dataclass(frozen=True)
-class Compiled:
-    """Guest programs, by name, as far as they compile.
+class CPrograms(KtapPrograms):
+    """``guest-tests/NAME.c`` of the project in ``root``, compiled for a guest."""
 
-    Attributes:
-        binaries: Where they are.
-        failed: Why the others are not there; an error of the user's most likely.
-    """
+    root: Path
+    by_hand: bool = True
 
-    binaries: Mapping[str, Path]
-    failed: Mapping[str, LabError]
+    @property
+    def folder(self) -> Path:
+        """Where their sources are."""
+        return self.root / "guest-tests"
 
-    def digests(self, names: Iterable[str]) -> tuple[tuple[str, str], ...]:
-        """(name, digest) pairs of the named programs that compile, and of the helpers."""
-        wanted = dict.fromkeys((*names, *HELPERS))
-        return tuple(
-            (name, program_digest(self.binaries[name])) for name in wanted if name in self.binaries
-        )
+    def build(self, programs: Sequence[str], cache: Path) -> Built:
+        """Compile each once for all that goes into it."""
+        return compile_programs(self.folder, programs, cache=cache)
 
+    def sources(self, programs: Iterable[str]) -> Iterator[tuple[str, Path]]:
+        """Their own files, and all of the folder that these include."""
+        top = self.folder.resolve()
+        for program in programs:
+            for path, _ in sources_of(self.folder, program).own:
+                yield str(path.relative_to(top)), path
 
-def compile_programs(
-    folder: Path, names: Iterable[str], *, cache: Path, cc: str = "gcc"
-) -> Compiled:
-    """Compile the named programs of ``guest-tests/``, and no others but the helpers.
-
-    Raises:
-        UserError: A helper does not compile: no guest could be used.
-        InfrastructureError: There is no compiler.
-    """
-    compiler = _Compiler.probe(cc)
-    wanted = tuple(dict.fromkeys((*names, *HELPERS)))
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        made = dict(
-            zip(wanted, pool.map(lambda name: _try(folder, name, cache, compiler), wanted),
-                strict=True)
-        )  # fmt: skip
-    for helper in HELPERS:
-        if isinstance(error := made[helper], LabError):
-            raise error
-    return Compiled(
-        {name: found for name, found in made.items() if isinstance(found, Path)},
-        {name: found for name, found in made.items() if isinstance(found, LabError)},
-    )
+    def tests(self, program: str, built: Path | None, pattern: str = "") -> Sequence[str] | None:
+        """What the program says itself; unknown where it might run its tests instead."""
+        if built is None or not _knows(self.folder / f"{program}.c"):
+            return None
+        # It makes nothing, and opens no folder, before it has told its names.
+        command: list[str | Path] = [built, *self.command(program, "/", pattern, "")[1:], "-l"]
+        try:
+            return run(command, timeout=_DEADLINE_S).stdout.split("\n")[:-1]
+        except LabError:
+            return None
 
 
-def program_digest(binary: Path) -> str:
-    """Names what a program is: 24 hexadecimal digits of the hash of its bytes.
-
-    Sources that differ in a comment make the same program.
-    """
-    return file_digest(binary)[:24]
-
-
-class _EditedError(Exception):
-    """Nobody knows which of two texts was compiled: it must not be kept."""
-
-
-@dataclass(frozen=True)
-class _Compiler:
-    """The compiler, and what it adds to each program by itself."""
-
-    cc: str
-    version: str
-    headers: tuple[Path, ...]
-    library: str
-
-    @staticmethod
-    @lru_cache
-    def probe(cc: str) -> _Compiler:
-        if shutil.which(cc) is None:
-            raise InfrastructureError(f"{cc} is not installed", hint="lab doctor")
-        said = _asked([cc, "-xc", "-E", "-v", os.devnull]).stderr
-        library = Path(_asked([cc, "-print-file-name=libc.a"]).stdout.strip())
-        digest = hashlib.sha256(library.read_bytes()).hexdigest() if library.is_file() else ""
-        return _Compiler(cc, _asked([cc, "--version"]).stdout, tuple(_headers(said)), digest)
-
-
-def _headers(said: str) -> list[Path]:
-    """The folders of ``#include <...>``, as ``gcc -v`` lists them."""
-    _, _, after = said.partition("#include <...> search starts here:\n")
-    listed, _, _ = after.partition("End of search list.")
-    return [Path(line.strip()) for line in listed.splitlines()]
-
-
-def _clean(command: Sequence[str | Path], timeout: float = 60, *, check: bool = True) -> Result:
-    """Run a command that heeds nothing of the environment but where things are."""
-    return run([*_bare(), *command], timeout=timeout, check=check)
-
-
-def _asked(command: Sequence[str | Path]) -> Result:
-    """The same for what answers at once."""
-    return ask([*_bare(), *command])
-
-
-def _bare() -> list[str]:
-    kept = [f"{name}={os.environ[name]}" for name in _KEPT if name in os.environ]
-    return ["env", "-i", *kept, "LC_ALL=C"]
-
-
-def _try(folder: Path, name: str, cache: Path, compiler: _Compiler) -> Path | LabError:
+def _knows(source: Path) -> bool:
     try:
-        while (found := _compile(folder.resolve(), name, cache, compiler)) is None:
-            pass
-    except LabError as error:
-        return error
-    except OSError as error:
-        said = f"{name} cannot be kept: {error.strerror or error}"
-        return InfrastructureError(said, where=cache / "programs", hint="lab doctor")
-    return found
-
-
-def _compile(folder: Path, name: str, cache: Path, compiler: _Compiler) -> Path | None:
-    """The program; None when its sources were edited while they were compiled."""
-    sources = sources_of(folder, name, compiler.headers)
-    final = cache / "programs" / _key(name, sources, compiler)
-    with locked(cache / "programs" / f".{final.name}.lock"):
-        if damage(final, [name]):
-            try:
-                with scratch_folder(final) as scratch:
-                    _make(folder, name, scratch, compiler.cc)
-                    seal(scratch, [name])
-                    if sources_of(folder, name, compiler.headers) != sources:
-                        raise _EditedError
-            except _EditedError:
-                return None
-        note_use(final)
-    return final / name
-
-
-def _key(name: str, sources: Sources, compiler: _Compiler) -> str:
-    parts = (str(_FORMAT), name, sources.digest, compiler.cc, compiler.version, compiler.library)
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
-
-
-def _make(folder: Path, name: str, scratch: Path, cc: str) -> None:
-    target = scratch / name
-    command: list[str | Path] = ["make", "-s", "--no-print-directory", "-C", folder]
-    command += [f"O={scratch}", f"CC={cc}", f"PROGRAMS={name}", target]
-    made = _clean(command, _DEADLINE_S, check=False)
-    if made.status != 0:
-        # Where it is made is another place each time.
-        said = f"{made.stderr}{made.stdout}".replace(f"{scratch}/", "")
-        lines = said.splitlines()
-        if ours := trouble("make", made.status, lines, scratch):
-            raise InfrastructureError(
-                f"{name} was not compiled: {ours}",
-                where=scratch.parent,
-                detail=said,
-                hint="lab doctor",
-            )
-        raise _failure(folder, name, lines)
-    if not target.is_file():
-        raise UserError(f"`make` ended well and made no program {name!r}", where=folder)
-    shutil.rmtree(scratch / "obj", ignore_errors=True)
-
-
-def _failure(folder: Path, name: str, said: list[str]) -> UserError:
-    """Why a program does not compile: the first error, and where it is."""
-    linker = (index for index, line in enumerate(said) if _LINKER_ERROR.search(line))
-    first = next(linker, first_error(said))
-    detail = "\n".join(said[first : first + _SHOWN])
-    what, where = said[first] if said else "`make` failed and said nothing", folder / f"{name}.c"
-    if match := _COMPILER_ERROR.match(what):
-        return UserError(
-            f"{name} does not compile: {match[3]}",
-            where=Location(folder / match[1], int(match[2])),
-            detail=detail,
-        )
-    return UserError(f"{name} does not compile: {what}", where=where, detail=detail)
+        return _KNOWS.search(source.read_text(errors="replace")) is not None
+    except OSError:
+        return False

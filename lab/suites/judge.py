@@ -76,7 +76,6 @@ def judge(
     ``ok`` with ``# XFAIL`` is kselftest's way to print a failure.
     """
     judged = _judge_tests(report)
-    signal = signal if signal is not None else _signal_of(exit_status)
     status, wrong = _judge_end(ended, exit_status, signal, detail, judged, report)
     if report.bailed is not None:
         wrong.append(f"bailed out: {report.bailed}" if report.bailed else "bailed out")
@@ -129,21 +128,47 @@ def _judge_end(
     judged: list[Judged],
     report: Report,
 ) -> tuple[Status, list[str]]:
-    said = without_escapes(" ".join(detail.split()))
-    suffix = f" ({said})" if said else ""
-    if ended is Ended.GUEST_DIED:
-        return Status.CRASH, [f"the guest died while it ran{suffix}"]
-    if ended is Ended.STALLED:
-        return Status.TIMEOUT, [said]
-    if ended is Ended.TIMEOUT:
-        return Status.TIMEOUT, [f"was still running at its deadline{suffix}"]
-    if signal is not None:
-        return Status.ERROR, [f"was killed by {_signal_name(signal)}{suffix}"]
-    if exit_status is None:
-        return Status.ERROR, [f"ended without an exit status{suffix}"]
+    if bad := bad_end(ended, exit_status, detail, signal=signal):
+        return bad[0], [bad[1]]
+    assert exit_status is not None
     if not _explained(exit_status, judged, report):
-        return Status.ERROR, [f"exited with status {exit_status} although no test failed{suffix}"]
+        said = f"exited with status {exit_status} although no test failed{_suffix(detail)}"
+        return Status.ERROR, [said]
     return Status.ERROR, []
+
+
+def bad_end(
+    ended: Ended, exit_status: int | None, detail: str, *, signal: int | None = None
+) -> tuple[Status, str] | None:
+    """What a program is that did not end by itself, and why; None if it did, with a status.
+
+    Args:
+        exit_status: 128 + N, as a shell reports it, is an end by signal N.
+        detail: What the lab knows of a timeout or a dead guest.
+        signal: The number of the signal that killed it, where that is known.
+    """
+    suffix = _suffix(detail)
+    signal = signal if signal is not None else _signal_of(exit_status)
+    if ended is Ended.GUEST_DIED:
+        return Status.CRASH, f"the guest died while it ran{suffix}"
+    if ended is Ended.STALLED:
+        return Status.TIMEOUT, _one_line(detail)
+    if ended is Ended.TIMEOUT:
+        return Status.TIMEOUT, f"was still running at its deadline{suffix}"
+    if signal is not None:
+        return Status.ERROR, f"was killed by {_signal_name(signal)}{suffix}"
+    if exit_status is None:
+        return Status.ERROR, f"ended without an exit status{suffix}"
+    return None
+
+
+def _one_line(detail: str) -> str:
+    return without_escapes(" ".join(detail.split()))
+
+
+def _suffix(detail: str) -> str:
+    said = _one_line(detail)
+    return f" ({said})" if said else ""
 
 
 def _explained(exit_status: int, judged: list[Judged], report: Report) -> bool:

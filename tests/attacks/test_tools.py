@@ -18,7 +18,7 @@ from lab.build.toolchain import Toolchain
 from lab.doctor.examine import _compiler
 from lab.errors import InfrastructureError
 from lab.host import Host
-from lab.suites.c_programs import _Compiler
+from lab.suites.c_compiler import _Compiler
 from tests.attacks.servers import argv_of_all, listening, trickling
 from tests.cli.test_cli import ROOT, project
 

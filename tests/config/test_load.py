@@ -11,7 +11,7 @@ import pytest
 
 from lab.config import AptKernel, load, variants_of
 from lab.errors import UserError
-from lab.suites.c_programs import HELPERS
+from lab.execution.programs import Programs
 from tests.config.conftest import GOOD, Checker, Project
 
 ROOT = Path(__file__).parents[2]
@@ -99,7 +99,7 @@ def test_a_home_of_nobody(project: Project, refuses: Checker) -> None:
             "descripton",
             "suites.populate.descripton",
             "unknown key",
-            "description (known: programs, description)",
+            "description (known: programs, description, kind)",
         ),
         (
             'memory = "1G"',
@@ -459,6 +459,6 @@ def test_a_program_in_no_suite_is_a_suite_of_its_own(project: Project) -> None:
 def test_what_ships_beside_the_tests_is_no_suite() -> None:
     makefile = (ROOT / "guest-tests/Makefile").read_text()
     (library,) = re.findall(r"^LIBRARY := (.*)$", makefile, re.MULTILINE)
-    beside = {Path(name).stem for name in HELPERS} | set(library.split())
+    beside = {Path(name).stem for name in Programs.of(load(ROOT), ()).needed} | set(library.split())
     assert all((ROOT / f"guest-tests/{name}.c").is_file() for name in beside)
     assert not beside & load(ROOT).config.suites.keys()

@@ -15,9 +15,12 @@ from lab.execution.unit import Unit
 from lab.filesystems.dax import Dax
 from lab.guest.fake import FakeSpec, Script, Stage
 from lab.model.records import Evidence
+from lab.suites.c_programs import CPrograms
 
 EXT4 = Dax("ext4-dax", "ext4", (), ("dax",))
 XFS = Dax("xfs-dax", "xfs", (), ("dax",))
+#: Programs that print KTAP, as those of scripts do.
+KTAP = CPrograms(Path("/nowhere"))
 MakeJob = Callable[..., Job]
 
 
@@ -33,7 +36,9 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
 def make_job(stage: Stage, tmp_path: Path) -> MakeJob:
     def make(scripts: dict[str, Script], *recipes: Dax, **changes: object) -> Job:
         stage.scripts.update(scripts)
-        units = tuple(Unit(recipe, "s", name) for recipe in recipes or (EXT4,) for name in scripts)
+        units = tuple(
+            Unit(recipe, "s", name, KTAP) for recipe in recipes or (EXT4,) for name in scripts
+        )
         job = Job(
             variant="mine",
             machine="default",

@@ -22,6 +22,7 @@ from lab.guest.qemu.command_line import Hardware
 from lab.guest.qemu.guest import QemuSpec
 from lab.model.records import Evidence, TestResult
 from lab.model.status import Status
+from tests.execution.conftest import KTAP
 from tests.guest.jobs import qemu
 
 EXT4 = Dax("ext4-dax", "ext4", (), ("dax",))
@@ -54,9 +55,9 @@ def job(tmp_path: Path) -> Job:
         release="6.1.192",
         guest=spec,
         units=(
-            Unit(EXT4, "one", "populate"),
-            Unit(EXT4, "two", "mlock"),
-            Unit(XFS, "one", "populate"),
+            Unit(EXT4, "one", "populate", KTAP),
+            Unit(EXT4, "two", "mlock", KTAP),
+            Unit(XFS, "one", "populate", KTAP),
         ),
         pattern=None,
         program_s=30,
@@ -104,7 +105,7 @@ def test_program_that_cannot_be_read(job: Job) -> None:
 
 def test_program_that_does_not_compile_is_an_error_of_whoever_wrote_it(job: Job) -> None:
     error = UserError("mine does not compile", where=Location(Path("mine.c"), 3), detail="a\nb")
-    given = ((Unit(EXT4, "own", "mine"), error), (Unit(XFS, "own", "mine"), error))
+    given = ((Unit(EXT4, "own", "mine", KTAP), error), (Unit(XFS, "own", "mine", KTAP), error))
     record = run_job(replace(job, units=(), given=given))
     assert [(r.filesystem, r.suite, r.test, r.status, r.given) for r in record.results] == [
         ("ext4-dax", "own", "mine", Status.ERROR, True),

@@ -32,6 +32,7 @@ from lab.results import JobFolder, RunFolder, Store, write_json
 from lab.results.recorder import Recorder
 from lab.session import Lab
 from tests.cli.test_cli import project
+from tests.execution.conftest import KTAP
 
 pytestmark = pytest.mark.slow
 
@@ -139,7 +140,7 @@ class Jobs:
             config=planned.config,
             release=built.release,
             guest=QemuSpec(built.bzimage, built.bzimage, {}, hardware, folder.path, 1, 1, 1, 1),
-            units=(Unit(Dax("ext4-dax", "ext4", (), ()), "populate", "populate"),),
+            units=(Unit(Dax("ext4-dax", "ext4", (), ()), "populate", "populate", KTAP),),
             pattern=None,
             program_s=1.0,
             expect=(),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lab.errors import InfrastructureError
-from lab.filesystems.dax import Dax
+from lab.filesystems.dax import Dax, NotDax
 from lab.filesystems.filesystem import Filesystem
 from lab.filesystems.plain import Plain, Tmpfs
 from lab.filesystems.set_up import read, script, set_up
@@ -107,3 +107,11 @@ def test_what_cannot_be_mounted_is_an_error_of_each_kind() -> None:
     guest: Any = Guest("log=x\n", 1)
     with pytest.raises(InfrastructureError, match="p could not be made and mounted: no space"):
         set_up(guest, Plain("p", "ext4", (), ()))
+
+
+def test_what_is_no_dax_is_told_first() -> None:
+    """A guest that prepared nothing: what its device is not is worse than what it does not say."""
+    guest: Any = Guest(EXT4.replace("dax_option=yes", "dax_option=no"))
+    guest.prepared = CommandResult(0, "", "", 0.1)
+    with pytest.raises(NotDax):
+        set_up(guest, Dax("d", "ext4", (), ("dax",)))

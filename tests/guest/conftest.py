@@ -24,6 +24,7 @@ from lab.model.records import Evidence
 from lab.model.variant import Variant
 from lab.plan import settled
 from lab.session import Lab
+from tests.execution.conftest import KTAP
 
 EXT4 = Dax("ext4-dax", "ext4", ("-b", "4096"), ("dax",))
 XFS = Dax("xfs-dax", "xfs", ("-m", "reflink=0"), ("dax",))
@@ -150,7 +151,9 @@ def make_job(plain_spec: QemuSpec, clean_folder: Path) -> MakeJob:
             release=f"{KERNEL}.192",
             guest=replace(spec, **changes),  # type: ignore[arg-type]
             units=tuple(
-                Unit(recipe, "suite", name) for recipe in recipes or (EXT4,) for name in scripts
+                Unit(recipe, "suite", name, KTAP)
+                for recipe in recipes or (EXT4,)
+                for name in scripts
             ),
             pattern=pattern,
             program_s=program_s,

@@ -24,8 +24,9 @@ from lab.guest.qemu.guest import QemuSpec
 from lab.model.complaint import Kind
 from lab.model.records import Evidence, JobRecord, Noted
 from lab.model.status import Status
-from lab.suites.c_programs import compile_programs
+from lab.suites.c_compiler import compile_programs
 from tests.complaints.collect import EATER, project
+from tests.execution.conftest import KTAP
 from tests.guest.conftest import KERNEL, ROOT, spec_of
 from tests.guest.jobs import qemu, signal_for_qemu
 
@@ -87,7 +88,7 @@ def make_job(complain_spec: QemuSpec, clean_folder: Path) -> MakeJob:
             release=f"{KERNEL}.192",
             # Without what it is told of its clock, a guest on a busy host measures it wrong.
             guest=replace(spec, append=f"{spec.append} {append}".strip()),
-            units=tuple(Unit(EXT4, "suite", name) for name in scripts),
+            units=tuple(Unit(EXT4, "suite", name, KTAP) for name in scripts),
             pattern=None,
             program_s=60.0,
             expect=(),
@@ -313,10 +314,10 @@ def test_marked_tests_of_a_real_program(
     make_job: MakeJob, complain_spec: QemuSpec, clean_folder: Path
 ) -> None:
     """The programs of guest-tests/ say in the kernel log which test begins."""
-    programs = compile_programs(ROOT / "guest-tests", ["mlock"], cache=clean_folder).binaries
+    programs = compile_programs(ROOT / "guest-tests", ["mlock"], cache=clean_folder).files
     job = make_job({})
     guest = replace(qemu(job), programs={**complain_spec.programs, **programs})
-    record = run_job(replace(job, guest=guest, units=(Unit(EXT4, "suite", "mlock"),)))
+    record = run_job(replace(job, guest=guest, units=(Unit(EXT4, "suite", "mlock", KTAP),)))
     console = (job.guest.folder / "console.log").read_text(errors="replace")
     assert record.results
     assert not record.complaints

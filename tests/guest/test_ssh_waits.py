@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab.process import run
-from lab.suites.c_programs import compile_programs
+from lab.suites.c_compiler import compile_programs
 from tests.guest.conftest import ROOT
 
 LOGIN = "0123456789abcdef0123456789abcdef"
@@ -131,7 +131,9 @@ library.getpeername(0, None, None)
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The compiled library."""
     cache = tmp_path_factory.mktemp("programs")
-    return compile_programs(ROOT / "guest-tests", (), cache=cache).binaries["ssh-waits.so"]
+    return compile_programs(ROOT / "guest-tests", ["ssh-waits.so"], cache=cache).files[
+        "ssh-waits.so"
+    ]
 
 
 def test_server_waits_for_a_seed(library: Path) -> None:

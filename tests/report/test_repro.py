@@ -181,6 +181,16 @@ def test_only_what_its_filesystems_need_goes_into_a_guest(tmp_path: Path) -> Non
     assert "ndctl mkfs.ext4 mkfs.xfs" in before
 
 
+def test_a_suite_that_no_script_can_run_is_named(tmp_path: Path) -> None:
+    other = {**UNIT, "suite": "it's", "program": "other", "by_hand": False}
+    script = checked(repro_script(recorded(tmp_path / "run", units=[UNIT, other]), "0"))
+    assert "/lab/other" not in script
+    assert """say "not run, as a script cannot: "'it'"'"'s'""" in script
+    assert "not run, as" not in repro_script(recorded(tmp_path / "all"), "0")
+    with pytest.raises(UserError, match="a script cannot run what these are: it's"):
+        repro_script(recorded(tmp_path / "none", units=[other]), "0")
+
+
 def test_flags_that_mended_it_come_before_all_others(tmp_path: Path) -> None:
     mended: dict[str, Any] = {
         "kernel_flags": ["-fno-pie", "-DX='a b'"],

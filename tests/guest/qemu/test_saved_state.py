@@ -36,6 +36,7 @@ from lab.guest.qemu.state_maker import state_key
 from lab.model.records import Evidence, JobRecord
 from lab.process.seal import seal
 from lab.session import Lab
+from tests.execution.conftest import KTAP
 from tests.guest.conftest import KERNEL, ROOT, qemus, spec_of
 
 pytestmark = pytest.mark.guest
@@ -324,7 +325,9 @@ def run(spec: QemuSpec, folder: Path, fresh: Fresh) -> JobRecord:
         config="default",
         release=KERNEL,
         guest=replace(spec, programs=programs, folder=folder / "job"),
-        units=tuple(Unit(fs, "s", name) for fs in (EXT4, XFS) for name in ("first", "second")),
+        units=tuple(
+            Unit(fs, "s", name, KTAP) for fs in (EXT4, XFS) for name in ("first", "second")
+        ),
         pattern=None,
         program_s=60,
         expect=(),

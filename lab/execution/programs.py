@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What goes into a guest: the programs of its suites, and those that every guest needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.config import LoadedConfig
+from lab.config.kinds import C
+from lab.errors import LabError, UserError
+from lab.filesystems import filesystem_of
+from lab.suites import suite_of
+from lab.suites.suite import Built, Suite
+
+#: PID 1, and what the SSH server starts with.
+EVERY_GUEST = ("init", "ssh-waits.so")
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Programs by their suite, each once.
+
+    Attributes:
+        needed: Those without which no guest can be used.
+    """
+
+    by_suite: Mapping[Suite, tuple[str, ...]]
+    needed: tuple[str, ...]
+
+    @classmethod
+    def of(cls, loaded: LoadedConfig, suites: Iterable[str]) -> Programs:
+        """Those of some suites of ``lab.toml``, what proves its filesystems, and every guest's.
+
+        Raises:
+            UserError: Two kinds of suites have programs of one name.
+        """
+        found: dict[Suite, dict[str, None]] = {}
+        for name in suites:
+            section = loaded.config.suites[name]
+            of_kind = found.setdefault(suite_of(section.kind, loaded.root), {})
+            of_kind.update(dict.fromkeys(section.programs))
+        needed = (*_proving(loaded), *EVERY_GUEST)
+        found.setdefault(suite_of(C, loaded.root), {}).update(dict.fromkeys(needed))
+        _refuse_twins(found, loaded)
+        return cls({suite: tuple(names) for suite, names in found.items()}, needed)
+
+    def build(self, cache: Path) -> Built:
+        """Build them, as far as they can be built.
+
+        Raises:
+            LabError: What every guest needs cannot.
+        """
+        files: dict[str, Path] = {}
+        failed: dict[str, LabError] = {}
+        for suite, names in self.by_suite.items():
+            built = suite.build(names, cache)
+            files.update(built.files)
+            failed.update(built.failed)
+        for name in self.needed:
+            if name in failed:
+                raise failed[name]
+        return Built(files, failed)
+
+    def sources(self) -> Iterator[tuple[str, Path]]:
+        """(name, file) pairs of all that they are built from.
+
+        Raises:
+            UserError: One cannot be read.
+        """
+        for suite, names in self.by_suite.items():
+            yield from suite.sources(names)
+
+
+def _proving(loaded: LoadedConfig) -> Iterator[str]:
+    """What the filesystems of ``lab.toml`` are proved with."""
+    for name, section in loaded.config.filesystems.items():
+        for proof in filesystem_of(name, section).prove():
+            yield from proof.programs
+
+
+def _refuse_twins(found: Mapping[Suite, Iterable[str]], loaded: LoadedConfig) -> None:
+    names = [name for of_kind in found.values() for name in of_kind]
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise UserError(
+            f"two kinds of suites have a program {twice!r}, of which a guest can have one",
+            where=loaded.toml,
+            hint="another name for one of them",
+        )

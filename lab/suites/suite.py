@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a suite is: how programs of one kind are built, run in a guest, and understood.
+
+A table ``[suites.X]`` names programs, and the kind that they are of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from lab.errors import LabError
+from lab.process.seal import file_digest
+from lab.suites.judge import Ended, Judged
+from lab.suites.ktap import Report
+
+
+@dataclass(frozen=True)
+class Built:
+    """What goes into a guest, as far as it could be built.
+
+    Attributes:
+        files: By the name that each has in the guest's ``/lab``; a program's is its own.
+        failed: Programs that are not among them, and why; an error of the user's most likely.
+    """
+
+    files: Mapping[str, Path]
+    failed: Mapping[str, LabError]
+
+    def digests(self) -> tuple[tuple[str, str], ...]:
+        """(name, digest) pairs of all files."""
+        return tuple((name, program_digest(path)) for name, path in self.files.items())
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a program's run is worth.
+
+    Attributes:
+        judged: Its tests' results.  Who says nothing of a program has passed nothing.
+        report: What it planned and told, where it does that: what is missing runs again.
+    """
+
+    judged: tuple[Judged, ...]
+    report: Report = field(default_factory=Report)
+
+
+class Suite(Protocol):
+    """Programs of one kind.  Picklable, and equal to another of its kind and project."""
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether ``make`` in ``guest-tests/`` builds them, and they print KTAP: ``lab repro``."""
+
+    def build(self, programs: Sequence[str], cache: Path) -> Built:
+        """Build programs, and none but these, or find them in the cache.
+
+        Raises:
+            InfrastructureError: This machine cannot build any.
+        """
+
+    def sources(self, programs: Iterable[str]) -> Iterator[tuple[str, Path]]:
+        """(name, file) pairs of all that they are built from: a run keeps that.
+
+        Raises:
+            UserError: One cannot be read.
+        """
+
+    def tests(self, program: str, built: Path | None, pattern: str = "") -> Sequence[str] | None:
+        """The names of its tests that ``pattern`` picks, before anything boots; None: unknown."""
+
+    def command(self, program: str, folder: str, pattern: str, test: str) -> list[str]:
+        """The command in a guest that runs it in ``folder``.
+
+        Args:
+            pattern: Of ``-k``; "" is all its tests.
+            test: The only one that is to run, whatever the pattern; "" for no such.
+        """
+
+    def listing(self, program: str, folder: str, pattern: str) -> list[str] | None:
+        """The command in a guest that names its tests; None: each runs with all others."""
+
+    def listed(self, stdout: str, status: int) -> tuple[str, ...] | None:
+        """The names that listing() told, in order; None if it told something else."""
+
+    def judge(
+        self,
+        program: str,
+        output: bytes,
+        status: int | None,
+        *,
+        ended: Ended,
+        detail: str,
+        selected: bool,
+    ) -> Ran:
+        """Judge a program by what it printed, and by how it ended.
+
+        Args:
+            status: Its exit status; None when nobody knows it.
+            ended: How it came to its end; lab.suites.judge.bad_end() says what is no end.
+            detail: What the lab knows of that: the deadline that passed, the panic.
+            selected: Tests were picked, so it may have none of them.
+        """
+
+
+def program_digest(binary: Path) -> str:
+    """Names what a program is: 24 hexadecimal digits of the hash of its bytes.
+
+    Sources that differ in a comment make the same program.
+    """
+    return file_digest(binary)[:24]
