@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from lab.model.status import Status
 from lab.model.variant import Variant
 from lab.plan import plan_variants
 from lab.results import Recorder, RunFolder, write_json
+from lab.results.job_file import job_document
 from lab.results.store import Store
 from lab.session import Lab
 
@@ -127,7 +128,7 @@ def recording(folder: Path) -> Iterator[Row]:
     before = time.monotonic()
     keep_programs(files, Programs.of(lab.loaded, plan.jobs[0].suites))
     keep_build(files.job(0, "6.1"), built)
-    write_json(files.job(0, "6.1").record, asdict(done.jobs[0]))
+    write_json(files.job(0, "6.1").record, job_document(done.jobs[0]))
     took += time.monotonic() - before
     yield Row.against("a run recorded", took, whole, 0.02, what="the run")
 

@@ -10,6 +10,7 @@ from lab.execution.job import Job
 from lab.execution.run_job import unrun_job
 from lab.model.records import JobRecord, TestResult
 from lab.model.status import Status
+from lab.model.unrun import Stop
 
 
 def work(job: Job) -> JobRecord:
@@ -17,4 +18,4 @@ def work(job: Job) -> JobRecord:
     status = Status.FAIL if job.max_fail else Status.PASS
     result = TestResult(job.variant, job.release, "ext4-dax", "populate", "t", status)
     pool._WORKER.tell(result)
-    return replace(unrun_job(replace(job, units=()), ""), results=(result,))
+    return replace(unrun_job(replace(job, units=()), Stop("")), results=(result,))

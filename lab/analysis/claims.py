@@ -185,7 +185,7 @@ def _check(shows: Shows, job: JobRecord) -> tuple[str, str]:
     """What is wrong, or a summary of what is right."""
     side = Side.of(job)
     if job.error is not None:
-        return f"the job ended early: {job.error.partition(chr(10))[0]}", ""
+        return f"the job ended early: {job.error.line}", ""
     found = [each for each in side.tests.values() if matches(each.test, shows.tests)]
     if missing := _missing(shows, found):
         return missing, ""

@@ -176,10 +176,10 @@ class _Side:
             self._add(job)
 
     def _add(self, job: JobRecord) -> None:
-        place = (job.variant, job.machine, job.config)
+        place = job.names
         self.setups.setdefault(place, []).append(job.evidence)
         if job.error is not None:
-            self.errors[place] = job.error.partition("\n")[0]
+            self.errors[place] = job.error.line
         for result in results_of(job):
             key = TestKey.of(job, result)
             self.results.setdefault(key, []).append(result)

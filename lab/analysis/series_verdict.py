@@ -138,7 +138,7 @@ def lost(job: JobRecord | None, name: str) -> str:
     if job is None:
         return f"there is no record of {name}"
     if job.error is not None:
-        return f"{name}: {job.error.partition(chr(10))[0]}"
+        return f"{name}: {job.error.line}"
     return ""
 
 

@@ -14,15 +14,15 @@ from lab.execution.hang import Hangs, Signature
 from lab.execution.job import Job
 from lab.execution.unit import Unit
 from lab.guest.protocol import Guest, GuestSpec
+from lab.model.job_error import JobError
 from lab.model.proof import Proofs
 from lab.model.records import DID_NOT_RUN, Evidence, GuestUse, Noted, TestResult
 from lab.model.status import Status
+from lab.model.unrun import ENOUGH, Stop, Unrun
 from lab.results.folder import KERNEL_LOG
 from lab.suites.judge import Judged
 
 STAYS_MOUNTED = "a filesystem could not be unmounted"
-#: Why nothing more runs after ``max_fail``.
-ENOUGH = "enough results are not as expected (--max-fail)"
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Findings:
     job: Job
     on_result: Callable[[TestResult], None] = lambda _: None
     on_word: Callable[[str], None] = lambda _: None
-    error: str | None = None
+    error: JobError | None = None
     failed: int = 0
     command: tuple[str, ...] = ()
     hangs: Hangs = field(default_factory=Hangs)
@@ -53,11 +53,11 @@ class Findings:
     left_mounted: dict[str, str] = field(default_factory=dict)
 
     @property
-    def over(self) -> str:
-        """Why nothing more is to run; "" while it goes on."""
+    def over(self) -> Stop | None:
+        """Why nothing more is to run; None while it goes on."""
         if self.hangs.over:
-            return self.hangs.over
-        return ENOUGH if 0 < self.job.max_fail <= self.failed else ""
+            return Stop(self.hangs.over)
+        return ENOUGH if 0 < self.job.max_fail <= self.failed else None
 
     def watch(self, guest: GuestSpec) -> Watch:
         """Somebody who looks at the guest's console."""
@@ -74,15 +74,15 @@ class Findings:
         self.complaints.update(dict.fromkeys(noted))
         return noted
 
-    def note_error(self, error: str) -> None:
+    def note_error(self, error: JobError) -> None:
         """Keep what the lab could not do; the first is the cause of the others."""
-        self.error = self.error or error or None
+        self.error = self.error or error
 
     def note_use(self, guest: Guest, units: Sequence[Unit]) -> None:
         """Keep which guest ran what."""
-        ran = tuple(f"{unit.recipe.name}/{unit.name}" for unit in units)
-        marks = tuple(guest.timeline.marks)
-        self.used.append(GuestUse(self._place_of(guest), guest.state, ran, marks))
+        ran = tuple(unit.ran for unit in units)
+        names, marks = tuple(one.unit for one in ran), tuple(guest.timeline.marks)
+        self.used.append(GuestUse(self._place_of(guest), guest.state, names, marks, ran))
 
     def note_left(self, guest: Guest, said: str) -> None:
         """Tell and keep what a guest could not unmount; it makes no result another one."""
@@ -117,15 +117,17 @@ class Findings:
             reason=reason,
             program=unit.program,
             given=judged.given,
+            unrun=judged.unrun,
         )
         self.results.append(result)
         self.on_result(result)
         self.failed += not result.as_expected and result.ran
 
-    def add_unrun(self, unit: Unit, why: str) -> None:
+    def add_unrun(self, unit: Unit, why: str, kind: Unrun = Unrun.LOST) -> None:
         """Results for what of a program nobody ran."""
         for name in unit.unrun_names():
-            self.add(unit, Judged(name, Status.ERROR, f"{DID_NOT_RUN}{why}"), 0.0)
+            said = f"{DID_NOT_RUN}{why}"
+            self.add(unit, Judged(name, Status.ERROR, said, unrun=kind), 0.0)
 
     def add_trouble(self, units: Iterable[Unit], error: LabError) -> None:
         """The same trouble for programs that could not run."""

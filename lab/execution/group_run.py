@@ -21,6 +21,7 @@ from lab.filesystems.pmem import check_prepared
 from lab.filesystems.set_up import StaysMounted
 from lab.guest.command import CommandTimeout
 from lab.guest.protocol import Guest, GuestDied
+from lab.model.job_error import JobError
 from lab.unforeseen import as_lab_error
 
 
@@ -67,7 +68,8 @@ def _use(findings: Findings, agenda: Agenda, ahead: Ahead, guest: Guest, watch: 
         findings.note_use(guest, session.ran)
     log = keep_kernel_log(session)
     findings.note(watch.rest(log, gone=guest.gone()))
-    findings.note_error(watch.unread)
+    if watch.unread:
+        findings.note_error(JobError(watch.unread))
 
 
 def _run_filesystem(session: GuestSession, ahead: Ahead) -> bool:

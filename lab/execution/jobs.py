@@ -11,15 +11,17 @@ from functools import cached_property, partial
 from lab.build import Build
 from lab.builder import Builds, Failure
 from lab.config import LoadedConfig
-from lab.errors import LabError, UserError
+from lab.errors import LabError
 from lab.execution.job import Job
 from lab.execution.prepare import Preparer
 from lab.execution.recipe import keep_recipe
 from lab.execution.run_job import unrun_job
 from lab.execution.surroundings import surrounded
 from lab.host.capacity import Capacity
+from lab.model.job_error import JobError
 from lab.model.records import DID_NOT_RUN, JobRecord, TestResult, now
 from lab.model.status import Status
+from lab.model.unrun import Stop
 from lab.plan import JobPlan, Plan
 from lab.results import Recorder, RunFolder
 from lab.unforeseen import as_lab_error
@@ -91,20 +93,20 @@ class Jobs:
         cpus = self._loaded.config.machines[planned.machine].cpus
         return self._capacity.load(self.width * cpus + compilers)
 
-    def unrun(self, number: int, why: str, error: str | None = None) -> JobRecord:
+    def unrun(self, number: int, stop: Stop, error: JobError | None = None) -> JobRecord:
         """The record of a job that was not begun; its build may not be there."""
         if number not in self.made and error is None and self.is_there(number):
             job = self.make(number)
             if isinstance(job, JobRecord):
                 return job
         if number in self.made:
-            return unrun_job(self.made[number], why, error)
+            return unrun_job(self.made[number], stop, error)
         planned = self.plan.jobs[number]
-        results = tuple(_unrun(self._loaded, planned, why))
+        results = tuple(_unrun(self._loaded, planned, stop))
         return replace(_unbuilt(planned, None), error=error, results=results)
 
 
-def _unrun(loaded: LoadedConfig, planned: JobPlan, why: str) -> Iterator[TestResult]:
+def _unrun(loaded: LoadedConfig, planned: JobPlan, stop: Stop) -> Iterator[TestResult]:
     """What is said of each program of a job whose kernel nobody built."""
     for name in planned.filesystems:
         for suite in planned.suites:
@@ -116,8 +118,9 @@ def _unrun(loaded: LoadedConfig, planned: JobPlan, why: str) -> Iterator[TestRes
                     suite=suite,
                     test=program,
                     status=Status.ERROR,
-                    message=f"{DID_NOT_RUN}{why}",
+                    message=f"{DID_NOT_RUN}{stop.why}",
                     program=program,
+                    unrun=stop.kind,
                 )
 
 
@@ -142,6 +145,5 @@ def _unbuilt(planned: JobPlan, failure: Failure | None) -> JobRecord:
         config=planned.config,
         started=now(),
         duration_s=0.0,
-        error=str(failure.error) if failure else None,
-        given=failure is not None and isinstance(failure.error, UserError),
+        error=JobError.of(failure.error) if failure else None,
     )

@@ -13,6 +13,7 @@ from lab.filesystems.unmount import last_words, read_left
 from lab.guest.command import CommandTimeout
 from lab.guest.protocol import GuestDied, Hang
 from lab.model.complaint import Complaint, Kind
+from lab.model.job_error import JobError
 from lab.model.records import Noted
 from lab.results.folder import KERNEL_LOG
 
@@ -51,7 +52,7 @@ def _note_last_hang(session: GuestSession, error: LabError, deadline_s: float) -
     if isinstance(error, CommandTimeout):
         who, said = guest.examine()
     if who is Hang.QEMU:
-        findings.error = f"the kernel's log could not be had: {said}"
+        findings.error = JobError(f"the kernel's log could not be had: {said}")
         return
     # What its console said last goes with it.
     last = guest.console.tail().splitlines()

@@ -85,6 +85,7 @@ def _both(result: Judged, whole: Judged) -> Judged:
         status=status,
         message="; ".join(filter(None, said)),
         diagnostics=(*result.diagnostics, *whole.diagnostics),
+        cut=whole.cut,
     )
 
 

@@ -4,20 +4,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from lab.build import Build
 from lab.builder import Failure
 from lab.config import LoadedConfig
 from lab.errors import LabError
-from lab.execution.findings import ENOUGH
 from lab.execution.prepare import Preparer
 from lab.execution.surroundings import DEADLINES, surrounded
-from lab.model.records import INTERRUPTED, Evidence, JobRecord, RunRecord
+from lab.model.planned import Planned
+from lab.model.records import Evidence, JobRecord, RunRecord
 from lab.model.status import Status
+from lab.model.unrun import Unrun
 from lab.plan import BuildRequest, JobPlan, Plan
+from lab.process.stored import read_stored
 from lab.results import RunFolder
 from lab.results.recover import newest_folder
+
+
+@dataclass(frozen=True)
+class _Started:
+    """What of a run's file is asked here."""
+
+    planned: Planned | None = None
 
 
 def unfinished(loaded: LoadedConfig, plan: Plan, say: Callable[[str], None]) -> RunRecord | None:
@@ -28,8 +37,8 @@ def unfinished(loaded: LoadedConfig, plan: Plan, say: Callable[[str], None]) -> 
     folder = newest_folder(loaded.results)
     if folder is None or folder.document.is_file() or folder.is_running():
         return None
-    described = "\n".join(plan.describe()) + "\n"
-    if not folder.plan.is_file() or folder.plan.read_text(errors="replace") != described:
+    started = read_stored(folder.record, _Started)
+    if started is None or started.planned is None or not started.planned.is_as(plan.recorded()):
         return None
     from lab.results import Store
 
@@ -53,16 +62,16 @@ def begun(
     None unless each of them would be the same now: the same build, machine, programs and
     expectations.  One in which the lab had an error is done anew.
     """
-    if killed is None or killed.plan != tuple(plan.describe()):
+    if killed is None or killed.planned is None or not killed.planned.is_as(plan.recorded()):
         return None
     folder = RunFolder(preparer.builder.loaded.results, killed.id)
     if folder.is_running() or not folder.record.is_file():
         return None
-    left = {(str(job.variant), job.machine, job.config): n for n, job in enumerate(plan.jobs)}
+    left = {job.names: n for n, job in enumerate(plan.jobs)}
     done = {}
-    ended = [record for record in killed.jobs if record.error != INTERRUPTED]
+    ended = [record for record in killed.jobs if not record.interrupted]
     for record in ended:
-        number = left.pop((record.variant, record.machine, record.config), None)
+        number = left.pop(record.names, None)
         if number is None or not _would_be_the_same(
             preparer, plan.jobs[number], builds, record, folder
         ):
@@ -92,7 +101,7 @@ def _would_be_the_same(
     evidence = replace(job.evidence, surroundings=tuple(theirs.items()))
     return evidence.setup == record.evidence.setup and all(
         (result.status is not Status.ERROR or not result.ran)
-        and ENOUGH not in result.message
+        and result.unrun is not Unrun.ENOUGH
         and job.expected(result.filesystem, result.suite, result.test)
         == (result.expected, result.reason)
         for result in record.results

@@ -12,16 +12,15 @@ import lab as package
 from lab.builder import Builder, Builds
 from lab.execution.artifacts import keep_programs
 from lab.execution.executor import Executor, InProcess, OnResult, OnWord
-from lab.execution.findings import ENOUGH
 from lab.execution.job import Job
 from lab.execution.jobs import Jobs
 from lab.execution.pool import Pool
 from lab.execution.prepare import Preparer
 from lab.execution.programs import Programs
 from lab.execution.resume import begun
+from lab.model import job_error
 from lab.model.records import (
     DID_NOT_RUN,
-    INTERRUPTED,
     Host,
     JobRecord,
     RunRecord,
@@ -29,11 +28,13 @@ from lab.model.records import (
     new_run_id,
     now,
 )
+from lab.model.unrun import ENOUGH, INTERRUPTED
 from lab.plan import Plan
 from lab.process.interrupt import Interrupted, Terminated
 from lab.report import to_json
 from lab.report.export.exporter import keep_exports
 from lab.results import Recorder, RunFolder, write_json, write_text
+from lab.results.job_file import job_document
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,12 @@ class Runner:
         try:
             for number, record in self._records(jobs, done):
                 path = jobs.folder.job(number, record.variant).record
-                recorder.kept(partial(write_json, path, asdict(record)))
+                recorder.kept(partial(write_json, path, job_document(record)))
                 recorder.add_job(record)
                 ended.add(number)
         except (KeyboardInterrupt, Terminated) as stop:
             left = [n for n in range(len(jobs.plan.jobs)) if n not in ended]
-            unrun = tuple(jobs.unrun(n, INTERRUPTED, INTERRUPTED) for n in left)
+            unrun = tuple(jobs.unrun(n, INTERRUPTED, job_error.INTERRUPTED) for n in left)
             raise Interrupted(recorder.so_far(unrun), stop) from stop
 
     def _records(
@@ -197,10 +198,11 @@ def _as_they_end(
 
 def _limited(record: JobRecord) -> JobRecord:
     """The record of a job that was ended since others had come to the limit."""
-    if record.error != INTERRUPTED:
+    if not record.interrupted:
         return record
+    enough = f"{DID_NOT_RUN}{ENOUGH.why}"
     results = tuple(
-        result if result.ran else replace(result, message=f"{DID_NOT_RUN}{ENOUGH}")
+        result if result.ran else replace(result, message=enough, unrun=ENOUGH.kind)
         for result in record.results
     )
     return replace(record, error=None, results=results)
@@ -215,5 +217,6 @@ def _new_run(results: Path, plan: Plan, command: Sequence[str]) -> RunRecord:
         lab_version=package.__version__,
         host=Host.this(),
         plan=tuple(plan.describe()),
+        planned=plan.recorded(),
         folder=str(RunFolder(results, run_id).path),
     )

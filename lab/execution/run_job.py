@@ -16,7 +16,10 @@ from lab.execution.group_run import run_group
 from lab.execution.grouping import groups_of
 from lab.execution.job import Job
 from lab.execution.prefetch import Ahead
-from lab.model.records import INTERRUPTED, Evidence, JobRecord, TestResult, now
+from lab.model import job_error
+from lab.model.job_error import Fault, JobError
+from lab.model.records import Evidence, JobRecord, TestResult, now
+from lab.model.unrun import INTERRUPTED, Stop
 from lab.model.variant import Variant
 from lab.unforeseen import as_lab_error
 
@@ -56,20 +59,20 @@ def run_job(
         return _run(Findings(job, on_result, on_word))
     except Exception as error:
         said = as_lab_error(error)
-        return unrun_job(job, said.what, str(said))
+        return unrun_job(job, Stop(said.what), JobError.of(said, Fault.MACHINE))
 
 
-def unrun_job(job: Job, why: str, error: str | None = None) -> JobRecord:
+def unrun_job(job: Job, stop: Stop, error: JobError | None = None) -> JobRecord:
     """The record of a job that was not begun: all that did not run says so."""
     findings = Findings(job)
-    _leave(findings, Agenda(job.units), why)
+    _leave(findings, Agenda(job.units), stop)
     return _record(findings, _Began(), job.evidence, 0.0, error)
 
 
 def _run(findings: Findings) -> JobRecord:
     job, began = findings.job, _Began()
 
-    def record(error: str | None) -> JobRecord:
+    def record(error: JobError | None) -> JobRecord:
         evidence = findings.evidence(_cpu_seconds() - began.cpu_s)
         return _record(findings, began, evidence, time.monotonic() - began.clock_s, error)
 
@@ -81,11 +84,11 @@ def _run(findings: Findings) -> JobRecord:
             _run_groups(findings, agenda, ahead)
     except Exception as error:
         said = as_lab_error(error)
-        _leave(findings, agenda, said.what)
-        return record(str(said))
+        _leave(findings, agenda, Stop(said.what))
+        return record(JobError.of(said, Fault.MACHINE))
     except BaseException as stop:
         _leave(findings, agenda, INTERRUPTED)
-        raise JobInterrupted(record(INTERRUPTED), stop) from stop
+        raise JobInterrupted(record(job_error.INTERRUPTED), stop) from stop
     return record(findings.error)
 
 
@@ -99,26 +102,26 @@ def _run_groups(findings: Findings, agenda: Agenda, ahead: Ahead) -> None:
         elif not agenda.group:
             agenda.take_group()
         first = False
-    _leave(findings, agenda, findings.over)
+    _leave(findings, agenda, findings.over or Stop(""))
 
 
 def _add_trouble(findings: Findings, agenda: Agenda, trouble: LabError, *, first: bool) -> None:
     """What the trouble of a guest costs: its group, or all."""
     if not agenda.group:
         # All had run: what its guest still had to say, nobody knows.
-        findings.note_error(str(trouble))
+        findings.note_error(JobError.of(trouble, Fault.MACHINE))
     # Where the first guest reached no filesystem, no other would.
     findings.add_trouble(agenda.take_all() if first else agenda.take_group(), trouble)
 
 
-def _leave(findings: Findings, agenda: Agenda, why: str) -> None:
+def _leave(findings: Findings, agenda: Agenda, stop: Stop) -> None:
     """Nothing more runs: what is left says so."""
     for unit in agenda.take_all():
-        findings.add_unrun(unit, why)
+        findings.add_unrun(unit, stop.why, stop.kind)
 
 
 def _record(
-    findings: Findings, began: _Began, evidence: Evidence, duration_s: float, error: str | None
+    findings: Findings, began: _Began, evidence: Evidence, duration_s: float, error: JobError | None
 ) -> JobRecord:
     job = findings.job
     return JobRecord(

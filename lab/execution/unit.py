@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from lab.execution.remainder import Rest
 from lab.filesystems.filesystem import Filesystem
+from lab.model.ran import Ran
 from lab.results.folder import safe_name
 from lab.suites.suite import Suite
 
@@ -31,9 +32,9 @@ class Unit:
     after: str = ""
 
     @property
-    def name(self) -> str:
-        """``suite.program``, and the test if it is one."""
-        return ".".join(filter(None, (self.suite, self.program, self.test)))
+    def ran(self) -> Ran:
+        """Its names, as a record has them."""
+        return Ran(self.recipe.name, self.suite, self.program, self.test or "")
 
     @property
     def of(self) -> str:

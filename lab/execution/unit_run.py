@@ -18,8 +18,8 @@ from lab.execution.unit import Unit
 from lab.filesystems.mounts import say_if_moved
 from lab.guest.protocol import Hang
 from lab.model.log_mark import marked
-from lab.model.records import INTERRUPTED
 from lab.model.status import Status
+from lab.model.unrun import INTERRUPTED
 from lab.suites.judge import Ended, Judged
 
 
@@ -99,18 +99,18 @@ def _judged(
 
 def _keep_begun(session: GuestSession, unit: Unit, duration_s: float) -> None:
     """What a program had shown when it was interrupted; nobody tells how it would have ended."""
-    end = ProgramEnd(session.guest.said(), None, Ended.EXITED, INTERRUPTED)
+    why = INTERRUPTED.why
+    end = ProgramEnd(session.guest.said(), None, Ended.INTERRUPTED, why)
     judged, rest = _judged(session, unit, end, hurry=True)
     # What the kernel said of the test that ran is no less true for that.
-    cut = [one for one in judged if one.status is Status.ERROR and INTERRUPTED in one.message]
-    reported = [one for one in judged if one not in cut]
+    reported = [one for one in judged if not (one.cut and one.status is Status.ERROR)]
     for result in reported:
         session.findings.add(unit, result, duration_s / len(reported))
     missing = len(judged) - len(reported) + (rest.missing if rest else 0)
     if reported or rest:
         planned = len(reported) + missing
-        unit = replace(unit, rest=Rest(planned, missing, frozenset(), INTERRUPTED, listed=False))
-    session.findings.add_unrun(unit, INTERRUPTED)
+        unit = replace(unit, rest=Rest(planned, missing, frozenset(), why, listed=False))
+    session.findings.add_unrun(unit, why, INTERRUPTED.kind)
 
 
 def _marked(unit: Unit, command: list[str], mounted: str | None) -> str:

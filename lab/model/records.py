@@ -11,12 +11,17 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from lab.model.complaint import Complaint
+from lab.model.job_error import Fault, JobError
 from lab.model.metric import Metric
+from lab.model.planned import JobPlan, Planned
 from lab.model.proof import Proofs
+from lab.model.ran import Ran, ran_of
 from lab.model.status import Status
+from lab.model.unrun import Unrun
 from lab.model.variant import Variant
 
 
@@ -27,14 +32,16 @@ class GuestUse:
     Args:
         folder: Where its console and kernel log are, relative to the job's folder.
         state: The key of the saved state it started from; "" when it was booted.
-        units: ``FILESYSTEM/SUITE.PROGRAM``, in the order they ran.
+        units: ``FILESYSTEM/SUITE.PROGRAM``, in the order they ran: ``ran``, as people read it.
         timeline: (what was reached, seconds since QEMU's start) pairs.
+        ran: What ran, by its names; empty in records of older labs.
     """
 
     folder: str
     state: str
     units: tuple[str, ...]
     timeline: tuple[tuple[str, float], ...] = ()
+    ran: tuple[Ran, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,8 +128,6 @@ class Evidence:
 DID_NOT_RUN = "did not run: "
 #: Stands for the suite of what the kernel complains of while no test runs.
 KERNEL = "kernel"
-#: The error of a job that was interrupted; it is done again when its run goes on.
-INTERRUPTED = "interrupted"
 
 
 def is_as_expected(status: Status, expected: Status) -> bool:
@@ -142,6 +147,7 @@ class TestResult:
     ``lab.toml`` expects what it expects, ``""`` for a plain pass.  ``program`` is the
     guest program that reported it, ``""`` in records of labs that did not keep that.
     With ``given`` an error lies in what the lab was given: its program does not compile.
+    ``unrun`` is what sort of reason there is that nobody ran it, None where somebody did.
     """
 
     # pytest takes a class of such a name for tests.
@@ -161,6 +167,7 @@ class TestResult:
     reason: str = ""
     program: str = ""
     given: bool = False
+    unrun: Unrun | None = None
 
     @property
     def as_expected(self) -> bool:
@@ -170,7 +177,12 @@ class TestResult:
     @property
     def ran(self) -> bool:
         """Whether it says anything of the test; else only why nobody ran it."""
-        return self.status is not Status.ERROR or not self.message.startswith(DID_NOT_RUN)
+        return self.unrun is None
+
+    @property
+    def cause(self) -> str:
+        """The message; of what did not run, without the words that each of these begins with."""
+        return self.message if self.ran else self.message.removeprefix(DID_NOT_RUN)
 
 
 @dataclass(frozen=True)
@@ -201,8 +213,7 @@ class JobRecord:
     """One build on one machine, all its filesystems and suites.
 
     ``started`` is ISO 8601, UTC; ``error`` says why the lab could not do the
-    job, or not all of it: results from before that stay.  With ``given`` it lies in
-    what the lab was given: a patch that does not apply, an option that does not stick.
+    job, or not all of it: results from before that stay.
     ``complaints`` are all that its kernels complained of.
     """
 
@@ -214,14 +225,42 @@ class JobRecord:
     duration_s: float
     evidence: Evidence = Evidence()
     results: tuple[TestResult, ...] = ()
-    error: str | None = None
+    error: JobError | None = None
     complaints: tuple[Noted, ...] = ()
-    given: bool = False
 
     @property
-    def lab_error(self) -> str | None:
+    def names(self) -> tuple[str, str, str]:
+        """What tells it from others of its run: variant, machine, config."""
+        return self.variant, self.machine, self.config
+
+    @cached_property
+    def ran(self) -> tuple[Ran, ...]:
+        """What ran in its guests, in order."""
+        found: list[Ran] = []
+        for use in self.evidence.guests:
+            known = {(one.suite, one.program) for one in self.results} if not use.ran else ()
+            found += use.ran or (ran_of(unit, known) for unit in use.units)
+        return tuple(found)
+
+    @property
+    def fault(self) -> Fault | None:
+        """Whose fault its error is, if it has one."""
+        return None if self.error is None else self.error.fault
+
+    @property
+    def given(self) -> bool:
+        """Whether its error lies in what the lab was given."""
+        return self.fault is Fault.GIVEN
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal ended it: it is done again when its run goes on."""
+        return self.fault is Fault.INTERRUPTED
+
+    @property
+    def lab_error(self) -> JobError | None:
         """The error, if it is the lab's or the machine's own."""
-        return None if self.given or self.error == INTERRUPTED else self.error
+        return self.error if self.fault is Fault.MACHINE else None
 
 
 @dataclass(frozen=True)
@@ -253,7 +292,8 @@ class RunRecord:
     """A run: its jobs, and what was asked for.
 
     ``finished`` is None while it goes on, and for ever when it was killed;
-    ``plan`` are the lines shown before it started; ``folder`` holds its files;
+    ``plan`` are the lines shown before it started, and ``planned`` what they say; None in
+    records that do not tell.  ``folder`` holds its files;
     ``troubles`` say what of it could not be recorded, or read again; they are not recorded.
     """
 
@@ -267,6 +307,7 @@ class RunRecord:
     folder: str = ""
     jobs: tuple[JobRecord, ...] = ()
     troubles: tuple[str, ...] = ()
+    planned: Planned | None = None
 
     @property
     def results(self) -> tuple[TestResult, ...]:
@@ -274,19 +315,17 @@ class RunRecord:
         return tuple(result for job in self.jobs for result in job.results)
 
     @property
-    def question(self) -> frozenset[str]:
+    def question(self) -> frozenset[JobPlan]:
         """What was asked: the plan's jobs, whatever order they are in and whatever they came to."""
-        return frozenset(line.strip() for line in self.plan[1:] or self.plan)
+        return frozenset(self.planned.jobs if self.planned else ())
 
     @property
     def jobs_in_order(self) -> tuple[JobRecord, ...]:
         """The jobs as the plan has them, whichever ended first."""
-        places = {line.strip().partition(": ")[0]: n for n, line in enumerate(self.plan)}
-
-        def place(job: JobRecord) -> int:
-            return places.get(f"{job.variant} (config {job.config}) on machine {job.machine}", 0)
-
-        return tuple(sorted(self.jobs, key=place))
+        planned = self.planned
+        if planned is None:
+            return self.jobs
+        return tuple(sorted(self.jobs, key=lambda job: planned.place(job.names)))
 
     @property
     def problems(self) -> tuple[str, ...]:

@@ -103,9 +103,7 @@ def judge(before: Before | None, tonight: RunRecord, memory: Memory) -> Judgemen
     memory = memory.naming(test.key for test in tests)
     setups = before.setups if before else {}
     programs = _programs(tonight)
-    now: dict[tuple[str, ...], str] = {
-        (job.variant, job.machine, job.config): job.evidence.setup for job in tonight.jobs
-    }
+    now: dict[tuple[str, ...], str] = {job.names: job.evidence.setup for job in tonight.jobs}
     findings = []
     for test in tests:
         same = setups.get(test.key, "") == now.get(test.key.job) != ""
@@ -121,7 +119,7 @@ def judge(before: Before | None, tonight: RunRecord, memory: Memory) -> Judgemen
 
 
 def _finding(
-    test: Compared, memory: Memory, same_setup: bool, programs: Collection[str]
+    test: Compared, memory: Memory, same_setup: bool, programs: Collection[tuple[str, str]]
 ) -> Finding | None:
     before = test.before[-1] if test.before else None
     kind, why = _kind(test, memory)
@@ -199,16 +197,17 @@ def _gone(test: Compared) -> tuple[Kind, str]:
     return Kind.GONE, ""
 
 
-def _came_to_its_end(test: Compared, programs: Collection[str]) -> bool:
+def _came_to_its_end(test: Compared, programs: Collection[tuple[str, str]]) -> bool:
     """Whether it stood for the death of a whole program that ran tonight and lived."""
     dead = all(result.status in _DEAD for result in test.before)
-    return dead and f"{test.key.suite}.{test.key.test}" in programs
+    return dead and (test.key.suite, test.key.test) in programs
 
 
-def _programs(run: RunRecord) -> frozenset[str]:
-    """What ran, as SUITE.PROGRAM."""
-    units = (unit for job in run.jobs for guest in job.evidence.guests for unit in guest.units)
-    return frozenset(unit.partition("/")[2] for unit in units)
+def _programs(run: RunRecord) -> frozenset[tuple[str, str]]:
+    """The (suite, program) pairs that ran as a whole."""
+    return frozenset(
+        (one.suite, one.program) for job in run.jobs for one in job.ran if not one.test
+    )
 
 
 def judge_verdicts(

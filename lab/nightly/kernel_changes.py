@@ -50,11 +50,11 @@ class Since:
 
 def since(lab: Lab, before: RunRecord | None, tonight: RunRecord) -> tuple[Since, ...]:
     """What changed of each variant that was built since the last word there is on it."""
-    past = {_place(job): job.evidence for job in before.jobs} if before else {}
+    past = {job.names: job.evidence for job in before.jobs} if before else {}
     found: dict[tuple[str, str, str, tuple[str, ...]], list[JobRecord]] = {}
     for job in tonight.jobs:
         if job.evidence.tree_identity:
-            then = past.get(_place(job), Evidence())
+            then = past.get(job.names, Evidence())
             others = tuple(_others(then, job.evidence)) if then.tree_identity else ()
             key = job.variant.kernel, then.tree_identity, job.evidence.tree_identity, others
             found.setdefault(key, []).append(job)
@@ -109,10 +109,6 @@ def _patches(series: str, was: dict[str, str], are: dict[str, str]) -> str:
             how = "new" if name not in was else "gone" if name not in are else "changed"
             words.append(f"{name.partition('/')[2]} {how}")
     return f": {', '.join(words) or 'the order of its patches'}"
-
-
-def _place(job: JobRecord) -> tuple[str, str, str]:
-    return job.variant, job.machine, job.config
 
 
 @dataclass(frozen=True)

@@ -325,7 +325,7 @@ def document_of(night: Night) -> dict[str, Any]:
             for change in night.judgement.verdicts
         ],
         "errors": list(night.troubles),
-        "not_built": {job.variant: job.error for job in given_errors(night.run)},
+        "not_built": {job.variant: str(job.error) for job in given_errors(night.run)},
         "report": str(night.report) if night.report else None,
         "told": list(night.told),
     }

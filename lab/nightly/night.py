@@ -220,7 +220,7 @@ def killed_run(store: Any, plan: Plan, memory: Memory) -> RunRecord | None:
     """The newest run of this plan, if no nightly has come to its end with it."""
     for summary in store.runs(_RECENT):
         run = summary.run
-        if run.plan[:1] == tuple(plan.describe()[:1]):
+        if run.planned is not None and run.planned.name == plan.name:
             return store.load(run.id) if run.id != memory.baseline else None
     return None
 

@@ -38,7 +38,7 @@ def rerun_plan(plan: Plan, keys: Iterable[TestKey], times: int) -> Plan | None:
     jobs = tuple(
         again
         for job in plan.jobs
-        if (found := wanted.get((str(job.variant), job.machine, job.config)))
+        if (found := wanted.get(job.names))
         for again in _again(job, found)
     )
     return Plan(f"{plan.name}, again", jobs * times) if jobs and times else None
@@ -147,6 +147,6 @@ def _with(
     keys: dict[tuple[str, ...], list[TestKey]],
     found: dict[TestKey, list[TestResult]],
 ) -> JobRecord:
-    mine = keys.get((job.variant, job.machine, job.config), ())
+    mine = keys.get(job.names, ())
     results = tuple(result for key in mine for result in _settled(found[key]))
     return replace(job, results=results, complaints=())

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What a run will do, and what it should find: readable before it starts."""
 
+from lab.model.planned import BuildRequest, JobPlan
 from lab.plan.choice import Choice, choice, settled
 from lab.plan.plan import (
-    BuildRequest,
-    JobPlan,
     Plan,
     SeriesPlan,
     plan_matrix,

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
@@ -16,6 +18,7 @@ from lab.config import (
     variant_problems,
     variants_of,
 )
+from lab.model.planned import BuildRequest, JobPlan, Planned
 from lab.model.problem import Problem
 from lab.model.variant import Variant
 from lab.plan.choice import Choice, choices, settled
@@ -23,53 +26,6 @@ from lab.plan.choice import Choice, choices, settled
 _DEFAULT = "default"
 #: The name of a plan that somebody put together for once.
 _CHOSEN = "chosen"
-
-
-@dataclass(frozen=True)
-class BuildRequest:
-    """A variant to build with a config, by its name."""
-
-    variant: Variant
-    config: str
-
-
-@dataclass(frozen=True)
-class JobPlan:
-    """One guest of one build: each suite on each filesystem.
-
-    Names lead into the config.  ``pattern`` selects tests; None is all of them.
-    """
-
-    variant: Variant
-    config: str
-    machine: str
-    filesystems: tuple[str, ...]
-    suites: tuple[str, ...]
-    pattern: str | None = None
-
-    @property
-    def build(self) -> BuildRequest:
-        """The build that this job boots."""
-        return BuildRequest(self.variant, self.config)
-
-    def to_json(self) -> dict[str, object]:
-        """The job as values the ``json`` module knows."""
-        return {
-            "variant": str(self.variant),
-            "config": self.config,
-            "machine": self.machine,
-            "filesystems": list(self.filesystems),
-            "suites": list(self.suites),
-            "pattern": self.pattern,
-        }
-
-    def describe(self) -> str:
-        """One line: what is booted, and what is run in it."""
-        text = (
-            f"{self.variant} (config {self.config}) on machine {self.machine}: "
-            f"{', '.join(self.suites)} on {', '.join(self.filesystems)}"
-        )
-        return f"{text}, tests like {self.pattern!r}" if self.pattern else text
 
 
 @dataclass(frozen=True)
@@ -91,6 +47,11 @@ class Plan:
     def to_json(self) -> dict[str, object]:
         """The plan as values the ``json`` module knows."""
         return {"name": self.name, "jobs": [job.to_json() for job in self.jobs]}
+
+    def recorded(self) -> Planned:
+        """The plan as a run's record has it."""
+        whole = json.dumps(self.to_json(), sort_keys=True)
+        return Planned(self.name, hashlib.sha256(whole.encode()).hexdigest()[:24], self.jobs)
 
     def describe(self) -> list[str]:
         """Lines for a reader: a summary, one for each choice, then one for each job."""

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from lab.analysis.run_status import run_status
+from lab.model.job_error import JobError
 from lab.model.proof import DAX, proofs_of
 from lab.model.records import Evidence, JobRecord, Noted, RunRecord, TestResult
 
@@ -15,7 +16,7 @@ def to_json(run: RunRecord) -> dict[str, Any]:
     """The run as values the ``json`` module knows; ``run`` is its id.
 
     Fields of results: variant, kernel_release, filesystem, suite, program, test, status,
-    expected, as_expected, duration_s, message, reason, diagnostics, metrics,
+    expected, as_expected, duration_s, message, reason, given, unrun, diagnostics, metrics,
     and ``job``, the place of their job in ``jobs``.
     """
     return {
@@ -46,8 +47,9 @@ def _job(job: JobRecord) -> dict[str, Any]:
         "config": job.config,
         "started": job.started,
         "duration_s": job.duration_s,
-        "error": job.error,
+        "error": None if job.error is None else str(job.error),
         "given": job.given,
+        "failure": None if job.error is None else _failure(job.error),
         "complaints": [_noted(noted) for noted in job.complaints],
         "evidence": evidence,
     }
@@ -60,6 +62,16 @@ def _proofs(evidence: Evidence) -> dict[str, Any]:
         "promises": {filesystem: list(names) for filesystem, names in evidence.promises},
         "proofs": proofs,
         "dax": {filesystem: found[DAX] for filesystem, found in proofs.items() if DAX in found},
+    }
+
+
+def _failure(error: JobError) -> dict[str, Any]:
+    return {
+        "what": error.what,
+        "where": error.where,
+        "hint": error.hint,
+        "detail": error.detail,
+        "fault": error.fault.value,
     }
 
 
@@ -85,6 +97,7 @@ def _result(result: TestResult, job: int) -> dict[str, Any]:
         "message": result.message,
         "reason": result.reason,
         "given": result.given,
+        "unrun": None if result.unrun is None else result.unrun.value,
         "diagnostics": list(result.diagnostics),
         "metrics": [
             {"name": metric.name, "labels": dict(metric.labels), "value": metric.value}

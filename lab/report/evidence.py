@@ -21,7 +21,7 @@ def evidence_lines(run: RunRecord) -> Iterator[str]:
 
 def _values(job: JobRecord) -> Iterator[tuple[str, str]]:
     evidence = job.evidence
-    yield "error", (job.error or "").replace("\n", "; ")
+    yield "error", str(job.error or "").replace("\n", "; ")
     yield "kernel", f"{job.kernel_release}, {evidence.tree_identity}"
     yield from ((f"series {name}", digest) for name, digest in evidence.series_digests)
     yield "build", evidence.build_key

@@ -23,7 +23,7 @@ from lab.analysis.run_status import (
 )
 from lab.analysis.test_names import told_apart
 from lab.errors import ExitStatus
-from lab.model.records import DID_NOT_RUN, INTERRUPTED, JobRecord, Noted, RunRecord, TestResult
+from lab.model.records import JobRecord, Noted, RunRecord, TestResult
 from lab.model.status import Status
 from lab.report.cause import Cause, group_results, name_lines, place_lines
 from lab.report.lines import Line, block_lines, print_lines
@@ -114,7 +114,7 @@ def _summary(run: RunRecord, signs: _Signs, width: int) -> Iterator[Line]:
             yield columns.row(filesystem, results)
         if job.error is not None:
             name = columns.rest if job.results else ""
-            yield columns.empty(name, "cut short" if job.error == INTERRUPTED else "error")
+            yield columns.empty(name, "cut short" if job.interrupted else "error")
         elif not job.results:
             yield columns.empty("", "no test ran")
 
@@ -286,7 +286,7 @@ def _unrun(run: RunRecord, signs: _Signs) -> Iterator[Line]:
     yield _line(f"DID NOT RUN ({len(left)})", style="bold magenta")
     causes: dict[str, list[TestResult]] = {}
     for result in left:
-        causes.setdefault(result.message.removeprefix(DID_NOT_RUN), []).append(result)
+        causes.setdefault(result.cause, []).append(result)
     for why, results in causes.items():
         yield Line(Text(f"  {signs.no} ", "bold magenta"), Text(why))
         for place, found in _by_place(results):
@@ -312,7 +312,7 @@ def _left_mounted(run: RunRecord) -> Iterator[Line]:
 
 
 def _errors(run: RunRecord, signs: _Signs) -> Iterator[Line]:
-    given = [(_job_name(job), job.error or "") for job in given_errors(run)]
+    given = [(_job_name(job), str(job.error)) for job in given_errors(run)]
     given += [(f"guest-tests: {name}", why) for name, why in given_programs(run).items()]
     yield from _told("NOT BUILT: what the lab was given is at fault", given, signs)
     errors = [*_run_errors(run), *_test_errors(run)]
@@ -339,7 +339,7 @@ def _run_errors(run: RunRecord) -> Iterator[tuple[str, str]]:
         yield problem, ""
     for job in run.jobs:
         if job.lab_error is not None:
-            yield _job_name(job), job.lab_error
+            yield _job_name(job), str(job.lab_error)
 
 
 def _test_errors(run: RunRecord) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError
-from lab.model.records import INTERRUPTED, JobRecord, RunRecord, now
+from lab.model.records import JobRecord, RunRecord, now
 from lab.model.url import Url
 from lab.unforeseen import as_lab_error
 
@@ -93,7 +93,7 @@ class Recorder:
 
         store = self._stack.enter_context(Store.open(self._database))
         if self._begun:
-            store.forget_jobs(self._run.id, INTERRUPTED)
+            store.forget_interrupted(self._run.id)
         else:
             store.begin(self._run)
         return store

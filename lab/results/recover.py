@@ -3,18 +3,18 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lab.model.job_error import JobError
 from lab.model.records import JobRecord, RunRecord
 from lab.model.variant import Variant
-from lab.process.stored import parse_stored, read_stored
+from lab.process.stored import read_stored
 from lab.results.folder import RunFolder
+from lab.results.job_file import read_job
 
 if TYPE_CHECKING:
     from lab.results.store import Store
@@ -106,24 +106,13 @@ def recover(store: Store, found: Unrecorded) -> RunRecord | None:
 
 def _job(path: Path) -> JobRecord:
     """A job's record; one that cannot be read is an error, or nobody would miss it."""
-    stored = read_stored(path, dict[str, Any]) or {}
-    with suppress(ValueError):
-        return parse_stored(json.dumps(_with_proofs(stored)).encode(), JobRecord)
+    if job := read_job(path):
+        return job
     # The folder is called NUMBER-VARIANT.
     variant = path.parent.name.partition("-")[2]
     return JobRecord(
-        Variant(variant), "", "", "", "", 0.0, error=f"its record cannot be read: {path}"
+        Variant(variant), "", "", "", "", 0.0, error=JobError(f"its record cannot be read: {path}")
     )
-
-
-def _with_proofs(stored: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A job's record, what labs of before had as the proof of DAX among the proofs."""
-    try:
-        evidence = dict(stored["evidence"])
-        proofs = [(name, (("dax", said),)) for name, said in evidence.pop("dax")]
-    except (LookupError, TypeError, ValueError):
-        return stored
-    return {**stored, "evidence": {**evidence, "proofs": proofs}}
 
 
 def _ended(document: Path) -> str | None:

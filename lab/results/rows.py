@@ -10,14 +10,19 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from lab.model.job_error import Fault, JobError
 from lab.model.metric import Metric
+from lab.model.planned import Planned
 from lab.model.records import Evidence, Host, JobRecord, Noted, RunRecord, TestResult
 from lab.model.status import Status
+from lab.model.unrun import Unrun
 from lab.model.variant import Variant
 
 #: A row of SQLAlchemy's, or what JSON has for an object: both looked up by name.
 Row = Any
 _STATUS = {status.value: status for status in Status}
+_FAULT = {fault.value: fault for fault in Fault}
+_UNRUN: dict[str, Unrun | None] = {"": None, **{kind.value: kind for kind in Unrun}}
 #: What stands for JSON that is none any more.
 DAMAGED: Any = object()
 #: Of a run whose times nobody knows any more.
@@ -36,6 +41,7 @@ def run_row(run: RunRecord) -> dict[str, Any]:
         "host": asdict(run.host),
         "plan": list(run.plan),
         "folder": run.folder,
+        "planned": None if run.planned is None else asdict(run.planned),
     }
 
 
@@ -52,10 +58,11 @@ def job_row(job: JobRecord) -> dict[str, Any]:
             **_evidence().dump_python(job.evidence, mode="json"),
             # Nobody asks the database for them: no column of their own.
             "complaints": _noted().dump_python(job.complaints, mode="json"),
-            "given": job.given,
+            "failure": None if job.error is None else asdict(job.error),
         },
-        "error": job.error,
+        "error": None if job.error is None else str(job.error),
         "setup": job.evidence.setup,
+        "fault": job.fault or "",
     }
 
 
@@ -68,6 +75,7 @@ def result_row(result: TestResult) -> dict[str, Any]:
         "expected": result.expected.value,
         "diagnostics": list(result.diagnostics),
         "metrics": [asdict(metric) for metric in result.metrics],
+        "unrun": result.unrun or "",
     }
     return row
 
@@ -76,11 +84,13 @@ def run_of(row: Row) -> RunRecord:
     """A run without its jobs."""
     command, plan = (_texts(row[name]) for name in ("command", "plan"))
     host = _host(row["host"])
+    planned = _planned_of(row["planned"])
     started, finished = (_time(row[name]) for name in ("started", "finished"))
     lost = {
         "command": command is None,
         "plan": plan is None,
         "host": host is None,
+        "planned": planned is None and row["planned"] is not None,
         "started": started is None,
         "finished": finished is None and row["finished"] is not None,
     }
@@ -94,6 +104,7 @@ def run_of(row: Row) -> RunRecord:
         host=host or Host(),
         plan=plan or (),
         folder=text_of(row["folder"]),
+        planned=planned,
         troubles=(f"{_IS_DAMAGED}: {', '.join(names)}",) if names else (),
     )
 
@@ -117,6 +128,13 @@ def _texts(value: Any) -> tuple[str, ...] | None:
     return tuple(value) if whole else None
 
 
+def _planned_of(value: Any) -> Planned | None:
+    try:
+        return None if value is None else _planned().validate_python(value)
+    except ValidationError:
+        return None
+
+
 def _host(value: Any) -> Host | None:
     try:
         return Host(int(value["cpus"]), str(value["name"]), str(value["system"]))
@@ -127,14 +145,14 @@ def _host(value: Any) -> Host | None:
 def job_of(row: Row, results: tuple[TestResult, ...] = ()) -> JobRecord:
     """A job with these results."""
     stored = row["evidence"]
-    error = None if row["error"] is None else text_of(row["error"])
+    error = _error_of(row, evidence_of(stored))
     try:
         evidence = _evidence().validate_python(stored)
         complaints = _noted().validate_python(stored.get("complaints", ()))
     except (ValidationError, AttributeError):
         # What the kernel complained of is lost with it: its passes are not earned any more.
-        evidence, complaints, stored = Evidence(), (), {}
-        error = error or f"{_IS_DAMAGED}: what its kernel complained of is not known"
+        evidence, complaints = Evidence(), ()
+        error = error or JobError(f"{_IS_DAMAGED}: what its kernel complained of is not known")
     return JobRecord(
         variant=Variant(text_of(row["variant"])),
         kernel_release=text_of(row["kernel_release"]),
@@ -146,8 +164,18 @@ def job_of(row: Row, results: tuple[TestResult, ...] = ()) -> JobRecord:
         results=results,
         error=error,
         complaints=complaints,
-        given=stored.get("given", False) is True,
     )
+
+
+def _error_of(row: Row, evidence: Row) -> JobError | None:
+    """A job's error; of one that an older lab recorded there is the text alone."""
+    if row["error"] is None:
+        return None
+    try:
+        return _failure().validate_python(evidence.get("failure"))
+    except ValidationError:
+        fault = _FAULT.get(text_of(row["fault"]), Fault.MACHINE)
+        return JobError.of_text(text_of(row["error"]), fault)
 
 
 def number_of(value: Any) -> float:
@@ -210,7 +238,7 @@ def _damaged(row: Row) -> TestResult:
 
 def _result_of(row: Row) -> TestResult:
     variant, release, filesystem, suite, test, status, expected, *rest = row
-    duration_s, message, reason, program, given, diagnostics, metrics = rest
+    duration_s, message, reason, program, given, unrun, diagnostics, metrics = rest
     # SQLite keeps whatever it is given, whatever the column's type.
     "".join((variant, release, filesystem, suite, test, message, reason, program))
     if diagnostics:
@@ -230,12 +258,13 @@ def _result_of(row: Row) -> TestResult:
         reason=reason,
         program=program,
         given=given,
+        unrun=_UNRUN[unrun],
     )
 
 
 RESULT_COLUMNS = (
     "variant", "kernel_release", "filesystem", "suite", "test", "status", "expected",
-    "duration_s", "message", "reason", "program", "given", "diagnostics", "metrics",
+    "duration_s", "message", "reason", "program", "given", "unrun", "diagnostics", "metrics",
 )  # fmt: skip
 
 
@@ -254,6 +283,16 @@ def _metric(metric: Row) -> Metric:
 @cache
 def _noted() -> TypeAdapter[tuple[Noted, ...]]:
     return TypeAdapter(tuple[Noted, ...])
+
+
+@cache
+def _planned() -> TypeAdapter[Planned]:
+    return TypeAdapter(Planned)
+
+
+@cache
+def _failure() -> TypeAdapter[JobError]:
+    return TypeAdapter(JobError)
 
 
 @cache

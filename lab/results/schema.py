@@ -25,7 +25,7 @@ from sqlalchemy import (
     false,
 )
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 7
 
 
 class Text(TypeDecorator[str]):
@@ -94,6 +94,8 @@ RUNS = Table(
     Column("host", Json, nullable=False),
     Column("plan", Json, nullable=False),
     Column("folder", Text, nullable=False),
+    #: What ``plan`` says, as values; NULL where nobody knows.
+    Column("planned", Json),
 )
 
 JOBS = Table(
@@ -111,6 +113,8 @@ JOBS = Table(
     Column("error", Text),
     #: ``Evidence.setup``, to find other runs of the same.
     Column("setup", String(64), index=True, nullable=False, server_default=""),
+    #: Whose the error is; "" without one.
+    Column("fault", String(16), nullable=False, server_default=""),
 )
 
 RESULTS = Table(
@@ -133,6 +137,8 @@ RESULTS = Table(
     #: "" in rows of older labs, which did not keep it.
     Column("program", Text, nullable=False, server_default=""),
     Column("given", Boolean, nullable=False, server_default=false()),
+    #: Why nobody ran it; "" where somebody did.
+    Column("unrun", String(16), nullable=False, server_default=""),
 )
 
 BASELINES = Table(

@@ -26,6 +26,7 @@ from sqlalchemy import (
 
 from lab.errors import InfrastructureError, UserError
 from lab.model.glob import matches
+from lab.model.job_error import Fault
 from lab.model.records import JobRecord, RunRecord, command_line, is_as_expected, new_run_id, now
 from lab.model.spelling import nearest
 from lab.model.status import Status
@@ -177,11 +178,12 @@ class Store:
                 rows = [{**result_row(result), "job_number": number} for result in job.results]
                 connection.execute(insert(RESULTS), rows)
 
-    def forget_jobs(self, run_id: str, error: str) -> None:
-        """Remove the jobs of a run that ended with this error: they are done again."""
+    def forget_interrupted(self, run_id: str) -> None:
+        """Remove the jobs of a run that a signal ended: they are done again."""
         with self._write() as connection:
             mine = and_(
-                JOBS.c.run_number == self._numbered(connection, run_id), JOBS.c.error == error
+                JOBS.c.run_number == self._numbered(connection, run_id),
+                JOBS.c.fault == Fault.INTERRUPTED.value,
             )
             doomed = select(JOBS.c.number).where(mine)
             connection.execute(delete(RESULTS).where(RESULTS.c.job_number.in_(doomed)))

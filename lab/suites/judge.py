@@ -15,6 +15,7 @@ from enum import Enum
 
 from lab.model.metric import Metric, parse_metric
 from lab.model.status import Status
+from lab.model.unrun import Unrun
 from lab.suites.ktap import Report, Test
 from lab.text import without_escapes
 
@@ -29,6 +30,8 @@ class Ended(Enum):
     """How a guest program came to its end."""
 
     EXITED = "exited"
+    #: The lab was interrupted while it ran: nobody knows how it would have ended.
+    INTERRUPTED = "interrupted"
     TIMEOUT = "timeout"
     STALLED = "stalled"
     GUEST_DIED = "guest died"
@@ -38,7 +41,10 @@ class Ended(Enum):
 class Judged:
     """The result of one test, or of the program as a whole.
 
-    ``given``: an error that lies in what the lab was given.
+    Attributes:
+        given: An error that lies in what the lab was given.
+        unrun: Why nobody ran it.
+        cut: It stands for a program that was interrupted, and says nothing of its end.
     """
 
     test: str
@@ -47,6 +53,8 @@ class Judged:
     diagnostics: tuple[str, ...] = ()
     metrics: tuple[Metric, ...] = ()
     given: bool = False
+    unrun: Unrun | None = None
+    cut: bool = False
 
 
 def judge(
@@ -81,7 +89,8 @@ def judge(
         wrong.append(f"bailed out: {report.bailed}" if report.bailed else "bailed out")
     wrong.extend(_shorten(report.problems))
     if wrong:
-        judged.append(_whole(program, status, "; ".join(wrong), report))
+        whole = _whole(program, status, "; ".join(wrong), report)
+        judged.append(replace(whole, cut=ended is Ended.INTERRUPTED))
     elif report.planned == 0 and not selected:
         judged.append(_nothing_planned(program, report))
     return tuple(_unique(judged))

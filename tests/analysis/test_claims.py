@@ -11,6 +11,7 @@ import pytest
 
 from lab.analysis.claims import Claim, Claims, Shown, find_pairs, judge_claim, load_claims
 from lab.errors import UserError
+from lab.model.job_error import JobError
 from lab.model.metric import Metric
 from lab.model.records import RunRecord, TestResult
 from lab.model.status import Status
@@ -132,7 +133,8 @@ def test_the_other_side_shows_nothing() -> None:
 
 def test_a_job_that_ended_early() -> None:
     record = recorded(failed())
-    early = replace(record, jobs=(replace(record.jobs[0], error="no space"), record.jobs[1]))
+    cut = replace(record.jobs[0], error=JobError("no space"))
+    early = replace(record, jobs=(cut, record.jobs[1]))
     assert judged(MLOCK, early).why == "base: the job ended early: no space"
 
 

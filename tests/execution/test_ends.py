@@ -21,7 +21,7 @@ from lab.guest.command import CommandFlood, CommandResult, CommandTimeout
 from lab.guest.fake import DEEDS, EXAMINED, MOUNTED, OOPS, FakeGuest, Script, Stage
 from lab.guest.protocol import BootTimeout, GuestDied, Hang
 from lab.model.complaint import Kind
-from lab.model.records import INTERRUPTED, Evidence, JobRecord
+from lab.model.records import Evidence, JobRecord
 from lab.model.status import Status
 from lab.report.evidence import evidence_lines
 from lab.report.table import print_run
@@ -234,7 +234,7 @@ def test_a_kernel_log_that_cannot_be_had_is_told(
     assert [status for _, _, status in said(record)] == ["pass", "pass"]
     assert record.complaints == ()
     assert record.error is not None
-    assert record.error.startswith("the kernel's log could not be had: ")
+    assert str(record.error).startswith("the kernel's log could not be had: ")
     assert run_status(run(record)) is ExitStatus.INFRASTRUCTURE
 
 
@@ -616,7 +616,7 @@ def test_an_interrupt_beside_programs_loses_no_result(
     with pytest.raises(JobInterrupted) as stop:
         run_job(make_job(scripts, EXT4, XFS, fresh=Fresh.FILESYSTEM, ahead=True))
     record = stop.value.record
-    assert record.error == INTERRUPTED
+    assert record.interrupted
     before = text == "mkfs.ext4"
     unrun = [(one.filesystem, one.test) for one in record.results if not one.ran]
     left = [("xfs-dax", "p"), ("xfs-dax", "q")]

@@ -59,7 +59,7 @@ class Builds:
 
 
 def _errors(run: RunRecord) -> list[tuple[str, str | None]]:
-    return [(job.variant, job.error) for job in run.jobs]
+    return [(job.variant, str(job.error) if job.error else None) for job in run.jobs]
 
 
 def test_guests_of_the_first_build_run_while_the_second_is_built(

@@ -16,15 +16,17 @@ from lab.errors import ExitStatus
 from lab.execution.job import Job
 from lab.execution.jobs import Jobs as RealJobs
 from lab.execution.prepare import Preparer
-from lab.execution.resume import begun
+from lab.execution.resume import begun, unfinished
 from lab.execution.run_job import JobInterrupted, unrun_job
 from lab.execution.surroundings import surrounded
 from lab.execution.unit import Unit
 from lab.filesystems.dax import Dax
 from lab.guest.qemu.command_line import Hardware
 from lab.guest.qemu.guest import QemuSpec
-from lab.model.records import INTERRUPTED, Evidence, JobRecord, RunRecord, TestResult
+from lab.model import job_error
+from lab.model.records import Evidence, JobRecord, RunRecord, TestResult
 from lab.model.status import Status
+from lab.model.unrun import INTERRUPTED, Stop, Unrun
 from lab.model.variant import Variant
 from lab.plan import JobPlan, Plan, plan_variants
 from lab.process.interrupt import Interrupted, Terminated, status_of
@@ -33,6 +35,7 @@ from lab.results.recorder import Recorder
 from lab.session import Lab
 from tests.cli.test_cli import project
 from tests.execution.conftest import KTAP
+from tests.results.made import failed
 
 pytestmark = pytest.mark.slow
 
@@ -60,7 +63,11 @@ class Killed:
         job = self.lab.preparer.job(self.plan.jobs[0], built, self.folder.job(0, "fake"))
         self.evidence: Evidence = surrounded(job.stretched(2)).evidence
         self.run = RunRecord(
-            self.folder.run_id, "then", plan=tuple(self.plan.describe()), jobs=(self.record(),)
+            self.folder.run_id,
+            "then",
+            plan=tuple(self.plan.describe()),
+            planned=self.plan.recorded(),
+            jobs=(self.record(),),
         )
         write_json(self.folder.record, asdict(replace(self.run, jobs=())))
 
@@ -104,7 +111,7 @@ def test_killed_run(killed: Killed) -> None:
     ):
         assert not killed.goes_on(killed.record(evidence=other))
     assert not killed.goes_on(killed.record(killed.result(Status.ERROR)))
-    assert not killed.goes_on(replace(killed.record(), error="no disk"))
+    assert not killed.goes_on(replace(killed.record(), error=failed("no disk")))
     assert not killed.goes_on(replace(killed.record(), variant=Variant("another")))
     assert not killed.goes_on(killed.record(), killed.record())
     toml = killed.root / "lab.toml"
@@ -118,6 +125,33 @@ def test_killed_run(killed: Killed) -> None:
     killed.plan = plan_variants(killed.lab.loaded, (), suites=("populate",))
     killed.folder.record.unlink()
     assert not killed.goes_on()
+
+
+def test_words_are_for_people(killed: Killed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is shown of a plan may be said otherwise, and the run still goes on."""
+    write_json(killed.folder.record, asdict(replace(killed.run, jobs=())))
+    with Store.open(killed.lab.database) as store:
+        store.begin(killed.run)
+    monkeypatch.setattr(JobPlan, "describe", lambda _: "a guest")
+    monkeypatch.setattr(Plan, "describe", lambda _: ["what is done"])
+    assert killed.goes_on()
+    found = unfinished(killed.lab.loaded, killed.plan, print)
+    assert found is not None
+    assert found.id == killed.folder.run_id
+    other = plan_variants(killed.lab.loaded, (), suites=("populate",), pattern="*.4k")
+    assert unfinished(killed.lab.loaded, other, print) is None
+    killed.plan = other
+    assert not killed.goes_on()
+
+
+def test_what_max_fail_left_is_done_again_whatever_is_said_of_it(killed: Killed) -> None:
+    lost = replace(killed.result(Status.ERROR), unrun=Unrun.LOST, message="did not run: it died")
+    assert killed.goes_on(killed.record(lost))
+    enough = replace(lost, unrun=Unrun.ENOUGH, message="did not run: that will do")
+    assert not killed.goes_on(killed.record(enough))
+    # And what a test says is not taken for it.
+    said = replace(lost, message="did not run: enough results are not as expected (--max-fail)")
+    assert killed.goes_on(killed.record(said))
 
 
 class Jobs:
@@ -156,9 +190,9 @@ class Jobs:
         self.began.append(job.variant)
         self.boot_s.append(job.guest.boot_s)
         end = self.ends.pop(0)
-        record = unrun_job(replace(job, units=()), "")
+        record = unrun_job(replace(job, units=()), Stop(""))
         if isinstance(end, BaseException):
-            left = unrun_job(job, INTERRUPTED, INTERRUPTED)
+            left = unrun_job(job, INTERRUPTED, job_error.INTERRUPTED)
             raise JobInterrupted(left, end)
         result = TestResult(job.variant, job.release, "ext4-dax", "populate", "t", end)
         on_result(result)
@@ -183,7 +217,7 @@ def test_interrupted_run_is_kept_and_gone_on_with(
     with pytest.raises(Interrupted) as stop:
         lab.test(plan, ["lab", "test"])
     shown = stop.value.run
-    assert [job.error for job in shown.jobs] == [None, "interrupted"]
+    assert [job.error and str(job.error) for job in shown.jobs] == [None, "interrupted"]
     assert [(one.test, one.ran) for one in shown.results] == [("t", True), ("populate", False)]
     with Store.open(lab.database) as store:
         assert store.load(shown.id).jobs == shown.jobs
@@ -206,7 +240,7 @@ def test_jobs_that_an_interrupt_came_before_are_told(
         lab.test(plan, ["lab", "test"])
     assert status_of(stop.value) == 143
     run = stop.value.run
-    assert [(job.variant, job.error) for job in run.jobs] == [
+    assert [(job.variant, str(job.error)) for job in run.jobs] == [
         ("fake", "interrupted"),
         ("other", "interrupted"),
     ]

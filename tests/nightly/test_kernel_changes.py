@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from lab.config.model import GitKernel
+from lab.model.job_error import JobError
 from lab.model.records import Evidence, JobRecord, RunRecord
 from lab.model.status import Status
 from lab.model.url import Url
@@ -85,7 +86,7 @@ def test_variants_that_changed_alike_are_told_together(tmp_path: Path) -> None:
     other = made_of(OLD, "mine+b", config_digest="x")
     before = run(made_of(OLD), made_of(OLD, "mine+a"), other)
     built = [made_of(NEW, name) for name in ("mine", "mine+a", "mine+b", "mine+c")]
-    after = run(*built, replace(made_of("", "mine+d"), error="does not apply"))
+    after = run(*built, replace(made_of("", "mine+d"), error=JobError("does not apply")))
     found = since(lab_in(tmp_path), before, after)
     assert [(one.variants, one.before, one.others) for one in found] == [
         (("mine", "mine+a"), OLD, ()),

@@ -4,7 +4,9 @@
 ``lab.sql`` and ``results`` are what a lab of schema 4 left, cut short: a run of real
 guests, one in which a guest died and that was interrupted, one that ``--max-fail`` ended
 with errors of every kind, and one that the database never saw.  ``said`` is what that lab
-said of them.  JSON may have more keys since; nothing else may differ.
+said of them.  JSON may have more keys since; nothing else may differ but what was wrong or
+said badly: since then a report says what a baseline was not asked for, and finds what was
+printed by a suite with a dot in its name.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import hashlib
 import json
 import shutil
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,6 +24,8 @@ from typing import Any
 
 import pytest
 
+from lab.model.job_error import Fault
+from lab.model.unrun import Unrun
 from lab.results import Store
 from lab.results.recover import recover, unrecorded
 from tests.older.said import (
@@ -119,6 +124,21 @@ def test_runs_are_reported(older: Older, tmp_path: Path, run: str) -> None:
     older.same(f"{run}/report.txt", "\n".join(lines))
 
 
+def test_what_was_told_in_words_is_a_value(older: Older) -> None:
+    cut, ended = (older.store.load(run) for run in (CUT, ENDED))
+    assert [job.fault for job in cut.jobs] == [None, Fault.INTERRUPTED]
+    assert [job.fault for job in ended.jobs] == [None, Fault.GIVEN, Fault.MACHINE, None]
+    kinds = Counter(one.unrun for one in ended.results)
+    assert kinds == {None: 7, Unrun.ENOUGH: 3, Unrun.LOST: 4}
+    assert {one.unrun for one in cut.jobs[1].results} == {None, Unrun.INTERRUPTED}
+    planned = older.store.load(REAL).planned
+    assert planned is not None
+    assert (planned.name, planned.suite_runs, len(planned.jobs)) == ("default", 24, 3)
+    assert planned.jobs[1].filesystems == ("ext4-dax", "xfs-dax")
+    # Nobody knows whether it is the same as any plan of today.
+    assert not planned.is_as(planned)
+
+
 def test_a_run_that_only_its_folder_tells_of_is_recorded(older: Older, tmp_path: Path) -> None:
     (found,) = unrecorded(older.results, older.store.known())
     assert found.folder.run_id == UNKNOWN
@@ -129,6 +149,8 @@ def test_a_run_that_only_its_folder_tells_of_is_recorded(older: Older, tmp_path:
     assert [(job.variant, str(job.error)) for job in run.jobs] == [
         ("6.1+reintroduce-bug", "interrupted")
     ]
+    assert run.jobs[0].interrupted
+    assert {one.unrun for one in run.results} == {None, Unrun.INTERRUPTED}
     assert [(one.test, one.ran) for one in run.results] == [
         ("control.shared-rw.4k", True),
         ("populate.shared-rw.4k", True),

@@ -16,7 +16,7 @@ from lab.report.site.log import JobLogs, Log, job_folder, read_logs
 from lab.report.site.search import Search
 from lab.report.site.template_data import log_html
 from lab.results import write_bytes, write_json, write_text
-from tests.results.made import job, noted
+from tests.results.made import job, noted, result
 
 MARK = program_mark("ext4-dax", "mlock", "mlock")
 WARNING = (
@@ -130,7 +130,7 @@ def test_a_job_finds_its_folder_among_others_of_its_variant(tmp_path: Path) -> N
 def test_a_result_is_found_in_what_its_program_printed(tmp_path: Path) -> None:
     ktap = "KTAP version 1\n1..2\n# why\nnot ok 1 a.b\nok 2 - c # SKIP no\n"
     write_text(tmp_path / "ext4-dax" / "mlock.mlock.ktap", ktap)
-    logs = read_logs(tmp_path, "00-6.1")
+    logs = read_logs(tmp_path, "00-6.1", job(result("a.b")))
     where = logs.result_line("ext4-dax", "mlock", "a.b")
     assert where is not None
     assert where[1] == 4
@@ -138,11 +138,27 @@ def test_a_result_is_found_in_what_its_program_printed(tmp_path: Path) -> None:
     assert logs.result_line("xfs-dax", "mlock", "a.b") is None
 
 
+def test_names_with_dots_in_them_are_told_apart(tmp_path: Path) -> None:
+    """A suite that begins as another does, programs of one suite with a test of one name."""
+    printed = {"own.p": "own", "own.suite.p": "longer", "own.suite.p.q": "program", "s.a": "a",
+               "s.a.b": "single", "s.b": "b"}  # fmt: skip
+    for name, said in printed.items():
+        test = "u" if said == "single" else "t"
+        write_text(tmp_path / "fs" / f"{name}.ktap", f"ok 1 {test} # SKIP {said}\n")
+    of = (("own", "p"), ("own.suite", "p"), ("own.suite", "p.q"), ("s", "a"), ("s", "b"))
+    found = [result("t", filesystem="fs", suite=suite, program=name) for suite, name in of]
+    logs = read_logs(tmp_path, "00-6.1", job(*found))
+    for one, said in zip(found, ("own", "longer", "program", "a", "b"), strict=True):
+        where = logs.result_line("fs", one.suite, "t", one.program)
+        assert where is not None
+        assert where[0].line(where[1]).endswith(said)
+
+
 def test_each_guest_of_a_job_has_its_console_in_order(tmp_path: Path) -> None:
     write_text(tmp_path / "console.log", f"{MARK}\n")
     for number in (2, 10, 3):
         write_text(tmp_path / f"guest-{number}" / "console.log", f"{number}\n")
-    logs = read_logs(tmp_path, "00-6.1")
+    logs = read_logs(tmp_path, "00-6.1", job())
     assert [log.lines for log in logs.consoles] == [(MARK,), ("2",), ("3",), ("10",)]
     assert [log.page for log in logs.consoles][-1] == "00-6.1.console-10"
 

@@ -13,6 +13,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from lab.errors import InfrastructureError
+from lab.model.planned import JobPlan, Planned
+from lab.model.variant import Variant
+from lab.report.site.progress import progress
 from lab.report.site.serve import Asked, served
 from lab.results import RunFolder, Store, write_text
 from tests.results.made import job, result, run
@@ -29,14 +32,18 @@ def results(tmp_path: Path) -> Path:
 def store(results: Path) -> Iterator[Store]:
     with Store.open(results / "lab.db") as opened:
         folder = RunFolder(results, "20260101-120000-ab12")
-        store_run = run(
-            folder=str(folder.path), plan=("default: 2 builds, 2 guests, 4 suite runs",)
-        )
+        jobs = [_planned(name, "mlock", "own.suite") for name in ("6.1", "v4.2")]
+        planned = Planned("default", "d", tuple(jobs))
+        store_run = run(folder=str(folder.path), planned=planned)
         opened.begin(replace(store_run, jobs=()))
         write_text(folder.job(0, "6.1").console, "[ 1.0] booting\n")
         write_text(folder.job(0, "6.1").ktap("ext4-dax", "mlock", "mlock"), "1..1\nok 1 x\n")
         opened.add_job(folder.run_id, job(result()))
         yield opened
+
+
+def _planned(variant: str, *suites: str) -> JobPlan:
+    return JobPlan(Variant(variant), "default", "default", ("ext4-dax",), suites)
 
 
 def get(address: str, path: str, host: str | None = None) -> tuple[int, str]:
@@ -98,6 +105,20 @@ def test_progress_comes_live_and_the_report_is_written_anew(store: Store, result
             line = stream.readline().decode()
             said = json.loads(line.removeprefix("data: ")) if line.startswith("data") else said
         connection.close()
+
+
+def test_suites_are_counted_and_not_what_their_programs_and_tests_left(
+    store: Store, results: Path
+) -> None:
+    folder = RunFolder(results, "20260101-120000-ab12")
+    place = folder.job(0, "6.1").path / "ext4-dax"
+    for name in ("mlock.other", "mlock.mlock.a", "mlock.mlock.b", "mlock.mlock.c", "mlock.mlock.d"):
+        write_text(place / f"{name}.ktap", "1..1\nok 1 x\n")
+    found = progress(store.summary(), folder.path)
+    assert (found.done, found.total) == (1, 4)
+    write_text(place / "own.suite.program.ktap", "1..1\nok 1 x\n")
+    write_text(folder.job(1, "v4.2").path / "ext4-dax" / "mlock.mlock.ktap", "1..1\nok 1 x\n")
+    assert progress(store.summary(), folder.path).done == 3
 
 
 def test_a_port_that_is_taken_is_named(store: Store, results: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from lab.analysis.compare import compare
 from lab.errors import UserError
+from lab.model.planned import JobPlan, Planned
 from lab.model.records import GuestUse, JobRecord, RunRecord
 from lab.model.status import Status
 from lab.model.test_key import TestKey
@@ -345,23 +346,28 @@ def test_the_baseline_is_the_run_before_with_the_same_kernels() -> None:
     assert Trail((other, dead, last)).baseline() is None
 
 
-def test_the_baseline_is_the_run_before_that_was_asked_the_same() -> None:
-    def of(name: str, *lines: str) -> RunRecord:
-        return run(job(), id=name, plan=("named: 1 build", *lines))
+def asked(name: str, *variants: str, pattern: str | None = None) -> Planned:
+    names = [Variant(variant) for variant in variants]
+    jobs = (JobPlan(n, "default", "default", ("ext4",), ("mlock",), pattern) for n in names)
+    return Planned(name, "d", tuple(jobs))
 
-    night, again = of("night", "  6.1 on ext4"), of("again", "  6.1 on ext4")
-    part = of("part", "  6.1 on ext4, tests like 'mlock'")
+
+def test_the_baseline_is_the_run_before_that_was_asked_the_same() -> None:
+    def of(name: str, pattern: str | None = None) -> RunRecord:
+        return run(job(), id=name, planned=asked("named", "6.1", pattern=pattern))
+
+    night, again = of("night"), of("again")
+    part = of("part", "mlock")
     assert Trail((night, part, again)).baseline() == "night"
     # Whatever it was called, and however many it was of.
-    named = replace(again, plan=("default: 9 builds", "  6.1 on ext4"))
+    named = replace(again, planned=asked("default", "6.1"))
     assert Trail((night, part, named)).baseline() == "night"
     assert Trail((part, again)).baseline() == "part"
 
 
 def test_what_a_run_was_asked_for_that_the_baseline_was_not(tmp_path: Path) -> None:
-    whole = ("named: 1 build", *(f"  {n} on ext4" for n in "abcdef"))
-    first = run(job(result()), id="20260101-120000-aaaa", plan=("named: 1 build", "  6.1 on xfs"))
-    last = run(job(result()), id="20260102-120000-aaaa", plan=whole)
+    first = run(job(result()), id="20260101-120000-aaaa", planned=asked("named", "6.1"))
+    last = run(job(result()), id="20260102-120000-aaaa", planned=asked("named", *"abcdef"))
     with Store.open(tmp_path / "lab.db") as store:
         for each in (first, last, replace(last, id="20260103-120000-aaaa")):
             store.begin(each)
@@ -369,9 +375,10 @@ def test_what_a_run_was_asked_for_that_the_baseline_was_not(tmp_path: Path) -> N
             store.finish(each.id)
         other, same = (gather(store, tmp_path, run_id).comparison for run_id in (last.id, "latest"))
     assert other is not None
+    said = "{} (config default) on machine default: mlock on ext4"
     assert other.notes == (
-        f"only {first.id} was asked for 6.1 on xfs",
-        "only this run was asked for a on ext4; b on ext4; c on ext4; d on ext4; and 2 more",
+        f"only {first.id} was asked for {said.format('6.1')}",
+        f"only this run was asked for {'; '.join(map(said.format, 'abcd'))}; and 2 more",
     )
     assert same is not None
     assert same.notes == ()

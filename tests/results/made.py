@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from lab.model.complaint import Complaint, Frame, Kind
+from lab.model.job_error import Fault, JobError
 from lab.model.metric import Metric
-from lab.model.records import Evidence, Host, JobRecord, Noted, RunRecord, TestResult
+from lab.model.records import DID_NOT_RUN, Evidence, Host, JobRecord, Noted, RunRecord, TestResult
 from lab.model.status import Status
+from lab.model.unrun import Unrun
 from lab.model.variant import Variant
 
 PROOF = (("mounts", "/dev/pmem0 /mnt ext4 rw,dax=always"), ("statx", "DAX"))
@@ -26,6 +28,8 @@ EVIDENCE = Evidence(
 def result(
     test: str = "mlock.shared-rw.4k", status: Status = Status.PASS, **more: Any
 ) -> TestResult:
+    if str(more.get("message", "")).startswith(DID_NOT_RUN):
+        more.setdefault("unrun", Unrun.LOST)
     base = TestResult("6.1", "6.1.192", "ext4-dax", "mlock", test, status, duration_s=0.125)
     return replace(base, **more)
 
@@ -36,7 +40,16 @@ def job(*results: TestResult, **more: Any) -> JobRecord:
     )
     if "variant" in more:
         more["variant"] = Variant(more["variant"])
+    given = more.pop("given", False)
+    if isinstance(more.get("error"), str):
+        more["error"] = failed(more["error"], given=given)
     return replace(base, evidence=EVIDENCE, results=results, **more)
+
+
+def failed(text: str, *, given: bool = False) -> JobError:
+    """A job's error, as an older lab has it on record."""
+    fault = Fault.INTERRUPTED if text == "interrupted" else Fault.MACHINE
+    return JobError.of_text(text, Fault.GIVEN if given else fault)
 
 
 def run(*jobs: JobRecord, **more: Any) -> RunRecord:

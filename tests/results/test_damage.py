@@ -160,7 +160,7 @@ def test_an_old_database_with_a_damaged_row_is_brought_up(tmp_path: Path) -> Non
     with Store.open(path) as store:
         assert "damaged" in str(store.load("run-1").jobs[0].error)
         assert all(
-            one.error is None or "damaged" not in one.error for one in store.load("run-2").jobs
+            one.error is None or "damaged" not in str(one.error) for one in store.load("run-2").jobs
         )
 
 

@@ -58,7 +58,7 @@ def test_an_old_database_is_brought_up(old: Path | str) -> None:
         assert len(first.results) == 5
         assert {result.program for result in first.results} == {""}
         assert {result.given for result in first.results} == {False}
-        assert first.jobs[1].error == "no space\nleft"
+        assert str(first.jobs[1].error) == "no space\nleft"
         proof = (("mounts", "/dev/pmem0 /mnt ext4 rw,dax=always"), ("statx", "DAX"))
         assert [one.evidence.proofs for one in (*first.jobs, *second.jobs)] == [
             (("ext4-dax", (("dax", proof),)),)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from lab.errors import UserError
-from lab.model.records import DID_NOT_RUN, INTERRUPTED, RunRecord
+from lab.model.job_error import INTERRUPTED
+from lab.model.records import DID_NOT_RUN, RunRecord
 from lab.model.status import Status
 from lab.results import Recorder, RunFolder, write_json
 from lab.results.store import Store

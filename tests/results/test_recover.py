@@ -15,6 +15,7 @@ from lab.model.proof import unproved
 from lab.model.records import RunRecord
 from lab.model.status import Status
 from lab.results import RunFolder, write_json
+from lab.results.job_file import job_document
 from lab.results.recover import Unrecorded, newest_folder, recover, unrecorded
 from lab.results.store import Store
 from tests.results.made import job, result, run
@@ -29,7 +30,7 @@ def leave(results: Path, record: RunRecord = STARTED, *, finished: object = None
     folder = RunFolder(results, record.id)
     write_json(folder.record, asdict(replace(record, jobs=())))
     for number, done in enumerate(record.jobs):
-        write_json(folder.job(number, done.variant).record, asdict(done))
+        write_json(folder.job(number, done.variant).record, job_document(done))
     if finished is not None:
         write_json(folder.document, {"finished": finished})
     return folder
@@ -128,7 +129,7 @@ def test_a_record_that_cannot_be_read_is_missed(tmp_path: Path) -> None:
     with Store.open(tmp_path / "lab.db") as store:
         record = recover(store, found(tmp_path))
     assert record is not None
-    assert [(job.variant, job.error) for job in record.jobs] == [
+    assert [(job.variant, job.error and str(job.error)) for job in record.jobs] == [
         ("6.1", None),
         ("6.1+fix", f"its record cannot be read: {torn}"),
     ]

@@ -52,7 +52,7 @@ def _job_suites(job: JobRecord) -> list[ElementTree.Element]:
         if noted.of_job:
             suites.append(_suite(job.variant, [_complaint_case(job.variant, noted)], job))
     if job.error is not None:
-        suites.append(_suite(job.variant, [_error_case(job.variant, job.error)], job))
+        suites.append(_suite(job.variant, [_error_case(job.variant, str(job.error))], job))
     return suites
 
 

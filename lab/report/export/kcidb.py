@@ -99,7 +99,7 @@ def _build(job: JobRecord, name: str, origin: str) -> dict[str, Any]:
         build["status"] = "PASS"
     elif job.error is not None:
         # The lab does not say whether the kernel or the machine is to blame.
-        build |= {"status": "MISS", "log_excerpt": _text(job.error)}
+        build |= {"status": "MISS", "log_excerpt": _text(str(job.error))}
     seconds = dict(evidence.cost).get("build_s")
     return build if seconds is None else {**build, "duration": seconds}
 
@@ -125,7 +125,7 @@ def _tests(job: JobRecord, name: str, origin: str) -> Iterator[dict[str, Any]]:
         for number, c in enumerate(noted.complaint for noted in job.complaints if noted.of_job)
     ]
     if job.error is not None:
-        of_job.append(("lab", "lab", "MISS", job.error))
+        of_job.append(("lab", "lab", "MISS", str(job.error)))
     for test, path, status, said in of_job:
         yield {
             "id": f"{name}.{test}",

@@ -57,7 +57,7 @@ def _job(job: JobRecord, number: int) -> Iterator[str]:
         yield from (f"  # {_said(line)}" for line in complaint.lines)
         yield f"  not ok {place} kernel {_name(str(complaint))}"
     if job.error is not None:
-        yield f"  not ok {place + 1} lab # ERROR {_name(job.error)}"
+        yield f"  not ok {place + 1} lab # ERROR {_name(str(job.error))}"
     yield f"{_ok(ok)} {number} {_name(job.variant)}"
 
 

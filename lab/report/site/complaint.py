@@ -95,11 +95,9 @@ def _recorded(noted: Noted, logs: JobLogs, suites: set[str]) -> Told:
 def _suites(job: JobRecord) -> dict[tuple[str, str], set[str]]:
     """The suites that ran a program on a filesystem, by both."""
     found: dict[tuple[str, str], set[str]] = {}
-    for unit in (unit for guest in job.evidence.guests for unit in guest.units):
-        filesystem, _, name = unit.partition("/")
-        suite, program = (*name.split("."), "")[:2]
-        if program:
-            found.setdefault((filesystem, program), set()).add(suite)
+    for one in job.ran:
+        if one.program:
+            found.setdefault((one.filesystem, one.program), set()).add(one.suite)
     return found
 
 

@@ -51,7 +51,7 @@ def problems(run: RunRecord) -> Iterator[tuple[str, str]]:
         yield text, ""
     for job in run.jobs:
         if job.lab_error is not None:
-            yield job.variant, job.lab_error
+            yield job.variant, str(job.lab_error)
     alike = Counter(
         (result.variant, result.filesystem, result.message)
         for result in run.results

@@ -70,7 +70,7 @@ def _row(report: Report, job: Job, root: str) -> str:
         for place, suite in enumerate(suites)
     )
     if job.record.error is not None:
-        release += f'<span class="m error odd" title="{safe(job.record.error)}">E</span>'
+        release += f'<span class="m error odd" title="{safe(str(job.record.error))}">E</span>'
     if job.untold:
         said = "; ".join(told.title for told in job.untold)
         release += f'<span class="m crash odd" title="while no test ran: {safe(said)}">C</span>'

@@ -6,14 +6,15 @@ from __future__ import annotations
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lab.model.log_mark import read_mark
+from lab.model.planned import longest_before
 from lab.model.records import JobRecord
 from lab.process.stored import read_stored
 from lab.report.site.page_names import safe_name
@@ -135,29 +136,34 @@ class Excerpt:
         return [(number, self.log.line(number)) for number in range(self.start, self.end + 1)]
 
 
+class Printed(NamedTuple):
+    """Whose output a file has, by the names that its path is made of."""
+
+    filesystem: str
+    suite: str
+    program: str
+
+
 @dataclass(frozen=True)
 class JobLogs:
     """What a job left in its folder; a guest that died leaves one console, the next another."""
 
     consoles: tuple[Log, ...] = ()
     kernel: Log | None = None
-    ktap: tuple[tuple[str, str, Log], ...] = ()
+    ktap: tuple[tuple[Printed, Log], ...] = ()
 
     @property
     def all(self) -> tuple[Log, ...]:
         """Each one."""
         kernel = (self.kernel,) if self.kernel else ()
-        return (*self.consoles, *kernel, *(log for _, _, log in self.ktap))
+        return (*self.consoles, *kernel, *(log for _, log in self.ktap))
 
     def result_line(
         self, filesystem: str, suite: str, test: str, program: str = ""
     ) -> tuple[Log, int] | None:
         """Where a program printed the result of a test; another's that has one only else."""
         logs = self._ktap_of.get((slug(filesystem), slug(suite)), ())
-        own = f"{slug(suite)}.{slug(program)}"
-        for log in sorted(
-            logs, key=lambda log: not f"{log.title} ".startswith((f"{own} ", f"{own}."))
-        ):
+        for _, log in sorted(logs, key=lambda found: found[0] != slug(program)):
             number = log.results.get(test) or log.results.get(test.rpartition("/")[2])
             if number:
                 return log, number
@@ -180,10 +186,11 @@ class JobLogs:
         return place, self.consoles[place].first + found - self._begins[place]
 
     @cached_property
-    def _ktap_of(self) -> dict[tuple[str, str], list[Log]]:
-        found: dict[tuple[str, str], list[Log]] = {}
-        for filesystem, suite, log in self.ktap:
-            found.setdefault((filesystem, suite), []).append(log)
+    def _ktap_of(self) -> dict[tuple[str, str], list[tuple[str, Log]]]:
+        found: dict[tuple[str, str], list[tuple[str, Log]]] = {}
+        for printed, log in self.ktap:
+            place = (printed.filesystem, printed.suite)
+            found.setdefault(place, []).append((printed.program, log))
         return found
 
     @cached_property
@@ -205,8 +212,8 @@ class JobLogs:
         return list(accumulate(lengths, initial=0))[:-1]
 
 
-def read_logs(folder: Path | None, job: str) -> JobLogs:
-    """The logs in a job's folder; ``job`` begins the names of their pages."""
+def read_logs(folder: Path | None, job: str, record: JobRecord) -> JobLogs:
+    """The logs in the folder of a job on record; ``job`` begins the names of their pages."""
     if folder is None:
         return JobLogs()
     consoles = [Log.read(folder / "console.log", f"{job}.console", "Console")]
@@ -214,7 +221,7 @@ def read_logs(folder: Path | None, job: str) -> JobLogs:
         page = f"{job}.console-{number}"
         consoles.append(Log.read(path / "console.log", page, f"Console of guest {number}"))
     kernel = Log.read(folder / "kernel.log", f"{job}.kernel", "Kernel log")
-    return JobLogs(_known(consoles), kernel, tuple(_ktap(folder, job)))
+    return JobLogs(_known(consoles), kernel, tuple(_ktap(folder, job, record)))
 
 
 def _number(folder: Path) -> int:
@@ -222,13 +229,32 @@ def _number(folder: Path) -> int:
     return int(digits) if digits.isascii() and digits.isdigit() else 0
 
 
-def _ktap(folder: Path, job: str) -> Iterable[tuple[str, str, Log]]:
+def _ktap(folder: Path, job: str, record: JobRecord) -> Iterable[tuple[Printed, Log]]:
+    known = _programs(record)
     for path in sorted(folder.glob("*/*.ktap")):
-        filesystem, suite = path.parent.name, path.name.partition(".")[0]
+        filesystem = path.parent.name
         page = f"{job}.{safe_name(f'{filesystem}.{path.name}')}"
         log = Log.read(path, page, f"{path.stem} on {filesystem}")
         if log:
-            yield filesystem, suite, log
+            yield Printed(filesystem, *_printed_by(path.name, known)), log
+
+
+def _programs(record: JobRecord) -> frozenset[tuple[str, str]]:
+    """The (suite, program) pairs of a job, as they are in paths; "" for a program not known."""
+    ran = {(one.suite, one.program) for one in record.ran}
+    told = {(one.suite, one.program) for one in record.results}
+    return frozenset(
+        (slug(suite), slug(program) if program else "") for suite, program in ran | told
+    )
+
+
+def _printed_by(name: str, known: Collection[tuple[str, str]]) -> tuple[str, str]:
+    """The suite and program of a file ``SUITE.PROGRAM.ktap``, or ``SUITE.PROGRAM.TEST.ktap``.
+
+    Each of the names may have dots in it: of those that are known, the longest are meant.
+    """
+    heads = {".".join(filter(None, pair)): pair for pair in known}
+    return heads.get(longest_before(name, heads), ("", ""))
 
 
 def _known(logs: Iterable[Log | None]) -> tuple[Log, ...]:

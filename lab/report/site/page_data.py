@@ -244,7 +244,7 @@ def _job(
     folders: tuple[Path, ...], number: int, record: JobRecord, changes: Mapping[TestKey, Compared]
 ) -> Job:
     name = f"{number:02d}-{safe_name(record.variant)}"
-    logs = read_logs(job_folder(folders, number, record), name)
+    logs = read_logs(job_folder(folders, number, record), name, record)
     told = complaints(record, logs)
     return Job(number, record, name, logs, told, tuple(_groups(name, record, changes)))
 

@@ -46,11 +46,7 @@ def pair(report: Report, patched: Job, series: str) -> Pair:
     """Compare a job with the one of this run that only lacks the series."""
     base_name = patched.record.variant.without(series)
     place = (base_name, patched.record.machine, patched.record.config)
-    bases = [
-        job
-        for job in report.jobs
-        if (job.record.variant, job.record.machine, job.record.config) == place
-    ]
+    bases = [job for job in report.jobs if job.record.names == place]
     if not bases:
         return Pair(base_name, patched.record.variant, why=f"{base_name} is not in this run.")
     rows = _turns(_cells(bases[0]), _cells(patched))

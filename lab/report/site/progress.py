@@ -3,18 +3,18 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.model.planned import Planned
 from lab.report.site.page_names import count
+from lab.results.folder import RunFolder
 from lab.results.store import RunSummary
 from lab.text import plain
 
 #: A run that was killed stays unfinished for ever: one that is silent so long is dead.
 _SILENT_S = 900
-_SUITE_RUNS = re.compile(r"(\d+) suite runs?\b")
 _TAIL = 4096
 _LONGEST = 120
 
@@ -35,9 +35,9 @@ def progress(run: RunSummary, folder: Path) -> Progress:
     alive = run.run.finished is None and time.time() - _changed(last or folder) < _SILENT_S
     if not alive:
         return Progress()
-    done = sum(1 for _ in folder.glob("jobs/*/*/*.ktap"))
-    planned = _SUITE_RUNS.search(" ".join(run.run.plan))
-    total = max(done, int(planned[1])) if planned else 0
+    planned = run.run.planned
+    done = _ended(planned, RunFolder(folder.parent, folder.name)) if planned else 0
+    total = planned.suite_runs if planned else 0
     results = sum(number for _, number in run.counts)
     words = [
         f"{run.run.id} goes on: {done} of {total} suites" if total else f"{run.run.id} goes on",
@@ -47,6 +47,18 @@ def progress(run: RunSummary, folder: Path) -> Progress:
     if last is not None:
         words.append(f"{last.parent.name}: {_last_line(last)}")
     return Progress(plain(", ".join(words)), done, total)
+
+
+def _ended(planned: Planned, folder: RunFolder) -> int:
+    """How many suites have left anything: each program leaves a file, and so may each test."""
+    found = {
+        (number, filesystem, suite)
+        for number, job in enumerate(planned.jobs)
+        for filesystem in job.filesystems
+        for path in (folder.job(number, job.variant).path / filesystem).glob("*.ktap")
+        if (suite := job.suite_of(path.name))
+    }
+    return len(found)
 
 
 def _changed(path: Path) -> float:

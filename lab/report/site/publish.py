@@ -65,12 +65,14 @@ def _compare(store: Store, run: RunRecord, trail: Trail, baseline: str | None) -
 
 
 def _asked(before: RunRecord, run: RunRecord) -> Iterator[str]:
-    """In what two runs were not asked the same."""
-    for name, lines in (
+    """In what two runs were not asked the same, as far as both tell."""
+    if not (before.question and run.question):
+        return
+    for name, jobs in (
         (before.id, before.question - run.question),
         ("this run", run.question - before.question),
     ):
-        shown = "; ".join(sorted(lines)[:_MOST_ASKED])
-        more = f"; and {len(lines) - _MOST_ASKED} more" if len(lines) > _MOST_ASKED else ""
-        if lines:
+        shown = "; ".join(sorted(job.describe() for job in jobs)[:_MOST_ASKED])
+        more = f"; and {len(jobs) - _MOST_ASKED} more" if len(jobs) > _MOST_ASKED else ""
+        if jobs:
             yield f"only {name} was asked for {shown}{more}"

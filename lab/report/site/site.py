@@ -227,7 +227,7 @@ class _Site:
             tally=sorted(report.counts.items(), key=lambda pair: pair[0].rank),
             problems=list(problems(self._run)),
             given=[
-                *((job.variant, job.error) for job in given_errors(self._run)),
+                *((job.variant, str(job.error)) for job in given_errors(self._run)),
                 *given_programs(self._run).items(),
             ],
             untold=[(job, told, told_page(told)) for job in report.jobs for told in job.untold],

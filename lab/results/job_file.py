@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A job's record as a file of its run's folder."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from lab.model.records import JobRecord
+from lab.process.stored import read_stored
+from lab.results.older import error_of, evidence_of, unrun_of
+
+#: The error's parts; ``error`` is its text, which is all that older labs wrote.
+_PARTS = "failure"
+
+
+def job_document(job: JobRecord) -> dict[str, Any]:
+    """The record as values the ``json`` module knows."""
+    document = asdict(job)
+    return {
+        **document,
+        "error": None if job.error is None else str(job.error),
+        "given": job.given,
+        _PARTS: document["error"],
+    }
+
+
+def read_job(path: Path) -> JobRecord | None:
+    """The record in a file; None when there is none, or it is none of the lab's."""
+    document = read_stored(path, dict[str, Any])
+    if document is None:
+        return None
+    try:
+        return _adapter().validate_python(_with_parts(document))
+    except (ValidationError, AttributeError, TypeError):
+        return None
+
+
+def _with_parts(document: dict[str, Any]) -> dict[str, Any]:
+    document = {**document, "evidence": evidence_of(document.get("evidence"))}
+    given = document.pop("given", False)
+    if _PARTS in document:
+        return {**document, "error": document[_PARTS]}
+    results = [{**result, "unrun": unrun_of(result)} for result in document.get("results", ())]
+    error = error_of(document.get("error"), given=given)
+    return {**document, "error": error, "results": results}
+
+
+@cache
+def _adapter() -> TypeAdapter[JobRecord]:
+    return TypeAdapter(JobRecord)

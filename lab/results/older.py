@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What records of older labs say in words alone: read once, where such a record comes in.
+
+What is in a database is brought up by ``lab.results.migrations``, each of whose steps has
+the words of its time; this is for the files of a run that no database has.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.model.job_error import Fault, JobError
+from lab.model.unrun import Unrun
+
+_DID_NOT_RUN = "did not run: "
+_KINDS = {
+    "interrupted": Unrun.INTERRUPTED,
+    "enough results are not as expected (--max-fail)": Unrun.ENOUGH,
+}
+
+
+def error_of(text: str | None, *, given: bool) -> JobError | None:
+    """A job's error, of which there is a text."""
+    if text is None:
+        return None
+    if given:
+        return JobError.of_text(text, Fault.GIVEN)
+    return JobError.of_text(text, Fault.INTERRUPTED if text == "interrupted" else Fault.MACHINE)
+
+
+def evidence_of(evidence: Any) -> Any:
+    """A job's evidence, the proof of DAX among the proofs."""
+    try:
+        found = dict(evidence)
+        proofs = [(name, (("dax", said),)) for name, said in found.pop("dax")]
+    except (LookupError, TypeError, ValueError):
+        return evidence
+    return {**found, "proofs": proofs}
+
+
+def unrun_of(result: dict[str, Any]) -> Unrun | None:
+    """Why nobody ran a test, of whose result there is a message."""
+    message = str(result.get("message", ""))
+    if result.get("status") != "error" or not message.startswith(_DID_NOT_RUN):
+        return None
+    return _KINDS.get(message.removeprefix(_DID_NOT_RUN), Unrun.LOST)
