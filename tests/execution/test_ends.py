@@ -391,6 +391,16 @@ def test_what_a_guest_that_does_not_come_up_is_worth(
     assert said(record) == [("ext4-dax", "p", status)]
 
 
+def test_what_a_kernel_complains_of_that_does_not_come_up(make_job: MakeJob, stage: Stage) -> None:
+    def opens(guest: FakeGuest) -> None:
+        guest.says(OOPS)
+        raise BootTimeout("it did not come up")
+
+    stage.opens = opens
+    (noted,) = run_job(make_job(P)).complaints
+    assert (noted.complaint.kind, noted.of_job) == (Kind.OOPS, True)
+
+
 def test_tests_whose_guest_does_not_come_up_are_counted(make_job: MakeJob, stage: Stage) -> None:
     """What a death left was to run in it."""
 

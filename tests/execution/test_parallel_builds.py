@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -19,7 +18,6 @@ from lab.model.variant import Variant
 from lab.plan import Plan, plan_variants
 from lab.process.interrupt import Interrupted
 from lab.session import Lab
-from tests import fake_guests
 from tests.build.conftest import until
 from tests.cli.test_cli import project
 from tests.execution.test_run import Jobs, lab_and_plan
@@ -174,13 +172,10 @@ def pair(
     lab_and_plan: tuple[Lab, Plan], monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Lab, Plan, Builds, Told]:
     """Three variants, and two guests side by side, in processes."""
-    # They import the guests that they run; pytest alone has the tests in no path.
-    monkeypatch.syspath_prepend(Path(__file__).parents[2])
     told = Told()
     lab = lab_and_plan[0].telling(told)
     builds = Builds(monkeypatch)
     Jobs(monkeypatch)
-    monkeypatch.setattr("lab.execution.pool._work", fake_guests.work)
     monkeypatch.setattr("lab.execution.jobs.guests_at_once", lambda *_: 2)
     return lab, plan_variants(lab.loaded, ("other", "fake", "fake+fix")), builds, told
 

@@ -21,8 +21,7 @@ from lab.execution.run_job import JobInterrupted, unrun_job
 from lab.execution.surroundings import surrounded
 from lab.execution.unit import Unit
 from lab.filesystems.dax import Dax
-from lab.guest.qemu.command_line import Hardware
-from lab.guest.qemu.guest import QemuSpec
+from lab.guest.fake import FakeSpec, Script, Stage
 from lab.model import job_error
 from lab.model.records import Evidence, JobRecord, RunRecord, TestResult
 from lab.model.status import Status
@@ -167,13 +166,13 @@ class Jobs:
 
     def make(self, planned: JobPlan, built: Build, folder: JobFolder) -> Job:
         """A job without an image, and without a look at what QEMU can do here."""
-        hardware = Hardware(128 << 20, 1, "tcg", "pc", 16 << 20)
+        stage = Stage({"populate": Script(("t",), {"t": "fail"})})
         return Job(
             variant=str(planned.variant),
             machine=planned.machine,
             config=planned.config,
             release=built.release,
-            guest=QemuSpec(built.bzimage, built.bzimage, {}, hardware, folder.path, 1, 1, 1, 1),
+            guest=FakeSpec(folder.path, stage, boot_s=1.0),
             units=(Unit(Dax("ext4-dax", "ext4", (), ()), "populate", "populate", KTAP),),
             pattern=None,
             program_s=1.0,
