@@ -64,15 +64,13 @@ def _nightly(opened: Lab, json: bool) -> int:
 
 def _describe(opened: Lab, json: bool) -> int:
     from lab.nightly import nightly_plan
+    from lab.nightly.channel import channels
     from lab.plan import SeriesPlan
 
     plan = nightly_plan(opened.loaded)
-    section = opened.loaded.config.nightly
-    notes = [f"what got worse is repeated {section.reruns} times"]
-    if section.mail is not None:
-        notes.append(f"changes go by mail to {', '.join(section.mail.to)}")
-    if section.webhook is not None:
-        notes.append(f"changes are posted to {section.webhook.url}")
+    reruns = opened.loaded.config.nightly.reruns
+    notes = [f"what got worse is repeated {reruns} times"]
+    notes += [channel.plan for channel in channels(opened.loaded).values()]
     say_plan(plan.plan if isinstance(plan, SeriesPlan) else plan, *notes, json=json)
     return ExitStatus.EXPECTED
 

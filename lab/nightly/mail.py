@@ -7,20 +7,67 @@ import os
 import smtplib
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate, make_msgid, parseaddr
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING, Any
 
 from lab.config.model import Mail
 from lab.errors import InfrastructureError, LabError, UserError
 from lab.network.cutoff import Cutoff
+from lab.nightly.channel import has_news
+from lab.nightly.message import subject_of, text_of
+
+if TYPE_CHECKING:
+    from lab.config import LoadedConfig
+    from lab.nightly.night import Night
 
 _MOST_SAID = 1 << 20
 _PORTS = {"none": 25, "starttls": 587, "tls": 465}
+
+
+@dataclass(frozen=True)
+class MailChannel:
+    """A mail for each night with news; ``path`` makes the config's paths absolute."""
+
+    mail: Mail
+    deadline_s: float
+    path: Callable[[Path], Path]
+
+    @property
+    def plan(self) -> str:
+        """As Channel's."""
+        return f"changes go by {self.target}"
+
+    @property
+    def target(self) -> str:
+        """Whom it is for."""
+        return f"mail to {', '.join(self.mail.to)}"
+
+    def is_due(self, night: Night) -> bool:
+        """When there is news."""
+        return has_news(night)
+
+    def pack(self, night: Night) -> Mapping[str, Any]:
+        """Its subject and its text."""
+        return {"subject": subject_of(night), "text": text_of(night)}
+
+    def deliver(self, parcel: Mapping[str, Any]) -> None:
+        """Hand it to the server; raises as send() does."""
+        subject, text = parcel["subject"], parcel["text"]
+        send(self.mail, subject, text, deadline_s=self.deadline_s, path=self.path)
+
+
+def mail_channel(loaded: LoadedConfig) -> MailChannel | None:
+    """That of ``[nightly.mail]``."""
+    section = loaded.config.nightly.mail
+    if section is None:
+        return None
+    return MailChannel(section, loaded.config.deadlines.mail, loaded.path)
 
 
 def message(mail: Mail, subject: str, text: str) -> EmailMessage:

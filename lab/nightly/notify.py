@@ -7,10 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lab.config import LoadedConfig
-from lab.nightly.mail import send
-from lab.nightly.message import document_of, subject_of, text_of
+from lab.nightly.channel import Channel, channels
 from lab.nightly.night import Night
-from lab.nightly.webhook import post
 from lab.unforeseen import as_lab_error
 
 #: Nights that wait to be delivered; a server that is away for longer gets the last ones.
@@ -26,44 +24,27 @@ def tell(
         How it went, what went wrong, and what is still to be delivered.
     """
     told, troubles, left = [], [], []
-    for parcel in (*unsent, *_parcels(loaded, night)):
+    known = channels(loaded)
+    for parcel in (*unsent, *_parcels(known, night)):
         try:
-            told.append(_deliver(loaded, parcel))
+            told.append(_deliver(known, parcel))
         except Exception as error:
-            # Whatever is wrong with one channel, the other is to have its word.
+            # Whatever is wrong with one channel, the others are to have their word.
             troubles.append(f"{parcel.get('channel')}: {as_lab_error(error)}")
             left.append(parcel)
     return tuple(told), tuple(dict.fromkeys(troubles)), tuple(left[-_MOST:])
 
 
-def is_told(night: Night) -> bool:
-    """Whether there is something to tell: the first night, too, so that it is seen to work."""
-    return not night.baseline or night.judgement.is_news
+def _parcels(channels: Mapping[str, Channel], night: Night) -> Iterator[Mapping[str, Any]]:
+    for name, channel in channels.items():
+        if channel.is_due(night):
+            yield {"channel": name, **channel.pack(night)}
 
 
-def _parcels(loaded: LoadedConfig, night: Night) -> Iterator[Mapping[str, Any]]:
-    section = loaded.config.nightly
-    if not is_told(night):
-        return
-    if section.mail is not None:
-        yield {"channel": "mail", "subject": subject_of(night), "text": text_of(night)}
-    if section.webhook is not None:
-        yield {"channel": "webhook", "document": document_of(night)}
-
-
-def _deliver(loaded: LoadedConfig, parcel: Mapping[str, Any]) -> str:
-    section, deadlines = loaded.config.nightly, loaded.config.deadlines
-    if parcel.get("channel") == "mail" and section.mail is not None:
-        send(
-            section.mail,
-            parcel["subject"],
-            parcel["text"],
-            deadline_s=deadlines.mail,
-            path=loaded.path,
-        )
-        return f"mail to {', '.join(section.mail.to)}"
-    if parcel.get("channel") == "webhook" and section.webhook is not None:
-        post(section.webhook, parcel["document"], deadline_s=deadlines.webhook)
-        return f"webhook at {section.webhook.url}"
-    # The user has taken the channel away since.
-    return f"nobody by {parcel.get('channel')}: lab.toml has none any more"
+def _deliver(channels: Mapping[str, Channel], parcel: Mapping[str, Any]) -> str:
+    channel = channels.get(str(parcel.get("channel")))
+    if channel is None:
+        # The user has taken the channel away since.
+        return f"nobody by {parcel.get('channel')}: lab.toml has none any more"
+    channel.deliver(parcel)
+    return channel.target

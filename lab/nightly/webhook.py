@@ -5,16 +5,59 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from lab.config.model import Webhook
 from lab.errors import InfrastructureError, UserError
 from lab.model.url import Url
+from lab.nightly.channel import has_news
+from lab.nightly.message import document_of
+
+if TYPE_CHECKING:
+    from lab.config import LoadedConfig
+    from lab.nightly.night import Night
 
 #: Seconds to wait before each further try.
 _PAUSES = (1.0, 5.0, 15.0)
 #: A server that says so may take it later (RFC 9110, RFC 6585).
 _LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True)
+class WebhookChannel:
+    """A document for each night with news."""
+
+    webhook: Webhook
+    deadline_s: float
+
+    @property
+    def plan(self) -> str:
+        """As Channel's."""
+        return f"changes are posted to {self.webhook.url}"
+
+    @property
+    def target(self) -> str:
+        """Where it is posted to."""
+        return f"webhook at {self.webhook.url}"
+
+    def is_due(self, night: Night) -> bool:
+        """When there is news."""
+        return has_news(night)
+
+    def pack(self, night: Night) -> Mapping[str, Any]:
+        """The night as JSON."""
+        return {"document": document_of(night)}
+
+    def deliver(self, parcel: Mapping[str, Any]) -> None:
+        """Post it; raises as post() does."""
+        post(self.webhook, parcel["document"], deadline_s=self.deadline_s)
+
+
+def webhook_channel(loaded: LoadedConfig) -> WebhookChannel | None:
+    """That of ``[nightly.webhook]``."""
+    section = loaded.config.nightly.webhook
+    return section and WebhookChannel(section, loaded.config.deadlines.webhook)
 
 
 def post(

@@ -26,6 +26,7 @@ from lab.config.model import Webhook
 from lab.errors import ExitStatus, InfrastructureError, LabError, UserError
 from lab.model.status import Status
 from lab.model.url import HookUrl
+from lab.nightly.channel import CHANNELS, channels
 from lab.nightly.judgement import Finding, Judgement, Kind
 from lab.nightly.mail import send
 from lab.nightly.message import subject_of, text_of
@@ -365,7 +366,7 @@ def test_a_channel_that_breaks_costs_neither_the_other_nor_the_night(
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("lab.nightly.notify.send", broken)
+    monkeypatch.setattr("lab.nightly.mail.send", broken)
     with Hook(200) as hook:
         loaded = config(tmp_path, 'server = "127.0.0.1"\nport = 1\n', hook.url)
         told, troubles, unsent = tell(loaded, night(regressed()))
@@ -373,3 +374,21 @@ def test_a_channel_that_breaks_costs_neither_the_other_nor_the_night(
     assert troubles[0].startswith("mail: ")
     assert "ZeroDivisionError" in troubles[0]
     assert [parcel["channel"] for parcel in unsent] == ["mail"]
+
+
+def test_another_channel_is_a_module_and_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says itself when it is due; what it cannot deliver waits as that of all others does."""
+    monkeypatch.setitem(CHANNELS, "diary", "tests.toys.channel:diary")
+    loaded = config(tmp_path)
+    assert [one.plan for one in channels(loaded).values()] == [
+        "each night is written down in diary.txt"
+    ]
+    told, troubles, left = tell(loaded, night())
+    assert (told, len(troubles), len(left)) == ((), 1, 1)
+    loaded.results.mkdir()
+    told, troubles, left = tell(loaded, night(regressed()), left)
+    assert (told, troubles, left) == (("diary.txt", "diary.txt"), (), ())
+    lines = (loaded.results / "diary.txt").read_text().splitlines()
+    assert [line.partition(": ")[2] for line in lines] == ["nothing changed", "1 regressed: 6.1: t"]
