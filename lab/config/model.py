@@ -104,7 +104,13 @@ class Section(BaseModel):
     )
 
 
-class AptKernel(Section):
+class KernelSection(Section):
+    """Where a kernel comes from: ``lab.trees.source`` has what its kind stands for."""
+
+    kind: str
+
+
+class AptKernel(KernelSection):
     """A distribution's source package, by name, through the machine's apt."""
 
     kind: Literal["apt"]
@@ -113,7 +119,7 @@ class AptKernel(Section):
     member: Text | None = None
 
 
-class DirKernel(Section):
+class DirKernel(KernelSection):
     """A folder that holds a kernel's source, with or without ``.git``."""
 
     kind: Literal["dir"]
@@ -142,7 +148,7 @@ def _for_git(url: Url) -> Url:
 KernelUrl = Annotated[Url, AfterValidator(_can_be_asked)]
 
 
-class GitKernel(Section):
+class GitKernel(KernelSection):
     """A git repository (URL or path) at any ref."""
 
     kind: Literal["git"]
@@ -150,7 +156,7 @@ class GitKernel(Section):
     ref: Text
 
 
-class TarballKernel(Section):
+class TarballKernel(KernelSection):
     """A tar archive (path or URL); ``sha256`` is of the file as downloaded."""
 
     kind: Literal["tarball"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.config import LoadedConfig
-from lab.config.model import DirKernel
+from lab.config.model import KernelSection
 from lab.execution.postmortem import left_behind as guests_left_behind
 from lab.gc.item import Item, Rank
 from lab.gc.needs import Needs
@@ -20,6 +20,7 @@ from lab.model.variant import Variant
 from lab.process.stored import read_stored
 from lab.process.temporary import left_behind
 from lab.results.folder import RunFolder
+from lab.trees.source import source_kind
 
 #: Where gc puts what it is about to remove.
 DOOMED = ".gc-"
@@ -117,10 +118,11 @@ class _Place:
 
     def _own_folders(self) -> set[Path]:
         return {
-            user.path(kernel.path).resolve()
+            user.path(folder).resolve()
             for user in self.users
             for kernel in user.config.kernels.values()
-            if isinstance(kernel, DirKernel)
+            if isinstance(kernel, KernelSection)
+            and (folder := source_kind(kernel.kind).folder(kernel)) is not None
         }
 
     def _workbenches(self) -> Iterator[Item]:

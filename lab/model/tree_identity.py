@@ -11,6 +11,8 @@ _PACKAGE = re.compile(
     r"(?P<package>[^=]*)=(?P<version>(?:\d+:)?[^:]*)(?::(?P<member>.*))?", re.DOTALL
 )
 _SHORT = 12
+#: What can be cut short: a name and a version cannot.
+_HEX = re.compile(r"[0-9a-f]+")
 
 
 class TreeIdentity(str):
@@ -29,7 +31,7 @@ class TreeIdentity(str):
 
     @property
     def kind(self) -> str:
-        """``git``, ``tarball``, ``apt`` or ``dir``."""
+        """``git``, ``apt``…: the kind of a kernel's section."""
         return self.partition(":")[0]
 
     @property
@@ -45,7 +47,8 @@ class TreeIdentity(str):
     @property
     def short_digest(self) -> str:
         """As ``short``, without the kind."""
-        return self.digest if self.kind == "apt" else self.digest[:_SHORT]
+        digest = self.digest
+        return digest[:_SHORT] if _HEX.fullmatch(digest) else digest
 
     @property
     def package(self) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.config.model import GitKernel
+from lab.config.model import KernelSection
 from lab.errors import LabError
 from lab.model.records import Evidence, JobRecord, RunRecord
 from lab.model.tree_identity import TreeIdentity
@@ -79,11 +79,10 @@ def _since(
 
 def _commits(lab: Lab, kernel: str, before: str, after: str) -> Commits | None:
     section = lab.loaded.config.kernels.get(kernel)
-    sides = [TreeIdentity(identity) for identity in (before, after)]
-    if not isinstance(section, GitKernel) or any(side.kind != "git" for side in sides):
+    if not isinstance(section, KernelSection):
         return None
     with suppress(LabError):
-        return commits_between(section, lab.loaded.root, sides[0].digest, sides[1].digest)
+        return commits_between(section, lab.loaded.root, TreeIdentity(before), TreeIdentity(after))
     return None
 
 

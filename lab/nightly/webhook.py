@@ -57,7 +57,9 @@ class WebhookChannel:
 def webhook_channel(loaded: LoadedConfig) -> WebhookChannel | None:
     """That of ``[nightly.webhook]``."""
     section = loaded.config.nightly.webhook
-    return section and WebhookChannel(section, loaded.config.deadlines.webhook)
+    if section is None:
+        return None
+    return WebhookChannel(section, loaded.config.deadlines.webhook)
 
 
 def post(

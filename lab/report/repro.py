@@ -20,10 +20,10 @@ from lab.guest.qemu.tsc import portable
 from lab.image.base import MKE2FS_CONF
 from lab.model.records import JobRecord, RunRecord
 from lab.model.tree_identity import TreeIdentity
-from lab.model.url import Url
 from lab.process.stored import read_stored
 from lab.results import JobFolder, RunFolder
 from lab.results.folder import slug
+from lab.trees.source import source_kind
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -299,62 +299,14 @@ def _qemu(recipe: Recipe) -> str:
 
 def _fetch(recipe: Recipe) -> str:
     """Shell commands that fill $source with the exact tree."""
-    kind = recipe["source"]["kind"]
-    make = {"apt": _fetch_apt, "git": _fetch_git, "tarball": _fetch_tarball}.get(kind)
-    if make is None:
-        return (
-            f"stop {shlex.quote('the source is a folder of somebody: ' + recipe['tree'])}"
-            f'". Set KERNEL_SRC to it"'
-        )
-    return make(recipe)
+    source = recipe["source"]
+    return source_kind(source["kind"]).by_hand(_tree(recipe), source)
 
 
 def _tree(recipe: Recipe) -> TreeIdentity:
     if not isinstance(recipe["tree"], str):
         raise TypeError("its tree is no text")
     return TreeIdentity(recipe["tree"])
-
-
-def _fetch_apt(recipe: Recipe) -> str:
-    package, version = _tree(recipe).package
-    spec = shlex.quote(f"{package}={version}")
-    return f"""\
-mkdir -p "$work/package"
-if [ "$(dpkg-query -W -f '${{Version}}' {shlex.quote(package)} 2>/dev/null)" = \
-{shlex.quote(version)} ]; then
-	package=
-else
-	(cd "$work/package" && apt-get download {spec}) || stop "apt has no "{spec}
-	dpkg-deb -x "$work"/package/*.deb "$work/package" || stop "dpkg-deb failed"
-	package=$work/package
-fi
-tarball=$(find "$package/usr/src" -name {shlex.quote(package + ".tar.*")} | head -n 1)
-tar -C "$source" --strip-components=1 -xf "$tarball" || stop "tar failed\""""
-
-
-def _fetch_git(recipe: Recipe) -> str:
-    # An older lab recorded it with the secrets in it.
-    url = shlex.quote(str(Url(recipe["source"]["url"])))
-    commit = shlex.quote(_tree(recipe).digest)
-    return f"""\
-git init -q "$source"
-git -C "$source" fetch -q --depth 1 {url} {commit} ||
-	git -C "$source" fetch -q --tags {url} '+refs/*:refs/repro/*' || stop "git fetch failed"
-git -C "$source" checkout -q {commit} || stop "there is no commit "{commit}"""
-
-
-def _fetch_tarball(recipe: Recipe) -> str:
-    url = str(Url(recipe["source"]["url"]))
-    digest = shlex.quote(recipe["source"]["sha256"] + "  ")
-    get = (
-        f'curl -fL --netrc-optional -o "$work/tarball" {shlex.quote(url)}'
-        if "://" in url
-        else f'cp {shlex.quote(url)} "$work/tarball"'
-    )
-    return f"""\
-{get} || stop "the tarball cannot be had"
-echo {digest}"$work/tarball" | sha256sum -c --quiet || stop "the tarball is another one"
-tar -C "$source" --strip-components=1 -xf "$work/tarball" || stop "tar failed\""""
 
 
 def _indented(text: str) -> str:

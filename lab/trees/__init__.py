@@ -3,10 +3,10 @@
 
 from lab.model.version import KernelVersion, VersionRange
 from lab.trees.fetch import fetch
-from lab.trees.history import Commits, commits_between
 from lab.trees.manifest import Entry, Manifest, blob_digest, read_manifest, write_manifest
 from lab.trees.request import Progress
 from lab.trees.rows import Rows, entry_of, read_rows, row_of, write_rows
+from lab.trees.source import Commits, commits_between
 from lab.trees.tree import Tree
 
 __all__ = [

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from lab.config.model import AptKernel
 from lab.errors import InfrastructureError, LabError, UserError
@@ -17,6 +19,7 @@ from lab.model.tree_identity import TreeIdentity
 from lab.process import ProcessFailed, spawn
 from lab.trees.download import sha256_of
 from lab.trees.request import ELSEWHERE, Brought, Request
+from lab.trees.source import Bringing, Called, SourceKind
 from lab.trees.tar_stream import Members
 from lab.trees.unpack import unpack
 
@@ -24,12 +27,14 @@ from lab.trees.unpack import unpack
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?")
 # Debian has usr/src/NAME.tar.xz, Ubuntu usr/src/NAME/NAME.tar.bz2.
 _TARBALL = re.compile(r"(?:^|/)usr/src/(?:[^/]+/)?[^/]+\.tar(?:\.\w+)?$")
+# Ubuntu's linux-source-6.8.0 is 6.8.12.
+_VERSIONED = re.compile(r"linux-source-(\d+)\.(\d+)(?:[.:-].*)?")
 _UPDATE = "sudo apt-get update"
 _SOURCES = "linux-source-"
 _CHUNK = 1 << 20
 
 
-class AptSource:
+class AptSource(Bringing):
     """The tarball inside a package: the installed one, else apt's candidate."""
 
     def __init__(self, kernel: AptKernel, request: Request) -> None:
@@ -157,3 +162,37 @@ class AptSource:
             detail="\n".join(found or names),
             hint="name one as member" if found else f"apt-cache depends {self._kernel.package}",
         )
+
+
+class AptKind(SourceKind[AptKernel]):
+    """``kind = "apt"``."""
+
+    key = "package"
+
+    def source(self, section: AptKernel, request: Request) -> AptSource:
+        """The package."""
+        return AptSource(section, request)
+
+    def names(self, section: AptKernel) -> Iterator[Called]:
+        """The package's."""
+        yield Called(_VERSIONED, section.package, f"the package is {section.package}")
+
+    def by_hand(self, identity: TreeIdentity, section: Mapping[str, Any]) -> str:
+        """The installed package if it is this one, else apt's."""
+        package, version = identity.package
+        spec = shlex.quote(f"{package}={version}")
+        return f"""\
+mkdir -p "$work/package"
+if [ "$(dpkg-query -W -f '${{Version}}' {shlex.quote(package)} 2>/dev/null)" = \
+{shlex.quote(version)} ]; then
+	package=
+else
+	(cd "$work/package" && apt-get download {spec}) || stop "apt has no "{spec}
+	dpkg-deb -x "$work"/package/*.deb "$work/package" || stop "dpkg-deb failed"
+	package=$work/package
+fi
+tarball=$(find "$package/usr/src" -name {shlex.quote(package + ".tar.*")} | head -n 1)
+tar -C "$source" --strip-components=1 -xf "$tarball" || stop "tar failed\""""
+
+
+APT = AptKind()

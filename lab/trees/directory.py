@@ -9,9 +9,10 @@ import os
 import shlex
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from lab.arch import ARCH
 from lab.config.model import DirKernel
@@ -23,6 +24,7 @@ from lab.trees.lock import locked
 from lab.trees.manifest import git_mode, hash_files, walk
 from lab.trees.request import Request
 from lab.trees.rows import Rows, row_of, rows_text
+from lab.trees.source import Shelf, Source, SourceKind
 from lab.trees.tree import Tree, save_record
 
 _SKIP = frozenset({".git"})
@@ -35,6 +37,40 @@ _NOT_TO_BE_WRITTEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 #: The stat that each file had, and its row in a manifest.
 _Index = dict[str, tuple[str, str]]
 _NEW = ("", "")
+
+
+class DirSource(Source):
+    """A folder as it is."""
+
+    def __init__(self, kernel: DirKernel, request: Request) -> None:
+        self._kernel = kernel
+        self._request = request
+
+    def tree(self, shelf: Shelf, *, refresh: bool) -> Tree:
+        """The folder: there is nothing to bring in."""
+        return directory_tree(self._kernel, self._request)
+
+
+class DirKind(SourceKind[DirKernel]):
+    """``kind = "dir"``.  Its name is the user's: nobody renames linux-6.1 for each release."""
+
+    key = "path"
+
+    def source(self, section: DirKernel, request: Request) -> DirSource:
+        """The folder."""
+        return DirSource(section, request)
+
+    def folder(self, section: DirKernel) -> Path:
+        """That."""
+        return section.path
+
+    def by_hand(self, identity: TreeIdentity, section: Mapping[str, Any]) -> str:
+        """Nothing brings it in: whoever repeats it has to have it."""
+        why = shlex.quote(f"the source is a folder of somebody: {identity}")
+        return f'stop {why}". Set KERNEL_SRC to it"'
+
+
+DIR = DirKind()
 
 
 def directory_tree(kernel: DirKernel, request: Request) -> Tree:
@@ -71,7 +107,8 @@ def directory_tree(kernel: DirKernel, request: Request) -> Tree:
 def _tree(name: str, folder: Path, version: KernelVersion, place: Path, text: bytes) -> Tree:
     digest = hashlib.sha256(text).hexdigest()
     identity = TreeIdentity.of("dir", digest)
-    return Tree(name, folder, identity, version, place / f"manifest-{digest[:12]}")
+    manifest = place / f"manifest-{digest[:12]}"
+    return Tree(name, folder, identity, version, manifest, immutable=False)
 
 
 def _holds(manifest: Path, text: bytes) -> bool:

@@ -12,22 +12,19 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from lab.config.model import AptKernel, DirKernel, GitKernel, Kernel
+from lab.config.model import KernelSection
 from lab.model.version import KernelVersion
 from lab.process.cache_use import note_use
 from lab.process.removal import remove_tree
 from lab.process.scratch import write_whole
 from lab.process.stored import read_stored
-from lab.trees.apt import AptSource
-from lab.trees.directory import directory_tree
 from lab.trees.disk_errors import storage_errors
-from lab.trees.git import GitSource
 from lab.trees.kernel_names import check_names, misnomer
 from lab.trees.lock import locked, locked_if_free
 from lab.trees.manifest import compute_manifest, write_manifest
-from lab.trees.request import Brought, Locate, Progress, Request, Source
+from lab.trees.request import Brought, Locate, Progress, Request
 from lab.trees.signature import BadSignature
-from lab.trees.tarball import TarballSource
+from lab.trees.source import Bringing, source_kind
 from lab.trees.tree import Tree, load_tree, save_record
 
 # No kernel's name holds "~".
@@ -36,7 +33,7 @@ _PARTIAL = "~partial"
 
 def fetch(
     name: str,
-    kernel: Kernel,
+    kernel: KernelSection,
     *,
     cache: Path,
     root: Path,
@@ -65,21 +62,10 @@ def fetch(
     end = time.monotonic() + deadline_s
     request = Request(name, cache, root, end, deadline_s, progress, keyring, locate)
     with storage_errors(cache, name):
-        if isinstance(kernel, DirKernel):
-            tree = directory_tree(kernel, request)
-        else:
-            tree = _Trees(request, kernel).get(refresh=refresh)
+        source = source_kind(kernel.kind).source(kernel, request)
+        tree = source.tree(_Trees(request, kernel), refresh=refresh)
         check_names(kernel, tree.version, request)
         return tree
-
-
-def _source(kernel: Kernel, request: Request) -> Source:
-    if isinstance(kernel, AptKernel):
-        return AptSource(kernel, request)
-    if isinstance(kernel, GitKernel):
-        return GitSource(kernel, request)
-    assert not isinstance(kernel, DirKernel)
-    return TarballSource(kernel, request)
 
 
 def _used(tree: Tree | None) -> Tree | None:
@@ -92,20 +78,21 @@ def _used(tree: Tree | None) -> Tree | None:
 class _Trees:
     """The trees of one kernel in the cache."""
 
-    def __init__(self, request: Request, kernel: Kernel) -> None:
+    def __init__(self, request: Request, kernel: KernelSection) -> None:
         self._request = request
         self._kernel = kernel
         self._trees = request.cache / "trees"
         digest = hashlib.sha256(kernel.model_dump_json().encode()).hexdigest()[:12]
         self._memory = self._trees / "by-kernel" / f"{request.name}-{digest}.json"
 
-    def get(self, *, refresh: bool) -> Tree:
+    def bring(self, source: Bringing, *, refresh: bool) -> Tree:
+        """As Shelf's."""
         if not refresh and (tree := self._remembered()) is not None:
             return tree
         with locked(self._lock(self._request.name), self._request, "fetching it"):
             # The other lab may have brought it in while this one waited.
             tree = None if refresh else self._remembered()
-            return tree or self._resolve(refresh=refresh)
+            return tree or self._resolve(source, refresh=refresh)
 
     def _remembered(self) -> Tree | None:
         identity = (read_stored(self._memory, dict[str, str]) or {}).get("identity")
@@ -116,19 +103,18 @@ class _Trees:
         wrong = tree and misnomer(self._kernel, self._request.name, tree.version)
         return None if wrong else _used(tree)
 
-    def _resolve(self, *, refresh: bool) -> Tree:
-        source = _source(self._kernel, self._request)
+    def _resolve(self, source: Bringing, *, refresh: bool) -> Tree:
         identity = source.identify()
         tree = _used(load_tree(self._folder(identity)))
         if tree is None:
             tree = self._make(source, identity)
-        elif refresh and isinstance(source, TarballSource):
+        elif refresh:
             tree = self._recheck(source, tree)
         self._memory.parent.mkdir(exist_ok=True)
         write_whole(self._memory, json.dumps({"identity": identity}).encode())
         return tree
 
-    def _make(self, source: Source, identity: str) -> Tree:
+    def _make(self, source: Bringing, identity: str) -> Tree:
         folder = self._folder(identity)
         with self._partial() as partial:
             work = partial / "work"
@@ -142,8 +128,8 @@ class _Trees:
         assert tree is not None
         return tree
 
-    def _recheck(self, source: TarballSource, tree: Tree) -> Tree:
-        """Check the signature of a tree that came before there was a keyring."""
+    def _recheck(self, source: Bringing, tree: Tree) -> Tree:
+        """Check what there is to check of a tree that came before."""
         try:
             provenance = source.recheck(tree.provenance)
         except BadSignature:

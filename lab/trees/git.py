@@ -5,25 +5,32 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from lab.config.model import GitKernel
 from lab.errors import InfrastructureError, LabError, UserError
 from lab.model.tree_identity import TreeIdentity
+from lab.model.url import Url
 from lab.process import ProcessFailed, Result
 from lab.process.removal import remove_tree
 from lab.process.scratch import write_whole
 from lab.trees.credentials import asks, git_environment
+from lab.trees.history import git_commits
 from lab.trees.lock import locked
 from lab.trees.request import ELSEWHERE, Brought, Request
+from lab.trees.source import VERSION, Bringing, Called, Commits, SourceKind
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # git-check-ref-format(1), so that a ref is never an option or half of a refspec.
 _REF = re.compile(r"(?![-+/])[^\s~^:?*\[\\]+")
+# No more than the version: a branch 6.2-port may well be on 6.1.
+_VERSIONED = re.compile(rf"(?:.*/)?(?:linux-)?v?{VERSION}(?:\.y)?")
 _NO_SUCH_REF = re.compile(r"couldn't find remote ref|not our ref|invalid refspec", re.IGNORECASE)
 _NO_REPOSITORY = re.compile(r"does not appear to be a git repository|repository .* not found")
 # What servers without protocol 2 say, and plain files on a web server.
@@ -71,7 +78,7 @@ _FOREIGN = (
 )
 
 
-class GitSource:
+class GitSource(Bringing):
     """A commit, brought without its history into one mirror for all kernels."""
 
     def __init__(self, kernel: GitKernel, request: Request) -> None:
@@ -261,3 +268,37 @@ def _everything(ref: str, digest: str, kept: str) -> list[str]:
     if not _COMMIT.fullmatch(ref):
         return [f"+{ref}:{kept}"]
     return [f"+refs/{kind}/*:refs/lab/{digest}/{kind}/*" for kind in ("heads", "tags")]
+
+
+class GitKind(SourceKind[GitKernel]):
+    """``kind = "git"``."""
+
+    key = "ref"
+
+    def source(self, section: GitKernel, request: Request) -> GitSource:
+        """The commit."""
+        return GitSource(section, request)
+
+    def names(self, section: GitKernel) -> Iterator[Called]:
+        """The ref's."""
+        yield Called(_VERSIONED, section.ref, f"the ref is {section.ref}")
+
+    def commits(
+        self, section: GitKernel, root: Path, before: TreeIdentity, after: TreeIdentity
+    ) -> Commits | None:
+        """Those of the repository."""
+        return git_commits(section, root, before.digest, after.digest)
+
+    def by_hand(self, identity: TreeIdentity, section: Mapping[str, Any]) -> str:
+        """The commit alone, or with all that a server has that gives no single one."""
+        # An older lab recorded it with the secrets in it.
+        url = shlex.quote(str(Url(section["url"])))
+        commit = shlex.quote(identity.digest)
+        return f"""\
+git init -q "$source"
+git -C "$source" fetch -q --depth 1 {url} {commit} ||
+	git -C "$source" fetch -q --tags {url} '+refs/*:refs/repro/*' || stop "git fetch failed"
+git -C "$source" checkout -q {commit} || stop "there is no commit "{commit}"""
+
+
+GIT = GitKind()

@@ -3,34 +3,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from lab.config.model import GitKernel
 from lab.errors import InfrastructureError
 from lab.process import run
+from lab.trees.source import Commits
 
 #: Seconds that a list in a mail is worth.
 _DEADLINE_S = 60
 _SHOWN = 12
 
 
-@dataclass(frozen=True)
-class Commits:
-    """From one commit to another.
-
-    Args:
-        count: How many the second has that the first has not.
-        undone: How many the first has that the second has not: a branch was rewound.
-        subjects: The newest of them, ``1a2b3c4d5e6f subject (author)``.
-    """
-
-    count: int
-    undone: int
-    subjects: tuple[str, ...]
-
-
-def commits_between(kernel: GitKernel, root: Path, old: str, new: str) -> Commits | None:
+def git_commits(kernel: GitKernel, root: Path, old: str, new: str) -> Commits | None:
     """What came between two commits; None unless the repository is on this machine.
 
     The mirror in the cache has commits without their history.

@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from lab.errors import InfrastructureError, Location, UserError
-from lab.model.tree_identity import TreeIdentity
 from lab.process import ProcessTimeout, Result, run
 from lab.process.child import Argument
 from lab.trees.manifest import Entry
@@ -102,18 +101,3 @@ class Brought:
 
     provenance: Mapping[str, str]
     entries: Mapping[str, Entry] | None = None
-
-
-class Source(Protocol):
-    """One kind of kernel: what it is now, and how its source is brought in."""
-
-    def identify(self) -> TreeIdentity:
-        """Exactly what would be brought in now."""
-
-    def write(self, source: Path, work: Path) -> Brought:
-        """Bring it in.
-
-        Args:
-            source: Where the tree goes; does not exist yet.
-            work: An empty folder for what is needed on the way.
-        """

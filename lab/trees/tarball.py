@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from lab.config.model import TarballKernel
 from lab.errors import UserError
 from lab.model.tree_identity import TreeIdentity
+from lab.model.url import Url
 from lab.trees.download import Download, sha256_of, wrong_digest
 from lab.trees.keyring import find_keyring
 from lab.trees.lock import locked
@@ -22,10 +26,13 @@ from lab.trees.signature import (
     SignatureCheck,
     signature_of,
 )
+from lab.trees.source import VERSION, Bringing, Called, SourceKind
 from lab.trees.unpack import unpack
 
+_VERSIONED = re.compile(rf"(?:.*/)?linux-(?:source-)?{VERSION}\.(?:tar(?:\.\w+)?|t[gx]z)")
 
-class TarballSource:
+
+class TarballSource(Bringing):
     """A tar archive whose digest, and signature when a keyring is there, is checked first."""
 
     def __init__(self, kernel: TarballKernel, request: Request) -> None:
@@ -107,3 +114,34 @@ class TarballSource:
         if keyring is None:
             return NO_KEYRING
         return SignatureCheck(self._kernel.url, signature, keyring, self._request)
+
+
+class TarballKind(SourceKind[TarballKernel]):
+    """``kind = "tarball"``."""
+
+    key = "url"
+
+    def source(self, section: TarballKernel, request: Request) -> TarballSource:
+        """The archive."""
+        return TarballSource(section, request)
+
+    def names(self, section: TarballKernel) -> Iterator[Called]:
+        """The archive's."""
+        yield Called(_VERSIONED, str(section.url), f"the tarball is {section.url}")
+
+    def by_hand(self, identity: TreeIdentity, section: Mapping[str, Any]) -> str:
+        """The archive, its digest checked."""
+        url = str(Url(section["url"]))
+        digest = shlex.quote(section["sha256"] + "  ")
+        get = (
+            f'curl -fL --netrc-optional -o "$work/tarball" {shlex.quote(url)}'
+            if "://" in url
+            else f'cp {shlex.quote(url)} "$work/tarball"'
+        )
+        return f"""\
+{get} || stop "the tarball cannot be had"
+echo {digest}"$work/tarball" | sha256sum -c --quiet || stop "the tarball is another one"
+tar -C "$source" --strip-components=1 -xf "$work/tarball" || stop "tar failed\""""
+
+
+TARBALL = TarballKind()

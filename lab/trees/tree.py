@@ -33,11 +33,8 @@ class Tree:
     manifest: Path
     #: Not part of what it is: the same source may come from several places.
     provenance: Mapping[str, str] = field(default_factory=dict, compare=False)
-
-    @property
-    def immutable(self) -> bool:
-        """Whether its files stay as they are: all but a folder of the user's."""
-        return TreeIdentity(self.identity).kind != "dir"
+    #: Whether its files stay as they are: all but those of a folder of the user's.
+    immutable: bool = True
 
     def changed(self, path: str) -> InfrastructureError:
         """That a file is not what the manifest says, and what mends it."""

@@ -21,7 +21,8 @@ from lab.nightly.message import document_of, subject_of, text_of
 from lab.nightly.night import Night
 from lab.process import run as run_child
 from lab.session import Lab
-from lab.trees import Commits, Entry, commits_between, write_manifest
+from lab.trees import Commits, Entry, write_manifest
+from lab.trees.history import git_commits
 from tests.nightly.test_judgement import key
 from tests.results.made import job, result, run
 
@@ -121,13 +122,13 @@ def test_commits(repository: Path, tmp_path: Path) -> None:
     assert found.commits is not None
     assert (found.commits.count, found.commits.undone) == (2, 0)
     assert found.commits.subjects[0] == f"{new[:12]} mm: step 3 (A. Person)"
-    back = commits_between(kernel, tmp_path, new, old)
+    back = git_commits(kernel, tmp_path, new, old)
     assert back == Commits(0, 2, ())
     # What git does not know, and what is not here, is no end of a night.
     gone = apart(tmp_path, made_of("git:" + "0" * 40), made_of(f"git:{new}"), mine=kernel)
     assert gone.commits is None
     far = GitKernel(kind="git", url=Url("https://example.org/linux.git"), ref="master")
-    assert commits_between(far, tmp_path, old, new) is None
+    assert git_commits(far, tmp_path, old, new) is None
     shallow = tmp_path / "shallow"
     run_child(["git", "clone", "-q", "--depth=1", f"file://{repository}", shallow])
     cut = GitKernel(kind="git", url=Url("shallow"), ref="master")

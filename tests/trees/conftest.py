@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.config.model import Kernel
+from lab.config.model import KernelSection
 from lab.trees import Tree, fetch
 from tests.trees.server import Server, serving
 
@@ -46,7 +46,9 @@ class Cache:
     said: list[str] = field(default_factory=list)
     keyring: Path | None = None
 
-    def fetch(self, kernel: Kernel, *, refresh: bool = False, deadline_s: float = 30) -> Tree:
+    def fetch(
+        self, kernel: KernelSection, *, refresh: bool = False, deadline_s: float = 30
+    ) -> Tree:
         return fetch(
             "6.1",
             kernel,
