@@ -109,7 +109,7 @@ def test_the_key_changes_with_all_that_goes_in(bench: Bench) -> None:
         bench.job(options="# CONFIG_SMP is not set\n"),
         bench.job(compiler="gcc 13"),
         replace(base, toolchain=replace(toolchain, linker="ld 2.41")),
-        replace(base, tree=replace(base.tree, identity="dir:other")),
+        replace(base, tree=replace(base.tree, identity="dir:other", immutable=False)),
     ]
     (bench.kernel / "mm/gup.c").write_text(GUP)
     jobs.append(bench.job())

@@ -111,7 +111,7 @@ def test_the_nearest_is_taken(bench: Bench) -> None:
     bench.build(bench.job())
     second = replace(bench.job({"mm/gup.c": GUP}), tree=replace(bench.tree(), kernel="second"))
     bench.build(second)
-    tree = replace(bench.tree(), kernel="third", identity="dir:third")
+    tree = replace(bench.tree(), kernel="third", identity="dir:third", immutable=False)
     third = replace(bench.job({"mm/gup.c": GUP}), tree=tree)
     bench.build(third)
     assert bench.compiled == []
@@ -275,7 +275,7 @@ def test_files_that_nobody_knows_after_a_kill_are_written(
     write_rows(old.manifest, {**rows, "mm/gup.c": UNKNOWN, "mm/gone.c": UNKNOWN})
     (old.source / "mm/gup.c").write_text("half of")
     mine = _mine(bench)
-    mine = replace(mine, tree=replace(mine.tree, identity="dir:mine"))
+    mine = replace(mine, tree=replace(mine.tree, identity="dir:mine", immutable=False))
     monkeypatch.setattr(nearest, "_MOST_DIFFERING", 1)
     built = bench.build(mine)
     assert _started_from(mine) == old.folder.name

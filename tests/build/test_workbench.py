@@ -50,7 +50,9 @@ def tree_of(place: Path, layout: Layout, identity: str = "tarball:1") -> Tree:
             target.chmod(0o755 if text.startswith("#!") else 0o644)
     write_manifest(place / "manifest", compute_manifest(place / "source"))
     version = KernelVersion(6, 1)
-    return Tree("6.1", place / "source", identity, version, place / "manifest")
+    mine = identity.startswith("dir:")
+    manifest = place / "manifest"
+    return Tree("6.1", place / "source", identity, version, manifest, immutable=not mine)
 
 
 @pytest.fixture

@@ -208,7 +208,7 @@ def test_a_folder_that_changed_is_not_to_be_removed(
     make_tree: MakeTree, make_patch: MakePatch
 ) -> None:
     """It is the user's own."""
-    tree = replace(make_tree({"mm/gup.c": GUP}), identity="dir:x")
+    tree = replace(make_tree({"mm/gup.c": GUP}), identity="dir:x", immutable=False)
     (tree.path / "mm/gup.c").write_text(GUP + "edited\n")
     with pytest.raises(InfrastructureError, match="changed while the lab was at work") as caught:
         apply(tree, [make_patch(change(10))])
