@@ -31,7 +31,11 @@ def run_unit(session: GuestSession, unit: Unit) -> bool:
     """
     job = session.findings.job
     started = time.monotonic()
-    command = _marked(unit, unit.command(job.pattern), session.mounted.get(unit.recipe.name))
+    words = unit.command(job.pattern)
+    if not words:
+        _leave_out(session, unit)
+        return True
+    command = _marked(unit, words, session.mounted.get(unit.recipe.name))
     try:
         end = run_program(session.guest, session.live, command, job.program_s)
         duration = time.monotonic() - started
@@ -49,6 +53,12 @@ def run_unit(session: GuestSession, unit: Unit) -> bool:
     if end.hang is not None:
         _note_hang(session, unit, end, end.hang)
     return end.good and end.moved is None and session.sound
+
+
+def _leave_out(session: GuestSession, unit: Unit) -> None:
+    """What the pattern picks nothing of has no result; without one all was asked for."""
+    if session.findings.job.pattern is None:
+        session.findings.add_unrun(unit, f"suite {unit.suite} gives no command for it")
 
 
 def _leave_rest(session: GuestSession, unit: Unit, rest: Rest | None) -> None:
@@ -80,8 +90,10 @@ def _judged(
         selected=job.pattern is not None or unit.test is not None,
     )
     judged: Sequence[Judged] = ran.judged
-    if unit.test is not None and not judged:
+    if not judged and unit.test is not None:
         judged = (Judged(unit.test, Status.ERROR, "was listed, and then did not run"),)
+    elif not judged and job.pattern is None:
+        judged = (Judged(unit.program, Status.ERROR, "ran, and nothing was made of it"),)
     noted = watch.ran(alive=end.good, gone=session.guest.gone(), hurry=hurry)
     session.findings.note(noted)
     judged = charge(unit.program, judged, noted, marked=watch.marked_tests())

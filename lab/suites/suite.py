@@ -39,7 +39,7 @@ class Ran:
     """What a program's run is worth.
 
     Attributes:
-        judged: Its tests' results.  Who says nothing of a program has passed nothing.
+        judged: Its tests' results; none only where tests were picked, and not of it.
         report: What it planned and told, where it does that: what is missing runs again.
     """
 
@@ -72,7 +72,7 @@ class Suite(Protocol):
         """The names of its tests that ``pattern`` picks, before anything boots; None: unknown."""
 
     def command(self, program: str, folder: str, pattern: str, test: str) -> list[str]:
-        """The command in a guest that runs it in ``folder``.
+        """The command in a guest that runs it in ``folder``; none if all its tests are left out.
 
         Args:
             pattern: Of ``-k``; "" is all its tests.

@@ -45,7 +45,7 @@ class ExitStatus:
 
     def command(self, program: str, folder: str, pattern: str, test: str) -> list[str]:
         """It gets the folder, and no choice."""
-        return [f"/lab/{program}", folder]
+        return [f"/lab/{program}", folder] if self.tests(program, None, pattern) else []
 
     def listing(self, program: str, folder: str, pattern: str) -> list[str] | None:
         """It cannot list anything."""

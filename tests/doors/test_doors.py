@@ -12,6 +12,7 @@ import pytest
 from lab.analysis.verdict import alone
 from lab.config import load
 from lab.config.kinds import FILESYSTEMS, SUITES
+from lab.config.model import Fresh
 from lab.errors import LabError, UserError
 from lab.execution.job import Job
 from lab.execution.programs import Programs
@@ -27,6 +28,8 @@ from lab.report import to_json
 from lab.session import Lab
 from lab.suites import suite_of
 from lab.suites.listing import refuse_pattern
+from lab.suites.suite import Ran
+from tests.doors.exit_status import ExitStatus
 from tests.execution.conftest import stage
 from tests.guest.conftest import KERNEL
 
@@ -103,6 +106,31 @@ def test_a_guest_that_dies_is_a_crash_of_the_toy_that_ran(job: Job, stage: Stage
     stage.answers["/lab/skips"] = dies
     assert statuses(run_job(job)) == {**EXPECTED, "skips": "crash"}
     assert len(stage.made) == 2
+
+
+def test_a_pattern_leaves_out_the_others(job: Job, stage: Stage) -> None:
+    record = run_job(replace(job, pattern="goo"))
+    assert statuses(record) == {"good": "pass"}
+    assert [one for one, _ in stage.asked if "/lab/bad" in one] == []
+
+
+def test_a_toy_that_lists_nothing_runs_as_a_whole(job: Job, stage: Stage) -> None:
+    assert statuses(run_job(replace(job, fresh=Fresh.TEST))) == EXPECTED
+    assert "" not in [command for command, _ in stage.asked]
+
+
+@pytest.mark.parametrize("what", ["command", "judge"])
+def test_a_toy_that_says_nothing_has_passed_nothing(
+    job: Job, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    nothing = {"command": lambda *_: [], "judge": lambda *_, **__: Ran(())}
+    monkeypatch.setattr(ExitStatus, what, nothing[what])
+    record = run_job(job)
+    assert statuses(record) == dict.fromkeys(EXPECTED, "error")
+    assert record.results[0].message in (
+        "did not run: suite scripts gives no command for it",
+        "ran, and nothing was made of it",
+    )
 
 
 @pytest.mark.parametrize(("status", "ended"), [(137, "error"), (255, "error"), (1, "fail")])

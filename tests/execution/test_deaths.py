@@ -252,7 +252,7 @@ def test_a_mistake_in_judging_one_program_loses_it_no_result(
             raise ZeroDivisionError
         return judge(name, *rest, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("lab.execution.unit_run.judge", judged)
+    monkeypatch.setattr("lab.suites.ktap_programs.judge", judged)
     record = run_job(make_job({"p": Script(ABC), "q": Script(ABC)}))
     found = statuses(record.results)
     assert found["p"] == "error"
