@@ -10,8 +10,10 @@ from lab.execution.artifacts import keep_build
 from lab.execution.job import Job
 from lab.execution.unit import Unit
 from lab.filesystems.set_up import script
+from lab.model.recipe import FORMAT, Recipe, RecipeUnit, WantedProof
 from lab.plan import JobPlan
-from lab.results import JobFolder, write_json
+from lab.results import JobFolder
+from lab.results.recipe import write_recipe
 
 
 def keep_recipe(
@@ -20,41 +22,43 @@ def keep_recipe(
     """Write what it takes to repeat the job by hand."""
     made = built.job
     digests = keep_build(folder, built)
-    recipe = {
-        "variant": job.variant,
-        "release": job.release,
-        "tree": made.tree.identity,
-        "version": str(made.tree.version),
-        "source": loaded.config.kernels[planned.variant.kernel].model_dump(mode="json"),
+    boot = job.guest.recipe()
+    recipe = Recipe(
+        format=FORMAT,
+        variant=job.variant,
+        release=job.release,
+        tree=made.tree.identity,
+        version=str(made.tree.version),
+        source=loaded.config.kernels[planned.variant.kernel].model_dump(mode="json"),
         # As lab.toml has it: "$NAME" is for whoever repeats it to have a value for.
-        "environment": {**dict(made.toolchain.env), **KBUILD_ENVIRONMENT},
-        "cc": made.toolchain.cc,
-        "compiler": made.toolchain.compiler,
-        "mends": [str(mend) for mend in made.mends.applied],
-        "kernel_flags": list(made.mends.kernel_flags),
-        "host_flags": list(made.mends.host_flags),
-        "sha256": digests,
-        **job.guest.recipe(),
-        "units": [_unit(unit) for unit in job.units],
-        "fresh": job.fresh.value,
-        "pattern": job.pattern,
-        "program_s": job.program_s,
-    }
-    write_json(folder.recipe, recipe)
+        environment={**dict(made.toolchain.env), **KBUILD_ENVIRONMENT},
+        cc=made.toolchain.cc,
+        compiler=made.toolchain.compiler,
+        mends=tuple(str(mend) for mend in made.mends.applied),
+        kernel_flags=tuple(made.mends.kernel_flags),
+        host_flags=tuple(made.mends.host_flags),
+        sha256=digests,
+        hardware=boot.hardware if boot else None,
+        arguments=boot.arguments if boot else "",
+        prepare=boot.prepare if boot else "",
+        units=tuple(_unit(unit) for unit in job.units),
+        fresh=job.fresh.value,
+        pattern=job.pattern,
+        program_s=job.program_s,
+    )
+    write_recipe(folder.recipe, recipe)
 
 
-def _unit(unit: Unit) -> dict[str, object]:
+def _unit(unit: Unit) -> RecipeUnit:
     filesystem = unit.recipe
-    return {
-        "filesystem": filesystem.name,
-        "type": filesystem.type,
-        "mount_point": filesystem.mount_point,
-        "set_up": script(filesystem),
-        "tools": filesystem.tools,
-        "proofs": [
-            {"programs": proof.programs, "wanting": proof.by_hand} for proof in filesystem.prove()
-        ],
-        "suite": unit.suite,
-        "program": unit.program,
-        "by_hand": unit.kind.by_hand,
-    }
+    return RecipeUnit(
+        filesystem=filesystem.name,
+        type=filesystem.type,
+        mount_point=filesystem.mount_point,
+        set_up=script(filesystem),
+        suite=unit.suite,
+        program=unit.program,
+        tools=filesystem.tools,
+        proofs=tuple(WantedProof(one.programs, one.by_hand) for one in filesystem.prove()),
+        by_hand=unit.kind.by_hand,
+    )

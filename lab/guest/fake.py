@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from lab.guest.command import CommandFlood, CommandResult, CommandTimeout
 from lab.guest.console import Console
 from lab.guest.protocol import Description, GuestDied, Hang
 from lab.guest.timeline import Timeline
+from lab.model.recipe import Boot
 from lab.process.cpu_waits import Times
 
 #: What the proof of a mount says where all is well.
@@ -126,9 +127,9 @@ class FakeSpec:
         """Of what it runs on, which is nothing."""
         return ""
 
-    def recipe(self) -> Mapping[str, Any]:
-        """What it takes to start one by hand, which nobody can."""
-        return {}
+    def recipe(self) -> Boot | None:
+        """Nobody can start one by hand."""
+        return None
 
     def in_folder(self, folder: Path) -> Self:
         """The same with traces elsewhere."""

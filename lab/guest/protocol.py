@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from lab.errors import InfrastructureError
 from lab.guest.command import CommandResult
 from lab.guest.console import Console
 from lab.guest.timeline import Timeline
+from lab.model.recipe import Boot
 from lab.process.cpu_waits import Times
 
 
@@ -97,8 +98,8 @@ class GuestSpec(Protocol):
             InfrastructureError: That is not installed.
         """
 
-    def recipe(self) -> Mapping[str, Any]:
-        """What it takes to start one by hand, for JSON."""
+    def recipe(self) -> Boot | None:
+        """How one is started by hand; None where nobody can."""
 
     def in_folder(self, folder: Path) -> Self:
         """The same with traces elsewhere."""

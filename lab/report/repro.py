@@ -7,7 +7,8 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,14 +16,22 @@ from typing import TYPE_CHECKING, Any
 from lab.arch import ARCH
 from lab.errors import UserError
 from lab.filesystems.dax import DaxProof
-from lab.guest.qemu.command_line import Hardware, machine_properties, memory_size
+from lab.guest.qemu.command_line import (
+    ENTROPY,
+    NVDIMM,
+    Hardware,
+    machine_words,
+    nvdimm_backend,
+)
 from lab.guest.qemu.tsc import portable
 from lab.image.base import MKE2FS_CONF
+from lab.model.recipe import Boot, Recipe, RecipeUnit, WantedProof
 from lab.model.records import JobRecord, RunRecord
 from lab.model.tree_identity import TreeIdentity
 from lab.process.stored import read_stored
 from lab.results import JobFolder, RunFolder
 from lab.results.folder import slug
+from lab.results.recipe import parse_recipe
 from lab.trees.source import source_kind
 
 if TYPE_CHECKING:
@@ -35,9 +44,6 @@ class _Shell(str):
     """Shell code, comments and here-documents included: all else is quoted, or is a mistake."""
 
     __slots__ = ()
-
-
-Recipe = Mapping[str, Any]
 
 
 _AGAIN = "run it again: `lab test` keeps what it takes"
@@ -59,14 +65,14 @@ def repro_script(
     number, record = _job(run, job)
     folder = RunFolder(Path(run.folder).parent, Path(run.folder).name)
     place = folder.job(number, record.variant)
-    recipe = _recipe(run, record, place)
+    content = _content(run, record, place)
     try:
+        recipe = parse_recipe(content)
         return _script(run, number, record, folder, recipe, pattern, filesystem)
-    except (LookupError, TypeError, AttributeError) as error:
+    except (LookupError, ValueError, TypeError) as error:
+        said = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         raise UserError(
-            f"it is damaged, or another lab's: {type(error).__name__}: {error}",
-            where=place.recipe,
-            hint=_AGAIN,
+            f"it is damaged, or another lab's: {said}", where=place.recipe, hint=_AGAIN
         ) from error
 
 
@@ -80,14 +86,20 @@ def _script(
     filesystem: str | None,
 ) -> str:
     place = folder.job(number, record.variant)
+    boot = recipe.boot
+    if boot is None:
+        what = "its guest is none that can be started by hand"
+        raise UserError(what, where=place.recipe, hint="`lab test`, which can")
     units = _units(recipe, filesystem)
     return _render(
         run=run,
         number=number,
         record=record,
         recipe=recipe,
+        boot=boot,
+        recorded=_recorded(place),
         units=units,
-        pattern=pattern or recipe["pattern"],
+        pattern=pattern or recipe.pattern,
         patch=_text(place.applied) if place.applied.exists() else "",
         config=_text(place.kernel_config),
         programs=[
@@ -110,17 +122,22 @@ def _job(run: RunRecord, name: str) -> tuple[int, JobRecord]:
     raise UserError(f"run {run.id} has {what} {name!r}", where=run.folder, hint=known or "lab runs")
 
 
-def _recipe(run: RunRecord, record: JobRecord, place: JobFolder) -> Recipe:
+def _content(run: RunRecord, record: JobRecord, place: JobFolder) -> bytes:
+    """What its recipe's file holds."""
     if not record.evidence.build_key:
         raise UserError(f"{record.variant} was not built in run {run.id}", hint=_AGAIN)
-    recipe: Recipe | None = read_stored(place.recipe, dict[str, Any])
-    if recipe is None:
+    if read_stored(place.recipe, dict[str, Any]) is None:
         raise UserError(
             f"the folder of run {run.id} does not hold what it takes to repeat it",
             where=place.recipe,
             hint=f"on the machine that ran it, {run.host.name}; or {_AGAIN}",
         )
-    return recipe
+    return place.recipe.read_bytes()
+
+
+def _recorded(place: JobFolder) -> str:
+    """The recipe as it was written, whichever lab did."""
+    return json.dumps(json.loads(place.recipe.read_bytes()))
 
 
 def _text(path: Path) -> str:
@@ -131,26 +148,21 @@ def _text(path: Path) -> str:
     return text if text.endswith("\n") or not text else text + "\n"
 
 
-def _units(recipe: Recipe, filesystem: str | None) -> list[Any]:
-    able = [unit for unit in recipe["units"] if _is_able(unit)]
-    if recipe["units"] and not able:
+def _units(recipe: Recipe, filesystem: str | None) -> list[RecipeUnit]:
+    able = [unit for unit in recipe.units if unit.by_hand]
+    if recipe.units and not able:
         what = f"a script cannot run what these are: {', '.join(_left_out(recipe))}"
         raise UserError(what, hint="`lab test`, which can")
-    units = [unit for unit in able if filesystem in (None, unit["filesystem"])]
+    units = [unit for unit in able if filesystem in (None, unit.filesystem)]
     if not units:
-        known = dict.fromkeys(unit["filesystem"] for unit in able)
+        known = dict.fromkeys(unit.filesystem for unit in able)
         raise UserError(f"the job has no filesystem {filesystem!r}", hint=", ".join(known))
     return units
 
 
-def _is_able(unit: Any) -> bool:
-    """Whether ``make`` and the look at KTAP of the script are all that it takes."""
-    return bool(unit.get("by_hand", True))
-
-
 def _left_out(recipe: Recipe) -> list[str]:
     """Suites that the script does not run."""
-    return list(dict.fromkeys(unit["suite"] for unit in recipe["units"] if not _is_able(unit)))
+    return list(dict.fromkeys(unit.suite for unit in recipe.units if not unit.by_hand))
 
 
 def _render(
@@ -159,16 +171,18 @@ def _render(
     number: int,
     record: JobRecord,
     recipe: Recipe,
-    units: Sequence[Any],
+    boot: Boot,
+    recorded: str,
+    units: Sequence[RecipeUnit],
     pattern: str | None,
     patch: str,
     config: str,
     programs: Sequence[tuple[str, str]],
 ) -> str:
     template = _environment().from_string(Path(__file__).with_name("repro.sh.j2").read_text())
-    tools = {tool for unit in units for tool in unit.get("tools", (f"mkfs.{unit['type']}",))}
+    tools = {tool for unit in units for tool in unit.needed}
     proofs = [proof for unit in units for proof in _proofs(unit)]
-    inline = (patch, config, *(text for _, text in programs), json.dumps(recipe), str(pattern))
+    inline = (patch, config, *(text for _, text in programs), recorded, str(pattern))
     guest_tools = ["ndctl", *sorted(tools)]
     return template.render(
         title=_comment(f"{record.variant}: job {number} of run {run.id}, {record.started}"),
@@ -176,8 +190,8 @@ def _render(
         arch=ARCH,
         work=_Shell(slug(f"repro-{run.id}-{number}")),
         left_out=_left_out(recipe),
-        filesystems=list(dict.fromkeys(unit["filesystem"] for unit in units)),
-        deadline=int(_BOOT_S + len(units) * recipe["program_s"]),
+        filesystems=list(dict.fromkeys(unit.filesystem for unit in units)),
+        deadline=int(_BOOT_S + len(units) * recipe.program_s),
         tools=["gcc", "git", "ldd", "make", "tar", "timeout", ARCH.qemu, "busybox", *guest_tools],
         patch=_Shell(patch),
         mark=_mark(inline),
@@ -186,17 +200,17 @@ def _render(
         environment=_Shell(
             " ".join(
                 f"{shlex.quote(name)}={_expanded(value)}"
-                for name, value in recipe["environment"].items()
+                for name, value in recipe.environment.items()
             )
         ),
         programs=[(name, _Shell(text)) for name, text in programs],
         binaries=sorted(
-            {unit["program"] for unit in units}.union(*(proof["programs"] for proof in proofs))
+            {unit.program for unit in units}.union(*(proof.programs for proof in proofs))
         ),
         guest_tools=guest_tools,
         mke2fs=_Shell(MKE2FS_CONF),
-        guests=_guests(units, recipe["fresh"], pattern),
-        qemu=_Shell(_qemu(recipe)),
+        guests=_guests(units, recipe.fresh, pattern),
+        qemu=_Shell(_qemu(boot)),
         runs=len(units),
     )  # fmt: skip
 
@@ -238,57 +252,48 @@ def _mark(inline: Sequence[str]) -> _Shell:
     return _Shell(digest[:12].upper())
 
 
-def _guests(units: Sequence[Any], fresh: str, pattern: str | None) -> list[list[dict[str, Any]]]:
+def _guests(
+    units: Sequence[RecipeUnit], fresh: str, pattern: str | None
+) -> list[list[dict[str, Any]]]:
     """The guests, the filesystems in each, and the commands on each filesystem."""
-    share = {"job": lambda unit: "", "filesystem": lambda unit: unit["filesystem"]}
+    share = {"job": lambda unit: "", "filesystem": lambda unit: unit.filesystem}
     # A guest for each test, as the run had it, would need the names of the tests.
-    key = share.get(fresh, lambda unit: (unit["filesystem"], unit["suite"], unit["program"]))
+    key = share.get(fresh, lambda unit: (unit.filesystem, unit.suite, unit.program))
     return [_filesystems(list(group), pattern) for _, group in groupby(units, key=key)]
 
 
-def _filesystems(units: Sequence[Any], pattern: str | None) -> list[dict[str, Any]]:
+def _filesystems(units: Sequence[RecipeUnit], pattern: str | None) -> list[dict[str, Any]]:
     selected = ["-k", pattern] if pattern else []
     found = []
-    for name, group in groupby(units, key=lambda unit: unit["filesystem"]):
+    for name, group in groupby(units, key=lambda unit: unit.filesystem):
         same = list(group)
         commands = [
-            _Shell(shlex.join([f"/lab/{unit['program']}", unit["mount_point"], *selected]))
+            _Shell(shlex.join([f"/lab/{unit.program}", unit.mount_point, *selected]))
             for unit in same
         ]
-        wanting = "\n".join(proof["wanting"] for proof in _proofs(same[0]))
-        set_up = {"name": name, "set_up": same[0]["set_up"], "wanting": wanting}
+        wanting = "\n".join(proof.wanting for proof in _proofs(same[0]))
+        set_up = {"name": name, "set_up": same[0].set_up, "wanting": wanting}
         found.append({**set_up, "commands": commands})
     return found
 
 
-def _proofs(unit: Any) -> Sequence[Any]:
+def _proofs(unit: RecipeUnit) -> Sequence[WantedProof]:
     """What its filesystem has to prove; in recipes that do not tell, each had to be DAX."""
+    if unit.proofs is not None:
+        return unit.proofs
     before = DaxProof()
-    known: Sequence[Any] | None = unit.get("proofs")
-    return (
-        known if known is not None else [{"programs": before.programs, "wanting": before.by_hand}]
-    )
+    return (WantedProof(before.programs, before.by_hand),)
 
 
-def _qemu(recipe: Recipe) -> str:
+def _qemu(boot: Boot) -> str:
     """The recorded machine, the lab's own channels (SSH, QMP, marks) left out."""
-    hardware = Hardware(**recipe["hardware"])
-    accelerator = hardware.accelerator
-    words = [
-        ARCH.qemu, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-        "-machine", f"{hardware.type},accel={accelerator},{machine_properties(hardware)}",
-        "-cpu", ARCH.cpus[accelerator],
-        "-smp", str(hardware.cpus),
-        "-m", memory_size(hardware),
-        "-device", "virtio-rng-pci",
-        "-serial", "stdio",
-    ]  # fmt: skip
+    hardware = Hardware(**asdict(boot.hardware))
+    words = [*machine_words(hardware), *ENTROPY, "-serial", "stdio"]
     disk = ""
     if hardware.memmap is None:
-        words += ["-device", "nvdimm,id=nvdimm0,memdev=nv0"]
-        backend = "memory-backend-file,id=nv0,share=on,mem-path=$work/nvdimm"
-        disk = f'-object "{backend},size={int(hardware.nvdimm)}" '
-    append = portable(recipe["arguments"])
+        words += NVDIMM
+        disk = f'-object "{nvdimm_backend("$work/nvdimm", hardware.nvdimm)}" '
+    append = portable(boot.arguments)
     return (
         shlex.join(words)
         + f' \\\n\t{disk}-serial "file:$work/serial" \\\n\t'
@@ -299,14 +304,8 @@ def _qemu(recipe: Recipe) -> str:
 
 def _fetch(recipe: Recipe) -> str:
     """Shell commands that fill $source with the exact tree."""
-    source = recipe["source"]
-    return source_kind(source["kind"]).by_hand(_tree(recipe), source)
-
-
-def _tree(recipe: Recipe) -> TreeIdentity:
-    if not isinstance(recipe["tree"], str):
-        raise TypeError("its tree is no text")
-    return TreeIdentity(recipe["tree"])
+    kind = source_kind(recipe.source["kind"])
+    return kind.by_hand(TreeIdentity(recipe.tree), recipe.source)
 
 
 def _indented(text: str) -> str:

@@ -253,9 +253,23 @@ def test_what_cannot_be_repeated(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"units": 3}, {"units": [{}]}, {"hardware": {"x": 1}}, {"source": None}, {"tree": 5}],
+    [
+        {"units": 3},
+        {"units": [{}]},
+        {"hardware": {"x": 1}},
+        {"source": None},
+        {"source": {"kind": "tape"}},
+        {"source": {"kind": "git"}},
+        {"tree": 5},
+        {"format": 1000},
+    ],
 )
 def test_a_recipe_of_another_shape(tmp_path: Path, changes: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="damaged, or another lab's") as error:
         repro_script(recorded(tmp_path / "run", **changes), "0")
     assert str(error.value.where).endswith("recipe.json")
+
+
+def test_a_guest_that_no_hand_can_start(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="none that can be started by hand"):
+        repro_script(recorded(tmp_path / "run", hardware=None), "0")

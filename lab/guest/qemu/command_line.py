@@ -11,6 +11,11 @@ from lab.arch import ARCH
 from lab.guest.qemu.pmem import Backend, MemMap
 
 _MIB = 1 << 20
+#: No label area: it would come off the end, and a region whose size is not a multiple of
+#: 16 MiB takes no fsdax namespace on 6.1.
+NVDIMM = ("-device", "nvdimm,id=nvdimm0,memdev=nv0")
+#: Old kernels wait for entropy before they answer (virtme-ng#217).
+ENTROPY = ("-device", "virtio-rng-pci")
 #: SSH connections that a guest can have, one after the other; guest-tests/ssh-waits.h.
 SSH_PORTS = 4
 
@@ -105,21 +110,10 @@ def command_line(
 
     ``incoming`` starts nothing until the monitor names a saved state.
     """
-    machine = f"{hardware.type},accel={hardware.accelerator},{machine_properties(hardware)}"
     return [
-        ARCH.qemu,
-        "-nodefaults",
-        "-no-user-config",
-        "-no-reboot",
-        "-display", "none",
-        "-machine", machine if files.memory.ram is None else f"{machine},memory-backend=ram",
-        "-cpu", ARCH.cpus[hardware.accelerator],
-        "-smp", str(hardware.cpus),
-        "-m", memory_size(hardware),
+        *machine_words(hardware, "" if files.memory.ram is None else ",memory-backend=ram"),
         *_backends(hardware, files.memory),
-        # No label area: it would come off the end, and a region whose size is not a
-        # multiple of 16 MiB takes no fsdax namespace on 6.1.
-        *(("-device", "nvdimm,id=nvdimm0,memdev=nv0") if hardware.memmap is None else ()),
+        *(() if hardware.memmap is not None else NVDIMM),
         # A restored guest's console goes on where the saved one's ended.
         "-chardev", f"file,id=console,path={_comma(files.console)},append=on",
         "-serial", "chardev:console",
@@ -128,8 +122,7 @@ def command_line(
         "-chardev", f"socket,id=monitor,fd={sockets.monitor}",
         "-mon", "chardev=monitor,mode=control",
         *_ssh_ports(sockets.ssh),
-        # Old kernels wait for entropy before they answer (virtme-ng#217).
-        "-device", "virtio-rng-pci",
+        *ENTROPY,
         # A restored guest keeps the kernel, or the head of it: its loader's ROM is part of the
         # machine, and nobody boots what is in it.
         "-kernel", str(files.kernel),
@@ -138,6 +131,31 @@ def command_line(
         *(("-incoming", "defer") if incoming else ()),
         *_resets(files.console.with_name("resets.log")),
     ]  # fmt: skip
+
+
+def machine_words(hardware: Hardware, more: str = "") -> list[str]:
+    """QEMU and what makes the bare machine, without disks, ports and a kernel.
+
+    Args:
+        more: Properties of the machine, each after a comma.
+    """
+    machine = f"{hardware.type},accel={hardware.accelerator},{machine_properties(hardware)}"
+    return [
+        ARCH.qemu,
+        "-nodefaults",
+        "-no-user-config",
+        "-no-reboot",
+        "-display", "none",
+        "-machine", f"{machine}{more}",
+        "-cpu", ARCH.cpus[hardware.accelerator],
+        "-smp", str(hardware.cpus),
+        "-m", memory_size(hardware),
+    ]  # fmt: skip
+
+
+def nvdimm_backend(path: str, size: int, share: str = "on") -> str:
+    """The ``-object`` behind NVDIMM: a file."""
+    return f"memory-backend-file,id=nv0,share={share},mem-path={path},size={size}"
 
 
 def _ssh_ports(descriptors: Sequence[int]) -> Iterator[str]:
@@ -157,13 +175,15 @@ def _resets(log: Path) -> tuple[str, ...]:
 
 
 def _backends(hardware: Hardware, memory: Memory) -> list[str]:
-    share = f"share={'off' if memory.private else 'on'}"
+    share = "off" if memory.private else "on"
     objects = []
     if hardware.memmap is None:
-        objects.append(f"id=nv0,{share},mem-path={_comma(memory.nvdimm)},size={hardware.nvdimm}")
+        objects.append(nvdimm_backend(_comma(memory.nvdimm), hardware.nvdimm, share))
     if memory.ram is not None:
-        objects.append(f"id=ram,{share},mem-path={_comma(memory.ram)},size={hardware.ram}")
-    return [part for one in objects for part in ("-object", f"memory-backend-file,{one}")]
+        path = _comma(memory.ram)
+        ram = f"id=ram,share={share},mem-path={path},size={hardware.ram}"
+        objects.append(f"memory-backend-file,{ram}")
+    return [part for one in objects for part in ("-object", one)]
 
 
 def kernel_arguments(hardware: Hardware, extra: str = "") -> str:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from lab.arch import ARCH
 from lab.guest.console import Console
@@ -16,6 +16,7 @@ from lab.guest.protocol import Description
 from lab.guest.qemu.accelerator import qemu_version
 from lab.guest.qemu.command_line import Hardware, kernel_arguments
 from lab.guest.qemu.tsc import portable
+from lab.model.recipe import Boot, Machine
 
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -78,13 +79,9 @@ class QemuParts:
         """
         return qemu_version().removeprefix("QEMU emulator version ")
 
-    def recipe(self) -> Mapping[str, Any]:
-        """What it takes to start one by hand, for JSON."""
-        return {
-            "hardware": asdict(self.hardware),
-            "arguments": self.kernel_arguments,
-            "prepare": self.prepare,
-        }
+    def recipe(self) -> Boot:
+        """How one is started by hand."""
+        return Boot(Machine(**asdict(self.hardware)), self.kernel_arguments, self.prepare)
 
     def in_folder(self, folder: Path) -> Self:
         """The same with traces elsewhere."""
