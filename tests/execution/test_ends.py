@@ -154,6 +154,7 @@ def test_a_guest_that_dies_while_it_unmounts(
     (noted,) = record.complaints
     assert (noted.complaint.kind, noted.complaint.fatal, noted.of_job) == (kind, True, True)
     assert run_status(run(record)) is ExitStatus.UNEXPECTED
+    assert record.error is None
     assert not (tmp_path / "job/kernel.log").exists()
 
 
@@ -299,8 +300,9 @@ def test_whose_a_hang_is(make_job: MakeJob, stage: Stage, who: Hang, status: str
     record = run_job(make_job(P, program_s=2.5))
     assert said(record)[0] == ("ext4-dax", "p", status)
     assert f"deadlines.program is 2.5 s; {EXAMINED[who]}" in record.results[0].message
-    # It may hold locks and memory: nobody asks it for its log.
-    assert len(stage.made) == 1
+    # One that does not answer is not asked for its log, and waited for once more.
+    asked = any(LAST in command for command, _ in stage.asked)
+    assert asked is (who is Hang.PROGRAM)
 
 
 @pytest.mark.parametrize(("status", "stderr"), [(3, "no device\nmore\n"), (3, ""), (3, "x" * 999)])
@@ -552,6 +554,35 @@ def test_guests_that_start_while_others_work_are_each_for_their_units(
     ]
     mounted = [command for command, _ in stage.asked if "mkfs." in command]
     assert len(mounted) == len(stage.made) == 4
+
+
+@pytest.mark.parametrize(("prefetch", "guests"), [(False, 1), (True, 2)])
+def test_the_next_guest_is_on_its_way_while_a_program_runs(
+    make_job: MakeJob, stage: Stage, prefetch: bool, guests: int
+) -> None:
+    """Where there is memory for two."""
+    made: list[int] = []
+
+    def runs(guest: FakeGuest, command: str, deadline_s: float) -> CommandResult:
+        made.append(len(stage.made))
+        return guest.obey(command, deadline_s)
+
+    stage.answers["/lab/p"] = runs
+    run_job(make_job({**P, "q": Script(("x",))}, fresh=Fresh.PROGRAM, ahead=prefetch))
+    assert made == [guests]
+
+
+def test_a_guest_that_a_listing_killed_runs_nothing_more(make_job: MakeJob, stage: Stage) -> None:
+    stage.answers[" -l"] = lambda guest, _, __: dies(guest)
+    scripts = {"p": Script(("a", "b", "c"), {"a": "panic"}), "q": Script(("x",))}
+    record = run_job(make_job(scripts))
+    assert said(record) == [
+        ("ext4-dax", "a", "crash"),
+        ("ext4-dax", "p (test 2 of 3)", "error"),
+        ("ext4-dax", "p (test 3 of 3)", "error"),
+        ("ext4-dax", "x", "pass"),
+    ]
+    assert len(stage.made) == 3
 
 
 @pytest.mark.parametrize(
