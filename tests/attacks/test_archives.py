@@ -7,6 +7,8 @@ import gzip
 import hashlib
 import io
 import random
+import re
+import sys
 import tarfile
 import zlib
 from collections.abc import Callable
@@ -58,11 +60,14 @@ def header(kind: bytes, size: int, name: str = "././@LongLink") -> bytes:
     return info.tobuf(tarfile.GNU_FORMAT)
 
 
-def fetched(cache: Cache, path: Path) -> UserError:
+def kernel_of(path: Path) -> TarballKernel:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    kernel = TarballKernel(kind="tarball", url=Url(str(path)), sha256=digest)
+    return TarballKernel(kind="tarball", url=Url(str(path)), sha256=digest)
+
+
+def fetched(cache: Cache, path: Path) -> UserError:
     with pytest.raises(UserError) as caught:
-        cache.fetch(kernel)
+        cache.fetch(kernel_of(path))
     assert cache.left_behind() == []
     return caught.value
 
@@ -108,7 +113,8 @@ def test_a_bomb_of_what_follows_the_last_member(
 def test_a_header_is_short(cache: Cache, tmp_path: Path, kind: bytes, size: int) -> None:
     path = archive(tmp_path)
     path.write_bytes(header(kind, size) + b"a" * (2 << 20) + path.read_bytes())
-    assert "a header has" in str(fetched(cache, path))
+    # Since 3.12.4 and 3.13 Python looks at some of them itself.
+    assert re.search("a header has|is damaged: invalid (header|offset)", str(fetched(cache, path)))
 
 
 @pytest.mark.parametrize("before", [lambda _: b"", lambda path: path.read_bytes()[:1024]])
@@ -136,7 +142,12 @@ def test_links_to_links(cache: Cache, tmp_path: Path) -> None:
             info.type, info.linkname = tarfile.SYMTYPE, str(number + 1)
             tar.addfile(info)
 
-    assert "one thing leads to the next" in str(fetched(cache, archive(tmp_path, chain)))
+    path = archive(tmp_path, chain)
+    # From 3.13 on os.path.realpath() needs no stack for them: they stay inside, and are taken.
+    if sys.version_info < (3, 13):
+        assert "one thing leads to the next" in str(fetched(cache, path))
+    else:
+        assert (cache.fetch(kernel_of(path)).path / "1499").is_symlink()
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,8 @@ def test_a_byte_now_and_then_is_not_for_ever(said: int) -> None:
 def test_nor_under_tls(tls: str) -> None:
     before = (GREETING, b"250-here\r\n250 STARTTLS\r\n", b"220 go on\r\n")
     behave = answering(*(before if tls == "starttls" else ()), then=trickling(b"\x16\x03\x03\x40"))
-    with pytest.raises(InfrastructureError, match=r"had not taken it after 0\.4 s"):
+    # OpenSSL 3.5 sees that such a record is none before all of it is there.
+    with pytest.raises(InfrastructureError, match=r"had not taken it after 0\.4 s|no TLS with"):
         sent(behave, tls)
 
 
