@@ -38,6 +38,7 @@ from lab.process.cache_use import note_use
 from lab.process.lock import locked
 from lab.process.scratch import scratch_folder, write_whole
 from lab.process.seal import SEAL, damage, seal
+from lab.process.shelf import BUILDS, WORKBENCHES
 from lab.process.stored import read_stored
 from lab.trees import Tree
 
@@ -80,7 +81,7 @@ class BuildJob:
     @property
     def folder(self) -> Path:
         """Where the finished build is, or will be."""
-        return self.cache / "builds" / self.key
+        return BUILDS.place(self.cache, self.key)
 
     @property
     def config_digest(self) -> str:
@@ -117,7 +118,7 @@ class Build:
     @property
     def folder(self) -> Path:
         """Where it is."""
-        return self.job.cache / "builds" / self.key
+        return BUILDS.place(self.job.cache, self.key)
 
     @property
     def hz(self) -> int | None:
@@ -186,7 +187,7 @@ def build(
         return found
     started = time.monotonic()
     # Two kernels of one identity have two benches, and their builds one name.
-    lock = job.folder.with_name(f".lock-{job.key}")
+    lock = BUILDS.lock_of(job.cache, job.key)
     try:
         with _held_workbench(job, at_once) as (bench, held), locked(lock):
             if stopped():
@@ -234,7 +235,7 @@ def workbench_of(job: BuildJob, number: int = 1) -> Workbench:
         UserError: The cache is where kbuild cannot build.
     """
     name = _bench_name(job) + (f".{number}" if number > 1 else "")
-    return Workbench(buildable(job.cache) / "workbenches" / name)
+    return Workbench(WORKBENCHES.place(buildable(job.cache), name))
 
 
 def _bench_name(job: BuildJob) -> str:

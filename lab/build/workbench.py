@@ -20,7 +20,7 @@ from lab.build.source_check import written
 from lab.errors import UserError
 from lab.patches import Overlay
 from lab.process import run
-from lab.process.flock import take
+from lab.process.lock import take
 from lab.process.removal import remove_tree
 from lab.trees import Entry, Rows, Tree, blob_digest, entry_of, read_rows, row_of, write_rows
 
@@ -136,7 +136,7 @@ class Workbench:
                 lock = path.open("a")
                 if not take(lock, path, wait=wait):
                     lock.close()
-                    raise BlockingIOError
+                    raise BlockingIOError(path)
                 with suppress(FileNotFoundError):
                     if path.stat().st_ino == os.fstat(lock.fileno()).st_ino:
                         return lock

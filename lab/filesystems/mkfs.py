@@ -20,6 +20,7 @@ from lab.image.sources import stamp
 from lab.model.version import KernelVersion
 from lab.process import run
 from lab.process.seal import read_answer, write_answer
+from lab.process.shelf import MKFS
 from lab.process.temporary import temporary_folder
 
 #: What makes each go on without a question, and say little.
@@ -70,7 +71,8 @@ def known_to_mkfs(filesystem: str, cache: Path) -> frozenset[str]:
     asked = layouts(filesystem)
     tool = need_tool(_TOOL[filesystem])
     identity = (_FORMAT, str(tool), stamp(tool), asked)
-    answer = cache / "mkfs" / f"{hashlib.sha256(repr(identity).encode()).hexdigest()[:24]}.json"
+    name = hashlib.sha256(repr(identity).encode()).hexdigest()[:24]
+    answer = MKFS.place(cache, f"{name}.json")
     names = read_answer(answer)
     if names is None:
         names = [layout.name for layout in _known(filesystem, asked)]

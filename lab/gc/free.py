@@ -12,7 +12,7 @@ from pathlib import Path
 from lab.errors import InfrastructureError
 from lab.gc.inventory import DOOMED
 from lab.gc.item import Inode, Item, Rank, Usage, files_below
-from lab.process.flock import take
+from lab.process.lock import take
 from lab.process.removal import remove_tree
 
 

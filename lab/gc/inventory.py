@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -12,11 +12,24 @@ from pathlib import Path
 from typing import Any
 
 from lab.config import LoadedConfig
-from lab.config.model import KernelSection
+from lab.config.model import GitKernel, KernelSection
 from lab.execution.postmortem import left_behind as guests_left_behind
 from lab.gc.item import Item, Rank
 from lab.gc.needs import Needs
 from lab.model.variant import Variant
+from lab.process.shelf import (
+    BUILDS,
+    DOWNLOADS,
+    IMAGES,
+    MIRRORS,
+    MKFS,
+    PROGRAMS,
+    SHELVES,
+    STATES,
+    TREES,
+    WORKBENCHES,
+    Shelf,
+)
 from lab.process.stored import read_stored
 from lab.process.temporary import left_behind
 from lab.results.folder import RunFolder
@@ -40,19 +53,23 @@ class _Place:
     users: tuple[LoadedConfig, ...]
 
     def items(self) -> Iterator[Item]:
-        finders: tuple[Callable[[], Iterable[Item]], ...] = (
-            self._builds,
-            self._trees,
-            self._workbenches,
-            self._states,
-            self._programs,
-            self._images,
-            self._downloads,
-            self._runs,
-            self._leftovers,
-        )
+        finders = (*self.finders().values(), self._runs, self._leftovers)
         for item in chain.from_iterable(finder() for finder in finders):
             yield self._kept_while_used(item)
+
+    def finders(self) -> Mapping[Shelf, Callable[[], Iterable[Item]]]:
+        """What finds the things of each shelf."""
+        return {
+            BUILDS: self._builds,
+            TREES: self._trees,
+            WORKBENCHES: self._workbenches,
+            STATES: lambda: self._locked_folders(STATES),
+            PROGRAMS: lambda: self._locked_folders(PROGRAMS),
+            IMAGES: self._images,
+            DOWNLOADS: self._downloads,
+            MIRRORS: self._mirror,
+            MKFS: self._answers,
+        }
 
     def _kept_while_used(self, item: Item) -> Item:
         since = self.needs.since
@@ -64,7 +81,7 @@ class _Place:
 
     def _builds(self) -> Iterator[Item]:
         found = []
-        for path in _folders(self.cache / "builds"):
+        for path in _folders(BUILDS.place(self.cache)):
             record = _read(path / "build.json")
             found.append((path, _used(path), record))
         newest = _newest((_sort_of(record), used) for _, used, record in found)
@@ -72,11 +89,11 @@ class _Place:
             variant = str(record.get("variant", ""))
             current = newest.get(_sort_of(record)) == used and self._is_named(variant)
             yield Item(
-                "build",
+                BUILDS.kind,
                 path,
                 used,
                 _rank(current),
-                path.with_name(f".lock-{path.name}"),
+                BUILDS.lock_of(self.cache, path.name),
                 self.needs.builds.get(path.name, ""),
                 variant,
             )
@@ -94,7 +111,7 @@ class _Place:
 
     def _trees(self) -> Iterator[Item]:
         current = set(self._current_trees())
-        for path in _folders(self.cache / "trees"):
+        for path in _folders(TREES.place(self.cache)):
             if path.name == "by-kernel":
                 continue
             record = _read(path / "tree.json")
@@ -103,15 +120,17 @@ class _Place:
             own = path.name.startswith("dir-")
             source = Path(str(record.get("path", "")))
             named = source in self._own_folders() if own else identity in current
-            lock = path / ".lock" if own else path.with_name(f".lock-{kernel}")
+            lock = path / ".lock" if own else TREES.lock_of(self.cache, kernel)
             used = max([_used(path), *map(_used, path.glob("manifest-*"))])
             keep = self.needs.trees.get(identity, "")
-            yield Item("tree", path, used, _rank(named), lock, keep, f"{kernel} {identity}"[:60])
+            yield Item(
+                TREES.kind, path, used, _rank(named), lock, keep, f"{kernel} {identity}"[:60]
+            )
 
     def _current_trees(self) -> Iterator[str]:
         """The identities that the projects' kernels had when they were last fetched."""
         names = {f"{name}-" for user in self.users for name in user.config.kernels}
-        for path in (self.cache / "trees" / "by-kernel").glob("*.json"):
+        for path in TREES.place(self.cache, "by-kernel").glob("*.json"):
             # NAME-DIGEST.json, and a name may hold "-".
             if path.stem[: -len("0" * 12)] in names:
                 yield str(_read(path).get("identity", ""))
@@ -126,35 +145,51 @@ class _Place:
         }
 
     def _workbenches(self) -> Iterator[Item]:
-        found = [(path, _used(path)) for path in _folders(self.cache / "workbenches")]
+        found = [(path, _used(path)) for path in _folders(WORKBENCHES.place(self.cache))]
         newest = _newest((_kernel_of(path), used) for path, used in found)
         for path, used in found:
             kernel = _kernel_of(path)
             current = newest[kernel] == used and self._has_kernel(kernel)
-            yield Item("workbench", path, used, _rank(current), path / "lock", about=kernel)
+            yield Item(
+                WORKBENCHES.kind,
+                path,
+                used,
+                _rank(current),
+                WORKBENCHES.lock_of(self.cache, path.name),
+                about=kernel,
+            )
 
-    def _states(self) -> Iterator[Item]:
-        yield from self._locked_folders("state", "states")
-
-    def _programs(self) -> Iterator[Item]:
-        yield from self._locked_folders("programs", "programs")
-
-    def _locked_folders(self, kind: str, name: str) -> Iterator[Item]:
-        for path in _folders(self.cache / name):
-            yield Item(kind, path, _used(path), lock=path.with_name(f".{path.name}.lock"))
+    def _locked_folders(self, shelf: Shelf) -> Iterator[Item]:
+        for path in _folders(shelf.place(self.cache)):
+            yield Item(shelf.kind, path, _used(path), lock=shelf.lock_of(self.cache, path.name))
 
     def _images(self) -> Iterator[Item]:
-        folder = self.cache / "images"
+        folder = IMAGES.place(self.cache)
         current = _read(folder / "sources.json").get("image")
         for path in folder.glob("*.cpio"):
             # Its time stamp is part of what it is, so that no use of it is noted.
             keep = "a lab that runs" if self.needs.since is not None else ""
-            yield Item("image", path, _used(path), _rank(path.name == current), keep=keep)
+            yield Item(IMAGES.kind, path, _used(path), _rank(path.name == current), keep=keep)
 
     def _downloads(self) -> Iterator[Item]:
-        for path in (self.cache / "downloads").glob("*.part"):
-            lock = path.with_name(f".lock-{path.name.removesuffix('.part')}")
-            yield Item("download", path, _used(path), Rank.LEFTOVER, lock)
+        for path in DOWNLOADS.place(self.cache).glob("*.part"):
+            lock = DOWNLOADS.lock_of(self.cache, path.name.removesuffix(".part"))
+            yield Item(DOWNLOADS.kind, path, _used(path), Rank.LEFTOVER, lock)
+
+    def _mirror(self) -> Iterator[Item]:
+        """The commits of all kernels that come from git: fetched again when one is asked for."""
+        wanted = any(
+            isinstance(kernel, GitKernel)
+            for user in self.users
+            for kernel in user.config.kernels.values()
+        )
+        for path in _folders(MIRRORS.place(self.cache)):
+            lock = MIRRORS.lock_of(self.cache)
+            yield Item(MIRRORS.kind, path, _used(path), _rank(wanted), lock, about="commits of git")
+
+    def _answers(self) -> Iterator[Item]:
+        for path in sorted(MKFS.place(self.cache).glob("*.json")):
+            yield Item(MKFS.kind, path, _used(path), about="what mkfs knows")
 
     def _runs(self) -> Iterator[Item]:
         results = self.loaded.results
@@ -172,11 +207,11 @@ class _Place:
 
     def _leftovers(self) -> Iterator[Item]:
         """What killed labs left beside the places of what they were making."""
-        for name in ("builds", "states", "programs", "trees", "workbenches"):
-            folder = self.cache / name
+        for shelf in SHELVES:
+            folder = shelf.place(self.cache)
             for path in folder.glob(".*") if folder.is_dir() else ():
                 if path.is_dir():
-                    lock = _lock_of(path)
+                    lock = _lock_of(shelf, path)
                     yield Item("leftover", path, _used(path), Rank.LEFTOVER, lock)
         # A key that logged in to all guests, until each had a name of its own for that.
         if (key := self.cache / "identity").is_dir():
@@ -199,16 +234,14 @@ def inventory(
     return tuple(_Place(loaded, cache, needs, (loaded, *others)).items())
 
 
-def _lock_of(scratch: Path) -> Path | None:
+def _lock_of(shelf: Shelf, scratch: Path) -> Path | None:
     """The lock that the maker of ``.NAME.XXXXXXXX`` or ``.KERNEL~partial`` holds."""
     name = scratch.name
     if name.startswith(DOOMED):
         return None
     if name.endswith(_PARTIAL):
-        return scratch.with_name(f".lock-{name[1:].removesuffix(_PARTIAL)}")
-    key = name[1:].rpartition(".")[0]
-    prefix = f".lock-{key}" if scratch.parent.name == "builds" else f".{key}.lock"
-    return scratch.with_name(prefix)
+        return scratch.with_name(shelf.lock.format(name[1:].removesuffix(_PARTIAL)))
+    return scratch.with_name(shelf.lock.format(name[1:].rpartition(".")[0])) if shelf.lock else None
 
 
 def _folders(folder: Path) -> Iterator[Path]:

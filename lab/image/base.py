@@ -15,6 +15,7 @@ from lab.host import Host, need_tool
 from lab.image import cpio, sources
 from lab.image.closure import Linker, closure
 from lab.process import run
+from lab.process.shelf import IMAGES
 
 #: Tools of the machine, and where the guest has them.
 PROGRAMS: Mapping[str, str] = {
@@ -102,7 +103,7 @@ def base_image(cache: Path, host: Host | None = None) -> Path:
     host = host or Host.here()
     tools = {name: need_tool(name, host) for name in PROGRAMS}
     recipe = sources.recipe_digest(_HERE, tools)
-    folder = cache / "images"
+    folder = IMAGES.place(cache)
     known = sources.up_to_date(folder, recipe)
     if known is not None:
         return known

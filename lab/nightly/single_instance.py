@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lab.errors import InfrastructureError
 from lab.model.records import now
-from lab.process.flock import take
+from lab.process.lock import take
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from lab.errors import InfrastructureError
-from lab.process.flock import take
+from lab.process.lock import take
 from lab.process.scratch import write_whole
 
 #: Marks of this process, held until its end.

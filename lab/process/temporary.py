@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from lab.errors import InfrastructureError
-from lab.process.flock import take
+from lab.process.lock import take
 from lab.process.removal import remove_tree
 
 _PREFIX = "lab-tmp-"

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from lab.errors import InfrastructureError
-from lab.process.flock import take
+from lab.process.lock import take
 from lab.process.scratch import write_whole
 
 #: Of a guest, beside its console.

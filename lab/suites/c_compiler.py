@@ -21,6 +21,7 @@ from lab.process.cache_use import note_use
 from lab.process.lock import locked
 from lab.process.scratch import scratch_folder
 from lab.process.seal import damage, seal
+from lab.process.shelf import PROGRAMS
 from lab.process.tool_failure import trouble
 from lab.suites.c_source import Sources, sources_of
 from lab.suites.suite import Built
@@ -111,15 +112,15 @@ def _try(folder: Path, name: str, cache: Path, compiler: _Compiler) -> Path | La
         return error
     except OSError as error:
         said = f"{name} cannot be kept: {error.strerror or error}"
-        return InfrastructureError(said, where=cache / "programs", hint="lab doctor")
+        return InfrastructureError(said, where=PROGRAMS.place(cache), hint="lab doctor")
     return found
 
 
 def _compile(folder: Path, name: str, cache: Path, compiler: _Compiler) -> Path | None:
     """The program; None when its sources were edited while they were compiled."""
     sources = sources_of(folder, name, compiler.headers)
-    final = cache / "programs" / _key(name, sources, compiler)
-    with locked(cache / "programs" / f".{final.name}.lock"):
+    final = PROGRAMS.place(cache, _key(name, sources, compiler))
+    with locked(PROGRAMS.lock_of(cache, final.name)):
         if damage(final, [name]):
             try:
                 with scratch_folder(final) as scratch:

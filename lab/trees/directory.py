@@ -20,7 +20,7 @@ from lab.errors import UserError
 from lab.model.tree_identity import TreeIdentity
 from lab.model.version import KernelVersion
 from lab.process.scratch import write_whole
-from lab.trees.lock import locked
+from lab.process.shelf import TREES
 from lab.trees.manifest import git_mode, hash_files, walk
 from lab.trees.request import Request
 from lab.trees.rows import Rows, row_of, rows_text
@@ -82,10 +82,12 @@ def directory_tree(kernel: DirKernel, request: Request) -> Tree:
     folder = request.path(kernel.path, "path").resolve()
     _check(folder, request)
     version = KernelVersion.read(folder, request.where("path"))
-    place = request.cache / "trees" / f"dir-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]}"
+    place = TREES.place(
+        request.cache, f"dir-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]}"
+    )
     try:
         place.mkdir(parents=True, exist_ok=True)
-        with locked(place / ".lock", request, f"reading {folder}"):
+        with request.turn(place / ".lock", f"reading {folder}"):
             text = _scanned(folder, place / "index", request)
             tree = _tree(request.name, folder, version, place, text)
             if not _holds(tree.manifest, text):

@@ -15,12 +15,13 @@ from pathlib import Path
 from lab.config.model import KernelSection
 from lab.model.version import KernelVersion
 from lab.process.cache_use import note_use
+from lab.process.lock import locked_if_free
 from lab.process.removal import remove_tree
 from lab.process.scratch import write_whole
+from lab.process.shelf import TREES
 from lab.process.stored import read_stored
 from lab.trees.disk_errors import storage_errors
 from lab.trees.kernel_names import check_names, misnomer
-from lab.trees.lock import locked, locked_if_free
 from lab.trees.manifest import compute_manifest, write_manifest
 from lab.trees.request import Brought, Locate, Progress, Request
 from lab.trees.signature import BadSignature
@@ -81,7 +82,7 @@ class _Trees:
     def __init__(self, request: Request, kernel: KernelSection) -> None:
         self._request = request
         self._kernel = kernel
-        self._trees = request.cache / "trees"
+        self._trees = TREES.place(request.cache)
         digest = hashlib.sha256(kernel.model_dump_json().encode()).hexdigest()[:12]
         self._memory = self._trees / "by-kernel" / f"{request.name}-{digest}.json"
 
@@ -89,7 +90,7 @@ class _Trees:
         """As Shelf's."""
         if not refresh and (tree := self._remembered()) is not None:
             return tree
-        with locked(self._lock(self._request.name), self._request, "fetching it"):
+        with self._request.turn(self._lock(self._request.name), "fetching it"):
             # The other lab may have brought it in while this one waited.
             tree = None if refresh else self._remembered()
             return tree or self._resolve(source, refresh=refresh)
@@ -155,7 +156,7 @@ class _Trees:
         return self._trees / f"{digest}-{self._request.name}"
 
     def _lock(self, name: str) -> Path:
-        return self._trees / f".lock-{name}"
+        return TREES.lock_of(self._request.cache, name)
 
     @contextmanager
     def _partial(self) -> Iterator[Path]:

@@ -18,11 +18,12 @@ from lab.errors import InfrastructureError, LabError, UserError
 from lab.model.tree_identity import TreeIdentity
 from lab.model.url import Url
 from lab.process import ProcessFailed, Result
+from lab.process.cache_use import note_use
 from lab.process.removal import remove_tree
 from lab.process.scratch import write_whole
+from lab.process.shelf import MIRRORS
 from lab.trees.credentials import asks, git_environment
 from lab.trees.history import git_commits
-from lab.trees.lock import locked
 from lab.trees.request import ELSEWHERE, Brought, Request
 from lab.trees.source import VERSION, Bringing, Called, Commits, SourceKind
 
@@ -90,7 +91,8 @@ class GitSource(Bringing):
             )
         self._kernel = kernel
         self._request = request
-        self._home = request.cache / "git"
+        self._home = MIRRORS.place(request.cache)
+        self._lock = MIRRORS.lock_of(request.cache)
         self._mirror = self._home / "mirror.git"
 
     def identify(self) -> TreeIdentity:
@@ -120,7 +122,7 @@ class GitSource(Bringing):
 
     @cached_property
     def _commit(self) -> str:
-        with locked(self._home / ".lock", self._request, "fetching with git"):
+        with self._request.turn(self._lock, "fetching with git"):
             try:
                 return self._fetched()
             except InfrastructureError as error:
@@ -130,13 +132,14 @@ class GitSource(Bringing):
 
     def _fetched(self) -> str:
         self._prepare()
+        note_use(self._mirror)
         try:
             return self._resolve()
         finally:
             self._sweep()
 
     def _make_again(self, error: InfrastructureError) -> None:
-        with locked(self._home / ".lock", self._request, "fetching with git"):
+        with self._request.turn(self._lock, "fetching with git"):
             self._made_again(error)
 
     def _made_again(self, error: InfrastructureError) -> str:

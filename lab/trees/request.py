@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,7 @@ from typing import Final
 from lab.errors import InfrastructureError, Location, UserError
 from lab.process import ProcessTimeout, Result, run
 from lab.process.child import Argument
+from lab.process.lock import locked
 from lab.trees.manifest import Entry
 
 #: Called with one line for each thing that begins.
@@ -67,6 +69,20 @@ class Request:
                 hint="raise deadlines.fetch in lab.toml",
             )
         return left
+
+    @contextmanager
+    def turn(self, path: Path, doing: str) -> Iterator[None]:
+        """Hold the lock in the file ``path``; waits for its holder until the deadline.
+
+        Args:
+            doing: What the holder does, for the message to whoever waits.
+        """
+
+        def tell(holder: str) -> None:
+            self.say(f"waiting for another lab (pid {holder}) that is {doing}")
+
+        with locked(path, tell, self.left):
+            yield
 
     def run(
         self,

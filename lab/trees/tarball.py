@@ -15,9 +15,9 @@ from lab.config.model import TarballKernel
 from lab.errors import UserError
 from lab.model.tree_identity import TreeIdentity
 from lab.model.url import Url
+from lab.process.shelf import DOWNLOADS
 from lab.trees.download import Download, sha256_of, wrong_digest
 from lab.trees.keyring import find_keyring
-from lab.trees.lock import locked
 from lab.trees.request import ELSEWHERE, Brought, Request
 from lab.trees.signature import (
     NO_KEYRING,
@@ -78,10 +78,10 @@ class TarballSource(Bringing):
 
     @contextmanager
     def _from_server(self) -> Iterator[Path]:
-        request, folder = self._request, self._request.cache / "downloads"
+        request, folder = self._request, DOWNLOADS.place(self._request.cache)
         download = Download(self._kernel.url, self._kernel.sha256, folder, request)
         # Two kernels may name the same archive.
-        with locked(folder / f".lock-{download.sha256}", request, "downloading it"):
+        with request.turn(DOWNLOADS.lock_of(request.cache, download.sha256), "downloading it"):
             request.say(f"downloading {download.url}")
             try:
                 yield download.get()

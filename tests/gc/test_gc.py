@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ import pytest
 
 from lab.cli.gc import removal_lines
 from lab.config import LoadedConfig
+from lab.config.model import GitKernel
 from lab.errors import UserError
 from lab.gc import (
     Freed,
@@ -29,9 +31,11 @@ from lab.gc import (
     plan_removal,
     with_needs_of,
 )
+from lab.gc.inventory import _Place
 from lab.gc.item import Usage, files_below
 from lab.process.cache_use import projects_of, sole_user, use_cache, used_now
 from lab.process.lock import locked
+from lab.process.shelf import MIRRORS, SHELVES
 from lab.results import RunFolder
 from lab.results.store import Store
 from tests.cli.test_cli import ROOT, lab
@@ -98,7 +102,9 @@ def disk(tmp_path: Path) -> Disk:
 
 
 def names(removal: Removal) -> list[str]:
-    return [item.path.name for item, _ in removal.items]
+    # Not what killed tests left in the folder for such things.
+    temporary = Path(tempfile.gettempdir())
+    return [item.path.name for item, _ in removal.items if item.path.parent != temporary]
 
 
 def test_oldest_first_and_no_more_than_needed(disk: Disk) -> None:
@@ -134,6 +140,39 @@ def test_what_lab_toml_speaks_of_goes_last(disk: Disk) -> None:
         "6.1-aaaa", "before", "222222222222-6.1", "foreign",
         "6.1-bbbb", "111111111111-6.1", "current",
     ]  # fmt: skip
+
+
+def test_every_shelf_has_who_finds_its_things(disk: Disk) -> None:
+    place = _Place(disk.loaded, disk.cache, disk.needs(), (disk.loaded,))
+    assert tuple(place.finders()) == SHELVES
+
+
+def test_a_mirror_goes_last_while_a_kernel_comes_from_git(disk: Disk) -> None:
+    mirror = disk.make("git/mirror.git", 9)
+    disk.make("builds/younger", 2)
+    # All commits would have to be fetched again.
+    assert any(isinstance(one, GitKernel) for one in disk.loaded.config.kernels.values())
+    assert names(disk.plan(0)) == ["younger", "mirror.git"]
+    others = {
+        name: kernel
+        for name, kernel in disk.loaded.config.kernels.items()
+        if not isinstance(kernel, GitKernel)
+    }
+    config = disk.loaded.config.model_copy(update={"kernels": others})
+    disk.loaded = replace(disk.loaded, config=config)
+    assert names(disk.plan(0)) == ["mirror.git", "younger"]
+    with locked(MIRRORS.lock_of(disk.cache)):
+        assert names(disk.plan(0)) == ["younger"]
+    disk.free(0)
+    assert not mirror.exists()
+
+
+def test_what_mkfs_answered_can_go(disk: Disk) -> None:
+    answer = disk.cache / "mkfs" / "abc.json"
+    answer.parent.mkdir()
+    answer.write_text("[]")
+    disk.age(answer, 9)
+    assert names(disk.plan(0)) == ["abc.json"]
 
 
 def test_baselines_and_the_newest_run_stay(disk: Disk) -> None:

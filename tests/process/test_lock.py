@@ -26,7 +26,7 @@ def hold(path: Path, held: Event, let_go: Event) -> None:
 def test_a_free_lock_is_taken_at_once_and_twice_over(tmp_path: Path) -> None:
     waited: list[int] = []
     for _ in range(2):
-        with locked(tmp_path / "deep/lock", lambda: waited.append(1)):
+        with locked(tmp_path / "deep/lock", lambda _: waited.append(1)):
             assert (tmp_path / "deep/lock").exists()
     assert waited == []
 
@@ -38,8 +38,8 @@ def test_the_second_says_that_it_waits_and_waits(tmp_path: Path) -> None:
     assert held.wait(10)
     said: list[str] = []
 
-    def waiting() -> None:
-        said.append("waiting")
+    def waiting(pid: str) -> None:
+        said.append(pid)
         assert holder.is_alive()
         let_go.set()
 
@@ -47,7 +47,7 @@ def test_the_second_says_that_it_waits_and_waits(tmp_path: Path) -> None:
         said.append("held")
         assert (tmp_path / "released").exists()
     holder.join()
-    assert said == ["waiting", "held"]
+    assert said == [str(holder.pid), "held"]
 
 
 def test_a_lock_goes_with_the_process_that_held_it(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_lock_goes_with_the_process_that_held_it(tmp_path: Path) -> None:
     assert held.wait(10)
     waited: list[int] = []
 
-    def kill() -> None:
+    def kill(_: str) -> None:
         waited.append(1)
         holder.kill()
 
@@ -70,6 +70,6 @@ def test_a_lock_goes_with_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="mine"), locked(tmp_path / "lock"):
         raise ValueError("mine")
     waited: list[int] = []
-    with locked(tmp_path / "lock", lambda: waited.append(1)):
+    with locked(tmp_path / "lock", lambda _: waited.append(1)):
         pass
     assert waited == []

@@ -11,6 +11,7 @@ from lab.guest.qemu.tsc import tsc_arguments
 from lab.guest.request import GuestRequest
 from lab.image import base_image
 from lab.model.version import KernelVersion
+from lab.process.shelf import STATES
 
 
 def qemu_spec(asked: GuestRequest) -> QemuSpec:
@@ -30,7 +31,7 @@ def qemu_spec(asked: GuestRequest) -> QemuSpec:
         shutdown_s=deadlines.shutdown,
         append=tsc_arguments(asked.cache, built.hz) if is_tcg else "",
         prepare=asked.prepare,
-        states=asked.cache / "states" if asked.machine.saved_state else None,
+        states=STATES.place(asked.cache) if asked.machine.saved_state else None,
         stall_s=deadlines.stall,
     )
 

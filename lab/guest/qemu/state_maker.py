@@ -17,6 +17,7 @@ from lab.guest.qemu.port import NoPort
 from lab.guest.qemu.saved_state import SavedState, find_state, name_state, rest_order, write_state
 from lab.guest.qemu.start import Started, boot, power_off
 from lab.process.lock import locked
+from lab.process.shelf import STATES
 
 #: A guest is idle after it: its connection's end, and RCU's callbacks, are done with.
 _SETTLING_S = 0.3
@@ -41,7 +42,7 @@ def state_for(parts: QemuParts, states: Path, note: Callable[[str], None]) -> Sa
         None where none can be.
     """
     key = state_key(parts)
-    with locked(states / f".{key}.lock"):
+    with locked(states / STATES.lock.format(key)):
         return find_state(states, key) or _made(parts, states, key, note)
 
 
