@@ -478,6 +478,13 @@ def test_a_run_whose_folder_is_gone_is_still_there(disk: Disk) -> None:
     assert lab(disk.root, "show", IDS[0]).returncode == 0
 
 
+@pytest.fixture
+def open_disk() -> Iterator[Disk]:
+    """Not below pytest's own folder, which each start of pytest closes to all but its owner."""
+    with tempfile.TemporaryDirectory(prefix="gc-of-a-user-") as folder:
+        yield Disk(Path(folder))
+
+
 def gc_as_a_user(disk: Disk, budget: str = "1K") -> subprocess.CompletedProcess[str]:
     """As whoever must heed modes; root need not."""
     command = [sys.executable, "-m", "lab", "gc", "--file", str(disk.root), "--budget", budget]
@@ -504,8 +511,9 @@ def given_away(disk: Disk) -> None:
 
 
 @pytest.mark.slow
-def test_folders_that_nobody_may_look_into_go(disk: Disk) -> None:
+def test_folders_that_nobody_may_look_into_go(open_disk: Disk) -> None:
     """As a build leaves them whose Makefile makes them so."""
+    disk = open_disk
     bench = disk.make("workbenches/6.1-0", 9)
     other = disk.make("workbenches/.gc-1-6.1-1", 9)
     for path in (bench / "obj/mm/deep", other / "obj"):
@@ -523,8 +531,9 @@ def test_folders_that_nobody_may_look_into_go(disk: Disk) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_what_cannot_be_removed_costs_itself_alone(disk: Disk) -> None:
+def test_what_cannot_be_removed_costs_itself_alone(open_disk: Disk) -> None:
     """A file of another user's, say of a lab that was once run with sudo."""
+    disk = open_disk
     disk.make("builds/b1", 8)
     foreign = disk.make("workbenches/.gc-1-6.1-1", 9)
     (foreign / "obj").mkdir()
@@ -552,7 +561,8 @@ def test_what_stays_is_told_by_its_reason(disk: Disk) -> None:
 
 
 @pytest.mark.slow
-def test_a_cache_that_cannot_be_written(disk: Disk) -> None:
+def test_a_cache_that_cannot_be_written(open_disk: Disk) -> None:
+    disk = open_disk
     disk.make("builds/b1", 9)
     disk.loaded.results.mkdir(exist_ok=True)
     disk.loaded.results.chmod(0o777)
