@@ -10,7 +10,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from lab.analysis.setup import differences, is_same
+from lab.analysis.setup import Difference, differences, is_same
 from lab.errors import ExitStatus
 from lab.model.records import KERNEL, Evidence, JobRecord, RunRecord, TestResult
 from lab.model.status import Status
@@ -52,7 +52,7 @@ class Compared:
     before: tuple[TestResult, ...] = ()
     after: tuple[TestResult, ...] = ()
     why: str = ""
-    setup: tuple[str, ...] = ()
+    setup: tuple[Difference, ...] = ()
 
     @property
     def surprising(self) -> bool:
@@ -82,7 +82,7 @@ class Compared:
             "expected": last.expected.value,
             "message": last.message,
             "why": self.why,
-            "setup": list(self.setup),
+            "setup": [str(part) for part in self.setup],
         }
 
 
@@ -231,13 +231,15 @@ class _Pair:
         self.a, self.b = a, b
         # Of a record that does not tell programs any of those with that test may be it.
         self._unstable = {*unstable, *(key.name for key in unstable)}
-        self._setups: dict[tuple[tuple[str, ...], str, str], tuple[bool, tuple[str, ...]]] = {}
+        self._setups: dict[
+            tuple[tuple[str, ...], str, str], tuple[bool, tuple[Difference, ...]]
+        ] = {}
 
     def is_unstable(self, key: TestKey) -> bool:
         """Whether it was seen to end differently on one and the same setup."""
         return key in self._unstable
 
-    def setup(self, key: TestKey) -> tuple[bool, tuple[str, ...]]:
+    def setup(self, key: TestKey) -> tuple[bool, tuple[Difference, ...]]:
         """Whether the test's setup is one and the same, and which parts of it differ."""
         place = (key.job, key.filesystem, key.program)
         if place not in self._setups:
@@ -275,7 +277,7 @@ def _compared(key: TestKey, pair: _Pair) -> Compared:
             change = Change.FLAKY
             why = _ALIKE if same else "it has been so before"
     if differs and change in _BYKERNEL:
-        parts = ", ".join(part.partition(": ")[0] for part in differs)
+        parts = ", ".join(one.part for one in differs)
         why = "; ".join(filter(None, (f"not the kernel alone: {parts}", why)))
     return Compared(key, change, before, after, why, differs)
 
@@ -352,7 +354,7 @@ def _notes(a: _Side, b: _Side) -> tuple[str, ...]:
     if all(compilers) and compilers[0] != compilers[1]:
         notes["compiler: {} → {}".format(*map(", ".join, compilers))] = None
     for place in [place for place in a.setups if place in b.setups]:
-        notes.update(dict.fromkeys(differences(a.setups[place], b.setups[place])))
+        notes.update(dict.fromkeys(map(str, differences(a.setups[place], b.setups[place]))))
     return tuple(notes)
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from lab.model.records import Evidence
 
@@ -12,9 +13,20 @@ RECIPE = "recipe of "
 _LABELS = {
     "accelerator": "accelerator",
     "qemu_version": "QEMU",
-    "machine_description": "machine",
+    "machine": "machine",
     "image_digest": "initramfs",
 }
+
+
+class Difference(NamedTuple):
+    """A part of two setups that is not the same in both, and what it is in each."""
+
+    part: str
+    was: str
+    now: str
+
+    def __str__(self) -> str:
+        return f"{self.part}: {self.was} → {self.now}"
 
 
 def parts(evidence: Evidence, filesystem: str = "", program: str = "") -> dict[str, str]:
@@ -41,11 +53,11 @@ def _programs(evidence: Evidence, program: str) -> dict[str, str]:
 
 
 def differences(a: Iterable[Evidence], b: Iterable[Evidence], filesystem: str = "",
-                program: str = "") -> tuple[str, ...]:  # fmt: skip
-    """``NAME: was → is`` for each part that both sides tell of, and that differs."""
+                program: str = "") -> tuple[Difference, ...]:  # fmt: skip
+    """Each part that both sides tell of, and that differs."""
     was, now = (_values(side, filesystem, program) for side in (a, b))
     return tuple(
-        f"{name}: {_said(was[name])} → {_said(now[name])}"
+        Difference(name, _said(was[name]), _said(now[name]))
         for name in was
         if name in now and was[name] != now[name]
     )

@@ -34,8 +34,9 @@ _SAME = (
     "compiler",
     "accelerator",
     "qemu_version",
-    "machine_description",
+    "machine",
 )
+_IN_WORDS = {"machine": "machine description"}
 
 
 class Verdict(StrEnum):
@@ -165,9 +166,9 @@ def unlike(base: JobRecord, patched: JobRecord, series: tuple[str, str]) -> str:
             return f"they differ in {name}"
     for name in _SAME:
         if getattr(base.evidence, name) != getattr(patched.evidence, name):
-            return f"they differ in {name.replace('_', ' ')}"
+            return f"they differ in {_IN_WORDS.get(name, name.replace('_', ' '))}"
     if differs := differences([base.evidence], [patched.evidence]):
-        return f"they differ in {differs[0].partition(': ')[0]}"
+        return f"they differ in {differs[0].part}"
     if patched.evidence.series_digests != (*base.evidence.series_digests, series):
         return "the two kernels differ in more than the series"
     if base.evidence.build_key == patched.evidence.build_key:

@@ -148,6 +148,7 @@ def _evidence(
         accelerator=guest.accelerator,
         qemu_version=spec.version(),
         machine_description=guest.hardware,
+        hardware=guest.hardware_key,
         build_key=built.key,
         tree_identity=job.tree.identity,
         tree_signature=job.tree.signature,

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What shapes a job's results beside its kernel, hardware and programs, in words."""
+"""What shapes a job's results beside its kernel, hardware and programs.
+
+Each part is told apart by its text, of which databases have digests: none is worded anew.
+"""
 
 from __future__ import annotations
 

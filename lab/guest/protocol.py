@@ -52,7 +52,8 @@ class Description:
 
     Attributes:
         accelerator: What runs its code: ``kvm``, ``tcg``.
-        hardware: In a line.
+        hardware: In a line, for people.
+        hardware_key: The same, by which setups are told apart: it is never worded anew.
         cpu: The name of its CPU; where that is the host's, the host's own too.
         arguments: What its kernel is told beside what every kernel is, on any host.
         image: Names what it boots into, beside its programs.
@@ -67,6 +68,7 @@ class Description:
     image: str = ""
     pmem: str = "nvdimm"
     prepare: str = ""
+    hardware_key: str = ""
 
 
 class GuestSpec(Protocol):

@@ -50,7 +50,9 @@ class Evidence:
 
     Args:
         accelerator: ``kvm`` or ``tcg``, as it really ran.
-        machine_description: The QEMU hardware, in a line.
+        machine_description: The QEMU hardware, in a line for people.
+        hardware: The same as setups are told apart by it; "" in records of older labs, of
+            which the line for people is that.
         cmdline: The kernel's command line.
         promises: (filesystem, names of what it promised to be) pairs; not in runs of before,
             whose filesystems promised DAX.
@@ -101,14 +103,21 @@ class Evidence:
     cost: tuple[tuple[str, float], ...] = ()
     unkept: int = 0
     surroundings: tuple[tuple[str, str], ...] = ()
+    hardware: str = ""
     left_mounted: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def machine(self) -> str:
+        """What tells its hardware from other hardware."""
+        return self.hardware or self.machine_description
 
     @property
     def setup(self) -> str:
         """Names all that a result depends on but chance; "" when nothing was built.
 
         Two results of a test with one setup that differ are the test's, or the
-        kernel's, unsteadiness, and no change of the kernel.
+        kernel's, unsteadiness, and no change of the kernel.  What it is made of is in
+        databases: no part of it is worded anew.
         """
         if not self.build_key:
             return ""
@@ -116,7 +125,7 @@ class Evidence:
             self.build_key,
             self.accelerator,
             self.qemu_version,
-            self.machine_description,
+            self.machine,
             self.programs_digest,
             self.image_digest,
             *(f"{name}={value}" for name, value in self.surroundings),

@@ -274,8 +274,8 @@ def test_another_recipe_is_told_and_is_no_flake() -> None:
     (found,) = comparison.tests
     assert found.change is Change.REGRESSED
     assert found.why == "not the kernel alone: recipe of ext4-dax"
-    assert found.setup == ("recipe of ext4-dax: mkfs.ext4 -b 4096 → mkfs.ext4 -g 512",)
-    assert found.setup == comparison.notes
+    assert comparison.notes == ("recipe of ext4-dax: mkfs.ext4 -b 4096 → mkfs.ext4 -g 512",)
+    assert tuple(map(str, found.setup)) == comparison.notes
 
 
 def test_an_error_on_the_same_setup_is_no_flake() -> None:

@@ -12,6 +12,7 @@ from lab.execution.stall_watch import Live
 from lab.guest.fake import Script, Stage
 from lab.model.records import JobRecord, TestResult
 from lab.model.status import Status
+from lab.model.unrun import Unrun
 from lab.process.cpu_waits import Times
 from lab.suites.judge import judge
 from tests.execution.conftest import EXT4, XFS, MakeJob
@@ -217,6 +218,20 @@ def test_interrupt_keeps_what_ended(make_job: MakeJob) -> None:
     }
     assert len(unrun(record)) == 5
     assert tuple(told) == record.results
+
+
+def test_a_test_may_say_interrupted_itself(make_job: MakeJob) -> None:
+    """It is that test's own word, and no sign that the lab was."""
+    says = "a # ERROR interrupted"
+    scripts = {"p": Script((says, "b", "c"), {"b": "interrupt"})}
+    with pytest.raises(JobInterrupted) as stop:
+        run_job(make_job(scripts))
+    record = stop.value.record
+    assert [(one.test, one.message, one.unrun) for one in record.results] == [
+        ("a", "interrupted", None),
+        ("p (test 2 of 3)", "did not run: interrupted", Unrun.INTERRUPTED),
+        ("p (test 3 of 3)", "did not run: interrupted", Unrun.INTERRUPTED),
+    ]
 
 
 def test_interrupt_keeps_what_the_kernel_complained_of(make_job: MakeJob) -> None:

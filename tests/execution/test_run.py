@@ -22,6 +22,7 @@ from lab.execution.surroundings import surrounded
 from lab.execution.unit import Unit
 from lab.filesystems.dax import Dax
 from lab.guest.fake import FakeSpec, Script, Stage
+from lab.guest.qemu.command_line import Hardware
 from lab.model import job_error
 from lab.model.records import Evidence, JobRecord, RunRecord, TestResult
 from lab.model.status import Status
@@ -104,7 +105,7 @@ def test_killed_run(killed: Killed) -> None:
         replace(killed.evidence, qemu_version="x"),
         replace(killed.evidence, programs_digest="x"),
         replace(killed.evidence, image_digest="x"),
-        replace(killed.evidence, machine_description="x"),
+        replace(killed.evidence, hardware="x"),
         replace(killed.evidence, surroundings=()),
         replace(killed.evidence, surroundings=(("recipe of ext4-dax", "x"),)),
     ):
@@ -133,7 +134,10 @@ def test_words_are_for_people(killed: Killed, monkeypatch: pytest.MonkeyPatch) -
         store.begin(killed.run)
     monkeypatch.setattr(JobPlan, "describe", lambda _: "a guest")
     monkeypatch.setattr(Plan, "describe", lambda _: ["what is done"])
+    monkeypatch.setattr(Hardware, "describe", lambda _: "a machine")
     assert killed.goes_on()
+    said = replace(killed.evidence, machine_description="words of before")
+    assert killed.goes_on(killed.record(evidence=said))
     found = unfinished(killed.lab.loaded, killed.plan, print)
     assert found is not None
     assert found.id == killed.folder.run_id

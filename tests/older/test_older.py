@@ -139,6 +139,16 @@ def test_what_was_told_in_words_is_a_value(older: Older) -> None:
     assert not planned.is_as(planned)
 
 
+def test_setups_have_the_names_they_had(older: Older) -> None:
+    """Or a test that ends so and so on one setup would be a change of the kernel's."""
+    with closing(sqlite3.connect(older.results / "lab.db")) as connection:
+        named = [name for (name,) in connection.execute("SELECT setup FROM jobs ORDER BY number")]
+    jobs = [job for run in (REAL, CUT, ENDED) for job in older.store.load(run).jobs]
+    assert [job.evidence.setup for job in jobs] == named
+    # One job was not built, and two ran on one setup.
+    assert len(set(named) - {""}) == 7
+
+
 def test_a_run_that_only_its_folder_tells_of_is_recorded(older: Older, tmp_path: Path) -> None:
     (found,) = unrecorded(older.results, older.store.known())
     assert found.folder.run_id == UNKNOWN

@@ -69,6 +69,7 @@ class QemuParts:
             image=self.image.stem,
             pmem=self.hardware.pmem,
             prepare=self.prepare,
+            hardware_key=self.hardware.key,
         )
 
     def version(self) -> str:

@@ -91,8 +91,8 @@ def test_command_line_of_an_nvdimm_machine() -> None:
 def test_description_tells_them_apart() -> None:
     nvdimm = Hardware(G, 2, "tcg", "pc", 512 * M)
     memmap = Hardware(G, 2, "tcg", "pc", 512 * M, "memmap")
-    assert nvdimm.describe() == "pc, 2 CPUs, 1024 MiB of RAM, 512 MiB NVDIMM, tcg"
-    assert memmap.describe() == (
+    assert nvdimm.key == "pc, 2 CPUs, 1024 MiB of RAM, 512 MiB NVDIMM, tcg"
+    assert memmap.key == (
         "pc, 2 CPUs, 1024 MiB of RAM, 512 MiB of RAM as persistent memory "
         "(memmap=512M!0x100000000), tcg"
     )

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What names the setup of a job: databases have digests of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lab.execution.surroundings import surrounded
+from lab.guest.fake import Script
+from lab.model.records import Evidence
+from tests.execution.conftest import MakeJob
+
+
+def test_its_parts_stay_as_they_are(make_job: MakeJob) -> None:
+    """Whoever finds better words for people puts them beside these."""
+    job = surrounded(make_job({"p": Script(("a",))}, program_s=120.0, settle_s=0.1))
+    assert dict(job.evidence.surroundings) == {
+        "recipe of ext4-dax": "mkfs.ext4 ; mount -o dax",
+        "CPU": "",
+        "fresh": "job",
+        "deadlines": "boot 30 s, setup 30 s, program 120 s, stall 0.15 s, settle 0.1 s",
+        "preparation of the guest": "e3b0c44298fc1c149afbf4c8",
+    }
+
+
+def test_the_line_for_people_is_no_part_of_it() -> None:
+    evidence = Evidence(build_key="k", hardware="q35, 2 CPUs", machine_description="a machine")
+    assert evidence.setup == replace(evidence, machine_description="another line").setup
+    assert evidence.setup != replace(evidence, hardware="q35, 3 CPUs").setup
+    # Of an older lab's record that line is all there is.
+    older = replace(evidence, hardware="", machine_description="q35, 2 CPUs")
+    assert older.setup == evidence.setup
