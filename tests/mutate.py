@@ -39,6 +39,10 @@ ROOT = Path(__file__).resolve().parents[1]
 MODULES = (
     "lab/suites/judge.py",
     "lab/suites/ktap.py",
+    "lab/suites/ktap_programs.py",
+    "lab/filesystems/dax.py",
+    "lab/filesystems/set_up.py",
+    "lab/model/proof.py",
     "lab/execution/complaint_watch.py",
     "lab/execution/cause_of_death.py",
     "lab/execution/agenda.py",

@@ -5,17 +5,20 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from lab.errors import InfrastructureError
+from lab.features import feature
 from lab.filesystems.dax import Dax, NotDax
-from lab.filesystems.filesystem import Filesystem
+from lab.filesystems.filesystem import CannotMount, Filesystem
 from lab.filesystems.plain import Plain, Tmpfs
 from lab.filesystems.set_up import read, script, set_up
-from lab.guest.command import CommandResult
+from lab.guest.command import CommandResult, CommandTimeout
 from tests.filesystems.test_dax import EXT4, OLD_XFS, XFS_LOG
 
 
@@ -66,6 +69,44 @@ def test_failed_mount_has_a_status_of_its_own(tmp_path: Path, status: int) -> No
     assert ("mkfs=mkfs.xfs -q -f /dev/pmem0" in done.stdout) is (status == 0)
 
 
+def test_each_step_comes_in_its_turn(tmp_path: Path) -> None:
+    """In a real shell: what was called, and what was said of it."""
+    calls, kmsg = tmp_path / "calls", tmp_path / "kmsg"
+    for name in ("umount", "mkdir", "mkfs.ext4", "mount", "dax-proof"):
+        said = "echo dax_option=yes" if name == "dax-proof" else "echo noise=yes"
+        (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@" >>{calls}\n{said}\n')
+    (tmp_path / "dmesg").write_text(f"#!/bin/sh\necho before\ncat {kmsg}\necho EXT4: after\n")
+    for tool in tmp_path.iterdir():
+        tool.chmod(0o755)
+    text = script(Dax("d", "ext4", ("-b", "4096"), ("dax",)))
+    text = text.replace("/lab/dax-proof", "dax-proof").replace("/dev/kmsg", str(kmsg))
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-c", text], env={"PATH": path}, capture_output=True, text=True, check=True
+    )
+    assert calls.read_text().splitlines() == [
+        "mkdir -p /mnt/d",
+        "mkfs.ext4 -q -F -b 4096 /dev/pmem0",
+        "mount -t ext4 -o dax /dev/pmem0 /mnt/d",
+        "dax-proof /mnt/d",
+    ]
+    found = read(done.stdout)
+    assert found["log"] == "EXT4: after"
+    assert found["mkfs"] == "mkfs.ext4 -q -F -b 4096 /dev/pmem0"
+    assert found["dax_option"] == "yes"
+    assert "mounted" in found
+    # What mkfs says is no evidence; mkdir and mount say nothing.
+    assert done.stdout.count("noise=yes") == 2
+    assert done.stderr == "noise=yes\n"
+
+
+def test_what_a_device_has_mounted_goes_first() -> None:
+    text = script(Dax("d", "ext4", (), ("dax",)))
+    leave = text.index("leave || exit 7")
+    assert "/dev/pmem0:*" in text[:leave]
+    assert leave < text.index("mkfs.ext4")
+
+
 def test_a_mount_is_all_that_a_tmpfs_takes() -> None:
     text = script(Tmpfs("scratch", ("size=1g",)))
     assert "mount -t tmpfs -o size=1g lab-scratch /mnt/scratch" in text
@@ -83,7 +124,12 @@ class Guest:
         self.console: Any = self
         self.path = Path("console.log")
 
+        self.spec: Any = SimpleNamespace(command_s=30.0)
+        self.late = False
+
     def run(self, _: str) -> CommandResult:
+        if self.late:
+            raise CommandTimeout("still ran")
         return self.said
 
 
@@ -115,3 +161,46 @@ def test_what_is_no_dax_is_told_first() -> None:
     guest.prepared = CommandResult(0, "", "", 0.1)
     with pytest.raises(NotDax):
         set_up(guest, Dax("d", "ext4", (), ("dax",)))
+
+
+DAX = Dax("d", "ext4", (), ("dax",))
+
+
+def test_a_mount_that_the_kernel_is_too_old_for_is_no_error() -> None:
+    log = 'log=[    2.1] EXT4-fs (pmem0): Unrecognized mount option "dax"\n'
+    old: Any = Guest(log, 8)
+    with pytest.raises(CannotMount, match=r"does not mount d: .*Unrecognized"):
+        set_up(old, replace(DAX, lacking=feature("xfs-dax")))
+    # It should know the option, or says nothing of it.
+    for guest, lacking in ((Guest(log, 8), None), (Guest("", 8), feature("xfs-dax"))):
+        played: Any = guest
+        with pytest.raises(InfrastructureError, match="could not be made") as error:
+            set_up(played, replace(DAX, lacking=lacking))
+        assert not isinstance(error.value, CannotMount)
+        assert str(error.value.detail).startswith("no space")
+    assert set_up_fails(Guest(log, 1), replace(DAX, lacking=feature("xfs-dax")))
+
+
+def set_up_fails(guest: Any, filesystem: Dax) -> bool:
+    """Another status than that of a mount that failed is no word of the kernel's on it."""
+    with pytest.raises(InfrastructureError) as error:
+        set_up(guest, filesystem)
+    return not isinstance(error.value, CannotMount)
+
+
+def test_a_deadline_says_which_it_was() -> None:
+    guest: Any = Guest("")
+    guest.late = True
+    with pytest.raises(CommandTimeout, match="setup deadline of 30 s passed while d was made"):
+        set_up(guest, DAX)
+
+
+@pytest.mark.parametrize(("more", "refused"), [(0, False), (1, True)])
+def test_who_says_too_much_is_not_read(more: int, refused: bool) -> None:
+    said = f"{EXT4}x=".ljust((1 << 20) + more, "y")
+    guest: Any = Guest(said)
+    if not refused:
+        assert len(set_up(guest, DAX).proofs["dax"]["x"]) == 1024
+        return
+    with pytest.raises(InfrastructureError, match="nobody knows what was meant"):
+        set_up(guest, DAX)
