@@ -23,7 +23,7 @@ from lab.complaints import read
 from lab.complaints.symbols import Symbols
 from lab.config import load
 from lab.execution.cause_of_death import cause_of_death
-from lab.execution.complaint_watch import Watch, charge
+from lab.execution.complaint_watch import ComplaintWatch, charge
 from lab.gc import free, inventory, needs_of, plan_removal
 from lab.model.complaint import Complaint, Frame, Kind
 from lab.model.records import Evidence, JobRecord, Noted, RunRecord, TestResult
@@ -186,7 +186,7 @@ def _watched(folder: Path, text: Iterable[str], *, log: bool = True) -> Work:
         stream.writelines([_MARKS[0], *text, _MARKS[1]])
 
     def work() -> None:
-        watch = Watch(folder, folder, _RELEASE, ())
+        watch = ComplaintWatch(folder, folder, _RELEASE, ())
         # A guest that lives is waited for until no complaint is being printed.
         noted = watch.ran(alive=False)
         judged = judge("p", parse(b"KTAP version 1\n1..1\nok 1 a\n"), 0)
@@ -257,7 +257,7 @@ def programs(number: int, folder: Path) -> Work:
 
     def work() -> None:
         (folder / "console.log").write_text("")
-        watch = Watch(folder, folder, _RELEASE, ())
+        watch = ComplaintWatch(folder, folder, _RELEASE, ())
         noted: dict[Noted, None] = {}
         with (folder / "console.log").open("a") as stream:
             for n in range(number):

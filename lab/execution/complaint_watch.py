@@ -178,7 +178,7 @@ def _key(complaint: Complaint) -> tuple[int, Kind]:
     return complaint.offset, complaint.kind
 
 
-class Watch:
+class ComplaintWatch:
     """Looks at a guest's console as its programs run.
 
     Args:

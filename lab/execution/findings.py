@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lab.errors import LabError, UserError
-from lab.execution.complaint_watch import Watch
+from lab.execution.complaint_watch import ComplaintWatch
 from lab.execution.guest_trouble import status_of
 from lab.execution.hang import Hangs, Signature
 from lab.execution.job import Job
@@ -49,7 +49,7 @@ class Findings:
     proofs: dict[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     used: list[GuestUse] = field(default_factory=list)
     complaints: dict[Noted, None] = field(default_factory=dict)
-    watches: list[Watch] = field(default_factory=list)
+    watches: list[ComplaintWatch] = field(default_factory=list)
     left_mounted: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -59,9 +59,9 @@ class Findings:
             return Stop(self.hangs.over)
         return ENOUGH if 0 < self.job.max_fail <= self.failed else None
 
-    def watch(self, guest: GuestSpec) -> Watch:
+    def watch(self, guest: GuestSpec) -> ComplaintWatch:
         """Somebody who looks at the guest's console."""
-        watch = Watch(guest.folder, guest.kernel.parent, self.job.release, self.job.benign)
+        watch = ComplaintWatch(guest.folder, guest.kernel.parent, self.job.release, self.job.benign)
         self.watches.append(watch)
         return watch
 

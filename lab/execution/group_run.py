@@ -8,12 +8,12 @@ from dataclasses import replace
 
 from lab.errors import InfrastructureError, LabError
 from lab.execution.agenda import Agenda
-from lab.execution.complaint_watch import Watch
+from lab.execution.complaint_watch import ComplaintWatch
 from lab.execution.findings import Findings
 from lab.execution.guest_session import GuestSession
 from lab.execution.guest_trouble import not_kept
 from lab.execution.last_words import keep_kernel_log
-from lab.execution.prefetch import Ahead
+from lab.execution.prefetch import Prefetch
 from lab.execution.remainder import Rest, list_tests
 from lab.execution.unit import Unit
 from lab.execution.unit_run import run_unit
@@ -25,7 +25,7 @@ from lab.model.job_error import JobError
 from lab.unforeseen import as_lab_error
 
 
-def run_group(findings: Findings, agenda: Agenda, ahead: Ahead) -> LabError | None:
+def run_group(findings: Findings, agenda: Agenda, prefetch: Prefetch) -> LabError | None:
     """Run units of the group that has its turn, taking them off, while one guest is good for it.
 
     The next guest starts meanwhile.
@@ -33,11 +33,11 @@ def run_group(findings: Findings, agenda: Agenda, ahead: Ahead) -> LabError | No
     Returns:
         Why the guest could not be used, or not to its end.
     """
-    spec = ahead.spec(agenda.group[0].recipe)
+    spec = prefetch.spec(agenda.group[0].recipe)
     watch = findings.watch(spec)
     try:
-        with ahead.guest(spec) as guest:
-            _use(findings, agenda, ahead, guest, watch)
+        with prefetch.guest(spec) as guest:
+            _use(findings, agenda, prefetch, guest, watch)
     except LabError as error:
         findings.note(watch.rest())
         return error
@@ -53,16 +53,18 @@ def run_group(findings: Findings, agenda: Agenda, ahead: Ahead) -> LabError | No
     return None
 
 
-def _use(findings: Findings, agenda: Agenda, ahead: Ahead, guest: Guest, watch: Watch) -> None:
+def _use(
+    findings: Findings, agenda: Agenda, prefetch: Prefetch, guest: Guest, watch: ComplaintWatch
+) -> None:
     """Have an open guest do what it is good for, and say its last words."""
     if (then := agenda.next_filesystem) is not None:
-        ahead.begin(then)
+        prefetch.begin(then)
     findings.command = findings.command or tuple(guest.command)
     session = GuestSession.of(findings, agenda, guest, watch)
     try:
         check_prepared(guest, {unit.recipe.device for unit in agenda.group})
         while agenda.group and not findings.over:
-            if not _run_filesystem(session, ahead):
+            if not _run_filesystem(session, prefetch):
                 break
     finally:
         findings.note_use(guest, session.ran)
@@ -72,13 +74,13 @@ def _use(findings: Findings, agenda: Agenda, ahead: Ahead, guest: Guest, watch: 
         findings.note_error(JobError(watch.unread))
 
 
-def _run_filesystem(session: GuestSession, ahead: Ahead) -> bool:
+def _run_filesystem(session: GuestSession, prefetch: Prefetch) -> bool:
     """Run the units of the next filesystem; returns whether the guest is good for more."""
     findings, agenda = session.findings, session.agenda
     recipe = agenda.group[0].recipe
     try:
-        with session.live.looking():
-            mounted = ahead.set_up(session.guest, recipe)
+        with session.stall_watch.looking():
+            mounted = prefetch.set_up(session.guest, recipe)
     except InfrastructureError as error:
         if isinstance(error, StaysMounted) and session.ran:
             findings.note_left(session.guest, error.what)
@@ -97,8 +99,8 @@ def _run_filesystem(session: GuestSession, ahead: Ahead) -> bool:
 
 def _stalled(session: GuestSession, error: InfrastructureError) -> InfrastructureError:
     """What the kernel said of a hang while a filesystem was made and mounted."""
-    if session.live.hung is not None:
-        error.what = f"{session.live.hung}: {error.what}"
+    if session.stall_watch.hung is not None:
+        error.what = f"{session.stall_watch.hung}: {error.what}"
     return error
 
 
@@ -139,7 +141,7 @@ def _name_rest(session: GuestSession, unit: Unit, rest: Rest) -> bool:
     good = True
     if rest.listed:
         try:
-            with session.live.looking():
+            with session.stall_watch.looking():
                 command = whole.listing(session.findings.job.pattern)
                 names = list_tests(session.guest, whole.kind, command, rest.done) or ()
         except InfrastructureError as error:

@@ -23,7 +23,7 @@ from lab.model.version import KernelVersion
 class Job:
     """All that a job needs besides the cache; picklable.
 
-    ``guest.folder`` is the job's folder: consoles, KTAP and logs go there.  ``ahead``
+    ``guest.folder`` is the job's folder: consoles, KTAP and logs go there.  ``prefetch``
     lets the next guest start while one works: there is memory for both.  ``given`` are
     programs that cannot run, and why: they do not compile.  ``max_fail`` is after how many
     results that are not as expected nothing more runs; 0 is never.
@@ -42,7 +42,7 @@ class Job:
     fresh: Fresh = Fresh.JOB
     benign: tuple[Benign, ...] = ()
     settle_s: float = 0.0
-    ahead: bool = False
+    prefetch: bool = False
     given: tuple[tuple[Unit, LabError], ...] = ()
     stall_s: float = 10.0
     max_fail: int = 0

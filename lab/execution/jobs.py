@@ -44,7 +44,7 @@ class Jobs:
         return min(len(self.plan.jobs), guests_at_once(self._loaded, self.plan, self._capacity))
 
     @cached_property
-    def ahead(self) -> bool:
+    def prefetch(self) -> bool:
         """Whether memory carries the next guest of each beside them."""
         return self._capacity.carries(2 * self.width, largest(self._loaded, self.plan))
 
@@ -81,7 +81,7 @@ class Jobs:
         self.recorder.kept(partial(keep_recipe, self._loaded, planned, built, place, job))
         # Deadlines of a host that runs so many side by side, and builds beside them.
         load = self._load(planned)
-        self.made[number] = replace(surrounded(job.stretched(load)), ahead=self.ahead)
+        self.made[number] = replace(surrounded(job.stretched(load)), prefetch=self.prefetch)
         return self.made[number]
 
     def _load(self, planned: JobPlan) -> float:

@@ -24,13 +24,13 @@ def keep_kernel_log(session: GuestSession) -> str:
     """Unmount what was mounted, wait for late complaints, and keep the log; returns it."""
     guest, settle_s = session.guest, session.findings.job.settle_s
     # A guest that hangs is not waited for: the console says nearly the same.
-    if session.live.hung or not guest.alive() or not guest.answers:
+    if session.stall_watch.hung or not guest.alive() or not guest.answers:
         return ""
     deadline_s = guest.spec.command_s + settle_s
     try:
         done = guest.run(last_words(DEVICE, settle_s), deadline_s)
     except LabError as error:
-        if not session.lost and session.live.broken is None:
+        if not session.lost and session.stall_watch.broken is None:
             _note_last_hang(session, error, deadline_s)
         return ""
     if left := read_left(done.stderr):

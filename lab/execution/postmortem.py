@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab.errors import InfrastructureError, LabError
-from lab.execution.complaint_watch import Watch, placed
-from lab.execution.stall_watch import Live
+from lab.execution.complaint_watch import ComplaintWatch, placed
+from lab.execution.stall_watch import StallWatch
 from lab.guest.protocol import Guest
 from lab.model.records import new_run_id
 from lab.process.temporary import owned_folder, without_owner
@@ -76,8 +76,8 @@ def listening(guest: Guest, release: str, tell: Callable[[str], None] | None) ->
     if tell is None:
         yield
         return
-    watch = Watch(guest.spec.folder, guest.spec.kernel.parent, release, ())
-    with Live(watch, guest, math.inf, tell).looking():
+    watch = ComplaintWatch(guest.spec.folder, guest.spec.kernel.parent, release, ())
+    with StallWatch(watch, guest, math.inf, tell).looking():
         yield
 
 
@@ -88,7 +88,7 @@ def trace(folder: Path, build: Path, release: str) -> str:
         folder: The guest's, with its console.
         build: The folder of its kernel, with ``System.map`` and ``vmlinux``.
     """
-    noted = [one for one in Watch(folder, build, release, ()).rest() if not one.benign]
+    noted = [one for one in ComplaintWatch(folder, build, release, ()).rest() if not one.benign]
     if not noted:
         return ""
     fatal = [one for one in noted if one.complaint.fatal]

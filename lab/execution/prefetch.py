@@ -61,7 +61,7 @@ def _set_up(guest: Guest, filesystem: Filesystem) -> Mounted | InfrastructureErr
         return error
 
 
-class Ahead:
+class Prefetch:
     """Gives guests, and has the next one ready; to be closed.
 
     Args:

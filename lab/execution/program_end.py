@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.execution.stall_watch import Live
+from lab.execution.stall_watch import StallWatch
 from lab.filesystems.mounts import read as read_moved
 from lab.guest.command import CommandFlood, CommandTimeout
 from lab.guest.protocol import Guest, GuestDied, Hang
@@ -33,13 +33,15 @@ class ProgramEnd:
     moved: str | None = None
 
 
-def run_program(guest: Guest, live: Live, command: str, deadline_s: float) -> ProgramEnd:
+def run_program(
+    guest: Guest, stall_watch: StallWatch, command: str, deadline_s: float
+) -> ProgramEnd:
     """Run a program; whatever becomes of it and its guest, that is its end."""
     try:
-        with live.looking():
+        with stall_watch.looking():
             done = guest.run(command, deadline_s)
     except CommandTimeout as error:
-        return _hung(guest, live, error.stdout, deadline_s)
+        return _hung(guest, stall_watch, error.stdout, deadline_s)
     except CommandFlood as error:
         return ProgramEnd(error.stdout, None, Ended.EXITED, error.what)
     except GuestDied as error:
@@ -51,9 +53,9 @@ def run_program(guest: Guest, live: Live, command: str, deadline_s: float) -> Pr
     return ProgramEnd(done.stdout, done.status, Ended.EXITED, first, good=True, moved=moved)
 
 
-def _hung(guest: Guest, live: Live, output: str, deadline_s: float) -> ProgramEnd:
+def _hung(guest: Guest, stall_watch: StallWatch, output: str, deadline_s: float) -> ProgramEnd:
     """The end of a program that its deadline ended, or what the kernel said of it."""
-    hung = live.hung
+    hung = stall_watch.hung
     who, said = guest.examine()
     if hung is not None:
         stalls = hung.complaint.stalls

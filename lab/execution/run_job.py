@@ -15,7 +15,7 @@ from lab.execution.findings import Findings
 from lab.execution.group_run import run_group
 from lab.execution.grouping import groups_of
 from lab.execution.job import Job
-from lab.execution.prefetch import Ahead
+from lab.execution.prefetch import Prefetch
 from lab.model import job_error
 from lab.model.job_error import Fault, JobError
 from lab.model.records import Evidence, JobRecord, TestResult, now
@@ -80,8 +80,8 @@ def _run(findings: Findings) -> JobRecord:
     for unit, error in job.given:
         findings.add_trouble([unit], error)
     try:
-        with closing(Ahead(job.guests().__next__, on=job.ahead)) as ahead:
-            _run_groups(findings, agenda, ahead)
+        with closing(Prefetch(job.guests().__next__, on=job.prefetch)) as prefetch:
+            _run_groups(findings, agenda, prefetch)
     except Exception as error:
         said = as_lab_error(error)
         _leave(findings, agenda, Stop(said.what))
@@ -92,11 +92,11 @@ def _run(findings: Findings) -> JobRecord:
     return record(findings.error)
 
 
-def _run_groups(findings: Findings, agenda: Agenda, ahead: Ahead) -> None:
+def _run_groups(findings: Findings, agenda: Agenda, prefetch: Prefetch) -> None:
     agenda.share(groups_of(findings.job))
     first = True
     while agenda and not findings.over:
-        trouble = run_group(findings, agenda, ahead)
+        trouble = run_group(findings, agenda, prefetch)
         if trouble is not None:
             _add_trouble(findings, agenda, trouble, first=first)
         elif not agenda.group:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from lab.execution.complaint_watch import Place, Watch
+from lab.execution.complaint_watch import ComplaintWatch, Place
 from lab.model.complaint import Complaint, Kind
 from lab.process.cpu_waits import Given, Times
 
@@ -61,7 +61,7 @@ class _Suspect:
     progress: tuple[object, ...]
 
 
-class Live:
+class StallWatch:
     """Looks at a guest's console while its commands run, in a thread of its own.
 
     Args:
@@ -70,7 +70,7 @@ class Live:
     """
 
     def __init__(
-        self, watch: Watch, guest: Watched, grace_s: float, tell: Callable[[str], None]
+        self, watch: ComplaintWatch, guest: Watched, grace_s: float, tell: Callable[[str], None]
     ) -> None:
         self._watch = watch
         self._guest = guest

@@ -14,7 +14,7 @@ import pytest
 from lab.complaints import Lines
 from lab.config.model import Fresh
 from lab.execution import complaint_watch as watching
-from lab.execution.complaint_watch import Log, Watch
+from lab.execution.complaint_watch import ComplaintWatch, Log
 from lab.execution.run_job import JobInterrupted, run_job
 from lab.guest.command import CommandResult
 from lab.guest.console import Console
@@ -74,13 +74,13 @@ def test_interrupt_while_a_long_console_is_read(
     make_job: MakeJob,  # noqa: F811
 ) -> None:
     """The program has ended, and what it reported is not lost."""
-    waits = Watch._catch_up
+    waits = ComplaintWatch._catch_up
 
-    def interrupted(watch: Watch, seconds: float) -> None:
-        monkeypatch.setattr(Watch, "_catch_up", waits)
+    def interrupted(watch: ComplaintWatch, seconds: float) -> None:
+        monkeypatch.setattr(ComplaintWatch, "_catch_up", waits)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Watch, "_catch_up", interrupted)
+    monkeypatch.setattr(ComplaintWatch, "_catch_up", interrupted)
     with pytest.raises(JobInterrupted) as stop:
         run_job(make_job({"p": Script(("a",)), "q": Script(("c",))}))
     said = {result.test: (result.status, result.message) for result in stop.value.record.results}
@@ -90,7 +90,7 @@ def test_interrupt_while_a_long_console_is_read(
 
 def test_a_flood_is_read_in_the_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(watching, "_LOOK_S", 0.0)
-    watch = Watch(tmp_path, tmp_path, "6.1.192", ())
+    watch = ComplaintWatch(tmp_path, tmp_path, "6.1.192", ())
     (tmp_path / "console.log").write_text(FLOOD + "lab: run fs s/p\n" + "y\n" * 9)
     watch.ran(alive=False)
     assert watch.place.program == "p"
@@ -110,13 +110,13 @@ def test_complaints_of_made_up_callers_are_bounded(tmp_path: Path) -> None:
 
 def test_more_marks_than_tests_can_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(watching, "_MOST_MARKS", 100)
-    watch = Watch(tmp_path, tmp_path, "6.1.192", ())
+    watch = ComplaintWatch(tmp_path, tmp_path, "6.1.192", ())
     marks = "".join(f"lab: test t{number} begins\n" for number in range(99))
     (tmp_path / "console.log").write_text("lab: run fs s/p\n" + marks)
     watch.ran(alive=False)
     assert "more than 100 tests are marked" in watch.unread
     (tmp_path / "console.log").write_text("lab: run fs s/p\n" + marks[:-1])
-    few = Watch(tmp_path, tmp_path, "6.1.192", ())
+    few = ComplaintWatch(tmp_path, tmp_path, "6.1.192", ())
     few.ran(alive=False)
     assert not few.unread
 

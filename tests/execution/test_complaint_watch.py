@@ -12,7 +12,7 @@ import pytest
 from lab.complaints.benign import Benign
 from lab.execution import complaint_watch as watch
 from lab.execution.cause_of_death import cause_of_death
-from lab.execution.complaint_watch import BUSY, Log, Watch, charge, doubted
+from lab.execution.complaint_watch import BUSY, ComplaintWatch, Log, charge, doubted
 from lab.model.complaint import Complaint, Kind
 from lab.model.log_mark import Mark, marked, parse_mark, program_mark
 from lab.model.records import Noted
@@ -34,7 +34,7 @@ class Guest:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.watch = Watch(folder, folder, "6.1.192", ())
+        self.watch = ComplaintWatch(folder, folder, "6.1.192", ())
 
     def says(self, text: str) -> None:
         with (self.folder / "console.log").open("a") as stream:
@@ -381,7 +381,7 @@ def test_a_flood_hides_no_later_complaint(guest: Guest) -> None:
 def test_a_flood_of_benign_complaints_hides_no_other(tmp_path: Path) -> None:
     rule = Benign.make("filesystem: EXT4-fs error in fine*", "", "known")
     guest = Guest(tmp_path)
-    guest.watch = Watch(tmp_path, tmp_path, "6.1.192", (rule,))
+    guest.watch = ComplaintWatch(tmp_path, tmp_path, "6.1.192", (rule,))
     guest.says("lab: run ext4 s/p\n" + begins("a") + error_in("fine") * 600)
     guest.says(error_in("bad") + error_in("fine") + begins("b") + "lab: ran ext4 s/p\n")
     noted = guest.watch.ran(alive=True)
@@ -467,7 +467,7 @@ def test_a_doubt_is_of_one_complaint_and_no_excuse(tmp_path: Path) -> None:
     """What the host may have caused; of the other complaints nobody doubts anything."""
     rule = Benign.make("filesystem: EXT4-fs error in fine*", "", "known")
     guest = Guest(tmp_path)
-    guest.watch = Watch(tmp_path, tmp_path, "6.1.192", (rule,))
+    guest.watch = ComplaintWatch(tmp_path, tmp_path, "6.1.192", (rule,))
     guest.says("lab: run ext4 s/p\n" + error_in("slow") + error_in("bad") + error_in("fine"))
     guest.says("lab: ran ext4 s/p\n")
     guest.watch.look()

@@ -8,7 +8,7 @@ import pytest
 from lab.config.model import Expectation
 from lab.execution.findings import Findings
 from lab.execution.run_job import JobInterrupted, run_job
-from lab.execution.stall_watch import Live
+from lab.execution.stall_watch import StallWatch
 from lab.guest.fake import Script, Stage
 from lab.model.records import JobRecord, TestResult
 from lab.model.status import Status
@@ -250,10 +250,10 @@ def test_interrupt_keeps_what_the_kernel_complained_of(make_job: MakeJob) -> Non
 def test_a_mistake_of_ours_is_an_error_of_all_that_it_cost(
     make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_: Live) -> None:
+    def broken(_: StallWatch) -> None:
         raise RuntimeError("a mistake")
 
-    monkeypatch.setattr(Live, "looking", broken)
+    monkeypatch.setattr(StallWatch, "looking", broken)
     record = run_job(make_job({"p": Script(ABC), "q": Script(ABC)}))
     assert statuses(record.results) == {"p": "error", "q": "error"}
     assert "the lab itself failed: RuntimeError: a mistake" in message(record, "p")

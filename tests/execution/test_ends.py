@@ -529,7 +529,7 @@ def test_what_becomes_of_a_program_with_one_test_is_that_tests(make_job: MakeJob
 def test_no_guest_is_left(make_job: MakeJob, stage: Stage, fresh: Fresh, prefetch: bool) -> None:
     """Nor is one started that nobody needs, and all results are there once."""
     scripts = {"p": Script(("a", "b", "c"), {"b": "panic"}), "q": Script(("x",))}
-    record = run_job(make_job(scripts, EXT4, XFS, fresh=fresh, ahead=prefetch))
+    record = run_job(make_job(scripts, EXT4, XFS, fresh=fresh, prefetch=prefetch))
     wanted = {"a": "pass", "b": "crash", "c": "pass", "x": "pass"}
     assert sorted(said(record)) == sorted(
         (name, test, status) for name in ("ext4-dax", "xfs-dax") for test, status in wanted.items()
@@ -545,7 +545,7 @@ def test_guests_that_start_while_others_work_are_each_for_their_units(
     make_job: MakeJob, stage: Stage
 ) -> None:
     scripts = {"p": Script(("a",)), "q": Script(("b",))}
-    record = run_job(make_job(scripts, EXT4, XFS, fresh=Fresh.PROGRAM, ahead=True))
+    record = run_job(make_job(scripts, EXT4, XFS, fresh=Fresh.PROGRAM, prefetch=True))
     assert [use.units for use in record.evidence.guests] == [
         ("ext4-dax/s.p",),
         ("ext4-dax/s.q",),
@@ -568,7 +568,7 @@ def test_the_next_guest_is_on_its_way_while_a_program_runs(
         return guest.obey(command, deadline_s)
 
     stage.answers["/lab/p"] = runs
-    run_job(make_job({**P, "q": Script(("x",))}, fresh=Fresh.PROGRAM, ahead=prefetch))
+    run_job(make_job({**P, "q": Script(("x",))}, fresh=Fresh.PROGRAM, prefetch=prefetch))
     assert made == [guests]
 
 
@@ -655,7 +655,7 @@ def test_an_interrupt_beside_programs_loses_no_result(
     stage.answers[text] = interrupts
     scripts = {**P, "q": Script(("x",))}
     with pytest.raises(JobInterrupted) as stop:
-        run_job(make_job(scripts, EXT4, XFS, fresh=Fresh.FILESYSTEM, ahead=True))
+        run_job(make_job(scripts, EXT4, XFS, fresh=Fresh.FILESYSTEM, prefetch=True))
     record = stop.value.record
     assert record.interrupted
     before = text == "mkfs.ext4"
@@ -684,7 +684,7 @@ def test_an_interrupt_while_tests_are_listed_loses_no_result(
 
 def test_max_fail_counts_over_guests(make_job: MakeJob, stage: Stage) -> None:
     scripts = {name: Script((name,), {name: "fail"}) for name in ("p", "q", "r")}
-    record = run_job(make_job(scripts, fresh=Fresh.PROGRAM, ahead=True, max_fail=2))
+    record = run_job(make_job(scripts, fresh=Fresh.PROGRAM, prefetch=True, max_fail=2))
     assert said(record) == [
         ("ext4-dax", "p", "fail"),
         ("ext4-dax", "q", "fail"),

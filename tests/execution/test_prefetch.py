@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import InfrastructureError
-from lab.execution.prefetch import Ahead
+from lab.execution.prefetch import Prefetch
 from lab.guest.command import CommandResult
 from lab.guest.fake import FakeGuest, FakeSpec, Stage
 from tests.execution.conftest import EXT4, XFS
@@ -43,9 +43,9 @@ def specs(stage: Stage, tmp_path: Path) -> Iterator[FakeSpec]:
     return (FakeSpec(tmp_path / str(number), stage) for number in count())
 
 
-def prefetch(specs: Iterator[FakeSpec], *, on: bool = True) -> Ahead:
+def prefetch(specs: Iterator[FakeSpec], *, on: bool = True) -> Prefetch:
     next_spec: Callable[[], FakeSpec] = specs.__next__
-    return Ahead(next_spec, on=on)
+    return Prefetch(next_spec, on=on)
 
 
 def folders(stage: Stage) -> list[str]:

@@ -222,7 +222,7 @@ def test_program_that_panics_the_kernel(make_job: MakeJob) -> None:
 def test_next_guest_is_ready_when_one_dies(make_job: MakeJob) -> None:
     panics = STARTED + "echo c >/proc/sysrq-trigger\nsleep 60\n"
     job = make_job({"panics": panics, "good": GOOD}, EXT4, XFS)
-    record = run_job(replace(job, ahead=True, fresh=Fresh.FILESYSTEM))
+    record = run_job(replace(job, prefetch=True, fresh=Fresh.FILESYSTEM))
     for filesystem in ("ext4-dax", "xfs-dax"):
         expected = {"first": "pass", "panics": "crash", "works": "pass"}
         assert statuses(record, filesystem) == expected
@@ -248,7 +248,7 @@ def test_interrupt_ends_the_next_guest_too(make_job: MakeJob) -> None:
     before = threading.active_count()
     job = make_job({"good": GOOD}, EXT4, XFS)
     with pytest.raises(JobInterrupted) as stop:
-        run_job(replace(job, ahead=True, fresh=Fresh.FILESYSTEM), interrupt)
+        run_job(replace(job, prefetch=True, fresh=Fresh.FILESYSTEM), interrupt)
     assert [(one.test, one.ran) for one in stop.value.record.results] == [
         ("works", True),
         ("good", False),
