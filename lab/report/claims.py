@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from lab.analysis.claims import Claim, Claims, Pair, Shown, Shows, judge_claim
 from lab.errors import ExitStatus
-from lab.report.metrics.first_access import Access, accesses
+from lab.report.metrics.view import claim_tables
 from lab.text import plain
 
 
@@ -53,6 +53,7 @@ def claims_to_markdown(report: ClaimsReport) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["cell"] = _cell
     return environment.get_template("claims.md.j2").render(
         series=report.series,
         source=report.source,
@@ -61,11 +62,10 @@ def claims_to_markdown(report: ClaimsReport) -> str:
         tested=len(report.tested),
         shown=sum(map(_all_shown, report.tested)),
         untested=len(report.claims) - len(report.tested),
-        accesses=list(_accesses(report.pairs)),
         all_shown=_all_shown,
         cell=_cell,
         tests=_tests,
-        has_measure=_has_measure,
+        measured=lambda claim: claim_tables(_metrics(claim), report.pairs),
     )
 
 
@@ -100,29 +100,5 @@ def _tests(shows: Shows) -> str:
     return ", ".join(f"`{glob}`" for glob in shows.tests)
 
 
-def _has_measure(claim: Claim) -> bool:
-    return any(shows.measure for shows in claim.shows)
-
-
-def _accesses(pairs: Mapping[str, Pair]) -> Iterator[dict[str, str]]:
-    for kernel, pair in pairs.items():
-        base, patched = _measured(pair.base.results), _measured(pair.patched.results)
-        for key in dict.fromkeys((*base, *patched)):
-            yield {
-                "kernel": kernel,
-                "filesystem": key[0],
-                "mapping": key[1],
-                "base": _access(base.get(key)),
-                "patched": _access(patched.get(key)),
-            }
-
-
-def _measured(results: Sequence[Any]) -> dict[tuple[str, str], Access]:
-    return {(each.filesystem, each.mapping): each for each in accesses(results)}
-
-
-def _access(access: Access | None) -> str:
-    if access is None or access.without is None or access.populated is None:
-        return "not measured"
-    ratio = f" ({access.ratio:.1f} times)" if access.ratio else ""
-    return f"{access.without:.0f} → {access.populated:.0f}{ratio}"
+def _metrics(claim: Claim) -> frozenset[str]:
+    return frozenset(measure.metric for shows in claim.shows for measure in shows.measure)

@@ -5,9 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+#: Of ``guest-tests/mapping.c``: a name that has none of them has parts of another meaning.
+_MAPPINGS = frozenset(("shared-rw", "shared-ro", "private-ro", "private-rw"))
+
 
 def compact_names(tests: Iterable[str]) -> list[tuple[str, str]]:
-    """(call, ``4k,2m: shared-rw shared-ro``) pairs out of ``call.mapping.size`` names.
+    """(call, ``4k,2m: shared-rw shared-ro``) pairs out of ``call.shared-rw.4k`` names.
 
     Names of another form come as they are, with nothing beside them.
     """
@@ -22,7 +25,9 @@ def compact_names(tests: Iterable[str]) -> list[tuple[str, str]]:
 
 def _split(test: str) -> tuple[str, str, str]:
     parts = test.split(".")
-    return (parts[0], parts[1], parts[2]) if len(parts) == 3 else (test, "", "")
+    if len(parts) == 3 and not _MAPPINGS.isdisjoint(parts[1:]):
+        return parts[0], parts[1], parts[2]
+    return test, "", ""
 
 
 def _sizes(sizes: dict[str, list[str]]) -> str:

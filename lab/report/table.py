@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import TypeVar
 
 from rich.console import Console
 from rich.text import Text
@@ -31,7 +30,7 @@ from lab.report.lines import Signs as _Signs
 from lab.report.lines import line as _line
 from lab.report.lines import signs_for as _signs
 from lab.report.lines import title as _title
-from lab.report.metrics.first_access import Access, accesses
+from lab.report.metrics.view import tables
 
 _WIDTH = 80
 _NAME_WIDTH = 22
@@ -39,8 +38,6 @@ _NAME_WIDTH = 22
 _SHORT_NAME = 14
 _NOT_RUN = "not run"
 _MOST_NAMES = 4
-_PAIR_WIDTH = 27
-_INDENT = 4
 _MOST_FRAMES = 4
 _STYLES = {
     Status.PASS: "green",
@@ -53,7 +50,7 @@ _STYLES = {
 
 
 def print_run(run: RunRecord, console: Console, verbose: bool = False) -> None:
-    """Print the run: a summary, what did not pass, errors, first access, a verdict.
+    """Print the run: a summary, what did not pass, errors, what was measured, a verdict.
 
     The colours only repeat what marks and words say.
     """
@@ -70,7 +67,7 @@ def print_run(run: RunRecord, console: Console, verbose: bool = False) -> None:
         _unkept(run),
         _left_mounted(run),
         _errors(run, signs),
-        _first_access(run, signs, _width_of(console)),
+        *tables(run.results, signs, _width_of(console)),
         _verdict(run, signs),
     ]
     print_lines(console, sections)
@@ -348,62 +345,6 @@ def _test_errors(run: RunRecord) -> Iterator[tuple[str, str]]:
         for block in found.blocks:
             names = [f"{head}{rest}" for head, rest in name_lines(block.tests)]
             yield f"{'; '.join(place_lines(block))}: {', '.join(names)}", _sample(found)
-
-
-def _first_access(run: RunRecord, signs: _Signs, columns: int) -> Iterator[Line]:
-    found = accesses(run.results)
-    if not found:
-        return
-    yield _title(f"First access, ns a page: without {signs.arrow} with MAP_POPULATE")
-    filesystems = list(dict.fromkeys(access.filesystem for access in found))
-    width = max(16, *(len(access.mapping) + 1 for access in found))
-    a_line = max(1, (columns - _INDENT - width) // _PAIR_WIDTH)
-    for some in _chunks(filesystems, a_line):
-        titles = "".join(f"{_shortened(name):^{_PAIR_WIDTH}}" for name in some)
-        yield _line(f"{'':{_INDENT + width}}{titles}".rstrip(), style="dim")
-        for variant in dict.fromkeys(access.variant for access in found):
-            yield _line("  ", variant)
-            yield from _access_rows(found, variant, some, width, signs)
-
-
-def _shortened(name: str) -> str:
-    # Names of one configuration rather begin alike than end alike.
-    return name if len(name) < _PAIR_WIDTH else f"...{name[4 - _PAIR_WIDTH :]}"
-
-
-def _access_rows(
-    found: list[Access], variant: str, filesystems: list[str], width: int, signs: _Signs
-) -> Iterator[Line]:
-    cells = {
-        (access.mapping, access.filesystem): access
-        for access in found
-        if access.variant == variant and access.filesystem in filesystems
-    }
-    for mapping in dict.fromkeys(mapping for mapping, _ in cells):
-        row = (_access_cell(cells.get((mapping, name)), signs) for name in filesystems)
-        yield _line(f"{'':{_INDENT}}{mapping:{width}}{''.join(row)}".rstrip())
-
-
-def _access_cell(access: Access | None, signs: _Signs) -> str:
-    if access is None:
-        return " " * _PAIR_WIDTH
-    pair = f"{_ns(access.without):>7} {signs.arrow} {_ns(access.populated):>6}"
-    ratio = "" if access.ratio is None else f"{access.ratio:.1f}{signs.times}"
-    return f"{pair}{ratio:>8} "[:_PAIR_WIDTH].ljust(_PAIR_WIDTH)
-
-
-def _ns(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
-
-
-_Item = TypeVar("_Item")
-
-
-def _chunks(items: list[_Item], size: int) -> Iterator[list[_Item]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
 
 
 def _verdict(run: RunRecord, signs: _Signs) -> Iterator[Line]:

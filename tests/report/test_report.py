@@ -101,33 +101,45 @@ def test_known_failures_are_told_once() -> None:
 
 
 def test_mappings_that_differ_by_size_are_told_apart() -> None:
-    failed = [result(name, **BUG) for name in ("mlock.a.4k", "mlock.b.4k", "mlock.a.2m", "odd")]
+    failed = [
+        result(name, **BUG)
+        for name in ("mlock.shared-ro.4k", "mlock.shared-rw.4k", "mlock.shared-ro.2m", "odd")
+    ]
     text = printed(run(job(*failed)))
-    assert "      mlock  4k: a b; 2m: a\n      odd\n" in text
+    assert "      mlock  4k: shared-ro shared-rw; 2m: shared-ro\n      odd\n" in text
 
 
 def test_what_differs_between_filesystems_is_told_apart() -> None:
-    failed = [result(name, **BUG) for name in ("mlock.a.4k", "mlock.b.4k")]
-    other = result("mlock.a.4k", filesystem="xfs-dax", **BUG)
+    failed = [result(name, **BUG) for name in ("mlock.shared-ro.4k", "mlock.shared-rw.4k")]
+    other = result("mlock.shared-ro.4k", filesystem="xfs-dax", **BUG)
     text = printed(run(job(*failed, other)))
     assert (
         "  fail: the bug is back\n"
         "    6.1  on ext4-dax\n"
-        "      mlock  4k: a b\n"
+        "      mlock  4k: shared-ro shared-rw\n"
         "    6.1  on xfs-dax\n"
-        "      mlock.a.4k\n"
+        "      mlock.shared-ro.4k\n"
     ) in text
+
+
+def test_parts_of_a_name_that_mean_something_else_stay_in_it() -> None:
+    names = ("net.ipv4.tcp", "net.ipv6.tcp", "net.ipv6.udp", "mlock.shared-ro.4k")
+    text = printed(run(job(*(result(name, **BUG) for name in names))))
+    assert "      mlock  4k: shared-ro\n" in text
+    assert all(name in text for name in names[:3])
 
 
 def test_skips_for_one_reason_are_told_once() -> None:
     known = {**CANNOT, "reason": "no 2 MiB pages"}
-    skipped = [result(f"mlock.a.{n}", message=f"extent at 0x{n}f00", **known) for n in (1, 2)]
+    skipped = [
+        result(f"mlock.shared-ro.{n}", message=f"extent at 0x{n}f00", **known) for n in (1, 2)
+    ]
     other = result("mlock2.a.1", message="4.3 has none", **CANNOT)
     text = printed(run(job(result(), *skipped, other)))
     assert (
         "  skip: no 2 MiB pages\n"
         "    6.1  on ext4-dax\n"
-        "      mlock  1,2: a\n"
+        "      mlock  1,2: shared-ro\n"
         "      e.g. extent at 0x1f00\n"
         "  skip: 4.3 has none\n"
         "    6.1  on ext4-dax\n"

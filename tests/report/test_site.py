@@ -228,7 +228,7 @@ def test_a_surprise_that_was_there_before_stays_in_sight() -> None:
 
 def test_one_cause_is_one_row() -> None:
     """What failed alike is one row, with the names in few words and each within reach."""
-    names = [f"mlock.{kind}.{size}" for kind in ("ro", "rw") for size in ("2m", "4k")]
+    names = [f"mlock.shared-{kind}.{size}" for kind in ("ro", "rw") for size in ("2m", "4k")]
 
     def night(status: Status) -> RunRecord:
         told = [
@@ -245,7 +245,7 @@ def test_one_cause_is_one_row() -> None:
     assert kind.tests == 9
     for row, odd in (kind.rows, unchanged_surprises(make_report(after, Trail((after,)), None, ()))):
         assert (row.what, row.href, row.bad) == ("4 tests", "", True)
-        assert row.names == (("mlock  ", "2m,4k: ro rw"),)
+        assert row.names == (("mlock  ", "2m,4k: shared-ro shared-rw"),)
         assert [place.text for place in row.places] == ["6.1 · ext4-dax", "6.1 · xfs-dax"]
         assert [one.name for one in row.each] == names
         assert all(place.href for one in row.each for place in one.places)

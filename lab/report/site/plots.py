@@ -8,36 +8,10 @@ from collections.abc import Iterable, Sequence
 
 from lab.model.records import RunRecord
 from lab.model.test_key import TestKey
-from lab.report.metrics.first_access import accesses
-from lab.report.site.chart import Bar, Chart, Pair, bars, dumbbells, strip
+from lab.report.site.chart import Bar, Chart, bars, strip
 from lab.report.site.page_data import Job, Report
-from lab.report.site.page_names import safe_name
 from lab.report.site.status_mark import Mark, mark
 from lab.results.past_endings import End
-
-
-def first_access(report: Report) -> list[Chart]:
-    """What MAP_POPULATE saves at first access, a plot for each filesystem."""
-    found = accesses(report.run.results)
-    charts = []
-    for filesystem in dict.fromkeys(access.filesystem for access in found):
-        mine = [access for access in found if access.filesystem == filesystem]
-        order = list(dict.fromkeys(access.mapping for access in mine))
-        mine.sort(key=lambda access: order.index(access.mapping))
-        pairs = [Pair(a.variant, a.without, a.populated, a.mapping) for a in mine]
-        charts.append(
-            dumbbells(
-                f"access-{safe_name(filesystem)}",
-                f"First access on {filesystem}, ns a page",
-                "Nanoseconds to read a page for the first time, on a logarithmic scale. Ring: "
-                "without MAP_POPULATE; dot: with it; beside them, how many times faster it is. "
-                "A kernel that does not populate shows a dot near its ring.",
-                pairs,
-                ("without", "with MAP_POPULATE"),
-                "ns",
-            )
-        )
-    return charts
 
 
 def boots(jobs: Sequence[Job]) -> Chart | None:

@@ -24,6 +24,7 @@ from lab.model.records import RunRecord, command_line
 from lab.model.variant import Variant
 from lab.process.lock import locked
 from lab.process.scratch import scratch_folder
+from lab.report.metrics.view import charts as metric_charts
 from lab.report.site import plots
 from lab.report.site.changes import changed, unchanged_surprises
 from lab.report.site.detail import detail
@@ -266,7 +267,7 @@ class _Site:
     def plots(self) -> str:
         report = self._report
         built = plots.builds(report.trail.runs)
-        charts = [*plots.first_access(report), plots.boots(report.jobs), built]
+        charts = [*metric_charts(report.run.results), plots.boots(report.jobs), built]
         charts += [
             plots.kernel_history(report, variant, f"history-{number}")
             for number, variant in enumerate(self.variants)
