@@ -20,6 +20,7 @@ from pathlib import Path
 
 import lab
 from lab.errors import InfrastructureError, LabError
+from lab.process.xdg import state_home
 
 #: Of files that tell of such errors; the oldest go first.
 _KEPT = 20
@@ -56,9 +57,7 @@ def as_lab_error(error: Exception) -> LabError:
 
 def state_folder() -> Path:
     """Where the lab keeps what belongs to no project: ``$XDG_STATE_HOME/lab``."""
-    set_one = os.environ.get("XDG_STATE_HOME", "")
-    base = Path(set_one) if set_one.startswith("/") else Path.home() / ".local" / "state"
-    return base / "lab"
+    return state_home() / "lab"
 
 
 def _of_the_machine(error: Exception) -> LabError | None:

@@ -17,8 +17,8 @@ from lab.build.key import KBUILD_ENVIRONMENT
 from lab.build.sandbox import Sandbox, tool_folders
 from lab.build.toolchain import KEPT
 from lab.errors import InfrastructureError, LabError, Location, UserError
+from lab.host import Host
 from lab.process import Child, ProcessFlood, ProcessTimeout, run, spawn
-from lab.process.find_tool import find_tool
 from lab.process.tool_failure import trouble
 
 _STEP = re.compile(rb"^\s+([A-Z][A-Z0-9_.-]+)(?: \[M\])?\s{1,}(\S+)$")
@@ -114,7 +114,7 @@ class Make:
         return len(_PLANNED.findall(said.stdout))
 
     def _command(self, targets: Sequence[str]) -> list[str]:
-        if find_tool("make") is None:
+        if Host.here().find("make") is None:
             raise InfrastructureError("make is not installed", hint="sudo apt-get install make")
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         settings = {**kept, **self.environment, **KBUILD_ENVIRONMENT, **_QUIET}

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Literal
 
 from lab.errors import InfrastructureError
-from lab.host import install_command, known_tools
+from lab.host import Host, install_command, known_tools
 from lab.process import ProcessFailed, ProcessTimeout, run
-from lab.process.find_tool import find_tool, search_path
 
 Wanted = Literal["auto", "bwrap", "none"]
 
@@ -94,7 +93,7 @@ def choose_sandbox(wanted: Wanted) -> Sandbox | None:
 
 def mend_sandbox() -> str:
     """What makes it work, or how to do without."""
-    if find_tool("bwrap") is None:
+    if Host.here().find("bwrap") is None:
         return install_command([known_tools()["bwrap"]])
     # Debian's own kernels before 11, hardened ones, and Ubuntu's AppArmor since 24.04.
     return (
@@ -107,7 +106,7 @@ def mend_sandbox() -> str:
 @cache
 def probe_sandbox() -> Sandbox | str:
     """The sandbox, or why there is none: a build needs seconds, and to try it 20 ms."""
-    program = find_tool("bwrap")
+    program = Host.here().find("bwrap")
     if program is None:
         return "bwrap is not installed"
     # As for a build: this file is its source, and it finds what it may write to.
@@ -144,7 +143,7 @@ def tool_folders(environment: Mapping[str, str], programs: Iterable[str]) -> lis
         if name not in _OWN
         for part in value.split(":")
     )
-    path = environment.get("PATH", search_path())
+    path = environment.get("PATH", Host.here().search_path)
     wanted = (*named, *(folder for program in programs for folder in _of_program(program, path)))
     return list(dict.fromkeys(folder for folder in wanted if _is_to_be_read(folder)))
 

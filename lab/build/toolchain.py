@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from string import Template
 
 from lab.errors import UserError
+from lab.host import Host
 from lab.host.tool import ask_all
 from lab.model.version import KernelVersion
 from lab.process import Result
-from lab.process.find_tool import find_tool, search_path
 
 #: What builds get of the lab's own environment: where things are, and nothing that kbuild
 #: heeds (ARCH, KCFLAGS, LLVM, MAKEFLAGS and more are in no key).
@@ -84,13 +84,13 @@ class Toolchain:
             UserError: The compiler is not on this machine, or is none.
         """
         settings = expanded(env or {})
-        if shutil.which(cc, path=settings.get("PATH", search_path())) is None:
+        if shutil.which(cc, path=settings.get("PATH", Host.here().search_path)) is None:
             raise UserError(
                 f"the compiler {cc!r} is not on this machine",
                 where="lab.toml: toolchain.cc",
                 hint=_hint(cc, settings),
             )
-        asked = [cc, _linker(settings), *(["make"] if find_tool("make") else [])]
+        asked = [cc, _linker(settings), *(["make"] if Host.here().find("make") else [])]
         said = _first_lines(asked, settings)
         return Toolchain(
             cc,

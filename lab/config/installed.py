@@ -7,6 +7,8 @@ import hashlib
 import os
 from pathlib import Path
 
+from lab.process.xdg import config_home, data_home
+
 _PACKAGE = Path(__file__).parent.parent
 
 
@@ -25,13 +27,13 @@ def installed_config() -> Path | None:
 
 def own_local_config(root: Path) -> Path:
     """The ``lab.local.toml`` for a project: beside its ``lab.toml``, but never in a package."""
-    folder = _home("XDG_CONFIG_HOME", ".config") / "lab" if root == packaged_folder() else root
+    folder = config_home() / "lab" if root == packaged_folder() else root
     return folder / "lab.local.toml"
 
 
 def own_folder(root: Path) -> Path:
     """Where the results of a project go that cannot hold them."""
-    share = _home("XDG_DATA_HOME", ".local/share") / "lab"
+    share = data_home() / "lab"
     if root == packaged_folder():
         return share
     return share / f"{root.name}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:8]}"
@@ -43,9 +45,3 @@ def can_hold(root: Path, folder: Path) -> bool:
         return False
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     return os.access(nearest, os.W_OK)
-
-
-def _home(variable: str, otherwise: str) -> Path:
-    # XDG Base Directory Specification: a relative path counts for nothing.
-    given = Path(os.environ.get(variable, ""))
-    return given if given.is_absolute() else Path("~").expanduser() / otherwise

@@ -24,6 +24,7 @@ from lab.config.kinds import FILESYSTEMS, SUITES, C
 from lab.model.status import Outcome, Status
 from lab.model.url import HookUrl, Url
 from lab.model.version import VersionRange
+from lab.process.xdg import cache_home
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
@@ -357,7 +358,7 @@ class Deadlines(Section):
 class Paths(Section):
     """Where things go; relative paths are relative to ``lab.toml``."""
 
-    cache: Path = Path("~/.cache/lab")
+    cache: Path = Field(default_factory=lambda: cache_home() / "lab")
     results: Path = Path("results")
     #: OpenPGP keys that tarballs must be signed by; lab.trees.keyring says where else.
     keyring: Path | None = None

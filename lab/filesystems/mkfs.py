@@ -16,11 +16,11 @@ from pathlib import Path
 from lab.errors import InfrastructureError
 from lab.features import Layout, layouts
 from lab.host import need_tool
-from lab.image.sources import stamp
 from lab.model.version import KernelVersion
 from lab.process import run
 from lab.process.seal import read_answer, write_answer
 from lab.process.shelf import MKFS
+from lab.process.stamp import stamp
 from lab.process.temporary import temporary_folder
 
 #: What makes each go on without a question, and say little.

@@ -26,6 +26,11 @@ class Host:
         entries = os.environ.get("PATH", os.defpath).split(os.pathsep)
         return cls(tuple(map(Path, dict.fromkeys((*filter(None, entries), *_SBIN)))))
 
+    @property
+    def search_path(self) -> str:
+        """Its folders as ``PATH`` has them, for a child."""
+        return os.pathsep.join(map(str, self.directories))
+
     def find(self, name: str) -> Path | None:
         """The program ``name``, or None; a name with a slash is a file below the root."""
         if "/" in name:

@@ -11,11 +11,10 @@ from pathlib import Path
 
 from lab.process.scratch import write_whole
 from lab.process.seal import file_digest
+from lab.process.stamp import Stamp, stamp
 from lab.process.stored import read_stored
 
 _RECORD = "sources.json"
-
-Stamp = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -26,15 +25,6 @@ class _Record:
     image: str
     stamp: Stamp | None
     sources: Mapping[str, Stamp | None]
-
-
-def stamp(path: Path) -> Stamp | None:
-    """What changes with a file's content: size, inode, mtime and ctime (ns); None if gone."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return (status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
 
 
 class Reader:

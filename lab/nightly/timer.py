@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import UserError
+from lab.process.xdg import config_home
 from lab.results import write_text
 
 _NAME = "lab-nightly"
@@ -82,7 +83,7 @@ def install(toml: Path, at: str = "02:30") -> Units:
     for path in (toml, Path(command[0])):
         _refuse_unspeakable(path)
     title = _specifiers(str(toml.parent))
-    folder = _home() / "systemd" / "user"
+    folder = config_home() / "systemd" / "user"
     name = _name(toml)
     hour, minute = int(match[1]), int(match[2])
     return Units(
@@ -129,12 +130,6 @@ def _older(folder: Path, command: Sequence[str]) -> Path | None:
         return None
     mine = f" {_quoted(command[-1])}\n" in text
     return folder / f"{_NAME}.timer" if mine else None
-
-
-def _home() -> Path:
-    # XDG Base Directory Specification: a relative path counts for nothing.
-    given = Path(os.environ.get("XDG_CONFIG_HOME", ""))
-    return given if given.is_absolute() else Path.home() / ".config"
 
 
 def _lab() -> list[str]:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import InfrastructureError, Location, UserError
+from lab.process.xdg import data_home
 from lab.trees.request import Request
 
-#: Where a keyring for kernels is looked for when ``paths.keyring`` names none.
-KERNEL_KEYRING = Path("~/.local/share/lab/kernel.gpg")
+#: Below $XDG_DATA_HOME: the keyring for kernels, when ``paths.keyring`` names none.
+KERNEL_KEYRING = Path("lab/kernel.gpg")
 #: What gpg itself keeps; a keyboxd's database (GnuPG 2.3) is none that gpgv reads.
 _GPG_FILES = ("pubring.kbx", "pubring.gpg")
 _ARMOR = b"-----BEGIN PGP"
@@ -47,7 +48,7 @@ def find_keyring(request: Request) -> Keyring | None:
 
 
 def _dedicated(request: Request) -> Keyring | None:
-    path = request.keyring or KERNEL_KEYRING.expanduser()
+    path = request.keyring or data_home() / KERNEL_KEYRING
     if not path.is_file():
         if request.keyring is None:
             return None

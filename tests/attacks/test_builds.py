@@ -281,7 +281,7 @@ def test_a_build_that_hangs_ends_with_all_that_it_started(
 
 def test_asked_for_and_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    monkeypatch.setattr("lab.process.find_tool.SBIN", ())
+    monkeypatch.setattr("lab.host.machine._SBIN", ())
     probe_sandbox.cache_clear()
     try:
         assert choose_sandbox("auto") is None

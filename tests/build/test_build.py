@@ -50,7 +50,7 @@ def test_without_make_it_is_the_machine(bench: Bench, monkeypatch: pytest.Monkey
     (bench.top / "bin").mkdir()
     (bench.top / "bin/cp").symlink_to("/bin/cp")
     monkeypatch.setenv("PATH", str(bench.top / "bin"))
-    monkeypatch.setattr("lab.process.find_tool.SBIN", ())
+    monkeypatch.setattr("lab.host.machine._SBIN", ())
     with pytest.raises(InfrastructureError, match="make is not installed"):
         bench.build(bench.job())
 

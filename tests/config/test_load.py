@@ -56,8 +56,13 @@ def test_a_working_directory_that_is_gone(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_paths(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     loaded = project.load()
     assert loaded.path(loaded.config.paths.cache) == Path("/home/somebody/.cache/lab")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/big/disk")
+    assert project.load().config.paths.cache == Path("/big/disk/lab")
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    assert project.load().config.paths.cache == Path("/home/somebody/.cache/lab")
     assert loaded.path(loaded.config.paths.results) == project.root / "results"
     assert loaded.path(Path("/abs")) == Path("/abs")
     with pytest.raises(UserError, match="no such home folder"):

@@ -9,8 +9,9 @@ import pytest
 from lab.errors import InfrastructureError
 from lab.host import Host
 from lab.image import GuestKeys, base_image, guest_archive, write_initrd
-from lab.image.sources import Reader, stamp, store, up_to_date
+from lab.image.sources import Reader, store, up_to_date
 from lab.process import run
+from lab.process.stamp import stamp
 
 pytestmark = pytest.mark.slow
 

@@ -32,6 +32,7 @@ from lab.image import GuestKeys
 from lab.process.cache_use import note_use
 from lab.process.scratch import scratch_folder
 from lab.process.seal import damage, file_digest, seal
+from lab.process.stamp import stamp
 from lab.process.stored import read_stored
 
 #: Raised when the lab comes to save otherwise.
@@ -144,7 +145,7 @@ def name_state(command: Sequence[str], files: Iterable[Path], *more: str) -> str
         files: All that it boots from, each by its content.
         more: Whatever else shapes it.
     """
-    parts = [str(_FORMAT), *command, *more, _stamp(need_tool(command[0])), *map(_digest, files)]
+    parts = [str(_FORMAT), *command, *more, str(stamp(need_tool(command[0]))), *map(_digest, files)]
     if "host" in command:
         # KVM gives the guest this host's CPU, as this host's kernel lets it be seen.
         parts += [platform.release(), _cpu()]
@@ -297,12 +298,6 @@ def rest_order() -> bytes:
 def _order(verb: bytes, nanoseconds: int, seconds: int, seed: bytes) -> bytes:
     # "struct order" of guest-tests/init.c.
     return struct.pack(f"<4sIQ{_SEEDS}s", verb, nanoseconds, seconds, seed)
-
-
-def _stamp(path: Path) -> str:
-    # Whoever updates a package changes one of these.
-    status = path.stat()
-    return f"{path} {status.st_size} {status.st_ino} {status.st_mtime_ns}"
 
 
 def _digest(path: Path) -> str:
