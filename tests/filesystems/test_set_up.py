@@ -17,7 +17,7 @@ from lab.features import feature
 from lab.filesystems.dax import Dax, NotDax
 from lab.filesystems.filesystem import CannotMount, Filesystem
 from lab.filesystems.plain import Plain, Tmpfs
-from lab.filesystems.set_up import read, script, set_up
+from lab.filesystems.set_up import StaysMounted, read, script, set_up
 from lab.guest.command import CommandResult, CommandTimeout
 from tests.filesystems.test_dax import EXT4, OLD_XFS, XFS_LOG
 
@@ -204,3 +204,21 @@ def test_who_says_too_much_is_not_read(more: int, refused: bool) -> None:
         return
     with pytest.raises(InfrastructureError, match="nobody knows what was meant"):
         set_up(guest, DAX)
+
+
+@pytest.mark.parametrize(
+    ("status", "stderr", "stays"),
+    [
+        (7, "\nlab: stays mounted: umount: /mnt/x: target is busy\n", True),
+        (7, "mkfs.ext4: it has a status of its own\n", False),
+        (1, "\nlab: stays mounted: umount: /mnt/x: target is busy\n", False),
+    ],
+)
+def test_what_stays_mounted_is_told_from_other_trouble(
+    status: int, stderr: str, stays: bool
+) -> None:
+    guest: Any = Guest("", status)
+    guest.said = CommandResult(status, "", stderr, 0.1)
+    with pytest.raises(InfrastructureError) as error:
+        set_up(guest, DAX)
+    assert isinstance(error.value, StaysMounted) is stays

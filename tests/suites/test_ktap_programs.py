@@ -45,3 +45,13 @@ def test_the_report_comes_with_its_results() -> None:
     ran = PROGRAMS.judge("p", output, None, ended=Ended.TIMEOUT, detail="30 s", selected=False)
     assert ran.report.planned == 2
     assert [(one.test, one.status.value) for one in ran.judged] == [("a", "pass"), ("p", "timeout")]
+    assert "(30 s)" in ran.judged[1].message
+
+
+@pytest.mark.parametrize(("selected", "judged"), [(True, []), (False, ["error"])])
+def test_none_of_its_tests_is_fine_where_they_were_picked(
+    selected: bool, judged: list[str]
+) -> None:
+    nothing = b"KTAP version 1\n1..0\n"
+    ran = PROGRAMS.judge("p", nothing, 0, ended=Ended.EXITED, detail="", selected=selected)
+    assert [one.status.value for one in ran.judged] == judged
