@@ -59,11 +59,14 @@ class Compared:
         """Whether the later run has a result of the kernel's that is not as expected."""
         return any(not r.as_expected and r.status is not Status.ERROR for r in self.after)
 
+    @property
+    def ends(self) -> str:
+        """``pass → fail``."""
+        return f"{_words(self.before)} → {_words(self.after)}"
+
     def line(self) -> str:
-        """``pass → fail``, and why."""
-        return f"{_words(self.before)} → {_words(self.after)}" + (
-            f"  ({self.why})" if self.why else ""
-        )
+        """How it ended, and why."""
+        return self.ends + (f"  ({self.why})" if self.why else "")
 
     def to_json(self) -> dict[str, Any]:
         """The test as values the ``json`` module knows."""

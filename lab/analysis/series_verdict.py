@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lab.analysis.test_names import bare
 from lab.analysis.verdict import TestVerdict, Verdict
 from lab.config.model import ExpectedVerdict
 from lab.model.glob import matches
@@ -154,7 +153,7 @@ def _place(test: TestVerdict) -> tuple[str, str]:
 
 
 def _is_about(test: TestVerdict, about: Sequence[str]) -> bool:
-    return test.suite != KERNEL and matches(bare(test.program, test.test), about)
+    return test.suite != KERNEL and matches(test.own or test.test, about)
 
 
 def _first(tests: Sequence[TestVerdict], verdict: Verdict) -> str:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 
 from lab.model.records import JobRecord, RunRecord, TestResult
 from lab.model.test_key import TestKey
@@ -24,11 +24,20 @@ def shared_names(tests: Iterable[TestResult | TestKey]) -> Shared:
     return frozenset(shared)
 
 
+@dataclass(frozen=True)
+class _Apart(TestResult):
+    """A result with its program in its name; ``own`` is the name that the program gave it."""
+
+    own: str = ""
+
+
 def apart(result: TestResult, shared: Shared) -> TestResult:
     """The result, with its program in its name if that is shared."""
     if (result.suite, result.test) not in shared:
         return result
-    return replace(result, test=_named(result.program, result.test))
+    values = {one.name: getattr(result, one.name) for one in fields(TestResult)}
+    values["test"] = _named(result.program, result.test)
+    return _Apart(**values, own=result.test)
 
 
 def key_apart(key: TestKey, shared: Shared) -> TestKey:
@@ -53,9 +62,9 @@ def job_apart(job: JobRecord, shared: Shared) -> JobRecord:
     return replace(job, results=tuple(apart(one, shared) for one in job.results)) if shared else job
 
 
-def bare(program: str, test: str) -> str:
+def own_name(result: TestResult) -> str:
     """The name as the program itself has it."""
-    return test.removeprefix(_named(program, "")) if program else test
+    return result.own if isinstance(result, _Apart) else result.test
 
 
 def _named(program: str, test: str) -> str:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from lab.analysis.setup import differences
-from lab.analysis.test_names import job_apart, shared_names
+from lab.analysis.test_names import job_apart, own_name, shared_names
 from lab.model.proof import unproved
 from lab.model.records import KERNEL, JobRecord, TestResult
 from lab.model.status import Status
@@ -55,7 +55,8 @@ class TestVerdict:
     """One test on one filesystem; a side is None where it has no result.
 
     ``why`` explains what the statuses do not; ``said`` is what the sides said.  ``test``
-    has its ``program`` in it where two of the suite share its name.
+    has its ``program`` in it where two of the suite share its name; ``own`` is that name
+    then, "" for others.
     """
 
     # pytest takes a class of such a name for tests.
@@ -71,6 +72,7 @@ class TestVerdict:
     why: str = ""
     said: tuple[str, str] = ("", "")
     program: str = ""
+    own: str = ""
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,15 @@ def _single(kernel: str, side: Side, key: tuple[str, str, str], result: TestResu
     elif result.status in _NEEDS_PROOF and (wanting := side.unproved(key[0])):
         verdict, why = Verdict.INCONCLUSIVE, f"nothing proves that it was {wanting}"
     said = (result.message, "")
-    return TestVerdict(kernel, *key, result.status, None, verdict, why, said, result.program)
+    owner = _owner(result, key[2])
+    return TestVerdict(kernel, *key, result.status, None, verdict, why, said, *owner)
+
+
+def _owner(result: TestResult, name: str) -> tuple[str, str]:
+    """The program of a result, and what that calls the test if ``name`` has more in it."""
+    own = own_name(result)
+    # A name that comes again has a number after it.
+    return result.program, "" if own == result.test else own + name[len(result.test) :]
 
 
 def _complaints(base: JobRecord, patched: JobRecord, wrong: str) -> Iterator[TestVerdict]:
@@ -247,7 +257,7 @@ class _Pair:
             verdict,
             why,
             (base.message if base else "", patched.message if patched else ""),
-            next((side.program for side in (base, patched) if side), ""),
+            *next((_owner(side, key[2]) for side in (base, patched) if side), ("", "")),
         )
 
     def _unproved(

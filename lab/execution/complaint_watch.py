@@ -328,12 +328,14 @@ class ComplaintWatch:
         located = self._symbols.locate_all([complaint.frames for _, complaint in found])
         for (place, complaint), frames in zip(found, located, strict=True):
             told = place.number == number != 0
+            excuse, doubt = self._excuse(complaint), self._doubts.get(_key(complaint), "")
             yield Noted(
                 replace(complaint, frames=frames),
                 filesystem=place.filesystem if told else "",
                 program=place.program if told else "",
                 test=place.test,
-                benign=self._excuse(complaint) or self._doubts.get(_key(complaint), ""),
+                benign=excuse or doubt,
+                doubtful=bool(doubt) and not excuse,
             )
 
     def _excuse(self, complaint: Complaint) -> str:
@@ -387,8 +389,7 @@ def charge(
     results = list(judged)
     charges: dict[int, list[Noted]] = {}
     for one in noted:
-        doubted = one.benign.startswith(BUSY)
-        if (one.benign and not doubted) or one.program == "":
+        if (one.benign and not one.doubtful) or one.program == "":
             continue
         named = [place for place, result in enumerate(results) if _is_about(result, one.test)]
         if not one.test and not marked and not one.complaint.fatal:

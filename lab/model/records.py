@@ -203,6 +203,8 @@ class Noted:
             that one's results were out already.
         test: "" where no test ran that said so.
         benign: Why it says nothing of the kernel; "" for all others.
+        doubtful: ``benign`` is that nobody can tell: the host may be the cause, and so no
+            result is earned meanwhile.
     """
 
     complaint: Complaint
@@ -210,6 +212,7 @@ class Noted:
     program: str = ""
     test: str = ""
     benign: str = ""
+    doubtful: bool = False
 
     @property
     def of_job(self) -> bool:

@@ -9,7 +9,6 @@ from enum import StrEnum
 
 from lab.analysis.compare import Change, Compared, compare, results_of
 from lab.analysis.series_verdict import KernelVerdict
-from lab.analysis.test_names import bare
 from lab.model.records import RunRecord, TestResult
 from lab.model.status import Outcome, Status
 from lab.model.test_key import TestKey
@@ -229,8 +228,7 @@ def _is_doubtful(verdict: KernelVerdict, judgement: Judgement) -> bool:
         if Variant(found.key.variant).is_over(Variant(verdict.kernel))
     }
     tests = {
-        (test.filesystem, test.suite, test.program, bare(test.program, test.test))
-        for test in verdict.tests
+        (test.filesystem, test.suite, test.program, test.own or test.test) for test in verdict.tests
     }
     lost = verdict.ours and verdict.outcome is Outcome.INCONCLUSIVE
     return lost or bool(flaky & tests)

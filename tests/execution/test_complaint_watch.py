@@ -222,7 +222,8 @@ def test_program_without_results_does_not_look_clean() -> None:
 
 
 def busy() -> Noted:
-    return replace(noted("a"), benign=f"{BUSY}: in 20 s QEMU had a CPU for 1 s")
+    why = f"{BUSY}: in 20 s QEMU had a CPU for 1 s"
+    return replace(noted("a"), benign=why, doubtful=True)
 
 
 @pytest.mark.parametrize("real_first", [True, False])
@@ -476,3 +477,4 @@ def test_a_doubt_is_of_one_complaint_and_no_excuse(tmp_path: Path) -> None:
         guest.watch.doubt(one, "QEMU had no CPU")
     noted = guest.watch.ran(alive=True)
     assert [one.benign for one in noted] == [f"{BUSY}: QEMU had no CPU", "", "known"]
+    assert [one.doubtful for one in noted] == [True, False, False]

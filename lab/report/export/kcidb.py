@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from lab.analysis.test_names import bare
+from lab.analysis.test_names import own_name
 from lab.arch import ARCH
 from lab.errors import UserError
 from lab.model.proof import proof_lines
@@ -149,7 +149,7 @@ def _test(result: TestResult, test_id: str, build: str, origin: str) -> dict[str
         "status": _STATUS[result.status],
         "duration": result.duration_s,
         "misc": {
-            "test": bare(result.program, result.test),
+            "test": own_name(result),
             "program": result.program,
             "filesystem": result.filesystem,
             "suite": result.suite,

@@ -186,11 +186,7 @@ def _single(
 
 def _cause_of_change(test: Compared) -> Hashable:
     name = test.key.test
-    return _ends(test), cause_in(test.why, name), cause_in(_said(test), name)
-
-
-def _ends(test: Compared) -> str:
-    return test.line().partition("  (")[0]
+    return test.ends, cause_in(test.why, name), cause_in(_said(test), name)
 
 
 def _said(test: Compared) -> str:
@@ -212,7 +208,7 @@ def _row(change: Change, tests: Sequence[Compared], cells: Mapping[TestKey, Cell
         word,
         *_what([test.key for test in tests], bool(first.after)),
         tuple(_by_place(items)),
-        _ends(first),
+        first.ends,
         "; ".join(filter(None, (first.why, _said(first)))),
         any(not r.as_expected for t in tests for r in t.after),
         *_names(items),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from lab.analysis.test_names import bare
+from lab.analysis.test_names import own_name
 from lab.model.metric import Metric
 from lab.model.status import Status
 from lab.report.site.complaint import Told
@@ -42,9 +42,7 @@ def detail(report: Report, job: Job, group: Group, cell: Cell) -> Detail:
     in the suite that ran when it came; a dead guest is explained by its last words.
     """
     result = cell.result
-    said = job.logs.result_line(
-        result.filesystem, result.suite, bare(result.program, result.test), result.program
-    )
+    said = job.logs.result_line(result.filesystem, result.suite, own_name(result), result.program)
     told: tuple[Told, ...] = ()
     excerpts: tuple[Excerpt, ...] = ()
     if result.status is not Status.PASS:
@@ -63,9 +61,7 @@ def detail(report: Report, job: Job, group: Group, cell: Cell) -> Detail:
 
 def _told(job: Job, group: Group, cell: Cell) -> tuple[Told, ...]:
     # What came during another test explains nothing of this one.
-    mine = tuple(
-        islice(job.told_about(group, bare(cell.result.program, cell.result.test)), _MOST_TOLD)
-    )
+    mine = tuple(islice(job.told_about(group, own_name(cell.result)), _MOST_TOLD))
     if not mine and cell.result.status in _DEAD:
         mine = job.elsewhere[:_MOST_TOLD]
     return mine

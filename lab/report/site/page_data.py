@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from lab.analysis.compare import Change, Compared, Comparison
-from lab.analysis.test_names import bare, key_apart, run_apart, shared_names
+from lab.analysis.test_names import key_apart, own_name, run_apart, shared_names
 from lab.model.records import JobRecord, RunRecord, TestResult
 from lab.model.test_key import TestKey
 from lab.report.site.complaint import Told, Toldbook, complaints
@@ -274,11 +274,11 @@ def test_command(cell: Cell) -> str:
     """What runs this one test again."""
     result = cell.result
     words = ["lab", "test", result.variant, "-f", result.filesystem, "-s", result.suite]
-    return shlex.join([*words, "-k", escaped(bare(result.program, result.test))])
+    return shlex.join([*words, "-k", escaped(own_name(result))])
 
 
 def repro_command(run: RunRecord, job: int, cell: Cell) -> str:
     """What writes a script that boots this guest by hand and runs this one test."""
     result = cell.result
     words = ["lab", "repro", run.id, str(job), "-f", result.filesystem]
-    return shlex.join([*words, "-k", escaped(bare(result.program, result.test))])
+    return shlex.join([*words, "-k", escaped(own_name(result))])
