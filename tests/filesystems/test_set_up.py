@@ -16,6 +16,7 @@ from lab.errors import InfrastructureError
 from lab.features import feature
 from lab.filesystems.dax import Dax, NotDax
 from lab.filesystems.filesystem import CannotMount, Filesystem
+from lab.filesystems.mounts import look
 from lab.filesystems.plain import Plain, Tmpfs
 from lab.filesystems.set_up import StaysMounted, read, script, set_up
 from lab.guest.command import CommandResult, CommandTimeout
@@ -105,6 +106,14 @@ def test_what_a_device_has_mounted_goes_first() -> None:
     leave = text.index("leave || exit 7")
     assert "/dev/pmem0:*" in text[:leave]
     assert leave < text.index("mkfs.ext4")
+    # What is mounted is looked at before anybody could change it.
+    looked = text.index(look("/dev/pmem0", "/mnt/d"))
+    assert text.index("mount -t ext4") < looked < text.index("dax-proof")
+
+
+def test_a_table_that_nobody_showed_is_none() -> None:
+    guest: Any = Guest("")
+    assert set_up(guest, Tmpfs("p")).table == ""
 
 
 def test_a_mount_is_all_that_a_tmpfs_takes() -> None:
