@@ -110,6 +110,11 @@ class KernelSection(Section):
 
     kind: str
 
+    @property
+    def packaged(self) -> str | None:
+        """The package of this machine's distribution that it is; None: every machine has it."""
+        return None
+
 
 class AptKernel(KernelSection):
     """A distribution's source package, by name, through the machine's apt."""
@@ -118,6 +123,11 @@ class AptKernel(KernelSection):
     package: Text
     #: The tarball inside the package; by default the only ``usr/src/*.tar.*``.
     member: Text | None = None
+
+    @property
+    def packaged(self) -> str:
+        """The package."""
+        return self.package
 
 
 class DirKernel(KernelSection):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.config import LoadedConfig
-from lab.config.model import GitKernel, KernelSection
+from lab.config.model import KernelSection
 from lab.execution.postmortem import left_behind as guests_left_behind
 from lab.gc.item import Item, Rank
 from lab.gc.needs import Needs
@@ -179,7 +179,7 @@ class _Place:
     def _mirror(self) -> Iterator[Item]:
         """The commits of all kernels that come from git: fetched again when one is asked for."""
         wanted = any(
-            isinstance(kernel, GitKernel)
+            isinstance(kernel, KernelSection) and source_kind(kernel.kind).mirrored
             for user in self.users
             for kernel in user.config.kernels.values()
         )

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from lab.config import AptKernel, FirstKernel, LabConfig, LoadedConfig
+from lab.config import FirstKernel, LabConfig, LoadedConfig
+from lab.config.model import KernelSection
 from lab.host.apt import offers
 from lab.model.variant import Variant
 
@@ -54,7 +55,8 @@ def _asking_apt(loaded: LoadedConfig) -> Callable[[str], bool]:
 def _first(config: LabConfig, section: FirstKernel, offered: Callable[[str], bool]) -> str:
     for name in section.of:
         kernel = config.kernels[name]
-        if not isinstance(kernel, AptKernel) or offered(kernel.package):
+        package = kernel.packaged if isinstance(kernel, KernelSection) else None
+        if package is None or offered(package):
             return name
     # Nothing is: whoever fetches the first says what apt has instead.
     return section.of[0]

@@ -277,6 +277,7 @@ class GitKind(SourceKind[GitKernel]):
     """``kind = "git"``."""
 
     key = "ref"
+    mirrored = True
 
     def source(self, section: GitKernel, request: Request) -> GitSource:
         """The commit."""

@@ -101,6 +101,8 @@ class SourceKind(Protocol[_Section]):
 
     #: The key of its section that says where it comes from.
     key: str
+    #: Whether what it brings in comes from the mirror in the cache.
+    mirrored: bool = False
 
     def source(self, section: _Section, request: Request) -> Source:
         """What brings it in; raises UserError if the section cannot mean anything."""

@@ -380,7 +380,7 @@ def test_another_channel_is_a_module_and_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It says itself when it is due; what it cannot deliver waits as that of all others does."""
-    monkeypatch.setitem(CHANNELS, "diary", "tests.toys.channel:diary")
+    monkeypatch.setitem(CHANNELS, "diary", "tests.doors.channel:diary")
     loaded = config(tmp_path)
     assert [one.plan for one in channels(loaded).values()] == [
         "each night is written down in diary.txt"

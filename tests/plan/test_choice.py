@@ -88,3 +88,14 @@ def test_an_unknown_variant_is_still_told(project: Project) -> None:
     project.append(FIRST)
     with pytest.raises(UserError, match="no series is named 'bog'"):
         plan_variants(project.load(), ["any+bog"])
+
+
+def test_what_no_distribution_here_has_is_passed_over(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    packaged = '[kernels.packaged]\nkind = "apt"\npackage = "linux-source-6.1"\n'
+    project.append(FIRST.replace('["mine", "6.1"]', '["packaged", "mine"]') + packaged)
+    loaded = project.load()
+    # A machine without apt has no package.
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert settled(loaded, "any") == "mine"

@@ -14,8 +14,8 @@ from lab.report import print_run
 from lab.report.claims import claims_to_markdown, report_claims
 from lab.report.metrics.view import VIEWS, charts
 from tests.analysis.test_claims import DIGEST, FAST, failed, recorded
+from tests.doors.metric_view import SYNC
 from tests.results.made import job, result, run, slow_and_fast
-from tests.toys.metric_view import SYNC
 
 METRIC = Metric("sync_s", (), 2.5)
 

@@ -11,13 +11,13 @@ from lab.config import model
 from lab.errors import UserError
 from lab.model.tree_identity import TreeIdentity
 from lab.trees.source import SOURCES, Commits, commits_between, source_kind
-from tests.toys.source import MadeKernel
+from tests.doors.source import MadeKernel
 from tests.trees.conftest import Cache
 
 
 @pytest.fixture(autouse=True)
 def made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SOURCES, "made", "tests.toys.source:MADE")
+    monkeypatch.setitem(SOURCES, "made", "tests.doors.source:MADE")
 
 
 def test_it_is_brought_in_and_kept(cache: Cache) -> None:

@@ -20,8 +20,8 @@ from lab.model.status import Status
 from lab.report.export.exporter import exported, keep_exports
 from lab.report.export.forms import EXPORTERS
 from lab.suites.ktap import parse
+from tests.doors.exporter import LINES
 from tests.results.made import EVIDENCE, job, result, run
-from tests.toys.exporter import LINES
 
 BUILT = replace(EVIDENCE, build_key="k", tree_identity="git:" + "0123456789" * 4, compiler="gcc 12")
 
