@@ -314,7 +314,7 @@ def _appeared(key: TestKey, after: tuple[TestResult, ...], a: _Side) -> tuple[Ch
     lost = statuses & {Status.CRASH, Status.TIMEOUT}
     # Such a result bears the program's name, which no run without one has.
     if lost and ran and not a.end(key, Status.ERROR, Status.CRASH, Status.TIMEOUT):
-        return Change.REGRESSED, f"nothing of the kind in {a.run.id}"
+        return Change.REGRESSED, f"not seen in {a.run.id}"
     if not ran and (why := a.why_missing(key)):
         return Change.NEW, why
     return Change.NEW, ""

@@ -99,7 +99,7 @@ def judge_pair(tests: Sequence[TestVerdict], about: Sequence[str]) -> tuple[Outc
 def _fixed(count: Counter[Verdict]) -> str:
     text = _tests(count[Verdict.FIXED])
     left = count[Verdict.STILL_FAILING]
-    return f"{text}, {left} that it is not about still fail" if left else text
+    return f"{text}, others still failing: {left}" if left else text
 
 
 def _nothing_fixed(count: Counter[Verdict], passing: str) -> tuple[Outcome, str]:
@@ -129,7 +129,7 @@ def judge_upstream(tests: Sequence[TestVerdict], about: Sequence[str]) -> tuple[
 
 def _others(tests: Sequence[TestVerdict], about: Sequence[str]) -> str:
     failing = sum(test.base is Status.FAIL and not _is_about(test, about) for test in tests)
-    return f", {failing} that it is not about fail" if failing else ""
+    return f", others failing: {failing}" if failing else ""
 
 
 def lost(job: JobRecord | None, name: str) -> str:

@@ -27,7 +27,7 @@ _MOST = 12
 _TITLES = {
     Kind.REGRESSED: "REGRESSED",
     Kind.CHANGED: "CHANGED",
-    Kind.FLAKY: "FLAKY: ends now so, now so; no regression",
+    Kind.FLAKY: "FLAKY: passed once and failed once, nothing being changed; no regression",
     Kind.GONE: "GONE: the test is no longer there",
     Kind.NEW: "NEW",
     Kind.FIXED: "FIXED",

@@ -68,7 +68,7 @@ class Memory:
         known: The run with the last word on a test, where that is not the baseline: there
             the lab had an error, or a crash came before the test, or it was a flake.
         open: Tests that had no result in the last nightly.
-        flaky: Tests that are known to end now so, now so.
+        flaky: Tests that are known to pass at one time and fail at another.
         verdicts: The last verdict on each kernel, of a matrix with a series.
         unsent: What could not be delivered yet, as tell() takes it.
     """
