@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -64,6 +64,10 @@ MaxFail = Annotated[
 ]
 FirstFail = Annotated[bool, typer.Option("-x", help="As --max-fail 1.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="List every test.")]
+Bisect = Annotated[
+    bool,
+    typer.Option("--bisect", help="End as `git bisect run` asks: 0, 1, 125 to skip, 255 to stop."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Print the plan; start nothing.")]
 
 
@@ -183,14 +187,31 @@ def test(
     first_fail: FirstFail = False,
     verbose: Verbose = False,
     dry_run: DryRun = False,
+    bisect: Bisect = False,
     file: File = None,
     json: Json = False,
 ) -> int:
     """Boot variants, test them, record the results, print the table."""
-    opened, named = open_lab(file).taking(variants or ())
-    plan = plan_of(opened, named, filesystem, suite, pattern, machine=machine, config=config)
-    opened = opened.stopping_after(most_failures(max_fail, first_fail))
-    return _test(opened, plan, verbose=verbose, dry_run=dry_run, json=json)
+    with _ending_for_git() if bisect else nullcontext():
+        opened, named = open_lab(file).taking(variants or ())
+        plan = plan_of(opened, named, filesystem, suite, pattern, machine=machine, config=config)
+        opened = opened.stopping_after(most_failures(max_fail, first_fail))
+        return _test(opened, plan, verbose=verbose, dry_run=dry_run, json=json, bisect=bisect)
+
+
+@contextmanager
+def _ending_for_git() -> Iterator[None]:
+    """git takes our 2 and 3 for a bad commit: what cannot be asked at all ends its bisection."""
+    from lab.analysis.bisect_status import BisectStatus
+    from lab.unforeseen import as_lab_error
+
+    try:
+        yield
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        say(f"lab: {as_lab_error(error)}", err=True)
+        raise typer.Exit(BisectStatus.ABORT) from error
 
 
 @app.command("matrix")
@@ -306,7 +327,9 @@ def worst(errors: list[LabError]) -> int:
     return min(statuses) if statuses else ExitStatus.EXPECTED
 
 
-def _test(opened: Lab, plan: Plan, *, verbose: bool, dry_run: bool, json: bool) -> int:
+def _test(
+    opened: Lab, plan: Plan, *, verbose: bool, dry_run: bool, json: bool, bisect: bool = False
+) -> int:
     from lab.cli.progress import Show
 
     if dry_run:
@@ -321,7 +344,13 @@ def _test(opened: Lab, plan: Plan, *, verbose: bool, dry_run: bool, json: bool) 
         _show_run(run, verbose, json)
     _tell_unmatched(opened, plan, run)
     check_selection(plan, run)
-    return _run_status(run)
+    return _bisect_status(run) if bisect else _run_status(run)
+
+
+def _bisect_status(run: RunRecord) -> int:
+    from lab.analysis.bisect_status import bisect_status
+
+    return bisect_status(run)
 
 
 def _tell_unmatched(opened: Lab, plan: Plan, run: RunRecord) -> None:

@@ -223,3 +223,18 @@ def test_closed_pipe_is_no_error(project: Path) -> None:
     )
     os.close(write)
     assert done.stderr == b""
+
+
+def test_what_git_bisect_is_told(project: Path) -> None:
+    """Its statuses: 1 to 127 but 125 would blame the commit for this machine, or for us."""
+    (project / "patches" / "fix" / "series").write_text("a.patch\n")
+    (project / "patches" / "fix" / "a.patch").write_text(
+        "--- a/Makefile\n+++ b/Makefile\n@@ -1 +1 @@\n-not there\n+x\n"
+    )
+    assert lab(project, "test", "fake+fix").returncode == 2
+    done = lab(project, "test", "fake+fix", "--bisect")
+    assert done.returncode == 125, done.stderr
+    assert lab(project, "test", "fake", "-k", "no-such-test", "--bisect").returncode == 255
+    assert lab(project, "test", "nothing", "--bisect").returncode == 255
+    (project / "lab.toml").write_text("x")
+    assert lab(project, "test", "fake", "--bisect").returncode == 255
