@@ -118,7 +118,7 @@ def test_program_that_does_not_compile_is_an_error_of_whoever_wrote_it(job: Job)
 
 def test_job_without_programs_boots_nothing(job: Job, tmp_path: Path) -> None:
     record = run_job(replace(job, units=()))
-    assert record.results == ()
+    assert (record.results, record.error) == ((), None)
     assert not (tmp_path / "job").exists()
 
 
