@@ -330,6 +330,7 @@ def test_what_only_the_patched_kernel_complains_of_is_a_regression() -> None:
         "1 test regressed: warning: WARNING in foo "
         "(the kernel complains of it with the series only)"
     )
+    assert [(one.base, one.patched) for one in tests if one.suite == "kernel"] == [(None, CRASH)]
 
 
 @pytest.mark.parametrize("of", [{}, {"program": "p", "test": "t"}])
@@ -338,6 +339,7 @@ def test_what_the_kernel_complains_of_anyway_is_not_the_series(of: dict[str, str
     tests = compare(before, patched(result("t", PASS), complaints=(noted(),)), DIGEST)
     assert tests[1].verdict is Verdict.STILL_FAILING
     assert judge_pair(tests, ("*",))[0] is Outcome.FIXED
+    assert [(one.base, one.patched) for one in tests if one.suite == "kernel"] == [(CRASH, CRASH)]
 
 
 def test_what_is_benign_or_a_test_tells_of_is_no_verdict_of_its_own() -> None:
