@@ -26,7 +26,7 @@ from lab.execution.cause_of_death import cause_of_death
 from lab.execution.complaint_watch import ComplaintWatch, charge
 from lab.gc import free, inventory, needs_of, plan_removal
 from lab.model.complaint import Complaint, Frame, Kind
-from lab.model.records import Evidence, JobRecord, Noted, RunRecord, TestResult
+from lab.model.records import Evidence, JobRecord, PlacedComplaint, RunRecord, TestResult
 from lab.model.status import Status
 from lab.model.test_key import TestKey
 from lab.model.variant import Variant
@@ -258,7 +258,7 @@ def programs(number: int, folder: Path) -> Work:
     def work() -> None:
         (folder / "console.log").write_text("")
         watch = ComplaintWatch(folder, folder, _RELEASE, ())
-        noted: dict[Noted, None] = {}
+        noted: dict[PlacedComplaint, None] = {}
         with (folder / "console.log").open("a") as stream:
             for n in range(number):
                 stream.write(_MARKS[0] + _warning(n) + _MARKS[1])
@@ -387,9 +387,9 @@ def export(tests: int, folder: Path) -> Work:
     return lambda: (exported(run, "junit"), exported(run, "ktap"))
 
 
-def _complained(number: int) -> tuple[Noted, ...]:
+def _complained(number: int) -> tuple[PlacedComplaint, ...]:
     return tuple(
-        Noted(
+        PlacedComplaint(
             Complaint(Kind.WARNING, f"WARNING in fun_{n}", tuple(_warning(n).splitlines())),
             *(("ext4-dax", "p", f"mlock.case-{n}.4k") if n % 2 else ()),
         )

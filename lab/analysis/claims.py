@@ -154,7 +154,7 @@ def _pair(run: RunRecord, series: tuple[str, str], kernel: str) -> Pair | None:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ClaimAnswer:
     """Whether one kernel shows a claim; ``why`` says what was seen, or what is wanting."""
 
     kernel: str
@@ -163,22 +163,24 @@ class Shown:
     run: str = ""
 
 
-def judge_claim(claim: Claim, pairs: Mapping[str, Pair]) -> list[Shown]:
+def judge_claim(claim: Claim, pairs: Mapping[str, Pair]) -> list[ClaimAnswer]:
     """What each kernel of the claim shows of it."""
     return [_judge(claim, kernel, pairs.get(kernel)) for kernel in claim.kernels]
 
 
-def _judge(claim: Claim, kernel: str, pair: Pair | None) -> Shown:
+def _judge(claim: Claim, kernel: str, pair: Pair | None) -> ClaimAnswer:
     if pair is None:
-        return Shown(kernel, False, "no finished run has this kernel without and with the series")
+        return ClaimAnswer(
+            kernel, False, "no finished run has this kernel without and with the series"
+        )
     seen = []
     for shows in claim.shows:
         job = pair.base if shows.side == "base" else pair.patched
         trouble, summary = _check(shows, job)
         if trouble:
-            return Shown(kernel, False, f"{shows.side}: {trouble}", pair.run.id)
+            return ClaimAnswer(kernel, False, f"{shows.side}: {trouble}", pair.run.id)
         seen.append(f"{shows.side}: {summary}")
-    return Shown(kernel, True, "; ".join(seen), pair.run.id)
+    return ClaimAnswer(kernel, True, "; ".join(seen), pair.run.id)
 
 
 def _check(shows: Shows, job: JobRecord) -> tuple[str, str]:

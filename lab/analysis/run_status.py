@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from lab.errors import ExitStatus
-from lab.model.records import JobRecord, Noted, RunRecord, TestResult
+from lab.model.records import JobRecord, PlacedComplaint, RunRecord, TestResult
 from lab.model.status import Status
 
 
@@ -30,7 +30,7 @@ def unrun(run: RunRecord) -> tuple[TestResult, ...]:
     return tuple(result for result in run.results if not result.ran)
 
 
-def job_complaints(run: RunRecord) -> list[tuple[JobRecord, Noted]]:
+def job_complaints(run: RunRecord) -> list[tuple[JobRecord, PlacedComplaint]]:
     """What the kernels complained of while no test ran: no result tells of it."""
     return [(job, noted) for job in run.jobs for noted in job.complaints if noted.of_job]
 

@@ -175,7 +175,7 @@ def build(
 
     Args:
         at_once: Variants of its kernel that may be built side by side.
-        stopped: Asked now and then whether to give up.
+        stopped: ReportRequest now and then whether to give up.
 
     Raises:
         UserError: An option does not stick, the kernel does not compile, or the

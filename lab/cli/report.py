@@ -42,9 +42,11 @@ def report(
     opened = open_lab(file)
     with Store.open(opened.database) as store:
         if serve:
-            from lab.report.site.serve import Asked, served
+            from lab.report.site.serve import ReportRequest, served
 
-            with served(store, Asked(opened.results, run, baseline, output), port) as address:
+            with served(
+                store, ReportRequest(opened.results, run, baseline, output), port
+            ) as address:
                 _say(address, browse, json)
                 with suppress(KeyboardInterrupt):
                     signal.pause()

@@ -30,7 +30,7 @@ class Agenda:
     @property
     def next_filesystem(self) -> Filesystem | None:
         """What the next group begins with, if there is one."""
-        return self._groups[1][0].recipe if self._groups[1:] else None
+        return self._groups[1][0].filesystem if self._groups[1:] else None
 
     def take(self) -> Unit:
         """The next unit of the group, which is not on the agenda any more."""
@@ -40,10 +40,10 @@ class Agenda:
         """Have these run next."""
         self._groups[0][:0] = units
 
-    def take_filesystem(self, recipe: Filesystem) -> list[Unit]:
+    def take_filesystem(self, filesystem: Filesystem) -> list[Unit]:
         """All units of the group on a filesystem, taken off."""
-        taken = [unit for unit in self._groups[0] if unit.recipe == recipe]
-        self._groups[0] = [unit for unit in self._groups[0] if unit.recipe != recipe]
+        taken = [unit for unit in self._groups[0] if unit.filesystem == filesystem]
+        self._groups[0] = [unit for unit in self._groups[0] if unit.filesystem != filesystem]
         return taken
 
     def take_group(self) -> list[Unit]:

@@ -22,7 +22,7 @@ from lab.complaints.symbols import symbols_of
 from lab.execution.cause_of_death import cause_of_death
 from lab.model.complaint import Complaint, Kind
 from lab.model.log_mark import parse_mark
-from lab.model.records import Noted
+from lab.model.records import PlacedComplaint
 from lab.model.status import Status
 from lab.model.version import KernelVersion
 from lab.suites.judge import Judged
@@ -238,7 +238,9 @@ class ComplaintWatch:
             return f"the last {self._behind / 1e6:.1f} MB of the console came too fast to be read"
         return self._log.too_much
 
-    def ran(self, *, alive: bool, gone: bool = False, hurry: bool = False) -> tuple[Noted, ...]:
+    def ran(
+        self, *, alive: bool, gone: bool = False, hurry: bool = False
+    ) -> tuple[PlacedComplaint, ...]:
         """The complaints since the last call; a program has just ended.
 
         They are of that program, of one of its tests, or came before it began.
@@ -266,7 +268,7 @@ class ComplaintWatch:
 
     def rest(
         self, kernel_log: str = "", *, gone: bool = False, hurry: bool = False
-    ) -> tuple[Noted, ...]:
+    ) -> tuple[PlacedComplaint, ...]:
         """What came after the last program, and what only the kernel log has."""
         self._catch_up(0.0 if hurry else _CATCH_UP_S)
         seen = self._log.seen
@@ -277,7 +279,7 @@ class ComplaintWatch:
         only_there = [found for found in log.complaints() if found[1] not in seen]
         return (*self._noted([*self._log.news(), *only_there], 0), *self._death(0, gone))
 
-    def _death(self, number: int, gone: bool) -> Iterator[Noted]:
+    def _death(self, number: int, gone: bool) -> Iterator[PlacedComplaint]:
         """The end of a guest whose kernel did not say why."""
         if gone and not self._dead:
             self._dead = True
@@ -323,13 +325,15 @@ class ComplaintWatch:
             self._look()
         return True
 
-    def _noted(self, found: Sequence[tuple[Place, Complaint]], number: int) -> Iterator[Noted]:
+    def _noted(
+        self, found: Sequence[tuple[Place, Complaint]], number: int
+    ) -> Iterator[PlacedComplaint]:
         """With a program's name only if its results can still be told: it is number ``number``."""
         located = self._symbols.locate_all([complaint.frames for _, complaint in found])
         for (place, complaint), frames in zip(found, located, strict=True):
             told = place.number == number != 0
             excuse, doubt = self._excuse(complaint), self._doubts.get(_key(complaint), "")
-            yield Noted(
+            yield PlacedComplaint(
                 replace(complaint, frames=frames),
                 filesystem=place.filesystem if told else "",
                 program=place.program if told else "",
@@ -374,7 +378,7 @@ class Seen:
 
 
 def charge(
-    program: str, judged: Sequence[Judged], noted: Iterable[Noted], *, marked: bool
+    program: str, judged: Sequence[Judged], noted: Iterable[PlacedComplaint], *, marked: bool
 ) -> tuple[Judged, ...]:
     """What a program's results are, now that the kernel complained during it.
 
@@ -387,7 +391,7 @@ def charge(
             nobody's but the program's own.
     """
     results = list(judged)
-    charges: dict[int, list[Noted]] = {}
+    charges: dict[int, list[PlacedComplaint]] = {}
     for one in noted:
         if (one.benign and not one.doubtful) or one.program == "":
             continue
@@ -410,7 +414,7 @@ def _is_about(result: Judged, test: str) -> bool:
     return bool(test) and (result.test == test or result.test.startswith(f"{test}/"))
 
 
-def _crashed(result: Judged, charged: Sequence[Noted]) -> Judged:
+def _crashed(result: Judged, charged: Sequence[PlacedComplaint]) -> Judged:
     """A result during which the kernel complained; the last complaint is named first.
 
     What the host may have caused is no crash of the kernel's for sure, and no pass: an
@@ -442,7 +446,7 @@ def _shortened(said: Sequence[str]) -> tuple[str, ...]:
     return (*known[: _MOST_NAMED - 1], more, known[-1])
 
 
-def _told(charged: Sequence[Noted]) -> Iterator[str]:
+def _told(charged: Sequence[PlacedComplaint]) -> Iterator[str]:
     for one in charged[:_MOST_NAMED]:
         yield from told(one.complaint)
     if (more := len(charged) - _MOST_NAMED) > 0:

@@ -16,7 +16,7 @@ from lab.execution.unit import Unit
 from lab.guest.protocol import Guest, GuestSpec
 from lab.model.job_error import JobError
 from lab.model.proof import Proofs
-from lab.model.records import DID_NOT_RUN, Evidence, GuestUse, Noted, TestResult
+from lab.model.records import DID_NOT_RUN, Evidence, GuestUse, PlacedComplaint, TestResult
 from lab.model.status import Status
 from lab.model.unrun import ENOUGH, Stop, Unrun
 from lab.results.folder import KERNEL_LOG
@@ -48,7 +48,7 @@ class Findings:
     results: list[TestResult] = field(default_factory=list)
     proofs: dict[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     used: list[GuestUse] = field(default_factory=list)
-    complaints: dict[Noted, None] = field(default_factory=dict)
+    complaints: dict[PlacedComplaint, None] = field(default_factory=dict)
     watches: list[ComplaintWatch] = field(default_factory=list)
     left_mounted: dict[str, str] = field(default_factory=dict)
 
@@ -69,7 +69,7 @@ class Findings:
         """Tell what the kernel complains of, at once."""
         self.on_word(f"{self.job.variant}: {word}")
 
-    def note(self, noted: Sequence[Noted]) -> Sequence[Noted]:
+    def note(self, noted: Sequence[PlacedComplaint]) -> Sequence[PlacedComplaint]:
         """Keep complaints; guests of one saved state have those of its boot in common."""
         self.complaints.update(dict.fromkeys(noted))
         return noted
@@ -96,16 +96,16 @@ class Findings:
 
     def note_hang(self, unit: Unit, test: str, hang: Signature) -> None:
         """Keep a hang, unless it was foretold."""
-        if self.job.expected(unit.recipe.name, unit.suite, test)[0] is not Status.TIMEOUT:
+        if self.job.expected(unit.filesystem.name, unit.suite, test)[0] is not Status.TIMEOUT:
             self.hangs.note(hang)
 
     def add(self, unit: Unit, judged: Judged, duration_s: float) -> None:
         """Take a result in, and tell it."""
-        status, reason = self.job.expected(unit.recipe.name, unit.suite, judged.test)
+        status, reason = self.job.expected(unit.filesystem.name, unit.suite, judged.test)
         result = TestResult(
             variant=self.job.variant,
             kernel_release=self.job.release,
-            filesystem=unit.recipe.name,
+            filesystem=unit.filesystem.name,
             suite=unit.suite,
             test=judged.test,
             status=judged.status,

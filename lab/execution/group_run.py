@@ -33,7 +33,7 @@ def run_group(findings: Findings, agenda: Agenda, prefetch: Prefetch) -> LabErro
     Returns:
         Why the guest could not be used, or not to its end.
     """
-    spec = prefetch.spec(agenda.group[0].recipe)
+    spec = prefetch.spec(agenda.group[0].filesystem)
     watch = findings.watch(spec)
     try:
         with prefetch.guest(spec) as guest:
@@ -62,7 +62,7 @@ def _use(
     findings.command = findings.command or tuple(guest.command)
     session = GuestSession.of(findings, agenda, guest, watch)
     try:
-        check_prepared(guest, {unit.recipe.device for unit in agenda.group})
+        check_prepared(guest, {unit.filesystem.device for unit in agenda.group})
         while agenda.group and not findings.over:
             if not _run_filesystem(session, prefetch):
                 break
@@ -77,21 +77,21 @@ def _use(
 def _run_filesystem(session: GuestSession, prefetch: Prefetch) -> bool:
     """Run the units of the next filesystem; returns whether the guest is good for more."""
     findings, agenda = session.findings, session.agenda
-    recipe = agenda.group[0].recipe
+    filesystem = agenda.group[0].filesystem
     try:
         with session.stall_watch.looking():
-            mounted = prefetch.set_up(session.guest, recipe)
+            mounted = prefetch.set_up(session.guest, filesystem)
     except InfrastructureError as error:
         if isinstance(error, StaysMounted) and session.ran:
             findings.note_left(session.guest, error.what)
             return False  # the next guest has a device of its own
-        findings.add_trouble(agenda.take_filesystem(recipe), _stalled(session, error))
+        findings.add_trouble(agenda.take_filesystem(filesystem), _stalled(session, error))
         lost = isinstance(error, GuestDied | CommandTimeout)
         session.lost.extend([error.what] if lost else ())
         return not lost
-    findings.proofs.setdefault(recipe.name, mounted.proofs)
-    session.mounted[recipe.name] = mounted.table
-    while agenda.group and agenda.group[0].recipe == recipe:
+    findings.proofs.setdefault(filesystem.name, mounted.proofs)
+    session.mounted[filesystem.name] = mounted.table
+    while agenda.group and agenda.group[0].filesystem == filesystem:
         if findings.over or not _run_next(session):
             return False
     return True

@@ -20,7 +20,9 @@ def groups_of(job: Job) -> Iterator[Sequence[Unit]]:
         case Fresh.JOB:
             yield job.units
         case Fresh.FILESYSTEM:
-            yield from (list(group) for _, group in groupby(job.units, lambda unit: unit.recipe))
+            yield from (
+                list(group) for _, group in groupby(job.units, lambda unit: unit.filesystem)
+            )
         case Fresh.PROGRAM:
             yield from ([unit] for unit in job.units)
         case Fresh.TEST:

@@ -51,7 +51,7 @@ class Job:
     def filesystems(self) -> tuple[Filesystem, ...]:
         """All that it has units on, those that cannot run among them."""
         units = (*self.units, *(unit for unit, _ in self.given))
-        return tuple(dict.fromkeys(unit.recipe for unit in units))
+        return tuple(dict.fromkeys(unit.filesystem for unit in units))
 
     def stretched(self, factor: float) -> Job:
         """The same job with deadlines for a host that is ``factor`` times as busy."""

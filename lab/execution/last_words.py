@@ -14,7 +14,7 @@ from lab.guest.command import CommandTimeout
 from lab.guest.protocol import GuestDied, Hang
 from lab.model.complaint import Complaint, Kind
 from lab.model.job_error import JobError
-from lab.model.records import Noted
+from lab.model.records import PlacedComplaint
 from lab.results.folder import KERNEL_LOG
 
 HUNG_AT_END = "the guest hung while its filesystems were unmounted"
@@ -58,5 +58,5 @@ def _note_last_hang(session: GuestSession, error: LabError, deadline_s: float) -
     last = guest.console.tail().splitlines()
     lines = (f"it was not done in {deadline_s:g} s; {said}", *last)
     complaint = Complaint(Kind.HANG, HUNG_AT_END, lines, headline=f"{HUNG_AT_END}: {lines[0]}")
-    findings.note((Noted(complaint),))
+    findings.note((PlacedComplaint(complaint),))
     findings.tell(HUNG_AT_END)

@@ -50,7 +50,7 @@ def keep_recipe(
 
 
 def _unit(unit: Unit) -> RecipeUnit:
-    filesystem = unit.recipe
+    filesystem = unit.filesystem
     return RecipeUnit(
         filesystem=filesystem.name,
         type=filesystem.type,

@@ -23,7 +23,7 @@ class Unit:
     to be run one by one; ``after`` is that end, where a test of that rest runs.
     """
 
-    recipe: Filesystem
+    filesystem: Filesystem
     suite: str
     program: str
     kind: Suite
@@ -34,7 +34,7 @@ class Unit:
     @property
     def ran(self) -> Ran:
         """Its names, as a record has them."""
-        return Ran(self.recipe.name, self.suite, self.program, self.test or "")
+        return Ran(self.filesystem.name, self.suite, self.program, self.test or "")
 
     @property
     def of(self) -> str:
@@ -49,12 +49,12 @@ class Unit:
 
     def command(self, pattern: str | None) -> list[str]:
         """The program's command line in the guest; ``pattern`` is for ``-k``."""
-        folder = self.recipe.mount_point
+        folder = self.filesystem.mount_point
         return self.kind.command(self.program, folder, pattern or "", self.test or "")
 
     def listing(self, pattern: str | None) -> str | None:
         """The shell command that names its tests, if there is one."""
-        words = self.kind.listing(self.program, self.recipe.mount_point, pattern or "")
+        words = self.kind.listing(self.program, self.filesystem.mount_point, pattern or "")
         return None if words is None else shlex.join(words)
 
     def singles(self, names: Iterable[str]) -> Iterator[Unit]:

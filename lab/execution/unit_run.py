@@ -35,7 +35,7 @@ def run_unit(session: GuestSession, unit: Unit) -> bool:
     if not words:
         _leave_out(session, unit)
         return True
-    command = _marked(unit, words, session.mounted.get(unit.recipe.name))
+    command = _marked(unit, words, session.mounted.get(unit.filesystem.name))
     try:
         end = run_program(session.guest, session.stall_watch, command, job.program_s)
         duration = time.monotonic() - started
@@ -104,7 +104,7 @@ def _judged(
     listed = watch.marked_tests() and unit.test is None
     rest = rest_of(ran.report, judged, unit.program, listed=listed and not end.good)
     if end.moved is not None:
-        kept, again = proved(judged, unit.program, unit.recipe.name, end.moved, listed=listed)
+        kept, again = proved(judged, unit.program, unit.filesystem.name, end.moved, listed=listed)
         return kept, again or rest
     return judged, rest
 
@@ -130,12 +130,12 @@ def _marked(unit: Unit, command: list[str], mounted: str | None) -> str:
 
     What is mounted then must be what was ``mounted`` when it was proved.
     """
-    recipe = unit.recipe
-    then = say_if_moved(recipe.device, recipe.mount_point, mounted) if mounted else "true"
-    return marked(command, recipe.name, unit.suite, unit.program, then)
+    filesystem = unit.filesystem
+    then = say_if_moved(filesystem.device, filesystem.mount_point, mounted) if mounted else "true"
+    return marked(command, filesystem.name, unit.suite, unit.program, then)
 
 
 def _keep(job: Job, unit: Unit, output: str) -> None:
-    path = job.guest.folder / unit.recipe.name / unit.file
+    path = job.guest.folder / unit.filesystem.name / unit.file
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(output, encoding="utf-8", errors="replace")

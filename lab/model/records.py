@@ -195,7 +195,7 @@ class TestResult:
 
 
 @dataclass(frozen=True)
-class Noted:
+class PlacedComplaint:
     """A complaint of the kernel, and what ran when it came.
 
     Args:
@@ -238,7 +238,7 @@ class JobRecord:
     evidence: Evidence = Evidence()
     results: tuple[TestResult, ...] = ()
     error: JobError | None = None
-    complaints: tuple[Noted, ...] = ()
+    complaints: tuple[PlacedComplaint, ...] = ()
 
     @property
     def names(self) -> tuple[str, str, str]:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.analysis.claims import Claim, Claims, Pair, Shown, Shows, judge_claim
+from lab.analysis.claims import Claim, ClaimAnswer, Claims, Pair, Shows, judge_claim
 from lab.errors import ExitStatus
 from lab.report.metrics.view import claim_tables
 from lab.text import plain
@@ -22,10 +22,10 @@ class ClaimsReport:
     series: str
     source: str
     pairs: Mapping[str, Pair]
-    claims: tuple[tuple[Claim, tuple[Shown, ...]], ...]
+    claims: tuple[tuple[Claim, tuple[ClaimAnswer, ...]], ...]
 
     @property
-    def tested(self) -> list[tuple[Shown, ...]]:
+    def tested(self) -> list[tuple[ClaimAnswer, ...]]:
         """What is shown of the claims that results can show."""
         return [results for claim, results in self.claims if not claim.untested]
 
@@ -87,7 +87,7 @@ def claims_to_json(report: ClaimsReport) -> dict[str, Any]:
     }
 
 
-def _all_shown(results: Sequence[Shown]) -> bool:
+def _all_shown(results: Sequence[ClaimAnswer]) -> bool:
     return bool(results) and all(result.shown for result in results)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from lab.analysis.run_status import run_status
 from lab.model.job_error import JobError
 from lab.model.proof import DAX, proofs_of
-from lab.model.records import Evidence, JobRecord, Noted, RunRecord, TestResult
+from lab.model.records import Evidence, JobRecord, PlacedComplaint, RunRecord, TestResult
 
 
 def to_json(run: RunRecord) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def _failure(error: JobError) -> dict[str, Any]:
     }
 
 
-def _noted(noted: Noted) -> dict[str, Any]:
+def _noted(noted: PlacedComplaint) -> dict[str, Any]:
     complaint = asdict(noted.complaint)
     complaint["kind"] = noted.complaint.kind.value
     where = {"filesystem": noted.filesystem, "program": noted.program, "test": noted.test}

@@ -22,7 +22,7 @@ from lab.analysis.run_status import (
 )
 from lab.analysis.test_names import told_apart
 from lab.errors import ExitStatus
-from lab.model.records import JobRecord, Noted, RunRecord, TestResult
+from lab.model.records import JobRecord, PlacedComplaint, RunRecord, TestResult
 from lab.model.status import Status
 from lab.report.cause import Cause, group_results, name_lines, place_lines
 from lab.report.lines import Line, block_lines, print_lines
@@ -264,7 +264,7 @@ def _complaints(run: RunRecord, signs: _Signs) -> Iterator[Line]:
     if not found:
         return
     yield _line(f"THE KERNEL COMPLAINED while no test ran ({len(found)})", style="bold red")
-    alike: dict[str, list[tuple[JobRecord, Noted]]] = {}
+    alike: dict[str, list[tuple[JobRecord, PlacedComplaint]]] = {}
     for job, noted in found:
         alike.setdefault(str(noted.complaint), []).append((job, noted))
     for said, each in alike.items():

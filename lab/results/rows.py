@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from lab.model.job_error import Fault, JobError
 from lab.model.metric import Metric
 from lab.model.planned import Planned
-from lab.model.records import Evidence, Host, JobRecord, Noted, RunRecord, TestResult
+from lab.model.records import Evidence, Host, JobRecord, PlacedComplaint, RunRecord, TestResult
 from lab.model.status import Status
 from lab.model.unrun import Unrun
 from lab.model.variant import Variant
@@ -197,7 +197,7 @@ def end_of(status: Any, expected: Any) -> tuple[Status, Status]:
 
 
 def job_complaints_in(evidence: Row) -> int:
-    """How many complaints of a job's evidence are as Noted.of_job says.
+    """How many complaints of a job's evidence are as PlacedComplaint.of_job says.
 
     One where that is damaged: what nobody can read is not as expected.
     """
@@ -281,8 +281,8 @@ def _metric(metric: Row) -> Metric:
 
 
 @cache
-def _noted() -> TypeAdapter[tuple[Noted, ...]]:
-    return TypeAdapter(tuple[Noted, ...])
+def _noted() -> TypeAdapter[tuple[PlacedComplaint, ...]]:
+    return TypeAdapter(tuple[PlacedComplaint, ...])
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lab.analysis.claims import Claim, Claims, Shown, find_pairs, judge_claim, load_claims
+from lab.analysis.claims import Claim, ClaimAnswer, Claims, find_pairs, judge_claim, load_claims
 from lab.errors import UserError
 from lab.model.job_error import JobError
 from lab.model.metric import Metric
@@ -66,7 +66,7 @@ def recorded(*base: TestResult, patched: tuple[TestResult, ...] = (), **more: An
     return run(first, second, **more)
 
 
-def judged(claim: dict[str, Any], *runs: RunRecord) -> Shown:
+def judged(claim: dict[str, Any], *runs: RunRecord) -> ClaimAnswer:
     (shown,) = judge_claim(Claim.model_validate(claim), find_pairs(runs, DIGEST, ["6.1"]))
     return shown
 
@@ -233,7 +233,7 @@ def test_document() -> None:
     text = claims_to_markdown(report)
     assert report.status == 1
     assert "1 of 2 claims are shown on every kernel named for them, and 1 are not tested." in text
-    assert "## 1. Shown\n\n> mlock() fails\n" in text
+    assert "## 1. ClaimAnswer\n\n> mlock() fails\n" in text
     assert "## 2. Not shown on every kernel\n" in text
     assert "| v4.1 | **no** | no finished run has this kernel" in text
     assert "| 6.1 | ext4-dax | a | not measured | 812 → 81 (10.0 times) |" in text

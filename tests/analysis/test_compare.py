@@ -12,7 +12,7 @@ import pytest
 from lab.analysis.compare import Change, Comparison, compare
 from lab.errors import ExitStatus
 from lab.model.complaint import Complaint, Kind
-from lab.model.records import JobRecord, Noted, RunRecord, TestResult
+from lab.model.records import JobRecord, PlacedComplaint, RunRecord, TestResult
 from lab.model.status import Status
 from lab.model.variant import Variant
 from lab.report.changes import comparison_lines
@@ -191,7 +191,9 @@ def test_every_test_of_either_run_is_there() -> None:
 
 
 def complaining(record: JobRecord, **more: Any) -> JobRecord:
-    noted = Noted(Complaint(Kind.WARNING, "WARNING in dax_unlock", ("WARNING: at x",)), **more)
+    noted = PlacedComplaint(
+        Complaint(Kind.WARNING, "WARNING in dax_unlock", ("WARNING: at x",)), **more
+    )
     return replace(record, complaints=(noted,))
 
 

@@ -16,7 +16,7 @@ from lab.cli.lines import say, say_lines
 from lab.cli.progress import Show
 from lab.errors import InfrastructureError
 from lab.model.complaint import Complaint, Kind
-from lab.model.records import Noted, RunRecord, TestResult
+from lab.model.records import PlacedComplaint, RunRecord, TestResult
 from lab.model.status import Status
 from lab.model.variant import Variant
 from lab.report.claims import _cell
@@ -80,7 +80,7 @@ RUN = run(
         kernel_release=f"6.1.7\nok 1 all\n{SAID}",
         variant=Variant(f"6.1+{SAID}"),
         evidence=replace(EVIDENCE, build_key="k", machine_description=SAID, compiler=SAID),
-        complaints=(Noted(Complaint(Kind.WARNING, SAID, (SAID,), headline=SAID)),),
+        complaints=(PlacedComplaint(Complaint(Kind.WARNING, SAID, (SAID,), headline=SAID)),),
     )
 )
 

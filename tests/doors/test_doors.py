@@ -90,7 +90,7 @@ def test_a_toy_that_owes_nothing_is_no_worse_for_that(
     """As tmpfs, which comes with the lab: no device, no proof, and a word on the kernel."""
     scratch = filesystem_of("scratch", load(project).config.filesystems["scratch"])
     stage.prepared = CommandResult(1, "", "no /dev/pmem0", 0.0)
-    units = tuple(replace(unit, recipe=scratch) for unit in job.units)
+    units = tuple(replace(unit, filesystem=scratch) for unit in job.units)
     record = run_job(replace(job, units=units))
     assert statuses(record) == EXPECTED
     assert record.evidence.promises == (("scratch", ()),)

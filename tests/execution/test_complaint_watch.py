@@ -15,7 +15,7 @@ from lab.execution.cause_of_death import cause_of_death
 from lab.execution.complaint_watch import BUSY, ComplaintWatch, Log, charge, doubted
 from lab.model.complaint import Complaint, Kind
 from lab.model.log_mark import Mark, marked, parse_mark, program_mark
-from lab.model.records import Noted
+from lab.model.records import PlacedComplaint
 from lab.model.status import Status
 from lab.suites.judge import Judged
 
@@ -50,7 +50,7 @@ def begins(name: str) -> str:
     return f"lab: test {name} begins\n"
 
 
-def places(noted: tuple[Noted, ...]) -> list[tuple[str, str, bool]]:
+def places(noted: tuple[PlacedComplaint, ...]) -> list[tuple[str, str, bool]]:
     return [(one.program, one.test, one.of_job) for one in noted]
 
 
@@ -143,9 +143,11 @@ def test_guest_whose_panic_says_it_all(guest: Guest) -> None:
 PASSES = [Judged("a", Status.PASS), Judged("b", Status.PASS), Judged("b/sub", Status.FAIL)]
 
 
-def noted(test: str = "", *, fatal: bool = False, benign: str = "", program: str = "p") -> Noted:
+def noted(
+    test: str = "", *, fatal: bool = False, benign: str = "", program: str = "p"
+) -> PlacedComplaint:
     complaint = Complaint(Kind.WARNING, "WARNING in bar", ("line",), fatal=fatal)
-    return Noted(complaint, "ext4", program, test, benign)
+    return PlacedComplaint(complaint, "ext4", program, test, benign)
 
 
 def told(judged: tuple[Judged, ...]) -> dict[str, str]:
@@ -221,7 +223,7 @@ def test_program_without_results_does_not_look_clean() -> None:
     assert told(charge("p", [], [noted()], marked=False)) == {"p": "crash"}
 
 
-def busy() -> Noted:
+def busy() -> PlacedComplaint:
     why = f"{BUSY}: in 20 s QEMU had a CPU for 1 s"
     return replace(noted("a"), benign=why, doubtful=True)
 

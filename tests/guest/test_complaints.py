@@ -22,7 +22,7 @@ from lab.execution.unit import Unit
 from lab.filesystems.dax import Dax
 from lab.guest.qemu.guest import QemuSpec
 from lab.model.complaint import Kind
-from lab.model.records import Evidence, JobRecord, Noted
+from lab.model.records import Evidence, JobRecord, PlacedComplaint
 from lab.model.status import Status
 from lab.suites.c_compiler import compile_programs
 from tests.complaints.collect import EATER, project
@@ -117,7 +117,7 @@ def complaints(record: JobRecord) -> list[str]:
     return [str(noted.complaint) for noted in record.complaints]
 
 
-def only(record: JobRecord) -> Noted:
+def only(record: JobRecord) -> PlacedComplaint:
     (noted,) = record.complaints
     return noted
 

@@ -15,7 +15,7 @@ from lab.analysis.verdict import TestVerdict, Verdict
 from lab.errors import ExitStatus
 from lab.model.complaint import Complaint
 from lab.model.complaint import Kind as Complains
-from lab.model.records import GuestUse, JobRecord, Noted, RunRecord, TestResult
+from lab.model.records import GuestUse, JobRecord, PlacedComplaint, RunRecord, TestResult
 from lab.model.status import Outcome, Status
 from lab.model.test_key import TestKey
 from lab.model.variant import Variant
@@ -464,7 +464,7 @@ def test_a_test_that_crashed_and_is_there_no_more_is_not_fixed(nights: Nights) -
 
 def complaining(*results: TestResult) -> JobRecord:
     warning = Complaint(Complains.WARNING, "WARNING in unmount", ("WARNING: CPU: 0 PID: 1",))
-    return replace(whole(*results), complaints=(Noted(warning),))
+    return replace(whole(*results), complaints=(PlacedComplaint(warning),))
 
 
 def test_a_complaint_that_no_test_tells_of(nights: Nights) -> None:

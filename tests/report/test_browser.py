@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from lab.report.site.serve import Asked, served
+from lab.report.site.serve import ReportRequest, served
 from lab.results import Store
 from tests.report.browser import launch
 from tests.report.recorded import HOSTILE, OOPS
@@ -190,7 +190,7 @@ def test_without_a_script_all_can_be_read(opened: Opened) -> None:
 
 def test_served_pages_hear_of_the_run(browser: Browser, site: Path) -> None:
     results = site.parents[1]
-    with Store.open(results / "lab.db") as store, served(store, Asked(results)) as address:
+    with Store.open(results / "lab.db") as store, served(store, ReportRequest(results)) as address:
         page = browser.new_page()
         with page.expect_request(f"{address}live"):
             page.goto(address)

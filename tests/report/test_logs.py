@@ -10,8 +10,8 @@ import pytest
 
 from lab.model.complaint import Complaint, Frame, Kind
 from lab.model.log_mark import program_mark, read_mark
-from lab.model.records import Evidence, GuestUse, Noted
-from lab.report.site.complaint import Told, Toldbook, complaints
+from lab.model.records import Evidence, GuestUse, PlacedComplaint
+from lab.report.site.complaint import ComplaintBook, ShownComplaint, complaints
 from lab.report.site.log import JobLogs, Log, job_folder, read_logs
 from lab.report.site.search import Search
 from lab.report.site.template_data import log_html
@@ -88,8 +88,10 @@ def test_recorded_complaints_are_found_again_on_the_console(tmp_path: Path) -> N
             Frame("maybe", 0, 0, reliable=False),
         ),
     )
-    benign = Noted(replace(recorded, title="known"), benign="it says nothing of the kernel")
-    record = replace(job(), complaints=(Noted(recorded), benign))
+    benign = PlacedComplaint(
+        replace(recorded, title="known"), benign="it says nothing of the kernel"
+    )
+    record = replace(job(), complaints=(PlacedComplaint(recorded), benign))
     (told,) = complaints(record, JobLogs((found,)))
     assert (told.kind, told.title) == (str(Kind.WARNING), "gup")
     assert told.frames == ("gup+0x12/0x20 mm/gup.c:7", "? maybe+0x0/0x0")
@@ -192,7 +194,9 @@ def test_texts_are_found_in_the_first_console_that_has_them(tmp_path: Path) -> N
 
 def test_a_complaint_explains_its_test_its_parts_and_its_program() -> None:
     told = [("p", ""), ("p", "a"), ("p", "a/b"), ("p", "ab"), ("q", "a"), ("p", "a")]
-    book = Toldbook(tuple(Told("", "", None, program=one, test=test) for one, test in told))
+    book = ComplaintBook(
+        tuple(ShownComplaint("", "", None, program=one, test=test) for one, test in told)
+    )
     places = {test: [book.told.index(one) for one in book.about(test)] for test in ("a", "p")}
     assert places == {"a": [0, 1, 4, 1], "p": [0, 1, 2, 3, 1]}
     assert [one.test for one in book.about("a/b")] == ["", "a", "a/b", "a", "a"]

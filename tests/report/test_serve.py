@@ -16,7 +16,7 @@ from lab.errors import InfrastructureError
 from lab.model.planned import JobPlan, Planned
 from lab.model.variant import Variant
 from lab.report.site.progress import progress
-from lab.report.site.serve import Asked, served
+from lab.report.site.serve import ReportRequest, served
 from lab.results import RunFolder, Store, write_text
 from tests.results.made import job, result, run
 
@@ -56,7 +56,7 @@ def get(address: str, path: str, host: str | None = None) -> tuple[int, str]:
 
 
 def test_pages_are_served_and_nothing_else(store: Store, results: Path) -> None:
-    with served(store, Asked(results)) as address:
+    with served(store, ReportRequest(results)) as address:
         assert address.startswith("http://127.0.0.1:")
         status, text = get(address, "/")
         assert (status, "Not finished: 1 result so far" in text) == (200, True)
@@ -71,20 +71,20 @@ def test_pages_are_served_and_nothing_else(store: Store, results: Path) -> None:
 def test_odd_names_are_only_not_there(
     store: Store, results: Path, path: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with served(store, Asked(results)) as address:
+    with served(store, ReportRequest(results)) as address:
         assert get(address, path)[0] in (200, 301, 404)
         assert get(address, "/")[0] == 200
     assert capfd.readouterr().err == ""
 
 
 def test_a_page_of_another_host_gets_no_answer(store: Store, results: Path) -> None:
-    with served(store, Asked(results)) as address:
+    with served(store, ReportRequest(results)) as address:
         assert get(address, "/", host="evil.example:80")[0] == 403
         assert get(address, "/live", host="evil.example")[0] == 403
 
 
 def test_progress_comes_live_and_the_report_is_written_anew(store: Store, results: Path) -> None:
-    with served(store, Asked(results)) as address:
+    with served(store, ReportRequest(results)) as address:
         connection = HTTPConnection(urlsplit(address).netloc, timeout=30)
         connection.request("GET", "/live")
         stream = connection.getresponse()
@@ -122,10 +122,10 @@ def test_suites_are_counted_and_not_what_their_programs_and_tests_left(
 
 
 def test_a_port_that_is_taken_is_named(store: Store, results: Path) -> None:
-    with served(store, Asked(results)) as address:
+    with served(store, ReportRequest(results)) as address:
         port = urlsplit(address).port or 0
         with (
             pytest.raises(InfrastructureError, match="cannot listen"),
-            served(store, Asked(results), port),
+            served(store, ReportRequest(results), port),
         ):
             pass

@@ -9,7 +9,15 @@ from typing import Any
 from lab.model.complaint import Complaint, Frame, Kind
 from lab.model.job_error import Fault, JobError
 from lab.model.metric import Metric
-from lab.model.records import DID_NOT_RUN, Evidence, Host, JobRecord, Noted, RunRecord, TestResult
+from lab.model.records import (
+    DID_NOT_RUN,
+    Evidence,
+    Host,
+    JobRecord,
+    PlacedComplaint,
+    RunRecord,
+    TestResult,
+)
 from lab.model.status import Status
 from lab.model.unrun import Unrun
 from lab.model.variant import Variant
@@ -76,10 +84,10 @@ def slow_and_fast() -> tuple[Metric, ...]:
     )
 
 
-def noted(**more: Any) -> Noted:
+def noted(**more: Any) -> PlacedComplaint:
     """A complaint that came while no test ran, unless ``more`` says otherwise."""
     frames = (Frame("foo", 1, 32, file="mm/gup.c", line=12), Frame("bar", 3, 64, reliable=False))
     complaint = Complaint(
         Kind.WARNING, "WARNING in foo", ("[    1.5] WARNING: at", "foo"), 7, 123, frames, 1.5
     )
-    return replace(Noted(complaint), **more)
+    return replace(PlacedComplaint(complaint), **more)

@@ -17,7 +17,7 @@ from itertools import groupby
 from xml.etree import ElementTree
 
 from lab.model.proof import proof_lines
-from lab.model.records import JobRecord, Noted, RunRecord, TestResult
+from lab.model.records import JobRecord, PlacedComplaint, RunRecord, TestResult
 from lab.model.status import Status
 
 # XML 1.0, production 2: characters that may not occur, not even escaped.
@@ -118,7 +118,7 @@ def _explanation(result: TestResult) -> str:
     return f"{result.status}, as expected{reason}{message}"
 
 
-def _complaint_case(classname: str, noted: Noted) -> ElementTree.Element:
+def _complaint_case(classname: str, noted: PlacedComplaint) -> ElementTree.Element:
     """What no result tells of must not look green."""
     complaint = noted.complaint
     case = _element("testcase", classname=classname, name="kernel", time="0.000")

@@ -11,12 +11,12 @@ from itertools import groupby
 
 from lab.complaints import read
 from lab.model.complaint import Complaint
-from lab.model.records import JobRecord, Noted
+from lab.model.records import JobRecord, PlacedComplaint
 from lab.report.site.log import Excerpt, JobLogs
 
 
 @dataclass(frozen=True)
-class Told:
+class ShownComplaint:
     """A complaint: its lines in a log, and its stack where somebody decoded it.
 
     Args:
@@ -37,12 +37,12 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Toldbook:
+class ComplaintBook:
     """The complaints that came while one suite ran on a filesystem, by what they explain."""
 
-    told: tuple[Told, ...]
+    told: tuple[ShownComplaint, ...]
 
-    def about(self, test: str) -> Iterator[Told]:
+    def about(self, test: str) -> Iterator[ShownComplaint]:
         """Those that explain the result of that name: a test's, a part's or the program's."""
         ends = (place for place, letter in enumerate(f"{test}/") if letter == "/")
         names = dict.fromkeys(["", *(test[:end] for end in ends)])
@@ -58,14 +58,14 @@ class Toldbook:
     def _of_program(self) -> dict[str, list[int]]:
         return self._by(lambda told: told.program)
 
-    def _by(self, name: Callable[[Told], str]) -> dict[str, list[int]]:
+    def _by(self, name: Callable[[ShownComplaint], str]) -> dict[str, list[int]]:
         found: dict[str, list[int]] = {}
         for number, told in enumerate(self.told):
             found.setdefault(name(told), []).append(number)
         return found
 
 
-def complaints(job: JobRecord, logs: JobLogs) -> tuple[Told, ...]:
+def complaints(job: JobRecord, logs: JobLogs) -> tuple[ShownComplaint, ...]:
     """The complaints on record for a job; of one without any, those its consoles show."""
     if job.complaints:
         suites = _suites(job)
@@ -82,7 +82,7 @@ def complaints(job: JobRecord, logs: JobLogs) -> tuple[Told, ...]:
     return tuple(replace(told, place=_place(told.excerpt)) for told in found)
 
 
-def _recorded(noted: Noted, logs: JobLogs, suites: set[str]) -> Told:
+def _recorded(noted: PlacedComplaint, logs: JobLogs, suites: set[str]) -> ShownComplaint:
     told = _told(noted.complaint, logs)
     (suite,) = suites if len(suites) == 1 else ("",)
     place = (noted.filesystem, suite) if suite else _place(told.excerpt)
@@ -109,8 +109,8 @@ def _place(excerpt: Excerpt | None) -> tuple[str, str] | None:
     return mark[:2] if mark else None
 
 
-def _told(complaint: Complaint, logs: JobLogs) -> Told:
-    return Told(
+def _told(complaint: Complaint, logs: JobLogs) -> ShownComplaint:
+    return ShownComplaint(
         str(complaint.kind),
         complaint.title,
         _locate(logs, complaint.first_line, complaint.lines),

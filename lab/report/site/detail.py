@@ -10,7 +10,7 @@ from itertools import islice
 from lab.analysis.test_names import own_name
 from lab.model.metric import Metric
 from lab.model.status import Status
-from lab.report.site.complaint import Told
+from lab.report.site.complaint import ShownComplaint
 from lab.report.site.log import Excerpt, Log
 from lab.report.site.page_data import Cell, Group, Job, Report, repro_command, test_command
 
@@ -26,7 +26,7 @@ class Detail:
     """A result as its group's page tells it."""
 
     cell: Cell
-    told: tuple[Told, ...]
+    told: tuple[ShownComplaint, ...]
     #: The lines of the console, or of what the program printed, that explain it.
     excerpts: tuple[Excerpt, ...]
     said: tuple[Log, int] | None
@@ -43,7 +43,7 @@ def detail(report: Report, job: Job, group: Group, cell: Cell) -> Detail:
     """
     result = cell.result
     said = job.logs.result_line(result.filesystem, result.suite, own_name(result), result.program)
-    told: tuple[Told, ...] = ()
+    told: tuple[ShownComplaint, ...] = ()
     excerpts: tuple[Excerpt, ...] = ()
     if result.status is not Status.PASS:
         told = _told(job, group, cell)
@@ -59,7 +59,7 @@ def detail(report: Report, job: Job, group: Group, cell: Cell) -> Detail:
     )
 
 
-def _told(job: Job, group: Group, cell: Cell) -> tuple[Told, ...]:
+def _told(job: Job, group: Group, cell: Cell) -> tuple[ShownComplaint, ...]:
     # What came during another test explains nothing of this one.
     mine = tuple(islice(job.told_about(group, own_name(cell.result)), _MOST_TOLD))
     if not mine and cell.result.status in _DEAD:
@@ -68,7 +68,7 @@ def _told(job: Job, group: Group, cell: Cell) -> tuple[Told, ...]:
 
 
 def _excerpts(
-    job: Job, cell: Cell, told: tuple[Told, ...], said: tuple[Log, int] | None
+    job: Job, cell: Cell, told: tuple[ShownComplaint, ...], said: tuple[Log, int] | None
 ) -> tuple[Excerpt, ...]:
     found = [
         each.excerpt.log.around(each.excerpt.line, _BEFORE, _length(each))
@@ -92,7 +92,7 @@ def _apart(excerpts: Iterable[Excerpt]) -> Iterator[Excerpt]:
         seen.update((excerpt.log.page, n) for n in range(excerpt.start, excerpt.end + 1))
 
 
-def _length(told: Told) -> int:
+def _length(told: ShownComplaint) -> int:
     excerpt = told.excerpt
     return min(excerpt.end - excerpt.line, 40) + _AFTER if excerpt else _AFTER
 

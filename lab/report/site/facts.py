@@ -10,7 +10,7 @@ from datetime import datetime
 from lab.analysis.run_status import is_lab_error
 from lab.model.proof import in_words, promised, proofs_of
 from lab.model.records import RunRecord
-from lab.report.site.complaint import Told
+from lab.report.site.complaint import ShownComplaint
 from lab.report.site.page_data import Cell, Job, log_page
 from lab.report.site.page_names import count
 
@@ -99,6 +99,6 @@ def log_links(job: Job) -> list[tuple[str, str]]:
     return [(log.title, log_page(log.page)) for log in job.logs.all]
 
 
-def told_page(told: Told) -> str:
+def told_page(told: ShownComplaint) -> str:
     """Where a complaint stands on a console."""
     return log_page(told.excerpt.log.page, told.excerpt.line) if told.excerpt else ""

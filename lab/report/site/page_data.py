@@ -14,7 +14,7 @@ from lab.analysis.compare import Change, Compared, Comparison
 from lab.analysis.test_names import key_apart, own_name, run_apart, shared_names
 from lab.model.records import JobRecord, RunRecord, TestResult
 from lab.model.test_key import TestKey
-from lab.report.site.complaint import Told, Toldbook, complaints
+from lab.report.site.complaint import ComplaintBook, ShownComplaint, complaints
 from lab.report.site.log import JobLogs, job_folder, read_logs
 from lab.report.site.page_names import safe_name
 from lab.report.site.status_mark import Mark, mark
@@ -82,7 +82,7 @@ class Job:
     record: JobRecord
     slug: str
     logs: JobLogs
-    told: tuple[Told, ...]
+    told: tuple[ShownComplaint, ...]
     groups: tuple[Group, ...]
 
     @property
@@ -103,27 +103,27 @@ class Job:
         asked = (filesystem, suite)
         return next((g for g in self.groups if (g.filesystem, g.suite) == asked), None)
 
-    def told_about(self, group: Group, test: str) -> Iterator[Told]:
+    def told_about(self, group: Group, test: str) -> Iterator[ShownComplaint]:
         """The complaints that came while a group ran, and explain a result of this name."""
         book = self._books.get((group.filesystem, group.suite))
         return book.about(test) if book else iter(())
 
     @cached_property
-    def _books(self) -> dict[tuple[str, str], Toldbook]:
-        found: dict[tuple[str, str], list[Told]] = {}
+    def _books(self) -> dict[tuple[str, str], ComplaintBook]:
+        found: dict[tuple[str, str], list[ShownComplaint]] = {}
         for told in self.told:
             if told.place is not None:
                 found.setdefault(told.place, []).append(told)
-        return {place: Toldbook(tuple(mine)) for place, mine in found.items()}
+        return {place: ComplaintBook(tuple(mine)) for place, mine in found.items()}
 
     @cached_property
-    def elsewhere(self) -> tuple[Told, ...]:
+    def elsewhere(self) -> tuple[ShownComplaint, ...]:
         """The complaints that came while nothing of the lab's ran, or nobody knows what."""
         places = {(group.filesystem, group.suite) for group in self.groups}
         return tuple(told for told in self.told if told.place not in places)
 
     @property
-    def untold(self) -> tuple[Told, ...]:
+    def untold(self) -> tuple[ShownComplaint, ...]:
         """The complaints that count and that no result tells of."""
         return tuple(told for told in self.told if told.of_job)
 

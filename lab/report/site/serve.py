@@ -29,7 +29,7 @@ _OURS = frozenset({"127.0.0.1", "localhost"})
 
 
 @dataclass(frozen=True)
-class Asked:
+class ReportRequest:
     """Which report is served; ``run`` may be ``latest``, which a new run becomes."""
 
     results: Path
@@ -38,10 +38,10 @@ class Asked:
     output: Path | None = None
 
 
-class Desk:
+class ReportDesk:
     """The newest edition of a report, and the progress of the run that goes on."""
 
-    def __init__(self, store: Store, asked: Asked) -> None:
+    def __init__(self, store: Store, asked: ReportRequest) -> None:
         self._store = store
         self._asked = asked
         self._seen: tuple[object, ...] = ()
@@ -105,14 +105,14 @@ class Desk:
 
 
 @contextmanager
-def served(store: Store, asked: Asked, port: int = 0) -> Iterator[str]:
+def served(store: Store, asked: ReportRequest, port: int = 0) -> Iterator[str]:
     """Serve a report on 127.0.0.1 while the block runs; gives its address.
 
     Raises:
         UserError: There is no such run.
         InfrastructureError: The port is taken, or the report cannot be written.
     """
-    desk = Desk(store, asked)
+    desk = ReportDesk(store, asked)
     desk.look()
     try:
         server = _Server((_HOST, port), partial(_Handler, desk))
@@ -142,7 +142,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(SimpleHTTPRequestHandler):
     """Files of the report, and ``/live``, an event stream."""
 
-    def __init__(self, desk: Desk, *args: Any) -> None:
+    def __init__(self, desk: ReportDesk, *args: Any) -> None:
         self._desk = desk
         super().__init__(*args, directory=str(desk.folder))
 

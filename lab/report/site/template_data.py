@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from markupsafe import Markup
 
 from lab.model.log_mark import read_mark
-from lab.report.site.complaint import Told
+from lab.report.site.complaint import ShownComplaint
 from lab.report.site.detail import Detail
 from lab.report.site.log import Excerpt, Log
 from lab.report.site.page_data import Cell, log_page, test_page
@@ -47,7 +47,7 @@ class ShownDetail:
     """A result in full; the paths are the report's."""
 
     cell: Cell
-    told: tuple[Told, ...]
+    told: tuple[ShownComplaint, ...]
     excerpts: tuple[ShownExcerpt, ...]
     said: str
     #: The program's own words are among the excerpts.

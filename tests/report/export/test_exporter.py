@@ -15,7 +15,7 @@ from kcidb_io.schema import LATEST, V5_3
 
 from lab.errors import UserError
 from lab.model.complaint import Complaint, Kind
-from lab.model.records import Noted, RunRecord
+from lab.model.records import PlacedComplaint, RunRecord
 from lab.model.status import Status
 from lab.report.export.exporter import exported, keep_exports
 from lab.report.export.forms import EXPORTERS
@@ -130,8 +130,8 @@ def test_two_programs_with_a_test_of_one_name() -> None:
 
 
 def test_a_complaint_of_no_test_is_not_green() -> None:
-    noted = Noted(Complaint(Kind.WARNING, "WARNING in x", ("not ok 1 y", "line")))
-    told = Noted(noted.complaint, "ext4-dax", "mlock")
+    noted = PlacedComplaint(Complaint(Kind.WARNING, "WARNING in x", ("not ok 1 y", "line")))
+    told = PlacedComplaint(noted.complaint, "ext4-dax", "mlock")
     record = run(replace(job(result("a")), evidence=BUILT, complaints=(noted, told)))
     document = json.loads(exported(record, "kcidb"))
     V5_3.validate(document)
