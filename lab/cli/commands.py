@@ -66,7 +66,7 @@ FirstFail = Annotated[bool, typer.Option("-x", help="As --max-fail 1.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="List every test.")]
 Bisect = Annotated[
     bool,
-    typer.Option("--bisect", help="End as `git bisect run` asks: 0, 1, 125 to skip, 255 to stop."),
+    typer.Option("--bisect", help="Exit 0, 1, 125 or 255, for git bisect run."),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Print the plan; start nothing.")]
 

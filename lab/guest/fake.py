@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from lab.arch import ARCH
 from lab.guest.command import CommandFlood, CommandResult, CommandTimeout
 from lab.guest.console import Console
 from lab.guest.protocol import Description, GuestDied, Hang
@@ -117,7 +118,7 @@ class FakeSpec:
     @property
     def kernel(self) -> Path:
         """Where its kernel would be."""
-        return self.folder / "build" / "bzImage"
+        return self.folder / "build" / ARCH.image
 
     def describe(self) -> Description:
         """What such a guest is."""

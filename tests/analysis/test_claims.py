@@ -233,7 +233,7 @@ def test_document() -> None:
     text = claims_to_markdown(report)
     assert report.status == 1
     assert "1 of 2 claims are shown on every kernel named for them, and 1 are not tested." in text
-    assert "## 1. ClaimAnswer\n\n> mlock() fails\n" in text
+    assert "## 1. Shown\n\n> mlock() fails\n" in text
     assert "## 2. Not shown on every kernel\n" in text
     assert "| v4.1 | **no** | no finished run has this kernel" in text
     assert "| 6.1 | ext4-dax | a | not measured | 812 → 81 (10.0 times) |" in text

@@ -38,7 +38,7 @@ NOUNS = {
 }
 #: Names of tests, numbers, files: nothing that is defined anywhere.
 FREE = {
-    "first_fail", "max_fail",
+    "bisect", "first_fail", "max_fail",
     "at", "browse", "budget", "command", "dry_run", "file", "format", "install", "json", "limit",
     "missing", "name", "named", "origin", "output", "pattern", "port", "recent", "recover", "serve",
     "test", "verbose", "yes",
