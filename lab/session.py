@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.builder import Builder, Listener, Silent
-from lab.config import LoadedConfig, load, with_folders
+from lab.config import LoadedConfig, load, with_folders, with_names
 from lab.errors import InfrastructureError
 from lab.model.url import Url
 from lab.plan import Plan, SeriesPlan, resolve, settled
@@ -52,6 +52,18 @@ class Lab:
         """The same lab, where folders among these variants are kernels too, and their names."""
         loaded, names = with_folders(self.loaded, variants)
         return replace(self, loaded=loaded), names
+
+    def with_series(self, name: str) -> Lab:
+        """The same lab, where this is a series of which no table says more."""
+        if name in self.loaded.config.series:
+            return self
+        config = with_names(self.loaded.config, [name])
+        return replace(self, loaded=replace(self.loaded, config=config))
+
+    @property
+    def patches(self) -> Path:
+        """The folder of the series' folders."""
+        return self.loaded.root / "patches"
 
     def going_on_with(self, killed: RunRecord | None) -> Lab:
         """The same lab; its test() repeats nothing that this run has done already."""

@@ -3,25 +3,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lab.cli.commands import File, Json, app, open_lab, worst
 from lab.cli.help import Typer
-from lab.cli.lines import say
+from lab.cli.lines import say, say_lines
 from lab.cli.verify import Kernels
 from lab.errors import ExitStatus, LabError
 
 if TYPE_CHECKING:
     from lab.model.variant import Variant
     from lab.patches import SeriesFit
+    from lab.patches.intake import Intake
     from lab.session import Lab
 
     Fits = dict[Variant, SeriesFit | LabError]
 
 patch_app = Typer()
-app.add_typer(patch_app, name="patch", help="Say how patches go onto kernels.")
+app.add_typer(patch_app, name="patch", help="Take patches in; say how they go onto kernels.")
 
 
 @patch_app.callback()
@@ -56,6 +58,66 @@ def check(
     if json:
         print_json({"series": series, "patches": _rows(fits)})
     return _status(fits)
+
+
+@patch_app.command("import")
+def import_(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A patch, an mbox, a maildir; - is stdin.")
+    ],
+    revision: Annotated[
+        str | None, typer.Option("--revision", metavar="N", help="Instead of the newest.")
+    ] = None,
+    pick: Annotated[
+        str | None,
+        typer.Option("--pick", metavar="TEXT", help="Of several: a part of a title, a Message-Id."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="What to call the series.")
+    ] = None,
+    file: File = None,
+    json: Json = False,
+) -> int:
+    """Make a series of a patch file or of mails."""
+    from lab.cli.progress import print_json
+    from lab.patches.intake import read_intake
+
+    opened = open_lab(file)
+    intake = read_intake(source, opened.patches, revision=revision, pick=pick, name=name)
+    intake.write()
+    if json:
+        print_json(_intake_row(intake))
+    else:
+        say_lines(_said(intake))
+    return ExitStatus.EXPECTED
+
+
+def _said(intake: Intake) -> Iterator[str]:
+    choice = intake.choice
+    how = "there already" if intake.known else "new"
+    yield f"{intake.name}  {how}: {intake.folder}"
+    for name, letter in zip(intake.files, choice.patches, strict=False):
+        yield f"  {name}"
+        yield from (f"    {note}" for note in letter.notes)
+    yield from (f"  {note}" for note in choice.notes)
+    for left_out in choice.left_out:
+        yield f"  left out: {left_out.letter.called}: {left_out.why}"
+    yield f"  try: lab verify {intake.name} KERNEL"
+
+
+def _intake_row(intake: Intake) -> dict[str, Any]:
+    from lab.patches.intake import left_out_row
+
+    choice = intake.choice
+    return {
+        "name": intake.name,
+        "folder": str(intake.folder),
+        "known": intake.known,
+        "revision": ".".join(map(str, choice.revision)),
+        "patches": [name for name in intake.files if name != "series"],
+        "left_out": [left_out_row(each) for each in choice.left_out],
+        "notes": [*choice.notes, *(note for each in choice.patches for note in each.notes)],
+    }
 
 
 def _fit(opened: Lab, kernel: Variant, series: str) -> SeriesFit | LabError:

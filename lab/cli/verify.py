@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,9 +27,11 @@ from lab.cli.commands import (
     open_lab,
     showing_interrupted,
 )
+from lab.cli.lines import say
 from lab.errors import ExitStatus
 
 if TYPE_CHECKING:
+    from lab.patches.intake import Intake
     from lab.plan import SeriesPlan
     from lab.session import Lab
 
@@ -39,7 +43,9 @@ Kernels = Annotated[
 
 @app.command()
 def verify(
-    series: Annotated[str, typer.Argument(metavar="SERIES")],
+    series: Annotated[
+        str, typer.Argument(metavar="SERIES", help="Its name, or a patch, mbox, maildir or -.")
+    ],
     kernels: Kernels = None,
     filesystem: Filesystems = None,
     suite: Suites = None,
@@ -56,7 +62,11 @@ def verify(
     """Test kernels without and with a series; a verdict for each."""
     from lab.plan import plan_series
 
-    opened, bases = open_lab(file).taking(kernels or ())
+    opened = open_lab(file)
+    intake = intake_for(opened, series)
+    if intake is not None:
+        opened, series = opened.with_series(intake.name), intake.name
+    opened, bases = opened.taking(kernels or ())
     opened = opened.stopping_after(most_failures(max_fail, first_fail))
     plan = plan_series(
         opened.loaded,
@@ -68,7 +78,40 @@ def verify(
         machine=machine,
         config=config,
     )
-    return verify_plan(opened, plan, verbose=verbose, dry_run=dry_run, json=json)
+    with _kept(intake, write=not dry_run):
+        return verify_plan(opened, plan, verbose=verbose, dry_run=dry_run, json=json)
+
+
+def intake_for(opened: Lab, given: str) -> Intake | None:
+    """The series in a file that was given for a name, not written yet; None for a name.
+
+    Raises:
+        UserError: There is no such file, or no series in it.
+    """
+    if given in opened.loaded.config.series:
+        return None
+    from lab.patches.intake import is_source, read_intake
+
+    if is_source(given) or "/" in given:
+        return read_intake(given, opened.patches)
+    return None
+
+
+@contextmanager
+def _kept(intake: Intake | None, *, write: bool) -> Iterator[None]:
+    """Keep the series while the block runs, and say at its end under which name."""
+    if intake is None:
+        yield
+        return
+    if write:
+        intake.write()
+    try:
+        yield
+    finally:
+        how = "is kept" if write or intake.known else "would be kept"
+        for note in intake.choice.notes:
+            say(f"lab: {note}", err=True)
+        say(f"lab: the series {how} as {intake.name}: {intake.folder}", err=True)
 
 
 def verify_plan(

@@ -27,6 +27,7 @@ from lab.config.model import (
     parse_size,
 )
 from lab.config.names import Noun, name_problems
+from lab.config.series_folders import with_names
 from lab.config.variant_names import base_problems, variant_problems
 
 __all__ = [
@@ -59,4 +60,5 @@ __all__ = [
     "variant_problems",
     "variants_of",
     "with_folders",
+    "with_names",
 ]

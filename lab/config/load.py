@@ -16,6 +16,7 @@ from lab.config.model import LabConfig
 from lab.config.names import Noun, name_problems
 from lab.config.programs import with_programs
 from lab.config.quotes import dotted_names
+from lab.config.series_folders import with_series
 from lab.config.sources import Document, Sources, Table, lay_over
 from lab.config.validation import problems_of
 from lab.errors import Location, UserError
@@ -110,7 +111,7 @@ def load(path: Path | None = None) -> LoadedConfig:
     root = base.path.parent
     local = own_local_config(root)
     merged, sources = lay_over(base, Document.read(local) if local.exists() else None)
-    config = with_programs(_validated(merged, sources), root)
+    config = with_series(with_programs(_validated(merged, sources), root), root)
     if problems := problems_between(config, root):
         raise as_error(problems, "the config", sources.locate)
     return LoadedConfig(config, root, sources, found=found)

@@ -192,14 +192,14 @@ Kernel = AptKernel | DirKernel | GitKernel | TarballKernel
 
 
 class Series(Section):
-    """``patches/NAME/series``, with a sentence on what it does.
+    """``patches/NAME/series``, with a sentence on what it does; the folder alone will do.
 
     ``kernels`` are those that ``lab verify`` takes by default, each with the series
     beneath it, if any; ``tests`` are globs of those that the series is about: it
     must mend each of them that fails without it.
     """
 
-    description: str
+    description: str = ""
     kernels: tuple[str, ...] = ()
     tests: Globs = ("*",)
 

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from lab.errors import Location, UserError
@@ -57,6 +58,27 @@ def refuse_slips(path: Path, lines: Sequence[str], start: int, *, strip: int, na
                 where=Location(path, number),
                 hint="make it again with git diff --binary, or git format-patch",
             )
+
+
+def without_prefix(lines: Sequence[str]) -> bool:
+    """Whether a diff names its files without ``a/`` and ``b/``: it is for ``-p0``.
+
+    Args:
+        lines: Of the diff, from its first one.
+    """
+    names = {name for name in _names(lines) if name != "/dev/null"}
+    return bool(names) and all(
+        not rest or _TOP.fullmatch(first)
+        for first, _, rest in (name.partition("/") for name in names)
+    )
+
+
+def _names(lines: Sequence[str]) -> Iterator[str]:
+    for line, after in pairwise((*lines, "")):
+        if match := _HEADER.fullmatch(line):
+            yield from match.groups()
+        elif line.startswith("--- ") and after.startswith("+++ "):
+            yield from (each[4:].split("\t")[0].strip() for each in (line, after))
 
 
 def _is_unprefixed(line: str, strip: int) -> bool:

@@ -59,13 +59,13 @@ def parse_mail(head: str) -> Mail:
 
 def _parsed(mail: Message) -> Mail:
     body = _body(mail).lstrip("\n")
-    inner, body = _in_body_headers(body)
-    subject = inner.get("Subject") or _header(mail, "Subject", "Description")
+    inner, body = in_body_headers(body)
+    subject = inner.get("Subject") or header(mail, "Subject", "Description")
     return Mail(
         subject=_PREFIX.sub("", subject) if subject else None,
         # Author and Description are Debian's names for them (DEP 3).
-        author=inner.get("From") or _header(mail, "From", "Author"),
-        date=_date(inner.get("Date") or _header(mail, "Date")),
+        author=inner.get("From") or header(mail, "From", "Author"),
+        date=_date(inner.get("Date") or header(mail, "Date")),
         message=_message(body),
         transfer_encoding=_encoding(mail),
     )
@@ -81,6 +81,16 @@ def second_mail(lines: Sequence[str]) -> int | None:
     return next(iter([*begun, *identities[1:]]), None)
 
 
+def looks_like_headers(text: str) -> bool:
+    """Whether a text begins as a mail's headers do, or with the line of an mbox."""
+    return _HEADER.match(text) is not None
+
+
+def begins_mail(line: str) -> bool:
+    """Whether a mail of an mbox begins with this line."""
+    return _BEGINS.match(line) is not None
+
+
 def _body(mail: Message) -> str:
     """The text of the first part that has any."""
     parts = (part for part in mail.walk() if not part.is_multipart())
@@ -93,22 +103,24 @@ def _encoding(mail: Message) -> str:
     Signed mail (multipart/signed) has the encoding in its parts (getpatchwork/patchwork#221).
     """
     found = [
-        (_header(part, "Content-Transfer-Encoding") or "").lower()
+        (header(part, "Content-Transfer-Encoding") or "").lower()
         for part in mail.walk()
         if not part.is_multipart() or part is mail
     ]
     return next((name for name in found if name in ENCODED), found[0] if found else "")
 
 
-def _header(mail: Message, *names: str) -> str | None:
+def header(mail: Message, *names: str) -> str | None:
+    """The first of these headers that is there, decoded, on one line."""
     for name in names:
         value = mail.get(name)
         if value is not None:
-            return _decoded(" ".join(str(value).split())[:_LONGEST])
+            return decoded_words(" ".join(str(value).split())[:_LONGEST])
     return None
 
 
-def _decoded(value: str) -> str:
+def decoded_words(value: str) -> str:
+    """A header's text, its encoded words (RFC 2047) decoded."""
     try:
         return str(make_header(decode_header(value)))
     except (HeaderParseError, LookupError, UnicodeError):
@@ -123,7 +135,8 @@ def _date(value: str | None) -> datetime | None:
         return None
 
 
-def _in_body_headers(body: str) -> tuple[dict[str, str], str]:
+def in_body_headers(body: str) -> tuple[dict[str, str], str]:
+    """The headers that a message begins with, for somebody else's patch, and the rest."""
     found = {}
     while match := _IN_BODY.match(body):
         found[match[1]] = match[2]

@@ -15,7 +15,7 @@ from lab.process import Result, run
 #: Nothing of the user's may change what applies: no repository around the folder
 #: (git apply skips files outside of its subfolder in silence), no
 #: apply.ignoreWhitespace or core.autocrlf of a configuration, no translated output.
-_ENVIRONMENT = {
+GIT_ENVIRONMENT = {
     "GIT_DIR": os.devnull,
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_SYSTEM": os.devnull,
@@ -35,11 +35,23 @@ def git_apply(folder: Path, patch: Patch, *options: str) -> Result:
     return run(
         ["git", "apply", "-v", "--whitespace=nowarn", f"-p{patch.strip}", *options, "-"],
         cwd=folder,
-        env=_ENVIRONMENT,
+        env=GIT_ENVIRONMENT,
         check=False,
         input=patch.for_git,
         timeout=60,
     )
+
+
+def patch_id(diff: bytes) -> str:
+    """What ``git patch-id --stable`` calls a diff: the same wherever its lines have moved to."""
+    done = run(
+        ["git", "patch-id", "--stable"],
+        env=GIT_ENVIRONMENT,
+        check=False,
+        input=diff,
+        timeout=60,
+    )
+    return done.stdout.partition(" ")[0] if done.status == 0 else ""
 
 
 def write_files(folder: Path, files: Mapping[str, Replacement]) -> None:

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a subject says of a patch: ``Re: [RFC PATCH net-next v3 2/5] title``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_REPLY = re.compile(r"(?:(?:re|aw|sv|vs|antw|fw|fwd|wg|tr)\s*(?:\[\d+\])?\s*[:\uff1a]\s*)+", re.I)
+_BRACKETS = re.compile(r"\[([^\][]{0,200})\]\s*")
+#: What makes brackets a tag: [PATCH ...], [RFC v2], and patchwork's [v3,2/5].
+_WORDS = re.compile(r"patch|\brfc|\bresend\b|\brepost\b", re.I)
+_REVISION = re.compile(r"(?:^|[\s,]|patch-?|rfc-?)v(\d{1,4}(?:\.\d{1,4})?)(?![\w.])", re.I)
+_NUMBER = re.compile(r"(?<![\w./])(\d{1,5})\s*/\s*(\d{1,5})(?![\w./])")
+#: Of a subject; RFC 5322 has 998 for a line.
+_LONGEST = 2000
+
+Revision = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """``number`` is 0 for a cover letter; without N/M ``number`` and ``total`` are None.
+
+    ``revision`` is ``(3,)`` for v3, ``(3, 1)`` for v3.1, ``(1,)`` where nothing is said.
+    """
+
+    title: str
+    reply: bool = False
+    patch: bool = False
+    rfc: bool = False
+    resend: bool = False
+    revision: Revision = (1,)
+    number: int | None = None
+    total: int | None = None
+
+
+def parse_subject(text: str) -> Subject:
+    """Read a subject: decoded, on one line."""
+    text = " ".join(text[:_LONGEST].split())
+    tags, begin, reply, at = "", 0, False, 0
+    while match := _REPLY.match(text, at) or _BRACKETS.match(text, at):
+        at = match.end()
+        if match.re is _REPLY:
+            reply = True
+        elif not _is_tag(match[1]):
+            # The list's name stands before a tag; [media] after it is of the title.
+            continue
+        else:
+            tags += f" {match[1]}"
+        begin = at
+    return _subject(text[begin:].strip(), reply, tags)
+
+
+def _is_tag(inside: str) -> bool:
+    return bool(_WORDS.search(inside) or _NUMBER.search(inside) or _REVISION.fullmatch(inside))
+
+
+def _subject(title: str, reply: bool, tags: str) -> Subject:
+    number, revision = _NUMBER.search(tags), _REVISION.search(tags)
+    return Subject(
+        title=title,
+        reply=reply,
+        patch=bool(tags),
+        rfc=bool(re.search(r"\brfc", tags, re.I)),
+        resend=bool(re.search(r"\bresend\b|\brepost\b", tags, re.I)),
+        revision=tuple(map(int, revision[1].split("."))) if revision else (1,),
+        number=int(number[1]) if number else None,
+        total=int(number[2]) if number else None,
+    )
+
+
+def spelled(revision: Revision) -> str:
+    """``v3``, ``v3.1``."""
+    return "v" + ".".join(map(str, revision))

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Subjects of patches, as they are written."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.patches.intake.subject import parse_subject
+
+
+@pytest.mark.parametrize(
+    ("text", "revision", "number", "total", "title"),
+    [
+        ("[PATCH] mm: x", (1,), None, None, "mm: x"),
+        ("[RFC PATCH v3 2/5] mm: x", (3,), 2, 5, "mm: x"),
+        ("[PATCHv2 1/2] mm: x", (2,), 1, 2, "mm: x"),
+        ("[PATCH net-next v3 02/15] mm: x", (3,), 2, 15, "mm: x"),
+        ("[PATCH 1/2 v3] mm: x", (3,), 1, 2, "mm: x"),
+        ("[PATCH v10 00/12] mm: x", (10,), 0, 12, "mm: x"),
+        ("[v3,2/5] mm: x", (3,), 2, 5, "mm: x"),
+        ("[PATCH][v2] mm: x", (2,), None, None, "mm: x"),
+        ("[patch V2 01/10] mm: x", (2,), 1, 10, "mm: x"),
+        ("[RFC][PATCH 2/5] mm: x", (1,), 2, 5, "mm: x"),
+        ("[RFC v2 2/5] mm: x", (2,), 2, 5, "mm: x"),
+        ("[linux-foo] [PATCH 6.1 001/200] mm: x", (1,), 1, 200, "mm: x"),
+        ("[PATCH v3.1 2/5] mm: x", (3, 1), 2, 5, "mm: x"),
+        ("[PATCH] [media] v4l: x", (1,), None, None, "[media] v4l: x"),
+        ("[PATCH 2/5] fs/dax: 1/2 of v9", (1,), 2, 5, "fs/dax: 1/2 of v9"),
+        ("[PATCH  v3\n 2/5]  mm:\tx", (3,), 2, 5, "mm: x"),
+    ],
+)
+def test_tags(
+    text: str, revision: tuple[int, ...], number: int | None, total: int | None, title: str
+) -> None:
+    found = parse_subject(text)
+    assert (found.patch, found.reply) == (True, False)
+    assert (found.revision, found.number, found.total) == (revision, number, total)
+    assert found.title == title
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Re: [PATCH v2] x", "RE: Re: [PATCH v2] x", "AW: [list] Re: [PATCH v2] x",
+     "Fwd: [PATCH v2] x", "Re[2]: [PATCH v2] x", "[list] Re: [PATCH v2] x"],
+)  # fmt: skip
+def test_replies(text: str) -> None:
+    found = parse_subject(text)
+    assert found.reply
+    assert (found.title, found.revision) == ("x", (2,))
+
+
+@pytest.mark.parametrize("text", ["mm: x", "[media] mm: x", "resend: mm: x", "", "[", "]["])
+def test_no_patch(text: str) -> None:
+    found = parse_subject(text)
+    assert (found.patch, found.reply, found.title) == (False, False, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "rfc", "resend"),
+    [
+        ("[RFC PATCH] x", True, False),
+        ("[PATCH RESEND v2] x", False, True),
+        ("[PATCH] rfc: x", False, False),
+    ],
+)
+def test_kinds(text: str, rfc: bool, resend: bool) -> None:
+    assert (parse_subject(text).rfc, parse_subject(text).resend) == (rfc, resend)
