@@ -76,7 +76,7 @@ def _run() -> int:
         return error.exit_code
     except typer.Abort:
         status = ExitStatus.INTERRUPTED
-    if isinstance(status, int) and status > 128:
+    if status == ExitStatus.INTERRUPTED:
         # Newer Typers turn Ctrl-C into this status by themselves.
         return _interrupted(status)
     return status if isinstance(status, int) else ExitStatus.EXPECTED
@@ -93,6 +93,8 @@ def _failed(error: LabError) -> int:
 
 
 def _foreseen_by_nobody(error: Exception | SystemExit) -> int:
+    if isinstance(error, SystemExit) and not error.code:
+        return ExitStatus.EXPECTED  # Typer, when it has shown or installed a completion
     if isinstance(error, SystemExit):
         # Nothing in the lab means to end so; whoever did takes its status for another's.
         error = RuntimeError(f"something ended the lab: SystemExit({error.code})")

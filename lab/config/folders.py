@@ -58,11 +58,12 @@ def _absolute(text: str) -> Path:
 
 
 def _kernel_in(folder: Path) -> Path:
-    if (folder / "Makefile").is_file() and (folder / "Kconfig").is_file():
+    lacking = [name for name in ("Makefile", "Kconfig") if not (folder / name).is_file()]
+    if not lacking:
         return folder
     top = next((p for p in folder.parents if (p / "Kbuild").is_file()), None)
     raise UserError(
-        "this folder is no kernel's source: it lacks a Makefile and a Kconfig",
+        f"this folder is no kernel's source: it lacks a {' and a '.join(lacking)}",
         where=folder,
         hint=f"the top of the tree, {top}" if top else "the top of a kernel tree",
     )

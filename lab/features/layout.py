@@ -32,7 +32,7 @@ class Layout:
 
 @cache
 def layouts(filesystem: str) -> tuple[Layout, ...]:
-    """The known on-disk features of ``ext4`` or ``xfs``."""
+    """The known on-disk features of a type of filesystem; none of one that the table has not."""
     text = (resources.files(__package__) / "layouts.toml").read_text()
     return tuple(
         Layout(
@@ -43,5 +43,5 @@ def layouts(filesystem: str) -> tuple[Layout, ...]:
             source=row["source"],
             excludes_dax=row.get("excludes_dax", False),
         )
-        for name, row in tomllib.loads(text)[filesystem].items()
+        for name, row in tomllib.loads(text).get(filesystem, {}).items()
     )

@@ -69,6 +69,8 @@ def known_to_mkfs(filesystem: str, cache: Path) -> frozenset[str]:
         InfrastructureError: It is missing, or refuses what has no options at all.
     """
     asked = layouts(filesystem)
+    if not asked:
+        return frozenset()
     tool = need_tool(_TOOL[filesystem])
     identity = (_FORMAT, str(tool), stamp(tool), asked)
     name = hashlib.sha256(repr(identity).encode()).hexdigest()[:24]

@@ -47,7 +47,7 @@ class Plain:
 
     def make(self) -> str:
         """Its mkfs, which says little and asks nothing."""
-        return shlex.join((*self.tools, *QUIET[self.type], *self.mkfs, self.device))
+        return shlex.join((*self.tools, *QUIET.get(self.type, ()), *self.mkfs, self.device))
 
     def mount(self) -> str:
         """Its mount."""

@@ -67,7 +67,10 @@ def locate(tool: Tool, host: Host) -> Path | None:
 def need_tool(name: str, host: Host | None = None) -> Path:
     """Where a known tool is; raises InfrastructureError with the package that brings it."""
     host = host or Host.here()
-    tool = known_tools()[name]
+    tool = known_tools().get(name)
+    if tool is None:
+        what = f"nothing says which package brings {name}"
+        raise InfrastructureError(what, hint=f"a table [{name}] in lab/host/tools.toml")
     path = locate(tool, host)
     if path is None:
         raise InfrastructureError(f"{name} is not installed", hint=install_command([tool], host))

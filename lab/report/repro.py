@@ -151,8 +151,8 @@ def _text(path: Path) -> str:
 def _units(recipe: Recipe, filesystem: str | None) -> list[RecipeUnit]:
     able = [unit for unit in recipe.units if unit.by_hand]
     if recipe.units and not able:
-        what = f"a script cannot run what these are: {', '.join(_left_out(recipe))}"
-        raise UserError(what, hint="`lab test`, which can")
+        what = f"no script can repeat suites of this kind: {', '.join(_left_out(recipe))}"
+        raise UserError(what, hint="lab test, which can; Suite.by_hand says of which kinds")
     units = [unit for unit in able if filesystem in (None, unit.filesystem)]
     if not units:
         known = dict.fromkeys(unit.filesystem for unit in able)

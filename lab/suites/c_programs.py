@@ -15,6 +15,8 @@ from lab.suites.c_source import sources_of
 from lab.suites.ktap_programs import KtapPrograms
 from lab.suites.suite import Built
 
+#: The Makefile links every program with it, whatever it includes.
+LIBRARY = ("ktap", "residency", "mapping")
 #: How a program says that it knows -l: others would do here what they are to do in a guest.
 _KNOWS = re.compile(r'^\s*#\s*include\s*"ktap\.h"', re.MULTILINE)
 _DEADLINE_S = 10
@@ -37,9 +39,9 @@ class CPrograms(KtapPrograms):
         return compile_programs(self.folder, programs, cache=cache)
 
     def sources(self, programs: Iterable[str]) -> Iterator[tuple[str, Path]]:
-        """Their own files, and all of the folder that these include."""
+        """Their own files, what they are linked with, and all of the folder that these include."""
         top = self.folder.resolve()
-        for program in programs:
+        for program in dict.fromkeys((*programs, *LIBRARY)):
             for path, _ in sources_of(self.folder, program).own:
                 yield str(path.relative_to(top)), path
 

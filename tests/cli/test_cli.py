@@ -235,6 +235,15 @@ def test_what_git_bisect_is_told(project: Path) -> None:
     done = lab(project, "test", "fake+fix", "--bisect")
     assert done.returncode == 125, done.stderr
     assert lab(project, "test", "fake", "-k", "no-such-test", "--bisect").returncode == 255
-    assert lab(project, "test", "nothing", "--bisect").returncode == 255
+    stopped = lab(project, "test", "nothing", "--bisect")
+    assert stopped.returncode == 255
+    assert "interrupted" not in stopped.stderr
     (project / "lab.toml").write_text("x")
     assert lab(project, "test", "fake", "--bisect").returncode == 255
+
+
+@pytest.mark.parametrize("option", ["--install-completion", "--show-completion"])
+def test_completion_is_no_failure(tmp_path: Path, option: str) -> None:
+    done = lab(tmp_path, option, env={"HOME": str(tmp_path), "SHELL": "/bin/bash"})
+    assert "the lab itself failed" not in done.stderr
+    assert not list(tmp_path.glob(".local/state/lab/*"))

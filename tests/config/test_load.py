@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.config import AptKernel, load, variants_of
+from lab.config.kinds import FILESYSTEMS
 from lab.errors import UserError
 from lab.execution.programs import Programs
 from tests.config.conftest import GOOD, Checker, Project
@@ -221,7 +222,7 @@ def test_a_home_of_nobody(project: Project, refuses: Checker) -> None:
             "type = 4",
             "filesystems.ext4-dax.type",
             "cannot be 4",
-            "one of ext4, xfs, tmpfs",
+            f"one of {', '.join(FILESYSTEMS)}",
         ),
         (
             '[filesystems.ext4-dax]\ntype = "ext4"',
@@ -229,7 +230,7 @@ def test_a_home_of_nobody(project: Project, refuses: Checker) -> None:
             'type = "ext3"',
             "filesystems.ext4-dax.type",
             "cannot be 'ext3'",
-            "ext4 (known: ext4, xfs, tmpfs)",
+            f"ext4 (known: {', '.join(FILESYSTEMS)})",
         ),
         (
             '[filesystems.ext4-dax]\ntype = "ext4"',

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from lab.errors import InfrastructureError
-from lab.host import Host
+from lab.host import Host, known_tools
 from lab.image import GuestKeys, base_image, guest_archive, write_initrd
+from lab.image.base import PROGRAMS
 from lab.image.sources import Reader, store, up_to_date
 from lab.process import run
 from lab.process.stamp import stamp
@@ -153,3 +154,7 @@ def test_initrd_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(InfrastructureError, match="initramfs"):
         write_initrd(tmp_path / "initrd", tmp_path / "missing", b"")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_each_program_of_a_guest_has_packages_that_bring_it() -> None:
+    assert PROGRAMS.keys() <= known_tools().keys()

@@ -187,7 +187,7 @@ def test_a_suite_that_no_script_can_run_is_named(tmp_path: Path) -> None:
     assert "/lab/other" not in script
     assert """say "not run, as a script cannot: "'it'"'"'s'""" in script
     assert "not run, as" not in repro_script(recorded(tmp_path / "all"), "0")
-    with pytest.raises(UserError, match="a script cannot run what these are: it's"):
+    with pytest.raises(UserError, match="no script can repeat suites of this kind: it's"):
         repro_script(recorded(tmp_path / "none", units=[other]), "0")
 
 

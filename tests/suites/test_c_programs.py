@@ -13,6 +13,7 @@ from lab.errors import Location, UserError
 from lab.process import run
 from lab.process.seal import SEAL
 from lab.suites.c_compiler import compile_programs
+from lab.suites.c_programs import LIBRARY, CPrograms
 from lab.suites.suite import Built
 
 pytestmark = pytest.mark.slow
@@ -164,3 +165,18 @@ def test_a_comment_makes_no_other_program(folder: Path, cache: Path) -> None:
     write(folder, "mine.c", "2")
     third = compile_programs(folder, ["mine"], cache=cache)
     assert third.digests() != first.digests()
+
+
+def test_a_program_of_ones_own_is_kept_with_what_it_is_linked_with(tmp_path: Path) -> None:
+    """``lab repro`` builds it of what the run kept, whatever it includes."""
+    mine = tmp_path / "guest-tests"
+    shutil.copytree(SOURCES, mine)
+    (mine / "mine.c").write_text("int main(void) { return 0; }\n")
+    kept = tmp_path / "kept"
+    for name, path in CPrograms(tmp_path).sources(["mine"]):
+        (kept / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, kept / name)
+    run(["make", "-C", kept, f"O={tmp_path}/out", "PROGRAMS=mine"], timeout=60)
+    assert (tmp_path / "out/mine").is_file()
+    makefile = (SOURCES / "Makefile").read_text()
+    assert f"LIBRARY := {' '.join(LIBRARY)}\n" in makefile
