@@ -23,6 +23,7 @@ NOUNS = {
     "variants": "kernel",
     "variant": "kernel",
     "kernels": "kernel",
+    "kernel": "kernel",
     "series": "series",
     "matrix": "matrix",
     "filesystem": "filesystem",
@@ -41,7 +42,7 @@ FREE = {
     "bisect", "first_fail", "max_fail",
     "at", "browse", "budget", "command", "dry_run", "file", "format", "install", "json", "limit",
     "missing", "name", "named", "origin", "output", "pattern", "port", "recent", "recover", "serve",
-    "test", "verbose", "yes",
+    "test", "text", "verbose", "yes",
 }  # fmt: skip
 GOOD = {
     "kernel": "6.1",
@@ -180,6 +181,8 @@ def arguments(command: str, wrong: str) -> list[str]:
         given = (TYPOS if parameter.name == wrong else GOOD)[NOUNS.get(parameter.name, "job")]
         if parameter.param_type_name == "argument" and parameter.name in NOUNS:
             words.append(given)
+        elif parameter.name == "text":
+            words.append("mail.txt")
         elif parameter.name == wrong:
             words += [parameter.opts[0], given]
     return words
