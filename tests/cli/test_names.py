@@ -41,8 +41,8 @@ NOUNS = {
 FREE = {
     "bisect", "first_fail", "max_fail",
     "at", "browse", "budget", "command", "dry_run", "file", "format", "install", "json", "limit",
-    "missing", "name", "named", "origin", "output", "pattern", "port", "recent", "recover", "serve",
-    "test", "text", "verbose", "yes",
+    "missing", "name", "named", "origin", "output", "pattern", "pick", "port", "recent", "recover",
+    "revision", "serve", "source", "test", "text", "verbose", "yes",
 }  # fmt: skip
 GOOD = {
     "kernel": "6.1",
