@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 
-from lab.patches.damaged import DamagedHunk, Given
+from lab.patches.damaged import CannotRebuild, DamagedHunk, Given
 
 #: Alignments of a hunk that are kept, the cheapest.
 _KEPT = 12
@@ -208,13 +208,17 @@ def alignments(hunk: DamagedHunk, lines: Sequence[str], at: int) -> list[Alignme
     """How the hunk's lines can be those of the file from the index ``at`` on.
 
     The cheapest first; none where a line is not there.
+
+    Raises:
+        CannotRebuild: There are more ways than anybody would wait for.
     """
     window = lines[at : at + hunk.before]
     if len(window) < hunk.before:
         return []
     table = _Table(hunk.lines, window)
     if table.states > _STATES:
-        return []
+        said = "too many lines of the hunk may be anywhere in the file"
+        raise CannotRebuild(said, where=f"line {hunk.number}")
     found: list[Alignment] = []
     for gone in range(min(3, hunk.before) + 1):
         readings = table.readings(gone)

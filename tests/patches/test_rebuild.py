@@ -324,3 +324,10 @@ def test_a_file_without_an_end(make_tree: MakeTree) -> None:
     done = rebuilt(make_tree({NAME: before}), COLLAPSED(diff(before, after)))
     assert done.result is Result.PROVED
     assert done.diff.decode().endswith(" }\n\\ No newline at end of file\n")
+
+
+def test_a_hunk_that_may_be_anything_is_refused(make_tree: MakeTree) -> None:
+    tree = make_tree({NAME: "x\n" * 2000})
+    lines = [f"--- a/{NAME}", f"+++ b/{NAME}", "@@ -1,900 +1,900 @@", *["x"] * 400]
+    with pytest.raises(CannotRebuild, match="too many lines of the hunk"):
+        rebuilt(tree, lines)
