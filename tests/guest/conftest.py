@@ -65,7 +65,7 @@ class Project:
 
     def lab(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=600)
+        out, err = process.communicate(timeout=3600)  # a kernel may be built
         return subprocess.CompletedProcess(
             arguments, process.returncode, out.decode(), err.decode(errors="replace")
         )
