@@ -156,7 +156,7 @@ def compare(
     return (
         *verdicts,
         *_complaints(base, patched, wrong),
-        *_unrun(base.variant, pair.patched),
+        *_unrun(base.variant, pair.patched, "not all of its tests ran with the series"),
         *_empty(base.variant, asked, {key[:2] for key in keys}),
     )
 
@@ -182,7 +182,8 @@ def alone(base: JobRecord, asked: Sequence[Place] = ()) -> tuple[TestVerdict, ..
     """The tests of a kernel that the series is not for: their results, and no verdict."""
     side = Side.of(job_apart(base, shared_names(base.results)))
     verdicts = [_single(base.variant, side, key, result) for key, result in side.tests.items()]
-    return (*verdicts, *_empty(base.variant, asked, {key[:2] for key in side.tests}))
+    unrun = _unrun(base.variant, side, "not all of its tests ran")
+    return (*verdicts, *unrun, *_empty(base.variant, asked, {key[:2] for key in side.tests}))
 
 
 def _single(kernel: str, side: Side, key: tuple[str, str, str], result: TestResult) -> TestVerdict:
@@ -222,10 +223,9 @@ def _complaints(base: JobRecord, patched: JobRecord, wrong: str) -> Iterator[Tes
         yield TestVerdict(base.variant, "", KERNEL, title, was, Status.CRASH, verdict, why, said)
 
 
-def _unrun(kernel: str, patched: Side) -> Iterator[TestVerdict]:
-    """What both sides lack would be missed by nobody."""
-    why = "not all of its tests ran with the series"
-    for place in sorted(patched.unrun):
+def _unrun(kernel: str, side: Side, why: str) -> Iterator[TestVerdict]:
+    """What both sides lack, or a kernel alone, would be missed by nobody."""
+    for place in sorted(side.unrun):
         yield TestVerdict(kernel, *place, "", None, None, Verdict.INCONCLUSIVE, why)
 
 

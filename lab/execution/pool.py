@@ -177,6 +177,7 @@ class _Worker:
     words: SimpleQueue[_Word]
     working = False
     telling = False
+    ending = False
 
     def tell(self, word: TestResult | str) -> None:
         self.telling = True
@@ -186,9 +187,9 @@ class _Worker:
             self.telling = False
 
     def work(self, job: Job) -> JobRecord:
-        self.working = True
+        self.working, self.ending = True, False
         try:
-            return run_job(job, self.tell, self.words.put)
+            return run_job(job, self.tell, self.tell)
         except JobInterrupted as stop:
             return stop.record
         finally:
@@ -200,8 +201,10 @@ class _Worker:
             # Half of a message would be the last that anybody hears.
             signal.signal(signal.SIGALRM, lambda _, later: self.end(number, later))
             signal.setitimer(signal.ITIMER_REAL, 0.02)
-        elif self.working:
-            # Between jobs it would break the pool, and with it the jobs of others.
+        elif self.working and not self.ending:
+            # Between jobs it would break the pool, and with it the jobs of others; a second
+            # one would come into the record of what the first had ended.
+            self.ending = True
             terminate(number, frame)
 
 

@@ -56,6 +56,9 @@ class Programs:
         failed: dict[str, LabError] = {}
         for suite, names in self.by_suite.items():
             built = suite.build(names, cache)
+            if twice := sorted(files.keys() & built.files.keys()):
+                what = f"two kinds of suites would put a file {twice[0]!r} into the guest"
+                raise UserError(what, hint="another name for one of them")
             files.update(built.files)
             failed.update(built.failed)
         for name in self.needed:

@@ -82,6 +82,8 @@ def _run(findings: Findings) -> JobRecord:
     try:
         with closing(Prefetch(job.guests().__next__, on=job.prefetch)) as prefetch:
             _run_groups(findings, agenda, prefetch)
+        # A signal may come until there is a record of what ran.
+        return record(findings.error)
     except Exception as error:
         said = as_lab_error(error)
         _leave(findings, agenda, Stop(said.what))
@@ -89,7 +91,6 @@ def _run(findings: Findings) -> JobRecord:
     except BaseException as stop:
         _leave(findings, agenda, INTERRUPTED)
         raise JobInterrupted(record(job_error.INTERRUPTED), stop) from stop
-    return record(findings.error)
 
 
 def _run_groups(findings: Findings, agenda: Agenda, prefetch: Prefetch) -> None:

@@ -43,7 +43,7 @@ def run_unit(session: GuestSession, unit: Unit) -> bool:
         judged, rest = _judged(session, unit, end)
     except BaseException as stop:
         if not isinstance(stop, Exception):
-            _keep_begun(session, unit, time.monotonic() - started)
+            _keep_what_began(session, unit, time.monotonic() - started)
         raise
     if not end.good:
         session.lost.append(end.message)
@@ -109,13 +109,21 @@ def _judged(
     return judged, rest
 
 
+def _keep_what_began(session: GuestSession, unit: Unit, duration_s: float) -> None:
+    """Keep it if it can be kept: whatever goes wrong with that, the job was told to end."""
+    try:
+        _keep_begun(session, unit, duration_s)
+    except Exception:
+        session.findings.add_unrun(unit, INTERRUPTED.why, INTERRUPTED.kind)
+
+
 def _keep_begun(session: GuestSession, unit: Unit, duration_s: float) -> None:
     """What a program had shown when it was interrupted; nobody tells how it would have ended."""
     why = INTERRUPTED.why
     end = ProgramEnd(session.guest.said(), None, Ended.INTERRUPTED, why)
     judged, rest = _judged(session, unit, end, hurry=True)
     # What the kernel said of the test that ran is no less true for that.
-    reported = [one for one in judged if not (one.cut and one.status is Status.ERROR)]
+    reported = [one for one in judged if not _is_cut(one, unit)]
     for result in reported:
         session.findings.add(unit, result, duration_s / len(reported))
     missing = len(judged) - len(reported) + (rest.missing if rest else 0)
@@ -123,6 +131,12 @@ def _keep_begun(session: GuestSession, unit: Unit, duration_s: float) -> None:
         planned = len(reported) + missing
         unit = replace(unit, rest=Rest(planned, missing, frozenset(), why, listed=False))
     session.findings.add_unrun(unit, why, INTERRUPTED.kind)
+
+
+def _is_cut(judged: Judged, unit: Unit) -> bool:
+    """Whether an interrupted program's result says only that: whichever kind of suite judged."""
+    whole = judged.cut or judged.test == (unit.test or unit.program)
+    return whole and judged.status is Status.ERROR
 
 
 def _marked(unit: Unit, command: list[str], mounted: str | None) -> str:

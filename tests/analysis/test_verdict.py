@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from lab.analysis.series_verdict import judge_pair
+from lab.analysis.series_verdict import judge_pair, judge_upstream
 from lab.analysis.verdict import TestVerdict, Verdict, alone, compare
 from lab.model.proof import Proofs
 from lab.model.records import Evidence, JobRecord, TestResult
 from lab.model.status import Outcome, Status
+from lab.model.unrun import Unrun
 from tests.results.made import EVIDENCE, PROOF, job, noted, result
 
 PASS, FAIL, SKIP = Status.PASS, Status.FAIL, Status.SKIP
@@ -396,3 +397,11 @@ def test_all_that_is_known_of_a_test_of_a_kernel_alone() -> None:
     assert alone(base(ours))[0].why == "an error of the lab's"
     (unproved,) = alone(base(said, evidence=replace(BASE, proofs=())))
     assert unproved.why == "nothing proves that it was DAX"
+
+
+def test_a_kernel_alone_whose_tests_did_not_all_run_is_not_said_to_be_fixed() -> None:
+    lost = result("q", Status.ERROR, message="did not run: enough", unrun=Unrun.ENOUGH)
+    tests = alone(base(result("a"), lost))
+    outcome, why = judge_upstream(tests, ("*",))
+    assert outcome is Outcome.INCONCLUSIVE
+    assert "not all of its tests ran" in why

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,19 +18,20 @@ from lab.config.model import Fresh
 from lab.errors import LabError, UserError
 from lab.execution.job import Job
 from lab.execution.programs import Programs
-from lab.execution.run_job import run_job
+from lab.execution.run_job import JobInterrupted, run_job
 from lab.execution.unit import Unit
 from lab.filesystems import filesystem_of
 from lab.guest.command import CommandResult
 from lab.guest.fake import Answer, FakeGuest, FakeSpec, Stage
 from lab.model.maker import made_by
 from lab.model.records import Evidence, JobRecord
+from lab.model.unrun import Unrun
 from lab.plan import plan_variants
 from lab.report import to_json
 from lab.session import Lab
 from lab.suites import suite_of
 from lab.suites.listing import refuse_pattern
-from lab.suites.suite import Ran
+from lab.suites.suite import Built, Ran, Suite
 from tests.doors.exit_status import ExitStatus
 from tests.execution.conftest import stage
 from tests.guest.conftest import KERNEL
@@ -206,3 +209,50 @@ def test_both_toys_in_a_real_guest(project: Path) -> None:
     assert evidence["promises"] == {"toy": ["noexec"], "scratch": []}
     assert evidence["proofs"]["toy"]["noexec"]["proved_by"] == "mount option"
     assert evidence["proofs"]["scratch"] == evidence["dax"] == {}
+
+
+class _Careless(ExitStatus):
+    """A kind that has not thought of a program without an exit status."""
+
+    def judge(self, *arguments: Any, **more: Any) -> Any:
+        raise ValueError("no status")
+
+
+@pytest.mark.parametrize("careless", [False, True])
+def test_an_interrupt_ends_the_job_whatever_its_suite_makes_of_it(
+    job: Job, stage: Stage, careless: bool
+) -> None:
+    def interrupted(*_: object) -> CommandResult:
+        raise KeyboardInterrupt
+
+    stage.answers["/lab/skips"] = interrupted
+    kind = job.units[0].kind
+    assert isinstance(kind, ExitStatus)
+    units = list(job.units)
+    units[1] = replace(units[1], kind=_Careless(kind.root) if careless else kind)
+    with pytest.raises(JobInterrupted) as stop:
+        run_job(replace(job, units=tuple(units)))
+    # What was interrupted did not run, whoever judges it, and what comes after neither.
+    ran = [(one.program, one.ran, one.unrun) for one in stop.value.record.results]
+    assert ran == [
+        ("good", True, None),
+        ("skips", False, Unrun.INTERRUPTED),
+        ("bad", False, Unrun.INTERRUPTED),
+    ]
+
+
+def test_no_kind_puts_its_file_over_anothers(job: Job, tmp_path: Path) -> None:
+    """Least of all over what proves a filesystem."""
+
+    class Shipping(ExitStatus):
+        def build(self, programs: Sequence[str], cache: Path) -> Built:
+            return Built({name: Path("/forged", name) for name in (*programs, "dax-proof")}, {})
+
+    kind = job.units[0].kind
+    assert isinstance(kind, ExitStatus)
+    suites: dict[Suite, tuple[str, ...]] = {
+        Shipping(kind.root): ("mine",),
+        Shipping(tmp_path): ("other",),
+    }
+    with pytest.raises(UserError, match="two kinds of suites would put a file 'dax-proof'"):
+        Programs(suites, ()).build(tmp_path)

@@ -697,3 +697,19 @@ def test_max_fail_counts_over_guests(make_job: MakeJob, stage: Stage) -> None:
 def test_a_job_goes_to_another_process(make_job: MakeJob) -> None:
     job = pickle.loads(pickle.dumps(make_job(P)))
     assert said(run_job(job)) == [("ext4-dax", "a", "pass"), ("ext4-dax", "b", "pass")]
+
+
+def test_a_signal_that_comes_while_the_record_is_made_interrupts_the_job(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stops = [KeyboardInterrupt()]
+
+    def cpu_seconds() -> float:
+        if stops:
+            raise stops.pop()
+        return 1.0
+
+    monkeypatch.setattr("lab.execution.run_job._cpu_seconds", cpu_seconds)
+    with pytest.raises(JobInterrupted) as stop:
+        run_job(make_job({"p": Script(("a",))}))
+    assert [one.test for one in stop.value.record.results] == ["a"]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from lab.builder.parallel_builds import Built
 from lab.errors import ExitStatus
 from lab.execution.job import Job
 from lab.execution.jobs import Jobs as RealJobs
+from lab.execution.pool import _Worker
 from lab.execution.prepare import Preparer
 from lab.execution.resume import begun, unfinished
 from lab.execution.run_job import JobInterrupted, unrun_job
@@ -297,3 +299,12 @@ def test_a_job_that_cannot_be_made_as_nobody_foresaw_costs_itself(
     assert isinstance(record, JobRecord)
     assert "the lab itself failed: ValueError: 'x' is not" in str(record.error)
     assert not record.given
+
+
+def test_a_second_word_to_end_does_not_undo_what_the_first_had_ended() -> None:
+    """The pool says it again with each result: the record of the job is being made by then."""
+    worker = _Worker()
+    worker.working = True
+    with pytest.raises(Terminated):
+        worker.end(signal.SIGTERM, None)
+    worker.end(signal.SIGTERM, None)
