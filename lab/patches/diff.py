@@ -90,7 +90,8 @@ def _malformed(path: Path, reader: _Reader, said: str) -> UserError:
             "the hunk does not have the lines that its header counts "
             f"(read as far as line {reader.number}): the patch was cut off or edited by hand",
             where=Location(path, reader.hunk),
-            hint="get the patch again, or make it again with git diff",
+            hint="get it again, or make it again with git diff; if an archive ate white space, "
+            "lab patch rebuild FILE KERNEL",
         )
     return UserError(
         f"this is not a diff: {said.strip()}",
