@@ -31,7 +31,7 @@ _UNKNOWN_OPTION = re.compile(
 )
 #: A mount that cannot have DAX says so here and goes on without (kata-containers/packaging#378).
 _REFUSAL = re.compile(
-    r"(?:turning off DAX|DAX unsupported|disabling DAX|DAX enabled\W.*not supported|"
+    r"(?:turning off DAX|disabling DAX|"
     r"dax.*(?:disabled|not supported|unsupported)).*",
     re.IGNORECASE,
 )
