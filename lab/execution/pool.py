@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing import connection
 from multiprocessing.queues import SimpleQueue
 from types import FrameType, TracebackType
@@ -20,7 +20,7 @@ from lab.errors import InfrastructureError
 from lab.execution.job import Job
 from lab.execution.run_job import JobInterrupted, run_job
 from lab.model.records import JobRecord, TestResult
-from lab.process.interrupt import terminate
+from lab.process.interrupt import Terminated, importing
 from lab.unforeseen import as_lab_error
 
 #: Seconds a job may take to end its guests and say what it has: SIGTERM ends the lab in ten.
@@ -175,11 +175,15 @@ class _Worker:
     """The process that this module is in, if it is one of a pool's."""
 
     words: SimpleQueue[_Word]
-    working = False
     telling = False
-    ending = False
+    #: It was told to end: each job that begins ends at once.
+    over = False
+    running = False
 
     def tell(self, word: TestResult | str) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            self.words.put(word)  # no signal comes into another thread
+            return
         self.telling = True
         try:
             self.words.put(word)
@@ -187,25 +191,35 @@ class _Worker:
             self.telling = False
 
     def work(self, job: Job) -> JobRecord:
-        self.working, self.ending = True, False
         try:
-            return run_job(job, self.tell, self.tell)
+            return run_job(job, self.tell, self.tell, self.interruptible)
         except JobInterrupted as stop:
             return stop.record
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Guests run: what was told before, or is told now, ends the job."""
+        self.running = True
+        try:
+            if self.over:
+                raise Terminated(signal.SIGTERM)
+            yield
         finally:
-            self.working = False
+            self.running = False
 
     def end(self, number: int, frame: FrameType | None) -> None:
         """A handler of SIGTERM: the job ends, and gives what it has."""
-        if self.telling:
+        self.over = True
+        if self.telling or importing(frame):
             # Half of a message would be the last that anybody hears.
             signal.signal(signal.SIGALRM, lambda _, later: self.end(number, later))
             signal.setitimer(signal.ITIMER_REAL, 0.02)
-        elif self.working and not self.ending:
-            # Between jobs it would break the pool, and with it the jobs of others; a second
-            # one would come into the record of what the first had ended.
-            self.ending = True
-            terminate(number, frame)
+        elif self.running:
+            # Once: the pool says it again with each result, and that would come into the
+            # end of the guests.  Between jobs, or while a record is made, it would break
+            # the pool, or lose what was found.
+            self.running = False
+            raise Terminated(number)
 
 
 _WORKER = _Worker()

@@ -6,7 +6,7 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 
 from lab.errors import LabError
@@ -42,6 +42,7 @@ def run_job(
     job: Job,
     on_result: Callable[[TestResult], None] = lambda _: None,
     on_word: Callable[[str], None] = lambda _: None,
+    interruptible: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> JobRecord:
     """Boot, test, collect; whatever the guest does, a record comes back.
 
@@ -50,13 +51,15 @@ def run_job(
     Args:
         on_result: Is told each result when it is known.
         on_word: Is told what the kernel complains of, when it does.
+        interruptible: A block in which an interrupt loses nothing, for whoever can put it off
+            until then.
 
     Raises:
         JobInterrupted: From what else than an error ended it.
     """
     # One that even its record cannot be made of costs itself, and no other job.
     try:
-        return _run(Findings(job, on_result, on_word))
+        return _run(Findings(job, on_result, on_word), interruptible)
     except Exception as error:
         said = as_lab_error(error)
         return unrun_job(job, Stop(said.what), JobError.of(said, Fault.MACHINE))
@@ -69,7 +72,9 @@ def unrun_job(job: Job, stop: Stop, error: JobError | None = None) -> JobRecord:
     return _record(findings, _Began(), job.evidence, 0.0, error)
 
 
-def _run(findings: Findings) -> JobRecord:
+def _run(
+    findings: Findings, interruptible: Callable[[], AbstractContextManager[object]]
+) -> JobRecord:
     job, began = findings.job, _Began()
 
     def record(error: JobError | None) -> JobRecord:
@@ -80,7 +85,7 @@ def _run(findings: Findings) -> JobRecord:
     for unit, error in job.given:
         findings.add_trouble([unit], error)
     try:
-        with closing(Prefetch(job.guests().__next__, on=job.prefetch)) as prefetch:
+        with closing(Prefetch(job.guests().__next__, on=job.prefetch)) as prefetch, interruptible():
             _run_groups(findings, agenda, prefetch)
         # A signal may come until there is a record of what ran.
         return record(findings.error)

@@ -31,7 +31,7 @@ class Interrupted(BaseException):
 
 def terminate(number: int, frame: FrameType | None) -> None:
     """A signal handler that raises KeyboardInterrupt for SIGINT, Terminated for others."""
-    if _importing(frame):
+    if importing(frame):
         # Raised in a callback of the import system it would be swallowed, and the import
         # lock stay held: all threads would wait for ever.
         signal.signal(signal.SIGALRM, lambda _, later: terminate(number, later))
@@ -47,7 +47,8 @@ def status_of(stop: KeyboardInterrupt | Terminated | Interrupted) -> int:
     return 128 + (int(str(stop)) if isinstance(stop, Terminated) else signal.SIGINT)
 
 
-def _importing(frame: FrameType | None) -> bool:
+def importing(frame: FrameType | None) -> bool:
+    """Whether something is being imported where a signal came: what is raised would be lost."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             return True

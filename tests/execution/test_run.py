@@ -301,10 +301,14 @@ def test_a_job_that_cannot_be_made_as_nobody_foresaw_costs_itself(
     assert not record.given
 
 
-def test_a_second_word_to_end_does_not_undo_what_the_first_had_ended() -> None:
+def test_a_word_to_end_comes_once_and_only_into_guests() -> None:
     """The pool says it again with each result: the record of the job is being made by then."""
     worker = _Worker()
-    worker.working = True
-    with pytest.raises(Terminated):
+    with worker.interruptible():
+        with pytest.raises(Terminated):
+            worker.end(signal.SIGTERM, None)
         worker.end(signal.SIGTERM, None)
     worker.end(signal.SIGTERM, None)
+    # What was told between jobs ends the next as it begins.
+    with pytest.raises(Terminated), worker.interruptible():
+        raise AssertionError("it was told to end")
