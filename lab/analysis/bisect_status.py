@@ -14,6 +14,7 @@ from lab.analysis.run_status import (
     unrun,
 )
 from lab.model.records import JobRecord, RunRecord
+from lab.model.status import Status
 
 
 class BisectStatus(IntEnum):
@@ -29,13 +30,15 @@ def bisect_status(run: RunRecord) -> BisectStatus:
     """What a run says of its kernels.
 
     A kernel that does not build, or whose patches do not apply, says nothing of what was
-    asked, and one that never came to run a program neither: it is to be skipped.  What this
+    asked, and one that never came to run a program, or skipped a test, neither: it is to be
+    skipped.  What this
     machine or the lab could not do says nothing of any commit, and the next would get the
     same: git is told to stop, and goes on with the same command later.
     """
+    if any(came_to_run(job) for job in run.jobs if _is_bad(job)):
+        return BisectStatus.BAD
     if any(is_unexpected(result) for result in run.results) or job_complaints(run):
-        asked = any(came_to_run(job) for job in run.jobs if _is_bad(job))
-        return BisectStatus.BAD if asked else BisectStatus.SKIP
+        return BisectStatus.SKIP
     if given_programs(run):
         return BisectStatus.ABORT
     if given_errors(run):
@@ -50,4 +53,6 @@ def came_to_run(job: JobRecord) -> bool:
 
 def _is_bad(job: JobRecord) -> bool:
     told = any(noted.of_job for noted in job.complaints)
-    return told or any(is_unexpected(result) for result in job.results)
+    return told or any(
+        is_unexpected(result) and result.status is not Status.SKIP for result in job.results
+    )

@@ -193,6 +193,8 @@ def test(
 ) -> int:
     """Boot variants, test them, record the results, print the table."""
     with _ending_for_git() if bisect else nullcontext():
+        if bisect and dry_run:
+            raise UserError("--dry-run tests nothing: git bisect would take each commit for good")
         opened, named = open_lab(file).taking(variants or ())
         plan = plan_of(opened, named, filesystem, suite, pattern, machine=machine, config=config)
         opened = opened.stopping_after(most_failures(max_fail, first_fail))

@@ -34,6 +34,8 @@ def booted(*results: TestResult, **more: Any) -> JobRecord:
         (run(job(result("mlock", Status.CRASH))), BisectStatus.SKIP),
         (run(job(result("mlock", Status.TIMEOUT))), BisectStatus.SKIP),
         (run(job(error="mm/gup.c: does not compile", given=True)), BisectStatus.SKIP),
+        (run(booted(result(), result("b", Status.SKIP))), BisectStatus.SKIP),
+        (run(booted(result("a", Status.SKIP), result("b", Status.FAIL))), BisectStatus.BAD),
         # Another kernel of the run was.
         (
             run(job(result("mlock", Status.CRASH)), booted(result("b", Status.FAIL))),

@@ -238,6 +238,7 @@ def test_what_git_bisect_is_told(project: Path) -> None:
     stopped = lab(project, "test", "nothing", "--bisect")
     assert stopped.returncode == 255
     assert "interrupted" not in stopped.stderr
+    assert lab(project, "test", "fake", "--bisect", "--dry-run").returncode == 255
     (project / "lab.toml").write_text("x")
     assert lab(project, "test", "fake", "--bisect").returncode == 255
 
