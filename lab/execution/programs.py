@@ -34,9 +34,12 @@ class Programs:
         """Those of some suites of ``lab.toml``, what proves its filesystems, and every guest's.
 
         Raises:
-            UserError: Two kinds of suites have programs of one name.
+            UserError: Two kinds of suites have programs of one name, or two programs would be
+                told apart by nothing but where a dot stands.
         """
         found: dict[Suite, dict[str, None]] = {}
+        suites = tuple(dict.fromkeys(suites))
+        _refuse_one_file(loaded, suites)
         for name in suites:
             section = loaded.config.suites[name]
             of_kind = found.setdefault(suite_of(section.kind, loaded.root), {})
@@ -81,6 +84,21 @@ def _proving(loaded: LoadedConfig) -> Iterator[str]:
     for name, section in loaded.config.filesystems.items():
         for proof in filesystem_of(name, section).prove():
             yield from proof.programs
+
+
+def _refuse_one_file(loaded: LoadedConfig, suites: Iterable[str]) -> None:
+    """``b.c`` of a suite ``a`` and ``c`` of ``a.b`` would write over each other's output."""
+    files: dict[str, str] = {}
+    for suite in suites:
+        for program in loaded.config.suites[suite].programs:
+            file, names = f"{suite}.{program}", f"{program!r} of suite {suite!r}"
+            other = files.setdefault(file, names)
+            if other != names:
+                raise UserError(
+                    f"{other} and {names} would be kept in one file, {file}.ktap",
+                    where=loaded.locate("suites", suite),
+                    hint="another name for one of the suites",
+                )
 
 
 def _refuse_twins(found: Mapping[Suite, Iterable[str]], loaded: LoadedConfig) -> None:

@@ -56,8 +56,8 @@ def run_unit(session: GuestSession, unit: Unit) -> bool:
 
 
 def _leave_out(session: GuestSession, unit: Unit) -> None:
-    """What the pattern picks nothing of has no result; without one all was asked for."""
-    if session.findings.job.pattern is None:
+    """What the pattern picks nothing of has no result; a test that was listed was picked."""
+    if session.findings.job.pattern is None or unit.test is not None:
         session.findings.add_unrun(unit, f"suite {unit.suite} gives no command for it")
 
 

@@ -256,3 +256,26 @@ def test_no_kind_puts_its_file_over_anothers(job: Job, tmp_path: Path) -> None:
     }
     with pytest.raises(UserError, match="two kinds of suites would put a file 'dax-proof'"):
         Programs(suites, ()).build(tmp_path)
+
+
+def test_a_test_that_was_listed_and_has_no_command_is_told(job: Job) -> None:
+    class Silent(ExitStatus):
+        def command(self, program: str, folder: str, pattern: str, test: str) -> list[str]:
+            return []
+
+    kind = job.units[0].kind
+    assert isinstance(kind, ExitStatus)
+    unit = replace(job.units[0], kind=Silent(kind.root), test="t1")
+    record = run_job(replace(job, pattern="t*", units=(unit,)))
+    assert [(one.test, one.ran) for one in record.results] == [("t1", False)]
+
+
+def test_two_programs_are_not_kept_in_one_file(project: Path) -> None:
+    toml = project / "lab.local.toml"
+    toml.write_text(
+        f'{toml.read_text()}\n[suites.a]\nprograms = ["b.c"]\n[suites."a.b"]\nprograms = ["c"]\n'
+    )
+    for name in ("b.c", "c"):
+        (project / "guest-tests" / f"{name}.c").write_text("int main(void) { return 0; }\n")
+    with pytest.raises(UserError, match=r"would be kept in one file, a\.b\.c\.ktap"):
+        Programs.of(load(project), ["a", "a.b"])
