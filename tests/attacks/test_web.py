@@ -117,7 +117,9 @@ def test_lengths_that_are_none(cache: Cache, length: str) -> None:
     ],
 )
 def test_redirects_that_lead_nowhere(cache: Cache, location: str, said: str) -> None:
-    answer = f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
+    # A connection that the server ends and the client would use again may be reset.
+    head = "HTTP/1.1 302 Found\r\nConnection: close\r\nContent-Length: 0\r\n"
+    answer = f"{head}Location: {location}\r\n\r\n"
     error = fetched(cache, saying(answer.encode("latin-1")), 30)
     assert said in str(error)
 
