@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.builder import Builder, Listener, Silent
-from lab.config import LoadedConfig, load, with_folders, with_names
+from lab.config import LoadedConfig, load, with_commit, with_folders, with_names
 from lab.errors import InfrastructureError
 from lab.model.url import Url
 from lab.plan import Plan, SeriesPlan, resolve, settled
@@ -52,6 +52,11 @@ class Lab:
         """The same lab, where folders among these variants are kernels too, and their names."""
         loaded, names = with_folders(self.loaded, variants)
         return replace(self, loaded=loaded), names
+
+    def with_commit(self, repository: Path, commit: str) -> tuple[Lab, str]:
+        """The same lab, where a commit of a repository is a kernel too, and its name."""
+        loaded, name = with_commit(self.loaded, repository, commit)
+        return replace(self, loaded=loaded), name
 
     def with_series(self, name: str) -> Lab:
         """The same lab, where this is a series of which no table says more."""

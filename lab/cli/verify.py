@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +27,7 @@ from lab.cli.commands import (
     open_lab,
     showing_interrupted,
 )
+from lab.cli.commits import GitTree, base_of, intake_of_commits
 from lab.cli.lines import say
 from lab.errors import ExitStatus
 
@@ -44,7 +45,8 @@ Kernels = Annotated[
 @app.command()
 def verify(
     series: Annotated[
-        str, typer.Argument(metavar="SERIES", help="Its name, or a patch, mbox, maildir or -.")
+        str,
+        typer.Argument(metavar="SERIES", help="Its name; a patch, mbox, maildir or -; a commit."),
     ],
     kernels: Kernels = None,
     filesystem: Filesystems = None,
@@ -57,16 +59,28 @@ def verify(
     verbose: Verbose = False,
     dry_run: DryRun = False,
     file: File = None,
+    tree: GitTree = None,
     json: Json = False,
 ) -> int:
-    """Test kernels without and with a series; a verdict for each."""
+    """Test kernels without and with a series; a verdict for each.
+
+    Of a commit (--tree) the kernel is its parent, and of a range where it begins: A, or where
+    B left A's branch.  KERNELs that are named are taken instead.
+    """
     from lab.plan import plan_series
 
     opened = open_lab(file)
-    intake = intake_for(opened, series)
+    named: Sequence[str] = kernels or ()
+    intake: Intake | None
+    if tree is not None:
+        opened, intake, named = intake_of_commits(opened, series, tree, named)
+    else:
+        intake = intake_for(opened, series)
     if intake is not None:
         opened, series = opened.with_series(intake.name), intake.name
-    opened, bases = opened.taking(kernels or ())
+    elif not named:
+        opened, named = base_of(opened, series)
+    opened, bases = opened.taking(named)
     opened = opened.stopping_after(most_failures(max_fail, first_fail))
     plan = plan_series(
         opened.loaded,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What ``lab.toml`` says, checked: the first stage."""
 
+from lab.config.commits import with_commit
 from lab.config.folders import is_folder, with_folders
 from lab.config.include import variants_of
 from lab.config.load import LoadedConfig, load
@@ -59,6 +60,7 @@ __all__ = [
     "parse_size",
     "variant_problems",
     "variants_of",
+    "with_commit",
     "with_folders",
     "with_names",
 ]

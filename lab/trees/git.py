@@ -63,8 +63,8 @@ _CONFIG = b"""\
 """
 # Before any .gitattributes (gitattributes(5)): the files are to be the blobs, byte by byte.
 _ATTRIBUTES = b"* -text -ident -filter -working-tree-encoding\n"
-# Set when the lab runs from a hook or from git bisect (git rev-parse --local-env-vars).
-_FOREIGN = (
+#: Set when the lab runs from a hook or from git bisect (git rev-parse --local-env-vars).
+FOREIGN = (
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_COMMON_DIR",
@@ -252,7 +252,7 @@ class GitSource(Bringing):
             "GIT_ASKPASS": asks(),
             **(env or {}),
         }
-        unset = [word for name in _FOREIGN if name not in settings for word in ("-u", name)]
+        unset = [word for name in FOREIGN if name not in settings for word in ("-u", name)]
         command = ["env", *unset, "git", f"--git-dir={self._mirror}", *arguments]
         try:
             return self._request.run(command, cwd=cwd, env=settings, check=check)

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
@@ -28,13 +28,17 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Choice:
-    """The patches of a series in order, its cover letter, and the mails that are not in it."""
+    """The patches of a series in order, its cover letter, and the mails that are not in it.
+
+    ``origin`` is what else is to be kept of where it is from.
+    """
 
     revision: Revision
     patches: tuple[Letter, ...]
     cover: Letter | None
     left_out: tuple[LeftOut, ...]
     notes: tuple[str, ...] = ()
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:

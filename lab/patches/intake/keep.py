@@ -227,7 +227,7 @@ def _origin(choice: Choice, source: str, letters: Mapping[str, Letter]) -> Itera
     every = [*([choice.cover] if choice.cover else []), *choice.patches]
     whole = "\n".join(letter.whole for letter in every)
     bases = list(dict.fromkeys(_BASE.findall(whole)))
-    yield "# Written by lab patch import: where this series is from.\n"
+    yield "# Written by the lab: where this series is from.\n"
     yield from _table(
         {
             "source": source,
@@ -238,6 +238,7 @@ def _origin(choice: Choice, source: str, letters: Mapping[str, Letter]) -> Itera
             "base-commit": bases[0] if len(bases) == 1 else "",
             "prerequisites": list(dict.fromkeys(_BEFORE.findall(whole))),
             "notes": list(choice.notes),
+            **choice.origin,
         }
     )
     for file, letter in letters.items():
@@ -255,6 +256,7 @@ def _patch(file: str, letter: Letter) -> dict[str, str | list[str]]:
         "author": letter.author,
         "date": letter.date,
         "message-id": letter.identity,
+        "commit": letter.commit,
         "patch-id": patch_id(letter.diff),
         "notes": list(letter.notes),
     }

@@ -48,7 +48,7 @@ class Letter:
 
     ``message`` is the text above the diff; ``diff`` all from its first line on, as it was
     sent; ``whole`` is what can be read in it.  ``carrier`` is the mail that it is attached to.
-    ``trouble`` says why its diff cannot be had.
+    ``trouble`` says why its diff cannot be had.  ``commit`` is what it is in a repository.
     """
 
     place: str
@@ -66,6 +66,7 @@ class Letter:
     carrier: str = ""
     notes: tuple[str, ...] = ()
     trouble: str = ""
+    commit: str = ""
 
     @property
     def title(self) -> str:
