@@ -90,7 +90,7 @@ def boot(rounds: int = 7, kernel: str = "6.1") -> Iterator[Row]:
         folder = Path(scratch)
         spec = lab.preparer.guest_spec(built, "default", folder / "guest")
         assert isinstance(spec, QemuSpec)
-        found = list(_rounds(spec, bare_boot(built.bzimage, folder), rounds))
+        found = list(_rounds(spec, bare_boot(built.image, folder), rounds))
     median = {name: statistics.median(each[name] for each in found) for name in found[0]}
     for name, per, limit in (
         ("boot", "bare", 1.25),

@@ -114,7 +114,7 @@ def test(lab: Lab, scratch: Path) -> Iterator[Row]:
     _project(scratch, f'[paths]\nresults = "{scratch}/results"\n')
     found = find_build(lab.builder.build_job(BASE, "default"))
     assert found is not None
-    bare = bare_boot(found.bzimage, scratch)
+    bare = bare_boot(found.image, scratch)
     ours, boot = hyperfine(f"{LAB} test {BASE} -C {scratch}/lab.toml", bare)
     programs = _program_seconds(scratch / "results")
     part = "`lab test`, less its programs' own time"

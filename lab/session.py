@@ -140,7 +140,7 @@ class Lab:
                         if not guest.alive():
                             keep(folder)
             except InfrastructureError as error:
-                said = trace(folder, built.bzimage.parent, built.release)
+                said = trace(folder, built.image.parent, built.release)
                 error.detail = "\n".join(filter(None, (said, error.detail)))
                 raise
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A bzImage of a variant, named by the hash of everything that goes into it."""
+"""A kernel of a variant, named by the hash of everything that goes into it."""
 
 from lab.build.applied_mends import Mended, mend_tree
 from lab.build.build import Build, BuildJob, build, find_build

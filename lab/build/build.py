@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From a tree, an overlay and a config to a bzImage in the cache."""
+"""From a tree, an overlay and a config to a kernel in the cache."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class BuildJob:
 
 @dataclass(frozen=True)
 class Build:
-    """A finished build: ``folder`` holds bzImage, vmlinux, System.map, config, log."""
+    """A finished build: ``folder`` holds the image, vmlinux, System.map, config, log."""
 
     job: BuildJob
     release: str
@@ -128,7 +128,7 @@ class Build:
         return None
 
     @property
-    def bzimage(self) -> Path:
+    def image(self) -> Path:
         """The kernel QEMU boots."""
         return self.folder / ARCH.image
 

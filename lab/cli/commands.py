@@ -300,7 +300,7 @@ def _build_row(built: Build | Failure) -> dict[str, object]:
         "variant": built.variant,
         "key": built.key,
         "cached": built.cached,
-        "bzimage": str(built.bzimage),
+        "bzimage": str(built.image),
         "duration_s": round(built.duration_s, 3),
         "release": built.release,
     }
@@ -313,7 +313,7 @@ def _print_build(built: Build | Failure) -> None:
         say(f"lab: {built.variant}: {built.error}", err=True)
     else:
         how = "cached" if built.cached else f"built in {built.duration_s:.1f} s"
-        say(f"{built.variant}  {built.release}  {how}\n  {built.bzimage}")
+        say(f"{built.variant}  {built.release}  {how}\n  {built.image}")
 
 
 def _build_status(builds: list[Build | Failure]) -> int:

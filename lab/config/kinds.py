@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kinds of filesystems and suites there are: a line for each, and nothing else names them.
+"""The kinds of filesystems, suites and machines: a line for each, and nothing else names them.
 
 A maker is ``MODULE:NAME``, looked up when the first of its kind is made: what a table may say
 is known here, what becomes of it is known there.
@@ -50,4 +50,12 @@ C = "c"
 
 SUITES: dict[str, SuiteKind] = {
     C: SuiteKind("lab.suites.c_programs:CPrograms", source="guest-tests/{}.c"),
+}
+
+#: The kind of machines that name none.
+QEMU = "qemu"
+
+#: A ``kind`` of ``[machines.X]``, and what makes a GuestSpec of a GuestRequest.
+MACHINES: dict[str, str] = {
+    QEMU: "lab.guest.qemu.machine:qemu_spec",
 }

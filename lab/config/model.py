@@ -20,7 +20,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticKnownError
 
-from lab.config.kinds import FILESYSTEMS, SUITES, C
+from lab.arch import ARCH
+from lab.config.kinds import FILESYSTEMS, MACHINES, QEMU, SUITES, C
 from lab.model.status import Outcome, Status
 from lab.model.url import HookUrl, Url
 from lab.model.version import VersionRange
@@ -210,16 +211,31 @@ class KernelConfig(Section):
     fragments: tuple[Name, ...] = Field(min_length=1)
 
 
+def _one_of(kinds: Iterable[str], kind: object) -> object:
+    if not isinstance(kind, str) or kind not in kinds:
+        raise PydanticKnownError("literal_error", {"expected": ", ".join(map(repr, kinds))})
+    return kind
+
+
+def _a_kind_of_machine(kind: object) -> object:
+    return _one_of(MACHINES, kind)
+
+
+def _a_type_of_machine(kind: object) -> object:
+    return _one_of(ARCH.machines, kind)
+
+
 class Machine(Section):
-    """QEMU hardware."""
+    """Hardware: QEMU's, unless it is of another ``kind``."""
+
+    kind: Annotated[str, BeforeValidator(_a_kind_of_machine)] = QEMU
 
     memory: Size = 1 << 30
     cpus: Count = Field(default=2, ge=1, le=8)
     #: ``auto`` takes KVM only when a guest really ran with it on this host.
     accelerator: Literal["auto", "kvm", "tcg"] = "auto"
-    #: To route an interrupt, ``pc`` has the kernel interpret a loop in its ACPI tables (_PRT)
-    #: for each device: 0.3 s under TCG, where q35 has a table.
-    type: Literal["pc", "q35"] = "q35"
+    #: One of the architecture's that QEMU has.
+    type: Annotated[str, BeforeValidator(_a_type_of_machine)] = ARCH.machines[-1]
     #: Size of the persistent memory; 128 MiB-aligned, for old kernels (pmem/ndctl#28).
     nvdimm: Size = 512 << 20
     #: Where it comes from: an NVDIMM, or RAM that ``memmap=`` sets apart for kernels that
@@ -228,12 +244,6 @@ class Machine(Section):
     #: Boot a guest once for each build, and start the others from what it was then.
     saved_state: bool = True
     fresh: Fresh = Fresh.FILESYSTEM
-
-
-def _one_of(kinds: Iterable[str], kind: object) -> object:
-    if not isinstance(kind, str) or kind not in kinds:
-        raise PydanticKnownError("literal_error", {"expected": ", ".join(map(repr, kinds))})
-    return kind
 
 
 def _a_filesystem(kind: object) -> object:

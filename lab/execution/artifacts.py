@@ -41,7 +41,7 @@ def keep_build(folder: JobFolder, built: Build) -> dict[str, str]:
     """
     try:
         write_bytes(folder.kernel_config, (built.folder / "config").read_bytes())
-        digest = file_digest(built.bzimage)
+        digest = file_digest(built.image)
     except OSError as error:
         raise InfrastructureError(f"cannot be read: {error}", where=built.folder) from error
     if built.job.overlay.files:

@@ -7,6 +7,7 @@ import os
 import re
 from pathlib import Path
 
+from lab.arch import ARCH
 from lab.model.complaint import Complaint, Kind
 
 _TAIL = 8192
@@ -16,8 +17,6 @@ _LAST = (
     (re.compile(r"reboot: (?:Restarting system|machine restart)"), "the guest rebooted"),
     (re.compile(r"(?:sysrq: |SysRq : )Resetting"), "the guest rebooted"),
 )
-# QEMU's target/i386, with -d cpu_reset; under KVM it says nothing.
-_TRIPLE = "Triple fault"
 
 
 def cause_of_death(folder: Path) -> Complaint:
@@ -28,8 +27,8 @@ def cause_of_death(folder: Path) -> Complaint:
     """
     said = _tail(folder / "console.log").splitlines()[-8:]
     resets = _tail(folder / "resets.log")
-    if _TRIPLE in resets:
-        lines = tuple(resets[resets.rindex(_TRIPLE) :].splitlines()[:40])
+    if ARCH.reset and ARCH.reset in resets:
+        lines = tuple(resets[resets.rindex(ARCH.reset) :].splitlines()[:40])
         return Complaint(Kind.TRIPLE_FAULT, "triple fault", lines, fatal=True)
     for pattern, what in _LAST:
         if any(pattern.search(line) for line in said):

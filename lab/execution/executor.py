@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What runs jobs: they go in, and their records come out as they end."""
+"""What runs jobs: they go in, and their records come out as they end.
+
+The executors there are have a line each, and nothing else names them.
+"""
 
 from __future__ import annotations
 
-import queue
-from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from lab.execution.job import Job
-from lab.execution.run_job import JobInterrupted, run_job
+from lab.model.maker import made_by
 from lab.model.records import JobRecord, TestResult
+
+if TYPE_CHECKING:
+    from lab.config import LoadedConfig
 
 #: Told each result, and what is to be said at once, as they come; from any thread.
 OnResult = Callable[[TestResult], None]
@@ -68,63 +73,31 @@ class Executor(Protocol):
     ) -> None: ...
 
 
-class InProcess:
-    """Runs one job after the other, in the process and thread that wait for its record."""
+@dataclass(frozen=True)
+class ExecutorRequest:
+    """What is asked of an executor.
 
-    width = 1
+    Attributes:
+        width: How many jobs this host carries side by side, of those there are.
+        on_result, on_word: Are told what run_job() tells, as it comes.
+    """
 
-    def __init__(self, on_result: OnResult, on_word: OnWord) -> None:
-        self._on_result = on_result
-        self._on_word = on_word
-        self._jobs: deque[tuple[int, Job]] = deque()
-        self._stopped: list[tuple[int, JobRecord]] = []
-        self._woken: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._over = False
+    loaded: LoadedConfig
+    width: int
+    on_result: OnResult
+    on_word: OnWord
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._jobs.clear()
+#: ``MODULE:NAME`` of what makes an executor of a request; None where it is not the one for it.
+EXECUTORS: dict[str, str] = {
+    "processes": "lab.execution.pool:pool",
+    "in-process": "lab.execution.in_process:in_process",
+}
 
-    @property
-    def busy(self) -> int:
-        """See Executor."""
-        return len(self._jobs)
 
-    def submit(self, number: int, job: Job) -> None:
-        """See Executor."""
-        if not self._over:
-            self._jobs.append((number, job))
-
-    def next_record(self) -> tuple[int, JobRecord] | None:
-        """See Executor."""
-        if not self._jobs:
-            self._woken.get()
-            return None
-        number, job = self._jobs.popleft()
-        self._on_word(f"{job.variant}: booting")
-        try:
-            return number, run_job(job, self._on_result, self._on_word)
-        except JobInterrupted as stop:
-            self._stopped.append((number, stop.record))
-            raise stop.cause from None
-
-    def wake(self) -> None:
-        """See Executor."""
-        self._woken.put(None)
-
-    def end(self) -> None:
-        """See Executor; the job that runs ends by its own ``max_fail``."""
-        self._over = True
-        self._jobs.clear()
-
-    def stop(self) -> Iterator[tuple[int, JobRecord]]:
-        """See Executor."""
-        self.end()
-        yield from self._stopped
+def executor_for(asked: ExecutorRequest) -> Executor:
+    """The first of EXECUTORS that takes the request; the last takes any."""
+    makers: Iterator[Callable[[ExecutorRequest], Executor | None]] = map(
+        made_by, EXECUTORS.values()
+    )
+    return next(made for make in makers if (made := make(asked)) is not None)

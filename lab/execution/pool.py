@@ -8,7 +8,7 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
@@ -17,6 +17,7 @@ from multiprocessing.queues import SimpleQueue
 from types import FrameType, TracebackType
 
 from lab.errors import InfrastructureError
+from lab.execution.executor import ExecutorRequest, OnResult, OnWord
 from lab.execution.job import Job
 from lab.execution.run_job import JobInterrupted, run_job
 from lab.model.records import JobRecord, TestResult
@@ -41,8 +42,8 @@ class Pool:
     def __init__(
         self,
         width: int,
-        on_result: Callable[[TestResult], None],
-        on_word: Callable[[str], None],
+        on_result: OnResult,
+        on_word: OnWord,
     ) -> None:
         self.width = width
         spawn = multiprocessing.get_context("spawn")
@@ -162,6 +163,11 @@ class Pool:
             self._on_word(word)
         else:
             self._on_result(word)
+
+
+def pool(asked: ExecutorRequest) -> Pool | None:
+    """For more than one job at once."""
+    return Pool(asked.width, asked.on_result, asked.on_word) if asked.width > 1 else None
 
 
 def _killed() -> InfrastructureError:

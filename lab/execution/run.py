@@ -11,10 +11,9 @@ from pathlib import Path
 import lab as package
 from lab.builder import Builder, Builds
 from lab.execution.artifacts import keep_programs
-from lab.execution.executor import Executor, InProcess, OnResult, OnWord
+from lab.execution.executor import Executor, ExecutorRequest, executor_for
 from lab.execution.job import Job
 from lab.execution.jobs import Jobs
-from lab.execution.pool import Pool
 from lab.execution.prepare import Preparer
 from lab.execution.programs import Programs
 from lab.execution.resume import begun
@@ -130,9 +129,10 @@ class Runner:
                 executor.wake()
 
         width = min(len(left), jobs.width)
-        with _executor(width, tell, listener.say) as executor:
-            if width > 1:
-                listener.say(f"{len(left)} guests, {width} at once")
+        asked = ExecutorRequest(self.builder.loaded, width, tell, listener.say)
+        with executor_for(asked) as executor:
+            if executor.width > 1:
+                listener.say(f"{len(left)} guests, {executor.width} at once")
             jobs.builds.tell(executor.wake)
             try:
                 for number, record in _as_they_end(jobs, executor, left, limit):
@@ -144,10 +144,6 @@ class Runner:
         jobs.builds.give_up()
         for number in left:
             yield number, jobs.unrun(number, ENOUGH)
-
-
-def _executor(width: int, on_result: OnResult, on_word: OnWord) -> Executor:
-    return Pool(width, on_result, on_word) if width > 1 else InProcess(on_result, on_word)
 
 
 def _suites(plan: Plan) -> Sequence[str]:

@@ -94,8 +94,10 @@ def namespace_mode(guest: Guest) -> str:
 
 
 def _driver_hint(pmem: str) -> str:
-    name, option = ARCH.pmem[pmem]
-    return f"CONFIG_BLK_DEV_PMEM and {option}; {feature(name)}"
+    drivers = [
+        f"{option}; {feature(name)}" for kind, (name, option) in ARCH.pmem.items() if kind == pmem
+    ]
+    return " and ".join(["CONFIG_BLK_DEV_PMEM", *drivers])
 
 
 def last_said(result: CommandResult) -> str:

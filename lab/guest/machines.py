@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which kind of guest a machine of ``lab.toml`` is; another kind is one more module, named here."""
+"""What guests of a machine of ``lab.toml`` are made from; ``lab.config.kinds`` has its kinds."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from lab.config.kinds import MACHINES
 from lab.guest.protocol import GuestSpec
-from lab.guest.qemu.machine import qemu_spec
 from lab.guest.request import GuestRequest
+from lab.model.maker import made_by
 
 
 def spec_for(asked: GuestRequest) -> GuestSpec:
@@ -15,4 +18,5 @@ def spec_for(asked: GuestRequest) -> GuestSpec:
         UserError: The machine is not what this host, or the kernel, can have.
         InfrastructureError: A tool that it takes is missing.
     """
-    return qemu_spec(asked)
+    make: Callable[[GuestRequest], GuestSpec] = made_by(MACHINES[asked.machine.kind])
+    return make(asked)

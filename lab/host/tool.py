@@ -8,7 +8,7 @@ import shlex
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO
 
+from lab.arch import ARCH
 from lab.errors import InfrastructureError
 from lab.host.machine import Host
 from lab.process import ProcessKilled, ProcessTimeout, Result, spawn
@@ -50,12 +51,24 @@ class Tool:
 def known_tools() -> Mapping[str, Tool]:
     """All tools by name, in the order of ``tools.toml``."""
     text = Path(__file__).with_name("tools.toml").read_text()
+    for word, meant in {"qemu": ARCH.qemu, **ARCH.packages}.items():
+        text = text.replace(f"@{word}@", meant)
     return MappingProxyType({name: _tool(name, row) for name, row in tomllib.loads(text).items()})
 
 
 def _tool(name: str, row: dict[str, list[str] | str]) -> Tool:
     packages = {manager: str(row[manager]) for manager in _INSTALL}
-    return Tool(name, tuple(row["any_of"]), packages, tuple(row["needed_for"]))
+    candidates = (path for one in row["any_of"] for path in _in_libraries(one))
+    return Tool(name, tuple(candidates), packages, tuple(row["needed_for"]))
+
+
+def _in_libraries(candidate: str) -> Iterator[str]:
+    """Each path that a candidate stands for; ``/lib`` is in ``/usr`` everywhere by now."""
+    before, mark, after = candidate.partition("@libraries@")
+    if not mark:
+        yield before
+        return
+    yield from (f"{one}{after}" for one in ARCH.libraries if one.startswith("/usr/"))
 
 
 def locate(tool: Tool, host: Host) -> Path | None:

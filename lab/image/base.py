@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from lab.arch import ARCH
 from lab.errors import InfrastructureError
 from lab.host import Host, need_tool
 from lab.image import cpio, sources
@@ -133,7 +134,8 @@ def _skeleton() -> Iterator[cpio.Node]:
     # The kernel opens /dev/console before init can mount devtmpfs.
     yield cpio.character_device("/dev/console", 5, 1)
     yield cpio.character_device("/dev/null", 1, 3, 0o666)
-    yield cpio.character_device("/dev/ttyS1", 4, 65)
+    device, major, minor = ARCH.marks
+    yield cpio.character_device(f"/dev/{device}", major, minor)
     # Each guest has it among its programs (guest-tests/init.c).
     yield cpio.symlink("/init", "/lab/init")
     yield cpio.file("/bin/lab-poweroff", _POWEROFF.encode(), 0o755)

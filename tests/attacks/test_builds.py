@@ -86,7 +86,7 @@ def test_in_the_sandbox_it_comes_to_nothing(bench: Bench, tree: Tree, port: int)
     assert compute_manifest(tree.path) == before
     # The links are still there: nothing was copied to keep the tree from harm.
     assert (bench.place / "src/fs/dax.c").samefile(tree.path / "fs/dax.c")
-    assert built.bzimage.read_bytes() == bench.from_nothing(attack(bench, tree))
+    assert built.image.read_bytes() == bench.from_nothing(attack(bench, tree))
 
 
 @needs_bwrap
@@ -131,7 +131,7 @@ def test_without_a_sandbox_writing_is_refused_and_nothing_stays(
     assert not job.folder.exists()
     assert compute_manifest(tree.path) == before
     # The next one has nothing of it.
-    assert build(base).bzimage.read_bytes() == bench.from_nothing(base)
+    assert build(base).image.read_bytes() == bench.from_nothing(base)
 
 
 #: What a build may put in a product's place for the lab to follow, outside of any sandbox.
@@ -246,7 +246,7 @@ def test_a_killed_build_that_wrote_is_seen_by_the_next(bench: Bench, tree: Tree)
     with (bench.place / "src/fs/dax.c").open("a") as file:
         file.write("poison\n")
     again = replace(base, overlay=bench.job({"mm/gup.c": "int gup(void);\n"}).overlay)
-    assert build(again).bzimage.read_bytes() == bench.from_nothing(again)
+    assert build(again).image.read_bytes() == bench.from_nothing(again)
 
 
 @needs_bwrap

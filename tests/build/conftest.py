@@ -119,7 +119,7 @@ class Bench:
     def from_nothing(self, job: BuildJob) -> bytes:
         """The image of the job, built where nothing was built before."""
         cache = self.top / "other-cache"
-        return build(_in(cache, job)).bzimage.read_bytes()
+        return build(_in(cache, job)).image.read_bytes()
 
     def left_in_builds(self) -> list[str]:
         """What is in the cache's builds, besides the locks."""

@@ -73,7 +73,7 @@ def test_variants_compile_what_differs(bench: Bench, linked: bool) -> None:
     built = bench.build(third)
     # gup.c is the base's again: an older content, which make must not miss.
     assert bench.compiled == ["mm/gup.o", "mm/mlock.o"]
-    assert built.bzimage.read_bytes() == bench.from_nothing(third)
+    assert built.image.read_bytes() == bench.from_nothing(third)
     assert "return 0" in (bench.kernel / "mm/gup.c").read_text()
 
 
@@ -83,7 +83,7 @@ def test_a_file_changed_in_a_folder_compiles_one_object(bench: Bench) -> None:
     job = bench.job()
     built = bench.build(job)
     assert (built.cached, bench.compiled) == (False, ["mm/gup.o"])
-    assert built.bzimage.read_bytes() == bench.from_nothing(job)
+    assert built.image.read_bytes() == bench.from_nothing(job)
 
 
 def test_a_clock_set_back_is_no_excuse(bench: Bench) -> None:
@@ -91,7 +91,7 @@ def test_a_clock_set_back_is_no_excuse(bench: Bench) -> None:
     for path in (*bench.place.rglob("*"), bench.place):
         _postpone(path)
     job = bench.job({"mm/gup.c": GUP})
-    assert bench.build(job).bzimage.read_bytes() == bench.from_nothing(job)
+    assert bench.build(job).image.read_bytes() == bench.from_nothing(job)
 
 
 def _postpone(path: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_compile_error_is_shown_where_it_is(bench: Bench) -> None:
     assert find_build(bad) is None
     assert bad.key not in bench.left_in_builds()
     good = bench.job({"mm/gup.c": GUP})
-    assert bench.build(good).bzimage.read_bytes() == bench.from_nothing(good)
+    assert bench.build(good).image.read_bytes() == bench.from_nothing(good)
 
 
 def test_the_next_build_after_a_compile_error_keeps_what_is_good(bench: Bench) -> None:

@@ -55,7 +55,7 @@ def test_is_made_again(job: BuildJob, name: str, harm: Callable[[Path], None]) -
     )
     assert not build(job).cached
     found, told = looked_for(job)
-    assert (found is not None and found.bzimage.read_bytes() == whole, told) == (True, [])
+    assert (found is not None and found.image.read_bytes() == whole, told) == (True, [])
 
 
 def test_vmlinux_that_went_is_missed(job: BuildJob) -> None:

@@ -34,7 +34,7 @@ def test_kill_9_while_compiling(bench: Bench) -> None:
     assert "  CC  " in (bench.place / "build.log").read_text()
     assert "torn\n" in [path.read_text() for path in bench.place.glob("obj/*/*.o")]
     assert find_build(job) is None
-    assert bench.build(job).bzimage.read_bytes() == bench.from_nothing(job)
+    assert bench.build(job).image.read_bytes() == bench.from_nothing(job)
     # Nor is the half-made build of the killed lab left.
     assert bench.left_in_builds() == [job.key]
 
@@ -76,7 +76,7 @@ def test_a_deadline_passes_in_silence(bench: Bench) -> None:
     assert bench.processes() == []
     bench.hold.unlink()
     job = replace(job, deadline_s=30)
-    assert bench.build(job).bzimage.read_bytes() == bench.from_nothing(job)
+    assert bench.build(job).image.read_bytes() == bench.from_nothing(job)
 
 
 def test_a_deadline_passes_in_the_midst_of_talk(bench: Bench) -> None:
@@ -152,4 +152,4 @@ def test_a_full_disk(bench: Bench, small_disk: Path) -> None:
             assert bench.processes() == []
         small_disk.joinpath("filler").unlink()
     assert 3 < failed < 20
-    assert bench.build(job).bzimage.read_bytes() == bench.from_nothing(job)
+    assert bench.build(job).image.read_bytes() == bench.from_nothing(job)

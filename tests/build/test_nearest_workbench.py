@@ -39,7 +39,7 @@ def test_a_tree_that_differs_by_one_file_compiles_one_object(bench: Bench) -> No
     mine = _mine(bench)
     built = bench.build(mine)
     assert bench.compiled == ["mm/gup.o"]
-    assert built.bzimage.read_bytes() == bench.from_nothing(mine)
+    assert built.image.read_bytes() == bench.from_nothing(mine)
     assert workbench_of(mine).folder != workbench_of(bench.job()).folder
     # From now on each has its own.
     bench.build(_mine(bench, {"mm/mlock.c": MLOCK}))
@@ -70,7 +70,7 @@ def test_the_one_it_started_from_stays_as_it_was(bench: Bench) -> None:
     job = bench.job({"mm/mlock.c": MLOCK})
     built = bench.build(job)
     assert bench.compiled == ["mm/mlock.o"]
-    assert built.bzimage.read_bytes() == bench.from_nothing(job)
+    assert built.image.read_bytes() == bench.from_nothing(job)
 
 
 def _state(path: Path) -> tuple[bytes, int] | None:
@@ -84,7 +84,7 @@ def test_another_config_compiles_what_it_touches(bench: Bench) -> None:
     # All of the fake kernel depends on its .config.
     assert bench.compiled == ALL
     assert "# CONFIG_SMP is not set" in (built.folder / "config").read_text()
-    assert built.bzimage.read_bytes() == bench.from_nothing(other)
+    assert built.image.read_bytes() == bench.from_nothing(other)
 
 
 @pytest.mark.parametrize("what", ["compiler", "flags"])
@@ -149,7 +149,7 @@ def test_nothing_that_a_makefile_of_a_series_left_gets_into_another_kernel(bench
     mine = _mine(bench, {"mm/mlock.c": MLOCK})
     built = bench.build(mine)
     assert (bench.compiled, _started_from(mine)) == (ALL, None)
-    assert built.bzimage.read_bytes() == bench.from_nothing(mine)
+    assert built.image.read_bytes() == bench.from_nothing(mine)
 
 
 def test_what_a_makefile_left_is_for_variants_of_its_kernel(bench: Bench) -> None:
@@ -238,7 +238,7 @@ def test_killed_while_copying(bench: Bench, monkeypatch: pytest.MonkeyPatch, ste
             bench.build(mine)
     built = bench.build(mine)
     assert bench.compiled == ["mm/gup.o"]
-    assert built.bzimage.read_bytes() == bench.from_nothing(mine)
+    assert built.image.read_bytes() == bench.from_nothing(mine)
 
 
 def test_what_was_torn_by_a_kill_is_not_taken(bench: Bench) -> None:
@@ -253,7 +253,7 @@ def test_what_was_torn_by_a_kill_is_not_taken(bench: Bench) -> None:
     mine = _mine(bench, {"mm/gup.c": GUP})
     built = bench.build(mine)
     assert _started_from(mine) is not None
-    assert built.bzimage.read_bytes() == bench.from_nothing(mine)
+    assert built.image.read_bytes() == bench.from_nothing(mine)
 
 
 def test_a_clock_set_back_is_no_excuse(bench: Bench) -> None:
@@ -263,7 +263,7 @@ def test_a_clock_set_back_is_no_excuse(bench: Bench) -> None:
         moment = path.lstat().st_mtime + 3600
         os.utime(path, (moment, moment), follow_symlinks=False)
     mine = _mine(bench, {"mm/gup.c": GUP})
-    assert bench.build(mine).bzimage.read_bytes() == bench.from_nothing(mine)
+    assert bench.build(mine).image.read_bytes() == bench.from_nothing(mine)
 
 
 def test_files_that_nobody_knows_after_a_kill_are_written(
@@ -279,7 +279,7 @@ def test_files_that_nobody_knows_after_a_kill_are_written(
     monkeypatch.setattr(nearest, "_MOST_DIFFERING", 1)
     built = bench.build(mine)
     assert _started_from(mine) == old.folder.name
-    assert built.bzimage.read_bytes() == bench.from_nothing(mine)
+    assert built.image.read_bytes() == bench.from_nothing(mine)
 
 
 def test_commands_and_links_say_the_new_place(tmp_path: Path) -> None:

@@ -32,11 +32,11 @@ def test_a_second_workbench_where_the_first_is_in_use(bench: Bench) -> None:
         until(lambda: (workbench_of(second, 2).folder / "lock").exists())
     built = worker.result()
     assert steps == ["mm/mlock.o", "vmlinux"]
-    assert built.bzimage.read_bytes() == bench.from_nothing(second)
+    assert built.image.read_bytes() == bench.from_nothing(second)
     # And without waiting the next time.
     with workbench_of(first).building():
         third = bench.job({"mm/mlock.c": MLOCK, "mm/gup.c": GUP})
-        assert build(third, at_once=2).bzimage.read_bytes() == bench.from_nothing(third)
+        assert build(third, at_once=2).image.read_bytes() == bench.from_nothing(third)
 
 
 def test_the_first_build_of_a_kernel_is_waited_for(bench: Bench) -> None:
@@ -46,7 +46,7 @@ def test_the_first_build_of_a_kernel_is_waited_for(bench: Bench) -> None:
     jobs = [bench.job({"mm/gup.c": GUP}), bench.job({"mm/mlock.c": MLOCK}), bench.job()]
     with _building(jobs, 3) as builds:
         for number, job in enumerate(jobs):
-            assert builds[number].bzimage.read_bytes() == bench.from_nothing(job)
+            assert builds[number].image.read_bytes() == bench.from_nothing(job)
     compiled = [
         line.split()[-1]
         for job in jobs
@@ -85,7 +85,7 @@ def test_who_leaves_stops_what_is_under_way(bench: Bench) -> None:
         asked[0]
     assert not jobs[0].folder.exists()
     bench.hold.unlink()
-    assert build(jobs[0]).bzimage.read_bytes() == bench.from_nothing(jobs[0])
+    assert build(jobs[0]).image.read_bytes() == bench.from_nothing(jobs[0])
 
 
 def test_kill_9_of_a_lab_that_builds_side_by_side(bench: Bench) -> None:
@@ -104,7 +104,7 @@ def test_kill_9_of_a_lab_that_builds_side_by_side(bench: Bench) -> None:
     until(lambda: not bench.processes())
     bench.hold.unlink()
     for job in jobs:
-        assert build(job).bzimage.read_bytes() == bench.from_nothing(job)
+        assert build(job).image.read_bytes() == bench.from_nothing(job)
 
 
 def test_what_making_one_raises_comes_to_who_asks() -> None:

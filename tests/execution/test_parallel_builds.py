@@ -11,7 +11,7 @@ from lab.analysis.run_status import run_status
 from lab.build import Build
 from lab.builder import Builder, Silent
 from lab.errors import ExitStatus, InfrastructureError, LabError, UserError
-from lab.execution.executor import InProcess
+from lab.execution.in_process import InProcess
 from lab.model.records import JobRecord, RunRecord, TestResult
 from lab.model.status import Status
 from lab.model.variant import Variant
@@ -134,7 +134,7 @@ def test_an_interrupt_keeps_what_ended_while_another_was_built(
     builds, jobs = Builds(monkeypatch), Jobs(monkeypatch, Status.PASS, Status.PASS)
     builds.waits["other"] = lambda: False
     with monkeypatch.context() as patch:
-        patch.setattr("lab.execution.run.InProcess", InterruptedWhileItWaits)
+        patch.setattr("lab.execution.in_process.InProcess", InterruptedWhileItWaits)
         with pytest.raises(Interrupted) as stop:
             lab.test(plan, ["lab", "test"])
     shown = stop.value.run

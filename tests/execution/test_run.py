@@ -166,7 +166,7 @@ class Jobs:
         self.ends = list(ends)
         self.began: list[str] = []
         self.boot_s: list[float] = []
-        monkeypatch.setattr("lab.execution.executor.run_job", self.run)
+        monkeypatch.setattr("lab.execution.in_process.run_job", self.run)
         monkeypatch.setattr(Preparer, "job", staticmethod(self.make))
         monkeypatch.setattr("lab.doctor.require", lambda _: None)
 

@@ -97,7 +97,7 @@ def choose(
 
     Args:
         deadline_s: Seconds that each guest has to end by itself.
-        kernel: A bzImage that is to run under it; it must, too.
+        kernel: A kernel's image that is to run under it; it must, too.
         say: Told what is tried, and how long that may take.
 
     Raises:
@@ -322,7 +322,7 @@ def _text(path: Path) -> str:
 
 @once
 def qemu_version() -> str:
-    """The first line of ``qemu-system-x86_64 --version``, asked once in a process.
+    """The first line of ``qemu --version``, asked once in a process.
 
     Raises:
         InfrastructureError: QEMU is not installed.

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.arch import ARCH
-from lab.guest.qemu.pmem import Backend, MemMap
+from lab.arch.architecture import Pmem
+from lab.guest.qemu.pmem import MemMap
 
 _MIB = 1 << 20
 #: No label area: it would come off the end, and a region whose size is not a multiple of
@@ -32,7 +33,7 @@ class Hardware:
     accelerator: str
     type: str
     nvdimm: int
-    pmem: Backend = "nvdimm"
+    pmem: Pmem = "nvdimm"
 
     def describe(self) -> str:
         """One line for people: nobody has found better words yet than those of ``key``."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from lab.arch import ARCH
 from lab.guest.qemu.accelerator import choose
 from lab.guest.qemu.command_line import Hardware
 from lab.guest.qemu.guest import QemuSpec
@@ -18,9 +19,9 @@ def qemu_spec(asked: GuestRequest) -> QemuSpec:
     """All that such a guest is made from, with what this host can do for it."""
     built, deadlines = asked.built, asked.deadlines
     hardware = _hardware(asked)
-    is_tcg = hardware.accelerator == "tcg"
+    has_tsc = ARCH.has_tsc and hardware.accelerator == "tcg"
     return QemuSpec(
-        kernel=built.bzimage,
+        kernel=built.image,
         image=base_image(asked.cache),
         programs=asked.programs,
         hardware=hardware,
@@ -29,7 +30,7 @@ def qemu_spec(asked: GuestRequest) -> QemuSpec:
         ssh_s=deadlines.ssh,
         command_s=deadlines.setup,
         shutdown_s=deadlines.shutdown,
-        append=tsc_arguments(asked.cache, built.hz) if is_tcg else "",
+        append=tsc_arguments(asked.cache, built.hz) if has_tsc else "",
         prepare=asked.prepare,
         states=STATES.place(asked.cache) if asked.machine.saved_state else None,
         stall_s=deadlines.stall,
@@ -39,7 +40,7 @@ def qemu_spec(asked: GuestRequest) -> QemuSpec:
 def _hardware(asked: GuestRequest) -> Hardware:
     machine, built = asked.machine, asked.built
     accelerator = choose(
-        machine.accelerator, asked.cache, asked.deadlines.accelerator, built.bzimage, asked.say
+        machine.accelerator, asked.cache, asked.deadlines.accelerator, built.image, asked.say
     )
     pmem = choose_pmem(machine.pmem, KernelVersion.of_release(built.release))
     return Hardware(

@@ -6,10 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from lab.arch import ARCH
+from lab.arch.architecture import Pmem
+from lab.errors import UserError
 from lab.features import has
 from lab.model.version import KernelVersion
-
-Backend = Literal["nvdimm", "memmap"]
 
 _FOUR_GIB = 4 << 30
 #: The memory that both pc and q35 can have below the hole that ends at 4 GiB
@@ -19,14 +20,24 @@ _MOST_LOW = 2 << 30
 _SECTION = 128 << 20
 
 
-def choose_pmem(asked: Literal["auto", "nvdimm", "memmap"], version: KernelVersion) -> Backend:
+def choose_pmem(asked: Literal["auto"] | Pmem, version: KernelVersion) -> Pmem:
     """The persistent memory that a kernel of ``version`` has a driver for.
 
     It is a machine's own choice, kept, unless that is ``auto``.
+
+    Raises:
+        UserError: The architecture has no such memory.
     """
-    if asked != "auto":
-        return asked
-    return "nvdimm" if has(version, "nfit") else "memmap"
+    kinds = list(ARCH.pmem)
+    if asked == "auto":
+        return next((kind for kind in kinds if has(version, ARCH.pmem[kind][0])), kinds[-1])
+    if asked not in kinds:
+        raise UserError(
+            f"{ARCH.name} has no persistent memory of the kind {asked}",
+            where="pmem, in a table of [machines]",
+            hint=f"one of {', '.join(['auto', *kinds])}",
+        )
+    return asked
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from lab.execution import prepare
-from lab.guest.fake import FakeSpec, Script, Stage
+from lab.config import load
+from lab.config.kinds import MACHINES
+from lab.errors import LabError
+from lab.guest.fake import Script, Stage
 from lab.model.status import Status
 from lab.plan import plan_variants
 from lab.session import Lab
 from tests.cli.test_cli import project
+from tests.doors import machine
 from tests.execution.conftest import stage
 
 pytestmark = pytest.mark.slow
@@ -23,8 +26,11 @@ __all__ = ["project", "stage"]
 @pytest.fixture
 def lab(project: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Lab:
     """A lab whose guests are only played."""
-    monkeypatch.setattr(prepare, "spec_for", lambda asked: FakeSpec(asked.folder, stage))
+    monkeypatch.setattr(machine, "STAGE", stage)
+    monkeypatch.setitem(MACHINES, "played", "tests.doors.machine:played")
     monkeypatch.setattr("lab.doctor.require", lambda _: None)
+    toml = project / "lab.toml"
+    toml.write_text(f'{toml.read_text()}\n[machines.default]\nkind = "played"\n')
     return Lab.open(project)
 
 
@@ -49,3 +55,11 @@ def test_a_guest_of_another_kind(lab: Lab, stage: Stage) -> None:
         guest.put(b"data", "/tmp/data")
         assert guest.fetch("/tmp/data") == b"data"
     assert stage.made[0].closed
+
+
+def test_a_kind_of_machine_that_there_is_not(lab: Lab, project: Path) -> None:
+    toml = project / "lab.toml"
+    toml.write_text(toml.read_text().replace('"played"', '"playd"'))
+    with pytest.raises(LabError, match="cannot be 'playd'") as error:
+        load(project)
+    assert "played (known: qemu, played)" in str(error.value.hint)
