@@ -189,13 +189,23 @@ def _check(shows: Shows, job: JobRecord) -> tuple[str, str]:
     if job.error is not None:
         return f"the job ended early: {job.error.line}", ""
     found = [each for each in side.tests.values() if matches(each.test, shows.tests)]
-    if missing := _missing(shows, found):
-        return missing, ""
+    if wanting := _unrun(shows, job, found) or _missing(shows, found):
+        return wanting, ""
     ran = [result for result in found if result.status is not Status.SKIP]
     for result in ran:
         if trouble := _trouble(shows, side, result):
             return f"{result.test} on {result.filesystem}: {trouble}", ""
     return "", _summary(shows, ran, len(found) - len(ran))
+
+
+def _unrun(shows: Shows, job: JobRecord, found: Sequence[TestResult]) -> str:
+    """What was not run of the programs that have such tests: nobody knows the names in it."""
+    programs = {(result.suite, result.program) for result in found}
+    for result in job.results:
+        is_one = matches(result.test, shows.tests) or (result.suite, result.program) in programs
+        if is_one and not result.ran:
+            return f"{result.test} on {result.filesystem} did not run: {result.cause}"
+    return ""
 
 
 def _missing(shows: Shows, found: Sequence[TestResult]) -> str:

@@ -15,6 +15,7 @@ from lab.model.job_error import JobError
 from lab.model.metric import Metric
 from lab.model.records import RunRecord, TestResult
 from lab.model.status import Status
+from lab.model.unrun import Unrun
 from lab.report.claims import claims_to_json, claims_to_markdown, report_claims
 from tests.results.made import EVIDENCE, job, result, run, slow_and_fast
 
@@ -124,6 +125,27 @@ def test_what_ran_shows_nothing_of_what_was_skipped() -> None:
     shown = judged(claim, recorded(failed(), result("mlock.b", SKIP, message="no room")))
     why = "base: every one of 1 tests like mlock.b was skipped: no room"
     assert (shown.shown, shown.why) == (False, why)
+
+
+@pytest.mark.parametrize(
+    ("unrun", "shown"),
+    [
+        ({}, False),
+        # On another filesystem, too: the claim is about each.
+        ({"filesystem": "xfs-dax"}, False),
+        # The name of a test, once it is known.
+        ({"test": "mlock.b", "program": "other"}, False),
+        ({"program": "other"}, True),
+        ({"suite": "other"}, True),
+    ],
+)
+def test_what_ran_shows_nothing_of_what_did_not(unrun: dict[str, Any], shown: bool) -> None:
+    left = result("mlock", Status.ERROR, program="mlock", unrun=Unrun.ENOUGH)
+    left = replace(left, message="did not run: that will do", **unrun)
+    told = judged(MLOCK, recorded(failed(program="mlock"), left))
+    assert told.shown == shown
+    if not shown:
+        assert told.why == f"base: {left.test} on {left.filesystem} did not run: that will do"
 
 
 def test_the_other_side_shows_nothing() -> None:
