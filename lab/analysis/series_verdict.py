@@ -45,12 +45,16 @@ class KernelVerdict:
 
 @dataclass(frozen=True)
 class Verification:
-    """A series verified on kernels, in one run; None when nothing could be tested."""
+    """A series verified on kernels, in one run; None when nothing could be tested.
+
+    ``doubt`` says why it may not be what its author sent.
+    """
 
     series: str
     description: str
     kernels: tuple[KernelVerdict, ...]
     run: RunRecord | None = None
+    doubt: str = ""
 
     @property
     def tests(self) -> tuple[TestVerdict, ...]:

@@ -22,6 +22,7 @@ from lab.host.capacity import Capacity
 from lab.kconfig import load_fragments
 from lab.model.variant import Variant
 from lab.patches import Overlay, Series, SeriesFit, apply_series, fit_series, load_series
+from lab.patches.patched_tree import View
 from lab.plan import BuildRequest, Plan, settled
 from lab.process.cache_use import use_cache
 from lab.trees import Tree, fetch
@@ -107,6 +108,15 @@ class Builder:
         tree = self.tree(variant.kernel)
         start = self._overlay(tree, variant, Overlay.empty())
         return fit_series(tree, self.series(series), start)
+
+    def view(self, variant: Variant) -> View:
+        """A variant's source, file by file; nothing is built.
+
+        Raises:
+            UserError: The variant's own series do not apply.
+        """
+        tree = self.tree(variant.kernel)
+        return View(tree, self._overlay(tree, variant, Overlay.empty()))
 
     def _overlay(self, tree: Tree, variant: Variant, overlay: Overlay) -> Overlay:
         for name in variant.series:

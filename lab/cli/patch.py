@@ -10,6 +10,7 @@ import typer
 
 from lab.cli.commands import File, Json, app, open_lab, worst
 from lab.cli.help import Typer
+from lab.cli.intake import trees_of
 from lab.cli.lines import say, say_lines
 from lab.cli.verify import Kernels
 from lab.errors import ExitStatus, LabError
@@ -75,6 +76,10 @@ def import_(
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="What to call the series.")
     ] = None,
+    kernel: Annotated[
+        list[str] | None,
+        typer.Option("--kernel", metavar="KERNEL", help="What a damaged patch was made for."),
+    ] = None,
     file: File = None,
     json: Json = False,
 ) -> int:
@@ -83,7 +88,10 @@ def import_(
     from lab.patches.intake import read_intake
 
     opened = open_lab(file)
-    intake = read_intake(source, opened.patches, revision=revision, pick=pick, name=name)
+    trees = trees_of(opened, kernel or (), quiet=json)
+    intake = read_intake(
+        source, opened.patches, revision=revision, pick=pick, name=name, trees=trees
+    )
     intake.write()
     if json:
         print_json(_intake_row(intake))
@@ -99,6 +107,8 @@ def _said(intake: Intake) -> Iterator[str]:
     for name, letter in zip(intake.files, choice.patches, strict=False):
         yield f"  {name}"
         yield from (f"    {note}" for note in letter.notes)
+        if letter.mending and not letter.mending.proved:
+            yield from (f"    {guess}" for guess in letter.mending.guesses)
     yield from (f"  {note}" for note in choice.notes)
     for left_out in choice.left_out:
         yield f"  left out: {left_out.letter.called}: {left_out.why}"

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,7 +27,7 @@ from lab.cli.commands import (
     showing_interrupted,
 )
 from lab.cli.commits import GitTree, base_of, intake_of_commits
-from lab.cli.lines import say
+from lab.cli.intake import intake_for, keeping
 from lab.errors import ExitStatus
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ def verify(
     if tree is not None:
         opened, intake, named = intake_of_commits(opened, series, tree, named)
     else:
-        intake = intake_for(opened, series)
+        intake = intake_for(opened, series, named, quiet=json)
     if intake is not None:
         opened, series = opened.with_series(intake.name), intake.name
     elif not named:
@@ -92,40 +91,8 @@ def verify(
         machine=machine,
         config=config,
     )
-    with _kept(intake, write=not dry_run):
+    with keeping(intake, write=not dry_run):
         return verify_plan(opened, plan, verbose=verbose, dry_run=dry_run, json=json)
-
-
-def intake_for(opened: Lab, given: str) -> Intake | None:
-    """The series in a file that was given for a name, not written yet; None for a name.
-
-    Raises:
-        UserError: There is no such file, or no series in it.
-    """
-    if given in opened.loaded.config.series:
-        return None
-    from lab.patches.intake import is_source, read_intake
-
-    if is_source(given) or "/" in given:
-        return read_intake(given, opened.patches)
-    return None
-
-
-@contextmanager
-def _kept(intake: Intake | None, *, write: bool) -> Iterator[None]:
-    """Keep the series while the block runs, and say at its end under which name."""
-    if intake is None:
-        yield
-        return
-    if write:
-        intake.write()
-    try:
-        yield
-    finally:
-        how = "is kept" if write or intake.known else "would be kept"
-        for note in intake.choice.notes:
-            say(f"lab: {note}", err=True)
-        say(f"lab: the series {how} as {intake.name}: {intake.folder}", err=True)
 
 
 def verify_plan(

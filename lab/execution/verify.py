@@ -22,6 +22,7 @@ from lab.model.records import JobRecord, RunRecord
 from lab.model.status import Outcome
 from lab.model.variant import Variant
 from lab.patches import Fit, SeriesFit
+from lab.patches.origin import read_origin
 from lab.plan import Plan, SeriesPlan
 from lab.results import RunFolder, write_json
 from lab.unforeseen import as_lab_error
@@ -91,7 +92,9 @@ def judge(builder: Builder, plan: SeriesPlan, fits: Fits, run: RunRecord | None)
         verdict = question.answer(fit)
         expected, reason = expected_outcome(config.verdict, plan.series, str(kernel))
         kernels.append(replace(verdict, expected=expected, reason=reason))
-    return Verification(plan.series, section.description, tuple(kernels), run)
+    origin = read_origin(builder.series(plan.series).path.parent)
+    doubt = origin.doubt if origin else ""
+    return Verification(plan.series, section.description, tuple(kernels), run, doubt)
 
 
 @dataclass(frozen=True)

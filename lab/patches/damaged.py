@@ -72,14 +72,17 @@ class CannotRebuild(UserError):
     """Nothing that could be this patch; ``where`` names the line of the text."""
 
 
-def read_damaged(path: Path) -> tuple[DamagedFile, ...]:
+def read_damaged(path: Path, content: bytes | None = None) -> tuple[DamagedFile, ...]:
     """The files of the diff in a text.
+
+    Args:
+        content: The text, where it is not what the file ``path`` holds.
 
     Raises:
         CannotRebuild: It cannot be read, is too large, holds no diff with hunks, or
             one that makes, moves or deletes files.
     """
-    lines = _lines(path)
+    lines = _lines(path, content)
     starts = [at for at in range(len(lines)) if _begins_file(lines, at)]
     if not starts:
         raise CannotRebuild("there is no diff in this text", where=Location(path))
@@ -89,16 +92,20 @@ def read_damaged(path: Path) -> tuple[DamagedFile, ...]:
     return files
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST + 1)
-    except OSError as error:
-        reason = (error.strerror or "cannot be read").lower()
-        raise CannotRebuild(f"the text cannot be read: {reason}", where=Location(path)) from None
+def _lines(path: Path, content: bytes | None) -> list[str]:
+    content = _read(path) if content is None else content
     if len(content) > _LARGEST:
         raise CannotRebuild("the text has more than 1 MiB", where=Location(path))
     return content.decode(errors="surrogateescape").split("\n")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_LARGEST + 1)
+    except OSError as error:
+        reason = (error.strerror or "cannot be read").lower()
+        raise CannotRebuild(f"the text cannot be read: {reason}", where=Location(path)) from None
 
 
 def _refuse_many(path: Path, files: Sequence[DamagedFile]) -> None:

@@ -91,7 +91,7 @@ def _malformed(path: Path, reader: _Reader, said: str) -> UserError:
             f"(read as far as line {reader.number}): the patch was cut off or edited by hand",
             where=Location(path, reader.hunk),
             hint="get it again, or make it again with git diff; if an archive ate white space, "
-            "lab patch rebuild FILE KERNEL",
+            "lab patch import FILE --kernel KERNEL",
         )
     return UserError(
         f"this is not a diff: {said.strip()}",

@@ -68,17 +68,20 @@ class Rebuilt:
         return b"".join(file.diff for file in self.files)
 
 
-def rebuild(path: Path, view: View, *, seconds: float = LONGEST_S) -> Rebuilt:
+def rebuild(
+    path: Path, view: View, content: bytes | None = None, *, seconds: float = LONGEST_S
+) -> Rebuilt:
     """Rebuild the diff in the text ``path`` with the files of a tree.
 
     Args:
+        content: The text, where it is not what the file ``path`` holds.
         seconds: How long all of its files are searched for, together.
 
     Raises:
         CannotRebuild: A line is not where its hunk says, or the text holds no diff.
         InfrastructureError: The tree is not what its manifest says.
     """
-    files = read_damaged(path)
+    files = read_damaged(path, content)
     until = time.monotonic() + seconds
     contents = [_content(path, file, view) for file in files]
     rebuilt = [

@@ -52,6 +52,7 @@ def verification_to_json(verification: Verification) -> dict[str, Any]:
         **run,
         "exit_status": int(verification_status(verification)),
         "series": verification.series,
+        "doubt": verification.doubt,
         "kernels": [_kernel(kernel) for kernel in verification.kernels],
         "verdicts": [_test(test) for test in verification.tests],
     }
@@ -99,6 +100,8 @@ def print_verification(verification: Verification, console: Console, verbose: bo
 def _header(verification: Verification) -> Iterator[Line]:
     about = f": {verification.description}" if verification.description else ""
     yield Line(Text(verification.series, "bold"), Text(about))
+    if verification.doubt:
+        yield line("  ", verification.doubt, text_style="bold yellow")
 
 
 def _kernels(verification: Verification, signs: Signs, columns: int) -> Iterator[Line]:

@@ -19,6 +19,7 @@ from lab.patches.intake.choose import Choice, LeftOut
 from lab.patches.intake.letter import Letter
 from lab.patches.intake.subject import spelled
 from lab.patches.mail import begins_mail
+from lab.patches.origin import ORIGIN
 from lab.patches.scratch_tree import patch_id
 from lab.patches.series import Series, load_series
 from lab.process.removal import remove_tree
@@ -31,7 +32,6 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _IDENTITY = re.compile(r"message-id:", re.IGNORECASE)
 _BASE = re.compile(r"^base-commit: ([0-9a-f]{7,64})\s*$", re.MULTILINE)
 _BEFORE = re.compile(r"^(prerequisite-[a-z-]{1,20}: [\x21-\x7e]{1,400})\s*$", re.MULTILINE)
-_ORIGIN = "origin.toml"
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Intake:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=".intake-", dir=self.folder.parent))
         try:
-            for name, content in {_ORIGIN: self.origin.encode(), **self.files}.items():
+            for name, content in {ORIGIN: self.origin.encode(), **self.files}.items():
                 (beside / name).write_bytes(content)
             beside.chmod(0o755)
             # One that is there and not empty stays: rename(2).
@@ -113,7 +113,7 @@ def _place(
         raise UserError(what, where="--name", hint="letters, digits, . _ and -: fix-populate")
     digest = hashlib.sha256(b"".join(files.values())).hexdigest()[:8]
     own = [patches / name] if given else [patches / name, patches / f"{name}-{digest}"]
-    kept = [] if given else sorted(path.parent for path in patches.glob(f"*/{_ORIGIN}"))
+    kept = [] if given else sorted(path.parent for path in patches.glob(f"*/{ORIGIN}"))
     for folder in (*own, *kept):
         if _is_same(folder, files):
             return folder, True
@@ -250,6 +250,7 @@ def _origin(choice: Choice, source: str, letters: Mapping[str, Letter]) -> Itera
 
 
 def _patch(file: str, letter: Letter) -> dict[str, str | list[str]]:
+    mending = letter.mending
     return {
         "file": file,
         "subject": letter.subject.title,
@@ -259,6 +260,10 @@ def _patch(file: str, letter: Letter) -> dict[str, str | list[str]]:
         "commit": letter.commit,
         "patch-id": patch_id(letter.diff),
         "notes": list(letter.notes),
+        "rebuilt": "" if mending is None else "proved" if mending.proved else "not proved",
+        "rebuilt-on": mending.kernel if mending else "",
+        "not-proved": mending.why if mending else "",
+        "guesses": list(mending.guesses) if mending else [],
     }
 
 

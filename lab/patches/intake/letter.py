@@ -43,12 +43,37 @@ _ANY_MAIL = ("Subject", "From", "Message-Id", "Content-Type", "Description", "Au
 
 
 @dataclass(frozen=True)
+class Mending:
+    """A diff that was damaged on its way, and rebuilt from ``kernel``'s files.
+
+    ``why`` is what keeps it from being proved, and empty where it is; ``guesses`` are of
+    each line.
+    """
+
+    kernel: str
+    why: str
+    guesses: tuple[str, ...]
+
+    @property
+    def proved(self) -> bool:
+        """Whether it is what its author sent, by the blobs of its index lines."""
+        return not self.why
+
+    def __str__(self) -> str:
+        if self.proved:
+            return f"rebuilt on {self.kernel}, proved by the blobs of its index lines"
+        count = f"{len(self.guesses)} guess{'' if len(self.guesses) == 1 else 'es'}"
+        return f"rebuilt on {self.kernel}, not proved: {self.why}; {count}"
+
+
+@dataclass(frozen=True)
 class Letter:
     """A mail, or a bare diff (then ``identity`` and the like are empty).
 
     ``message`` is the text above the diff; ``diff`` all from its first line on, as it was
     sent; ``whole`` is what can be read in it.  ``carrier`` is the mail that it is attached to.
-    ``trouble`` says why its diff cannot be had.  ``commit`` is what it is in a repository.
+    ``trouble`` says why its diff cannot be had as it was written: ``diff`` is what came of it.
+    ``mending`` is how it was rebuilt.  ``commit`` is what it is in a repository.
     """
 
     place: str
@@ -66,6 +91,7 @@ class Letter:
     carrier: str = ""
     notes: tuple[str, ...] = ()
     trouble: str = ""
+    mending: Mending | None = None
     commit: str = ""
 
     @property
@@ -90,7 +116,7 @@ def letters_of(raw: bytes, place: str, depth: int = 0) -> Iterator[Letter]:
     if begins_mail(first[:200].decode(errors="replace")):
         raw = rest
     if not looks_like_headers(raw[:200].decode(errors="replace")):
-        yield _with_diff(Letter(place, Subject("")), Part(raw))
+        yield _of_page(raw, place)
         return
     head = raw.partition(b"\n")[0]
     if head.endswith(b"\r"):
@@ -104,6 +130,17 @@ def letters_of(raw: bytes, place: str, depth: int = 0) -> Iterator[Letter]:
         yield from _of_mail(mail, place, depth, from_git)
     except RecursionError:
         raise _too_deep(place) from None
+
+
+def _of_page(raw: bytes, place: str) -> Letter:
+    """A bare diff; or a mail as web archives show it, its subject and a blank line first."""
+    first, _, rest = raw.partition(b"\n")
+    headline = plain(first[:_LONGEST].decode(errors="replace").strip())
+    subject = parse_subject(headline)
+    titled = rest.startswith((b"\n", b"\r\n")) and headline.startswith("[") and subject.patch
+    if titled:
+        return _with_diff(Letter(place, subject, headline=headline), Part(rest))
+    return _with_diff(Letter(place, Subject("")), Part(raw))
 
 
 def _too_deep(place: str) -> UserError:
@@ -187,10 +224,11 @@ def _read(letter: Letter, parts: list[Part]) -> Letter:
 
 def _with_diff(letter: Letter, part: Part, above: str = "") -> Letter:
     """The mail, its message and diff as they were written; or what is wrong with them."""
+    notes: tuple[str, ...] = ()
     try:
         content, notes = _undone(part)
     except Damaged as error:
-        return replace(letter, trouble=str(error))
+        letter, content = replace(letter, trouble=str(error)), part.content
     start = diff_start(split_lines(content))
     lines = content.split(b"\n")
     head = b"".join(line + b"\n" for line in lines[:start]) if start is not None else content

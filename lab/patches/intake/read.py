@@ -10,6 +10,7 @@ from lab.errors import UserError
 from lab.patches.intake.choose import choose
 from lab.patches.intake.keep import Intake, intake_of
 from lab.patches.intake.letter import letters_of
+from lab.patches.intake.mending import Trees, whole_choice
 from lab.patches.intake.source import read_source
 from lab.patches.intake.subject import Revision
 
@@ -23,6 +24,7 @@ def read_intake(
     revision: str | None = None,
     pick: str | None = None,
     name: str | None = None,
+    trees: Trees = None,
 ) -> Intake:
     """The series in a file, mbox, maildir or ``-``; nothing is written yet.
 
@@ -31,6 +33,7 @@ def read_intake(
         revision: As ``3`` or ``v3``, instead of the newest.
         pick: A Message-Id, or a part of a title, where there are several series.
         name: Instead of one made of its title.
+        trees: Source that a damaged patch may be rebuilt with; looked at for that alone.
 
     Raises:
         UserError: It holds no series, more than one, or one that is not whole or damaged.
@@ -43,7 +46,8 @@ def read_intake(
         for number, mail in enumerate(source.mails, 1)
         for letter in letters_of(mail, f"mail {number}" if several else "")
     ]
-    return intake_of(choose(letters, source.name, asked, pick), source.name, patches, name)
+    choice = whole_choice(choose(letters, source.name, asked, pick), source, trees)
+    return intake_of(choice, source.name, patches, name)
 
 
 def _revision(text: str | None) -> Revision | None:

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where a series is from, as ``origin.toml`` in its folder has it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.errors import Location, UserError
+
+ORIGIN = "origin.toml"
+_LARGEST = 8 << 20
+
+
+@dataclass(frozen=True)
+class OriginPatch:
+    """A patch as it came; ``not_proved`` says why nobody knows that it is the author's."""
+
+    file: str
+    subject: str
+    author: str
+    date: str
+    identity: str
+    patch_id: str
+    not_proved: str
+
+
+@dataclass(frozen=True)
+class Origin:
+    """``identity`` is the Message-Id that an answer goes to, without ``<>``, or empty."""
+
+    source: str
+    subject: str
+    identity: str
+    revision: str
+    patches: tuple[OriginPatch, ...]
+
+    @property
+    def doubt(self) -> str:
+        """What keeps a verdict from being one on what the author sent; nothing as a rule."""
+        doubtful = [patch for patch in self.patches if patch.not_proved]
+        if not doubtful:
+            return ""
+        said = "; ".join(f"{patch.file}: {patch.not_proved}" for patch in doubtful)
+        return f"rebuilt, not proved to be what was sent: {said}"
+
+
+def read_origin(folder: Path) -> Origin | None:
+    """The origin of the series in a folder; None where nothing is said of it.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
+    import tomllib
+
+    path = folder / ORIGIN
+    try:
+        with path.open("rb") as file:
+            return _origin(tomllib.loads(file.read(_LARGEST).decode()))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        hint = "lab patch import SOURCE writes it anew, once this folder is taken away"
+        raise UserError(f"it cannot be read: {error}", where=Location(path), hint=hint) from None
+
+
+def _origin(table: Mapping[str, Any]) -> Origin:
+    patches = table.get("patch") or []
+    if not isinstance(patches, list) or not all(isinstance(row, dict) for row in patches):
+        raise ValueError("patch is no list of tables")
+    return Origin(
+        source=_text(table, "source"),
+        subject=_text(table, "subject"),
+        identity=_text(table, "message-id"),
+        revision=_text(table, "revision"),
+        patches=tuple(_patch(row) for row in patches),
+    )
+
+
+def _patch(row: Mapping[str, Any]) -> OriginPatch:
+    return OriginPatch(
+        file=_text(row, "file"),
+        subject=_text(row, "subject"),
+        author=_text(row, "author"),
+        date=_text(row, "date"),
+        identity=_text(row, "message-id"),
+        patch_id=_text(row, "patch-id"),
+        not_proved=_text(row, "not-proved"),
+    )
+
+
+def _text(row: Mapping[str, Any], key: str) -> str:
+    value = row.get(key, "")
+    return value if isinstance(value, str) else ""
