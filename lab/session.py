@@ -101,6 +101,7 @@ class Lab:
     @property
     def preparer(self) -> Preparer:
         """What makes guests and jobs of what was built."""
+        # Guests: SSH, images, suites; a build that is there already needs none of them.
         from lab.execution.prepare import Preparer
 
         return Preparer(self.builder)
@@ -124,6 +125,7 @@ class Lab:
         Raises:
             UserError: A name that ``lab.toml`` does not define, before anything is built.
         """
+        # Guests: see preparer.
         from lab.execution.postmortem import keep, listening, own_folder, trace
 
         here, (name,) = self.taking([variant])
@@ -154,6 +156,7 @@ class Lab:
         Raises:
             Interrupted: From a signal, with what had ended by then.
         """
+        # Guests: see preparer; and the tools of this machine.
         from lab.doctor import require
         from lab.execution.resume import unfinished
         from lab.execution.run import Runner
@@ -164,6 +167,7 @@ class Lab:
 
     def verify(self, plan: SeriesPlan, command: Sequence[str]) -> Verification:
         """Test base against patched on each kernel of a plan, and judge the series."""
+        # Guests: see preparer.
         from lab.execution.verify import verify
 
         return verify(self.builder, plan, lambda chosen: self.test(chosen, command))

@@ -161,6 +161,7 @@ class Builder:
         if found is not None:
             self.listener.say(f"{variant}: cached {found.key}")
             return found
+        # 4 ms, which a build that is there need not wait for.
         from lab.doctor import require
 
         require("build")

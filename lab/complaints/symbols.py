@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+from lab.errors import LabError
 from lab.model.complaint import Frame
+from lab.process import run
 from lab.process.seal import damage, sealed_digests
 
 #: Paths in debug information begin with wherever it was built.
@@ -97,9 +99,6 @@ class Symbols:
 
     def _ask(self, addresses: Sequence[int]) -> None:
         """Learn file and line of addresses; nothing without debug information or addr2line."""
-        from lab.errors import LabError
-        from lab.process import run
-
         if not addresses or not self.has_lines:
             return
         command = ["addr2line", "-e", str(self.folder / "vmlinux")]

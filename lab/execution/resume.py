@@ -40,6 +40,7 @@ def unfinished(loaded: LoadedConfig, plan: Plan, say: Callable[[str], None]) -> 
     started = read_stored(folder.record, _Started)
     if started is None or started.planned is None or not started.planned.is_as(plan.recorded()):
         return None
+    # SQLAlchemy: most runs find nothing to go on with, and open it in a thread.
     from lab.results import Store
 
     try:

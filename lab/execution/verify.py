@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from lab import doctor
 from lab.analysis.series_verdict import (
     KernelVerdict,
     Verification,
@@ -24,6 +25,7 @@ from lab.model.variant import Variant
 from lab.patches import Fit, SeriesFit
 from lab.patches.origin import read_origin
 from lab.plan import Plan, SeriesPlan
+from lab.report import verification_to_json
 from lab.results import RunFolder, write_json
 from lab.unforeseen import as_lab_error
 
@@ -45,10 +47,7 @@ def verify(builder: Builder, plan: SeriesPlan, test: Callable[[Plan], RunRecord]
         UserError: The series itself cannot be read.
         InfrastructureError: What ``lab test`` needs is not installed.
     """
-    from lab.doctor import require
-    from lab.report import verification_to_json
-
-    require("test")
+    doctor.require("test")
     builder.series(plan.series)
     fits = {kernel: _fit(builder, plan, kernel) for kernel in plan.kernels}
     chosen = plan.keeping(set(_tested(plan, fits)))

@@ -18,6 +18,7 @@ from lab.model.test_key import TestKey
 from lab.nightly.baseline import BASELINE, Before, last_words
 from lab.nightly.judgement import Judgement, Kind, judge, judge_verdicts, remember
 from lab.nightly.kernel_changes import Manifests, Since, since
+from lab.nightly.message import text_of
 from lab.nightly.refresh import refresh
 from lab.nightly.rerun import doubtful, rerun_plan, together
 from lab.nightly.single_instance import alone
@@ -226,8 +227,6 @@ def killed_run(store: Any, plan: Plan, memory: Memory) -> RunRecord | None:
 
 
 def _reported(lab: Lab, night: Night) -> Night:
-    from lab.nightly.message import text_of
-
     if not night.run.jobs:
         return night
     folder = RunFolder(lab.results, night.run.id)
@@ -249,6 +248,7 @@ def _reported(lab: Lab, night: Night) -> Night:
 
 def write_report(lab: Lab, night: Night, troubles: Callable[[str], object]) -> Path:
     """Write the pages of a night; returns the first, and tells which could not be made."""
+    # Jinja: after a night, when nobody waits for it.
     from lab.report.site import publish
 
     with _store(lab) as store:
@@ -274,6 +274,7 @@ def _remembered(lab: Lab, night: Night, run: _Run, memory: Memory) -> Night:
 
 @contextmanager
 def _store(lab: Lab) -> Iterator[Any]:
+    # SQLAlchemy: a night that may not begin does without.
     from lab.results import Store
 
     with Store.open(lab.database) as store:

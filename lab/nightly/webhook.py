@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lab.config.model import Webhook
 from lab.errors import InfrastructureError, UserError
 from lab.model.url import Url
+from lab.network.http import WebError, answer
 from lab.nightly.channel import has_news
 from lab.nightly.message import document_of
 
@@ -93,8 +94,6 @@ def post(
 
 
 def _try(url: Url, document: Mapping[str, Any], deadline_s: float) -> tuple[int | None, str]:
-    from lab.network.http import WebError, answer
-
     try:
         # A redirect would make a GET of it; what it says beside its status is nobody's concern.
         with answer(

@@ -171,6 +171,7 @@ def _bring_up(connection: Connection, where: str) -> None:
 
 
 def _migrate(connection: Connection, version: int, where: str) -> None:
+    # Alembic: only a database of before needs it.
     from lab.results.migrations import migrate
 
     try:

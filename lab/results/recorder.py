@@ -89,6 +89,7 @@ class Recorder:
 
     def _begin(self) -> Store:
         self._wanted.wait(_START_S)
+        # SQLAlchemy: in this thread, while builds and guests have the others.
         from lab.results.store import Store
 
         store = self._stack.enter_context(Store.open(self._database))

@@ -97,6 +97,7 @@ def _answer(
     url: Url, headers: Mapping[str, str], request: Request, key: str
 ) -> Iterator[requests.Response]:
     """What a server answers, its body not read yet; network trouble is ``_CutShort``."""
+    # 2 ms, which a tree that is there need not wait for.
     from lab.network.http import WebError, answer
 
     # The digest is of the file as it is: nobody shall compress it again.
