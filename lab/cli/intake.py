@@ -30,9 +30,9 @@ def intake_for(
     """
     if given in opened.loaded.config.series:
         return None
-    from lab.patches.intake import is_source, read_intake
+    from lab.patches.intake import is_source, is_thread, read_intake
 
-    if is_source(given) or "/" in given:
+    if is_source(given) or is_thread(given) or "/" in given:
         return read_intake(given, opened.patches, trees=trees_of(opened, kernels, quiet=quiet))
     return None
 

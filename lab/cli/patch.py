@@ -64,7 +64,10 @@ def check(
 @patch_app.command("import")
 def import_(
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="A patch, an mbox, a maildir; - is stdin.")
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="A patch, mbox, maildir; a Message-Id, a URL; - is stdin."
+        ),
     ],
     revision: Annotated[
         str | None, typer.Option("--revision", metavar="N", help="Instead of the newest.")

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from lab.errors import UserError
+from lab.patches.intake.archive import fetch_thread, is_thread
 from lab.patches.intake.choose import choose
 from lab.patches.intake.keep import Intake, intake_of
 from lab.patches.intake.letter import letters_of
@@ -26,7 +27,7 @@ def read_intake(
     name: str | None = None,
     trees: Trees = None,
 ) -> Intake:
-    """The series in a file, mbox, maildir or ``-``; nothing is written yet.
+    """The series in a file, mbox, maildir, ``-`` or archive; nothing is written yet.
 
     Args:
         patches: The folder of series that it would be kept in.
@@ -39,7 +40,7 @@ def read_intake(
         UserError: It holds no series, more than one, or one that is not whole or damaged.
     """
     asked = _revision(revision)
-    source = read_source(given)
+    source = fetch_thread(given) if is_thread(given) else read_source(given)
     several = len(source.mails) > 1
     letters = [
         letter

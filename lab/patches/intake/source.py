@@ -33,25 +33,28 @@ class Source:
     mails: tuple[bytes, ...]
 
 
-def read_source(given: str) -> Source:
+def read_source(given: str | Path, name: str = "") -> Source:
     """The mails of a file, mbox, maildir or folder of patch files; ``-`` is standard input.
+
+    Args:
+        name: What it is called instead.
 
     Raises:
         UserError: There is no such thing, it is empty, or it is larger than any series.
     """
+    name = name or ("standard input" if given == "-" else str(given))
     if given == "-":
         mails = _split(_bounded(sys.stdin.buffer, given))
-        given = "standard input"
     else:
         path = Path(given).expanduser()
         mails = [mail for file in _files(path) for mail in _split(_read(file))]
     mails = [mail for mail in mails if mail.strip()]
     if not mails:
-        raise UserError("there is nothing in it", where=given, hint="a patch, or an mbox of them")
+        raise UserError("there is nothing in it", where=name, hint="a patch, or an mbox of them")
     if len(mails) > _MOST_MAILS:
         what = f"it holds {len(mails)} mails: the lab looks through {_MOST_MAILS} at most"
-        raise UserError(what, where=given, hint="the thread of the series alone")
-    return Source(given, tuple(mails))
+        raise UserError(what, where=name, hint="the thread of the series alone")
+    return Source(name, tuple(mails))
 
 
 def is_source(given: str) -> bool:
