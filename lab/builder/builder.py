@@ -25,7 +25,7 @@ from lab.patches import Overlay, Series, SeriesFit, apply_series, fit_series, lo
 from lab.patches.patched_tree import View
 from lab.plan import BuildRequest, Plan, settled
 from lab.process.cache_use import use_cache
-from lab.trees import Tree, fetch
+from lab.trees import Tree, fetch, find
 from lab.unforeseen import as_lab_error
 
 
@@ -91,6 +91,22 @@ class Builder:
             locate=self.loaded.locate,
         )
 
+    def tree_here(self, kernel: str) -> Tree | None:
+        """A kernel's source where it is on this machine; None where it would be downloaded."""
+        self.loaded.require("kernel", kernel)
+        use_cache(self.cache, self.loaded.toml)
+        kernel = settled(self.loaded, kernel)
+        section = self.loaded.config.kernels[kernel]
+        assert not isinstance(section, FirstKernel)
+        return find(
+            kernel,
+            section,
+            cache=self.cache,
+            root=self.loaded.root,
+            deadline_s=self.loaded.config.deadlines.fetch,
+            locate=self.loaded.locate,
+        )
+
     def require_buildable(self) -> None:
         """Before a kernel is downloaded that could not be built."""
         buildable(self.cache, self.loaded.locate("paths", "cache"))
@@ -106,7 +122,7 @@ class Builder:
             UserError: The variant's own series do not apply.
         """
         tree = self.tree(variant.kernel)
-        start = self._overlay(tree, variant, Overlay.empty())
+        start = self.beneath(tree, variant)
         return fit_series(tree, self.series(series), start)
 
     def view(self, variant: Variant) -> View:
@@ -116,7 +132,15 @@ class Builder:
             UserError: The variant's own series do not apply.
         """
         tree = self.tree(variant.kernel)
-        return View(tree, self._overlay(tree, variant, Overlay.empty()))
+        return View(tree, self.beneath(tree, variant))
+
+    def beneath(self, tree: Tree, variant: Variant) -> Overlay:
+        """What the variant's own series make of its tree.
+
+        Raises:
+            UserError: They do not apply.
+        """
+        return self._overlay(tree, variant, Overlay.empty())
 
     def _overlay(self, tree: Tree, variant: Variant, overlay: Overlay) -> Overlay:
         for name in variant.series:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,15 +67,13 @@ def base_of(opened: Lab, series: str) -> tuple[Lab, tuple[str, ...]]:
 
     A series of which a table says kernels is for those.
     """
+    from lab.patches.origin import read_origin
+
     section = opened.loaded.config.series.get(series)
-    try:
-        origin = tomllib.loads((opened.patches / series / "origin.toml").read_text())
-    except (OSError, ValueError):
+    origin = read_origin(opened.patches / series)
+    if section is None or section.kernels or origin is None or not origin.base:
         return opened, ()
-    tree, base = origin.get("tree"), origin.get("base-commit")
-    if section is None or section.kernels or not (isinstance(tree, str) and isinstance(base, str)):
+    if origin.tree is None or not origin.tree.is_dir():
         return opened, ()
-    if not Path(tree).is_dir():
-        return opened, ()
-    opened, name = opened.with_commit(Path(tree), base)
+    opened, name = opened.with_commit(origin.tree, origin.base)
     return opened, (name,)

@@ -16,7 +16,10 @@ _LARGEST = 8 << 20
 
 @dataclass(frozen=True)
 class OriginPatch:
-    """A patch as it came; ``not_proved`` says why nobody knows that it is the author's."""
+    """A patch as it came; ``not_proved`` says why nobody knows that it is the author's.
+
+    ``commit`` is what it is in a repository, where it is from one.
+    """
 
     file: str
     subject: str
@@ -25,17 +28,28 @@ class OriginPatch:
     identity: str
     patch_id: str
     not_proved: str
+    commit: str = ""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """``identity`` is the Message-Id that an answer goes to, without ``<>``, or empty."""
+    """``identity`` is the Message-Id that an answer goes to, without ``<>``, or empty.
+
+    ``tree`` is the repository that it is from, ``base`` the commit that it goes onto.
+    """
 
     source: str
     subject: str
     identity: str
     revision: str
     patches: tuple[OriginPatch, ...]
+    tree: Path | None = None
+    base: str = ""
+
+    @property
+    def commits(self) -> dict[str, str]:
+        """The commit that each patch is, by the name of its file, as far as that is known."""
+        return {patch.file: patch.commit for patch in self.patches if patch.commit}
 
     @property
     def doubt(self) -> str:
@@ -76,6 +90,8 @@ def _origin(table: Mapping[str, Any]) -> Origin:
         identity=_text(table, "message-id"),
         revision=_text(table, "revision"),
         patches=tuple(_patch(row) for row in patches),
+        tree=Path(tree) if (tree := _text(table, "tree")) else None,
+        base=_text(table, "base-commit"),
     )
 
 
@@ -88,6 +104,7 @@ def _patch(row: Mapping[str, Any]) -> OriginPatch:
         identity=_text(row, "message-id"),
         patch_id=_text(row, "patch-id"),
         not_proved=_text(row, "not-proved"),
+        commit=_text(row, "commit"),
     )
 
 

@@ -44,14 +44,20 @@ def git_apply(folder: Path, patch: Patch, *options: str) -> Result:
 
 def patch_id(diff: bytes) -> str:
     """What ``git patch-id --stable`` calls a diff: the same wherever its lines have moved to."""
+    return next(iter(patch_ids(diff)), "")
+
+
+def patch_ids(log: bytes) -> dict[str, str]:
+    """The commit of each patch-id in a log whose commits begin with ``commit ID``."""
     done = run(
         ["git", "patch-id", "--stable"],
         env=GIT_ENVIRONMENT,
         check=False,
-        input=diff,
+        input=log,
         timeout=60,
     )
-    return done.stdout.partition(" ")[0] if done.status == 0 else ""
+    lines = done.stdout.splitlines() if done.status == 0 else []
+    return {line.partition(" ")[0]: line.partition(" ")[2] for line in lines}
 
 
 def write_files(folder: Path, files: Mapping[str, Replacement]) -> None:

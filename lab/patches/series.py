@@ -61,6 +61,16 @@ class Series:
             hint="take a kernel in one of these ranges; the comments in the file may say why",
         )
 
+    def by_range(self) -> dict[str, tuple[Patch, ...]]:
+        """The patches for each range of versions that one of them has, those for all among them."""
+        ranges = dict.fromkeys(str(patch.versions) for patch in self.patches)
+        every = str(VersionRange.parse(""))
+        special = [each for each in ranges if each != every] or [every]
+        return {
+            each: tuple(patch for patch in self.patches if str(patch.versions) in (each, every))
+            for each in special
+        }
+
 
 def load_series(patches_dir: Path, name: str) -> Series:
     """Read ``patches_dir/NAME/series``, and every patch it lists.

@@ -2,7 +2,7 @@
 """Bring a kernel's source in, at an exact identity."""
 
 from lab.model.version import KernelVersion, VersionRange
-from lab.trees.fetch import fetch
+from lab.trees.fetch import fetch, find
 from lab.trees.manifest import Entry, Manifest, blob_digest, read_manifest, write_manifest
 from lab.trees.request import Progress
 from lab.trees.rows import Rows, entry_of, read_rows, row_of, write_rows
@@ -22,6 +22,7 @@ __all__ = [
     "commits_between",
     "entry_of",
     "fetch",
+    "find",
     "read_manifest",
     "read_rows",
     "row_of",

@@ -69,6 +69,51 @@ def fetch(
         return tree
 
 
+class _NotHere(Exception):
+    """The cache does not have it."""
+
+
+class _Kept:
+    """The trees of one kernel in the cache, none of which is brought in."""
+
+    def __init__(self, trees: _Trees) -> None:
+        self._trees = trees
+
+    def bring(self, _source: Bringing, *, refresh: bool) -> Tree:
+        """As Shelf's; raises _NotHere."""
+        tree = None if refresh else self._trees.remembered()
+        if tree is None:
+            raise _NotHere
+        return tree
+
+
+def find(
+    name: str,
+    kernel: KernelSection,
+    *,
+    cache: Path,
+    root: Path,
+    deadline_s: float,
+    locate: Locate | None = None,
+) -> Tree | None:
+    """A kernel's source where it is on this machine: nothing is downloaded.
+
+    Args:
+        As fetch().
+
+    Raises:
+        UserError: It is a folder, and no kernel's.
+    """
+    end = time.monotonic() + deadline_s
+    request = Request(name, cache, root, end, deadline_s, locate=locate)
+    source = source_kind(kernel.kind).source(kernel, request)
+    try:
+        with storage_errors(cache, name):
+            return source.tree(_Kept(_Trees(request, kernel)), refresh=False)
+    except _NotHere:
+        return None
+
+
 def _used(tree: Tree | None) -> Tree | None:
     """Note on the disk that a tree was used."""
     if tree is not None:
@@ -88,14 +133,15 @@ class _Trees:
 
     def bring(self, source: Bringing, *, refresh: bool) -> Tree:
         """As Shelf's."""
-        if not refresh and (tree := self._remembered()) is not None:
+        if not refresh and (tree := self.remembered()) is not None:
             return tree
         with self._request.turn(self._lock(self._request.name), "fetching it"):
             # The other lab may have brought it in while this one waited.
-            tree = None if refresh else self._remembered()
+            tree = None if refresh else self.remembered()
             return tree or self._resolve(source, refresh=refresh)
 
-    def _remembered(self) -> Tree | None:
+    def remembered(self) -> Tree | None:
+        """What the cache has of it."""
         identity = (read_stored(self._memory, dict[str, str]) or {}).get("identity")
         if identity is None:
             return None

@@ -139,12 +139,24 @@ class Repository:
         except FileNotFoundError:
             return frozenset()
 
+    def at(self, name: str) -> str | None:
+        """The commit that a ref is, or None where there is no such."""
+        said = _git(self.home, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+        return said.stdout.strip() if said.status == 0 else None
+
+    def objects(self, *names: str) -> tuple[str | None, ...]:
+        """What these names are, as COMMIT:PATH is a blob; None for what is not there."""
+        asked = os.fsencode("".join(f"{name}\n" for name in names))
+        said = self.git("cat-file", "--batch-check=%(objectname)", input=asked).stdout
+        lines = said.splitlines()
+        return tuple(None if line.endswith((" missing", " ambiguous")) else line for line in lines)
+
     def has(self, commit: str) -> bool:
         """Whether a commit with this id is here."""
         return self.git("cat-file", "-e", f"{commit}^{{commit}}", check=False).status == 0
 
     def commits(self, *names: str) -> tuple[Commit, ...]:
-        """These commits, by their ids, in the order in which they are asked for.
+        """These commits, by all digits of their ids, in the order in which they are asked for.
 
         Raises:
             UserError: One cannot be read.
@@ -154,10 +166,13 @@ class Repository:
         said = self.git("log", *options, f"--format={form}", *names).stdout
         fields = said.split("\0")[:-1]
         rows = (fields[at : at + 6] for at in range(0, len(fields), 6))
-        return tuple(
+        found = [
             Commit(name.lstrip("\n"), tuple(parents.split()), author, date, subject, body)
             for name, parents, author, date, subject, body in rows
-        )
+        ]
+        # git says each once.
+        known = {commit.id: commit for commit in found}
+        return tuple(known[name] for name in names)
 
     def between(self, base: str, tip: str, most: int) -> tuple[str, ...]:
         """The ids of what ``tip`` has and ``base`` has not, the oldest first.
@@ -200,14 +215,20 @@ class Repository:
         said = [self.git(tree, *which, *options, check=False) for which in compared]
         return tuple(dict.fromkeys(name for one in said for name in one.stdout.split("\0") if name))
 
-    def git(self, *arguments: str, check: bool = True, deadline_s: float = _DEADLINE_S) -> Result:
-        """Ask git of the objects.
+    def git(
+        self,
+        *arguments: str,
+        check: bool = True,
+        deadline_s: float = _DEADLINE_S,
+        input: bytes | None = None,
+    ) -> Result:
+        """Ask git of the objects; ``input`` is for its stdin.
 
         Raises:
             UserError: It failed, and ``check``.
             InfrastructureError: It took longer than ``deadline_s`` seconds.
         """
-        said = _git(self.reader, *arguments, deadline_s=deadline_s)
+        said = _git(self.reader, *arguments, deadline_s=deadline_s, input=input)
         if check and said.status != 0:
             raise self._unreadable(said)
         return said
@@ -287,6 +308,7 @@ def _git(
     *arguments: str,
     ceiling: Path | None = None,
     deadline_s: float = _DEADLINE_S,
+    input: bytes | None = None,
 ) -> Result:
     unset = [word for name in FOREIGN for word in ("-u", name)]
     where = [f"--git-dir={home}"] if home is not None else []
@@ -296,4 +318,5 @@ def _git(
         env={**_ENVIRONMENT, **more},
         check=False,
         timeout=deadline_s,
+        input=input,
     )
