@@ -65,6 +65,10 @@ class Lab:
         config = with_names(self.loaded.config, [name])
         return replace(self, loaded=replace(self.loaded, config=config))
 
+    def with_config(self, loaded: LoadedConfig) -> Lab:
+        """The same lab, with another config."""
+        return replace(self, loaded=loaded)
+
     @property
     def patches(self) -> Path:
         """The folder of the series' folders."""

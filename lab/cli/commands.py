@@ -68,6 +68,10 @@ Bisect = Annotated[
     bool,
     typer.Option("--bisect", help="Exit 0, 1, 125 or 255, for git bisect run."),
 ]
+Repro = Annotated[
+    list[str] | None,
+    typer.Option("--repro", metavar="FILE.c", help="Only this reproducer, in C; repeatable."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Print the plan; start nothing.")]
 
 
@@ -188,6 +192,7 @@ def test(
     verbose: Verbose = False,
     dry_run: DryRun = False,
     bisect: Bisect = False,
+    repro: Repro = None,
     file: File = None,
     json: Json = False,
 ) -> int:
@@ -196,6 +201,7 @@ def test(
         if bisect and dry_run:
             raise UserError("--dry-run tests nothing: git bisect would take each commit for good")
         opened, named = open_lab(file).taking(variants or ())
+        opened, suite = with_reproducers(opened, repro, suite)
         plan = plan_of(opened, named, filesystem, suite, pattern, machine=machine, config=config)
         opened = opened.stopping_after(most_failures(max_fail, first_fail))
         return _test(opened, plan, verbose=verbose, dry_run=dry_run, json=json, bisect=bisect)
@@ -327,6 +333,18 @@ def worst(errors: list[LabError]) -> int:
     """The user's errors come first: a retry mends only the machine's."""
     statuses = {error.status for error in errors}
     return min(statuses) if statuses else ExitStatus.EXPECTED
+
+
+def with_reproducers(
+    opened: Lab, given: list[str] | None, suites: list[str] | None
+) -> tuple[Lab, list[str]]:
+    """The lab with a suite for each file of --repro, and the suites asked for, these among them."""
+    if not given:
+        return opened, suites or []
+    from lab.suites.given_reproducer import with_reproducers
+
+    loaded, names = with_reproducers(opened.loaded, given, opened.cache)
+    return opened.with_config(loaded), [*(suites or []), *names]
 
 
 def _test(

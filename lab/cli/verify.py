@@ -19,12 +19,14 @@ from lab.cli.commands import (
     Machine,
     MaxFail,
     Pattern,
+    Repro,
     Suites,
     Verbose,
     app,
     most_failures,
     open_lab,
     showing_interrupted,
+    with_reproducers,
 )
 from lab.cli.commits import GitTree, base_of, intake_of_commits
 from lab.cli.intake import intake_for, keeping
@@ -55,6 +57,7 @@ def verify(
     config: Config = None,
     max_fail: MaxFail = None,
     first_fail: FirstFail = False,
+    repro: Repro = None,
     verbose: Verbose = False,
     dry_run: DryRun = False,
     file: File = None,
@@ -80,13 +83,14 @@ def verify(
     elif not named:
         opened, named = base_of(opened, series)
     opened, bases = opened.taking(named)
+    opened, suites = with_reproducers(opened, repro, suite)
     opened = opened.stopping_after(most_failures(max_fail, first_fail))
     plan = plan_series(
         opened.loaded,
         series,
         bases,
         filesystem or (),
-        suite or (),
+        suites,
         pattern,
         machine=machine,
         config=config,

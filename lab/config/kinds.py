@@ -39,17 +39,24 @@ class SuiteKind:
     Attributes:
         maker: Takes the folder of ``lab.toml``, gives a lab.suites.suite.Suite.
         source: Where a program's source is below that, ``{}`` its name; "" where nobody can say.
+        arguments: Whether a table may give its programs some: the maker takes them, too.
     """
 
     maker: str
     source: str = ""
+    arguments: bool = False
 
 
 #: The kind of what ships, and of suites that name none.
 C = "c"
+#: The kind of a program that tells by its exit status: from a mail, most likely.
+REPRODUCER = "reproducer"
 
 SUITES: dict[str, SuiteKind] = {
     C: SuiteKind("lab.suites.c_programs:CPrograms", source="guest-tests/{}.c"),
+    REPRODUCER: SuiteKind(
+        "lab.suites.reproducers:Reproducers", source="guest-tests/{}.c", arguments=True
+    ),
 }
 
 #: The kind of machines that name none.

@@ -282,10 +282,24 @@ class Suite(Section):
     programs: tuple[Name, ...] = Field(min_length=1)
     description: str = ""
     kind: Annotated[str, BeforeValidator(_a_suite)] = C
+    #: Of each of its programs, where they take any.
+    arguments: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _takes_arguments(self) -> Self:
+        if self.arguments and not SUITES[self.kind].arguments:
+            raise ValueError(f"programs of kind {self.kind!r} take no arguments")
+        return self
 
 
 class OwnSuite(Suite):
     """A program that no suite of ``lab.toml`` names: it runs where somebody asks for it."""
+
+
+class GivenSuite(OwnSuite):
+    """A program in a file that somebody gave: what stands for the project of its sources."""
+
+    project: Path
 
 
 class Matrix(Section):

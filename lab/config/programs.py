@@ -10,13 +10,13 @@ from pathlib import Path
 from lab.config.model import NAME_PATTERN, LabConfig, OwnSuite
 
 #: What ships beside the tests: a library, and what each guest needs.
-_NO_TESTS = frozenset({"dax-proof", "init", "ktap", "mapping", "residency", "ssh-waits"})
+NO_TESTS = frozenset({"dax-proof", "init", "ktap", "mapping", "residency", "ssh-waits"})
 
 
 def with_programs(config: LabConfig, root: Path) -> LabConfig:
     """The config, with a suite for each program below ``root`` that is in none."""
     named = {program for suite in config.suites.values() for program in suite.programs}
-    taken = named | _NO_TESTS | config.suites.keys()
+    taken = named | NO_TESTS | config.suites.keys()
     more = {name: OwnSuite(programs=(name,)) for name in _names(root) if name not in taken}
     return config.model_copy(update={"suites": {**config.suites, **more}}) if more else config
 

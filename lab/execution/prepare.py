@@ -24,7 +24,7 @@ from lab.model.records import Evidence
 from lab.model.version import KernelVersion
 from lab.plan import JobPlan, Plan
 from lab.results import JobFolder
-from lab.suites import suite_of
+from lab.suites import suite_for
 from lab.suites.listing import refuse_pattern
 from lab.suites.suite import Built, Suite
 
@@ -107,7 +107,7 @@ class Preparer:
         loaded = self.builder.loaded
         for name in suites:
             section = loaded.config.suites[name]
-            kind = suite_of(section.kind, loaded.root)
+            kind = suite_for(section, loaded.root)
             yield from ((name, program, kind) for program in section.programs)
 
     def all_programs(self) -> Built:

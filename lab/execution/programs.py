@@ -11,7 +11,7 @@ from lab.config import LoadedConfig
 from lab.config.kinds import C
 from lab.errors import LabError, UserError
 from lab.filesystems import filesystem_of
-from lab.suites import suite_of
+from lab.suites import suite_for, suite_of
 from lab.suites.suite import Built, Suite
 
 #: PID 1, and what the SSH server starts with.
@@ -42,7 +42,7 @@ class Programs:
         _refuse_one_file(loaded, suites)
         for name in suites:
             section = loaded.config.suites[name]
-            of_kind = found.setdefault(suite_of(section.kind, loaded.root), {})
+            of_kind = found.setdefault(suite_for(section, loaded.root), {})
             of_kind.update(dict.fromkeys(section.programs))
         needed = (*_proving(loaded), *EVERY_GUEST)
         found.setdefault(suite_of(C, loaded.root), {}).update(dict.fromkeys(needed))

@@ -61,4 +61,12 @@ def _unit(unit: Unit) -> RecipeUnit:
         tools=filesystem.tools,
         proofs=tuple(WantedProof(one.programs, one.by_hand) for one in filesystem.prove()),
         by_hand=unit.kind.by_hand,
+        command=_own_command(unit),
     )
+
+
+def _own_command(unit: Unit) -> tuple[str, ...]:
+    """The command of a program that is not run as those of ``guest-tests/`` are."""
+    folder = unit.filesystem.mount_point
+    words = unit.kind.command(unit.program, folder, "", "")
+    return () if words == [f"/lab/{unit.program}", folder] else tuple(words)

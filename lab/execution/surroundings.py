@@ -7,11 +7,14 @@ Each part is told apart by its text, of which databases have digests: none is wo
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from lab.analysis.setup import RECIPE
 from lab.execution.job import Job
+from lab.process.seal import file_digest
 
 DEADLINES = "deadlines"
 
@@ -35,8 +38,20 @@ def _around(job: Job) -> Iterator[tuple[str, str]]:
     if guest.arguments:
         yield "kernel arguments", guest.arguments
     yield "preparation of the guest", _digest(guest.prepare)
+    yield from dict.fromkeys(_own_ways(job))
     if job.benign:
         yield "[[benign]] rules", _digest(repr(job.benign))
+
+
+def _own_ways(job: Job) -> Iterator[tuple[str, str]]:
+    """Of programs that are not run as those of ``guest-tests/``: how, and from which source."""
+    for unit in job.units:
+        words = unit.kind.command(unit.program, ".", "", "")
+        if words and words != [f"/lab/{unit.program}", "."]:
+            yield f"command of {unit.program}", shlex.join(words)
+            for name, path in unit.kind.sources([unit.program]):
+                if Path(name).stem == unit.program:
+                    yield f"source {name}", file_digest(path)
 
 
 def _digest(text: str) -> str:

@@ -14,3 +14,8 @@ def matches(name: str, globs: Iterable[str]) -> bool:
     """
     # Not fnmatch(): it folds case on some systems, and a verdict must not depend on that.
     return any(name == glob or fnmatchcase(name, glob) for glob in globs)
+
+
+def is_picked(name: str, pattern: str) -> bool:
+    """Whether ``-k PATTERN`` picks a test: by a glob, a name, or a part of one."""
+    return not pattern or pattern in name or matches(name, (pattern,))

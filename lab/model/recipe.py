@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 #: Raised when an older lab could not read it any more, or would read it wrong.
-FORMAT: Final = 2
+FORMAT: Final = 3
 #: What has no ``format``.
 OLDEST: Final = 1
 
@@ -64,7 +64,9 @@ class RecipeUnit:
         set_up: Shell code that makes and mounts it, and asks for its proofs.
         tools: Programs that ``set_up`` needs; None in what labs wrote that had ``mkfs.TYPE``.
         proofs: None in what labs wrote whose filesystems all had to be DAX.
-        by_hand: Whether ``make`` builds the program, and it prints KTAP.
+        by_hand: Whether ``make`` builds the program, and a script can judge it.
+        command: That runs it where ``/lab/PROGRAM FOLDER`` does not; its exit status is its
+            result then, if it prints no KTAP.
     """
 
     filesystem: str
@@ -76,6 +78,7 @@ class RecipeUnit:
     tools: tuple[str, ...] | None = None
     proofs: tuple[WantedProof, ...] | None = None
     by_hand: bool = True
+    command: tuple[str, ...] = ()
 
     @property
     def needed(self) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from lab.guest.qemu.command_line import (
 )
 from lab.guest.qemu.tsc import portable
 from lab.image.base import MKE2FS_CONF
+from lab.model.glob import is_picked
 from lab.model.recipe import Boot, Recipe, RecipeUnit, WantedProof
 from lab.model.records import JobRecord, RunRecord
 from lab.model.tree_identity import TreeIdentity
@@ -211,7 +212,7 @@ def _render(
         mke2fs=_Shell(MKE2FS_CONF),
         guests=_guests(units, recipe.fresh, pattern),
         qemu=_Shell(_qemu(boot)),
-        runs=len(units),
+        runs=sum(_is_picked(unit, pattern) for unit in units),
     )  # fmt: skip
 
 
@@ -267,14 +268,22 @@ def _filesystems(units: Sequence[RecipeUnit], pattern: str | None) -> list[dict[
     found = []
     for name, group in groupby(units, key=lambda unit: unit.filesystem):
         same = list(group)
-        commands = [
-            _Shell(shlex.join([f"/lab/{unit.program}", unit.mount_point, *selected]))
-            for unit in same
-        ]
+        commands = [_command(unit, selected) for unit in same if _is_picked(unit, pattern)]
         wanting = "\n".join(proof.wanting for proof in _proofs(same[0]))
         set_up = {"name": name, "set_up": same[0].set_up, "wanting": wanting}
         found.append({**set_up, "commands": commands})
     return found
+
+
+def _command(unit: RecipeUnit, selected: Sequence[str]) -> _Shell:
+    if unit.command:
+        return _Shell(shlex.join(["told_by_status", unit.program, *unit.command]))
+    return _Shell(shlex.join(["run", f"/lab/{unit.program}", unit.mount_point, *selected]))
+
+
+def _is_picked(unit: RecipeUnit, pattern: str | None) -> bool:
+    """Whether it is to run; one with tests picks them itself."""
+    return not unit.command or not pattern or is_picked(unit.program, pattern)
 
 
 def _proofs(unit: RecipeUnit) -> Sequence[WantedProof]:

@@ -6,6 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from lab.config.kinds import SUITES
+from lab.config.model import GivenSuite
+from lab.config.model import Suite as Section
 from lab.model.maker import made_by
 from lab.suites.judge import Ended, Judged, judge
 from lab.suites.ktap import Report, Test, parse
@@ -21,11 +23,19 @@ __all__ = [
     "Test",
     "judge",
     "parse",
+    "suite_for",
     "suite_of",
 ]
 
 
-def suite_of(kind: str, root: Path) -> Suite:
+def suite_of(kind: str, root: Path, arguments: tuple[str, ...] = ()) -> Suite:
     """The suite of a kind of ``[suites.X]``, for the project in ``root``."""
-    made: Suite = made_by(SUITES[kind].maker)(root)
+    more = (arguments,) if SUITES[kind].arguments else ()
+    made: Suite = made_by(SUITES[kind].maker)(root, *more)
     return made
+
+
+def suite_for(section: Section, root: Path) -> Suite:
+    """The suite of a table ``[suites.X]``, or of a file that stands for one."""
+    project = section.project if isinstance(section, GivenSuite) else root
+    return suite_of(section.kind, project, section.arguments)

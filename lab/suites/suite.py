@@ -52,7 +52,11 @@ class Suite(Protocol):
 
     @property
     def by_hand(self) -> bool:
-        """Whether ``make`` in ``guest-tests/`` builds them, and they print KTAP: ``lab repro``."""
+        """Whether ``make`` in ``guest-tests/`` builds them, and KTAP or their exit status tells.
+
+        Where it is so ``lab repro`` repeats them; the status counts of a program whose
+        command is not ``/lab/PROGRAM FOLDER``.
+        """
 
     def build(self, programs: Sequence[str], cache: Path) -> Built:
         """Build programs, and none but these, or find them in the cache.

@@ -105,7 +105,7 @@ def test_a_home_of_nobody(project: Project, refuses: Checker) -> None:
             "descripton",
             "suites.populate.descripton",
             "unknown key",
-            "description (known: programs, description, kind)",
+            "description (known: programs, description, kind, arguments)",
         ),
         (
             'memory = "1G"',

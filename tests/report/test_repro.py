@@ -130,6 +130,37 @@ def test_a_filesystem_and_a_pattern(tmp_path: Path) -> None:
         repro_script(record, "0", filesystem="btrfs")
 
 
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("echo hm; exit 0", "ok 1 bug\nrepro: status 0\n"),
+        ("exit 77", "ok 1 bug # SKIP\nrepro: status 4\n"),
+        ("exit 3", "not ok 1 bug\nrepro: status 1\n"),
+        ("exit 127", "repro: status 127\n"),
+        (
+            "echo KTAP version 1; echo 1..1; echo ok 1 x",
+            "KTAP version 1\n1..1\nok 1 x\nrepro: status 0\n",
+        ),
+    ],
+)
+def test_a_program_that_tells_by_its_status(tmp_path: Path, body: str, told: str) -> None:
+    unit = {**UNIT, "suite": "bug", "program": "bug", "command": ["sh", "-c", body]}
+    record = recorded(tmp_path / "run", units=[UNIT, unit])
+    script = checked(repro_script(record, "0"))
+    start = script.index("tell() {")
+    whole = script[start : script.index("end() {")]
+    whole += script[script.index("told_by_status() {") : script.index("# The kernel hands")]
+    call = next(line for line in script.splitlines() if line.startswith("\t\ttold_by_status "))
+    serial = tmp_path / "serial"
+    whole = f"{whole}\n{call}\n".replace("/tmp/", f"{tmp_path}/")
+    whole = whole.replace("/dev/ttyS1", str(serial))
+    subprocess.run(["sh", "-uc", whole], check=True, capture_output=True)
+    said = serial.read_text()
+    assert said.partition("\n")[2] == told
+    assert '[ "$statuses" = 2 ]' in script
+    assert '[ "$statuses" = 1 ]' in checked(repro_script(record, "0", pattern="mlock"))
+
+
 SAID = "dax_option=yes\npfn_in_pmem=yes\nstatx_known=yes\nstatx_dax=yes\n"
 OWES_DAX = {"proofs": [{"programs": ["dax-proof"], "wanting": DaxProof().by_hand}]}
 NO_PROGRAM = {"programs": ["own"], "wanting": "grep -q mine= /tmp/proof || echo is not mine"}
