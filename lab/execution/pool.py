@@ -8,13 +8,17 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from multiprocessing import connection
-from multiprocessing.queues import SimpleQueue
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Lock
 from types import FrameType, TracebackType
+from typing import cast
 
 from lab.errors import InfrastructureError
 from lab.execution.executor import ExecutorRequest, OnResult, OnWord
@@ -26,10 +30,11 @@ from lab.unforeseen import as_lab_error
 
 #: Seconds a job may take to end its guests and say what it has: SIGTERM ends the lab in ten.
 _ENDING_S = 8.0
-_KILLED_S = 1.0
+#: And one that has nothing to do, to be gone.
+_LEAVING_S = 5.0
 
-#: A result, or what is to be said at once; None is the end.
-_Word = TestResult | str | None
+#: A result, what is to be said at once, or the number of a process that has begun.
+_Word = TestResult | str | int
 
 
 class Pool:
@@ -49,9 +54,9 @@ class Pool:
         spawn = multiprocessing.get_context("spawn")
         self._on_result = on_result
         self._on_word = on_word
-        self._words: SimpleQueue[_Word] = spawn.SimpleQueue()
+        self._words, self._mouth = spawn.Pipe(duplex=False)
         self._pool = ProcessPoolExecutor(
-            width, mp_context=spawn, initializer=_begin, initargs=(self._words,)
+            width, mp_context=spawn, initializer=_begin, initargs=(self._mouth, spawn.Lock())
         )
         self._numbers: dict[Future[JobRecord], int] = {}
         #: Jobs that ended, and None for whoever woke who waits for one.
@@ -59,6 +64,8 @@ class Pool:
         #: No job is submitted while the others are told to end, nor after.
         self._ending = threading.Lock()
         self._over = False
+        #: The processes that know what SIGTERM is to them: another would die of it.
+        self._ready: set[int] = set()
         self._ear = threading.Thread(target=self._hear, daemon=True)
 
     def __enter__(self) -> Pool:
@@ -71,13 +78,16 @@ class Pool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        processes = self._processes()
         if kind is not None:
             # A worker may be in the middle of a boot: do not wait for it.
             self._signal(signal.SIGKILL)
-        self._pool.shutdown(cancel_futures=True)
-        self._words.put(None)
-        # What a worker was saying when it was killed has no end.
-        self._ear.join(None if kind is None else _KILLED_S)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        _see_off(processes)
+        # Then nobody can say any more, and the ear hears the end.
+        self._mouth.close()
+        self._ear.join()
+        self._words.close()
 
     def submit(self, number: int, job: Job) -> None:
         """Have a job run, unless end() came; ``number`` is what its record comes with.
@@ -142,32 +152,68 @@ class Pool:
         with self._ending:
             self._over = True
             running = [future for future in list(self._numbers) if not future.cancel()]
-        self._signal(signal.SIGTERM)
+            self._signal(signal.SIGTERM, self._ready)
         return running
 
-    def _signal(self, number: signal.Signals) -> None:
-        for process in list((self._pool._processes or {}).values()):
-            if process.pid is not None and process.is_alive():
+    def _processes(self) -> list[BaseProcess]:
+        return list((self._pool._processes or {}).values())
+
+    def _signal(self, number: signal.Signals, only: Collection[int] | None = None) -> None:
+        for process in self._processes():
+            if process.pid is None or (only is not None and process.pid not in only):
+                continue
+            if process.is_alive():
                 # The pool may have waited for one that had just ended.
                 with suppress(ProcessLookupError):
                     os.kill(process.pid, number)
 
     def _hear(self) -> None:
-        # Whatever goes wrong with telling: a worker that is not heard would wait for ever.
-        while (word := self._words.get()) is not None:
-            with suppress(Exception):
-                self._tell(word)
+        with suppress(EOFError, OSError):
+            while True:
+                word: _Word = self._words.recv()
+                # Whatever goes wrong with telling: a worker that is not heard would wait.
+                with suppress(Exception):
+                    self._tell(word)
 
-    def _tell(self, word: TestResult | str) -> None:
-        if isinstance(word, str):
+    def _tell(self, word: _Word) -> None:
+        if isinstance(word, int):
+            self._has_begun(word)
+        elif isinstance(word, str):
             self._on_word(word)
         else:
             self._on_result(word)
+
+    def _has_begun(self, pid: int) -> None:
+        with self._ending:
+            self._ready.add(pid)
+            if self._over:
+                self._signal(signal.SIGTERM, {pid})
 
 
 def pool(asked: ExecutorRequest) -> Pool | None:
     """For more than one job at once."""
     return Pool(asked.width, asked.on_result, asked.on_word) if asked.width > 1 else None
+
+
+def _see_off(processes: list[BaseProcess]) -> None:
+    """Wait until they have ended, and end those that do not.
+
+    Python ends those of a pool that broke by a SIGTERM, which they take for ours, and would
+    wait for them for ever.
+    """
+    for process in _alive_after(_LEAVING_S, processes):
+        with suppress(ProcessLookupError):
+            os.kill(cast(int, process.pid), signal.SIGKILL)
+    _alive_after(_LEAVING_S, processes)
+
+
+def _alive_after(most_s: float, processes: list[BaseProcess]) -> list[BaseProcess]:
+    """Those that have not ended by then; not by join(): the pool's own thread waits for them."""
+    deadline = time.monotonic() + most_s
+    left = {process.sentinel: process for process in processes}
+    while left and (ended := connection.wait(left, deadline - time.monotonic())):
+        left = {sentinel: one for sentinel, one in left.items() if sentinel not in ended}
+    return list(left.values())
 
 
 def _killed() -> InfrastructureError:
@@ -180,21 +226,26 @@ def _killed() -> InfrastructureError:
 class _Worker:
     """The process that this module is in, if it is one of a pool's."""
 
-    words: SimpleQueue[_Word]
+    mouth: Connection
+    lock: Lock
     telling = False
     #: It was told to end: each job that begins ends at once.
     over = False
     running = False
 
-    def tell(self, word: TestResult | str) -> None:
+    def tell(self, word: _Word) -> None:
         if threading.current_thread() is not threading.main_thread():
-            self.words.put(word)  # no signal comes into another thread
+            self._say(word)  # no signal comes into another thread
             return
         self.telling = True
         try:
-            self.words.put(word)
+            self._say(word)
         finally:
             self.telling = False
+
+    def _say(self, word: _Word) -> None:
+        with self.lock:
+            self.mouth.send(word)
 
     def work(self, job: Job) -> JobRecord:
         try:
@@ -231,20 +282,21 @@ class _Worker:
 _WORKER = _Worker()
 
 
-def _begin(words: SimpleQueue[_Word]) -> None:
+def _begin(mouth: Connection, lock: Lock) -> None:
     """Make this worker die with the lab, kill -9 included; a Ctrl-C is the lab's."""
-    _WORKER.words = words
+    _WORKER.mouth, _WORKER.lock = mouth, lock
     threading.excepthook = _thread_failed
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _WORKER.end)
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=_die_after, args=(parent.sentinel,), daemon=True).start()
+    _WORKER.tell(os.getpid())
 
 
 def _thread_failed(failed: threading.ExceptHookArgs) -> None:
     if isinstance(failed.exc_value, Exception):
-        _WORKER.words.put(f"lab: {as_lab_error(failed.exc_value)}")
+        _WORKER.tell(f"lab: {as_lab_error(failed.exc_value)}")
 
 
 def _die_after(sentinel: int) -> None:

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from lab.build import Build
 from lab.execution.job import Job
+from lab.execution.pool import Pool
 from lab.execution.prepare import Preparer
 from lab.execution.unit import Unit
 from lab.filesystems.dax import Dax
@@ -18,7 +22,7 @@ from lab.plan import JobPlan, plan_variants
 from lab.results import JobFolder
 from lab.session import Lab
 from tests.cli.test_cli import project
-from tests.execution.conftest import KTAP
+from tests.execution.conftest import KTAP, MakeJob
 
 pytestmark = pytest.mark.slow
 
@@ -62,6 +66,35 @@ def _job(planned: JobPlan, built: Build, folder: JobFolder) -> Job:
         expect=(),
         evidence=Evidence(build_key=built.key),
     )
+
+
+def test_a_process_that_only_begins_is_not_killed(make_job: MakeJob) -> None:
+    """SIGTERM would end it before it knows better, and with it the pool and all the others."""
+    job = make_job({"p": Script(("a", "b"))})
+    with Pool(2, print, print) as pool:
+        pool.submit(0, job)
+        pool.submit(1, job)
+        pool.end()
+        ended = [pool.next_record() for _ in range(pool.busy)]
+    records = [numbered[1] for numbered in ended if numbered is not None]
+    assert [str(record.error) for record in records] == ["interrupted"] * len(records)
+    assert not any(result.ran for record in records for result in record.results)
+
+
+def test_a_pool_that_broke_is_left_all_the_same(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python tells the workers that are left SIGTERM, which they take for the lab's."""
+    monkeypatch.setattr("lab.execution.pool._LEAVING_S", 0.5)
+    with Pool(2, print, print) as pool:
+        for number in range(2):
+            pool.submit(number, make_job({"p": Script(("a",))}))
+        for _ in range(2):
+            assert pool.next_record() is not None
+        worker, *_ = pool._pool._processes
+        os.kill(worker, signal.SIGKILL)
+        while not pool._pool._broken:
+            time.sleep(0.01)
 
 
 @pytest.mark.parametrize("most", [0, 1, 2, 3])
