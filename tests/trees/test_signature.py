@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -41,13 +42,15 @@ def tar(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A home without any keyring."""
     monkeypatch.delenv("GNUPGHOME", raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setattr("lab.trees.download._PAUSES_S", (0.0, 0.0))
-    (tmp_path / "home/.gnupg").mkdir(parents=True)
-    return tmp_path / "home"
+    # A short path: the agent's socket is in it, and may have 107 bytes (unix(7)).
+    with TemporaryDirectory(prefix="lab-", ignore_cleanup_errors=True) as folder:
+        monkeypatch.setenv("HOME", folder)
+        (Path(folder) / ".gnupg").mkdir(mode=0o700)
+        yield Path(folder)
 
 
 @pytest.fixture
