@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -46,6 +47,11 @@ def claims(
         print_json(claims_to_json(report))
     elif output is None:
         typer.echo(plain(claims_to_markdown(report)), nl=False)
+    if report.unseen:
+        # Right after a first run most kernels that are named have never been tested.
+        kernels = shlex.join(report.unseen)
+        say = f"lab: no run for some kernels yet: lab verify {shlex.quote(series)} {kernels}"
+        typer.echo(plain(say), err=True)
     return report.status
 
 

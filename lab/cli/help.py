@@ -77,7 +77,15 @@ class Typer(typer.Typer):
     """Typer's, with this help for each of its commands."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(cls=Group, no_args_is_help=True, rich_markup_mode=None, **settings)
+        # Commands and groups below take these from the one above.
+        names = {"help_option_names": ["--help", "-h"]}
+        super().__init__(
+            cls=Group,
+            no_args_is_help=True,
+            rich_markup_mode=None,
+            context_settings=names,
+            **settings,
+        )
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[[Any], Any]:
         """Add a command, as Typer does."""

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import PurePath
 from typing import Any, Literal
 
 from lab.config.model import LabConfig
@@ -29,4 +31,18 @@ def name_problems(config: LabConfig, noun: Noun, names: Iterable[str]) -> Iterat
     known: Mapping[str, Any] = getattr(config, table)
     for name in names:
         if name not in known:
-            yield unknown(noun, name, known, (table,))
+            problem = unknown(noun, name, known, (table,))
+            own = _own_program(name, known) if noun == "suite" and _is_file(name) else ""
+            yield replace(problem, hint=own) if own else problem
+
+
+def _is_file(name: str) -> bool:
+    return "/" in name or name.endswith(".c")
+
+
+def _own_program(name: str, known: Iterable[str]) -> str:
+    """What to do for a suite of whose program somebody gives the file."""
+    program = PurePath(name).stem
+    if program in known:
+        return program
+    return f"write guest-tests/{program}.c and name it without folder and .c: {program}"

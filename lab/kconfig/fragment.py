@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import Location, UserError
+from lab.model.spelling import nearest_or_all
 from lab.model.version import KernelVersion, VersionRange
 
 _SET = re.compile(r"CONFIG_(\w+)=(.*)")
@@ -85,7 +85,7 @@ def _load(folder: Path, name: str) -> list[Option]:
         text = path.read_text()
     except FileNotFoundError:
         known = sorted(entry.stem for entry in folder.glob("*.config"))
-        near = difflib.get_close_matches(name, known, 1) or known
+        near = nearest_or_all(name, known)
         raise UserError(
             f"there is no fragment {name!r}", where=path, hint=f"one of: {', '.join(near)}"
         ) from None

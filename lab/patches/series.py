@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import Location, UserError
+from lab.model.spelling import nearest_or_all
 from lab.model.version import KernelVersion, VersionRange
 from lab.patches.diff import CONTROL
 from lab.patches.patch import Patch, load_patch
@@ -134,9 +134,7 @@ def _text(path: Path) -> str:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str | None:
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    return ", ".join(close or known) or None
+    return ", ".join(nearest_or_all(name, sorted(known))) or None
 
 
 def _parse(where: Location, line: str) -> Patch | None:

@@ -30,6 +30,12 @@ class ClaimsReport:
         return [results for claim, results in self.claims if not claim.untested]
 
     @property
+    def unseen(self) -> list[str]:
+        """The kernels of which no run has what a claim needs, in their order."""
+        named = (answer.kernel for results in self.tested for answer in results)
+        return [kernel for kernel in dict.fromkeys(named) if kernel not in self.pairs]
+
+    @property
     def status(self) -> ExitStatus:
         """EXPECTED when every kernel shows every claim that results can show."""
         good = all(map(_all_shown, self.tested))

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lab.errors import UserError
+from lab.model.spelling import partly_like
 from lab.suites.suite import Suite
 
 _FEW = 5
@@ -36,10 +36,11 @@ def refuse_pattern(
     raise UserError(
         f"no test has a name like {pattern!r}",
         where="-k",
-        hint=f"{', '.join(_near(pattern, known))}; `lab show -v` lists all names",
+        hint=_hint(pattern, known),
     )
 
 
-def _near(pattern: str, known: Iterable[str]) -> list[str]:
+def _hint(pattern: str, known: Iterable[str]) -> str:
     wanted = re.sub(r"[*?\[\]]+", "", pattern)
-    return difflib.get_close_matches(wanted, list(known), n=_FEW, cutoff=0)
+    near = ", ".join(partly_like(wanted, known, _FEW))
+    return "; ".join(filter(None, (near, "`lab show -v` lists all names")))

@@ -94,6 +94,39 @@ def test_help_of_each_command_fits_too(tmp_path: Path, command: str) -> None:
     assert max(map(len, lines)) <= 80
 
 
+@pytest.mark.parametrize("words", [(), ("build",), ("boot",), ("patch",), ("patch", "check")])
+def test_help_has_a_short_name_everywhere(tmp_path: Path, words: tuple[str, ...]) -> None:
+    short, long = lab(tmp_path, *words, "-h"), lab(tmp_path, *words, "--help")
+    assert (short.returncode, short.stdout) == (0, long.stdout)
+    assert short.stdout.startswith(" ".join(("Usage: lab", *words)))
+
+
+@pytest.mark.parametrize(
+    ("suite", "hint"),
+    [
+        ("mine.c", "try: write guest-tests/mine.c and name it without folder and .c: mine"),
+        ("guest-tests/populate.c", "try: populate\n"),
+        ("populat", "try: populate"),
+    ],
+)
+def test_a_file_is_no_name_of_a_suite(project: Path, suite: str, hint: str) -> None:
+    done = lab(project, "test", "fake", "--suite", suite)
+    assert done.returncode == 2
+    assert hint in done.stderr
+
+
+def test_claims_say_which_kernels_were_never_tested(project: Path) -> None:
+    claims = 'source = "s"\n[[claim]]\nquote = "q"\nkernels = ["fake"]\n'
+    shows = '[[claim.shows]]\nside = "base"\ntests = ["a"]\nstatus = "fail"\n'
+    folder = project / "patches" / "fix"
+    (folder / "claims.toml").write_text(claims + shows)
+    (folder / "series").write_text("a.patch\n")
+    (folder / "a.patch").write_text("--- /dev/null\n+++ b/new\n@@ -0,0 +1 @@\n+new\n")
+    done = lab(project, "claims", "fix")
+    assert done.returncode == 1
+    assert done.stderr == "lab: no run for some kernels yet: lab verify fix fake\n"
+
+
 def test_version(tmp_path: Path) -> None:
     import lab as package
 

@@ -47,6 +47,21 @@ def test_a_pattern_that_picks_none(program: Path) -> None:
     assert str(caught.value.hint).startswith("mlock.shared-rw.4k, ")
 
 
+@pytest.mark.parametrize(
+    ("pattern", "near"),
+    [
+        ("mlok", "mlock.shared-rw.4k, mlock.shared-rw.2m; `lab show -v` lists all names"),
+        ("shraed", "mlock.shared-rw.4k, mlock.shared-rw.2m; `lab show -v` lists all names"),
+        # Nothing that is only not as unlike as the rest.
+        ("zzz", "`lab show -v` lists all names"),
+    ],
+)
+def test_only_names_that_are_like_it_are_told(program: Path, pattern: str, near: str) -> None:
+    with pytest.raises(UserError) as caught:
+        refuse(pattern, program.parent, mlock=program)
+    assert caught.value.hint == near
+
+
 def test_programs_that_cannot_be_asked(program: Path) -> None:
     """One that does not compile, one that may run its tests when asked, one that fails."""
     refuse("none", program.parent, mlock=program, broken=None)
