@@ -52,7 +52,6 @@ def _head(
     return Head(kind, re.compile(pattern), what, shape, anywhere)
 
 
-_FUNCTION = FUNCTION + r"(?:\(\))?"
 #: A log prefix of the watchdogs', which came in 4.4 and changed in 4.18.
 _WATCHDOG = r"(?:(?:NMI )?watchdog: )?"
 _RCU = r"(?:rcu: )?"
@@ -90,7 +89,7 @@ HEADS: tuple[Head, ...] = (
     # mm/kasan/report.c
     _head(
         Kind.KASAN,
-        rf"BUG: KASAN: (?P<sort>[\w -]+?) in {_FUNCTION}",
+        rf"BUG: KASAN: (?P<sort>[\w -]+?) in {FUNCTION}",
         "{sort}",
         Shape.RULED,
     ),
@@ -105,9 +104,9 @@ HEADS: tuple[Head, ...] = (
     ),
     _head(Kind.KCSAN, r"BUG: KCSAN: (?P<sort>[\w: -]+)", "{sort}", Shape.RULED, anywhere=True),
     # mm/kmsan/report.c, mm/kfence/report.c
-    _head(Kind.KMSAN, rf"BUG: KMSAN: (?P<sort>[\w-]+) in {_FUNCTION}", "{sort}", Shape.RULED),
+    _head(Kind.KMSAN, rf"BUG: KMSAN: (?P<sort>[\w-]+) in {FUNCTION}", "{sort}", Shape.RULED),
     _head(Kind.KMSAN, r"BUG: KMSAN: (?P<sort>[\w -]+)", "{sort}", Shape.RULED),
-    _head(Kind.KFENCE, rf"BUG: KFENCE: (?P<sort>[\w -]+?) in {_FUNCTION}", "{sort}", Shape.RULED),
+    _head(Kind.KFENCE, rf"BUG: KFENCE: (?P<sort>[\w -]+?) in {FUNCTION}", "{sort}", Shape.RULED),
     _head(Kind.KFENCE, r"BUG: KFENCE: (?P<sort>[\w -]+)", "{sort}", Shape.RULED),
     # lib/ubsan.c; "Undefined behaviour in FILE" until 5.7.
     _head(
@@ -234,7 +233,7 @@ HEADS: tuple[Head, ...] = (
     _head(
         Kind.STACK,
         r"Kernel panic - not syncing: stack-protector: Kernel stack is corrupted in: "
-        rf"(?:[0-9a-f]{{8,}}|{_FUNCTION})",
+        rf"(?:[0-9a-f]{{8,}}|{FUNCTION})",
         "stack corrupted",
     ),
     _head(
@@ -268,12 +267,12 @@ HEADS: tuple[Head, ...] = (
     # kernel/panic.c, __warn(): since 6.15 without the CPU.
     _head(
         Kind.WARNING,
-        rf"WARNING: (?:CPU: \d+ PID: \d+ )?at (?P<file>[^\s:]+):\d+ {_FUNCTION}",
+        rf"WARNING: (?:CPU: \d+ PID: \d+ )?at (?P<file>[^\s:]+):\d+ {FUNCTION}",
         "WARNING",
     ),
-    _head(Kind.WARNING, rf"WARNING: (?:\[.*\] )?(?P<file>[^\s:]+):\d+ at {_FUNCTION}", "WARNING"),
+    _head(Kind.WARNING, rf"WARNING: (?:\[.*\] )?(?P<file>[^\s:]+):\d+ at {FUNCTION}", "WARNING"),
     _head(Kind.WARNING, r"WARNING: CPU: \d+ PID: \d+ at ", "WARNING"),
-    _head(Kind.WARNING, rf"WARNING: at {_FUNCTION}, CPU#\d+: ", "WARNING"),
+    _head(Kind.WARNING, rf"WARNING: at {FUNCTION}, CPU#\d+: ", "WARNING"),
     _head(Kind.WARNING, r"WARNING: (?:\[.*\] )?(?P<file>[^\s:]+\.[chS]):\d+ at ", "WARNING"),
     # arch/x86/kernel/unwind_frame.c
     _head(

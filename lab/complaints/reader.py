@@ -289,11 +289,10 @@ def _addressee(stream: _Stream, line: Line) -> _Open | None:
     if not stream.open:
         return None
     match = _CPU.match(line.text)
-    if match is not None:
-        cpu = match[1] or match[3]
+    if match is not None and match[1]:
         # Only those whose CPU is known wait for each other (_suspend()).
         for one in stream.open:
-            if one.cpu == cpu:
+            if one.cpu == match[1]:
                 stream.open.remove(one)
                 stream.open.append(one)
                 break

@@ -686,3 +686,12 @@ def test_what_was_told_at_the_end_is_not_told_again(text: bytes) -> None:
     assert reader.feed(text) == ()
     assert len(reader.close()) == 1
     assert (reader.close(), reader.pending()) == ((), ())
+
+
+def test_one_that_has_ended_is_told_when_another_begins() -> None:
+    """Not only when its head has come: WARN()'s own words may take a while."""
+    bug = b"kernel BUG at fs/dax.c:123!\nCall Trace:\n foo+0x1/0x20\n---[ end trace 0 ]---\n"
+    reader = Reader()
+    told = reader.feed(bug + b"------------[ cut here ]------------\n")
+    assert names(told) == ["bug: kernel BUG in foo"]
+    assert reader.pending() == ()

@@ -381,6 +381,17 @@ def test_a_flood_hides_no_later_complaint(guest: Guest) -> None:
     ]
 
 
+def test_a_flood_of_one_kind_hides_no_other_kind(guest: Guest) -> None:
+    """Of the same test, and no more fatal than the flood."""
+    guest.says("lab: run ext4 s/p\n" + begins("a"))
+    guest.says("".join(error_in(f"f{number}") for number in range(520)))
+    guest.says("BUG: memory leak\n" + error_in("last") + "lab: ran ext4 s/p\n")
+    noted = guest.watch.ran(alive=True)
+    assert [str(one.complaint) for one in noted if one.complaint.kind is Kind.LEAK] == [
+        "leak: memory leak"
+    ]
+
+
 def test_a_flood_of_benign_complaints_hides_no_other(tmp_path: Path) -> None:
     rule = Benign.make("filesystem: EXT4-fs error in fine*", "", "known")
     guest = Guest(tmp_path)

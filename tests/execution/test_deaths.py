@@ -9,6 +9,7 @@ from lab.config.model import Expectation
 from lab.execution.findings import Findings
 from lab.execution.run_job import JobInterrupted, run_job
 from lab.execution.stall_watch import StallWatch
+from lab.guest.command import CommandResult
 from lab.guest.fake import Script, Stage
 from lab.model.records import JobRecord, TestResult
 from lab.model.status import Status
@@ -82,6 +83,15 @@ def test_what_nobody_can_name_is_counted(
     assert "did not run: " in message(record, "p (test 4 of 4)")
     # Only to be asked for names another guest is worth it.
     assert len(stage.made) == (2 if marks else 1)
+
+
+def test_a_list_without_what_ran_is_no_list(make_job: MakeJob, stage: Stage) -> None:
+    """A program that does not know -l runs then: what it says is no list of its tests."""
+    stage.answers["-l"] = lambda *_: CommandResult(0, "c\nd\n", "", 0.0)
+    script = Script(ABC, {"b": "panic"})
+    record = run_job(make_job({"p": script}))
+    assert unrun(record) == ["p (test 3 of 4)", "p (test 4 of 4)"]
+    assert script.ran == ["a", "b"]
 
 
 def test_program_that_stops_early_is_counted(make_job: MakeJob, stage: Stage) -> None:

@@ -18,7 +18,7 @@ from lab.errors import ExitStatus, InfrastructureError
 from lab.execution.run_job import JobInterrupted, run_job
 from lab.filesystems.filesystem import CannotMount
 from lab.guest.command import CommandFlood, CommandResult, CommandTimeout
-from lab.guest.fake import DEEDS, EXAMINED, MOUNTED, OOPS, FakeGuest, Script, Stage
+from lab.guest.fake import DEEDS, EXAMINED, MOUNTED, OOPS, PANIC, FakeGuest, Script, Stage
 from lab.guest.protocol import BootTimeout, GuestDied, Hang
 from lab.model.complaint import Kind
 from lab.model.records import Evidence, JobRecord
@@ -241,6 +241,21 @@ def test_a_kernel_log_that_cannot_be_had_is_told(
 
 def cut(guest: FakeGuest, command: str, deadline_s: float) -> CommandResult:
     dies(guest, kernel=False, gone=False)
+
+
+def test_a_kernel_that_dies_while_its_log_is_read_is_no_error_of_ours(
+    make_job: MakeJob, stage: Stage
+) -> None:
+    """It may be there still, as far as can be seen: its console says what became of it."""
+
+    def panics(guest: FakeGuest, command: str, deadline_s: float) -> CommandResult:
+        dies(guest, PANIC.format("late"), kernel=True, gone=False)
+
+    stage.answers[LAST] = panics
+    record = run_job(make_job(P))
+    assert "the kernel's log could not be had" not in str(record.error)
+    assert [str(noted.complaint) for noted in record.complaints] == ["panic: late"]
+    assert run_status(run(record)) is ExitStatus.UNEXPECTED
 
 
 def test_a_hang_is_told_once(make_job: MakeJob, stage: Stage) -> None:
