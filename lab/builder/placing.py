@@ -72,6 +72,13 @@ class Placing:
         except Exception as error:
             return Place(kernel, error=as_lab_error(error))
 
+    def fetched(self, kernel: Variant) -> Place:
+        """Where it stands on a kernel, whose tree is brought in if it is not here."""
+        try:
+            return self.on(kernel, self.builder.tree(kernel.kernel))
+        except Exception as error:
+            return Place(kernel, error=as_lab_error(error))
+
     def on(self, kernel: Variant, tree: Tree) -> Place:
         """Where it stands on a kernel with this tree.
 
@@ -127,8 +134,12 @@ def tag_of(version: KernelVersion) -> str:
 
 def kernels_of(builder: Builder) -> tuple[str, ...]:
     """The kernels of ``lab.toml``, without names that stand for one of others."""
-    kernels = builder.loaded.config.kernels.items()
-    return tuple(name for name, kernel in kernels if not isinstance(kernel, FirstKernel))
+    loaded = builder.loaded
+    return tuple(
+        name
+        for name, kernel in loaded.config.kernels.items()
+        if not isinstance(kernel, FirstKernel) and name not in loaded.folders
+    )
 
 
 def require_one_here(places: Iterable[Place]) -> None:

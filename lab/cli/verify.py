@@ -30,7 +30,9 @@ from lab.cli.commands import (
 )
 from lab.cli.commits import GitTree, base_of, intake_of_commits
 from lab.cli.intake import intake_for, keeping
+from lab.cli.stable import Stable, stable_kernels, verify_stable_plan
 from lab.errors import ExitStatus
+from lab.model.variant import Variant
 
 if TYPE_CHECKING:
     from lab.patches.intake import Intake
@@ -62,26 +64,35 @@ def verify(
     dry_run: DryRun = False,
     file: File = None,
     tree: GitTree = None,
+    stable: Stable = False,
     json: Json = False,
 ) -> int:
     """Test kernels without and with a series; a verdict for each.
 
     Of a commit (--tree) the kernel is its parent, and of a range where it begins: A, or where
     B left A's branch.  KERNELs that are named are taken instead.
+
+    With --stable these are lab.toml's that are on this machine, and the commit's parent is
+    tested beside them: a test that fails there and passes with the commit shows the bug.
     """
     from lab.plan import plan_series
 
     opened = open_lab(file)
     named: Sequence[str] = kernels or ()
-    intake: Intake | None
-    if tree is not None:
-        opened, intake, named = intake_of_commits(opened, series, tree, named)
+    parent: Sequence[str] = ()
+    intake: Intake | None = None
+    if tree is not None and not (stable and series in opened.loaded.config.series):
+        opened, intake, named = intake_of_commits(opened, series, tree, () if stable else named)
+        parent = named
     else:
         intake = intake_for(opened, series, named, quiet=json)
     if intake is not None:
         opened, series = opened.with_series(intake.name), intake.name
-    elif not named:
-        opened, named = base_of(opened, series)
+    elif stable or not named:
+        opened, parent = base_of(opened, series)
+        named = named or parent
+    if stable:
+        named = (*parent, *(kernels or stable_kernels(opened)))
     opened, bases = opened.taking(named)
     opened, suites = with_reproducers(opened, repro, suite)
     opened = opened.stopping_after(most_failures(max_fail, first_fail))
@@ -96,6 +107,11 @@ def verify(
         config=config,
     )
     with keeping(intake, write=not dry_run):
+        if stable:
+            base = Variant(parent[0]) if parent else None
+            return verify_stable_plan(
+                opened, plan, base, tree, verbose=verbose, dry_run=dry_run, json=json
+            )
         return verify_plan(opened, plan, verbose=verbose, dry_run=dry_run, json=json)
 
 

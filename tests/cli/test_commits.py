@@ -68,3 +68,22 @@ def test_a_series_and_a_commit_are_told_apart(project: Path, linux: Path) -> Non
     assert f"fix is a series as well as a ref of {linux}" in done.stderr
     done = lab(project, "verify", "heads/fix", "--tree", str(linux), "--dry-run")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_commit_against_older_kernels(project: Path, linux: Path) -> None:
+    """Its parent is tested beside them; what is not on this machine is told, and left out."""
+    with (project / "lab.toml").open("a") as config:
+        config.write(
+            '[kernels.far]\nkind = "git"\nurl = "https://kernel.invalid/x.git"\nref = "master"\n'
+        )
+    base = git(linux, "rev-parse", "main~1")[:12]
+    done = lab(project, "verify", "main", "--tree", str(linux), "--stable", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()[1:5]] == [
+        base, f"{base}+mm-set-extra", "fake", "fake+mm-set-extra",
+    ]  # fmt: skip
+    assert "lab: not here, and not asked about: far\n" in done.stderr
+    # A name is that of a series, and the repository is asked of its commits.
+    done = lab(project, "verify", "fix", "--tree", str(linux), "--stable", "fake", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()[1:3]] == ["fake", "fake+fix"]

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A fix against older kernels: what is tested of it, and what the records come to."""
+
+from __future__ import annotations
+
+from lab.analysis.stable_verdict import StableVerdict
+from lab.builder.placing import Place
+from lab.errors import InfrastructureError
+from lab.execution.stable import StablePlan, StableReport, judge
+from lab.model.records import JobRecord, TestResult
+from lab.model.variant import Variant
+from lab.patches.standing import Stand, Standing
+from lab.session import Lab
+from tests.execution.test_verify import FAIL, plan, record
+from tests.execution.test_verify import lab as lab  # a fixture
+from tests.results.made import result, run
+
+CLEAN = Stand(Standing.CLEAN, "exact blobs")
+REFUSED = Stand(Standing.REFUSED, "hunk 1 of mm/gup.c does not apply")
+THERE = Stand(Standing.IN, "by content")
+
+
+def asked(lab: Lab, stand: Stand | None, parent: str | None = "old") -> StablePlan:
+    kernels = ["6.1"] if parent is None else [parent, "6.1"]
+    error = None if stand else InfrastructureError("the network is down")
+    places = {Variant("6.1"): Place(Variant("6.1"), "6.1.192", stand, error)}
+    whose = Variant(parent) if parent else None
+    return StablePlan(plan(lab, *kernels), places, whose, builder=lab.builder)
+
+
+def pair(lab: Lab, kernel: str, *base: TestResult) -> tuple[JobRecord, JobRecord]:
+    """A kernel without the series, and with it, where every test passes."""
+    passing = [result(each.test) for each in base]
+    return record(lab, kernel, *base), record(lab, f"{kernel}+mend", *passing)
+
+
+def judged(lab: Lab, stand: Stand | None, *jobs: JobRecord, parent: str | None = "old") -> str:
+    report = judge(asked(lab, stand, parent), run(*jobs))
+    return told(report)
+
+
+def told(report: StableReport) -> str:
+    (kernel,) = report.kernels
+    return f"{kernel.verdict}: {kernel.why}"
+
+
+def test_what_is_tested(lab: Lab) -> None:
+    def variants(stand: Stand | None, parent: str | None) -> list[str]:
+        return [str(job.variant) for job in asked(lab, stand, parent).jobs().jobs]
+
+    assert variants(CLEAN, "old") == ["old", "old+mend", "6.1", "6.1+mend"]
+    assert variants(REFUSED, "old") == ["old", "old+mend", "6.1"]
+    assert variants(THERE, None) == ["6.1"]
+    assert variants(None, None) == []
+
+
+def test_each_verdict_is_measured_by_what_the_parent_shows(lab: Lab) -> None:
+    parent = pair(lab, "old", result("a", FAIL), result("b"))
+    bad, good = pair(lab, "6.1", result("a", FAIL), result("b")), pair(lab, "6.1", result("a"))
+    assert judged(lab, CLEAN, *parent, *bad).startswith("needs backport: fixed by it: 1 test")
+    assert judged(lab, CLEAN, *parent, *good) == (
+        "not affected: 1 test that it mends on its parent old pass without it"
+    )
+    assert judged(lab, THERE, *parent, good[0]).startswith("already there: by content; 1 test")
+    assert judged(lab, REFUSED, *parent, bad[0]).startswith(
+        "does not apply: refused: hunk 1 of mm/gup.c does not apply; it has the bug, 1 test"
+    )
+    report = judge(asked(lab, CLEAN), run(*parent, *bad))
+    assert report.parent == ("old", "fixed", "1 test, 1 pass before and after")
+
+
+def test_without_a_test_that_fails_on_the_parent_it_is_no_change(lab: Lab) -> None:
+    parent, other = pair(lab, "old", result("a")), pair(lab, "6.1", result("a"))
+    assert judged(lab, CLEAN, *parent, *other) == (
+        "no change: on its parent old it is no change: no test fails without it; 1 pass before "
+        "and after; missing is a test that fails without what it does to mm/gup.c (mlock ran)"
+    )
+    said = judged(lab, CLEAN, *other, parent=None)
+    assert said.startswith("no change: no test fails without it anywhere; missing is a test ")
+
+
+def test_without_a_parent_the_kernels_show_it(lab: Lab) -> None:
+    bad = pair(lab, "6.1", result("a", FAIL))
+    assert judged(lab, CLEAN, *bad, parent=None).startswith("needs backport")
+    # One of them says for the others which tests show it.
+    stands = {"6.1": CLEAN, "old": REFUSED}
+    places = {Variant(name): Place(Variant(name), "", stand) for name, stand in stands.items()}
+    both = StablePlan(plan(lab, *stands), places, None, builder=lab.builder)
+    old = judge(both, run(*bad, record(lab, "old", result("a")))).kernels[1]
+    assert (old.verdict, old.why.partition(";")[0]) == (
+        StableVerdict.NOT_AFFECTED, "1 test that it mends on another kernel pass without it",
+    )  # fmt: skip
+
+
+def test_what_did_not_run_is_no_verdict(lab: Lab) -> None:
+    parent = pair(lab, "old", result("a", FAIL))
+    broken = record(lab, "6.1+mend", error="it does not build")
+    report = judge(asked(lab, CLEAN), run(*parent, record(lab, "6.1", result("a", FAIL)), broken))
+    assert told(report).startswith("inconclusive: patched: ")
+    assert report.kernels[0].ours
+    lost = judge(asked(lab, None), run(*parent))
+    assert told(lost) == "inconclusive: the network is down"
+    assert lost.kernels[0].ours
+    gone = judge(asked(lab, CLEAN), run(*parent[:1]))
+    assert gone.parent is not None
+    assert gone.parent[1] == "inconclusive"
+    assert gone.kernels[0].verdict is StableVerdict.INCONCLUSIVE
+
+
+def test_a_rebuilt_patch_that_nobody_proved_fixes_nothing(lab: Lab) -> None:
+    folder = lab.patches / "mend"
+    (folder / "origin.toml").write_text('[[patch]]\nfile = "p.patch"\nnot-proved = "guessed"\n')
+    parent, bad = pair(lab, "old", result("a", FAIL)), pair(lab, "6.1", result("a", FAIL))
+    assert judged(lab, CLEAN, *parent, *bad).startswith("inconclusive: rebuilt, not proved")
