@@ -35,6 +35,7 @@ from lab.nightly.rerun import rerun_plan, together
 from lab.patches.fit import fit_series
 from lab.patches.overlay import Overlay
 from lab.patches.series import load_series
+from lab.patches.standing import Standing, Standings
 from lab.plan import JobPlan, Plan, plan_matrix
 from lab.report.export.exporter import exported
 from lab.report.site.log import Log
@@ -164,6 +165,25 @@ def fit(files: int, folder: Path) -> Work:
     tree = _tree(folder, files, {name: "".join(_lines(name)).encode()})
     _series(folder, [name])
     return _fits(tree, folder)
+
+
+def base(trees: int, folder: Path) -> Work:
+    """A series placed on trees in each of which its file is another blob."""
+    name = "mm/deep/er/file.c"
+    lines = "".join(_lines(name))
+    made = [
+        _tree(folder / f"{number}", 8000, {name: f"{lines}{number}\n".encode()})
+        for number in range(trees)
+    ]
+    _series(folder, [name])
+
+    def work() -> None:
+        standings = Standings(load_series(folder, "fix"))
+        for tree in made:
+            os.utime(tree.manifest)  # nobody has read it yet
+            assert standings.on(tree).standing is Standing.APPLIES
+
+    return work
 
 
 # Guests.
@@ -543,6 +563,7 @@ def _all() -> Iterator[HotPath]:
                   share=2.5)  # fmt: skip
     yield HotPath("fit", "a patch tried on a tree", 8000, 80_000, "files", fit, share=0.5)
     yield HotPath("series", "a series tried on a tree", 10, 100, "patches", series)
+    yield HotPath("base", "a series placed on trees", 4, 40, "trees", base)
     yield HotPath("ktap", "a report parsed and judged", 1000, 10_000, "tests", ktap)
     yield HotPath("console", "a console watched", 2, 20, "MB", console)
     yield HotPath("no-line-end", "a console of one line", 1, 10, "MB", no_line_end)

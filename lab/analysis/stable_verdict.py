@@ -143,11 +143,13 @@ def _has_bug(tests: Sequence[TestVerdict], bug: Bug) -> tuple[bool | None, str]:
     found = {key_of(test): test for test in tests if key_of(test) in bug.tests}
     failing = [test for test in found.values() if test.base is Status.FAIL and _shown(test)]
     if failing:
-        return True, f"{_counted(len(failing))} that it mends fail, {_named(failing[0])} first"
+        fail = "fails" if len(failing) == 1 else "fail"
+        return True, f"{_counted(len(failing))} that it mends {fail}: {_named(failing[0])} first"
     unclear = [key for key in sorted(bug.tests) if not _passes(found.get(key))]
     if unclear:
         return None, _why_unclear(unclear[0], found.get(unclear[0]))
-    return False, f"{_counted(len(found))} that it mends on {bug.where} pass without it"
+    passes = "passes" if len(found) == 1 else "pass"
+    return False, f"{_counted(len(found))} that it mends on {bug.where} {passes} without it"
 
 
 def _shown(test: TestVerdict) -> bool:

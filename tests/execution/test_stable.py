@@ -59,7 +59,7 @@ def test_each_verdict_is_measured_by_what_the_parent_shows(lab: Lab) -> None:
     bad, good = pair(lab, "6.1", result("a", FAIL), result("b")), pair(lab, "6.1", result("a"))
     assert judged(lab, CLEAN, *parent, *bad).startswith("needs backport: fixed by it: 1 test")
     assert judged(lab, CLEAN, *parent, *good) == (
-        "not affected: 1 test that it mends on its parent old pass without it"
+        "not affected: 1 test that it mends on its parent old passes without it"
     )
     assert judged(lab, THERE, *parent, good[0]).startswith("already there: by content; 1 test")
     assert judged(lab, REFUSED, *parent, bad[0]).startswith(
@@ -88,7 +88,7 @@ def test_without_a_parent_the_kernels_show_it(lab: Lab) -> None:
     both = StablePlan(plan(lab, *stands), places, None, builder=lab.builder)
     old = judge(both, run(*bad, record(lab, "old", result("a")))).kernels[1]
     assert (old.verdict, old.why.partition(";")[0]) == (
-        StableVerdict.NOT_AFFECTED, "1 test that it mends on another kernel pass without it",
+        StableVerdict.NOT_AFFECTED, "1 test that it mends on another kernel passes without it",
     )  # fmt: skip
 
 
