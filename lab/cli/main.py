@@ -37,7 +37,6 @@ def commands() -> Any:
     import typer
 
     # Each adds its commands to the app.
-    from lab.cli import base, boot, claims, gc, nightly, patch, rebuild, records, report, verify  # noqa: F401
     from lab.cli.commands import app
 
     return _quiet_about_completion(typer.main.get_command(app))

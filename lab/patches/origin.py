@@ -36,10 +36,12 @@ class Origin:
     """``identity`` is the Message-Id that an answer goes to, without ``<>``, or empty.
 
     ``tree`` is the repository that it is from, ``base`` the commit that it goes onto.
+    ``headline`` is the subject as it was sent, with its tags.
     """
 
     source: str
     subject: str
+    headline: str
     identity: str
     revision: str
     patches: tuple[OriginPatch, ...]
@@ -87,6 +89,7 @@ def _origin(table: Mapping[str, Any]) -> Origin:
     return Origin(
         source=_text(table, "source"),
         subject=_text(table, "subject"),
+        headline=_text(table, "headline"),
         identity=_text(table, "message-id"),
         revision=_text(table, "revision"),
         patches=tuple(_patch(row) for row in patches),

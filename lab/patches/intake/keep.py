@@ -232,6 +232,7 @@ def _origin(choice: Choice, source: str, letters: Mapping[str, Letter]) -> Itera
         {
             "source": source,
             "subject": choice.title,
+            "headline": every[0].headline,
             "message-id": every[0].identity,
             "change-id": choice.change_id,
             "revision": spelled(choice.revision).removeprefix("v"),

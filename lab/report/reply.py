@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The answer to a mail whose patches were verified: the facts, and a tag where they bear it.
+
+Whatever a verdict was when the run ended, it is worked out here again from the run's record.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import formataddr, parseaddr
+from pathlib import Path
+from typing import Any
+
+from lab.analysis.series_verdict import expected_outcome, judge_pair, lost
+from lab.analysis.verdict import TestVerdict, Verdict, compare
+from lab.config.model import ExpectedVerdict
+from lab.errors import Location, UserError
+from lab.model.records import JobRecord, RunRecord
+from lab.model.status import Outcome
+from lab.model.variant import Variant
+from lab.patches import Series
+from lab.patches.origin import Origin
+from lab.patches.scratch_tree import patch_id
+from lab.text import plain
+
+_COLUMNS = 72
+_IDENTITY = re.compile(r"[\x21-\x3b\x3d\x3f-\x7e]{1,900}")
+#: Headers are never folded: Python would encode a long Message-Id.
+_POLICY = SMTP.clone(linesep="\n", max_line_length=998)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one kernel that was asked for, by the record."""
+
+    kernel: str
+    outcome: Outcome
+    why: str
+    expected: Outcome
+    tests: tuple[TestVerdict, ...] = ()
+
+    @property
+    def good(self) -> bool:
+        """Whether it bears a tag: it is fixed, or all passes as before, and that was expected."""
+        if self.outcome is not self.expected:
+            return False
+        if self.outcome is Outcome.FIXED:
+            return True
+        passing = {test.verdict for test in self.tests} == {Verdict.STILL_PASSING}
+        return self.outcome is Outcome.NO_CHANGE and passing
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A mail, ``text``; ``why_no_tag`` says what keeps a ``Tested-by:`` from it."""
+
+    text: str
+    why_no_tag: str
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who answers, as git knows them."""
+
+    name: str
+    address: str
+
+    def __str__(self) -> str:
+        return f"{self.name} <{self.address}>"
+
+
+def read_verdicts(path: Path) -> tuple[str, list[Mapping[str, Any]]]:
+    """The series and the kernels that a run was to verify, of its ``verdicts.json``.
+
+    Raises:
+        UserError: It verified none, or the file is gone or damaged.
+    """
+    try:
+        document = json.loads(path.read_bytes())
+        rows = [row for row in document["kernels"] if isinstance(row["kernel"], str)]
+        for row in rows:
+            Outcome(row["verdict"])
+        return str(document["series"]), rows
+    except FileNotFoundError:
+        what = "this run verified no series, or its folder is gone"
+        raise UserError(what, where=Location(path), hint="lab verify SERIES KERNEL") from None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        what = f"the verdicts of this run cannot be read: {error}"
+        raise UserError(what, where=Location(path), hint="lab verify SERIES KERNEL") from None
+
+
+def answers(
+    run: RunRecord,
+    series: str,
+    rows: Sequence[Mapping[str, Any]],
+    about: Sequence[str],
+    verdicts: Sequence[ExpectedVerdict],
+) -> list[Answer]:
+    """What the record shows of each kernel that was asked for.
+
+    Args:
+        about: Globs of the tests that the series is about.
+        verdicts: What ``lab.toml`` expects.
+    """
+    found = []
+    for row in rows:
+        expected, _ = expected_outcome(verdicts, series, row["kernel"])
+        outcome, why = Outcome(row["verdict"]), str(row.get("why", ""))
+        tests: tuple[TestVerdict, ...] = ()
+        if outcome in (Outcome.FIXED, Outcome.NO_CHANGE):
+            outcome, why, tests = _again(run, series, row["kernel"], outcome, about)
+        found.append(Answer(row["kernel"], outcome, why, expected, tests))
+    return found
+
+
+def _again(
+    run: RunRecord, series: str, kernel: str, said: Outcome, about: Sequence[str]
+) -> tuple[Outcome, str, tuple[TestVerdict, ...]]:
+    """The verdict by the run's record; ``said`` is what it was when the run ended."""
+    base, patched = _pair(run, series, kernel)
+    if base is None and patched is None and said is Outcome.NO_CHANGE:
+        return said, "nothing was tested: the kernel has these patches", ()
+    wanting = lost(base, "base") or lost(patched, "patched")
+    if wanting or base is None or patched is None:
+        return Outcome.INCONCLUSIVE, wanting, ()
+    digest = dict(patched.evidence.series_digests).get(series, "")
+    asked = [
+        (filesystem, suite)
+        for job in run.question
+        if job.variant == base.variant and job.pattern is None
+        for filesystem in job.filesystems
+        for suite in job.suites
+    ]
+    tests = compare(base, patched, (series, digest), asked)
+    outcome, why = judge_pair(tests, about)
+    if outcome is not said:
+        return Outcome.INCONCLUSIVE, f"it was called {said}, and the record shows {outcome}", tests
+    return outcome, why, tests
+
+
+def _pair(run: RunRecord, series: str, kernel: str) -> tuple[JobRecord | None, JobRecord | None]:
+    jobs = {str(job.variant): job for job in run.jobs}
+    return jobs.get(kernel), jobs.get(str(Variant(kernel, (series,))))
+
+
+def reply(
+    run: RunRecord,
+    series: Series,
+    origin: Origin,
+    found: Sequence[Answer],
+    person: Person | None,
+) -> Reply:
+    """The mail that says what came of the patches of another.
+
+    Args:
+        series: As it is on disk now.
+        person: Who answers; without a name there is no tag.
+    """
+    why = no_tag(run, series, origin, found, person)
+    body = [*_quoted(origin), "", *_verdicts(found, origin), "", *_setups(run, series.name, found)]
+    if run.problems:
+        body += ["", *_wrapped("", f"Of the run: {'; '.join(run.problems)}")]
+    if not why and person is not None:
+        body += ["", f"Tested-by: {person}"]
+    mail = EmailMessage(policy=_POLICY)
+    for name, value in _headers(origin, person).items():
+        mail[name] = value
+    mail.set_content("\n".join(body) + "\n", cte="8bit")
+    return Reply(mail.as_bytes().decode(errors="replace"), why)
+
+
+def no_tag(
+    run: RunRecord,
+    series: Series,
+    origin: Origin,
+    found: Sequence[Answer],
+    person: Person | None,
+) -> str:
+    """What keeps a ``Tested-by:`` from the mail; nothing where the record bears it."""
+    bad = next((answer for answer in found if not answer.good), None)
+    if bad is not None or not found:
+        return f"{bad.kernel}: {bad.outcome}: {bad.why}" if bad else "no kernel was asked for"
+    if run.problems:
+        return run.problems[0]
+    if origin.doubt:
+        return origin.doubt
+    if (edited := _edited(run, series, origin)) is not None:
+        return edited
+    return "" if person else "git knows no user.name and user.email"
+
+
+def _edited(run: RunRecord, series: Series, origin: Origin) -> str | None:
+    """Whether other patches were tested than were sent."""
+    tested = {
+        digest
+        for job in run.jobs
+        for name, digest in job.evidence.series_digests
+        if name == series.name
+    }
+    if tested != {series.digest}:
+        return f"{series.path.parent} was changed since the run"
+    sent = {patch.file: patch.patch_id for patch in origin.patches}
+    for patch in series.patches:
+        if not sent.get(patch.name) or patch_id(patch.for_git) != sent[patch.name]:
+            return f"{patch.name} is not as it was sent"
+    return None if len(sent) == len(series.patches) else "patches of the mail are left out"
+
+
+def _headers(origin: Origin, person: Person | None) -> dict[str, str]:
+    """Each on one line, whatever a mail that came in said."""
+    name, address = parseaddr(_line(origin.patches[0].author) if origin.patches else "")
+    subject = _line(origin.headline or f"[PATCH] {origin.subject}")
+    again = subject if subject.lower().startswith("re:") else f"Re: {subject}"
+    identity = origin.identity if _IDENTITY.fullmatch(origin.identity) else ""
+    headers = {
+        "From": formataddr((person.name, person.address)) if person else "",
+        "To": formataddr((name, address)) if "@" in address and address.isascii() else "",
+        "Subject": again,
+        "In-Reply-To": f"<{identity}>" if identity else "",
+        "References": f"<{identity}>" if identity else "",
+    }
+    return {name: value for name, value in headers.items() if value}
+
+
+def _line(text: str) -> str:
+    # An encoded word that a mail hides in another would be decoded here, line ends and all.
+    return " ".join(plain(text).replace("=?", "= ?").split())[:900]
+
+
+def _quoted(origin: Origin) -> Iterator[str]:
+    first = origin.patches[0] if origin.patches else None
+    if first is not None and first.author:
+        when = f"On {_line(first.date)}, " if first.date else ""
+        yield from _wrapped("", f"{when}{_line(first.author)} wrote:")
+    yield from _wrapped("> ", _line(origin.headline or origin.subject), "> ")
+
+
+def _verdicts(found: Sequence[Answer], origin: Origin) -> Iterator[str]:
+    yield from _wrapped("", "Tested each kernel without these patches and with them:")
+    yield ""
+    for answer in found:
+        why = f": {_line(answer.why)}" if answer.why else ""
+        yield from _wrapped("  ", f"{answer.kernel}: {answer.outcome}{why}", "    ")
+        if answer.outcome is not answer.expected:
+            yield from _wrapped("    ", f"expected {answer.expected}")
+    if origin.doubt:
+        yield ""
+        yield from _wrapped("", f"What was tested was {_line(origin.doubt)}")
+
+
+def _setups(run: RunRecord, series: str, found: Sequence[Answer]) -> Iterator[str]:
+    yield "What ran:"
+    for answer in found:
+        _, patched = _pair(run, series, answer.kernel)
+        if patched is None:
+            yield from _wrapped("  ", f"{answer.kernel}: nothing", "    ")
+            continue
+        evidence = patched.evidence
+        said = (
+            f"kernel {patched.kernel_release or 'that did not build'}",
+            f"QEMU {evidence.qemu_version or 'never ran'}",
+            f"accelerator {evidence.accelerator or 'none'}",
+            f"config {patched.config} ({evidence.config_digest[:12] or 'none'})",
+            f"machine {patched.machine}",
+            *([evidence.compiler] if evidence.compiler else []),
+        )
+        yield from _wrapped("  ", _line(f"{answer.kernel}: {', '.join(said)}"), "    ")
+        for (filesystem, suite), count in _counts(patched).items():
+            yield from _wrapped("    ", f"{suite} on {filesystem}: {count} tests", "      ")
+
+
+def _counts(job: JobRecord) -> Counter[tuple[str, str]]:
+    return Counter((one.filesystem, one.suite) for one in job.results if one.ran)
+
+
+def _wrapped(begin: str, text: str, after: str | None = None) -> list[str]:
+    # What somebody said never begins a line: a tag does.
+    following = f"{begin}  " if after is None else after
+    return textwrap.wrap(
+        text, _COLUMNS, initial_indent=begin, subsequent_indent=following, break_on_hyphens=False
+    )
