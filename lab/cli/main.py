@@ -37,6 +37,19 @@ def commands() -> Any:
     import typer
 
     # Each adds its commands to the app.
+    from lab.cli import (  # noqa: F401
+        base,
+        boot,
+        claims,
+        gc,
+        nightly,
+        patch,
+        rebuild,
+        records,
+        reply,
+        report,
+        verify,
+    )
     from lab.cli.commands import app
 
     return _quiet_about_completion(typer.main.get_command(app))
