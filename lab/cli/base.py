@@ -153,6 +153,7 @@ def _row(place: Place) -> dict[str, Any]:
         "patch": (stand.patch or None) if stand else None,
         "commit": (stand.commit or None) if stand else None,
         "found": (stand.found or None) if stand else None,
+        "beside": (stand.beside or None) if stand else None,
         "note": place.note or None,
         "error": str(place.error) if place.error else None,
     }

@@ -73,7 +73,7 @@ def verify_stable_plan(
     if json:
         print_json(_document(report, places))
     else:
-        say_lines(_lines(report))
+        say_lines(_lines(report, places))
     from lab.analysis.stable_verdict import stable_status
 
     return stable_status(report.kernels)
@@ -92,7 +92,8 @@ def _places(
         return {kernel: placing.fetched(kernel) for kernel in kernels}
 
 
-def _lines(report: StableReport) -> Iterator[str]:
+def _lines(report: StableReport, places: Mapping[Variant, Place]) -> Iterator[str]:
+    refused = {str(kernel): place.stand.beside for kernel, place in places.items() if place.stand}
     if report.parent is not None:
         parent, outcome, why = report.parent
         yield f"{report.series} on {parent}, its parent: {outcome}: {why}"
@@ -100,6 +101,8 @@ def _lines(report: StableReport) -> Iterator[str]:
     words = max((len(kernel.verdict) for kernel in report.kernels), default=0)
     for kernel in report.kernels:
         yield f"  {kernel.kernel:{names}}  {kernel.verdict:{words}}  {kernel.why}"
+        if kernel.verdict == "does not apply":
+            yield from (f"      {line}" for line in refused[kernel.kernel].splitlines())
     if report.run is not None and report.run.folder:
         yield f"  {report.run.folder}"
 
@@ -122,6 +125,7 @@ def _document(report: StableReport, places: Mapping[Variant, Place]) -> dict[str
                 "verdict": kernel.verdict.value,
                 "why": kernel.why,
                 "standing": stand.standing.value if (stand := stands[kernel.kernel]) else None,
+                "beside": (stand.beside or None) if stand else None,
                 "commit": (stand.commit or None) if stand else None,
             }
             for kernel in report.kernels

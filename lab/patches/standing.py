@@ -43,7 +43,8 @@ class Stand:
     """A series on one tree.
 
     ``detail`` says by what it is known, or which hunk of which ``patch`` is refused and what
-    is there; ``commit`` is what brought it in, where that is known.
+    is there, which ``beside`` shows line by line; ``commit`` is what brought it in, and
+    ``found`` how that is known.
     """
 
     standing: Standing
@@ -51,6 +52,7 @@ class Stand:
     patch: str = ""
     commit: str = ""
     found: str = ""
+    beside: str = ""
 
     def __str__(self) -> str:
         return f"{self.standing}: {self.detail}" if self.detail else str(self.standing)
@@ -136,7 +138,9 @@ def _refused(fit: SeriesFit) -> Stand:
         return Stand(Standing.IN_PART, f"{names} of {len(fit.patches)} patches", there[0])
     standing = Standing.ALTERED if misfit.fit is Fit.ALTERED else Standing.REFUSED
     also = f"; {', '.join(there)} is in already" if there else ""
-    return Stand(standing, f"{_named(misfit, fit)}{misfit.detail}{also}", misfit.patch)
+    detail = f"{_named(misfit, fit)}{misfit.detail}{also}"
+    beside = (misfit.error.detail or "") if misfit.error else ""
+    return Stand(standing, detail, misfit.patch, beside=beside)
 
 
 def _named(patch: PatchFit, fit: SeriesFit) -> str:

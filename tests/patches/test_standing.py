@@ -60,6 +60,7 @@ def test_a_refused_one_names_patch_and_hunk_and_what_is_there(
     assert (stand.standing, stand.patch) == (Standing.REFUSED, "1.patch")
     assert stand.detail.startswith("1.patch: hunk 1 of mm/gup.c does not apply: ")
     assert "(mm/gup.c:28-34)" in stand.detail
+    assert "\n- a31\n+ b31\n" in stand.beside
 
 
 def test_a_series_whose_patches_touch_the_same_lines_is_in(
