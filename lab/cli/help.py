@@ -48,7 +48,7 @@ class Group(TyperGroup):
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the commands; the few options are where one looks for them last."""
         formatter.write("\n")
-        width = max(map(len, self.commands))
+        width = max(map(len, self._shown()))
         for title, names in self._groups():
             formatter.write(f"{title}\n")
             formatter.indent()
@@ -61,8 +61,12 @@ class Group(TyperGroup):
                 f"{ctx.command_path} COMMAND --help says more; --version is there too."
             )
 
+    def _shown(self) -> dict[str, None]:
+        # What another program calls, as b4 does review-check, is for nobody's day.
+        return {name: None for name, command in self.commands.items() if not command.hidden}
+
     def _groups(self) -> Iterator[tuple[str, list[str]]]:
-        rest = dict.fromkeys(self.commands)
+        rest = self._shown()
         for title, names in _GROUPS.items():
             known = [name for name in names if name in rest]
             for name in known:

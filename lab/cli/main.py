@@ -48,6 +48,7 @@ def commands() -> Any:
         records,
         reply,
         report,
+        review_check,
         verify,
     )
     from lab.cli.commands import app

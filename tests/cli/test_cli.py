@@ -16,8 +16,8 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
     "doctor", "fetch", "build", "test", "matrix", "boot",
-    "runs", "show", "compare", "history", "baseline", "export", "repro", "verify", "claims", "reply",
-    "gc", "nightly",
+    "runs", "show", "compare", "history", "baseline", "export", "repro", "verify", "claims",
+    "reply", "gc", "nightly",
 )  # fmt: skip
 
 LAB_TOML = """
