@@ -208,7 +208,8 @@ def test_a_revision_that_is_not_there(asked: str, said: str, tmp_path: Path) -> 
 
 def test_the_newest_is_told(tmp_path: Path) -> None:
     notes = read("three-versions.mbox", tmp_path).choice.notes
-    assert notes == ("v3 was taken of v1, v3, v2",)
+    beneath = "it goes onto what was not taken in yet: 9876543210987654321098765432109876543210"
+    assert notes == ("v3 was taken of v1, v3, v2", beneath)
 
 
 @pytest.mark.parametrize(
