@@ -295,6 +295,26 @@ def _build_on(
 
 
 @contextmanager
+def ready_workbench(job: BuildJob, log: Path) -> Iterator[tuple[Workbench, Make]]:
+    """A workbench with a job's source and config, and ``make`` there; no kernel is made.
+
+    Raises:
+        UserError: An option does not stick, or what is made in the block writes elsewhere.
+    """
+    sandbox = choose_sandbox(job.sandbox)
+    with _held_workbench(job, 1) as (bench, held):
+        _start(bench, job)
+        bench.sync(job.tree, job.overlay)
+        if sandbox is None:
+            bench.part()
+        bench.objects.mkdir(exist_ok=True)
+        make = replace(_make(bench, job, log, held), sandbox=sandbox)
+        with _objects_trusted(bench, job), _source_kept(bench, job, sandbox):
+            _configure(make, bench, job, job.wanted)
+            yield bench, make
+
+
+@contextmanager
 def _objects_trusted(bench: Workbench, job: BuildJob) -> Iterator[None]:
     """Keep no objects of a build that puts something else in a product's place, or locks them up.
 

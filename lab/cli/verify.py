@@ -60,6 +60,7 @@ def verify(
     max_fail: MaxFail = None,
     first_fail: FirstFail = False,
     repro: Repro = None,
+    each: Annotated[bool, typer.Option("--each", help="Every patch on those before it.")] = False,
     verbose: Verbose = False,
     dry_run: DryRun = False,
     file: File = None,
@@ -95,6 +96,15 @@ def verify(
         named = (*parent, *(kernels or stable_kernels(opened)))
     opened, bases = opened.taking(named)
     opened, suites = with_reproducers(opened, repro, suite)
+    if each:
+        from lab.cli.each import verify_each
+
+        chosen = {"filesystems": filesystem, "suites": suites, "pattern": pattern}
+        asked = {**chosen, "machine": machine, "config": config}
+        with keeping(intake, write=True):
+            return verify_each(
+                opened, series, bases, asked, dry_run=dry_run, json=json, verbose=verbose
+            )
     opened = opened.stopping_after(most_failures(max_fail, first_fail))
     plan = plan_series(
         opened.loaded,

@@ -72,8 +72,15 @@ class Series:
         }
 
 
+def first_patches(name: str, number: int) -> str:
+    """What the first ``number`` patches of a series are called, as a series of their own."""
+    return f"{name}@{number}"
+
+
 def load_series(patches_dir: Path, name: str) -> Series:
     """Read ``patches_dir/NAME/series``, and every patch it lists.
+
+    ``NAME@2`` are the first two of them.
 
     The file is quilt's: a patch on each line, ``-pN`` after it when it is not
     ``-p1``, ``#`` before a comment.  A comment ``# versions: >=4.1 <4.3`` behind
@@ -84,11 +91,14 @@ def load_series(patches_dir: Path, name: str) -> Series:
     Raises:
         UserError: The series or a patch is missing, or a line cannot be read.
     """
-    path = _find(patches_dir, name)
+    of, _, first = name.partition("@")
+    path = _find(patches_dir, of if first.isdecimal() else name)
     lines = [
         (Location(path, number), line) for number, line in enumerate(_text(path).splitlines(), 1)
     ]
     patches = tuple(patch for where, line in lines if (patch := _parse(where, line)) is not None)
+    if first.isdecimal():
+        patches = patches[: int(first)]
     if not patches:
         raise UserError(f"series {name} lists no patch", where=Location(path), hint=_EXAMPLE)
     upstream = tuple(found for where, line in lines if (found := _upstream(where, line)))

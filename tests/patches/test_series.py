@@ -10,6 +10,7 @@ import pytest
 from lab.errors import Location, UserError
 from lab.model.version import KernelVersion, VersionRange
 from lab.patches import Series, load_series
+from lab.patches.series import first_patches
 from tests.patches.conftest import change
 
 
@@ -96,3 +97,18 @@ def test_digest_follows_every_part(tmp_path: Path) -> None:
     (folder / "fix/two.patch").write_text(change(20))
     digests.append(load_series(folder, "fix").digest)
     assert len(set(digests)) == 5
+
+
+def test_the_first_patches_of_a_series(tmp_path: Path) -> None:
+    folder = tmp_path / "fix"
+    folder.mkdir()
+    for number in (1, 2, 3):
+        text = f"--- a/x{number}\n+++ b/x{number}\n@@ -1 +1 @@\n-a\n+b\n"
+        (folder / f"{number}.patch").write_text(text)
+    (folder / "series").write_text("1.patch\n2.patch\n3.patch\n")
+    two, three = (load_series(tmp_path, first_patches("fix", count)) for count in (2, 3))
+    assert [patch.name for patch in two.patches] == ["1.patch", "2.patch"]
+    assert two.name == "fix@2"
+    assert three.digest == load_series(tmp_path, "fix").digest != two.digest
+    with pytest.raises(UserError, match="no series 'fix@two'"):
+        load_series(tmp_path, "fix@two")
