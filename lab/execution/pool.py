@@ -30,6 +30,8 @@ from lab.unforeseen import as_lab_error
 
 #: Seconds a job may take to end its guests and say what it has: SIGTERM ends the lab in ten.
 _ENDING_S = 8.0
+#: And what was told to end, at most, whatever holds it.
+_OVER_S = 30.0
 #: And one that has nothing to do, to be gone.
 _LEAVING_S = 5.0
 
@@ -82,8 +84,12 @@ class Pool:
         if kind is not None:
             # A worker may be in the middle of a boot: do not wait for it.
             self._signal(signal.SIGKILL)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        # Whose lock the thread of a pool that broke holds while it waits (Python 3.13).
+        shutdown = threading.Thread(target=self._pool.shutdown, kwargs={"cancel_futures": True})
+        shutdown.daemon = True
+        shutdown.start()
         _see_off(processes)
+        shutdown.join(_LEAVING_S)
         # Then nobody can say any more, and the ear hears the end.
         self._mouth.close()
         self._ear.join()
@@ -300,7 +306,10 @@ def _thread_failed(failed: threading.ExceptHookArgs) -> None:
 
 
 def _die_after(sentinel: int) -> None:
-    connection.wait([sentinel])
+    left_s = _OVER_S
+    while left_s > 0 and not connection.wait([sentinel], 1.0):
+        # Python may have said it, of a pool that broke, and wait for this process.
+        left_s -= _WORKER.over
     # Its guests go with it: nothing holds their lifelines then.
     os._exit(1)
 
