@@ -39,6 +39,7 @@ from lab.config.model import AptKernel, TarballKernel
 from lab.errors import UserError
 from lab.model.url import Url
 from lab.model.variant import Variant
+from lab.process.deadline import Deadline
 from lab.session import Lab
 from lab.trees import fetch
 from lab.trees.download import sha256_of
@@ -263,7 +264,8 @@ def sandbox(lab: Lab, scratch: Path) -> Iterator[Row]:
     build(job)
     bench = workbench_of(job)
     arguments = job.toolchain.make_arguments
-    plain = Make(bench.source, bench.objects, arguments, scratch / "log", job.deadline_s)
+    deadline = Deadline("build", job.deadline_s)
+    plain = Make(bench.source, bench.objects, arguments, scratch / "log", deadline)
     inside = replace(plain, sandbox=choose_sandbox("bwrap"), compilers=(job.toolchain.cc,))
     file = bench.source / "mm/gup.c"
     before = file.read_bytes()

@@ -35,6 +35,7 @@ from lab.errors import InfrastructureError, LabError, UserError
 from lab.kconfig import Gone, Option, check_config, options_for, parse_config
 from lab.patches import Overlay
 from lab.process.cache_use import note_use
+from lab.process.deadline import Deadline
 from lab.process.lock import locked
 from lab.process.scratch import scratch_folder, write_whole
 from lab.process.seal import SEAL, damage, seal
@@ -392,7 +393,7 @@ def _make(bench: Workbench, job: BuildJob, log: Path, held: int) -> Make:
         bench.objects,
         arguments,
         log,
-        job.deadline_s,
+        Deadline("build", job.deadline_s),
         (held,),
         environment,
         compilers=(cc,),

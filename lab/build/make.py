@@ -7,7 +7,6 @@ import os
 import re
 import select
 import subprocess
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from lab.build.toolchain import KEPT
 from lab.errors import InfrastructureError, LabError, Location, UserError
 from lab.host import Host
 from lab.process import Child, ProcessFlood, ProcessTimeout, run, spawn
+from lab.process.deadline import Deadline
 from lab.process.tool_failure import trouble
 
 _STEP = re.compile(rb"^\s+([A-Z][A-Z0-9_.-]+)(?: \[M\])?\s{1,}(\S+)$")
@@ -63,8 +63,7 @@ class Step:
 class Make:
     """``make`` in one source folder and one object folder, with one toolchain.
 
-    ``deadline_s`` is for all the targets together, from ``begun`` on
-    (``time.monotonic()``); ``make`` and all it starts inherit the file
+    ``deadline`` is for all the targets together; ``make`` and all it starts inherit the file
     descriptors ``held``, and have ``environment`` set.  In a ``sandbox`` it reads the
     ``source``, what its ``compilers`` need, and the folders ``tools``.
     """
@@ -73,10 +72,9 @@ class Make:
     objects: Path
     arguments: Sequence[str]
     log: Path
-    deadline_s: float
+    deadline: Deadline
     held: Sequence[int] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
-    begun: float = field(default_factory=time.monotonic)
     stopped: Callable[[], bool] = lambda: False
     sandbox: Sandbox | None = None
     compilers: Sequence[str] = ()
@@ -142,10 +140,10 @@ class Make:
                 yield said
 
     def _left(self) -> float:
-        left = self.begun + self.deadline_s - time.monotonic()
+        left = self.deadline.left_s
         if left <= 0:
             raise ProcessTimeout(
-                f"the build deadline of {self.deadline_s:g} s passed",
+                f"the {self.deadline}",
                 where=self.log,
                 hint="raise deadlines.build in lab.toml",
             )

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from types import TracebackType
 from typing import Generic, TypeVar
+
+from lab.process.deadline import Deadline
 
 Request = TypeVar("Request")
 Made = TypeVar("Made")
@@ -101,9 +102,9 @@ class Building(Mapping[Request, Made], Generic[Request, Made]):
     ) -> None:
         self.give_up()
         # For all of them: four that wait for a download would be waited for in turn.
-        until = time.monotonic() + _ENDING_S
+        deadline = Deadline("ending", _ENDING_S)
         for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
+            thread.join(max(0.0, deadline.left_s))
 
 
 class Built(dict[Request, Made]):

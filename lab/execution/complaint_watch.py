@@ -25,6 +25,7 @@ from lab.model.log_mark import parse_mark
 from lab.model.records import PlacedComplaint
 from lab.model.status import Status
 from lab.model.version import KernelVersion
+from lab.process.deadline import Deadline
 from lab.suites.judge import Judged
 
 #: How long the console may lag behind a command's end, and a complaint take to be printed.
@@ -296,30 +297,30 @@ class ComplaintWatch:
             return
         # In pieces: a guest may have printed more than fits into memory.  What it prints
         # meanwhile is for the next look: one that never stops must not hold us past a deadline.
-        until = time.monotonic() + _LOOK_S
+        deadline = Deadline("look", _LOOK_S)
         with stream:
             end = os.fstat(stream.fileno()).st_size
             stream.seek(self._read)
             while data := stream.read(min(_PIECE, max(0, end - self._read))):
                 self._read += len(data)
                 self._log.feed(data)
-                if time.monotonic() > until:
+                if deadline.passed:
                     break
         self._behind = end - self._read
 
     def _catch_up(self, seconds: float) -> None:
         """Read what there is, for so long at most; what is left then is never read."""
-        deadline = time.monotonic() + seconds
+        deadline = Deadline("console", seconds)
         self._look()
         while self._behind > 0 and not self._gave_up:
-            if time.monotonic() > deadline:
+            if deadline.passed:
                 self._gave_up = True
             self._look()
 
     def _wait(self, done: Callable[[], bool]) -> bool:
-        deadline = time.monotonic() + _LAG_S
+        deadline = Deadline("lag", _LAG_S)
         while not done():
-            if time.monotonic() > deadline:
+            if deadline.passed:
                 return False
             time.sleep(_TICK_S)
             self._look()

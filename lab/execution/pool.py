@@ -8,7 +8,6 @@ import os
 import queue
 import signal
 import threading
-import time
 from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -25,6 +24,7 @@ from lab.execution.executor import ExecutorRequest, OnResult, OnWord
 from lab.execution.job import Job
 from lab.execution.run_job import JobInterrupted, run_job
 from lab.model.records import JobRecord, TestResult
+from lab.process.deadline import Deadline
 from lab.process.interrupt import Terminated, importing
 from lab.unforeseen import as_lab_error
 
@@ -215,9 +215,9 @@ def _see_off(processes: list[BaseProcess]) -> None:
 
 def _alive_after(most_s: float, processes: list[BaseProcess]) -> list[BaseProcess]:
     """Those that have not ended by then; not by join(): the pool's own thread waits for them."""
-    deadline = time.monotonic() + most_s
+    deadline = Deadline("leaving", most_s)
     left = {process.sentinel: process for process in processes}
-    while left and (ended := connection.wait(left, deadline - time.monotonic())):
+    while left and (ended := connection.wait(left, deadline.left_s)):
         left = {sentinel: one for sentinel, one in left.items() if sentinel not in ended}
     return list(left.values())
 

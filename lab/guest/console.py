@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.complaints import Reader
 from lab.model.complaint import Complaint
+from lab.process.deadline import Deadline
 
 _TAIL = 8192
 _PIECE = 1 << 16
@@ -50,8 +50,8 @@ class Console:
             # One that lives may never stop, and what it prints take long to read.
             left = stream.seek(0, os.SEEK_END)
             left -= stream.seek(max(0, left - _LAST))
-            until = time.monotonic() + _LOOKING_S
-            while (piece := stream.read(min(_PIECE, left))) and time.monotonic() < until:
+            deadline = Deadline("console", _LOOKING_S)
+            while (piece := stream.read(min(_PIECE, left))) and not deadline.passed:
                 left -= len(piece)
                 words = _headline(reader.feed(piece)) or words
         return _headline(reader.close()) or words

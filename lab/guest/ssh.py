@@ -21,6 +21,7 @@ from lab.errors import InfrastructureError
 from lab.guest.command import CommandFlood, CommandResult, CommandTimeout, GuestLost
 from lab.guest.qemu.port import NoPort, Port
 from lab.image import GuestKeys
+from lab.process.deadline import Deadline
 
 # Without a handler of the program's, Python prints what it logs: tracebacks of its threads,
 # when a guest dies. The lab says itself what happened.
@@ -225,7 +226,7 @@ class Ssh:
             CommandTimeout: It did not come in time.
             GuestLost: The connection ended.
         """
-        until = time.monotonic() + deadline_s
+        deadline = Deadline("command", deadline_s)
         try:
             with self._cut_after(deadline_s):
                 self._connection.open()
@@ -236,7 +237,7 @@ class Ssh:
         except TimeoutError as error:
             raise CommandTimeout(f"{path} did not come in {deadline_s:g} s") from error
         except (paramiko.SSHException, EOFError, OSError) as error:
-            if time.monotonic() >= until:
+            if deadline.passed:
                 raise CommandTimeout(f"{path} did not come in {deadline_s:g} s") from error
             if isinstance(error, OSError) and self._connection.is_connected:
                 what = f"{path} cannot be fetched: {error.strerror or error}"
@@ -333,7 +334,7 @@ def _open(
 ) -> None:
     # A server may be killed, and a key exchange fail (syzkaller#3935): try until the deadline,
     # or until no port is left.
-    deadline = time.monotonic() + deadline_s
+    deadline = Deadline("SSH", deadline_s)
     failed: Exception | None = None
     while True:
         try:
@@ -349,9 +350,9 @@ def _open(
         except (paramiko.SSHException, EOFError, OSError) as error:
             if not alive():
                 raise GuestLost(f"nobody is left to log in to: {error}") from error
-            if time.monotonic() > deadline:
+            if deadline.passed:
                 raise InfrastructureError(
-                    f"the SSH deadline of {deadline_s:g} s passed: {error}",
+                    f"the {deadline}: {error}",
                     hint="raise deadlines.ssh in lab.toml",
                 ) from error
             failed = error
@@ -366,8 +367,8 @@ def _await_death(alive: Callable[[], bool]) -> None:
     Raises:
         GuestLost: It did.
     """
-    until = time.monotonic() + _DYING_S
-    while time.monotonic() < until:
+    deadline = Deadline("death", _DYING_S)
+    while not deadline.passed:
         if not alive():
             raise GuestLost("nobody is left to log in to")
         time.sleep(0.05)

@@ -21,6 +21,7 @@ from lab.errors import InfrastructureError
 from lab.host.machine import Host
 from lab.process import ProcessKilled, ProcessTimeout, Result, spawn
 from lab.process.child import Argument, failure
+from lab.process.deadline import Deadline
 from lab.process.tool_failure import ending_signal
 
 #: Seconds for a tool to say what it is, which takes it some milliseconds; a lab that is told
@@ -108,10 +109,10 @@ def ask_all(commands: Iterable[Sequence[Argument]]) -> list[Result]:
 
     Without threads: those would have to be waited for when the lab is told to end.
     """
-    end = time.monotonic() + ASKED_S
+    deadline = Deadline("answer", ASKED_S)
     with ExitStack() as stack:
         running = [_Asked(command, stack) for command in commands]
-        return [asked.answer(end) for asked in running]
+        return [asked.answer(deadline) for asked in running]
 
 
 class _Asked:
@@ -122,11 +123,11 @@ class _Asked:
         self._err = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
         self._child = stack.enter_context(spawn(command, stdout=self._out, stderr=self._err))
 
-    def answer(self, end: float) -> Result:
+    def answer(self, deadline: Deadline) -> Result:
         """What it said, and its status."""
         status = self._child.poll()
         while status is None:
-            self._refuse(end)
+            self._refuse(deadline)
             with suppress(ProcessTimeout):
                 status = self._child.wait(_LOOK_S)
         took = time.monotonic() - self._child.started
@@ -136,8 +137,8 @@ class _Asked:
             raise failure(result, None, ProcessKilled, f"was ended by {name}")
         return result
 
-    def _refuse(self, end: float) -> None:
-        late = time.monotonic() > end
+    def _refuse(self, deadline: Deadline) -> None:
+        late = deadline.passed
         if late or max(os.fstat(each.fileno()).st_size for each in (self._out, self._err)) > _MOST:
             what = f"has not answered after {ASKED_S:g} s" if late else "does not stop talking"
             raise InfrastructureError(

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -17,6 +16,7 @@ from lab.patches.damaged import CannotRebuild, DamagedFile, DamagedHunk, read_da
 from lab.patches.layout import Layout, layouts
 from lab.patches.patched_tree import View
 from lab.patches.rewriting import Guess, guesses, written
+from lab.process.deadline import Deadline
 from lab.trees import blob_digest
 
 #: Files that are tried before the search is given up, and seconds of a text's search.
@@ -82,10 +82,11 @@ def rebuild(
         InfrastructureError: The tree is not what its manifest says.
     """
     files = read_damaged(path, content)
-    until = time.monotonic() + seconds
+    deadline = Deadline("rebuild", seconds)
     contents = [_content(path, file, view) for file in files]
     rebuilt = [
-        _rebuilt(path, file, content, until) for file, content in zip(files, contents, strict=True)
+        _rebuilt(path, file, content, deadline)
+        for file, content in zip(files, contents, strict=True)
     ]
     return Rebuilt(tuple(rebuilt))
 
@@ -100,14 +101,14 @@ def _content(path: Path, file: DamagedFile, view: View) -> bytes:
     return found.content
 
 
-def _rebuilt(path: Path, file: DamagedFile, content: bytes, until: float) -> RebuiltFile:
+def _rebuilt(path: Path, file: DamagedFile, content: bytes, deadline: Deadline) -> RebuiltFile:
     source = Source(file.name, content)
     index = file.index
     if index is not None and not blob_digest(content).startswith(index.before):
         index = None
     doubts: list[Guess] = []
-    ways = [*_ways(path, file, source, doubts, until, exact=index is not None)]
-    proved, first, tried = _search(source, ways, index, until)
+    ways = [*_ways(path, file, source, doubts, deadline, exact=index is not None)]
+    proved, first, tried = _search(source, ways, index, deadline)
     found = proved or first
     return RebuiltFile(
         name=file.name,
@@ -121,7 +122,7 @@ def _rebuilt(path: Path, file: DamagedFile, content: bytes, until: float) -> Reb
 
 
 def _search(
-    source: Source, ways: Sequence[Sequence[Layout]], index: IndexLine | None, until: float
+    source: Source, ways: Sequence[Sequence[Layout]], index: IndexLine | None, deadline: Deadline
 ) -> tuple[Candidate | None, Candidate, int]:
     """The candidate that is the author's file, or None; the likeliest; how many were tried."""
     found = candidates(source, ways)
@@ -130,7 +131,7 @@ def _search(
     for tried in range(1, most + 1):
         if index is not None and blob_digest(candidate.content).startswith(index.after):
             return candidate, first, tried
-        following = next(found, None) if tried < most and time.monotonic() < until else None
+        following = next(found, None) if tried < most and not deadline.passed else None
         if following is None:
             return None, first, tried
         candidate = following
@@ -156,7 +157,7 @@ def _ways(
     file: DamagedFile,
     source: Source,
     doubts: list[Guess],
-    until: float,
+    deadline: Deadline,
     *,
     exact: bool,
 ) -> Iterator[list[Layout]]:
@@ -166,11 +167,11 @@ def _ways(
         where = Location(path, hunk.number)
         if hunk.before == 0:
             raise CannotRebuild("the hunk has no line that tells where it belongs", where=where)
-        if time.monotonic() > until:
+        if deadline.passed:
             raise CannotRebuild("no time is left for this hunk", where=where)
         expected = max(hunk.start - 1, 0)
         spots = [expected] if exact else places(hunk, source.lines, expected + drift)
-        found, others = _placed(hunk, source, [at for at in spots if at >= end], until)
+        found, others = _placed(hunk, source, [at for at in spots if at >= end], deadline)
         possible = layouts(hunk, found)
         if not possible:
             raise _no_place(path, file, hunk, source, found, exact=exact)
@@ -182,7 +183,7 @@ def _ways(
 
 
 def _placed(
-    hunk: DamagedHunk, source: Source, spots: Sequence[int], until: float
+    hunk: DamagedHunk, source: Source, spots: Sequence[int], deadline: Deadline
 ) -> tuple[list[Alignment], list[int]]:
     """The alignments at the place that has the cheapest, and other places that are as good."""
     best: list[Alignment] = []
@@ -193,7 +194,7 @@ def _placed(
             best, others = found, []
         elif found and found[0].cost == best[0].cost:
             others.append(at)
-        if time.monotonic() > until:
+        if deadline.passed:
             break
     return best, others
 

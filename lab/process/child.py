@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import IO
 
 from lab.errors import InfrastructureError
+from lab.process.deadline import Deadline
 from lab.process.starter import start
 from lab.process.tool_failure import ending_signal
 
@@ -121,9 +122,9 @@ class Child:
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait ``timeout`` seconds at most; raises ProcessTimeout after that."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = None if timeout is None else Deadline("child", timeout)
         while (status := self.poll()) is None:
-            left = None if deadline is None else deadline - time.monotonic()
+            left = None if deadline is None else deadline.left_s
             if left is not None and left <= 0:
                 raise ProcessTimeout(
                     f"{self.arguments[0]} was still running after {timeout:g} s"
@@ -137,8 +138,8 @@ class Child:
         with suppress(OSError):
             self._lifeline.shutdown(socket.SHUT_WR)
         # The status is said last, but what the keeper holds goes with the keeper.
-        deadline = time.monotonic() + _KILLING_S
-        while not self._ended and (left := deadline - time.monotonic()) > 0:
+        deadline = Deadline("kill", _KILLING_S)
+        while not self._ended and (left := deadline.left_s) > 0:
             self._hear(left)
         if not self._ended:
             with suppress(ProcessLookupError):

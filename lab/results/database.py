@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from lab.errors import InfrastructureError, LabError, UserError
 from lab.model.url import Url
+from lab.process.deadline import Deadline
 from lab.results.rows import DAMAGED
 from lab.results.schema import METADATA, SCHEMA_VERSION, VERSION
 
@@ -105,13 +106,13 @@ def _use_wal(connection: sqlite3.Connection) -> None:
     # SQLite reads which mode the file has and turns that read lock into a write lock: of
     # two that do so at once one is told "locked" whatever the busy timeout is, since
     # waiting with a read lock held would never end (sqlite3_busy_handler()).
-    deadline = time.monotonic() + _BUSY_MS / 1000
+    deadline = Deadline("database", _BUSY_MS / 1000)
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or deadline.passed:
                 raise
             time.sleep(_BUSY_AGAIN_S)
 

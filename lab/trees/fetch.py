@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +14,7 @@ from pathlib import Path
 from lab.config.model import KernelSection
 from lab.model.version import KernelVersion
 from lab.process.cache_use import note_use
+from lab.process.deadline import Deadline
 from lab.process.lock import locked_if_free
 from lab.process.removal import remove_tree
 from lab.process.scratch import write_whole
@@ -60,8 +60,8 @@ def fetch(
             of another version than its name says.
         InfrastructureError: Network, apt, git or disk fail, or the deadline passed.
     """
-    end = time.monotonic() + deadline_s
-    request = Request(name, cache, root, end, deadline_s, progress, keyring, locate)
+    deadline = Deadline("fetch", deadline_s)
+    request = Request(name, cache, root, deadline, progress, keyring, locate)
     with storage_errors(cache, name):
         source = source_kind(kernel.kind).source(kernel, request)
         tree = source.tree(_Trees(request, kernel), refresh=refresh)
@@ -104,8 +104,8 @@ def find(
     Raises:
         UserError: It is a folder, and no kernel's.
     """
-    end = time.monotonic() + deadline_s
-    request = Request(name, cache, root, end, deadline_s, locate=locate)
+    deadline = Deadline("fetch", deadline_s)
+    request = Request(name, cache, root, deadline, locate=locate)
     source = source_kind(kernel.kind).source(kernel, request)
     try:
         with storage_errors(cache, name):

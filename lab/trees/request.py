@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Final
 from lab.errors import InfrastructureError, Location, UserError
 from lab.process import ProcessTimeout, Result, run
 from lab.process.child import Argument
+from lab.process.deadline import Deadline
 from lab.process.lock import locked
 from lab.trees.manifest import Entry
 
@@ -28,7 +28,7 @@ ELSEWHERE: Final = "a folder, tarball or repository of your own, in lab.local.to
 
 @dataclass(frozen=True)
 class Request:
-    """One fetch of the kernel ``name``; ``end`` is in ``time.monotonic()``'s seconds.
+    """One fetch of the kernel ``name``.
 
     ``keyring`` is the config's, with the keys that tarballs must be signed by.
     """
@@ -36,8 +36,7 @@ class Request:
     name: str
     cache: Path
     root: Path
-    end: float
-    deadline_s: float
+    deadline: Deadline
     progress: Progress | None = None
     keyring: Path | None = None
     locate: Locate | None = None
@@ -62,10 +61,10 @@ class Request:
 
     def left(self) -> float:
         """Seconds until the deadline; raises InfrastructureError once it passed."""
-        left = self.end - time.monotonic()
+        left = self.deadline.left_s
         if left <= 0:
             raise InfrastructureError(
-                f"the fetch deadline of {self.deadline_s:g} s passed for {self.name}",
+                f"the {self.deadline} for {self.name}",
                 hint="raise deadlines.fetch in lab.toml",
             )
         return left

@@ -20,6 +20,7 @@ from lab.config.model import TarballKernel
 from lab.errors import LabError, UserError
 from lab.model.url import Url
 from lab.process import run
+from lab.process.deadline import Deadline
 from lab.trees.request import Request
 from lab.trees.unpack import unpack
 from tests.trees.conftest import FILES, Cache
@@ -187,7 +188,7 @@ def test_times_that_no_clock_has_said(cache: Cache, tmp_path: Path, mtime: str) 
 def test_flipped_bytes_end_as_errors_of_the_lab(tmp_path: Path, seed: int) -> None:
     """Headers of each form with a few bytes that are others: unpacked inside, or refused."""
     chance = random.Random(seed)
-    request = Request("6.1", tmp_path, tmp_path, 1e9, 1e9)
+    request = Request("6.1", tmp_path, tmp_path, Deadline("fetch", 1e9))
     form = (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT)[seed % 3]
     good = bytearray(archive(tmp_path, _odd, form=form).read_bytes())
     for number in range(100):

@@ -15,6 +15,7 @@ from lab.errors import InfrastructureError, LabError, UserError
 from lab.model.url import HookUrl, Url
 from lab.network.http import WebError, answer
 from lab.nightly.webhook import post
+from lab.process.deadline import Deadline
 from lab.trees.download import get_small
 from lab.trees.request import Request
 from tests.attacks.servers import Behaviour, listening, pouring, saying, trickling
@@ -93,7 +94,7 @@ def test_a_body_has_a_size(cache: Cache, monkeypatch: pytest.MonkeyPatch, begin:
 def test_a_small_body_has_one_too(tmp_path: Path) -> None:
     with listening(pouring(HEAD + b"\r\n")) as port:
         url = Url(f"http://127.0.0.1:{port}/linux.tar.sign")
-        request = Request("6.1", tmp_path, tmp_path, 1e9, 1e9)
+        request = Request("6.1", tmp_path, tmp_path, Deadline("fetch", 1e9))
         with pytest.raises(UserError, match="more than 100 bytes"):
             get_small(url, 100, request, "signature")
 
@@ -139,7 +140,7 @@ def test_flipped_answers_end_as_errors_of_the_lab(cache: Cache) -> None:
 
     with listening(behave) as port:
         url = Url(f"http://127.0.0.1:{port}/linux.tar.gz")
-        request = Request("6.1", cache.folder, cache.root, 1e9, 1e9)
+        request = Request("6.1", cache.folder, cache.root, Deadline("fetch", 1e9))
         for _ in range(100):
             with suppress(LabError):
                 _tried(url, request)

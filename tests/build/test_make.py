@@ -10,6 +10,7 @@ import pytest
 from lab.build.make import Make, Step, _lines, build_error
 from lab.errors import InfrastructureError, LabError, Location, UserError
 from lab.process import ProcessTimeout
+from lab.process.deadline import Deadline
 
 SOURCE = Path("/cache/src")
 
@@ -18,7 +19,7 @@ def made(tmp_path: Path, recipe: str) -> tuple[list[Step], str]:
     (tmp_path / "Makefile").write_text(f"all:\n\t@{recipe}\n")
     log = tmp_path / "log"
     steps: list[Step] = []
-    Make(tmp_path, tmp_path, (), log, 10)("all", on_step=steps.append)
+    Make(tmp_path, tmp_path, (), log, Deadline("build", 10))("all", on_step=steps.append)
     return steps, log.read_text()
 
 
@@ -40,7 +41,7 @@ def test_a_last_line_without_an_end(tmp_path: Path) -> None:
 def test_what_was_said_before_a_hang_is_in_the_log(tmp_path: Path) -> None:
     (tmp_path / "Makefile").write_text("all:\n\t@printf 'no end'; sleep 20\n")
     with pytest.raises(ProcessTimeout):
-        Make(tmp_path, tmp_path, (), tmp_path / "log", 0.3)("all")
+        Make(tmp_path, tmp_path, (), tmp_path / "log", Deadline("build", 0.3))("all")
     assert "no end" in (tmp_path / "log").read_text()
 
 

@@ -17,6 +17,7 @@ from qemu.qmp import QMPError
 from qemu.qmp.legacy import QEMUMonitorProtocol
 
 from lab.errors import InfrastructureError
+from lab.process.deadline import Deadline
 
 # Its threads log what the lab finds out, and says, anyway.
 logging.getLogger("qemu").addHandler(logging.NullHandler())
@@ -67,11 +68,11 @@ class Monitor:
         self._ask("migrate-set-capabilities", capabilities=[capability])
 
     def _until(self, query: str, good: set[str], bad: set[str], deadline_s: float) -> None:
-        deadline = time.monotonic() + deadline_s
+        deadline = Deadline("monitor", deadline_s)
         # QEMU answers when it has loaded the devices, and runs the guest right after that.
         pauses = chain((0, 0), repeat(0.002))
         while (status := self._ask(query)["status"]) not in good:
-            if status in bad or time.monotonic() > deadline:
+            if status in bad or deadline.passed:
                 raise InfrastructureError(f"QEMU's {query} says {status!r}")
             time.sleep(next(pauses))
 

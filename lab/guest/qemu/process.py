@@ -11,7 +11,6 @@ import shlex
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import cached_property
@@ -26,6 +25,7 @@ from lab.guest.qemu.port import NoPort, Port
 from lab.guest.timeline import Timeline
 from lab.process import Child, ProcessTimeout, spawn
 from lab.process.cpu_waits import Times, child_of, thread_times
+from lab.process.deadline import Deadline
 
 if TYPE_CHECKING:
     from lab.guest.qemu.monitor import Monitor
@@ -146,11 +146,11 @@ class Vm:
             BootTimeout: The deadline ``name`` of ``deadline_s`` seconds passed first, or
                 the guest hangs.
         """
-        deadline = time.monotonic() + deadline_s
+        deadline = Deadline(name, deadline_s)
         while not self._has_said(mark):
-            left = deadline - time.monotonic()
+            left = deadline.left_s
             if left <= 0:
-                raise self._late(mark, deadline_s, name)
+                raise self._late(mark, deadline)
             if why := hung():
                 tail = self.console.tail()
                 raise BootTimeout(f"the boot hangs: {why}", where=self.console.path, detail=tail)
@@ -325,13 +325,13 @@ class Vm:
             self._stack.callback(end.close)
         return ends
 
-    def _late(self, mark: str, deadline_s: float, name: str) -> BootTimeout:
+    def _late(self, mark: str, deadline: Deadline) -> BootTimeout:
         return BootTimeout(
-            f"the {name} deadline of {deadline_s:g} s passed before the guest was {mark}; "
+            f"the {deadline} before the guest was {mark}; "
             f"its console ends with: {self.console.tail(1)}",
             where=self.console.path,
             detail=self.console.tail(),
-            hint=f"raise deadlines.{name} in lab.toml if the guest was only slow",
+            hint=f"raise deadlines.{deadline.name} in lab.toml if the guest was only slow",
         )
 
 
