@@ -174,7 +174,11 @@ def commit_of(repository: Repository, tip: str, patch: Patch, upstream: str = ""
     if upstream:
         found = _itself(repository, tip, upstream) or _copy(repository, tip, upstream, paths)
     found = found or _same_patch(repository, tip, patch, paths)
-    return None if found is None or _reverted(repository, tip, found.commit, paths) else found
+    return (
+        None
+        if found is None or _reverted(repository, tip, found.commit, upstream, paths)
+        else found
+    )
 
 
 def _itself(repository: Repository, tip: str, commit: str) -> Found | None:
@@ -218,10 +222,11 @@ def _same_patch(
     return Found(repository.commits(commit)[0], "by its patch-id") if commit else None
 
 
-def _reverted(repository: Repository, tip: str, commit: Commit, paths: Sequence[str]) -> bool:
-    said = _log(
-        repository,
-        *(f"--grep=This reverts commit {commit.id[:12]}", "--format=%H", f"{commit.id}..{tip}"),
-        *("--", *paths),
-    )
+def _reverted(
+    repository: Repository, tip: str, commit: Commit, upstream: str, paths: Sequence[str]
+) -> bool:
+    """Whether it was taken back; a revert that is a copy itself names the upstream commit."""
+    names = filter(None, (commit.id, upstream, copied(commit.body)))
+    greps = dict.fromkeys(f"--grep=This reverts commit {name[:12]}" for name in names)
+    said = _log(repository, *greps, "--format=%H", f"{commit.id}..{tip}", "--", *paths)
     return bool(said.strip())

@@ -18,7 +18,8 @@ _LARGEST = 8 << 20
 class OriginPatch:
     """A patch as it came; ``not_proved`` says why nobody knows that it is the author's.
 
-    ``commit`` is what it is in a repository, where it is from one.
+    ``commit`` is what it is in a repository, where it is from one; ``digest`` the SHA-256 of
+    its file, which an older lab did not keep.
     """
 
     file: str
@@ -29,6 +30,7 @@ class OriginPatch:
     patch_id: str
     not_proved: str
     commit: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ def _patch(row: Mapping[str, Any]) -> OriginPatch:
         patch_id=_text(row, "patch-id"),
         not_proved=_text(row, "not-proved"),
         commit=_text(row, "commit"),
+        digest=_text(row, "sha256"),
     )
 
 

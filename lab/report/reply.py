@@ -26,7 +26,8 @@ from lab.model.records import JobRecord, RunRecord
 from lab.model.status import Outcome
 from lab.model.variant import Variant
 from lab.patches import Series
-from lab.patches.origin import Origin
+from lab.patches.origin import Origin, OriginPatch
+from lab.patches.patch import Patch
 from lab.patches.scratch_tree import patch_id
 from lab.text import plain
 
@@ -206,11 +207,18 @@ def _edited(run: RunRecord, series: Series, origin: Origin) -> str | None:
     }
     if tested != {series.digest}:
         return f"{series.path.parent} was changed since the run"
-    sent = {patch.file: patch.patch_id for patch in origin.patches}
+    sent = {patch.file: patch for patch in origin.patches}
     for patch in series.patches:
-        if not sent.get(patch.name) or patch_id(patch.for_git) != sent[patch.name]:
+        if patch.name not in sent or not _as_sent(patch, sent[patch.name]):
             return f"{patch.name} is not as it was sent"
     return None if len(sent) == len(series.patches) else "patches of the mail are left out"
+
+
+def _as_sent(patch: Patch, sent: OriginPatch) -> bool:
+    # A patch-id has no white space, and no place of a hunk.
+    if sent.digest:
+        return patch.digest == sent.digest
+    return bool(sent.patch_id) and patch_id(patch.for_git) == sent.patch_id
 
 
 def _headers(origin: Origin, person: Person | None) -> dict[str, str]:

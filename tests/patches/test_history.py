@@ -186,3 +186,11 @@ def test_the_commit_that_a_patch_is(linux: Path, repository: Repository, tmp_pat
     # What was taken back is not in.
     git(linux, "revert", "--no-edit", said)
     assert commit_of(repository, head(linux), patch, mine) is None
+    # A stable series copies the revert, which names the commit that it is a copy of.
+    for known, tip in ((mine, said), ("", moved)):
+        git(linux, "checkout", "-q", tip)
+        git(linux, "commit", "-q", "--amend", "-m", f"mm: raise\n\ncommit {mine} upstream.")
+        copy = head(linux)
+        assert commit_of(repository, copy, patch, known) is not None
+        text = f"Revert\n\ncommit {'2' * 40} upstream.\n\nThis reverts commit {mine}.\n"
+        assert commit_of(repository, commit(linux, "mm/gup.c", GUP, text), patch, known) is None

@@ -14,9 +14,12 @@ from urllib.parse import unquote
 
 import pytest
 
+from lab.cli.commands import open_lab
+from lab.cli.review_check import _intake
 from lab.errors import InfrastructureError, UserError
 from lab.patches.intake import is_thread, read_intake
 from lab.patches.intake.archive import fetch_thread
+from lab.patches.intake.letter import letters_of
 
 MAILS = Path(__file__).parent / "mails"
 COVER = "20200601-populate-v2-0-0123456789ab@example.org"
@@ -175,3 +178,23 @@ def test_a_file_of_that_name_is_a_file(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     (tmp_path / ALONE).write_bytes((MAILS / "plain.mbox").read_bytes())
     assert not is_thread(ALONE)
+
+
+@needs_b4
+@pytest.mark.slow
+def test_a_check_is_of_the_revision_that_it_was_asked_of(
+    tmp_path: Path, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What b4 review shows beside v2 is said of v2, whatever came after it."""
+    config = tmp_path / "gitconfig"
+    config.write_text(f"[b4]\n\tmidmask = {archive.url}/three-versions/%s\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    raw = (
+        f"From: Dev <dev@example.org>\nMessage-ID: <{COVER}>\n"
+        "Subject: [PATCH v2 0/3] mm: populate\n\nx\n"
+    ).encode()
+    (letter,) = letters_of(raw, "")
+    opened = open_lab(Path(__file__).parents[2] / "lab.toml")
+    intake = _intake(opened, letter, raw, ())
+    assert intake.choice.revision == (2,)
+    assert len(intake.choice.patches) == 3

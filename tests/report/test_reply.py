@@ -174,13 +174,23 @@ def edit_before(tmp_path: Path) -> None:
     patch.write_text(patch.read_text().replace("+A2", "+B2"))
 
 
+def edit_white_space(tmp_path: Path) -> None:
+    patch = next((tmp_path / NAME).glob("*.patch"))
+    patch.write_text(patch.read_text().replace("+A2", "+A 2"))
+
+
 def doubt(tmp_path: Path) -> None:
     origin = tmp_path / NAME / "origin.toml"
     origin.write_text(origin.read_text() + 'not-proved = "no index line"\n')
 
 
 @pytest.mark.parametrize(
-    ("change", "why"), [(edit_before, "is not as it was sent"), (doubt, "not proved")]
+    ("change", "why"),
+    [
+        (edit_before, "is not as it was sent"),
+        (edit_white_space, "is not as it was sent"),
+        (doubt, "not proved"),
+    ],
 )
 def test_another_patch_than_was_sent_bears_none(
     tmp_path: Path, kept: Kept, change: Callable[[Path], None], why: str

@@ -260,6 +260,7 @@ def _patch(file: str, letter: Letter) -> dict[str, str | list[str]]:
         "message-id": letter.identity,
         "commit": letter.commit,
         "patch-id": patch_id(letter.diff),
+        "sha256": hashlib.sha256(_content(letter)).hexdigest(),
         "notes": list(letter.notes),
         "rebuilt": "" if mending is None else "proved" if mending.proved else "not proved",
         "rebuilt-on": mending.kernel if mending else "",
