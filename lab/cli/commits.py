@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 GitTree = Annotated[
     Path | None,
-    typer.Option(
-        "--tree", metavar="DIR", help="SERIES is a commit, or a range A..B, of this repository."
-    ),
+    typer.Option("--tree", metavar="DIR", help="SERIES is a commit or a range of this repository."),
 ]
 
 

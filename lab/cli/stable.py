@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Stable = Annotated[
     bool,
-    typer.Option("--stable", help="Of each kernel: has it the bug, has it the fix, does it apply."),
+    typer.Option("--stable", help="Has each kernel the bug, or the fix already?"),
 ]
 
 

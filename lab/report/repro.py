@@ -191,6 +191,7 @@ def _render(
         arch=ARCH,
         work=_Shell(slug(f"repro-{run.id}-{number}")),
         left_out=_left_out(recipe),
+        by_status=any(unit.command for unit in units),
         filesystems=list(dict.fromkeys(unit.filesystem for unit in units)),
         deadline=int(_BOOT_S + len(units) * recipe.program_s),
         tools=["gcc", "git", "ldd", "make", "tar", "timeout", ARCH.qemu, "busybox", *guest_tools],
