@@ -60,6 +60,37 @@ def _bringing(opened: Lab, variant: Variant, quiet: bool) -> Callable[[], View]:
     return bring
 
 
+def on_what_it_goes_onto(
+    opened: Lab, series: str, intake: Intake | None, kernels: Sequence[str]
+) -> tuple[Lab, Sequence[str]]:
+    """The kernels with the series beneath that this one says it goes onto, which are told.
+
+    Args:
+        intake: The series where it is not written yet.
+        kernels: As they were named; none are those of its table.
+
+    Raises:
+        UserError: A series beneath is gone, or not as it was when this one was taken in.
+    """
+    from lab.model.variant import Variant
+    from lab.patches.beneath import beneath_of
+    from lab.patches.origin import read_origin
+
+    origin = intake.kept_origin if intake else read_origin(opened.patches / series)
+    for name in origin.missing if origin else ():
+        say(f"lab: {series} is tested without {name}, which it goes onto: not taken in", err=True)
+    beneath = beneath_of(opened.patches, series, origin)
+    if not beneath:
+        return opened, kernels
+    say(f"lab: {series} is tested on {' + '.join(beneath)}, which it goes onto", err=True)
+    for name in beneath:
+        opened = opened.with_series(name)
+    section = opened.loaded.config.series.get(series)
+    bases = kernels or (section.kernels if section else ())
+    laid = [Variant(base, [n for n in beneath if n not in Variant(base).series]) for base in bases]
+    return opened, laid
+
+
 @contextmanager
 def keeping(intake: Intake | None, *, write: bool) -> Iterator[None]:
     """Keep the series while the block runs, and say at its end under which name."""

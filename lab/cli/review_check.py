@@ -60,13 +60,16 @@ def _rows(
     suites: Sequence[str],
     pattern: str | None,
 ) -> Rows:
+    from lab.cli.intake import on_what_it_goes_onto
     from lab.plan import plan_series
 
     letter, raw = _mail()
     if (letter.subject.number or 0) > 1:
         return []
     intake = _intake(opened, letter, raw, kernels)
-    opened, bases = opened.with_series(intake.name).taking(kernels)
+    opened = opened.with_series(intake.name)
+    opened, laid = on_what_it_goes_onto(opened, intake.name, intake, kernels)
+    opened, bases = opened.taking(laid)
     plan = plan_series(opened.loaded, intake.name, bases, filesystems, suites, pattern)
     kept = opened.results / "review-checks" / f"{_key(opened, plan, letter, intake)}.json"
     if kept.is_file():

@@ -29,7 +29,7 @@ from lab.cli.commands import (
     with_reproducers,
 )
 from lab.cli.commits import GitTree, base_of, intake_of_commits
-from lab.cli.intake import intake_for, keeping
+from lab.cli.intake import intake_for, keeping, on_what_it_goes_onto
 from lab.cli.stable import Stable, stable_kernels, verify_stable_plan
 from lab.errors import ExitStatus
 from lab.model.variant import Variant
@@ -94,6 +94,7 @@ def verify(
         named = named or parent
     if stable:
         named = (*parent, *(kernels or stable_kernels(opened)))
+    opened, named = on_what_it_goes_onto(opened, series, intake, named)
     opened, bases = opened.taking(named)
     opened, suites = with_reproducers(opened, repro, suite)
     if each:

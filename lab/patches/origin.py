@@ -34,11 +34,20 @@ class OriginPatch:
 
 
 @dataclass(frozen=True)
+class Layer:
+    """A series that another goes onto, and the patch-ids that its patches had then."""
+
+    series: str
+    patch_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Origin:
     """``identity`` is the Message-Id that an answer goes to, without ``<>``, or empty.
 
     ``tree`` is the repository that it is from, ``base`` the commit that it goes onto.
-    ``headline`` is the subject as it was sent, with its tags.
+    ``headline`` is the subject as it was sent, with its tags.  ``beneath`` are the series
+    that it goes onto; ``missing`` names what else it does, by patch-id or Message-Id.
     """
 
     source: str
@@ -49,6 +58,8 @@ class Origin:
     patches: tuple[OriginPatch, ...]
     tree: Path | None = None
     base: str = ""
+    beneath: tuple[Layer, ...] = ()
+    missing: tuple[str, ...] = ()
 
     @property
     def commits(self) -> dict[str, str]:
@@ -59,10 +70,11 @@ class Origin:
     def doubt(self) -> str:
         """What keeps a verdict from being one on what the author sent; nothing as a rule."""
         doubtful = [patch for patch in self.patches if patch.not_proved]
-        if not doubtful:
-            return ""
         said = "; ".join(f"{patch.file}: {patch.not_proved}" for patch in doubtful)
-        return f"rebuilt, not proved to be what was sent: {said}"
+        rebuilt = f"rebuilt, not proved to be what was sent: {said}" if doubtful else ""
+        without = ", ".join(self.missing)
+        beneath = f"without what it says it goes onto: {without}" if without else ""
+        return "; ".join(filter(None, (rebuilt, beneath)))
 
 
 def read_origin(folder: Path) -> Origin | None:
@@ -71,12 +83,10 @@ def read_origin(folder: Path) -> Origin | None:
     Raises:
         UserError: The file cannot be read.
     """
-    import tomllib
-
     path = folder / ORIGIN
     try:
         with path.open("rb") as file:
-            return _origin(tomllib.loads(file.read(_LARGEST).decode()))
+            return parse_origin(file.read(_LARGEST).decode())
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError) as error:
@@ -84,20 +94,40 @@ def read_origin(folder: Path) -> Origin | None:
         raise UserError(f"it cannot be read: {error}", where=Location(path), hint=hint) from None
 
 
+def parse_origin(text: str) -> Origin:
+    """What the text of such a file says.
+
+    Raises:
+        ValueError: It is not TOML, or no origin.
+    """
+    import tomllib
+
+    return _origin(tomllib.loads(text))
+
+
 def _origin(table: Mapping[str, Any]) -> Origin:
-    patches = table.get("patch") or []
-    if not isinstance(patches, list) or not all(isinstance(row, dict) for row in patches):
-        raise ValueError("patch is no list of tables")
     return Origin(
         source=_text(table, "source"),
         subject=_text(table, "subject"),
         headline=_text(table, "headline"),
         identity=_text(table, "message-id"),
         revision=_text(table, "revision"),
-        patches=tuple(_patch(row) for row in patches),
+        patches=tuple(_patch(row) for row in _tables(table, "patch")),
         tree=Path(tree) if (tree := _text(table, "tree")) else None,
         base=_text(table, "base-commit"),
+        beneath=tuple(
+            Layer(_text(row, "series"), _texts(row, "patch-ids"))
+            for row in _tables(table, "beneath")
+        ),
+        missing=_texts(table, "beneath-missing"),
     )
+
+
+def _tables(table: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    rows = table.get(key) or []
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError(f"{key} is no list of tables")
+    return rows
 
 
 def _patch(row: Mapping[str, Any]) -> OriginPatch:
@@ -117,3 +147,10 @@ def _patch(row: Mapping[str, Any]) -> OriginPatch:
 def _text(row: Mapping[str, Any], key: str) -> str:
     value = row.get(key, "")
     return value if isinstance(value, str) else ""
+
+
+def _texts(row: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    values = row.get(key) or []
+    if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
+        raise ValueError(f"{key} is no list of strings")
+    return tuple(values)

@@ -13,6 +13,7 @@ import pytest
 
 from tests.cli.test_cli import ROOT, lab
 from tests.cli.test_cli import project as project  # a fixture
+from tests.patches.test_intake import diff
 
 pytestmark = pytest.mark.slow
 
@@ -129,3 +130,38 @@ def test_a_series_name_comes_before_a_file_s(project: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "fake+fix" in done.stdout
     assert "kept as" not in done.stderr
+
+
+def mail(folder: Path, title: str, file: str, *trailers: str) -> str:
+    path = folder / f"{title}.eml"
+    end = "".join(f"{trailer}\n" for trailer in trailers)
+    path.write_bytes(
+        f"From: d@example.org\nMessage-ID: <{title}@example.org>\n"
+        f"Subject: [PATCH] {title}\n\nWhy.\n---\n".encode()
+        + diff(4, file=file)
+        + f"-- \n2.39\n\n{end}".encode()
+    )
+    return str(path)
+
+
+def test_verify_lays_beneath_what_a_series_goes_onto(project: Path, tmp_path: Path) -> None:
+    below = mail(tmp_path, "below", "mm/a.c")
+    above = mail(tmp_path, "above", "mm/b.c", "Based-on: <below@example.org>")
+    without = lab(project, "verify", above, "fake", "--dry-run")
+    assert "  fake+above (config default)" in without.stdout
+    assert "above is tested without below@example.org, which it goes onto" in without.stderr
+    for source in (below, above):
+        assert lab(project, "patch", "import", source).returncode == 0
+    for given in (above, "above"):
+        done = lab(project, "verify", given, "fake", "--dry-run")
+        assert done.returncode == 0, done.stderr
+        assert "  fake+below (config default)" in done.stdout
+        assert "  fake+below+above (config default)" in done.stdout
+        assert "lab: above is tested on below, which it goes onto\n" in done.stderr
+    named = lab(project, "verify", "above", "fake+below", "--dry-run")
+    assert "  fake+below+above (config default)" in named.stdout
+    patch = project / "patches/below/0001-below.patch"
+    patch.write_text(patch.read_text().replace("+A4", "+B4"))
+    changed = lab(project, "verify", "above", "fake", "--dry-run")
+    assert changed.returncode == 2
+    assert "above goes onto below as it was" in changed.stderr

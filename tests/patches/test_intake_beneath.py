@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from lab.errors import UserError
+from lab.patches.beneath import beneath_of
 from lab.patches.intake import Intake, read_intake
+from lab.patches.origin import Layer, read_origin
 from lab.patches.scratch_tree import patch_id
+from lab.process.removal import remove_tree
 from tests.patches.test_intake import diff
 
 
@@ -34,7 +38,7 @@ def taken(folder: Path, title: str, content: bytes, *trailers: str) -> Intake:
 def test_what_was_taken_in_is_named(tmp_path: Path, trailer: str) -> None:
     taken(tmp_path, "below", diff(4))
     above = taken(tmp_path, "above", diff(14), trailer)
-    assert above.choice.notes == ("it goes onto below: lab verify NAME KERNEL+below",)
+    assert above.choice.notes == ("it goes onto below, which lab verify lays beneath it",)
 
 
 def test_what_was_not_is_named_too(tmp_path: Path) -> None:
@@ -56,3 +60,82 @@ def test_what_was_not_is_named_too(tmp_path: Path) -> None:
 def test_a_series_that_stands_alone_has_no_note(tmp_path: Path) -> None:
     taken(tmp_path, "below", diff(4))
     assert taken(tmp_path, "above", diff(14), "Fixes: below@example.org").choice.notes == ()
+
+
+def beneath(folder: Path, above: Intake) -> tuple[str, ...]:
+    return beneath_of(folder / "patches", above.name, above.kept_origin)
+
+
+def test_it_is_laid_beneath_and_pinned_by_patch_id(tmp_path: Path) -> None:
+    taken(tmp_path, "lowest", diff(24))
+    taken(tmp_path, "below", diff(4), "Based-on: <lowest@example.org>")
+    above = taken(tmp_path, "above", diff(14), "Based-on: <below@example.org>")
+    origin = read_origin(above.folder)
+    assert origin is not None
+    assert origin.beneath == (Layer("below", (patch_id(diff(4)),)),)
+    assert origin.doubt == ""
+    assert beneath(tmp_path, above) == ("lowest", "below")
+
+
+def test_one_that_changed_since_is_refused_with_both_ids(tmp_path: Path) -> None:
+    below = taken(tmp_path, "below", diff(4))
+    above = taken(tmp_path, "above", diff(14), "Based-on: <below@example.org>")
+    (below.folder / "0001-below.patch").write_bytes(diff(4, "other"))
+    with pytest.raises(UserError) as raised:
+        beneath(tmp_path, above)
+    assert f"has the patch-id {patch_id(diff(4, 'other'))}, and had {patch_id(diff(4))}" in str(
+        raised.value
+    )
+    (below.folder / "series").write_text("0001-below.patch\n0001-below.patch\n")
+    (below.folder / "0001-below.patch").write_bytes(diff(4))
+    with pytest.raises(UserError, match=r"its patch 2 has the patch-id .* and had no patch"):
+        beneath(tmp_path, above)
+
+
+def test_a_series_that_is_gone_is_named(tmp_path: Path) -> None:
+    below = taken(tmp_path, "below", diff(4))
+    above = taken(tmp_path, "above", diff(14), "Based-on: <below@example.org>")
+    remove_tree(below.folder)
+    with pytest.raises(UserError, match="there is no series 'below'"):
+        beneath(tmp_path, above)
+
+
+def test_a_circle_ends(tmp_path: Path) -> None:
+    taken(tmp_path, "below", diff(4))
+    above = taken(tmp_path, "above", diff(14), "Based-on: <below@example.org>")
+    with (tmp_path / "patches/below/origin.toml").open("a") as file:
+        file.write(f'[[beneath]]\nseries = "above"\npatch-ids = ["{patch_id(diff(14))}"]\n')
+    with pytest.raises(UserError, match="above goes onto itself, by above, below"):
+        beneath(tmp_path, above)
+
+
+def test_what_is_missing_is_a_doubt_until_it_is_taken_in(tmp_path: Path) -> None:
+    above = taken(tmp_path, "above", diff(14), "Based-on: <below@example.org>")
+    origin = read_origin(above.folder)
+    assert origin is not None
+    assert origin.doubt == "without what it says it goes onto: below@example.org"
+    assert beneath(tmp_path, above) == ()
+    taken(tmp_path, "below", diff(4))
+    again = taken(tmp_path, "above", diff(14), "Based-on: <below@example.org>")
+    assert again.known
+    found = read_origin(above.folder)
+    assert found is not None
+    assert (found.doubt, beneath(tmp_path, again)) == ("", ("below",))
+
+
+def test_what_was_pinned_stays_pinned(tmp_path: Path) -> None:
+    below = taken(tmp_path, "below", diff(4))
+    taken(tmp_path, "above", diff(14), "Based-on: <below@example.org>")
+    (below.folder / "0001-below.patch").write_bytes(diff(4, "other"))
+    again = taken(tmp_path, "above", diff(14), "Based-on: <below@example.org>")
+    with pytest.raises(UserError, match="goes onto below as it was"):
+        beneath(tmp_path, again)
+
+
+def test_a_part_of_a_series_is_not_the_series(tmp_path: Path) -> None:
+    below = taken(tmp_path, "below", diff(4))
+    with (below.folder / "origin.toml").open("a") as file:
+        file.write('[[patch]]\nfile = "2.patch"\npatch-id = "1"\n')
+    name = patch_id(diff(4))
+    above = taken(tmp_path, "above", diff(14), f"prerequisite-patch-id: {name}")
+    assert (above.choice.beneath, above.choice.missing) == ((), (name,))

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a series says that it goes onto, and whether that was taken in before."""
+"""What a series says that it goes onto, and which series that were taken in before are that."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from lab.errors import UserError
+from lab.patches.beneath import patch_ids_of
 from lab.patches.intake.choose import Choice
-from lab.patches.origin import ORIGIN, read_origin
+from lab.patches.origin import ORIGIN, Layer, Origin, read_origin
+from lab.patches.series import load_series
 
 #: git format-patch --base, b4 prep, and what QEMU's and other lists write by hand.
 _NAMED = re.compile(
@@ -21,38 +24,72 @@ _NAMED = re.compile(
 )
 
 
-def beneath(choice: Choice, patches: Path) -> Iterator[str]:
-    """A note for each series, or patch, that the choice goes onto.
+def with_beneath(choice: Choice, patches: Path) -> Choice:
+    """The choice with what it goes onto: series, pinned, and the names of what is not here.
+
+    A series is named by a Message-Id of it, or by the patch-ids of all its patches.
 
     Args:
-        patches: The folder of series: what is in none of them is named.
+        patches: The folder of series.
     """
     letters = [*([choice.cover] if choice.cover else []), *choice.patches]
-    named = dict.fromkeys(
-        match["patch"] or match["mail"]
-        for letter in letters
-        for match in _NAMED.finditer(letter.whole)
-    )
-    if not named:
-        return
-    known = _known(patches)
+    found = [match for letter in letters for match in _NAMED.finditer(letter.whole)]
     own = {letter.identity for letter in letters}
-    found = dict.fromkeys(known[name] for name in named if name in known)
-    yield from (f"it goes onto {series}: lab verify NAME KERNEL+{series}" for series in found)
-    for name in named:
-        if name not in known and name not in own:
-            yield f"it goes onto what was not taken in yet: {name}"
+    named = [name for name in dict.fromkeys(map(_name, found)) if name not in own]
+    if not named:
+        return choice
+    kept = dict(_kept(patches))
+    by_name = {name: _series_of(name, named, kept) for name in named}
+    series = dict.fromkeys(name for name in by_name.values() if name)
+    layers, wanting = _pinned(series, patches)
+    missing = tuple(name for name in named if by_name[name] in ("", *wanting))
+    notes = (*choice.notes, *wanting.values(), *_notes(layers, missing))
+    return replace(choice, beneath=layers, missing=missing, notes=notes)
 
 
-def _known(patches: Path) -> dict[str, str]:
-    """The series by the patch-ids and Message-Ids of their patches."""
-    known: dict[str, str] = {}
+def _name(match: re.Match[str]) -> str:
+    return match["patch"] or match["mail"]
+
+
+def _notes(layers: Sequence[Layer], missing: Sequence[str]) -> Iterator[str]:
+    yield from (
+        f"it goes onto {layer.series}, which lab verify lays beneath it" for layer in layers
+    )
+    yield from (f"it goes onto what was not taken in yet: {name}" for name in missing)
+
+
+def _kept(patches: Path) -> Iterator[tuple[str, Origin]]:
     for path in sorted(patches.glob(f"*/{ORIGIN}")):
         with suppress(UserError):
-            origin = read_origin(path.parent)
-            for patch in origin.patches if origin else ():
-                known |= dict.fromkeys((patch.patch_id, patch.identity), path.parent.name)
-            if origin:
-                known[origin.identity] = path.parent.name
-    known.pop("", None)
-    return known
+            if origin := read_origin(path.parent):
+                yield path.parent.name, origin
+
+
+def _series_of(name: str, named: Sequence[str], kept: dict[str, Origin]) -> str:
+    """The largest series that all of this speaks of; a patch of another is no series beneath."""
+    found = [
+        (len(origin.patches), series)
+        for series, origin in kept.items()
+        if _has_mail(origin, name) or _is_whole(origin, name, named)
+    ]
+    return max(found, default=(0, ""))[1]
+
+
+def _has_mail(origin: Origin, name: str) -> bool:
+    return name in (origin.identity, *(patch.identity for patch in origin.patches))
+
+
+def _is_whole(origin: Origin, name: str, named: Sequence[str]) -> bool:
+    ids = {patch.patch_id for patch in origin.patches}
+    return name in ids and ids <= set(named)
+
+
+def _pinned(series: dict[str, None], patches: Path) -> tuple[tuple[Layer, ...], dict[str, str]]:
+    """The series with the patch-ids they have now, and why others cannot be had."""
+    layers, wanting = [], {}
+    for name in series:
+        try:
+            layers.append(Layer(name, patch_ids_of(load_series(patches, name))))
+        except UserError as error:
+            wanting[name] = f"it goes onto {name}, which cannot be read: {error.what}"
+    return tuple(layers), wanting

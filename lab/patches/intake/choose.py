@@ -12,6 +12,7 @@ from lab.errors import UserError
 from lab.patches.intake.letter import Letter
 from lab.patches.intake.posting import Posting, change_id, postings, topics
 from lab.patches.intake.subject import Revision, spelled
+from lab.patches.origin import Layer
 
 #: Patches of one series: git format-patch numbers with four digits.
 _MOST_PATCHES = 999
@@ -30,7 +31,8 @@ class LeftOut:
 class Choice:
     """The patches of a series in order, its cover letter, and the mails that are not in it.
 
-    ``origin`` is what else is to be kept of where it is from.
+    ``origin`` is what else is to be kept of where it is from.  ``beneath`` are the series
+    that it goes onto, ``missing`` what else it does, by patch-id or Message-Id.
     """
 
     revision: Revision
@@ -39,6 +41,8 @@ class Choice:
     left_out: tuple[LeftOut, ...]
     notes: tuple[str, ...] = ()
     origin: Mapping[str, str] = field(default_factory=dict)
+    beneath: tuple[Layer, ...] = ()
+    missing: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:

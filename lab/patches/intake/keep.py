@@ -19,7 +19,7 @@ from lab.patches.intake.choose import Choice, LeftOut
 from lab.patches.intake.letter import Letter
 from lab.patches.intake.subject import spelled
 from lab.patches.mail import begins_mail
-from lab.patches.origin import ORIGIN
+from lab.patches.origin import ORIGIN, Origin, parse_origin, read_origin
 from lab.patches.scratch_tree import patch_id
 from lab.patches.series import Series, load_series
 from lab.process.removal import remove_tree
@@ -49,22 +49,47 @@ class Intake:
     origin: str
 
     def write(self) -> None:
-        """Keep it, whole or not at all; nothing is written where it is known.
+        """Keep it, whole or not at all; where it is known, only what it goes onto is.
+
+        That is where something was missing then, and is here now.
 
         Raises:
             InfrastructureError: The folder cannot be written.
             UserError: Another series has that name since.
         """
-        if self.known or _is_same(self.folder, self.files):
-            return
         try:
-            self._write()
+            if not (self.known or _is_same(self.folder, self.files)):
+                self._write()
+            elif self._found_more():
+                self._write_origin()
         except OSError as error:
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                 raise _taken(self.folder) from None
             what = f"the series cannot be kept: {(error.strerror or str(error)).lower()}"
             hint = "-C with a lab.toml of your own"
             raise InfrastructureError(what, where=self.folder.parent, hint=hint) from None
+
+    @property
+    def kept_origin(self) -> Origin | None:
+        """Where it is from, as its folder says, or will once it is written.
+
+        Raises:
+            UserError: What the folder has cannot be read.
+        """
+        if self.known and not self._found_more():
+            return read_origin(self.folder)
+        return parse_origin(self.origin)
+
+    def _found_more(self) -> bool:
+        """Whether the same mails were kept before what they go onto was."""
+        kept, own = read_origin(self.folder), parse_origin(self.origin)
+        same = kept is not None and kept.identity == own.identity
+        return same and kept is not None and set(own.missing) < set(kept.missing)
+
+    def _write_origin(self) -> None:
+        beside = self.folder / f".{ORIGIN}.new"
+        beside.write_text(self.origin)
+        beside.replace(self.folder / ORIGIN)
 
     def _write(self) -> None:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -238,10 +263,14 @@ def _origin(choice: Choice, source: str, letters: Mapping[str, Letter]) -> Itera
             "revision": spelled(choice.revision).removeprefix("v"),
             "base-commit": bases[0] if len(bases) == 1 else "",
             "prerequisites": list(dict.fromkeys(_BEFORE.findall(whole))),
+            "beneath-missing": list(choice.missing),
             "notes": list(choice.notes),
             **choice.origin,
         }
     )
+    for layer in choice.beneath:
+        yield "\n[[beneath]]\n"
+        yield from _table({"series": layer.series, "patch-ids": list(layer.patch_ids)})
     for file, letter in letters.items():
         yield "\n[[patch]]\n"
         yield from _table(_patch(file, letter))

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 from lab.errors import UserError
 from lab.patches.intake.archive import fetch_thread, is_thread
-from lab.patches.intake.beneath import beneath
+from lab.patches.intake.beneath import with_beneath
 from lab.patches.intake.choose import choose
 from lab.patches.intake.keep import Intake, intake_of
 from lab.patches.intake.letter import letters_of
@@ -50,8 +49,7 @@ def read_intake(
         for letter in letters_of(mail, f"mail {number}" if several else "")
     ]
     choice = whole_choice(choose(letters, source.name, asked, pick), source, trees)
-    choice = replace(choice, notes=(*choice.notes, *beneath(choice, patches)))
-    return intake_of(choice, source.name, patches, name)
+    return intake_of(with_beneath(choice, patches), source.name, patches, name)
 
 
 def _revision(text: str | None) -> Revision | None:
