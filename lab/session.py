@@ -19,7 +19,7 @@ from lab.plan import Plan, SeriesPlan, resolve, settled
 if TYPE_CHECKING:
     from lab.analysis.series_verdict import Verification
     from lab.execution.prepare import Preparer
-    from lab.guest.protocol import Guest
+    from lab.guest.guest import Guest
     from lab.model.records import RunRecord
 
 

@@ -18,7 +18,7 @@ from lab.text import plain
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lab.guest.protocol import Guest
+    from lab.guest.guest import Guest
     from lab.plan import JobPlan
     from lab.session import Lab
 

@@ -13,7 +13,7 @@ from lab.execution.guest_trouble import status_of
 from lab.execution.hang import Hangs, Signature
 from lab.execution.job import Job
 from lab.execution.unit import Unit
-from lab.guest.protocol import Guest, GuestSpec
+from lab.guest.guest import Guest, GuestSpec
 from lab.model.job_error import JobError
 from lab.model.proof import Proofs
 from lab.model.records import DID_NOT_RUN, Evidence, GuestUse, PlacedComplaint, TestResult

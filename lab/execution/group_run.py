@@ -20,7 +20,7 @@ from lab.execution.unit_run import run_unit
 from lab.filesystems.pmem import check_prepared
 from lab.filesystems.set_up import StaysMounted
 from lab.guest.command import CommandTimeout
-from lab.guest.protocol import Guest, GuestDied
+from lab.guest.guest import Guest, GuestDied
 from lab.model.job_error import JobError
 from lab.unforeseen import as_lab_error
 

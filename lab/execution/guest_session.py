@@ -10,7 +10,7 @@ from lab.execution.complaint_watch import ComplaintWatch
 from lab.execution.findings import Findings
 from lab.execution.stall_watch import StallWatch
 from lab.execution.unit import Unit
-from lab.guest.protocol import Guest
+from lab.guest.guest import Guest
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from lab.errors import InfrastructureError, LabError
 from lab.filesystems.filesystem import CannotMount
 from lab.guest.command import CommandTimeout
-from lab.guest.protocol import BootTimeout, GuestDied
+from lab.guest.guest import BootTimeout, GuestDied
 from lab.model.status import Status
 
 

@@ -13,7 +13,7 @@ from lab.config.model import Expectation, Fresh
 from lab.errors import LabError
 from lab.execution.unit import Unit
 from lab.filesystems.filesystem import Filesystem
-from lab.guest.protocol import GuestSpec
+from lab.guest.guest import GuestSpec
 from lab.model.records import Evidence
 from lab.model.status import Status
 from lab.model.version import KernelVersion

@@ -11,7 +11,7 @@ from lab.execution.guest_session import GuestSession
 from lab.filesystems.pmem import DEVICE
 from lab.filesystems.unmount import last_words, read_left
 from lab.guest.command import CommandTimeout
-from lab.guest.protocol import GuestDied, Hang
+from lab.guest.guest import GuestDied, Hang
 from lab.model.complaint import Complaint, Kind
 from lab.model.job_error import JobError
 from lab.model.records import PlacedComplaint

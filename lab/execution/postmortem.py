@@ -13,7 +13,7 @@ from pathlib import Path
 from lab.errors import InfrastructureError, LabError
 from lab.execution.complaint_watch import ComplaintWatch, placed
 from lab.execution.stall_watch import StallWatch
-from lab.guest.protocol import Guest
+from lab.guest.guest import Guest
 from lab.model.records import new_run_id
 from lab.process.temporary import owned_folder, without_owner
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from lab.errors import InfrastructureError
 from lab.filesystems.filesystem import Filesystem
 from lab.filesystems.set_up import Mounted, set_up
-from lab.guest.protocol import Guest, GuestSpec
+from lab.guest.guest import Guest, GuestSpec
 
 _TICK_S = 0.1
 

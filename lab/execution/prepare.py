@@ -17,8 +17,8 @@ from lab.execution.programs import Programs
 from lab.execution.unit import Unit
 from lab.filesystems import filesystem_of
 from lab.filesystems.pmem import prepare_script
+from lab.guest.guest import GuestSpec
 from lab.guest.machines import spec_for
-from lab.guest.protocol import GuestSpec
 from lab.guest.request import GuestRequest
 from lab.model.records import Evidence
 from lab.model.version import KernelVersion

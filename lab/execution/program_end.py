@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lab.execution.stall_watch import StallWatch
 from lab.filesystems.mounts import read as read_moved
 from lab.guest.command import CommandFlood, CommandTimeout
-from lab.guest.protocol import Guest, GuestDied, Hang
+from lab.guest.guest import Guest, GuestDied, Hang
 from lab.model.complaint import Complaint
 from lab.suites.judge import Ended
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from lab.guest.protocol import Guest
+from lab.guest.guest import Guest
 from lab.model.status import Status
 from lab.suites.judge import Judged
 from lab.suites.ktap import Report

@@ -16,7 +16,7 @@ from lab.execution.program_end import ProgramEnd, run_program
 from lab.execution.remainder import Rest, blame, rest_of
 from lab.execution.unit import Unit
 from lab.filesystems.mounts import say_if_moved
-from lab.guest.protocol import Hang
+from lab.guest.guest import Hang
 from lab.model.log_mark import marked
 from lab.model.status import Status
 from lab.model.unrun import INTERRUPTED

@@ -9,7 +9,7 @@ from lab.arch import ARCH
 from lab.errors import InfrastructureError
 from lab.features import feature, has
 from lab.guest.command import CommandResult
-from lab.guest.protocol import Guest
+from lab.guest.guest import Guest
 from lab.model.version import KernelVersion
 
 DEVICE = "/dev/pmem0"

@@ -13,7 +13,7 @@ from lab.filesystems.mounts import look
 from lab.filesystems.pmem import DEVICE, last_said, namespace_mode
 from lab.filesystems.unmount import read_left, unmounting
 from lab.guest.command import CommandResult, CommandTimeout
-from lab.guest.protocol import Guest
+from lab.guest.guest import Guest
 
 #: The script's exit status when everything up to the mount had worked.
 _NOT_MOUNTED = 8

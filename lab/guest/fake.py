@@ -20,7 +20,7 @@ from typing import Self
 from lab.arch import ARCH
 from lab.guest.command import CommandFlood, CommandResult, CommandTimeout
 from lab.guest.console import Console
-from lab.guest.protocol import Description, GuestDied, Hang
+from lab.guest.guest import Description, GuestDied, Hang
 from lab.guest.timeline import Timeline
 from lab.model.recipe import Boot
 from lab.process.cpu_waits import Times

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lab.config.kinds import MACHINES
-from lab.guest.protocol import GuestSpec
+from lab.guest.guest import GuestSpec
 from lab.guest.request import GuestRequest
 from lab.model.maker import made_by
 

@@ -19,7 +19,7 @@ from lab.execution.run_job import JobInterrupted, run_job
 from lab.filesystems.filesystem import CannotMount
 from lab.guest.command import CommandFlood, CommandResult, CommandTimeout
 from lab.guest.fake import DEEDS, EXAMINED, MOUNTED, OOPS, PANIC, FakeGuest, Script, Stage
-from lab.guest.protocol import BootTimeout, GuestDied, Hang
+from lab.guest.guest import BootTimeout, GuestDied, Hang
 from lab.model.complaint import Kind
 from lab.model.records import Evidence, JobRecord
 from lab.model.status import Status

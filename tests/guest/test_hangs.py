@@ -12,7 +12,7 @@ import pytest
 
 from lab import process
 from lab.execution.run_job import run_job
-from lab.guest.protocol import GuestDied
+from lab.guest.guest import GuestDied
 from lab.guest.qemu.guest import QemuSpec
 from lab.model.version import KernelVersion
 from tests.guest.conftest import EXT4, KERNEL, MakeJob, qemus

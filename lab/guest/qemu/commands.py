@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lab.errors import InfrastructureError
 from lab.guest.command import CommandResult, GuestLost
-from lab.guest.protocol import GuestDied, Hang
+from lab.guest.guest import GuestDied, Hang
 from lab.guest.qemu.hang_examiner import HangExaminer
 from lab.guest.qemu.parts import QemuParts
 from lab.guest.qemu.process import Vm

@@ -12,7 +12,7 @@ from typing import Self
 from lab.errors import InfrastructureError
 from lab.guest.command import CommandResult
 from lab.guest.console import Console
-from lab.guest.protocol import Hang
+from lab.guest.guest import Hang
 from lab.guest.qemu.parts import QemuParts
 from lab.guest.qemu.saved_state import SavedState, discard
 from lab.guest.qemu.start import Started, boot, power_off, restore

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lab.errors import InfrastructureError
 from lab.guest.command import CommandResult
-from lab.guest.protocol import GuestDied, Hang
+from lab.guest.guest import GuestDied, Hang
 from lab.guest.qemu.process import Vm
 
 #: Into the log alone (printk's first number): the console takes a second for it.

@@ -12,7 +12,7 @@ from typing import Self
 
 from lab.arch import ARCH
 from lab.guest.console import Console
-from lab.guest.protocol import Description
+from lab.guest.guest import Description
 from lab.guest.qemu.accelerator import qemu_version
 from lab.guest.qemu.command_line import Hardware, kernel_arguments
 from lab.guest.qemu.tsc import portable

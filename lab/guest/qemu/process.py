@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from lab.guest.console import Console
-from lab.guest.protocol import BootTimeout, GuestDied
+from lab.guest.guest import BootTimeout, GuestDied
 from lab.guest.qemu.command_line import SSH_PORTS, Files, Hardware, Sockets, command_line
 from lab.guest.qemu.port import NoPort, Port
 from lab.guest.timeline import Timeline

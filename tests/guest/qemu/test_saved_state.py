@@ -27,7 +27,7 @@ from lab.execution.unit import Unit
 from lab.filesystems.dax import Dax
 from lab.filesystems.pmem import namespace_mode
 from lab.filesystems.set_up import set_up
-from lab.guest.protocol import Guest, GuestDied
+from lab.guest.guest import Guest, GuestDied
 from lab.guest.qemu.command_line import SSH_PORTS
 from lab.guest.qemu.guest import QemuSpec
 from lab.guest.qemu.process import Vm, pipe_with
