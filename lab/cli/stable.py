@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Stable = Annotated[
     bool,
-    typer.Option("--stable", help="Has each kernel the bug, or the fix already?"),
+    typer.Option("--stable", help="Say which kernels have the bug, and the fix."),
 ]
 
 
