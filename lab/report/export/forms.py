@@ -40,12 +40,10 @@ class Exporter:
         return write(run, origin)
 
 
-_HERE = __name__.rpartition(".")[0]
-
 EXPORTERS: dict[str, Exporter] = {
-    "junit": Exporter("JUnit XML", ".xml", f"{_HERE}.junit:junit_text", kept=True),
-    "ktap": Exporter("KTAP", ".ktap", f"{_HERE}.ktap:ktap_text"),
-    "kcidb": Exporter("KCIDB's JSON", ".json", f"{_HERE}.kcidb:kcidb_text"),
+    "junit": Exporter("JUnit XML", ".xml", "lab.report.export.junit:junit_text", kept=True),
+    "ktap": Exporter("KTAP", ".ktap", "lab.report.export.ktap:ktap_text"),
+    "kcidb": Exporter("KCIDB's JSON", ".json", "lab.report.export.kcidb:kcidb_text"),
 }
 
 
