@@ -60,7 +60,7 @@ def verify_each(
             telling.builder, stairs, plan, lambda asked: telling.test(asked, sys.argv)
         )
     document = steps_to_json(series, steps, run.id)
-    write_json(RunFolder(opened.results, run.id).path / "steps.json", document)
+    write_json(RunFolder(opened.results, run.id).steps, document)
     if json:
         print_json(document)
     else:

@@ -21,6 +21,7 @@ from lab.report.export.forms import EXPORTERS, one_of
 from lab.text import plain
 
 if TYPE_CHECKING:
+    from lab.config.load import LoadedConfig
     from lab.model.records import RunRecord
 
 Run = Annotated[
@@ -215,9 +216,11 @@ def export(
     json: Json = False,
 ) -> int:
     from lab.report.export.exporter import exported
+    from lab.report.export.forms import Place
 
-    record = _recorded(file, run)
-    text = exported(record, format, origin)
+    loaded = load_config(file)
+    record = _loaded(loaded, run)
+    text = exported(record, format, Place(origin, loaded.results, loaded.root / "patches"))
     if output is not None or not json:
         _write(text, output)
     if json:
@@ -257,9 +260,13 @@ def repro(
 
 
 def _recorded(file: Path | None, run: str) -> RunRecord:
+    return _loaded(load_config(file), run)
+
+
+def _loaded(loaded: LoadedConfig, run: str) -> RunRecord:
     from lab.results import Store
 
-    with Store.open(load_config(file).database) as store:
+    with Store.open(loaded.database) as store:
         return store.load(run)
 
 

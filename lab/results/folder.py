@@ -113,6 +113,11 @@ class RunFolder:
         """The verdicts on a series, where the run verified one, as JSON."""
         return self.path / "verdicts.json"
 
+    @property
+    def steps(self) -> Path:
+        """What each patch of a series does, where the run asked for that, as JSON."""
+        return self.path / "steps.json"
+
     def job(self, number: int, variant: str) -> JobFolder:
         """The folder of the job with that number, from 0."""
         return JobFolder(self.jobs / f"{number:02d}-{slug(variant)}")

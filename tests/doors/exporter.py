@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from lab.model.records import RunRecord
-from lab.report.export.forms import Exporter
+from lab.report.export.forms import Exporter, Place
 
 
-def lines_text(run: RunRecord, origin: str) -> str:
+def lines_text(run: RunRecord, place: Place) -> str:
     """``NAME: STATUS TEST``, in the order that they ran."""
-    return "".join(f"{origin}: {result.status} {result.test}\n" for result in run.results)
+    return "".join(f"{place.origin}: {result.status} {result.test}\n" for result in run.results)
 
 
 LINES = Exporter("lines", ".txt", f"{__name__}:lines_text", kept=True)

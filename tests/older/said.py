@@ -33,7 +33,7 @@ def said_of_runs(store: Store, runs: tuple[str, ...]) -> Iterator[tuple[str, str
         yield f"{run}/show.txt", stream.getvalue() + "".join(lines)
         yield f"{run}/show.json", json.dumps(to_json(record), indent=1) + "\n"
         for form in ("junit", "ktap", "kcidb"):
-            yield f"{run}/export.{form}", exported(record, form, "lab")
+            yield f"{run}/export.{form}", exported(record, form)
 
 
 def said_of_pairs(store: Store, pairs: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, str]]:

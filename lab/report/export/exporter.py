@@ -8,15 +8,15 @@ from pathlib import Path
 from lab.analysis.test_names import told_apart
 from lab.errors import UserError
 from lab.model.records import RunRecord
-from lab.report.export.forms import EXPORTERS, one_of
+from lab.report.export.forms import EXPORTERS, Place, one_of
 from lab.results.folder import write_text
 
 
-def exported(run: RunRecord, form: str, origin: str = "lab") -> str:
+def exported(run: RunRecord, form: str, place: Place | None = None) -> str:
     """The run in one of EXPORTERS.
 
     Args:
-        origin: What KCIDB is to call this lab; lower-case letters, digits, "_".
+        place: Of its origin KCIDB takes lower-case letters, digits, "_".
 
     Raises:
         UserError: There is no such form, the origin is none, or KCIDB can do nothing with
@@ -25,7 +25,7 @@ def exported(run: RunRecord, form: str, origin: str = "lab") -> str:
     exporter = EXPORTERS.get(form)
     if exporter is None:
         raise UserError(f"there is no format {form!r}", hint=one_of(EXPORTERS))
-    return exporter.text(told_apart(run), origin)
+    return exporter.text(told_apart(run), place)
 
 
 def keep_exports(run: RunRecord, folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.model.maker import made_by
@@ -14,14 +15,28 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a run is exported, which its record does not tell.
+
+    Args:
+        origin: What a reader is to call this lab.
+        results: The folder of the runs' folders; None where their files are not to be read.
+        patches: The folder of the series.
+    """
+
+    origin: str = "lab"
+    results: Path | None = None
+    patches: Path | None = None
+
+
+@dataclass(frozen=True)
 class Exporter:
     """A form that ``lab export`` can write.
 
     Attributes:
         help: What it is, for people.
         extension: What the name of a file of it ends with.
-        writer: ``MODULE:NAME`` of what makes text of a run, and of what its reader is to
-            call this lab.
+        writer: ``MODULE:NAME`` of what makes text of a run and a Place.
         kept: Whether each run's folder has it.
     """
 
@@ -30,20 +45,21 @@ class Exporter:
     writer: str
     kept: bool = False
 
-    def text(self, run: RunRecord, origin: str = "lab") -> str:
+    def text(self, run: RunRecord, place: Place | None = None) -> str:
         """A run in this form, its tests' names told apart before.
 
         Raises:
             UserError: The form can do nothing with it.
         """
-        write: Callable[[RunRecord, str], str] = made_by(self.writer)
-        return write(run, origin)
+        write: Callable[[RunRecord, Place], str] = made_by(self.writer)
+        return write(run, place or Place())
 
 
 EXPORTERS: dict[str, Exporter] = {
     "junit": Exporter("JUnit XML", ".xml", "lab.report.export.junit:junit_text", kept=True),
     "ktap": Exporter("KTAP", ".ktap", "lab.report.export.ktap:ktap_text"),
     "kcidb": Exporter("KCIDB's JSON", ".json", "lab.report.export.kcidb:kcidb_text"),
+    "github": Exporter("GitHub's", ".md", "lab.report.export.github:github_text"),
 }
 
 

@@ -19,12 +19,13 @@ from xml.etree import ElementTree
 from lab.model.proof import proof_lines
 from lab.model.records import JobRecord, PlacedComplaint, RunRecord, TestResult
 from lab.model.status import Status
+from lab.report.export.forms import Place
 
 # XML 1.0, production 2: characters that may not occur, not even escaped.
 _FORBIDDEN = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def junit_text(run: RunRecord, _origin: str = "") -> str:
+def junit_text(run: RunRecord, _place: Place | None = None) -> str:
     """The run as an XML document; a suite for each job and filesystem."""
     buffer = io.BytesIO()
     root = _root(run)

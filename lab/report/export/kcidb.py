@@ -16,6 +16,7 @@ from lab.model.proof import proof_lines
 from lab.model.records import JobRecord, RunRecord, TestResult
 from lab.model.status import Status
 from lab.model.tree_identity import TreeIdentity
+from lab.report.export.forms import Place
 
 _VERSION = {"major": 5, "minor": 3}
 _ORIGIN = re.compile(r"[a-z0-9_]+")
@@ -32,9 +33,9 @@ _MOST = 16384
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-def kcidb_text(run: RunRecord, origin: str) -> str:
+def kcidb_text(run: RunRecord, place: Place) -> str:
     """The run as a document of KCIDB's; raises UserError for an origin that it does not take."""
-    return json.dumps(kcidb_document(run, origin), indent=1) + "\n"
+    return json.dumps(kcidb_document(run, place.origin), indent=1) + "\n"
 
 
 def kcidb_document(run: RunRecord, origin: str) -> dict[str, Any]:

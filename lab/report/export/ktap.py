@@ -9,10 +9,11 @@ from itertools import groupby
 
 from lab.model.records import JobRecord, RunRecord, TestResult
 from lab.model.status import Status
+from lab.report.export.forms import Place
 from lab.text import plain
 
 
-def ktap_text(run: RunRecord, _origin: str = "") -> str:
+def ktap_text(run: RunRecord, _place: Place | None = None) -> str:
     """The run as a KTAP document."""
     return "\n".join(ktap_lines(run)) + "\n"
 

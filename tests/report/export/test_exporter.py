@@ -18,7 +18,7 @@ from lab.model.complaint import Complaint, Kind
 from lab.model.records import PlacedComplaint, RunRecord
 from lab.model.status import Status
 from lab.report.export.exporter import exported, keep_exports
-from lab.report.export.forms import EXPORTERS
+from lab.report.export.forms import EXPORTERS, Place
 from lab.suites.ktap import parse
 from tests.doors.exporter import LINES
 from tests.results.made import EVIDENCE, job, result, run
@@ -70,7 +70,7 @@ def test_each_form_tells_what_was_proved() -> None:
 
 
 def test_kcidb_is_told_whose_fault_it_was() -> None:
-    document = json.loads(exported(RUN, "kcidb", "mylab"))
+    document = json.loads(exported(RUN, "kcidb", Place("mylab")))
     tests = {test["id"]: test for test in document["tests"]}
     assert len(tests) == len(RUN.results) + 2
     statuses = [test["status"] for test in list(tests.values())[:7]]
@@ -81,7 +81,7 @@ def test_kcidb_is_told_whose_fault_it_was() -> None:
     assert document["checkouts"][0]["git_commit_hash"] == "0123456789" * 4
     for origin in ("", "My Lab", "a:b"):
         with pytest.raises(UserError):
-            exported(RUN, "kcidb", origin)
+            exported(RUN, "kcidb", Place(origin))
 
 
 def test_ktap_says_the_same() -> None:
@@ -165,7 +165,10 @@ def test_another_form_is_a_module_and_a_line(
     *others, last = (name for name in EXPORTERS)
     assert caught.value.hint == f"{', '.join(others)} or {last}"
     monkeypatch.setitem(EXPORTERS, "lines", LINES)
-    assert exported(RUN, "lines", "here").splitlines()[:2] == ["here: pass a", "here: fail b"]
+    assert exported(RUN, "lines", Place("here")).splitlines()[:2] == [
+        "here: pass a",
+        "here: fail b",
+    ]
     keep_exports(RUN, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"junit.xml", "lines.txt"}
     assert (tmp_path / "lines.txt").read_text() == exported(RUN, "lines")
