@@ -13,7 +13,7 @@ from lab.complaints.benign import Benign
 from lab.execution import complaint_watch as watch
 from lab.execution.cause_of_death import cause_of_death
 from lab.execution.complaint_watch import BUSY, ComplaintWatch, Log, charge, doubted
-from lab.model.complaint import Complaint, Kind
+from lab.model.complaint import Complaint, Frame, Kind
 from lab.model.log_mark import Mark, marked, parse_mark, program_mark
 from lab.model.records import PlacedComplaint
 from lab.model.status import Status
@@ -340,6 +340,15 @@ def test_a_reboot_long_ago_is_not_why_it_died(tmp_path: Path) -> None:
 def test_other_words_for_an_end(tmp_path: Path, line: str) -> None:
     (tmp_path / "console.log").write_text(f"[    9.1] {line}\r\n")
     assert cause_of_death(tmp_path).kind is Kind.REBOOT
+
+
+def test_where_a_complaint_is() -> None:
+    """The line of the function in its title, and not of whoever called that."""
+    inner = Frame("__foo.isra.0", 1, 2, reliable=True, module="", file="mm/gup.c", line=12)
+    outer = replace(inner, function="bar", file="mm/mlock.c", line=3)
+    complaint = Complaint(Kind.OOPS, "page fault in __foo", (), frames=(outer, inner))
+    assert watch.placed(complaint) == " (mm/gup.c:12)"
+    assert watch.placed(replace(complaint, frames=(outer,))) == ""
 
 
 def test_marks() -> None:

@@ -201,6 +201,19 @@ def test_a_filesystem_that_stays_mounted_is_told(
     assert why in shown.getvalue()
 
 
+def test_a_program_leaves_what_was_proved_or_says_so(make_job: MakeJob, stage: Stage) -> None:
+    """The command looks at the device, at the folder, and for what was mounted at the proof."""
+    line = "/dev/pmem0 /mnt/ext4-dax ext4 rw,dax 0 0; "
+    said = CommandResult(0, f"{MOUNTED}mounted={line}\n", "", 0.0)
+    stage.answers["dax-proof"] = lambda *_: said
+    run_job(make_job(P))
+    (command,) = (command for command, _ in stage.asked if "/lab/p" in command)
+    _, _, after = command.partition("; status=$?; ")
+    assert '"/dev/pmem0 "*' in after
+    assert '*" /mnt/ext4-dax "*' in after
+    assert f"[ \"$m\" = '{line}' ]" in after
+
+
 def test_what_stays_mounted_costs_the_next_filesystem_a_guest(
     make_job: MakeJob, stage: Stage
 ) -> None:
