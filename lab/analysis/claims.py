@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from lab.analysis.verdict import Side, unlike
+from lab.analysis.verdict import VariantResults, unlike
 from lab.config.model import Globs, Section, Text
 from lab.config.sources import Document, Sources
 from lab.errors import UserError
@@ -185,7 +185,7 @@ def _judge(claim: Claim, kernel: str, pair: Pair | None) -> ClaimAnswer:
 
 def _check(shows: Shows, job: JobRecord) -> tuple[str, str]:
     """What is wrong, or a summary of what is right."""
-    side = Side.of(job)
+    side = VariantResults.of(job)
     if job.error is not None:
         return f"the job ended early: {job.error.line}", ""
     found = [each for each in side.tests.values() if matches(each.test, shows.tests)]
@@ -219,7 +219,7 @@ def _missing(shows: Shows, found: Sequence[TestResult]) -> str:
     return ""
 
 
-def _trouble(shows: Shows, side: Side, result: TestResult) -> str:
+def _trouble(shows: Shows, side: VariantResults, result: TestResult) -> str:
     if wanting := side.unproved(result.filesystem):
         return f"nothing proves that it was {wanting}"
     if result.status is not shows.status:

@@ -76,7 +76,7 @@ class TestVerdict:
 
 
 @dataclass(frozen=True)
-class Side:
+class VariantResults:
     """The record of one variant: its job, and the results at each place.
 
     A name that comes twice at one place has a number, so that none is hidden.  ``unrun``
@@ -88,7 +88,7 @@ class Side:
     unrun: frozenset[Place] = frozenset()
 
     @classmethod
-    def of(cls, job: JobRecord) -> Side:
+    def of(cls, job: JobRecord) -> VariantResults:
         """Sort a job's results."""
         seen: Counter[tuple[str, str, str]] = Counter()
         tests = {}
@@ -149,7 +149,9 @@ def compare(
         asked: Where there must be results; a place without any is inconclusive.
     """
     shared = shared_names((*base.results, *patched.results))
-    pair = _Pair(Side.of(job_apart(base, shared)), Side.of(job_apart(patched, shared)))
+    pair = _Pair(
+        VariantResults.of(job_apart(base, shared)), VariantResults.of(job_apart(patched, shared))
+    )
     wrong = unlike(base, patched, series)
     keys = dict.fromkeys((*pair.base.tests, *pair.patched.tests))
     verdicts = [pair.judge(key, wrong) for key in keys]
@@ -180,13 +182,15 @@ def unlike(base: JobRecord, patched: JobRecord, series: tuple[str, str]) -> str:
 
 def alone(base: JobRecord, asked: Sequence[Place] = ()) -> tuple[TestVerdict, ...]:
     """The tests of a kernel that the series is not for: their results, and no verdict."""
-    side = Side.of(job_apart(base, shared_names(base.results)))
+    side = VariantResults.of(job_apart(base, shared_names(base.results)))
     verdicts = [_single(base.variant, side, key, result) for key, result in side.tests.items()]
     unrun = _unrun(base.variant, side, "not all of its tests ran")
     return (*verdicts, *unrun, *_empty(base.variant, asked, {key[:2] for key in side.tests}))
 
 
-def _single(kernel: str, side: Side, key: tuple[str, str, str], result: TestResult) -> TestVerdict:
+def _single(
+    kernel: str, side: VariantResults, key: tuple[str, str, str], result: TestResult
+) -> TestVerdict:
     verdict, why = Verdict.NOT_APPLICABLE, ""
     if result.status in _DEAD | {Status.ERROR}:
         why = _ERROR if result.status is Status.ERROR else str(result.status)
@@ -223,7 +227,7 @@ def _complaints(base: JobRecord, patched: JobRecord, wrong: str) -> Iterator[Tes
         yield TestVerdict(base.variant, "", KERNEL, title, was, Status.CRASH, verdict, why, said)
 
 
-def _unrun(kernel: str, side: Side, why: str) -> Iterator[TestVerdict]:
+def _unrun(kernel: str, side: VariantResults, why: str) -> Iterator[TestVerdict]:
     """What both sides lack, or a kernel alone, would be missed by nobody."""
     for place in sorted(side.unrun):
         yield TestVerdict(kernel, *place, "", None, None, Verdict.INCONCLUSIVE, why)
@@ -242,8 +246,8 @@ def _empty(
 class _Pair:
     """The two sides of one kernel."""
 
-    base: Side
-    patched: Side
+    base: VariantResults
+    patched: VariantResults
 
     def judge(self, key: tuple[str, str, str], wrong: str) -> TestVerdict:
         base, patched = self.base.tests.get(key), self.patched.tests.get(key)

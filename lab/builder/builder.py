@@ -15,7 +15,7 @@ from lab.build.build import workbench_of
 from lab.build.paths import buildable
 from lab.build.sandbox import probe_sandbox
 from lab.builder.listener import Listener, Silent
-from lab.builder.parallel_builds import Building, Built
+from lab.builder.parallel_builds import Building, FinishedBuilds
 from lab.config import FirstKernel, LoadedConfig
 from lab.errors import LabError
 from lab.host.capacity import Capacity
@@ -38,7 +38,9 @@ class Failure:
 
 
 #: Of a plan; a build that failed is why.
-Builds: TypeAlias = Building[BuildRequest, Build | Failure] | Built[BuildRequest, Build | Failure]
+Builds: TypeAlias = (
+    Building[BuildRequest, Build | Failure] | FinishedBuilds[BuildRequest, Build | Failure]
+)
 
 
 class _Overlays(dict[tuple[Path, str, str, str], Overlay]):
@@ -219,7 +221,7 @@ class Builder:
     def building(self, plan: Plan) -> Iterator[Builds]:
         """The plan's builds, one of which is there; the others come, where that pays."""
         if not self.capacity.builds_beside_guests:
-            yield Built(self.build_all(plan))
+            yield FinishedBuilds(self.build_all(plan))
             return
         self._say_choices(plan)
         with self._building(plan) as builds:

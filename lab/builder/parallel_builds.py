@@ -107,7 +107,7 @@ class Building(Mapping[Request, Made], Generic[Request, Made]):
             thread.join(max(0.0, deadline.left_s))
 
 
-class Built(dict[Request, Made]):
+class FinishedBuilds(dict[Request, Made]):
     """What was made before anybody asked."""
 
     def is_there(self, request: Request) -> bool:

@@ -26,7 +26,7 @@ from lab.plan import JobPlan, Plan
 from lab.results import JobFolder
 from lab.suites import suite_for
 from lab.suites.listing import refuse_pattern
-from lab.suites.suite import Built, Suite
+from lab.suites.suite import BuiltPrograms, Suite
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Preparer:
     builder: Builder
 
     def guest_spec(
-        self, built: Build, machine: str, folder: Path, programs: Built | None = None
+        self, built: Build, machine: str, folder: Path, programs: BuiltPrograms | None = None
     ) -> GuestSpec:
         """All that a guest of a build is made from.
 
@@ -93,7 +93,7 @@ class Preparer:
             stall_s=config.deadlines.stall,
         )
 
-    def programs(self, suites: Iterable[str]) -> Built:
+    def programs(self, suites: Iterable[str]) -> BuiltPrograms:
         """The programs of some suites, built, and what cannot be built.
 
         Raises:
@@ -110,7 +110,7 @@ class Preparer:
             kind = suite_for(section, loaded.root)
             yield from ((name, program, kind) for program in section.programs)
 
-    def all_programs(self) -> Built:
+    def all_programs(self) -> BuiltPrograms:
         """The programs of all suites; what cannot be built is told."""
         found = self.programs(self.builder.loaded.config.suites)
         for error in found.failed.values():

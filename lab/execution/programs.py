@@ -12,7 +12,7 @@ from lab.config.kinds import C
 from lab.errors import LabError, UserError
 from lab.filesystems import filesystem_of
 from lab.suites import suite_for, suite_of
-from lab.suites.suite import Built, Suite
+from lab.suites.suite import BuiltPrograms, Suite
 
 #: PID 1, and what the SSH server starts with.
 EVERY_GUEST = ("init", "ssh-waits.so")
@@ -49,7 +49,7 @@ class Programs:
         _refuse_twins(found, loaded)
         return cls({suite: tuple(names) for suite, names in found.items()}, needed)
 
-    def build(self, cache: Path) -> Built:
+    def build(self, cache: Path) -> BuiltPrograms:
         """Build them, as far as they can be built.
 
         Raises:
@@ -67,7 +67,7 @@ class Programs:
         for name in self.needed:
             if name in failed:
                 raise failed[name]
-        return Built(files, failed)
+        return BuiltPrograms(files, failed)
 
     def sources(self) -> Iterator[tuple[str, Path]]:
         """(name, file) pairs of all that they are built from.

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from lab.patches.alignment import Added
-from lab.patches.damaged import Given
+from lab.patches.damaged import DamagedLine
 from lab.patches.indentation import TAB, aligned, choices, tabbed, white, width
 from lab.patches.layout import Layout
 
@@ -142,7 +142,7 @@ def _bodies(part: Added, style: Style, neighbour: str) -> Iterator[tuple[str, fl
         yield kept, 2.5, "; ".join(filter(None, (said, "with the white space at its end")))
 
 
-def _read(given: Sequence[Given]) -> str:
+def _read(given: Sequence[DamagedLine]) -> str:
     said = []
     if any(line.decoded for line in given):
         said.append("HTML characters read as what they stand for")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 
-from lab.patches.damaged import CannotRebuild, DamagedHunk, Given
+from lab.patches.damaged import CannotRebuild, DamagedHunk, DamagedLine
 
 #: Alignments of a hunk that are kept, the cheapest.
 _KEPT = 12
@@ -30,7 +30,7 @@ class Kept:
     """A line of the file that stays; ``given`` has none where the text has lost it."""
 
     at: int
-    given: tuple[Given, ...] = ()
+    given: tuple[DamagedLine, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,14 @@ class Removed:
     """A line of the file that goes."""
 
     at: int
-    given: tuple[Given, ...] = ()
+    given: tuple[DamagedLine, ...] = ()
 
 
 @dataclass(frozen=True)
 class Added:
     """A new line; more than one piece where a mailer wrapped it, none where it was blank."""
 
-    given: tuple[Given, ...]
+    given: tuple[DamagedLine, ...]
 
 
 Part = Kept | Removed | Added
@@ -62,8 +62,8 @@ class Alignment:
     cost: float
     parts: tuple[Part, ...]
     blank: int
-    dropped: tuple[Given, ...] = ()
-    section: tuple[Given, ...] = ()
+    dropped: tuple[DamagedLine, ...] = ()
+    section: tuple[DamagedLine, ...] = ()
 
 
 @lru_cache(maxsize=100_000)
@@ -89,7 +89,7 @@ def same(given: str, line: str) -> bool:
 
 
 # A reading of the rest of a hunk: its cost, and its steps as a linked list.
-_Step = Kept | Removed | Added | Given
+_Step = Kept | Removed | Added | DamagedLine
 _Steps = tuple[_Step, "_Steps"] | None
 _Reading = tuple[float, int, _Steps]
 #: How many lines of the text and of the window are behind, and blank removed ones to come.
@@ -102,7 +102,7 @@ class _Table:
     ``gone`` is how many blank lines of the window may be removed ones that the text lost.
     """
 
-    def __init__(self, lines: Sequence[Given], window: Sequence[str]) -> None:
+    def __init__(self, lines: Sequence[DamagedLine], window: Sequence[str]) -> None:
         self.lines = lines
         self.window = [squeezed(line) for line in window]
         self.keys = [squeezed(given.text) for given in lines]
@@ -230,15 +230,15 @@ def alignments(hunk: DamagedHunk, lines: Sequence[str], at: int) -> list[Alignme
 
 def _alignment(hunk: DamagedHunk, cost: float, steps: _Steps, at: int) -> Alignment | None:
     parts: list[Part] = []
-    dropped: list[Given] = []
-    section: list[Given] = []
+    dropped: list[DamagedLine] = []
+    section: list[DamagedLine] = []
     while steps is not None:
         step, steps = steps
         if isinstance(step, Kept | Removed):
             parts.append(type(step)(step.at + at, step.given))
         elif isinstance(step, Added):
             parts.append(step)
-        elif isinstance(step, Given) and step.text.strip():
+        elif isinstance(step, DamagedLine) and step.text.strip():
             (dropped if parts else section).append(step)
     blank = hunk.after - sum(not isinstance(part, Removed) for part in parts)
     if blank < 0:

@@ -33,7 +33,7 @@ _ENDS = re.compile(r"--\s*|_{20,}\s*")
 
 
 @dataclass(frozen=True)
-class Given:
+class DamagedLine:
     """A line of a hunk: its sign (space where there is none), and the text behind it.
 
     ``number`` counts from 1 in the text; ``decoded`` says that HTML was taken out of it.
@@ -54,7 +54,7 @@ class DamagedHunk:
     before: int
     after: int
     section: str
-    lines: tuple[Given, ...]
+    lines: tuple[DamagedLine, ...]
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ def _hunk(path: Path, lines: Sequence[str], at: int, end: int) -> DamagedHunk:
     return hunk
 
 
-def _given(lines: Sequence[str], start: int, end: int) -> Iterator[Given]:
+def _given(lines: Sequence[str], start: int, end: int) -> Iterator[DamagedLine]:
     for at in range(start, end):
         line, decoded = _decoded(lines[at])
         if _ENDS.fullmatch(line):
@@ -209,9 +209,9 @@ def _given(lines: Sequence[str], start: int, end: int) -> Iterator[Given]:
             continue
         line = line.rstrip("\r")
         if line[:1] in ("+", "-"):
-            yield Given(at + 1, line[0], line[1:], decoded)
+            yield DamagedLine(at + 1, line[0], line[1:], decoded)
         else:
-            yield Given(at + 1, " ", line.removeprefix(" "), decoded)
+            yield DamagedLine(at + 1, " ", line.removeprefix(" "), decoded)
 
 
 def _decoded(line: str) -> tuple[str, bool]:

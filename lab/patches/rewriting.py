@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lab.patches.alignment import Added, Kept
 from lab.patches.candidates import Candidate, Line, Source
-from lab.patches.damaged import DamagedFile, Given
+from lab.patches.damaged import DamagedFile, DamagedLine
 from lab.patches.layout import Layout
 
 
@@ -90,7 +90,7 @@ def _of_hunk(layout: Layout, hunk: tuple[Line, ...]) -> Iterator[Guess]:
             yield Guess(pieces[0].number if pieces else last, said)
 
 
-def _said(line: Line, given: tuple[Given, ...]) -> str:
+def _said(line: Line, given: tuple[DamagedLine, ...]) -> str:
     if isinstance(line.part, Added):
         return line.said if given else "a blank line was added below it"
     if not given:

@@ -11,13 +11,13 @@ from lab.config.model import Suite as Section
 from lab.model.maker import made_by
 from lab.suites.judge import Ended, Judged, judge
 from lab.suites.ktap import Report, Test, parse
-from lab.suites.suite import Built, Ran, Suite
+from lab.suites.suite import BuiltPrograms, ProgramResult, Suite
 
 __all__ = [
-    "Built",
+    "BuiltPrograms",
     "Ended",
     "Judged",
-    "Ran",
+    "ProgramResult",
     "Report",
     "Suite",
     "Test",

@@ -24,7 +24,7 @@ from lab.process.seal import damage, seal
 from lab.process.shelf import PROGRAMS
 from lab.process.tool_failure import trouble
 from lab.suites.c_source import Sources, sources_of
-from lab.suites.suite import Built
+from lab.suites.suite import BuiltPrograms
 
 #: Raised when the same sources come to be compiled otherwise.
 _FORMAT = 1
@@ -39,7 +39,9 @@ _LINKER_ERROR = re.compile("undefined reference to|multiple definition of|cannot
 _SHOWN = 12
 
 
-def compile_programs(folder: Path, names: Iterable[str], *, cache: Path, cc: str = "gcc") -> Built:
+def compile_programs(
+    folder: Path, names: Iterable[str], *, cache: Path, cc: str = "gcc"
+) -> BuiltPrograms:
     """Compile the named programs of ``guest-tests/``, and no others.
 
     Raises:
@@ -52,7 +54,7 @@ def compile_programs(folder: Path, names: Iterable[str], *, cache: Path, cc: str
             zip(wanted, pool.map(lambda name: _try(folder, name, cache, compiler), wanted),
                 strict=True)
         )  # fmt: skip
-    return Built(
+    return BuiltPrograms(
         {name: found for name, found in made.items() if isinstance(found, Path)},
         {name: found for name, found in made.items() if isinstance(found, LabError)},
     )

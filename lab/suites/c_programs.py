@@ -13,7 +13,7 @@ from lab.process import run
 from lab.suites.c_compiler import compile_programs
 from lab.suites.c_source import sources_of
 from lab.suites.ktap_programs import KtapPrograms
-from lab.suites.suite import Built
+from lab.suites.suite import BuiltPrograms
 
 #: The Makefile links every program with it, whatever it includes.
 LIBRARY = ("ktap", "residency", "mapping")
@@ -34,7 +34,7 @@ class CPrograms(KtapPrograms):
         """Where their sources are."""
         return self.root / "guest-tests"
 
-    def build(self, programs: Sequence[str], cache: Path) -> Built:
+    def build(self, programs: Sequence[str], cache: Path) -> BuiltPrograms:
         """Compile each once for all that goes into it."""
         return compile_programs(self.folder, programs, cache=cache)
 

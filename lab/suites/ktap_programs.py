@@ -8,7 +8,7 @@ import re
 from lab.suites.exact_pattern import only
 from lab.suites.judge import Ended, judge
 from lab.suites.ktap import parse
-from lab.suites.suite import Ran
+from lab.suites.suite import ProgramResult
 
 _REPORT = re.compile(r"^(?:K?TAP version \d+|1\.\.\d+)\b", re.MULTILINE)
 
@@ -40,8 +40,8 @@ class KtapPrograms:
         ended: Ended,
         detail: str,
         selected: bool,
-    ) -> Ran:
+    ) -> ProgramResult:
         """Each test of its report, and the report as a whole."""
         report = parse(output)
         judged = judge(program, report, status, ended=ended, detail=detail, selected=selected)
-        return Ran(judged, report)
+        return ProgramResult(judged, report)

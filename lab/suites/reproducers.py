@@ -22,7 +22,7 @@ from lab.suites.c_compiler import compile_programs
 from lab.suites.c_source import sources_of
 from lab.suites.judge import Ended, Judged, bad_end, judge
 from lab.suites.ktap import parse
-from lab.suites.suite import Built, Ran
+from lab.suites.suite import BuiltPrograms, ProgramResult
 from lab.text import without_escapes
 
 _REPORT = re.compile(rb"^K?TAP version \d+\s*$", re.MULTILINE)
@@ -48,7 +48,7 @@ class Reproducers:
         """Where their sources are."""
         return self.root / "guest-tests"
 
-    def build(self, programs: Sequence[str], cache: Path) -> Built:
+    def build(self, programs: Sequence[str], cache: Path) -> BuiltPrograms:
         """Compile each as the programs of ``guest-tests/`` are."""
         return compile_programs(self.folder, programs, cache=cache)
 
@@ -86,18 +86,18 @@ class Reproducers:
         ended: Ended,
         detail: str,
         selected: bool,
-    ) -> Ran:
+    ) -> ProgramResult:
         """By its report if it prints one, else by its end; its last lines are the message."""
         if _REPORT.search(output):
             report = parse(output)
             judged = judge(program, report, status, ended=ended, detail=detail, selected=selected)
-            return Ran(judged, report)
+            return ProgramResult(judged, report)
         said = tuple(_lines(output))
         outcome, why = _by_end(status, ended, detail)
         last = "; ".join(said[-_MESSAGE_LINES:])
         message = ": ".join(filter(None, (why, last)))
         cut = ended is Ended.INTERRUPTED
-        return Ran((Judged(program, outcome, message, said[-_KEPT_LINES:], cut=cut),))
+        return ProgramResult((Judged(program, outcome, message, said[-_KEPT_LINES:], cut=cut),))
 
 
 def _by_end(status: int | None, ended: Ended, detail: str) -> tuple[Status, str]:

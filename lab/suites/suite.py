@@ -18,7 +18,7 @@ from lab.suites.ktap import Report
 
 
 @dataclass(frozen=True)
-class Built:
+class BuiltPrograms:
     """What goes into a guest, as far as it could be built.
 
     Attributes:
@@ -35,7 +35,7 @@ class Built:
 
 
 @dataclass(frozen=True)
-class Ran:
+class ProgramResult:
     """What a program's run is worth.
 
     Attributes:
@@ -58,7 +58,7 @@ class Suite(Protocol):
         command is not ``/lab/PROGRAM FOLDER``.
         """
 
-    def build(self, programs: Sequence[str], cache: Path) -> Built:
+    def build(self, programs: Sequence[str], cache: Path) -> BuiltPrograms:
         """Build programs, and none but these, or find them in the cache.
 
         Raises:
@@ -98,7 +98,7 @@ class Suite(Protocol):
         ended: Ended,
         detail: str,
         selected: bool,
-    ) -> Ran:
+    ) -> ProgramResult:
         """Judge a program by what it printed, and by how it ended.
 
         Args:

@@ -24,7 +24,7 @@ from lab.process.shelf import TREES
 from lab.trees.manifest import git_mode, hash_files, walk
 from lab.trees.request import Request
 from lab.trees.rows import Rows, row_of, rows_text
-from lab.trees.source import Shelf, Source, SourceKind
+from lab.trees.source import Source, SourceKind, TreeCache
 from lab.trees.tree import Tree, save_record
 
 _SKIP = frozenset({".git"})
@@ -46,7 +46,7 @@ class DirSource(Source):
         self._kernel = kernel
         self._request = request
 
-    def tree(self, shelf: Shelf, *, refresh: bool) -> Tree:
+    def tree(self, cache: TreeCache, *, refresh: bool) -> Tree:
         """The folder: there is nothing to bring in."""
         return directory_tree(self._kernel, self._request)
 

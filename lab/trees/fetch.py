@@ -80,7 +80,7 @@ class _Kept:
         self._trees = trees
 
     def bring(self, _source: Bringing, *, refresh: bool) -> Tree:
-        """As Shelf's; raises _NotHere."""
+        """As TreeCache's; raises _NotHere."""
         tree = None if refresh else self._trees.remembered()
         if tree is None:
             raise _NotHere
@@ -132,7 +132,7 @@ class _Trees:
         self._memory = self._trees / "by-kernel" / f"{request.name}-{digest}.json"
 
     def bring(self, source: Bringing, *, refresh: bool) -> Tree:
-        """As Shelf's."""
+        """As TreeCache's."""
         if not refresh and (tree := self.remembered()) is not None:
             return tree
         with self._request.turn(self._lock(self._request.name), "fetching it"):

@@ -48,7 +48,7 @@ class Called:
     what: str
 
 
-class Shelf(Protocol):
+class TreeCache(Protocol):
     """The cache's trees of one kernel."""
 
     def bring(self, source: Bringing, *, refresh: bool) -> Tree:
@@ -58,7 +58,7 @@ class Shelf(Protocol):
 class Source(Protocol):
     """One kernel's source, as its section says."""
 
-    def tree(self, shelf: Shelf, *, refresh: bool) -> Tree:
+    def tree(self, cache: TreeCache, *, refresh: bool) -> Tree:
         """It at an exact identity: as it is where it is, or brought in.
 
         Args:
@@ -69,9 +69,9 @@ class Source(Protocol):
 class Bringing(Source, Protocol):
     """A source that is brought into the cache, where it stays as it is."""
 
-    def tree(self, shelf: Shelf, *, refresh: bool) -> Tree:
+    def tree(self, cache: TreeCache, *, refresh: bool) -> Tree:
         """That of the cache."""
-        return shelf.bring(self, refresh=refresh)
+        return cache.bring(self, refresh=refresh)
 
     def identify(self) -> TreeIdentity:
         """Exactly what would be brought in now."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from lab.errors import LabError, UserError
 from lab.model.status import Status
 from lab.suites.judge import Ended, Judged, bad_end
-from lab.suites.suite import Built, Ran
+from lab.suites.suite import BuiltPrograms, ProgramResult
 
 _STATUSES = {0: Status.PASS, 4: Status.SKIP}
 
@@ -25,7 +25,7 @@ class ExitStatus:
     root: Path
     by_hand: bool = False
 
-    def build(self, programs: Sequence[str], cache: Path) -> Built:
+    def build(self, programs: Sequence[str], cache: Path) -> BuiltPrograms:
         """Nothing is to be built."""
         paths = {name: self._source(name) for name in programs}
         failed: dict[str, LabError] = {
@@ -33,7 +33,7 @@ class ExitStatus:
             for name, path in paths.items()
             if not path.read_text().startswith("#!")
         }
-        return Built({name: paths[name] for name in paths if name not in failed}, failed)
+        return BuiltPrograms({name: paths[name] for name in paths if name not in failed}, failed)
 
     def sources(self, programs: Iterable[str]) -> Iterator[tuple[str, Path]]:
         """The scripts."""
@@ -64,13 +64,13 @@ class ExitStatus:
         ended: Ended,
         detail: str,
         selected: bool,
-    ) -> Ran:
+    ) -> ProgramResult:
         """By its end; what it printed last says why."""
         if bad := bad_end(ended, status, detail):
-            return Ran((Judged(program, *bad),))
+            return ProgramResult((Judged(program, *bad),))
         said = output.decode(errors="replace").strip().splitlines()
         outcome = _STATUSES.get(status if status is not None else -1, Status.FAIL)
-        return Ran((Judged(program, outcome, said[-1] if said else ""),))
+        return ProgramResult((Judged(program, outcome, said[-1] if said else ""),))
 
     def _source(self, name: str) -> Path:
         return self.root / "guest-tests" / f"{name}.sh"

@@ -31,7 +31,7 @@ from lab.report import to_json
 from lab.session import Lab
 from lab.suites import suite_of
 from lab.suites.listing import refuse_pattern
-from lab.suites.suite import Built, Ran, Suite
+from lab.suites.suite import BuiltPrograms, ProgramResult, Suite
 from tests.doors.exit_status import ExitStatus
 from tests.execution.conftest import stage
 from tests.guest.conftest import KERNEL
@@ -126,7 +126,7 @@ def test_a_toy_that_lists_nothing_runs_as_a_whole(job: Job, stage: Stage) -> Non
 def test_a_toy_that_says_nothing_has_passed_nothing(
     job: Job, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    nothing = {"command": lambda *_: [], "judge": lambda *_, **__: Ran(())}
+    nothing = {"command": lambda *_: [], "judge": lambda *_, **__: ProgramResult(())}
     monkeypatch.setattr(ExitStatus, what, nothing[what])
     record = run_job(job)
     assert statuses(record) == dict.fromkeys(EXPECTED, "error")
@@ -245,8 +245,10 @@ def test_no_kind_puts_its_file_over_anothers(job: Job, tmp_path: Path) -> None:
     """Least of all over what proves a filesystem."""
 
     class Shipping(ExitStatus):
-        def build(self, programs: Sequence[str], cache: Path) -> Built:
-            return Built({name: Path("/forged", name) for name in (*programs, "dax-proof")}, {})
+        def build(self, programs: Sequence[str], cache: Path) -> BuiltPrograms:
+            return BuiltPrograms(
+                {name: Path("/forged", name) for name in (*programs, "dax-proof")}, {}
+            )
 
     kind = job.units[0].kind
     assert isinstance(kind, ExitStatus)

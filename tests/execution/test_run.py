@@ -12,7 +12,7 @@ import pytest
 
 from lab.analysis.run_status import run_status
 from lab.build import Build
-from lab.builder.parallel_builds import Built
+from lab.builder.parallel_builds import FinishedBuilds
 from lab.errors import ExitStatus
 from lab.execution.job import Job
 from lab.execution.jobs import Jobs as RealJobs
@@ -289,7 +289,9 @@ def test_a_job_that_cannot_be_made_as_nobody_foresaw_costs_itself(
     killed = Killed(project)
     folder = RunFolder(killed.lab.results, "20260101-120000-cccc")
     with Recorder(killed.lab.database, RunRecord(folder.run_id, "then")) as recorder:
-        jobs = RealJobs(killed.lab.preparer, killed.plan, Built(killed.builds), folder, recorder)
+        jobs = RealJobs(
+            killed.lab.preparer, killed.plan, FinishedBuilds(killed.builds), folder, recorder
+        )
 
         def broken(*_: object) -> None:
             raise ValueError("'x' is not a kernel's release")

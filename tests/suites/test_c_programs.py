@@ -14,7 +14,7 @@ from lab.process import run
 from lab.process.seal import SEAL
 from lab.suites.c_compiler import compile_programs
 from lab.suites.c_programs import LIBRARY, CPrograms
-from lab.suites.suite import Built
+from lab.suites.suite import BuiltPrograms
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +39,7 @@ def write(folder: Path, name: str, number: str, above: str = "") -> None:
     (folder / name).write_text(EXITS.format(above=above, number=number))
 
 
-def status(compiled: Built, name: str) -> int:
+def status(compiled: BuiltPrograms, name: str) -> int:
     assert not compiled.failed
     return run([compiled.files[name]], check=False).status
 
