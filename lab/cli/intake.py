@@ -32,7 +32,8 @@ def intake_for(
         return None
     from lab.patches.intake import is_source, is_thread, read_intake
 
-    if is_source(given) or is_thread(given) or "/" in given:
+    is_file = "/" in given or given.endswith((".patch", ".diff", ".mbox", ".eml"))
+    if is_source(given) or is_thread(given) or is_file:
         return read_intake(given, opened.patches, trees=trees_of(opened, kernels, quiet=quiet))
     return None
 

@@ -165,3 +165,9 @@ def test_verify_lays_beneath_what_a_series_goes_onto(project: Path, tmp_path: Pa
     changed = lab(project, "verify", "above", "fake", "--dry-run")
     assert changed.returncode == 2
     assert "above goes onto below as it was" in changed.stderr
+
+
+def test_a_patch_file_that_is_not_here_is_no_series_name(project: Path) -> None:
+    done = lab(project, "verify", "fix.patch", "fake")
+    assert done.returncode == 2
+    assert "fix.patch: the patch cannot be read: no such file" in done.stderr

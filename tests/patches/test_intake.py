@@ -121,6 +121,7 @@ REFUSED = {
     "halves-of-two-series.mbox": "there are 2 series in it",
     "scissors.mbox": "the only patches here are in replies",
     "two-series.mbox": "there are 2 series in it",
+    "one-patch-again.mbox": "nothing says whether the newest is one patch again, or all",
     "point-revision.mbox": "nothing says which of its revisions counts",
     "binary.patch": "the patch says that b/x.png differs, which is binary, but not how",
     "empty.patch": "there is nothing in it",

@@ -193,10 +193,23 @@ def _newest(
         # v3.1 may be one patch of v3 again, or a series, or one for a kernel 5.10.
         raise _which("nothing says which of its revisions counts", topic, where)
     newest = _latest(topic, where)
+    if any(_is_one_patch_of(newest, posting) for posting in topic):
+        raise _which("nothing says whether the newest is one patch again, or all", topic, where)
     labels = list(dict.fromkeys(posting.label for posting in topic))
     if len(labels) > 1:
         return newest, (f"{newest.label} was taken of {', '.join(labels)}",)
     return newest, ()
+
+
+def _is_one_patch_of(newest: Posting, other: Posting) -> bool:
+    """Whether it may replace a patch of a series alone, since nothing says how many there are."""
+    titles = {letter.subject.title.casefold() for letter in other.patches}
+    answered = {name for letter in newest.patches for name in letter.references[-1:]}
+    one = newest.unnumbered and len(newest.patches) == 1 < len(other.patches)
+    return one and (
+        newest.patches[0].subject.title.casefold() in titles
+        or any(letter.identity in answered for letter in other.patches)
+    )
 
 
 def _latest(topic: list[Posting], where: str) -> Posting:
