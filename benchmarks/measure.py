@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Times the lab beside the same work done by hand, on this machine, in one run.
 
-Usage: measure.py [second-variant] [nothing-to-do] [test] [edit-to-verdict] [unpack] [cold]
-       [one-file] [sandbox]
+Usage: measure.py [second-variant] [nothing-to-do] [test] [edit-to-verdict] [verify] [unpack]
+       [cold] [one-file] [sandbox]
 
 Without a name all.  cold and one-file build a kernel from nothing, LAB_BENCH_KERNEL or 6.1,
 in a cache of their own; on a busy machine run them again, each is measured in pairs.
@@ -13,6 +13,7 @@ rows (see bench.py), named in _ALL.  Exit status 1: a row misses its limit.
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import shutil
@@ -167,6 +168,50 @@ def edit_to_verdict(lab: Lab, scratch: Path) -> Iterator[Row]:
         1.3,
         what="`make`, two bare boots and the programs' own time",
     )
+
+
+def verify(lab: Lab, scratch: Path) -> Iterator[Row]:
+    """A patch file to its verdict, the base being built, against what that takes by hand."""
+    _project(scratch, f'[paths]\nresults = "{scratch}/results"\n')
+    # What is verified is kept there.
+    (scratch / "patches").unlink()
+    shutil.copytree(ROOT / "patches", scratch / "patches")
+    _run([LAB, "build", str(BASE), "-C", scratch / "lab.toml"])
+    job = lab.builder.build_job(BASE, "default")
+    # Another patch than any before: what was built once is in the cache.
+    edit = f"{time.time_ns():x}"
+    ours, by_hand = [], []
+    for number in range(_PAIRS):
+        patch = _patch_of(job.tree.path, f"verified {edit} {number}", scratch)
+        ours.append(_seconds(lambda: _verified(patch, scratch)))  # noqa: B023
+        by_hand.append(_make_edited(job, f"by hand {edit} {number}"))
+    boot = hyperfine(bare_boot(job.folder / "bzImage", scratch))[0]
+    yield Row.against(
+        "`lab verify` of a patch file, 6.1 being built",
+        median(ours),
+        # A run has both kernels' results, so the programs' time is that of both.
+        median(by_hand) + 2 * boot + _program_seconds(scratch / "results"),
+        1.3,
+        what="`make`, two bare boots and the programs' own time",
+    )
+
+
+def _patch_of(tree: Path, what: str, scratch: Path) -> Path:
+    """A patch that adds a line at the end of mm/gup.c, and changes what no test sees."""
+    before = (tree / "mm/gup.c").read_text().splitlines(keepends=True)
+    after = [*before, f'const char lab_edit_{what.replace(" ", "_")}[] = "{what}";\n']
+    lines = difflib.unified_diff(before, after, "a/mm/gup.c", "b/mm/gup.c")
+    patch = scratch / f"{what.replace(' ', '-')}.patch"
+    patch.write_text("".join(lines))
+    return patch
+
+
+def _verified(patch: Path, scratch: Path) -> None:
+    command: list[str | Path] = [LAB, "verify", patch, str(BASE), "-C", scratch / "lab.toml"]
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    (kernel,) = json.loads(done.stdout)["kernels"]
+    assert kernel["verdict"] == "no change", kernel
 
 
 def _make_edited(job: BuildJob, what: str) -> float:
@@ -326,6 +371,7 @@ _ALL: dict[str, Measure] = {
     "nothing-to-do": nothing_to_do,
     "test": test,
     "edit-to-verdict": edit_to_verdict,
+    "verify": verify,
     "unpack": unpack,
     "cold": partial(cold, kernel=KERNEL),
     "one-file": partial(one_file, kernel=KERNEL),
