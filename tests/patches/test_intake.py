@@ -110,6 +110,25 @@ SHAPES = {
     ),
 }
 
+#: Sent as they are, whatever their Content-Type says: a file that is indented, with a
+#: diffstat, and a new one that ends in a space.
+AS_THEY_ARE = (
+    b" x.yaml | 1 +\n\ndiff --git a/x.yaml b/x.yaml\n--- a/x.yaml\n+++ b/x.yaml\n"
+    b"@@ -1,2 +1,3 @@\n   a: 1\n+  b: 2\n   c: 3\n-- \n2.39\n",
+    b"--- /dev/null\n+++ b/mm/x.c\n@@ -0,0 +1,2 @@\n+a\n+b \n-- \n2.39\n",
+)
+
+
+@pytest.mark.parametrize("sent", AS_THEY_ARE)
+def test_flowed_in_name_alone_is_not_undone(tmp_path: Path, sent: bytes) -> None:
+    head = b"From: a <a@example.org>\nSubject: [PATCH] x\nContent-Type: text/plain; format=flowed\n"
+    (tmp_path / "mail.eml").write_bytes(head + b"\nWhy.\n---\n" + sent)
+    intake = read_intake(str(tmp_path / "mail.eml"), tmp_path)
+    (letter,) = intake.choice.patches
+    assert sent.endswith(letter.diff)
+    assert not letter.notes
+
+
 REFUSED = {
     "part-missing.mbox": "-v2-0-0123456789ab@example.org> is not whole; missing: 2/3",
     "newest-not-whole.mbox": "is not whole; missing: 3/3",

@@ -16,6 +16,9 @@ _SIGNED = re.compile(
 #: git mailinfo's, or nearly: a line of dashes with scissors, and words between more of them.
 _SCISSORS = re.compile(r"^[ \t]*-+[ \t-]*(?:>8|8<|>%|%<)[^\n]*-[ \t]*\n", re.MULTILINE)
 
+#: Whose lines begin with one space, as a diffstat's do, did not stuff those of the diff.
+_NOT_STUFFED = re.compile(rb"^ (?! |>|From )[^\n]+\|", re.MULTILINE)
+
 
 class Damaged(Exception):
     """What cannot be undone; the text says why."""
@@ -55,8 +58,8 @@ def unflowed(content: bytes, *, delete_space: bool) -> tuple[bytes, bool]:
         Damaged: Neither does.
     """
     undone = _unflowed(content, delete_space)
-    if _is_whole(undone):
-        return undone, True
+    if _is_whole(undone) and not (_NOT_STUFFED.search(content) and _is_whole(content)):
+        return undone, undone != content
     if _is_whole(content):
         return content, False
     raise Damaged("it was sent as format=flowed, which wrapped or indented the diff's lines")
@@ -66,7 +69,11 @@ def _unflowed(content: bytes, delete_space: bool) -> bytes:
     whole, begun = [], b""
     for line in content.split(b"\n"):
         text = line.removeprefix(b" ")
-        if text.endswith(b" ") and text != b"-- ":
+        if text == b"-- ":
+            # A signature's line is joined to none (RFC 3676, 4.3).
+            whole.extend([begun, text] if begun else [text])
+            begun = b""
+        elif text.endswith(b" "):
             begun += text[:-1] if delete_space else text
         else:
             whole.append(begun + text)
