@@ -113,6 +113,7 @@ def _said(intake: Intake) -> Iterator[str]:
         if letter.mending and not letter.mending.proved:
             yield from (f"    {guess}" for guess in letter.mending.guesses)
     yield from (f"  {note}" for note in choice.notes)
+    yield from (f"    {line}" for line in choice.compared)
     for left_out in choice.left_out:
         yield f"  left out: {left_out.letter.called}: {left_out.why}"
     yield f"  try: lab verify {intake.name} KERNEL"
@@ -129,6 +130,7 @@ def _intake_row(intake: Intake) -> dict[str, Any]:
         "revision": ".".join(map(str, choice.revision)),
         "patches": [name for name in intake.files if name != "series"],
         "left_out": [left_out_row(each) for each in choice.left_out],
+        "range_diff": list(choice.compared),
         "notes": [*choice.notes, *(note for each in choice.patches for note in each.notes)],
     }
 

@@ -60,6 +60,7 @@ class Origin:
     base: str = ""
     beneath: tuple[Layer, ...] = ()
     missing: tuple[str, ...] = ()
+    change_id: str = ""
 
     @property
     def commits(self) -> dict[str, str]:
@@ -120,6 +121,7 @@ def _origin(table: Mapping[str, Any]) -> Origin:
             for row in _tables(table, "beneath")
         ),
         missing=_texts(table, "beneath-missing"),
+        change_id=_text(table, "change-id"),
     )
 
 

@@ -33,6 +33,7 @@ class Choice:
 
     ``origin`` is what else is to be kept of where it is from.  ``beneath`` are the series
     that it goes onto, ``missing`` what else it does, by patch-id or Message-Id.
+    ``compared`` is git range-diff from the revision before it.
     """
 
     revision: Revision
@@ -43,6 +44,7 @@ class Choice:
     origin: Mapping[str, str] = field(default_factory=dict)
     beneath: tuple[Layer, ...] = ()
     missing: tuple[str, ...] = ()
+    compared: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:

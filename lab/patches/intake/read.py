@@ -13,6 +13,7 @@ from lab.patches.intake.choose import choose
 from lab.patches.intake.keep import Intake, intake_of
 from lab.patches.intake.letter import letters_of
 from lab.patches.intake.mending import Trees, whole_choice
+from lab.patches.intake.revisions import with_older
 from lab.patches.intake.source import read_source
 from lab.patches.intake.subject import Revision
 
@@ -49,7 +50,8 @@ def read_intake(
         for letter in letters_of(mail, f"mail {number}" if several else "")
     ]
     choice = whole_choice(choose(letters, source.name, asked, pick), source, trees)
-    return intake_of(with_beneath(choice, patches), source.name, patches, name)
+    choice = with_older(with_beneath(choice, patches), patches)
+    return intake_of(choice, source.name, patches, name)
 
 
 def _revision(text: str | None) -> Revision | None:
