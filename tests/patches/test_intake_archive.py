@@ -37,6 +37,7 @@ class Archive(ThreadingHTTPServer):
     def __init__(self) -> None:
         self.agents: list[str] = []
         self.silent = threading.Event()
+        self.mails = MAILS
         super().__init__(("127.0.0.1", 0), _Answer)
 
     @property
@@ -52,7 +53,7 @@ class _Answer(BaseHTTPRequestHandler):
         if self.path.startswith("/silent/"):
             self.server.silent.wait(30)
         words = [unquote(word) for word in self.path.split("/")]
-        thread = MAILS / f"{words[1]}.mbox"
+        thread = self.server.mails / f"{words[1]}.mbox"
         known = thread.is_file() and f"<{words[2]}>" in thread.read_text(errors="replace")
         if not known or words[3:] != ["t.mbox.gz"]:
             self.send_error(404)
@@ -186,8 +187,17 @@ def test_a_check_is_of_the_revision_that_it_was_asked_of(
     tmp_path: Path, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What b4 review shows beside v2 is said of v2, whatever came after it."""
+    later = COVER.replace("-v2-", "-v3-")
+    thread = (MAILS / "three-versions.mbox").read_text()
+    # b4 takes what answers, and nothing else, for the thread.
+    answers = thread.replace(
+        f"Message-ID: <{later}>\n", f"Message-ID: <{later}>\nIn-Reply-To: <{COVER}>\n"
+    )
+    assert answers != thread
+    (tmp_path / "answered.mbox").write_text(answers)
+    archive.mails = tmp_path
     config = tmp_path / "gitconfig"
-    config.write_text(f"[b4]\n\tmidmask = {archive.url}/three-versions/%s\n")
+    config.write_text(f"[b4]\n\tmidmask = {archive.url}/answered/%s\n")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
     raw = (
         f"From: Dev <dev@example.org>\nMessage-ID: <{COVER}>\n"
