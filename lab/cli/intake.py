@@ -3,17 +3,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lab.cli.lines import say
+from lab.errors import UserError
 
 if TYPE_CHECKING:
     from lab.model.variant import Variant
     from lab.patches.intake import Intake
     from lab.patches.patched_tree import View
     from lab.session import Lab
+
+#: A commit's id, as git shortens it.
+_COMMIT = re.compile(r"[0-9a-f]{7,40}")
 
 
 def intake_for(
@@ -35,6 +40,9 @@ def intake_for(
     is_file = "/" in given or given.endswith((".patch", ".diff", ".mbox", ".eml"))
     if is_source(given) or is_thread(given) or is_file:
         return read_intake(given, opened.patches, trees=trees_of(opened, kernels, quiet=quiet))
+    if _COMMIT.fullmatch(given):
+        what, hint = f"no series is named {given!r}", "--tree DIR, if it is a commit there"
+        raise UserError(what, where=opened.loaded.locate("series"), hint=hint)
     return None
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,7 +31,7 @@ from lab.cli.commands import (
 from lab.cli.commits import GitTree, base_of, intake_of_commits
 from lab.cli.intake import intake_for, keeping, on_what_it_goes_onto
 from lab.cli.stable import Stable, stable_kernels, verify_stable_plan
-from lab.errors import ExitStatus
+from lab.errors import ExitStatus, UserError
 from lab.model.variant import Variant
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def verify(
     """
     from lab.plan import plan_series
 
+    _refuse({"--stable": stable, "--max-fail": bool(max_fail), "-x": first_fail}, each=each)
     opened = open_lab(file)
     named: Sequence[str] = kernels or ()
     parent: Sequence[str] = ()
@@ -102,6 +103,7 @@ def verify(
 
         chosen = {"filesystems": filesystem, "suites": suites, "pattern": pattern}
         asked = {**chosen, "machine": machine, "config": config}
+        _refuse_unkept(intake if dry_run else None)
         with keeping(intake, write=True):
             return verify_each(
                 opened, series, bases, asked, dry_run=dry_run, json=json, verbose=verbose
@@ -124,6 +126,18 @@ def verify(
                 opened, plan, base, tree, verbose=verbose, dry_run=dry_run, json=json
             )
         return verify_plan(opened, plan, verbose=verbose, dry_run=dry_run, json=json)
+
+
+def _refuse_unkept(intake: Intake | None) -> None:
+    if intake is not None and not intake.known:
+        what = "--each reads the patches where they are kept, and --dry-run keeps nothing"
+        raise UserError(what, hint=f"lab patch import, then lab verify {intake.name}")
+
+
+def _refuse(given: Mapping[str, bool], *, each: bool) -> None:
+    for option in (name for name, is_given in given.items() if each and is_given):
+        what = f"--each tests every patch to its end, for a word on each: not with {option}"
+        raise UserError(what, hint=f"without {option}, or without --each")
 
 
 def verify_plan(

@@ -171,3 +171,21 @@ def test_a_patch_file_that_is_not_here_is_no_series_name(project: Path) -> None:
     done = lab(project, "verify", "fix.patch", "fake")
     assert done.returncode == 2
     assert "fix.patch: the patch cannot be read: no such file" in done.stderr
+
+
+def test_a_commit_wants_its_repository(project: Path) -> None:
+    done = lab(project, "verify", "1027e4436b6a", "fake")
+    assert done.returncode == 2
+    assert "no series is named '1027e4436b6a'" in done.stderr
+    assert "--tree DIR, if it is a commit" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "more", [("--dry-run",), ("--stable",), ("--max-fail", "2"), ("-x",)], ids=" ".join
+)
+def test_what_each_does_not_do_is_refused(project: Path, more: tuple[str, ...]) -> None:
+    """It would keep a series that a dry run is not to keep, or pass over what was asked."""
+    done = lab(project, "verify", str(MAILS / "plain.mbox"), "fake", "--each", *more)
+    assert done.returncode == 2
+    assert more[0] in done.stderr
+    assert not (project / "patches" / NAME).exists()
