@@ -25,7 +25,9 @@ int main(void)
 {
 	size_t turn = 0;
 	int allowed = ioperm(COM1, 8, 1) == 0;
+	/* tiny.config of 6.12 has no CONFIG_DEVPORT. */
 	int port = open("/dev/port", O_WRONLY);
+	int tty = port < 0 ? open("/dev/ttyS0", O_WRONLY) : -1;
 
 	puts("KTAP version 1\n1..1\nok 1 floods");
 	fflush(stdout);
@@ -34,7 +36,9 @@ int main(void)
 	for (;;) {
 		if (allowed)
 			fill_port();
-		else if (pwrite(port, &junk[turn++ % 2], 1, COM1) <= 0)
+		else if (tty >= 0 && write(tty, junk, sizeof(junk)) <= 0)
+			return 1;
+		else if (tty < 0 && pwrite(port, &junk[turn++ % 2], 1, COM1) <= 0)
 			return 1;
 	}
 }
