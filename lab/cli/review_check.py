@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING
 
 from lab.cli.commands import File, Filesystems, Pattern, Suites, app, open_lab
 from lab.cli.verify import Kernels
-from lab.errors import ExitStatus, LabError, UserError
+from lab.errors import ExitStatus, UserError
+from lab.process.stored import read_stored
+from lab.unforeseen import as_lab_error
 
 if TYPE_CHECKING:
     from lab.analysis.series_verdict import KernelVerdict, Verification
@@ -45,8 +47,9 @@ def review_check(
     """
     try:
         rows = _rows(open_lab(file), kernels or (), filesystem or (), suite or (), pattern)
-    except LabError as error:
+    except Exception as caught:
         # Nothing was tested: a kernel's name with a slip in it is no word on the patch.
+        error = as_lab_error(caught)
         rows = [_row("lab", "warn", error.what, details=str(error))]
     sys.stdout.write(json.dumps(rows) + "\n")
     # b4 reads the list, and takes any other status for a check that broke.
@@ -72,9 +75,8 @@ def _rows(
     opened, bases = opened.taking(laid)
     plan = plan_series(opened.loaded, intake.name, bases, filesystems, suites, pattern)
     kept = opened.results / "review-checks" / f"{_key(opened, plan, letter, intake)}.json"
-    if kept.is_file():
-        rows: Rows = json.loads(kept.read_bytes())
-        return rows
+    if (known := read_stored(kept, Rows)) is not None:
+        return known
     intake.write()
     verification = _verified(opened, plan)
     rows = list(_told(verification))

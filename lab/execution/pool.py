@@ -30,8 +30,9 @@ from lab.unforeseen import as_lab_error
 
 #: Seconds a job may take to end its guests and say what it has: SIGTERM ends the lab in ten.
 _ENDING_S = 8.0
-#: And what was told to end, at most, whatever holds it.
-_OVER_S = 30.0
+#: And what was told to end, at most, whatever holds it: sooner, one that has ended would break
+#: the pool under one that still keeps what it has.
+_OVER_S = 120.0
 #: And one that has nothing to do, to be gone.
 _LEAVING_S = 5.0
 

@@ -69,7 +69,7 @@ def range_diff(old: Sequence[Step], new: Sequence[Step]) -> tuple[str, ...] | No
         except UserError:
             return None
         _git(folder, "init", "-q", "--bare", "--template=", str(folder))
-        _git(folder, "fast-import", "--quiet", "--done", content=stream.encode())
+        _git(folder, "fast-import", "--quiet", "--done", content=_bytes(stream))
         if not all(_is_same(folder, *each) for each in branches.items()):
             return None
         return tuple(_shown(_git(folder, "range-diff", "--no-color", "root..old", "root..new")))
@@ -102,7 +102,12 @@ def _commit(name: str, message: str, merge: str, files: Mapping[str, str]) -> st
 
 
 def _data(text: str) -> str:
-    return f"data {len(text.encode())}\n{text}\n"
+    return f"data {len(_bytes(text))}\n{text}\n"
+
+
+def _bytes(text: str) -> bytes:
+    # A title may have bytes in it that are no UTF-8.
+    return text.encode(errors="replace")
 
 
 def _sides(diff: bytes) -> tuple[dict[str, str], dict[str, str]]:

@@ -75,3 +75,18 @@ def test_what_an_outcome_is_to_b4(
     assert row["status"] == status
     assert row["tool"] == "lab 6.1"
     assert row["summary"] == f"{outcome}: why"
+
+
+@pytest.mark.slow
+def test_the_unforeseen_is_a_row_too(tmp_path: Path) -> None:
+    """A traceback would be a check that broke, for each mail of a list."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import lab.cli.review_check as module\nmodule._mail = lambda: 1 / 0\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", "review-check", "-C", str(ROOT / "lab.toml"), "6.1"],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"},
+        input="x", capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    (row,) = json.loads(done.stdout)
+    assert (done.returncode, row["status"]) == (0, "warn")

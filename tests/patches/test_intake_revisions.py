@@ -101,3 +101,11 @@ def test_an_unchanged_patch_is_unchanged_as_it_is_kept(tmp_path: Path) -> None:
         intake.write()
     assert intake.choice.notes == ("compared with t (v1), unchanged: t",)
     assert intake.choice.compared == ("1 = 1  t",)
+
+
+def test_a_title_that_is_no_text_is_compared_all_the_same() -> None:
+    """A header may hold any bytes."""
+    diff = b"diff --git a/a.c b/a.c\n--- a/a.c\n+++ b/a.c\n@@ -1,2 +1,2 @@\n x\n-%s\n+y\n"
+    said = range_diff([step("caf\udce9", diff % b"o")], [step("caf\udce9", diff % b"p")])
+    assert said is not None
+    assert len(said) > 1
