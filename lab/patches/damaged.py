@@ -26,7 +26,14 @@ _INDEX = re.compile(r"\s*index ([0-9a-f]{4,64})\.\.([0-9a-f]{4,64})( [0-7]{6})?\
 #: What has no lines around it, or another name: there is nothing to go by.
 _NOT_CHANGES = (
     *("new file", "deleted file", "rename ", "copy ", "GIT binary", "Binary files"),
+    *("old mode", "new mode"),
     *("--- /dev/null", "+++ /dev/null"),
+)
+#: Where another file begins that was quoted or indented: it would be dropped as a footer is.
+_HIDDEN = re.compile(
+    r"[\s>|]*(?:diff --git |diff -\w+ |@@ -\d+(?:,\d+)? \+\d|--- (?:a/|/dev/null)"
+    r"|\+\+\+ (?:b/|/dev/null)|(?:new file|deleted file|old|new) mode \d{6}"
+    r"|GIT binary patch|Binary files .* differ)"
 )
 #: A mail's signature, or the rule above a list's footer.
 _ENDS = re.compile(r"--\s*|_{20,}\s*")
@@ -197,6 +204,10 @@ def _hunk(path: Path, lines: Sequence[str], at: int, end: int) -> DamagedHunk:
             where = Location(path, given.number)
             said = f"the line has more than {_LONGEST_LINE} characters"
             raise CannotRebuild(said, where=where)
+        if given.sign == " " and _HIDDEN.match(given.text):
+            said = f"a part of the diff is quoted or indented: {given.text.strip()[:80]}"
+            hint = "take that off its lines"
+            raise CannotRebuild(said, where=Location(path, given.number), hint=hint)
     return hunk
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.errors import UserError
+from lab.errors import Location, UserError
 from lab.patches import Overlay, apply, load_patch
 from lab.patches.damaged import CannotRebuild
 from lab.patches.patched_tree import View
@@ -307,6 +307,7 @@ def test_a_line_that_is_not_there_is_named(tree: Tree) -> None:
         ([f"--- a/{NAME}", f"+++ b/{NAME}", *["@@ -1 +1 @@", "+x"] * 201], "200 hunks"),
         ([f"--- a/{NAME}", f"+++ b/{NAME}", "@@ -1 +1 @@", "+x"] * 2, "twice"),
         (["x" * (1 << 20)], "1 MiB"),
+        ([f"diff --git a/{NAME} b/{NAME}", "old mode 100644", "new mode 100755"], "is changed"),
         (
             [f"--- a/{NAME}", f"+++ b/{NAME}", "@@ -1,2 +1,40 @@", "-/*", "+ x"],
             "too many to guess",
@@ -316,6 +317,18 @@ def test_a_line_that_is_not_there_is_named(tree: Tree) -> None:
 def test_what_cannot_be_is_refused(tree: Tree, lines: list[str], what: str) -> None:
     with pytest.raises(UserError, match=what):
         rebuilt(tree, lines)
+
+
+@pytest.mark.parametrize("before", ["  ", "> ", "> > ", "| "])
+def test_a_part_of_the_diff_is_never_taken_for_a_footer(tree: Tree, before: str) -> None:
+    """It would be dropped, and what is left of the patch be proved."""
+    true = COLLAPSED(diff(POND, changed()))
+    for more in (["diff --git a/x b/x", "new file mode 100644"], ["--- a/x", "+++ b/x"]):
+        with pytest.raises(
+            CannotRebuild, match="a part of the diff is quoted or indented"
+        ) as caught:
+            rebuilt(tree, [*true, *(before + line for line in more)])
+        assert caught.value.where == Location(tree.path.parent / "mail.txt", 5 + len(true))
 
 
 def test_a_file_without_an_end(make_tree: MakeTree) -> None:
