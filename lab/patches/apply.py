@@ -10,8 +10,8 @@ from pathlib import Path
 
 from lab.errors import InfrastructureError, Location, UserError
 from lab.patches.check import check_index
-from lab.patches.diagnose import already_applied, explain
-from lab.patches.diff import file_names, first_line, split_lines
+from lab.patches.diagnose import already_applied, explain, strip_hint
+from lab.patches.diff import file_names, first_line, split_lines, unquoted
 from lab.patches.hunk_position import image, occurrences
 from lab.patches.overlay import Overlay, Replacement
 from lab.patches.patch import Patch
@@ -143,8 +143,25 @@ def _touched(view: View, patch: Patch) -> dict[str, Replacement]:
             raise UserError(f"{name} is not in the tree: {above} is no folder", where=where)
         if name not in view and view.is_folder(name):
             raise UserError(f"{name} is a folder in the tree", where=where)
+    _refuse_other_folder(view, patch)
     files = {name: view.read(name) for name in names}
     return {name: file for name, file in files.items() if file is not None}
+
+
+def _refuse_other_folder(view: View, patch: Patch) -> None:
+    """Refuse what `a/linux/mm/new.c` makes where mm/new.c is meant: nothing is in its way."""
+    for file in patch.diff:
+        old, new = file_names(patch.path, file, patch.strip)
+        if old is not None or new is None or "/" not in new:
+            continue
+        top, raw = new.partition("/")[0], unquoted(file.target_file)
+        deeper = raw.split("/")[patch.strip + 1 : -1]
+        if deeper and not view.is_folder(top) and view.is_folder("/".join(deeper)):
+            raise UserError(
+                f"{new} is a new file in {top}/, which is not in the tree; {'/'.join(deeper)}/ is",
+                where=Location(patch.path, first_line(file)),
+                hint=strip_hint(patch, patch.strip + 1),
+            )
 
 
 def _refused(

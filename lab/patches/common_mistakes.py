@@ -9,11 +9,14 @@ from itertools import pairwise
 from pathlib import Path
 
 from lab.errors import Location, UserError
+from lab.patches.diff import unquoted
 
 #: Of a line: RFC 5322 has 998, and a pattern has to be tried from each place.
 _LONGEST = 1000
 _COVER = re.compile(r"^Subject:[^\n]*\[[^\]\n]*\b0+/\d+[^\]\n]*\]", re.MULTILINE)
-_HEADER = re.compile(r"diff --git (\S+) (\S+)\s*")
+#: git writes unusual names as C strings (core.quotePath of git-config(1)).
+_NAME = r'("(?:[^"\\]|\\.)*"|\S+)'
+_HEADER = re.compile(rf"diff --git {_NAME} {_NAME}\s*")
 _BINARY = re.compile(r"Binary files (.+) and (.+) differ\s*")
 #: The top of a kernel tree: what a path without a prefix begins with.
 _TOP = re.compile(
@@ -76,14 +79,14 @@ def without_prefix(lines: Sequence[str]) -> bool:
 def _names(lines: Sequence[str]) -> Iterator[str]:
     for line, after in pairwise((*lines, "")):
         if match := _HEADER.fullmatch(line):
-            yield from match.groups()
+            yield from map(unquoted, match.groups())
         elif line.startswith("--- ") and after.startswith("+++ "):
-            yield from (each[4:].split("\t")[0].strip() for each in (line, after))
+            yield from (unquoted(each[4:].split("\t")[0].strip()) for each in (line, after))
 
 
 def _is_unprefixed(line: str, strip: int) -> bool:
     match = _HEADER.fullmatch(line) if strip else None
     if match is None or match[1] != match[2]:
         return False
-    first, _, rest = match[1].partition("/")
+    first, _, rest = unquoted(match[1]).partition("/")
     return bool(rest and _TOP.fullmatch(first))

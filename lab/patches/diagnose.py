@@ -127,7 +127,7 @@ def _nearest_file(patch: Patch, view: View, file: PatchedFile, missing: str) -> 
     raw = unquoted(file.source_file)
     for strip in range(raw.count("/") + 1):
         if strip != patch.strip and stripped(raw, strip, Location(patch.path)) in view:
-            return f"write `{patch.name} -p{strip}` in the series"
+            return strip_hint(patch, strip)
     same = [
         path
         for path in view.entries
@@ -135,6 +135,11 @@ def _nearest_file(patch: Patch, view: View, file: PatchedFile, missing: str) -> 
     ]
     near = max(same, key=lambda path: _likeness(path, missing), default=None)
     return f"the nearest is {near}" if near else _PORT
+
+
+def strip_hint(patch: Patch, strip: int) -> str:
+    """What says how many folders of its names are to be taken off."""
+    return f"write `{patch.name} -p{strip}` in {patch.path.parent / 'series'}"
 
 
 def _likeness(path: str, other: str) -> tuple[int, float]:

@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 _DEV_NULL = "/dev/null"
 #: Folders in folders: 7.2 has 12.
 _DEEPEST = 100
+#: Where a message ends, or begins, or a mail does: no diff goes on below it, and git apply
+#: takes one that a message only shows with the patch (git-mailinfo(1), git-format-patch(1)).
+_BETWEEN = re.compile(r"---\s*|-- \r?\n|-+[ \t-]*(?:>8|8<|>%|%<)[^\n]*-\s*")
 #: What no file of a kernel has in its name, and what ends a line of a manifest.
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class TwoDiffs(UserError):
+    """Nothing is wrong with either of them, so there is nothing to rebuild."""
 
 
 def split_lines(content: bytes) -> list[str]:
@@ -93,6 +100,13 @@ def _malformed(path: Path, reader: _Reader, said: str) -> UserError:
             hint="get it again, or make it again with git diff; if an archive ate white space, "
             "lab patch import FILE --kernel KERNEL",
         )
+    if said.startswith("Target without source"):
+        return UserError(
+            "this is another file than the line `diff --git` above it names",
+            where=Location(path, reader.number),
+            hint="make the patch again with git format-patch; a name with a space in it "
+            "wants a/ and b/ before it",
+        )
     return UserError(
         f"this is not a diff: {said.strip()}",
         where=Location(path, reader.number),
@@ -105,6 +119,14 @@ def _unreadable(path: Path, number: int) -> UserError:
         "this hunk header cannot be read",
         where=Location(path, number),
         hint="make the patch again with git diff or git format-patch",
+    )
+
+
+def _combined(path: Path, number: int) -> UserError:
+    return UserError(
+        "this is the diff of a merge against all of its parents, which nothing can apply",
+        where=Location(path, number),
+        hint="git diff COMMIT^ COMMIT, or the commits that the merge brought",
     )
 
 
@@ -131,12 +153,17 @@ def _refuse_leftovers(path: Path, lines: Sequence[str], start: int, diff: PatchS
     # git apply takes whatever follows a hunk for text that belongs to no patch: a
     # line too many is dropped in silence, and so is a hunk with a broken header.
     inside = _hunk_lines(diff)
+    last = _last_diff(lines, start, inside)
     for number in range(start + 1, len(lines) + 1):
         if number in inside:
             continue
         line = lines[number - 1]
+        if number < last and _BETWEEN.fullmatch(line):
+            raise _two_diffs(path, lines, number, last)
         if line.startswith("\\ ") and number - 1 in inside:
             inside.add(number)
+        elif line.startswith("@@@"):
+            raise _combined(path, number)
         elif line.startswith("@@"):
             raise _unreadable(path, number)
         elif number - 1 in inside and _looks_like_hunk(lines, number - 1):
@@ -146,6 +173,22 @@ def _refuse_leftovers(path: Path, lines: Sequence[str], start: int, diff: PatchS
                 hint="make the patch again with git diff",
                 detail=f"{number}: {line}",
             )
+
+
+def _last_diff(lines: Sequence[str], start: int, inside: set[int]) -> int:
+    """The number of the line that the last file of the diff begins with."""
+    begun = (n for n in range(len(lines), start, -1) if n not in inside)
+    return next((n for n in begun if diff_start(lines[n - 1 : n + 1]) == 0), 0)
+
+
+def _two_diffs(path: Path, lines: Sequence[str], number: int, last: int) -> TwoDiffs:
+    below = lines[last - 1].strip()
+    return TwoDiffs(
+        "there is a diff above this line, and one below it: which of them is the patch?",
+        where=Location(path, number),
+        detail=f"{number}: {lines[number - 1].rstrip()}\n{last}: {below}",
+        hint="take out the one that the text only speaks of, or put a space before its lines",
+    )
 
 
 def _looks_like_hunk(lines: Sequence[str], index: int) -> bool:

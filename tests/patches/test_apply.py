@@ -190,6 +190,22 @@ def test_a_folder_in_the_way(make_tree: MakeTree, make_patch: MakePatch) -> None
         apply(make_tree({"mm/gup.c": GUP}), [make_patch(text)])
 
 
+@pytest.mark.parametrize(
+    ("name", "refused"), [("linux/mm/new.c", True), ("mm/new.c", False), ("pond/new.c", False)]
+)
+def test_a_new_file_that_wants_more_taken_off(
+    make_tree: MakeTree, make_patch: MakePatch, tmp_path: Path, name: str, refused: bool
+) -> None:
+    tree = make_tree({"mm/gup.c": GUP})
+    patch = make_patch(f"--- /dev/null\n+++ b/{name}\n@@ -0,0 +1 @@\n+x\n")
+    if not refused:
+        assert list(apply(tree, [patch]).overlay.files) == [name]
+        return
+    with pytest.raises(UserError, match="new file in linux/, which is not in the tree; mm/ is"):
+        apply(tree, [patch])
+    assert list(apply(tree, [make_patch(patch.content, strip=2)]).overlay.files) == ["mm/new.c"]
+
+
 def test_a_file_that_only_git_sees(make_tree: MakeTree, make_patch: MakePatch) -> None:
     text = "diff --git a/a.c b/b.c\nsimilarity index 100%\nrename from a.c\nrename to other.c\n"
     with pytest.raises(UserError, match="makes other"):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import Location, UserError
+from lab.patches.common_mistakes import without_prefix
 from lab.patches.patch import load_patch
 from lab.process import run
 
@@ -55,6 +56,14 @@ def test_no_prefix(tmp_path: Path) -> None:
     assert where == str(Location(path, 4))
     assert hint == "write `fix.patch -p0` in the series"
     assert load_patch(path, strip=0).strip == 0
+
+
+def test_no_prefix_before_a_name_that_git_quotes(tmp_path: Path) -> None:
+    quoted = UNPREFIXED.replace("mm/new.c", r'"mm/n\303\244w.c"')
+    _, _, hint = slip(written(tmp_path, quoted))
+    assert hint == "write `fix.patch -p0` in the series"
+    assert without_prefix(quoted.split("\n"))
+    assert not without_prefix(quoted.replace('"mm/', '"a/mm/').split("\n"))
 
 
 def test_paths_that_only_look_so(tmp_path: Path) -> None:

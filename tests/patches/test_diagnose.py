@@ -42,9 +42,9 @@ def test_missing_file(refuse: Refuse) -> None:
     assert error.hint == "the nearest is mm/memory/gup.c"
 
 
-def test_missing_file_for_a_wrong_strip(refuse: Refuse) -> None:
+def test_missing_file_for_a_wrong_strip(refuse: Refuse, tmp_path: Path) -> None:
     error = refuse({"mm/gup.c": GUP}, change(10, name="linux/mm/gup.c"), 4)
-    assert error.hint == "write `fix.patch -p2` in the series"
+    assert error.hint == f"write `fix.patch -p2` in {tmp_path}/series"
 
 
 def test_file_that_is_there_already(refuse: Refuse) -> None:

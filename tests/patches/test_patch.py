@@ -125,6 +125,43 @@ def test_hunk_without_file(make_patch: MakePatch) -> None:
     assert line(error) == 15
 
 
+@pytest.mark.parametrize(
+    ("between", "at"),
+    [
+        ("\nis what it does.\n---\n mm/b.c | 2 +-\n\n", 3),
+        ("\n-- >8 --\n\n", 2),
+        ("-- \n2.39.5\n\nAlso:\n", 1),
+    ],
+)
+@pytest.mark.parametrize("head", [MAIL, ""])
+def test_a_diff_in_the_message(make_patch: MakePatch, between: str, at: int, head: str) -> None:
+    """git am takes both, whatever the author's commit was."""
+    first = head + change(10)
+    error = refusal(make_patch, first + between + change(20, name="mm/b.c"))
+    assert "there is a diff above this line, and one below it" in error.what
+    assert line(error) == first.count("\n") + at
+    assert str(error.detail).endswith(": --- a/mm/b.c")
+
+
+def test_files_of_one_diff_with_lines_that_look_so(make_patch: MakePatch) -> None:
+    looks = change(10).replace("-a13", "---").replace("+A13", "--- >8 ---\n+--")
+    looks = looks.replace("-10,7 +10,7", "-10,8 +10,7")
+    patch = make_patch(MAIL + looks + change(20, name="mm/b.c") + "-- \n2.39.5\n\n---\nfooter\n")
+    assert [file.path for file in patch.diff] == ["mm/gup.c", "mm/b.c"]
+
+
+def test_a_merge_against_all_of_its_parents(make_patch: MakePatch) -> None:
+    head = "diff --cc mm/gup.c\nindex 1234567,2345678..3456789\n--- a/mm/gup.c\n+++ b/mm/gup.c\n"
+    error = refusal(make_patch, head + "@@@ -1,1 -1,1 +1,2 @@@\n  a\n++b\n")
+    assert "the diff of a merge" in error.what
+    assert line(error) == 5
+
+
+def test_another_file_than_its_header_names(make_patch: MakePatch) -> None:
+    error = refusal(make_patch, change(10).replace("+++ b/mm/gup.c", "+++ b/mm/b.c"))
+    assert error.what == "this is another file than the line `diff --git` above it names"
+
+
 def test_no_context(make_patch: MakePatch) -> None:
     error = refusal(make_patch, "--- a/f\n+++ b/f\n@@ -3,0 +4 @@\n+x\n")
     assert "no context" in error.what

@@ -17,7 +17,7 @@ from lab.errors import LabError, UserError
 from lab.patches.apply import apply_one
 from lab.patches.common_mistakes import without_prefix
 from lab.patches.damaged import CannotRebuild
-from lab.patches.diff import parse_diff, split_lines
+from lab.patches.diff import TwoDiffs, parse_diff, split_lines
 from lab.patches.intake.choose import Choice
 from lab.patches.intake.letter import Letter, Mending
 from lab.patches.intake.source import Source
@@ -50,7 +50,7 @@ def whole_choice(choice: Choice, source: Source, trees: Trees) -> Choice:
     if not mended:
         raise _cannot(next(each for each in tried if isinstance(each, LabError)), troubles)
     patches = max(mended, key=_worth)
-    notes = [f"{each.title}: {each.mending}" for each in patches if each.mending]
+    notes = [f"{_begin(each)}{each.mending}" for each in patches if each.mending]
     return replace(choice, patches=patches, notes=(*choice.notes, *notes))
 
 
@@ -70,7 +70,12 @@ def _refuse_trouble(letter: Letter, source: Source) -> None:
     if letter.trouble:
         where = f"{source.name}: {letter.place}" if letter.place else source.name
         hint = "get the mail again, raw; or name a kernel whose source can mend it"
-        raise UserError(f"{letter.title}: {letter.trouble}", where=where, hint=hint)
+        raise UserError(f"{_begin(letter)}{letter.trouble}", where=where, hint=hint)
+
+
+def _begin(letter: Letter) -> str:
+    """What an error, or a note, on one patch of several begins with: a bare diff has no title."""
+    return f"{letter.title}: " if letter.title else ""
 
 
 def _trouble(letter: Letter) -> str:
@@ -79,6 +84,9 @@ def _trouble(letter: Letter) -> str:
         return letter.trouble
     try:
         parse_diff(Path("diff"), split_lines(letter.diff), 0)
+    except TwoDiffs:
+        # It is refused where it is read again, with the line.
+        return ""
     except UserError as error:
         return error.what
     return ""
@@ -143,7 +151,7 @@ def _rebuilt(letter: Letter, source: Source, kernel: str, view: View) -> Letter:
         done = rebuild(Path(place), view, b"\n" * above + letter.diff)
     except CannotRebuild as error:
         raise CannotRebuild(
-            f"{letter.title}: it cannot be rebuilt on {kernel}: {error.what}",
+            f"{_begin(letter)}it cannot be rebuilt on {kernel}: {error.what}",
             where=error.where,
             hint=error.hint or "the raw mail: from public-inbox, or whoever sent it",
         ) from None
