@@ -115,8 +115,16 @@ def header(mail: Message, *names: str) -> str | None:
     for name in names:
         value = mail.get(name)
         if value is not None:
-            return decoded_words(" ".join(str(value).split())[:_LONGEST])
+            return decoded_words(" ".join(_in_utf_8(mail, name, value).split())[:_LONGEST])
     return None
+
+
+def _in_utf_8(mail: Message, name: str, value: object) -> str:
+    """A header as it stands; bytes that no encoded word holds are UTF-8, as git takes them."""
+    if isinstance(value, str):
+        return value
+    raw = next(text for key, text in mail.raw_items() if key.lower() == name.lower())
+    return str(raw).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def decoded_words(value: str) -> str:

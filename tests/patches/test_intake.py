@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import mailbox
 import tomllib
 from dataclasses import dataclass
@@ -127,6 +128,55 @@ def test_flowed_in_name_alone_is_not_undone(tmp_path: Path, sent: bytes) -> None
     (letter,) = intake.choice.patches
     assert sent.endswith(letter.diff)
     assert not letter.notes
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1"])
+def test_a_header_of_raw_bytes(tmp_path: Path, charset: str) -> None:
+    """Nobody declares its charset, and git takes it for UTF-8."""
+    head = "From: Jörg <j@example.org>\nSubject: [PATCH] mm: pöp\n\nWhy.\n\n".encode(charset)
+    (tmp_path / "mail.eml").write_bytes(head + diff())
+    (letter,) = read_intake(str(tmp_path / "mail.eml"), tmp_path).choice.patches
+    wanted = "ö" if charset == "utf-8" else "\ufffd"
+    assert (letter.subject.title, letter.author) == (
+        f"mm: p{wanted}p",
+        f"J{wanted}rg <j@example.org>",
+    )
+
+
+def test_carriage_returns_of_the_file_itself_stay(tmp_path: Path) -> None:
+    """The headers came over the wire, and the body is as it was written."""
+    made = b"--- /dev/null\n+++ b/mm/x.c\n@@ -0,0 +1,2 @@\n+a\r\n+b\r\n-- \n2.39\n"
+    (tmp_path / "mail.eml").write_bytes(b"From: a\r\nSubject: [PATCH] x\r\n\r\nWhy.\n---\n" + made)
+    (letter,) = read_intake(str(tmp_path / "mail.eml"), tmp_path).choice.patches
+    assert letter.diff == made
+
+
+def test_clear_signed_in_base64(tmp_path: Path) -> None:
+    signed = diff().replace(b"\n-", b"\n- -")
+    text = b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA1\n\nWhy.\n" + signed
+    text += b"-----BEGIN PGP SIGNATURE-----\nx\n-----END PGP SIGNATURE-----\n"
+    head = b"From: a@b\nSubject: [PATCH] x\nContent-Transfer-Encoding: base64\n\n"
+    wire = base64.encodebytes(text.replace(b"\n", b"\r\n"))
+    (tmp_path / "mail.eml").write_bytes(head + wire)
+    (letter,) = read_intake(str(tmp_path / "mail.eml"), tmp_path).choice.patches
+    assert letter.diff == diff()
+
+
+def test_a_charset_that_makes_a_diff_of_the_message(tmp_path: Path) -> None:
+    """What is kept holds one diff: the one that can be seen in the mail."""
+    head = b"From: a@b\nSubject: [PATCH] x\nContent-Type: text/plain; charset=utf-7\n\n"
+    body = b"+AGQ-iff --git a/mm/b.c b/mm/b.c\n\n"
+    (tmp_path / "mail.eml").write_bytes(head + body + diff())
+    intake = read_intake(str(tmp_path / "mail.eml"), tmp_path)
+    intake.write()
+    (patch,) = load_series(tmp_path, intake.name).patches
+    assert [file.path for file in patch.diff] == ["mm/gup.c"]
+
+
+def test_utf_16_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x.patch").write_bytes(diff().decode().encode("utf-16"))
+    with pytest.raises(UserError, match="it is UTF-16"):
+        read_intake(str(tmp_path / "x.patch"), tmp_path)
 
 
 REFUSED = {

@@ -27,6 +27,13 @@ from lab.patches.intake.subject import parse_subject
         ("[PATCH] [media] v4l: x", (1,), None, None, "[media] v4l: x"),
         ("[PATCH 2/5] fs/dax: 1/2 of v9", (1,), 2, 5, "fs/dax: 1/2 of v9"),
         ("[PATCH  v3\n 2/5]  mm:\tx", (3,), 2, 5, "mm: x"),
+        ("[PATCH -v2 2/5] mm: x", (2,), 2, 5, "mm: x"),
+        ("[PATCH (v2)] mm: x", (2,), None, None, "mm: x"),
+        ("[PATCH 2 of 5 V2] mm: x", (2,), 2, 5, "mm: x"),
+        ("[PATCH] 2/5 mm: x", (1,), 2, 5, "mm: x"),
+        ("[PATCH] (2/5): mm: x", (1,), 2, 5, "mm: x"),
+        ("[PATCH] fw: ask twice", (1,), None, None, "fw: ask twice"),
+        ("[PATCH 5.10 v2 03/12] mm: x", (2,), 3, 12, "mm: x"),
     ],
 )
 def test_tags(
@@ -41,12 +48,26 @@ def test_tags(
 @pytest.mark.parametrize(
     "text",
     ["Re: [PATCH v2] x", "RE: Re: [PATCH v2] x", "AW: [list] Re: [PATCH v2] x",
-     "Fwd: [PATCH v2] x", "Re[2]: [PATCH v2] x", "[list] Re: [PATCH v2] x"],
+     "Fwd: [PATCH v2] x", "Re[2]: [PATCH v2] x", "[list] Re: [PATCH v2] x",
+     "[PATCH v2] Re: x", "[PATCH] Fwd: [PATCH v2] x"],
 )  # fmt: skip
 def test_replies(text: str) -> None:
     found = parse_subject(text)
     assert found.reply
     assert (found.title, found.revision) == ("x", (2,))
+
+
+@pytest.mark.parametrize(
+    ("text", "kernels"),
+    [
+        ("[PATCH 5.10 v2 03/12] x", ("5.10",)),
+        ("[PATCH 5.15.y 5.10.y 1/2] x", ("5.10", "5.15")),
+        ("[PATCH for-6.1] [PATCH stable 4.19.3] x", ("4.19.3", "6.1")),
+        ("[PATCH v3.1 -stable 1/2] x of 6.1", ()),
+    ],
+)
+def test_which_kernels(text: str, kernels: tuple[str, ...]) -> None:
+    assert parse_subject(text).kernels == kernels
 
 
 @pytest.mark.parametrize("text", ["mm: x", "[media] mm: x", "resend: mm: x", "", "[", "]["])

@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from email.utils import parsedate_to_datetime
 
 from lab.errors import UserError
 from lab.patches.intake.letter import Letter
-from lab.patches.intake.posting import Posting, change_id, postings, topics
+from lab.patches.intake.posting import Posting, change_id, date_of, postings, topics
 from lab.patches.intake.subject import Revision, spelled
 from lab.patches.origin import Layer
 
@@ -83,6 +81,9 @@ def choose(
         raise _nothing(unique, where)
     topic = _one_topic(_picked(found, pick, where), where)
     taken, notes = _newest(topic, where, revision)
+    if revision is None and not pick:
+        answers = [each for each in unique if id(each) in replies]
+        notes = (*notes, *_refuse_later(taken, answers, where))
     out = tuple(_left_out(unique, taken, topic, replies))
     choice = _whole(taken, where, out + again)
     return Choice(choice.revision, choice.patches, choice.cover, choice.left_out, notes)
@@ -194,13 +195,59 @@ def _newest(
     if len(topic) > 1 and any(len(posting.revision) > 1 for posting in topic):
         # v3.1 may be one patch of v3 again, or a series, or one for a kernel 5.10.
         raise _which("nothing says which of its revisions counts", topic, where)
+    _refuse_kernels(topic, where)
     newest = _latest(topic, where)
+    _refuse_strangers(newest, topic, where)
     if any(_is_one_patch_of(newest, posting) for posting in topic):
         raise _which("nothing says whether the newest is one patch again, or all", topic, where)
     labels = list(dict.fromkeys(posting.label for posting in topic))
     if len(labels) > 1:
         return newest, (f"{newest.label} was taken of {', '.join(labels)}",)
     return newest, ()
+
+
+def _refuse_kernels(topic: list[Posting], where: str) -> None:
+    if len({posting.kernels for posting in topic}) > 1:
+        raise _which("nothing says for which kernel it is to be taken", topic, where)
+
+
+def _refuse_strangers(newest: Posting, topic: list[Posting], where: str) -> None:
+    """One title is not one series: a later revision is by who sent the earlier ones."""
+    own, others = _hands(newest), [_hands(each) for each in topic if each is not newest]
+    if any(own and each and own.isdisjoint(each) for each in others):
+        raise _which("these have one title, and are not of one sender", topic, where)
+
+
+def _hands(posting: Posting) -> set[str]:
+    """By what two revisions are known to be of one hand: who sent or wrote them, or b4's name."""
+    letters = posting.letters
+    people = (name for each in letters for name in (each.sender, each.author.casefold()))
+    return set(filter(None, (*people, *map(change_id, letters))))
+
+
+def _refuse_later(taken: Posting, replies: list[Letter], where: str) -> Iterator[str]:
+    """What is told of replies that speak of a later revision than any that is here.
+
+    Raises:
+        UserError: One of them has a patch, which may be that revision.
+    """
+    titles = {letter.subject.title.casefold() for letter in taken.letters}
+    later = [
+        each
+        for each in replies
+        if each.subject.revision > taken.revision and each.subject.title.casefold() in titles
+    ]
+    patches = [each for each in later if each.diff]
+    if patches:
+        raise UserError(
+            f"a reply has a later revision of it than {taken.label}",
+            where=where,
+            detail=_list(each.called for each in patches),
+            hint=f"lab patch import --pick '{patches[0].identity}', or "
+            f"--revision {spelled(taken.revision)} for what is no reply",
+        )
+    if later:
+        yield f"{spelled(later[0].subject.revision)}, which a reply speaks of, is not here"
 
 
 def _is_one_patch_of(newest: Posting, other: Posting) -> bool:
@@ -222,7 +269,9 @@ def _latest(topic: list[Posting], where: str) -> Posting:
     if len({posting.content for posting in first}) == 1 and len(first) == len(topic):
         return first[-1]
     # An RFC counts its versions by itself, and a RESEND does not count.
-    dated = [(date, posting) for posting in topic if (date := _date(posting)) is not None]
+    dated = [
+        (date, posting) for posting in topic if (date := date_of(posting.patches[0])) is not None
+    ]
     dates = {date for date, _ in dated}
     flags = {(posting.rfc, posting.resend, posting.revision) for posting in topic}
     if len(dated) == len(topic) == len(dates) == len(flags):
@@ -238,14 +287,6 @@ def _which(what: str, topic: list[Posting], where: str) -> UserError:
         detail=detail,
         hint="lab patch import --revision N, or --pick with a Message-Id",
     )
-
-
-def _date(posting: Posting) -> datetime | None:
-    try:
-        date = parsedate_to_datetime(posting.patches[0].date)
-        return date.astimezone() if date.tzinfo else None
-    except (ValueError, OverflowError, LookupError, TypeError, OSError):
-        return None
 
 
 def _whole(posting: Posting, where: str, left_out: tuple[LeftOut, ...]) -> Choice:

@@ -38,6 +38,7 @@ _IDENTITY = re.compile(r"<([^<>\s]{1,400})>")
 _ADDRESS = re.compile(r"<([^<>]+)>")
 #: How git format-patch begins a file; the date never changes (git-format-patch(1)).
 _FROM_GIT = re.compile(rb"From [0-9a-f]{40,64} Mon Sep 17 00:00:00 2001")
+_AS_A_DIFF = re.compile(r"^(?=diff --git |--- )", re.MULTILINE)
 #: Without any of these it is a text whose first line has a colon.
 _ANY_MAIL = ("Subject", "From", "Message-Id", "Content-Type", "Description", "Author")
 
@@ -118,9 +119,7 @@ def letters_of(raw: bytes, place: str, depth: int = 0) -> Iterator[Letter]:
     if not looks_like_headers(raw[:200].decode(errors="replace")):
         yield _of_page(raw, place)
         return
-    head = raw.partition(b"\n")[0]
-    if head.endswith(b"\r"):
-        # RFC 5322 ends its lines so: a mail that was saved as it came over the wire.
+    if _is_of_the_wire(raw):
         raw = raw.replace(b"\r\n", b"\n")
     try:
         mail = message_from_bytes(raw)
@@ -130,6 +129,16 @@ def letters_of(raw: bytes, place: str, depth: int = 0) -> Iterator[Letter]:
         yield from _of_mail(mail, place, depth, from_git)
     except RecursionError:
         raise _too_deep(place) from None
+
+
+def _is_of_the_wire(raw: bytes) -> bool:
+    """Whether all lines end as RFC 5322 ends them: it was saved as it came.
+
+    An mbox has blank lines of its own below; where others have no CR, those that do are not
+    the mail's but the patch's.
+    """
+    text = raw.rstrip()
+    return b"\r\n" in text and text.count(b"\r\n") == text.count(b"\n")
 
 
 def _of_page(raw: bytes, place: str) -> Letter:
@@ -233,7 +242,7 @@ def _with_diff(letter: Letter, part: Part, above: str = "") -> Letter:
     lines = content.split(b"\n")
     head = b"".join(line + b"\n" for line in lines[:start]) if start is not None else content
     message = after_scissors(above + decoded(head, part.charset))
-    said, message = in_body_headers(message.lstrip("\n"))
+    said, message = in_body_headers(_without_diff(message).lstrip("\n"))
     inner = {name: plain(decoded_words(text[:_LONGEST])) for name, text in said.items()}
     headline = " ".join(inner.get("Subject", letter.headline).split())
     return replace(
@@ -249,14 +258,20 @@ def _with_diff(letter: Letter, part: Part, above: str = "") -> Letter:
     )
 
 
+def _without_diff(message: str) -> str:
+    """A message whose charset makes a diff of what is none where it was sent: UTF-7 does."""
+    lines = message.encode(errors="replace")
+    return _AS_A_DIFF.sub(" ", message) if diff_start(split_lines(lines)) is not None else message
+
+
 def _subject(outer: Subject, inner: str) -> Subject:
     """The title of somebody else's patch, in the place that its mail has."""
     return replace(outer, title=parse_subject(inner).title or outer.title)
 
 
 def _undone(part: Part) -> tuple[bytes, tuple[str, ...]]:
-    content, were_signed = unsigned(part.content)
-    content, had_returns = with_line_feeds(content)
+    content, had_returns = with_line_feeds(part.content)
+    content, were_signed = unsigned(content)
     flowed = False
     if part.flowed and diff_start(split_lines(content)) is not None:
         content, flowed = unflowed(content, delete_space=part.delete_space)

@@ -7,6 +7,8 @@ import hashlib
 import re
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from itertools import groupby
 from typing import TypeVar
 
@@ -47,6 +49,11 @@ class Posting:
         return self.patches[0].subject.resend
 
     @property
+    def kernels(self) -> tuple[str, ...]:
+        """The versions that it says it is for."""
+        return self.patches[0].subject.kernels
+
+    @property
     def unnumbered(self) -> bool:
         """Whether nothing says how many there are of it."""
         return all(letter.subject.total is None for letter in self.patches)
@@ -80,8 +87,9 @@ class Posting:
 
     @property
     def label(self) -> str:
-        """``v3``, ``RFC v1``."""
-        return f"{'RFC ' if self.rfc else ''}{spelled(self.revision)}"
+        """``v3``, ``RFC v1``, ``v2 for 5.10``."""
+        kernels = f" for {', '.join(self.kernels)}" if self.kernels else ""
+        return f"{'RFC ' if self.rfc else ''}{spelled(self.revision)}{kernels}"
 
     def __str__(self) -> str:
         count = f"{self.total} patch{'es' if self.total > 1 else ''}"
@@ -99,7 +107,8 @@ def postings(letters: Sequence[Letter]) -> list[Posting]:
     """What was sent at once, of mails that are no replies; a patch without N/M is alone."""
     letters = [each for each in letters if each.diff or each.subject.patch]
     if _is_format_patch(letters):
-        return [Posting(tuple(letters), None)]
+        # The files of a v2 lie beside those before it.
+        return [Posting(tuple(each), None) for each in _by(letters, _kind)]
     found = []
     for group in _grouped(letters):
         patches = [each for each in group if each.subject.number != 0]
@@ -135,8 +144,14 @@ def _batch(letter: Letter) -> Hashable:
     subject = letter.subject
     # Files of git format-patch name the author; mails name who sent them all.
     sender = letter.sender if letter.identity else ""
-    asked = subject.revision, subject.total, subject.rfc
-    return sender, *asked, bool(letter.identity), letter.carrier
+    # Each of several mails may have its patch attached; a mail has several without their own.
+    carrier = "" if letter.identity else letter.carrier
+    return sender, _kind(letter), subject.total, bool(letter.identity), carrier
+
+
+def _kind(letter: Letter) -> Hashable:
+    subject = letter.subject
+    return subject.revision, subject.rfc, subject.resend, subject.kernels
 
 
 def _by(letters: Iterable[Letter], key: Callable[[Letter], Hashable]) -> list[list[Letter]]:
@@ -162,10 +177,24 @@ def _threads(letters: list[Letter]) -> list[list[Letter]]:
     found = joined(letters, _ties)
     loose = not any(each.references or _STEM.fullmatch(each.identity) for each in letters)
     numbers = [letter.subject.number for letter in letters]
-    if loose and len(set(numbers)) == len(numbers):
+    if loose and len(set(numbers)) == len(numbers) and _is_of_a_day(letters):
         # Nothing in it is a thread: a web archive, or a client, that drops what they answer.
         return [letters]
     return found
+
+
+def _is_of_a_day(letters: Iterable[Letter]) -> bool:
+    dates = [date for letter in letters if (date := date_of(letter)) is not None]
+    return not dates or max(dates) - min(dates) <= timedelta(days=1)
+
+
+def date_of(letter: Letter) -> datetime | None:
+    """When it was sent; None where that cannot be known."""
+    try:
+        date = parsedate_to_datetime(letter.date)
+        return date.astimezone() if date.tzinfo else None
+    except (ValueError, OverflowError, LookupError, TypeError, OSError):
+        return None
 
 
 def _ties(letter: Letter) -> Iterable[Hashable]:

@@ -19,10 +19,11 @@ from lab.patches.mail import begins_mail
 _MOST_BYTES = 64 << 20
 _MOST_MAILS = 5000
 _GZIP = b"\x1f\x8b"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 #: mboxrd quotes a "From " in a message, and what is quoted so already (git-mailsplit(1)).
 _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
 _MAILDIR = ("cur", "new")
-_FILES = ("*.patch", "*.mbox", "*.eml")
+_FILES = ("*.patch", "*.diff", "*.mbox", "*.eml")
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def _files(path: Path) -> list[Path]:
         return [path]
     found = list(_in_folder(path))
     if not found:
-        what = "this folder is no maildir (cur, new), and holds no *.patch, *.mbox or *.eml"
+        what = "this folder is no maildir (cur, new), and holds no *.patch, *.diff, *.mbox or *.eml"
         raise UserError(what, where=path, hint="a patch file, an mbox, or a maildir")
     return found
 
@@ -103,6 +104,9 @@ def _bounded(file: IO[bytes], where: str) -> bytes:
     content = file.read(_MOST_BYTES + 1)
     if content.startswith(_GZIP):
         content = _unpacked(content, where)
+    if content.startswith(_UTF_16):
+        what = "it is UTF-16, as PowerShell's > writes it, which changes the bytes of a patch"
+        raise UserError(what, where=where, hint="git diff --output=FILE, git format-patch")
     if len(content) > _MOST_BYTES:
         what = f"it has more than {_MOST_BYTES >> 20} MiB: no series has"
         raise UserError(what, where=where, hint="the thread of the series alone")
