@@ -13,6 +13,7 @@ from lab.patches.check import check_index
 from lab.patches.diagnose import already_applied, explain, strip_hint
 from lab.patches.diff import file_names, first_line, split_lines, unquoted
 from lab.patches.hunk_position import image, occurrences
+from lab.patches.in_place import is_in_place
 from lab.patches.overlay import Overlay, Replacement
 from lab.patches.patch import Patch
 from lab.patches.patched_tree import View
@@ -171,9 +172,18 @@ def _refused(
         return InfrastructureError(
             f"git apply ended with status {result.status}", detail=result.stderr
         )
-    if git_apply(folder, patch, "--reverse").status == 0:
+    if _is_there(folder, patch, before):
         return already_applied(patch)
     return explain(patch, view, before, result.stderr)
+
+
+def _is_there(folder: Path, patch: Patch, before: Mapping[str, Replacement]) -> bool:
+    """Whether the patch can be taken off, and its lines are where it would put them."""
+
+    def read(name: str) -> bytes | None:
+        return before[name].content if name in before else None
+
+    return git_apply(folder, patch, "--reverse").status == 0 and is_in_place(patch, read)
 
 
 def _refuse_unforeseen(patch: Patch, after: Mapping[str, Replacement]) -> None:

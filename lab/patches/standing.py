@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 from lab.patches.diff import file_names
 from lab.patches.fit import Fit, PatchFit, SeriesFit, fit_series
+from lab.patches.in_place import is_in_place
 from lab.patches.overlay import Overlay, Replacement
 from lab.patches.patch import Patch
 from lab.patches.patched_tree import View
@@ -160,7 +162,15 @@ def is_in(tree: Tree, patches: Sequence[Patch], over: Overlay = _NOTHING) -> boo
     """
     with temporary_folder("patch") as folder:
         write_files(folder, dict(_files(View(tree, over), patches)))
-        return all(git_apply(folder, patch, "--reverse").status == 0 for patch in reversed(patches))
+        return all(_taken_off(folder, patch) for patch in reversed(patches))
+
+
+def _taken_off(folder: Path, patch: Patch) -> bool:
+    def read(name: str) -> bytes | None:
+        path = folder / name
+        return path.read_bytes() if path.is_file() and not path.is_symlink() else None
+
+    return is_in_place(patch, read) and git_apply(folder, patch, "--reverse").status == 0
 
 
 def _files(view: View, patches: Sequence[Patch]) -> Iterator[tuple[str, Replacement]]:

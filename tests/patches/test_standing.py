@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from lab.patches import Overlay, Replacement, load_series
 from lab.patches.standing import Standing, Standings
+from lab.process import run
 from lab.trees import blob_digest
 from tests.patches.conftest import GUP, MakeTree, change
 
@@ -82,6 +84,71 @@ def test_what_would_go_in_once_more_is_in(tmp_path: Path, make_tree: MakeTree) -
     stand = series(tmp_path, add).on(tree)
     assert stand.standing is Standing.IN
     assert "it would go in once more" in stand.detail
+
+
+PAD = "".join(f"int v{number};\n\n" for number in range(20))
+CHECK = "\tif (!d->ready)\n\t\treturn -EAGAIN;\n\n"
+
+
+def function(name: str, check: str = "") -> str:
+    """One of two that do the same, down to the lines around the check."""
+    begin = f"int {name}(struct duck *d)\n{{\n\tret = get(d);\n\tif (ret)\n\t\tgoto out;\n\n"
+    return (
+        f"{begin}{check}\tret = go(d);\n\tif (ret)\n\t\tput(d);\nout:\n\treturn ret;\n}}\n\n{PAD}"
+    )
+
+
+def fixing(tmp_path: Path, before: str, after: str, heading: str | None = None) -> Standings:
+    """What git diff makes of two contents of a file, with this for the heading of its hunk."""
+    for name, content in (("before.c", before), ("after.c", after)):
+        (tmp_path / name).write_text(content)
+    words = ("git", "diff", "--no-index", "--no-prefix", "before.c", "after.c")
+    said = run(words, cwd=tmp_path, check=False).stdout
+    hunks = said[said.index("@@ -") :]
+    if heading is not None:
+        hunks = re.sub(r"^(@@ .* @@).*", rf"\1 {heading}", hunks)
+    return series(tmp_path, f"--- a/mm/gup.c\n+++ b/mm/gup.c\n{hunks}")
+
+
+NEITHER, FIRST, BOTH = (
+    PAD + function("swim", one) + function("fly", other)
+    for one, other in (("", ""), (CHECK, ""), (CHECK, CHECK))
+)
+
+
+@pytest.mark.parametrize("above", ["", "int more;\n"])
+@pytest.mark.parametrize(
+    ("content", "standing"),
+    [
+        (BOTH, Standing.IN),
+        (PAD + BOTH, Standing.IN),
+        (FIRST, None),
+        (FIRST.replace("int fly(struct duck *d)", "int\tfly(struct goose *d)"), None),
+        # The second is not there any more, or not as it was.
+        (
+            FIRST.replace("goto out", "return ret").replace("return ret", "goto out", 1),
+            Standing.REFUSED,
+        ),
+        (PAD + function("fly", CHECK), Standing.IN),
+        (BOTH.replace("int fly(struct duck *d)", "int\tfly(struct goose *d)"), Standing.IN),
+    ],
+)
+def test_a_fix_that_another_function_has_is_not_in(
+    tmp_path: Path, make_tree: MakeTree, content: str, standing: Standing | None, above: str
+) -> None:
+    fix = fixing(tmp_path, FIRST, BOTH)
+    stand = fix.on(make_tree({"mm/gup.c": above + content}))
+    assert stand.standing is (standing or (Standing.MOVED if above else Standing.APPLIES))
+
+
+@pytest.mark.parametrize("heading", ["int fly(struct duck *d)", "out:", ""])
+def test_a_fix_below_a_label_is_in(tmp_path: Path, make_tree: MakeTree, heading: str) -> None:
+    """Of C the kernel's .gitattributes have git name the function, and not the label."""
+    long = BOTH.replace("out:\n", "out:\n\tone(d);\n\ttwo(d);\n\tsix(d);\n")
+    before, last, after = long.rpartition("\treturn ret;\n")
+    fixed = f"{before}\treturn ret ?: 1;\n{after}"
+    fix = fixing(tmp_path, before + last + after, fixed, heading)
+    assert fix.on(make_tree({"mm/gup.c": fixed})).standing is Standing.IN
 
 
 def test_another_patch_and_none_for_a_version(tmp_path: Path, make_tree: MakeTree) -> None:
