@@ -103,11 +103,15 @@ def _mail() -> tuple[Letter, bytes]:
 def _intake(opened: Lab, letter: Letter, raw: bytes, kernels: Sequence[str]) -> Intake:
     """The series that a mail begins, or the patch that it is."""
     from lab.cli.intake import trees_of
-    from lab.patches.intake import read_intake
+    from lab.patches.intake import is_thread, read_intake
     from lab.process.temporary import temporary_folder
 
     trees = trees_of(opened, kernels, quiet=True)
     if letter.subject.number == 0 or (letter.subject.total or 1) > 1:
+        if not is_thread(letter.identity):
+            # A mail may call itself - or by the name of a file.
+            what = f"<{letter.identity}> is no Message-Id that an archive can be asked for"
+            raise UserError(what, where="stdin", hint="lab patch import FILE, with the thread")
         # The thread may hold a later revision: b4 shows what is said beside this one.
         return read_intake(letter.identity, opened.patches, pick=letter.identity, trees=trees)
     with temporary_folder("mail") as folder:

@@ -48,6 +48,15 @@ def test_nothing_is_said_of_a_later_part_of_a_series() -> None:
     assert asked(mail) == (0, [])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["-", __file__])
+def test_a_mail_that_calls_itself_like_a_file(name: str) -> None:
+    mail = f"From: a@example.org\nMessage-ID: <{name}>\nSubject: [PATCH 0/3] mm: x\n\nx\n"
+    status, (row,) = asked(mail)
+    assert (status, row["status"]) == (0, "warn")
+    assert row["summary"] == f"<{name}> is no Message-Id that an archive can be asked for"
+
+
 def one(verdict: Verdict) -> TestVerdict:
     return TestVerdict("6.1", "ext4-dax", "mlock", "x", Status.PASS, Status.PASS, verdict)
 

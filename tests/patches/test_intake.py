@@ -130,6 +130,17 @@ def test_flowed_in_name_alone_is_not_undone(tmp_path: Path, sent: bytes) -> None
     assert not letter.notes
 
 
+@pytest.mark.parametrize(
+    "said", ["quoted-printable ", "Quoted-Printable; x=y", "quoted-printable (1)"]
+)
+def test_an_encoding_that_says_more(tmp_path: Path, said: str) -> None:
+    made = b"--- /dev/null\n+++ b/mm/x.c\n@@ -0,0 +1 @@\n+a =3D 1;\n"
+    head = f"From: a\nSubject: [PATCH] x\nContent-Transfer-Encoding: {said}\n\nWhy.\n---\n"
+    (tmp_path / "mail.eml").write_bytes(head.encode() + made)
+    (letter,) = read_intake(str(tmp_path / "mail.eml"), tmp_path).choice.patches
+    assert letter.diff == made.replace(b"=3D", b"=")
+
+
 @pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1"])
 def test_a_header_of_raw_bytes(tmp_path: Path, charset: str) -> None:
     """Nobody declares its charset, and git takes it for UTF-8."""

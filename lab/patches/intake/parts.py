@@ -11,7 +11,7 @@ from email.message import Message
 
 from lab.errors import UserError
 from lab.patches.diff import diff_start, split_lines
-from lab.patches.mail import looks_like_headers
+from lab.patches.mail import ENCODED, looks_like_headers
 
 _MOST_PARTS = 500
 _DEEPEST = 30
@@ -96,6 +96,10 @@ def _leaf(part: Message) -> Iterator[Part]:
     readable = part.get_content_maintype() == "text" or kind in _PATCH_TYPES
     if not readable and not _PATCH_NAME.search(name):
         return
+    encoding = _encoding(part)
+    if encoding:
+        # Python undoes "base64", and not "base64 (as ever)", which git does.
+        part.replace_header("Content-Transfer-Encoding", encoding)
     content = part.get_payload(decode=True)
     yield Part(
         content=content if isinstance(content, bytes) else b"",
@@ -104,12 +108,13 @@ def _leaf(part: Message) -> Iterator[Part]:
         flowed=str(part.get_param("format", "")).lower() == "flowed",
         delete_space=str(part.get_param("delsp", "")).lower() == "yes",
         html=kind == "text/html",
-        trouble="its base64 is damaged" if part.defects and _is_base64(part) else "",
+        trouble="its base64 is damaged" if part.defects and encoding == "base64" else "",
     )
 
 
-def _is_base64(part: Message) -> bool:
-    return str(part.get("Content-Transfer-Encoding", "")).strip().lower() == "base64"
+def _encoding(part: Message) -> str:
+    said = str(part.get("Content-Transfer-Encoding", "")).lower()
+    return next((name for name in ENCODED if name in said), "")
 
 
 def _too_much(place: str) -> UserError:
