@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ def mail(
     )
 
 
-def read(tmp_path: Path, *mails: str, **asked: str) -> Intake:
+def read(tmp_path: Path, *mails: str, **asked: Any) -> Intake:
     path = tmp_path / "thread.mbox"
     path.write_text("".join(mails))
     return read_intake(str(path), tmp_path / "patches", **asked)
