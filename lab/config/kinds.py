@@ -59,6 +59,15 @@ SUITES: dict[str, SuiteKind] = {
     ),
 }
 
+#: How a program tells of its tests, and what makes results of that.
+OUTPUTS: dict[str, str] = {
+    "ktap": "lab.suites.output.ktap:IN_KTAP",
+    "tap": "lab.suites.output.ktap:IN_TAP",
+    "exit": "lab.suites.output.exit:EXIT",
+    "ltp": "lab.suites.output.ltp:LTP",
+    "xfstests": "lab.suites.output.xfstests:XFSTESTS",
+}
+
 #: The kind of machines that name none.
 QEMU = "qemu"
 

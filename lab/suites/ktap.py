@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reads KTAP version 1, and what of TAP 13 and 14 kernel tests print.
+"""Reads KTAP version 1, what of TAP 13 and 14 kernel tests print, and TAP as others print it.
 
 The format: https://docs.kernel.org/dev-tools/ktap.html and
 https://testanything.org/tap-version-14-specification.html (``# Subtest: NAME``).
@@ -10,7 +10,7 @@ and whoever judges a report with problems must not call it clean.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
@@ -21,12 +21,33 @@ _DEEPEST = 100
 #: A program that prints more has lost its way; all of it stays in its file.
 _MOST = 8 << 20
 _VERSIONS = {("KTAP", "1"), ("TAP", "13"), ("TAP", "14")}
+_YAML_BEGINS = re.compile(r"( +)---(?:\s.*)?$")
 _UNFINISHED = "(unfinished)"
 
 _DIRECTIVE = re.compile(r"(?:(SKIP)(?:PED)?|(TODO|XFAIL|TIMEOUT|ERROR))(?!\w):?", re.IGNORECASE)
 _HASH = re.compile(r"(?:^|(?<=\s))#")
 #: TAP 14: what is no directive has its "#" escaped, and a backslash too.
 _ESCAPED = re.compile(r"\\([\\#])")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What of KTAP a dialect asks for, and what it has beside that.
+
+    Attributes:
+        name: Of its plan and version line, for people.
+        strict: Whether it begins with a version, numbers its tests, and names each once.
+        yaml: Whether a result may be followed by a block of YAML (TAP 13).
+    """
+
+    name: str
+    strict: bool = True
+    yaml: bool = False
+
+
+KTAP = Dialect("KTAP")
+#: testanything.org: version 12 has no version line, and in none of them are numbers owed.
+TAP = Dialect("TAP", strict=False, yaml=True)
 
 
 @dataclass(frozen=True)
@@ -82,14 +103,14 @@ class Report:
             yield from test.walk()
 
 
-def parse(data: bytes) -> Report:
+def parse(data: bytes, dialect: Dialect = KTAP) -> Report:
     """Read a program's output as it came, line ends included.
 
     A last line without its line end is taken for cut off: it is a problem,
     and no result.  Undecodable bytes and control characters are replaced.
     """
     text, cut = _clean(data[:_MOST])
-    reader = _Reader(_tokens(text))
+    reader = _Reader(_tokens(text, dialect), dialect)
     if not text.strip() and cut is None:
         return Report(problems=("printed nothing",))
     report = reader.report(cut)
@@ -106,6 +127,7 @@ class _Kind(Enum):
     SUBTEST = auto()
     BAIL = auto()
     DIAGNOSTIC = auto()
+    YAML = auto()
 
 
 # In this order: "# Subtest: x" would be a diagnostic, too.
@@ -121,7 +143,7 @@ _PATTERNS = (
     (_Kind.DIAGNOSTIC, re.compile(r"#\s?(.*)$")),
 )
 #: Kinds that can be anywhere, whatever their indentation.
-_LOOSE = {_Kind.BAIL, _Kind.DIAGNOSTIC}
+_LOOSE = {_Kind.BAIL, _Kind.DIAGNOSTIC, _Kind.YAML}
 
 
 @dataclass(frozen=True)
@@ -129,6 +151,13 @@ class _Token:
     kind: _Kind
     indent: int
     match: re.Match[str]
+    lines: tuple[str, ...] = ()
+    whole: bool = True
+
+    @property
+    def height(self) -> int:
+        """How many lines it takes."""
+        return 1 + len(self.lines) + (self.kind is _Kind.YAML and self.whole)
 
 
 def _clean(data: bytes) -> tuple[str, str | None]:
@@ -138,9 +167,37 @@ def _clean(data: bytes) -> tuple[str, str | None]:
     return whole, rest.strip() or None
 
 
-def _tokens(text: str) -> list[_Token]:
-    found = (_token(line.expandtabs()) for line in text.split("\n"))
-    return [token for token in found if token is not None]
+def _tokens(text: str, dialect: Dialect) -> list[_Token]:
+    lines = [line.expandtabs() for line in text.split("\n")]
+    if dialect.yaml:
+        return _with_yaml(lines)
+    return [token for token in map(_token, lines) if token is not None]
+
+
+def _with_yaml(lines: Sequence[str]) -> list[_Token]:
+    """The same where a result may be followed by a block that is no result, whatever it says."""
+    found: list[_Token] = []
+    place, after_result = 0, False
+    while place < len(lines):
+        begins = _YAML_BEGINS.match(lines[place]) if after_result else None
+        token = _yaml(lines, place, begins) if begins is not None else _token(lines[place])
+        place += 1 if token is None else token.height
+        after_result = token is not None and token.kind is _Kind.RESULT
+        found += [] if token is None else [token]
+    return found
+
+
+def _yaml(lines: Sequence[str], place: int, begins: re.Match[str]) -> _Token:
+    """A block from its ``---`` to the ``...`` below it, or to what is indented less."""
+    indent = begins[1]
+    inside: list[str] = []
+    for line in lines[place + 1 :]:
+        if line.rstrip() == f"{indent}...":
+            return _Token(_Kind.YAML, len(indent), begins, tuple(inside))
+        if line.strip() and not line.startswith(indent):
+            break
+        inside.append(line.removeprefix(indent).rstrip())
+    return _Token(_Kind.YAML, len(indent), begins, tuple(inside), whole=False)
 
 
 def _token(line: str) -> _Token | None:
@@ -177,8 +234,10 @@ class _Block:
 
 
 class _Reader:
-    def __init__(self, tokens: list[_Token]) -> None:
+    def __init__(self, tokens: list[_Token], dialect: Dialect) -> None:
         self._tokens = tokens
+        self._dialect = dialect
+        self._last: _Block | None = None
         self._position = 0
         self._diagnostics: list[str] = []
         self._bailed: str | None = None
@@ -186,7 +245,7 @@ class _Reader:
     def report(self, cut: str | None) -> Report:
         indents = [token.indent for token in self._tokens if token.kind not in _LOOSE]
         block = self._block(min(indents, default=0))
-        problems = [*_top_problems(block), *block.problems]
+        problems = [*_top_problems(block, self._dialect), *block.problems]
         if cut is not None:
             problems.append(f"was cut off in the middle of a line ({_short(cut)})")
         return Report(
@@ -212,7 +271,7 @@ class _Reader:
                 self._position += 1
                 self._READ[token.kind](self, block, token)
         _close_inner(block)
-        block.problems.extend(_count_problems(block))
+        block.problems.extend(_count_problems(block, self._dialect))
         return block
 
     def _peek(self) -> _Token | None:
@@ -226,11 +285,23 @@ class _Reader:
         return None
 
     def _take_loose(self, token: _Token) -> None:
+        if token.kind is _Kind.YAML:
+            self._take_yaml(token)
+            return
         text = token.match[1].rstrip()
         if token.kind is _Kind.DIAGNOSTIC:
             self._diagnostics.append(text)
         elif self._bailed is None:
             self._bailed = text
+
+    def _take_yaml(self, token: _Token) -> None:
+        """What follows a result is of that one."""
+        block = self._last
+        assert block is not None  # it comes after a result
+        test = block.tests[-1]
+        block.tests[-1] = replace(test, diagnostics=(*test.diagnostics, *token.lines))
+        if not token.whole:
+            block.problems.append(f"began a block of YAML after {test.name} that has no end")
 
     def _take_diagnostics(self) -> tuple[str, ...]:
         taken, self._diagnostics = tuple(self._diagnostics), []
@@ -277,9 +348,10 @@ class _Reader:
         )
         if inner is not None:
             block.problems.extend(f"{name}: {problem}" for problem in inner.problems)
-        block.problems.extend(_result_problems(block, test, number))
+        block.problems.extend(_result_problems(block, test, number, self._dialect))
         block.next_number = (number or block.next_number) + 1
         block.tests.append(test)
+        self._last = block
 
     _READ = {  # noqa: RUF012  # a constant
         _Kind.VERSION: _version,
@@ -312,12 +384,14 @@ def describe(text: str) -> tuple[str, str | None, str]:
     return name, (match[1] or match[2]).upper(), said[match.end() :].strip()
 
 
-def _result_problems(block: _Block, test: Test, number: int | None) -> Iterator[str]:
-    if number is None and not (block.version or "").startswith("TAP"):
+def _result_problems(
+    block: _Block, test: Test, number: int | None, dialect: Dialect
+) -> Iterator[str]:
+    if number is None and dialect.strict and not (block.version or "").startswith("TAP"):
         yield f"gave no number to {test.name}"
     elif number is not None and number != block.next_number:
         yield f"gave {test.name} number {number} where {block.next_number} was due"
-    if test.name in block.names:
+    if test.name in block.names and dialect.strict:
         yield f"reported {test.name} twice"
     block.names.add(test.name)
     if block.plan_is_last:
@@ -328,16 +402,16 @@ def _result_problems(block: _Block, test: Test, number: int | None) -> Iterator[
         yield f"calls {test.name} ok although {test.name}/{broken[0]} is not"
 
 
-def _top_problems(block: _Block) -> Iterator[str]:
+def _top_problems(block: _Block, dialect: Dialect) -> Iterator[str]:
     # TAP 14 lets subtests do without a version line, but nobody the whole.
-    if block.version is None:
+    if block.version is None and dialect.strict:
         yield "printed no KTAP version line"
 
 
-def _count_problems(block: _Block) -> Iterator[str]:
+def _count_problems(block: _Block, dialect: Dialect) -> Iterator[str]:
     count = len(block.reported)
     if block.planned is None:
-        yield f"printed no KTAP plan{_last(block)}"
+        yield f"printed no {dialect.name} plan{_last(block)}"
     elif count != block.planned:
         yield f"planned {_tests(block.planned)}, reported {count or 'none'}{_last(block)}"
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import re
 
 from lab.suites.exact_pattern import only
-from lab.suites.judge import Ended, judge
-from lab.suites.ktap import parse
+from lab.suites.judge import Ended
+from lab.suites.output.ktap import IN_KTAP
 from lab.suites.suite import ProgramResult
 
 _REPORT = re.compile(r"^(?:K?TAP version \d+|1\.\.\d+)\b", re.MULTILINE)
@@ -42,6 +42,4 @@ class KtapPrograms:
         selected: bool,
     ) -> ProgramResult:
         """Each test of its report, and the report as a whole."""
-        report = parse(output)
-        judged = judge(program, report, status, ended=ended, detail=detail, selected=selected)
-        return ProgramResult(judged, report)
+        return IN_KTAP.judge(program, output, status, ended=ended, detail=detail, selected=selected)

@@ -1,36 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Reproducers: C programs, from a mail most likely, that tell by their exit status.
 
-Each is one test of its own name, run with the mounted filesystem for its working directory.
-Exit status 0 is a pass, 4 and 77 a skip (tools/testing/selftests/kselftest.h; automake's
-"Scripts-based Testsuites"), all else a failure, and so is a signal that ends it: of programs
-that print KTAP a signal is an error, since theirs say what failed.  126 and 127 are the
-shell's, which could not start it.  One that does print KTAP is judged by that alone.
+Each is one test of its own name, run with the mounted filesystem for its working directory,
+and judged by ``lab.suites.output.exit``.
 """
 
 from __future__ import annotations
 
-import re
-import signal
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.model.glob import is_picked
-from lab.model.status import Status
 from lab.suites.c_compiler import compile_programs
 from lab.suites.c_source import sources_of
-from lab.suites.judge import Ended, Judged, bad_end, judge
-from lab.suites.ktap import parse
+from lab.suites.judge import Ended
+from lab.suites.output.exit import EXIT
 from lab.suites.suite import BuiltPrograms, ProgramResult
-from lab.text import without_escapes
 
-_REPORT = re.compile(rb"^K?TAP version \d+\s*$", re.MULTILINE)
-_SKIPS = (4, 77)
-_NOT_STARTED = (126, 127)
-_MESSAGE_LINES = 3
-_KEPT_LINES = 20
-_LONGEST = 200
 #: What does not mount has no folder, and a program that runs elsewhere shows nothing.
 _IN_FOLDER = 'cd "$0" || exit 126; exec "$@" 2>&1'
 
@@ -88,43 +75,4 @@ class Reproducers:
         selected: bool,
     ) -> ProgramResult:
         """By its report if it prints one, else by its end; its last lines are the message."""
-        if _REPORT.search(output):
-            report = parse(output)
-            judged = judge(program, report, status, ended=ended, detail=detail, selected=selected)
-            return ProgramResult(judged, report)
-        said = tuple(_lines(output))
-        outcome, why = _by_end(status, ended, detail)
-        last = "; ".join(said[-_MESSAGE_LINES:])
-        message = ": ".join(filter(None, (why, last)))
-        cut = ended is Ended.INTERRUPTED
-        return ProgramResult((Judged(program, outcome, message, said[-_KEPT_LINES:], cut=cut),))
-
-
-def _by_end(status: int | None, ended: Ended, detail: str) -> tuple[Status, str]:
-    """What its end comes to, and what of that its own words do not say."""
-    if ended is Ended.EXITED and status is not None:
-        return _by_status(status)
-    bad = bad_end(ended, status, detail)
-    return bad or (Status.ERROR, f"was interrupted ({detail})")
-
-
-def _by_status(status: int) -> tuple[Status, str]:
-    if status in (0, *_SKIPS):
-        return (Status.SKIP if status else Status.PASS), ""
-    if status in _NOT_STARTED:
-        return Status.ERROR, f"could not be started: the shell gave status {status}"
-    return Status.FAIL, _signal(status) or f"exited with status {status}"
-
-
-def _signal(status: int) -> str:
-    """What ended it, as a shell reports that: 128 + N; "" where that is no signal."""
-    try:
-        return f"was killed by {signal.Signals(status - 128).name}"
-    except ValueError:
-        return ""
-
-
-def _lines(output: bytes) -> Iterator[str]:
-    for line in output.decode(errors="replace").splitlines():
-        if clean := without_escapes(line).strip():
-            yield clean[:_LONGEST]
+        return EXIT.judge(program, output, status, ended=ended, detail=detail, selected=selected)
