@@ -339,3 +339,18 @@ def test_dax_proof_without_a_directory(built: Path, tmp_path: Path) -> None:
     assert result.status == 1
     assert "missing" in result.stderr
     assert result.stdout == ""
+
+
+def test_init_is_for_a_guest_alone(built: Path) -> None:
+    # In folders of its own, where it could mount what it likes.
+    command = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork"]
+    done = subprocess.run(
+        ["timeout", "5", *command, "sh", "-c", f"{built}/init; echo status $?"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "unshare" in done.stderr:
+        pytest.skip(done.stderr)
+    assert done.stdout == "status 1\n"
+    assert "as PID 1" in done.stderr
