@@ -54,7 +54,8 @@ class Verdict(StrEnum):
 class TestVerdict:
     """One test on one filesystem; a side is None where it has no result.
 
-    ``why`` explains what the statuses do not; ``said`` is what the sides said.  ``test``
+    ``why`` explains what the statuses do not; ``said`` is what the sides said, and
+    ``complaint`` what the kernel complained of with the series.  ``test``
     has its ``program`` in it where two of the suite share its name; ``own`` is that name
     then, "" for others.
     """
@@ -73,6 +74,7 @@ class TestVerdict:
     said: tuple[str, str] = ("", "")
     program: str = ""
     own: str = ""
+    complaint: str = ""
 
 
 @dataclass(frozen=True)
@@ -262,6 +264,7 @@ class _Pair:
             why,
             (base.message if base else "", patched.message if patched else ""),
             *next((_owner(side, key[2]) for side in (base, patched) if side), ("", "")),
+            patched.complaint if patched else "",
         )
 
     def _unproved(

@@ -421,21 +421,26 @@ def _crashed(result: Judged, charged: Sequence[PlacedComplaint]) -> Judged:
     What the host may have caused is no crash of the kernel's for sure, and no pass: an
     error of ours, unless there is another.
     """
-    real = any(not one.benign for one in charged)
+    real = [one for one in charged if not one.benign]
     becomes = Status.CRASH if real else Status.ERROR
     # The lab's own error, too, is no excuse for what the kernel said.
     stays = result.status in _DEAD or (result.status is Status.ERROR and not real)
     status = result.status if stays else becomes
     itself = "" if stays or result.status is status else f" (the test itself: {result.status})"
-    said = [f"{one.complaint}{placed(one.complaint)}" for one in reversed(charged)]
+    said = [_said(one.complaint) for one in reversed(charged)]
     doubt = "" if real else f"{charged[-1].benign}: "
     complaints = f"{doubt}{'; '.join(_shortened(said))}{itself}"
     return replace(
         result,
         status=status,
         message="; ".join(filter(None, (complaints, result.message))),
+        complaint=_said(real[-1].complaint) if real else result.complaint,
         diagnostics=(*result.diagnostics, *_told(charged)),
     )
+
+
+def _said(complaint: Complaint) -> str:
+    return f"{complaint}{placed(complaint)}"
 
 
 def _shortened(said: Sequence[str]) -> tuple[str, ...]:

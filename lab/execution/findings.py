@@ -118,6 +118,7 @@ class Findings:
             program=unit.program,
             given=judged.given,
             unrun=judged.unrun,
+            complaint=judged.complaint,
         )
         self.results.append(result)
         self.on_result(result)

@@ -86,6 +86,7 @@ def _both(result: Judged, whole: Judged) -> Judged:
         message="; ".join(filter(None, said)),
         diagnostics=(*result.diagnostics, *whole.diagnostics),
         cut=whole.cut,
+        complaint=result.complaint or whole.complaint,
     )
 
 

@@ -157,6 +157,8 @@ class TestResult:
     guest program that reported it, ``""`` in records of labs that did not keep that.
     With ``given`` an error lies in what the lab was given: its program does not compile.
     ``unrun`` is what sort of reason there is that nobody ran it, None where somebody did.
+    ``complaint`` is what the kernel complained of last while it ran, as a Complaint's text has
+    it, with the place in the source: what made the result what it is; "" where it did not.
     """
 
     # pytest takes a class of such a name for tests.
@@ -177,6 +179,7 @@ class TestResult:
     program: str = ""
     given: bool = False
     unrun: Unrun | None = None
+    complaint: str = ""
 
     @property
     def as_expected(self) -> bool:

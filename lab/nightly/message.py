@@ -15,7 +15,7 @@ from lab.model.records import TestResult
 from lab.model.tree_identity import TreeIdentity
 from lab.nightly.judgement import Finding, Kind, VerdictChange
 from lab.nightly.kernel_changes import Since
-from lab.report.cause import Cause, Spot, cause_in, group_causes, name_lines
+from lab.report.cause import Cause, Spot, cause_in, group_causes, name_lines, said_cause
 from lab.text import replace_controls
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def _spot(found: Finding) -> Spot:
 
 def _cause_of(found: Finding) -> Hashable:
     bad = _bad(found)
-    said = cause_in(bad.message, found.key.test) if bad else ""
+    said = said_cause(bad) if bad else ""
     return _way(found), cause_in(found.why, found.key.test), found.news, said
 
 

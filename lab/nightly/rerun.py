@@ -127,7 +127,7 @@ def _add_end(found: dict[TestKey, list[TestResult]], key: TestKey) -> None:
     first = found[key][0]
     if first.status in _DEAD:
         text = "came to its end when it was repeated"
-        found[key].append(replace(first, status=Status.PASS, message=text))
+        found[key].append(replace(first, status=Status.PASS, message=text, complaint=""))
     elif first.status is Status.ERROR:
         # There is nothing to say of it any more.
         found[key] = [result for result in found[key] if result.status is not Status.ERROR]

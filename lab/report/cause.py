@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 from lab.complaints.title import stable
-from lab.model.complaint import Kind
 from lab.model.records import TestResult
 from lab.report.compact import compact_names
 
@@ -18,10 +16,6 @@ _T = TypeVar("_T")
 _FEW = 1
 #: Names of another form than ours, in one paragraph.
 _MOST_NAMES = 40
-#: How a complaint begins a result's message, and where it ends there.
-_COMPLAINT = re.compile(
-    rf"(?:{'|'.join(re.escape(kind.value) for kind in Kind)}): .*?(?= \(the test itself: |; |$)"
-)
 
 
 class Spot(NamedTuple):
@@ -85,14 +79,21 @@ def _cause_of(result: TestResult) -> Hashable:
     if result.as_expected and result.reason:
         # lab.toml knows the cause, whatever each test says of it.
         return result.status, result.reason
-    said = cause_in(result.message, result.test)
-    return result.status, result.expected, result.reason, said
+    return result.status, result.expected, result.reason, said_cause(result)
+
+
+def said_cause(result: TestResult) -> str:
+    """What a result has for its cause: the complaint of the kernel's, or what its message says."""
+    return cause_of(result.complaint, result.message, result.test)
+
+
+def cause_of(complaint: str, message: str, test: str) -> str:
+    """The same, of the parts that a result has."""
+    return stable(complaint) if complaint else cause_in(message, test)
 
 
 def cause_in(message: str, test: str = "") -> str:
-    """What a message says of the cause: the complaint of the kernel's, or all but numbers."""
-    if complaint := _COMPLAINT.match(message):
-        return stable(complaint[0])
+    """What a message says of the cause: all but numbers, and the test's name."""
     return stable(message.replace(test, "") if test else message)
 
 

@@ -16,7 +16,8 @@ def to_json(run: RunRecord) -> dict[str, Any]:
     """The run as values the ``json`` module knows; ``run`` is its id.
 
     Fields of results: variant, kernel_release, filesystem, suite, program, test, status,
-    expected, as_expected, duration_s, message, reason, given, unrun, diagnostics, metrics,
+    expected, as_expected, duration_s, message, reason, given, unrun, complaint,
+    diagnostics, metrics,
     and ``job``, the place of their job in ``jobs``.
     """
     return {
@@ -98,6 +99,7 @@ def _result(result: TestResult, job: int) -> dict[str, Any]:
         "reason": result.reason,
         "given": result.given,
         "unrun": None if result.unrun is None else result.unrun.value,
+        "complaint": result.complaint,
         "diagnostics": list(result.diagnostics),
         "metrics": [
             {"name": metric.name, "labels": dict(metric.labels), "value": metric.value}

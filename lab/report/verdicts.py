@@ -13,7 +13,7 @@ from lab.analysis.series_verdict import KernelVerdict, Verification
 from lab.analysis.verdict import TestVerdict, Verdict
 from lab.errors import ExitStatus
 from lab.model.status import Outcome, Status
-from lab.report.cause import Cause, Spot, cause_in, group_causes
+from lab.report.cause import Cause, Spot, cause_in, cause_of, group_causes
 from lab.report.document import to_json
 from lab.report.lines import Line, Signs, block_lines, line, print_lines, signs_for, title
 
@@ -142,8 +142,9 @@ def _differences(verification: Verification, signs: Signs, verbose: bool) -> Ite
 
 def _cause(test: TestVerdict) -> Hashable:
     # What a series mends has one cause, however each test noticed; what it breaks may not.
-    said = test.said[1] if test.verdict is Verdict.REGRESSED else ""
-    return test.base, test.patched, *(cause_in(text, test.test) for text in (test.why, said))
+    regressed = test.verdict is Verdict.REGRESSED
+    said = cause_of(test.complaint, test.said[1], test.test) if regressed else ""
+    return test.base, test.patched, cause_in(test.why, test.test), said
 
 
 def _spot(test: TestVerdict) -> Spot:

@@ -7,11 +7,19 @@ the words of its time; this is for the files of a run that no database has.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from lab.model.job_error import Fault, JobError
 from lab.model.unrun import Unrun
 
+#: How a complaint of the kernel's began a message, and where it ended there.
+_COMPLAINT = re.compile(
+    r"(?:oops|bug|panic|warning|lockdep|suspicious-rcu|atomic|kasan|kcsan|kmsan|kfence|ubsan|slab"
+    r"|leak|soft-lockup|hard-lockup|hung-task|rcu-stall|workqueue-lockup|oom-kill|bad-page"
+    r"|bad-rss|refcount|stack|double-fault|filesystem|unknown|triple-fault|reboot|silent-death"
+    r"|hang): .*?(?= \(the test itself: |; |$)"
+)
 _DID_NOT_RUN = "did not run: "
 _KINDS = {
     "interrupted": Unrun.INTERRUPTED,
@@ -44,3 +52,11 @@ def unrun_of(result: dict[str, Any]) -> Unrun | None:
     if result.get("status") != "error" or not message.startswith(_DID_NOT_RUN):
         return None
     return _KINDS.get(message.removeprefix(_DID_NOT_RUN), Unrun.LOST)
+
+
+def complaint_of(result: dict[str, Any]) -> str:
+    """What the kernel complained of during a test, of whose result there is a message."""
+    if result.get("status") not in ("crash", "timeout"):
+        return ""
+    found = _COMPLAINT.match(str(result.get("message", "")))
+    return found[0] if found else ""

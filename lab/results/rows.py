@@ -238,9 +238,9 @@ def _damaged(row: Row) -> TestResult:
 
 def _result_of(row: Row) -> TestResult:
     variant, release, filesystem, suite, test, status, expected, *rest = row
-    duration_s, message, reason, program, given, unrun, diagnostics, metrics = rest
+    duration_s, message, reason, program, complaint, given, unrun, diagnostics, metrics = rest
     # SQLite keeps whatever it is given, whatever the column's type.
-    "".join((variant, release, filesystem, suite, test, message, reason, program))
+    "".join((variant, release, filesystem, suite, test, message, reason, program, complaint))
     if diagnostics:
         _refuse_if_no_lines(diagnostics)
     return TestResult(
@@ -259,12 +259,14 @@ def _result_of(row: Row) -> TestResult:
         program=program,
         given=given,
         unrun=_UNRUN[unrun],
+        complaint=complaint,
     )
 
 
 RESULT_COLUMNS = (
     "variant", "kernel_release", "filesystem", "suite", "test", "status", "expected",
-    "duration_s", "message", "reason", "program", "given", "unrun", "diagnostics", "metrics",
+    "duration_s", "message", "reason", "program", "complaint", "given", "unrun", "diagnostics",
+    "metrics",
 )  # fmt: skip
 
 

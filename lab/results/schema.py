@@ -25,7 +25,7 @@ from sqlalchemy import (
     false,
 )
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 
 class Text(TypeDecorator[str]):
@@ -139,6 +139,8 @@ RESULTS = Table(
     Column("given", Boolean, nullable=False, server_default=false()),
     #: Why nobody ran it; "" where somebody did.
     Column("unrun", String(16), nullable=False, server_default=""),
+    #: Of the kernel's, that made it what it is; "" where none did.
+    Column("complaint", Text, nullable=False, server_default=""),
 )
 
 BASELINES = Table(

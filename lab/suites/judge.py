@@ -45,6 +45,7 @@ class Judged:
         given: An error that lies in what the lab was given.
         unrun: Why nobody ran it.
         cut: It stands for a program that was interrupted, and says nothing of its end.
+        complaint: What of the kernel's made it what it is; "" where nothing did.
     """
 
     test: str
@@ -55,6 +56,7 @@ class Judged:
     given: bool = False
     unrun: Unrun | None = None
     cut: bool = False
+    complaint: str = ""
 
 
 def judge(

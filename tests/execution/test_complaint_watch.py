@@ -13,6 +13,7 @@ from lab.complaints.benign import Benign
 from lab.execution import complaint_watch as watch
 from lab.execution.cause_of_death import cause_of_death
 from lab.execution.complaint_watch import BUSY, ComplaintWatch, Log, charge, doubted
+from lab.execution.remainder import blame
 from lab.model.complaint import Complaint, Frame, Kind
 from lab.model.log_mark import Mark, marked, parse_mark, program_mark
 from lab.model.records import PlacedComplaint
@@ -240,6 +241,22 @@ def test_a_host_that_is_busy_is_an_error_of_ours() -> None:
     assert result.status is Status.ERROR
     said = f"{BUSY}: in 20 s QEMU had a CPU for 1 s: {TITLE} (the test itself: pass)"
     assert result.message == said
+    assert result.complaint == ""
+
+
+def test_a_result_has_the_last_complaint_for_its_cause() -> None:
+    """As a value: what its message says is for people."""
+    last = noted("a")
+    first = replace(last, complaint=replace(last.complaint, title="another; of two clauses"))
+    (result,) = charge("p", PASSES[:1], [first, last, busy()], marked=True)
+    assert result.complaint == TITLE
+    (result,) = charge("p", PASSES[:1], [last, first], marked=True)
+    assert result.complaint == str(first.complaint)
+    whole = Judged("p", Status.CRASH, "the guest died while it ran", complaint=TITLE)
+    (both,) = blame("p", (Judged("a", Status.PASS), whole), "a")
+    assert (both.test, both.complaint) == ("a", TITLE)
+    (both,) = blame("p", (result, replace(whole, complaint="")), "a")
+    assert both.complaint == str(first.complaint)
 
 
 def test_an_error_of_ours_does_not_hide_the_complaint() -> None:

@@ -207,10 +207,16 @@ def test_one_cause_is_one_paragraph_in_a_mail() -> None:
         for size in ("4k", "2m")
         for number, mapping in enumerate(("shared-rw", "shared-ro"))
     ]
-    text = text_of(night(GIT, *alike, worse("odd", said="quite another thing")))
+    died = [worse(name, said=f"oops: at f; {said}") for name, said in (("x", "a"), ("y", "b"))]
+    died = [
+        replace(one, after=tuple(replace(bad, complaint="oops: at f") for bad in one.after))
+        for one in died
+    ]
+    odd = worse("odd", said="quite another thing")
+    text = text_of(night(GIT, *alike, odd, *died))
     section = text[text.index("REGRESSED") : text.index("\n\nIn all")].rstrip()
     assert section.splitlines() == [
-        "REGRESSED (9)",
+        "REGRESSED (11)",
         "  6.1 on ext4-dax xfs-dax",
         "    mlock: mlock 4k,2m: shared-rw shared-ro",
         "      pass -> fail",
@@ -219,4 +225,8 @@ def test_one_cause_is_one_paragraph_in_a_mail() -> None:
         "    mlock: odd",
         "      pass -> fail",
         "      | quite another thing",
+        "  6.1 on ext4-dax",
+        "    mlock: x, y",
+        "      pass -> fail",
+        "      | oops: at f; a",
     ]

@@ -25,6 +25,7 @@ from typing import Any
 import pytest
 
 from lab.model.job_error import Fault
+from lab.model.status import Status
 from lab.model.unrun import Unrun
 from lab.results import Store
 from lab.results.recover import recover, unrecorded
@@ -131,6 +132,12 @@ def test_what_was_told_in_words_is_a_value(older: Older) -> None:
     kinds = Counter(one.unrun for one in ended.results)
     assert kinds == {None: 7, Unrun.ENOUGH: 3, Unrun.LOST: 4}
     assert {one.unrun for one in cut.jobs[1].results} == {None, Unrun.INTERRUPTED}
+    complained = {one.test: one.complaint for one in cut.results if one.status is Status.CRASH}
+    assert complained == {
+        "populate.shared-rw.4k": "panic: boom",
+        "a.b": "oops: NULL pointer dereference",
+    }
+    assert {one.complaint for one in ended.results} == {""}
     planned = older.store.load(REAL).planned
     assert planned is not None
     assert (planned.name, planned.suite_runs, len(planned.jobs)) == ("default", 24, 3)

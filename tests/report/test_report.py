@@ -223,13 +223,19 @@ def test_one_cause_is_one_paragraph() -> None:
         for number, mapping in enumerate(("shared-rw", "shared-ro"))
     ]  # fmt: skip
     crashed = [
-        result(f"limits.{n}", Status.CRASH, message=f"kasan: use-after-free in f{said}")
+        result(f"limits.{n}", Status.CRASH, message=f"kasan: use-after-free in f{said}",
+               complaint="kasan: use-after-free in f")
         for n, said in enumerate(("; 3 pages", " (the test itself: pass)", ""))
+    ]  # fmt: skip
+    # What a program says of itself is no complaint of the kernel's, whatever it begins with.
+    own = [
+        result(f"own.{said}", Status.FAIL, message=f"bug: in a page; {said}")
+        for said in ("this", "that")
     ]
-    text = printed(run(job(*worse, *crashed)))
-    section = text[text.index("NOT AS EXPECTED") : text.index("✗ 19 results")]
+    text = printed(run(job(*worse, *crashed, *own)))
+    section = text[text.index("NOT AS EXPECTED") : text.index("✗ 21 results")]
     assert section.rstrip().splitlines() == [
-        "NOT AS EXPECTED (19)",
+        "NOT AS EXPECTED (21)",
         "  ✗ fail (expected pass), 16 results",
         "      6.1, 6.12  on ext4-dax xfs-dax",
         "        mlock  4k,2m: shared-rw shared-ro",
@@ -238,7 +244,13 @@ def test_one_cause_is_one_paragraph() -> None:
         "      6.1  on ext4-dax",
         "        limits.0, limits.1, limits.2",
         "      e.g. kasan: use-after-free in f; 3 pages",
-    ]
+        *(line for said in ("this", "that") for line in (
+            "  ✗ fail (expected pass)",
+            "      6.1  on ext4-dax",
+            f"        own.{said}",
+            f"      bug: in a page; {said}",
+        )),
+    ]  # fmt: skip
 
 
 def test_two_programs_with_a_test_of_one_name() -> None:

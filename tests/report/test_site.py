@@ -237,19 +237,27 @@ def test_one_cause_is_one_row() -> None:
             for n, name in enumerate(names)
         ]
         other = result("odd", status, message="another thing")
-        return run(job(*told, other), id=f"20260102-120000-{status}")
+        died = (
+            result(name, status, message=f"oops: at f; {said}", complaint="oops: at f")
+            for name, said in (("x", "a"), ("y", "b"))
+        )
+        return run(job(*told, other, *died), id=f"20260102-120000-{status}")
 
     before, after = night(Status.PASS), night(Status.FAIL)
     report = make_report(after, Trail((before, after)), compare(before, after), ())
     (kind,) = changed(report)
-    assert kind.tests == 9
-    for row, odd in (kind.rows, unchanged_surprises(make_report(after, Trail((after,)), None, ()))):
+    assert kind.tests == 11
+    for row, odd, died in (
+        kind.rows,
+        unchanged_surprises(make_report(after, Trail((after,)), None, ())),
+    ):
         assert (row.what, row.href, row.bad) == ("4 tests", "", True)
         assert row.names == (("mlock  ", "2m,4k: shared-ro shared-rw"),)
         assert [place.text for place in row.places] == ["6.1 · ext4-dax", "6.1 · xfs-dax"]
         assert [one.name for one in row.each] == names
         assert all(place.href for one in row.each for place in one.places)
         assert (odd.what, odd.names, odd.each) == ("odd", (), ())
+        assert [one.name for one in died.each] == ["x", "y"]
 
 
 def test_the_heading_names_kernels_and_command() -> None:

@@ -133,6 +133,18 @@ def test_fits_a_terminal(width: int) -> None:
     assert "  6.1  ✗ does" in text or width == 80
 
 
+def test_what_one_complaint_broke_is_one_paragraph() -> None:
+    worse = tuple(
+        TestVerdict(
+            "6.1", "ext4-dax", "mlock", name, Status.PASS, Status.CRASH, Verdict.REGRESSED,
+            "crash with the series only", ("", f"oops: at f; {said}"), complaint="oops: at f",
+        )
+        for name, said in (("m.4k", "a"), ("m.2m", "b"))
+    )  # fmt: skip
+    text = printed(verification(kernel(Outcome.REGRESSED, tests=worse)))
+    assert text.count("crash with the series only") == 1
+
+
 def test_plain_ascii() -> None:
     text = printed(verification(kernel(Outcome.FIXED, tests=some())), encoding="ascii")
     assert "  6.1+bug  + fixed" in text

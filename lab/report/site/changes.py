@@ -7,9 +7,10 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lab.analysis.compare import Change, Compared
+from lab.model.records import TestResult
 from lab.model.status import Status
 from lab.model.test_key import TestKey
-from lab.report.cause import Cause, Spot, cause_in, group_causes, name_lines
+from lab.report.cause import Cause, Spot, cause_in, group_causes, name_lines, said_cause
 from lab.report.site.page_data import Cell, Report, kernel_page, test_page
 from lab.report.site.page_names import count
 from lab.report.site.status_mark import mark
@@ -101,7 +102,7 @@ def unchanged_surprises(report: Report) -> tuple[Row, ...]:
 
 def _cause_of(cell: Cell) -> Hashable:
     result = cell.result
-    return cell.mark.word, result.reason, cause_in(result.message, result.test)
+    return cell.mark.word, result.reason, said_cause(result)
 
 
 def _surprise(found: Cause[Cell]) -> Row:
@@ -186,11 +187,17 @@ def _single(
 
 def _cause_of_change(test: Compared) -> Hashable:
     name = test.key.test
-    return test.ends, cause_in(test.why, name), cause_in(_said(test), name)
+    bad = _bad(test)
+    return test.ends, cause_in(test.why, name), said_cause(bad) if bad else ""
+
+
+def _bad(test: Compared) -> TestResult | None:
+    return next((result for result in test.after if result.status is not Status.PASS), None)
 
 
 def _said(test: Compared) -> str:
-    return next((r.message for r in test.after if r.status is not Status.PASS), "")
+    bad = _bad(test)
+    return bad.message if bad else ""
 
 
 def _rank(tests: Sequence[Compared]) -> int:
