@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -18,7 +18,11 @@ from lab.model.test_key import TestKey
 
 #: What complaints of the kernel that no test tells of are compared as.
 _ALIKE = "the same kernel, machine, recipe and programs"
-_BAD = frozenset({Status.FAIL, Status.CRASH, Status.TIMEOUT})
+_BAD = frozenset({Status.FAIL, Status.CRASH, Status.TIMEOUT, Status.ERROR})
+#: An end, as statuses are: a signal killed the program, whatever that counts as.
+_KILLED = "killed"
+#: What ends a program before all of its tests have run.
+_CUT_SHORT = (Status.CRASH, Status.TIMEOUT, _KILLED)
 
 
 class Change(StrEnum):
@@ -57,7 +61,7 @@ class Compared:
     @property
     def surprising(self) -> bool:
         """Whether the later run has a result of the kernel's that is not as expected."""
-        return any(not r.as_expected and r.status is not Status.ERROR for r in self.after)
+        return any(not r.as_expected and r.has_word for r in self.after)
 
     @property
     def ends(self) -> str:
@@ -173,8 +177,8 @@ class _Side:
         self.results: dict[TestKey, list[TestResult]] = {}
         self.setups: dict[tuple[str, ...], list[Evidence]] = {}
         self.errors: dict[tuple[str, ...], str] = {}
-        #: Worst ends seen in each suite's run.
-        self.ends: dict[tuple[str, ...], dict[Status, TestResult]] = {}
+        #: Worst ends seen in each suite's run; of errors those that are no word.
+        self.ends: dict[tuple[str, ...], dict[Status | str, TestResult]] = {}
         for job in run.jobs:
             self._add(job)
 
@@ -186,10 +190,11 @@ class _Side:
         for result in results_of(job):
             key = TestKey.of(job, result)
             self.results.setdefault(key, []).append(result)
-            self.ends.setdefault(key.group, {}).setdefault(result.status, result)
+            end = _KILLED if result.killed else result.status
+            self.ends.setdefault(key.group, {}).setdefault(end, result)
 
-    def end(self, key: TestKey, *statuses: Status) -> TestResult | None:
-        """A result with one of these statuses in the test's suite, on its filesystem."""
+    def end(self, key: TestKey, *statuses: Status | str) -> TestResult | None:
+        """A result with one of these ends in the test's suite, on its filesystem."""
         ends = self.ends.get(key.group, {})
         return next((ends[status] for status in statuses if status in ends), None)
 
@@ -274,7 +279,7 @@ def _compared(key: TestKey, pair: _Pair) -> Compared:
     elif not before:
         change, why = _appeared(key, after, a)
     else:
-        change, why = _changed(_statuses(before), _statuses(after))
+        change, why = _changed(before, after)
         doubted = change not in (Change.SAME, Change.INFRASTRUCTURE, Change.FLAKY)
         if doubted and (same or pair.is_unstable(key)):
             change = Change.FLAKY
@@ -300,33 +305,34 @@ def _complained(key: TestKey, a: _Side, b: _Side, *, came: bool, same: bool) -> 
 def _missing(key: TestKey, b: _Side) -> tuple[Change, str]:
     if why := b.why_missing(key):
         return Change.INFRASTRUCTURE, why
-    lost = b.end(key, Status.CRASH, Status.TIMEOUT)
-    return Change.GONE, f"{lost.test}: {lost.status}" if lost else ""
+    lost = b.end(key, *_CUT_SHORT)
+    if lost is None:
+        return Change.GONE, ""
+    return Change.GONE, f"{lost.test}: {lost.signal if lost.killed else lost.status}"
 
 
 def _appeared(key: TestKey, after: tuple[TestResult, ...], a: _Side) -> tuple[Change, str]:
-    statuses = _statuses(after)
-    if Status.ERROR in statuses:
+    if not all(result.has_word for result in after):
         return Change.INFRASTRUCTURE, ""
-    if len(statuses) > 1:
+    if len(_statuses(after)) > 1:
         return Change.FLAKY, "in one run"
     ran = key.group in a.ends
-    lost = statuses & {Status.CRASH, Status.TIMEOUT}
+    lost = any(result.killed or result.status in _CUT_SHORT for result in after)
     # Such a result bears the program's name, which no run without one has.
-    if lost and ran and not a.end(key, Status.ERROR, Status.CRASH, Status.TIMEOUT):
+    if lost and ran and not a.end(key, Status.ERROR, *_CUT_SHORT):
         return Change.REGRESSED, f"not seen in {a.run.id}"
     if not ran and (why := a.why_missing(key)):
         return Change.NEW, why
     return Change.NEW, ""
 
 
-def _changed(before: frozenset[Status], after: frozenset[Status]) -> tuple[Change, str]:
-    for statuses in (before, after):
-        if len(statuses - {Status.ERROR}) > 1:
-            return Change.FLAKY, "in one run"
-    if Status.ERROR in before | after:
+def _changed(before: Sequence[TestResult], after: Sequence[TestResult]) -> tuple[Change, str]:
+    words = [_statuses(result for result in side if result.has_word) for side in (before, after)]
+    if any(len(statuses) > 1 for statuses in words):
+        return Change.FLAKY, "in one run"
+    if not all(result.has_word for result in (*before, *after)):
         return Change.INFRASTRUCTURE, ""
-    (was,), (now,) = before, after
+    (was,), (now,) = words
     if was is now:
         return Change.SAME, ""
     if was is Status.PASS and now in _BAD:

@@ -5,13 +5,11 @@ from __future__ import annotations
 
 from lab.errors import ExitStatus
 from lab.model.records import JobRecord, PlacedComplaint, RunRecord, TestResult
-from lab.model.status import Status
 
 
 def is_lab_error(result: TestResult) -> bool:
     """An error nobody expected: ours, and no word on the kernel."""
-    failed = result.status is Status.ERROR and not result.as_expected
-    return failed and not result.given and result.ran
+    return not (result.has_word or result.as_expected or result.given) and result.ran
 
 
 def is_given_error(result: TestResult) -> bool:
@@ -20,7 +18,7 @@ def is_given_error(result: TestResult) -> bool:
 
 
 def is_unexpected(result: TestResult) -> bool:
-    """A result that is no error, and not the one expected; skips too."""
+    """A result that is no error of ours, and not the one expected; skips too."""
     told = is_lab_error(result) or is_given_error(result) or not result.ran
     return not (result.as_expected or told)
 

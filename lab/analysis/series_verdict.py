@@ -148,7 +148,11 @@ def lost(job: JobRecord | None, name: str) -> str:
 def is_ours(tests: Iterable[TestVerdict]) -> bool:
     """Whether all that is inconclusive is so where the lab had an error."""
     unclear = [test for test in tests if test.verdict is Verdict.INCONCLUSIVE]
-    errors = {_place(test) for test in unclear if Status.ERROR in (test.base, test.patched)}
+    errors = {
+        _place(test)
+        for test in unclear
+        if Status.ERROR in (test.base, test.patched) and not test.killed
+    }
     return bool(unclear) and all(_place(test) in errors for test in unclear)
 
 

@@ -55,7 +55,8 @@ class TestVerdict:
     """One test on one filesystem; a side is None where it has no result.
 
     ``why`` explains what the statuses do not; ``said`` is what the sides said, and
-    ``complaint`` what the kernel complained of with the series.  ``test``
+    ``complaint`` what the kernel complained of with the series.  ``killed`` says that an
+    error among the statuses is a signal that killed the program, and so none of ours.  ``test``
     has its ``program`` in it where two of the suite share its name; ``own`` is that name
     then, "" for others.
     """
@@ -75,6 +76,7 @@ class TestVerdict:
     program: str = ""
     own: str = ""
     complaint: str = ""
+    killed: bool = False
 
 
 @dataclass(frozen=True)
@@ -195,13 +197,16 @@ def _single(
 ) -> TestVerdict:
     verdict, why = Verdict.NOT_APPLICABLE, ""
     if result.status in _DEAD | {Status.ERROR}:
-        why = _ERROR if result.status is Status.ERROR else str(result.status)
+        why = _error(result) or str(result.status)
         verdict = Verdict.INCONCLUSIVE
     elif result.status in _NEEDS_PROOF and (wanting := side.unproved(key[0])):
         verdict, why = Verdict.INCONCLUSIVE, f"nothing proves that it was {wanting}"
     said = (result.message, "")
     owner = _owner(result, key[2])
-    return TestVerdict(kernel, *key, result.status, None, verdict, why, said, *owner)
+    sides = (result.status, None)
+    return TestVerdict(
+        kernel, *key, *sides, verdict, why, said, *owner, killed=_is_killed(result, None)
+    )
 
 
 def _owner(result: TestResult, name: str) -> tuple[str, str]:
@@ -265,6 +270,7 @@ class _Pair:
             (base.message if base else "", patched.message if patched else ""),
             *next((_owner(side, key[2]) for side in (base, patched) if side), ("", "")),
             patched.complaint if patched else "",
+            _is_killed(base, patched),
         )
 
     def _unproved(
@@ -300,15 +306,26 @@ class _Pair:
 
 
 def _alone_why(result: TestResult, other: str) -> str:
-    if result.status is Status.ERROR:
+    return _error(result) or f"{other} has no such result"
+
+
+def _is_killed(*sides: TestResult | None) -> bool:
+    ran = [side for side in sides if side is not None]
+    return any(side.killed for side in ran) and all(side.has_word for side in ran)
+
+
+def _error(*results: TestResult) -> str:
+    """Why an error says nothing of what a series does; "" where there is none."""
+    errors = [result for result in results if result.status is Status.ERROR]
+    if any(not result.has_word for result in errors):
         return _ERROR
-    return f"{other} has no such result"
+    return next((f"{result.signal} killed the program" for result in errors), "")
 
 
 def _both(base: TestResult, patched: TestResult) -> tuple[Verdict, str]:
     statuses = {base.status, patched.status}
-    if Status.ERROR in statuses:
-        return Verdict.INCONCLUSIVE, _ERROR
+    if why := _error(base, patched):
+        return Verdict.INCONCLUSIVE, why
     if patched.status in _DEAD and base.status not in _DEAD:
         return Verdict.REGRESSED, f"{patched.status} with the series only"
     if Status.SKIP in statuses:

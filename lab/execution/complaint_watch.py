@@ -356,6 +356,7 @@ def doubted(judged: Iterable[Judged], unread: str) -> tuple[Judged, ...]:
             result,
             status=Status.ERROR,
             message="; ".join(filter(None, (unread, f"the test itself: {result.status}"))),
+            signal="",
         )
         for result in judged
     )
@@ -435,6 +436,8 @@ def _crashed(result: Judged, charged: Sequence[PlacedComplaint]) -> Judged:
         status=status,
         message="; ".join(filter(None, (complaints, result.message))),
         complaint=_said(real[-1].complaint) if real else result.complaint,
+        # An error for what the host may have caused is ours.
+        signal=result.signal if stays or real else "",
         diagnostics=(*result.diagnostics, *_told(charged)),
     )
 

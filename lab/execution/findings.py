@@ -119,6 +119,7 @@ class Findings:
             given=judged.given,
             unrun=judged.unrun,
             complaint=judged.complaint,
+            signal=judged.signal,
         )
         self.results.append(result)
         self.on_result(result)

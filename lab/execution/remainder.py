@@ -87,6 +87,7 @@ def _both(result: Judged, whole: Judged) -> Judged:
         diagnostics=(*result.diagnostics, *whole.diagnostics),
         cut=whole.cut,
         complaint=result.complaint or whole.complaint,
+        signal=whole.signal,
     )
 
 

@@ -14,7 +14,6 @@ from lab.execution.prepare import Preparer
 from lab.execution.surroundings import DEADLINES, surrounded
 from lab.model.planned import Planned
 from lab.model.records import Evidence, JobRecord, RunRecord
-from lab.model.status import Status
 from lab.model.unrun import Unrun
 from lab.plan import BuildRequest, JobPlan, Plan
 from lab.process.stored import read_stored
@@ -101,7 +100,7 @@ def _would_be_the_same(
     theirs = {**dict(job.evidence.surroundings), **_deadlines(record.evidence)}
     evidence = replace(job.evidence, surroundings=tuple(theirs.items()))
     return evidence.setup == record.evidence.setup and all(
-        (result.status is not Status.ERROR or not result.ran)
+        (result.has_word or not result.ran)
         and result.unrun is not Unrun.ENOUGH
         and job.expected(result.filesystem, result.suite, result.test)
         == (result.expected, result.reason)

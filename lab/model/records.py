@@ -159,6 +159,7 @@ class TestResult:
     ``unrun`` is what sort of reason there is that nobody ran it, None where somebody did.
     ``complaint`` is what the kernel complained of last while it ran, as a Complaint's text has
     it, with the place in the source: what made the result what it is; "" where it did not.
+    ``signal`` is what killed its program, by name; "" where none did.
     """
 
     # pytest takes a class of such a name for tests.
@@ -180,6 +181,7 @@ class TestResult:
     given: bool = False
     unrun: Unrun | None = None
     complaint: str = ""
+    signal: str = ""
 
     @property
     def as_expected(self) -> bool:
@@ -190,6 +192,19 @@ class TestResult:
     def ran(self) -> bool:
         """Whether it says anything of the test; else only why nobody ran it."""
         return self.unrun is None
+
+    @property
+    def has_word(self) -> bool:
+        """Whether it is a word on the kernel, good or bad: the lab's own errors are none.
+
+        That a signal killed a program is the kernel's doing or the program's, never ours.
+        """
+        return self.status is not Status.ERROR or self.killed
+
+    @property
+    def killed(self) -> bool:
+        """Whether it is an error because a signal killed the program."""
+        return self.status is Status.ERROR and bool(self.signal)
 
     @property
     def cause(self) -> str:

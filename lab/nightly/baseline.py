@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from lab.analysis.compare import results_of
 from lab.errors import UserError
 from lab.model.records import JobRecord, RunRecord, TestResult
-from lab.model.status import Status
 from lab.model.test_key import TestKey
 from lab.nightly.state import Memory
 
@@ -71,7 +70,7 @@ def put_together(
         for job in run.jobs:
             for result in results_of(job):
                 key = TestKey.of(job, result)
-                if known.get(key, baseline) == run_id and result.status is not Status.ERROR:
+                if known.get(key, baseline) == run_id and result.has_word:
                     words[key] = run_id, job, result
     jobs: dict[tuple[str, ...], JobRecord] = {}
     for key, (_, job, result) in words.items():

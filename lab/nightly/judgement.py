@@ -51,12 +51,16 @@ class Finding:
     @property
     def surprising(self) -> bool:
         """Whether a result of the kernel's is not as ``lab.toml`` expects."""
-        return any(not r.as_expected and r.status is not Status.ERROR for r in self.after)
+        return any(not r.as_expected and r.has_word for r in self.after)
 
     @property
     def rate(self) -> Flake:
         """How many of tonight's results were bad."""
-        return Flake(sum(result.status in _BAD for result in self.after), len(self.after))
+        return Flake(sum(map(_is_bad, self.after)), len(self.after))
+
+
+def _is_bad(result: TestResult) -> bool:
+    return result.status in _BAD or result.killed
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,7 @@ def _of_flake(test: Compared, known: Flake) -> tuple[Kind | None, str]:
     """A test that was flaky before: once is no news, always is."""
     if test.change is Change.GONE:
         return (Kind.UNTESTED, test.why) if test.why else (None, "")
-    worse = test.surprising and all(result.status in _BAD for result in test.after)
+    worse = test.surprising and all(map(_is_bad, test.after))
     if worse and test.change is not Change.SAME:
         return Kind.REGRESSED, f"was flaky: {known}"
     return None, ""
@@ -198,7 +202,7 @@ def _gone(test: Compared) -> tuple[Kind, str]:
 
 def _came_to_its_end(test: Compared, programs: Collection[tuple[str, str]]) -> bool:
     """Whether it stood for the death of a whole program that ran tonight and lived."""
-    dead = all(result.status in _DEAD for result in test.before)
+    dead = all(result.status in _DEAD or result.killed for result in test.before)
     return dead and (test.key.suite, test.key.test) in programs
 
 
@@ -279,7 +283,7 @@ def _last_runs(night: RunRecord, reruns: RunRecord | None) -> Mapping[TestKey, s
     for run in filter(None, (reruns, night)):
         for job in run.jobs:
             for result in results_of(job):
-                if result.status is not Status.ERROR:
+                if result.has_word:
                     said[TestKey.of(job, result)] = run.id
     return said
 

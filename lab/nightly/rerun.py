@@ -21,7 +21,7 @@ def doubtful(before: RunRecord, night: RunRecord) -> tuple[TestKey, ...]:
 
 
 def _is_doubtful(test: Compared) -> bool:
-    if any(result.status is Status.ERROR for result in test.after):
+    if not all(result.has_word for result in test.after):
         return True
     return test.change is Change.REGRESSED or (test.change is not Change.SAME and test.surprising)
 
@@ -125,20 +125,21 @@ def _place(key: TestKey) -> tuple[str, ...]:
 def _add_end(found: dict[TestKey, list[TestResult]], key: TestKey) -> None:
     """A result that only a dead or stumbled program has: this time it came to its end."""
     first = found[key][0]
-    if first.status in _DEAD:
+    if first.status in _DEAD or first.killed:
         text = "came to its end when it was repeated"
-        found[key].append(replace(first, status=Status.PASS, message=text, complaint=""))
-    elif first.status is Status.ERROR:
+        good = replace(first, status=Status.PASS, message=text, complaint="", signal="")
+        found[key].append(good)
+    elif not first.has_word:
         # There is nothing to say of it any more.
-        found[key] = [result for result in found[key] if result.status is not Status.ERROR]
+        found[key] = [result for result in found[key] if result.has_word]
 
 
 def _has_word(results: Iterable[TestResult]) -> bool:
-    return any(result.status is not Status.ERROR for result in results)
+    return any(result.has_word for result in results)
 
 
 def _settled(results: list[TestResult]) -> tuple[TestResult, ...]:
-    words = tuple(result for result in results if result.status is not Status.ERROR)
+    words = tuple(result for result in results if result.has_word)
     return words or tuple(results[:1])
 
 

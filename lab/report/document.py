@@ -17,7 +17,7 @@ def to_json(run: RunRecord) -> dict[str, Any]:
 
     Fields of results: variant, kernel_release, filesystem, suite, program, test, status,
     expected, as_expected, duration_s, message, reason, given, unrun, complaint,
-    diagnostics, metrics,
+    signal, diagnostics, metrics,
     and ``job``, the place of their job in ``jobs``.
     """
     return {
@@ -100,6 +100,7 @@ def _result(result: TestResult, job: int) -> dict[str, Any]:
         "given": result.given,
         "unrun": None if result.unrun is None else result.unrun.value,
         "complaint": result.complaint,
+        "signal": result.signal,
         "diagnostics": list(result.diagnostics),
         "metrics": [
             {"name": metric.name, "labels": dict(metric.labels), "value": metric.value}

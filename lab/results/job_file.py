@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from lab.model.records import JobRecord
 from lab.process.stored import read_stored
-from lab.results.older import complaint_of, error_of, evidence_of, unrun_of
+from lab.results.older import complaint_of, error_of, evidence_of, signal_of, unrun_of
 
 #: The error's parts; ``error`` is its text, which is all that older labs wrote.
 _PARTS = "failure"
@@ -43,8 +43,10 @@ def read_job(path: Path) -> JobRecord | None:
 def _with_parts(document: dict[str, Any]) -> dict[str, Any]:
     document = {**document, "evidence": evidence_of(document.get("evidence"))}
     given = document.pop("given", False)
-    results = document.get("results", ())
-    results = [{"complaint": complaint_of(result), **result} for result in results]
+    results = [
+        {"complaint": complaint_of(result), "signal": signal_of(result), **result}
+        for result in document.get("results", ())
+    ]
     document["results"] = results
     if _PARTS in document:
         return {**document, "error": document[_PARTS]}

@@ -20,6 +20,7 @@ _COMPLAINT = re.compile(
     r"|bad-rss|refcount|stack|double-fault|filesystem|unknown|triple-fault|reboot|silent-death"
     r"|hang): .*?(?= \(the test itself: |; |$)"
 )
+_KILLED = re.compile(r"was killed by (SIG\w+|signal \d+)")
 _DID_NOT_RUN = "did not run: "
 _KINDS = {
     "interrupted": Unrun.INTERRUPTED,
@@ -60,3 +61,11 @@ def complaint_of(result: dict[str, Any]) -> str:
         return ""
     found = _COMPLAINT.match(str(result.get("message", "")))
     return found[0] if found else ""
+
+
+def signal_of(result: dict[str, Any]) -> str:
+    """The signal that killed a test's program, of whose result there is a message."""
+    if result.get("status") not in ("error", "fail"):
+        return ""
+    found = _KILLED.match(str(result.get("message", "")))
+    return found[1] if found else ""

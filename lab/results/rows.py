@@ -238,9 +238,11 @@ def _damaged(row: Row) -> TestResult:
 
 def _result_of(row: Row) -> TestResult:
     variant, release, filesystem, suite, test, status, expected, *rest = row
-    duration_s, message, reason, program, complaint, given, unrun, diagnostics, metrics = rest
+    duration_s, message, reason, program, complaint, signal, given, unrun, *details = rest
+    diagnostics, metrics = details
     # SQLite keeps whatever it is given, whatever the column's type.
-    "".join((variant, release, filesystem, suite, test, message, reason, program, complaint))
+    "".join((variant, release, filesystem, suite, test, message, reason, program))
+    "".join((complaint, signal))
     if diagnostics:
         _refuse_if_no_lines(diagnostics)
     return TestResult(
@@ -260,13 +262,14 @@ def _result_of(row: Row) -> TestResult:
         given=given,
         unrun=_UNRUN[unrun],
         complaint=complaint,
+        signal=signal,
     )
 
 
 RESULT_COLUMNS = (
     "variant", "kernel_release", "filesystem", "suite", "test", "status", "expected",
-    "duration_s", "message", "reason", "program", "complaint", "given", "unrun", "diagnostics",
-    "metrics",
+    "duration_s", "message", "reason", "program", "complaint", "signal", "given", "unrun",
+    "diagnostics", "metrics",
 )  # fmt: skip
 
 

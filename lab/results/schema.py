@@ -25,7 +25,7 @@ from sqlalchemy import (
     false,
 )
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 
 
 class Text(TypeDecorator[str]):
@@ -141,6 +141,8 @@ RESULTS = Table(
     Column("unrun", String(16), nullable=False, server_default=""),
     #: Of the kernel's, that made it what it is; "" where none did.
     Column("complaint", Text, nullable=False, server_default=""),
+    #: That killed its program; "" where none did.
+    Column("signal", String(16), nullable=False, server_default=""),
 )
 
 BASELINES = Table(

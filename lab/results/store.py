@@ -303,10 +303,11 @@ class Store:
             RESULTS.c.test,
             RESULTS.c.program,
         )
+        killed = RESULTS.c.signal != ""
         query = (
             select(*names)
             .join(JOBS, JOBS.c.number == RESULTS.c.job_number)
-            .where(JOBS.c.setup.in_(setups), RESULTS.c.status != Status.ERROR.value)
+            .where(JOBS.c.setup.in_(setups), or_(RESULTS.c.status != Status.ERROR.value, killed))
             .group_by(JOBS.c.setup, *names)
             .having(func.min(RESULTS.c.status) != func.max(RESULTS.c.status))
         )

@@ -21,6 +21,8 @@ from lab.text import without_escapes
 
 #: tools/testing/selftests/kselftest.h: "the test was skipped".
 _KSFT_SKIP = 4
+#: include/uapi/asm-generic/signal.h: _NSIG.  255 is an exit(-1), and no signal.
+_MOST_SIGNALS = 64
 _MOST_PROBLEMS = 4
 _MESSAGE_LINES = 3
 _CLAIMED = {"SKIP": Status.SKIP, "TIMEOUT": Status.TIMEOUT, "ERROR": Status.ERROR}
@@ -46,6 +48,7 @@ class Judged:
         unrun: Why nobody ran it.
         cut: It stands for a program that was interrupted, and says nothing of its end.
         complaint: What of the kernel's made it what it is; "" where nothing did.
+        signal: What killed the program that it stands for: ``SIGSEGV``; "" where none did.
     """
 
     test: str
@@ -57,6 +60,7 @@ class Judged:
     unrun: Unrun | None = None
     cut: bool = False
     complaint: str = ""
+    signal: str = ""
 
 
 def judge(
@@ -92,7 +96,8 @@ def judge(
     wrong.extend(_shorten(report.problems))
     if wrong:
         whole = _whole(program, status, "; ".join(wrong), report)
-        judged.append(replace(whole, cut=ended is Ended.INTERRUPTED))
+        cut = ended is Ended.INTERRUPTED
+        judged.append(replace(whole, cut=cut, signal=killed_by(ended, exit_status, signal)))
     elif report.planned == 0 and not selected:
         judged.append(_nothing_planned(program, report))
     return tuple(_unique(judged))
@@ -159,18 +164,25 @@ def bad_end(
         signal: The number of the signal that killed it, where that is known.
     """
     suffix = _suffix(detail)
-    signal = signal if signal is not None else _signal_of(exit_status)
     if ended is Ended.GUEST_DIED:
         return Status.CRASH, f"the guest died while it ran{suffix}"
     if ended is Ended.STALLED:
         return Status.TIMEOUT, _one_line(detail)
     if ended is Ended.TIMEOUT:
         return Status.TIMEOUT, f"was still running at its deadline{suffix}"
-    if signal is not None:
-        return Status.ERROR, f"was killed by {_signal_name(signal)}{suffix}"
+    if name := killed_by(ended, exit_status, signal):
+        return Status.ERROR, f"was killed by {name}{suffix}"
     if exit_status is None:
         return Status.ERROR, f"ended without an exit status{suffix}"
     return None
+
+
+def killed_by(ended: Ended, exit_status: int | None, signal: int | None = None) -> str:
+    """The signal that killed a program which nobody else ended, by its name; "" for none."""
+    if ended is not Ended.EXITED:
+        return ""
+    number = signal if signal is not None else _signal_of(exit_status)
+    return "" if number is None else _signal_name(number)
 
 
 def _one_line(detail: str) -> str:
@@ -219,7 +231,8 @@ def _unique(judged: list[Judged]) -> Iterator[Judged]:
 
 
 def _signal_of(exit_status: int | None) -> int | None:
-    return exit_status - 128 if exit_status is not None and exit_status > 128 else None
+    number = (exit_status or 0) - 128
+    return number if 0 < number <= _MOST_SIGNALS else None
 
 
 def _signal_name(number: int) -> str:

@@ -75,6 +75,44 @@ def test_an_error_is_never_the_kernels(other: Status) -> None:
         assert comparison.status is ExitStatus.INFRASTRUCTURE
 
 
+KILLED = result("t", ERROR, message="was killed by SIGBUS", signal="SIGBUS")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change", "status"),
+    [
+        (result("t"), KILLED, Change.REGRESSED, ExitStatus.UNEXPECTED),
+        (KILLED, result("t"), Change.FIXED, ExitStatus.EXPECTED),
+        (KILLED, KILLED, Change.SAME, ExitStatus.EXPECTED),
+        (result("t", FAIL), KILLED, Change.CHANGED, ExitStatus.UNEXPECTED),
+        (result("t", ERROR), KILLED, Change.INFRASTRUCTURE, ExitStatus.UNEXPECTED),
+        (KILLED, result("t", ERROR), Change.INFRASTRUCTURE, ExitStatus.INFRASTRUCTURE),
+    ],
+)
+def test_that_a_signal_killed_a_program_is_a_word_on_the_kernel(
+    before: TestResult, after: TestResult, change: Change, status: ExitStatus
+) -> None:
+    comparison = both(before, after)
+    assert change_of(comparison) is change
+    assert comparison.status is status
+
+
+def test_a_program_that_was_killed_regressed_and_its_tests_are_gone() -> None:
+    whole = replace(KILLED, test="mlock")
+    comparison = compare(*runs(ran("1", result("a"), result("b")), ran("2", result("a"), whole)))
+    assert {test.key.test: test.change for test in comparison.tests} == {
+        "a": Change.SAME,
+        "b": Change.GONE,
+        "mlock": Change.REGRESSED,
+    }
+    assert [test.why for test in comparison.of(Change.GONE)] == ["mlock: SIGBUS"]
+
+
+def test_a_killed_program_that_passes_again_in_the_same_run_is_flaky() -> None:
+    comparison = compare(*runs(ran("1", result("t")), ran("2", KILLED, result("t"))))
+    assert change_of(comparison) is Change.FLAKY
+
+
 def test_an_error_that_is_new_is_no_new_test() -> None:
     comparison = compare(*runs(ran("1", result("t")), ran("2", result("t"), result("u", ERROR))))
     assert change_of(comparison, "u") is Change.INFRASTRUCTURE

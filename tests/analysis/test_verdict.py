@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lab.analysis.series_verdict import judge_pair, judge_upstream
+from lab.analysis.series_verdict import is_ours, judge_pair, judge_upstream
 from lab.analysis.verdict import TestVerdict, Verdict, alone, compare
 from lab.model.proof import Proofs
 from lab.model.records import Evidence, JobRecord, TestResult
@@ -76,6 +76,20 @@ def by_test(verdicts: Sequence[TestVerdict]) -> dict[str, Verdict]:
 )
 def test_pairs(before: Status, after: Status, verdict: str) -> None:
     assert one(before, after).verdict == verdict
+
+
+def test_a_program_that_a_signal_killed_is_no_error_of_ours() -> None:
+    """Nothing is said of the test, and nobody is told to try again."""
+    killed = result("t", ERROR, signal="SIGBUS")
+    (found,) = compare(base(result("t", FAIL)), patched(killed), DIGEST)
+    assert (found.verdict, found.why) == ("inconclusive", "SIGBUS killed the program")
+    assert not is_ours([found])
+    (found,) = compare(base(killed), patched(result("t", ERROR)), DIGEST)
+    assert found.why == "an error of the lab's"
+    assert is_ours([found])
+    (found,) = alone(base(killed))
+    assert (found.verdict, found.why) == ("inconclusive", "SIGBUS killed the program")
+    assert not is_ours([found])
 
 
 @pytest.mark.parametrize("status", [CRASH, TIMEOUT])

@@ -316,11 +316,17 @@ def whole(*results: TestResult) -> JobRecord:
     return made(*results)
 
 
-@pytest.mark.parametrize("status", [CRASH, TIMEOUT])
-def test_a_crash_and_what_came_after_it(nights: Nights, status: Status) -> None:
+#: How a program comes to a bad end.
+DEATHS = (
+    result("mlock", CRASH), result("mlock", TIMEOUT), result("mlock", ERROR, signal="SIGBUS"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("death", DEATHS)
+def test_a_crash_and_what_came_after_it(nights: Nights, death: TestResult) -> None:
     """The result of a dead program bears its name; tests after it have none."""
     good = whole(result("a"), result("b"))
-    dead = whole(result("a"), result("mlock", status))
+    dead = whole(result("a"), death)
     nights.night(good)
     judgement = nights.night(dead, reruns=[dead, dead])
     assert told(judgement) == [("mlock", Kind.REGRESSED), ("b", Kind.UNTESTED)]
@@ -332,10 +338,11 @@ def test_a_crash_and_what_came_after_it(nights: Nights, status: Status) -> None:
     assert not nights.night(bad).is_news
 
 
-def test_a_crash_that_does_not_come_back(nights: Nights) -> None:
+@pytest.mark.parametrize("death", DEATHS)
+def test_a_crash_that_does_not_come_back(nights: Nights, death: TestResult) -> None:
     good = whole(result("a"), result("b"))
     nights.night(good)
-    judgement = nights.night(whole(result("a"), result("mlock", CRASH)), reruns=[good, good])
+    judgement = nights.night(whole(result("a"), death), reruns=[good, good])
     assert told(judgement) == [("mlock", Kind.FLAKY)]
     assert str(judgement.findings[0].rate) == "1 of 3 failed"
     assert not nights.night(good).is_news

@@ -146,6 +146,20 @@ def test_what_was_told_in_words_is_a_value(older: Older) -> None:
     assert not planned.is_as(planned)
 
 
+def test_a_signal_that_was_told_in_words_is_a_value(tmp_path: Path) -> None:
+    script = (HERE / "lab.sql").read_text()
+    row = "'twins','twin-a','error','pass',0.0,'"
+    assert script.count(row) == 3
+    killed = script.replace(f"{row}did not run: interrupted", f"{row}was killed by SIGBUS; 1 of 2")
+    with closing(sqlite3.connect(tmp_path / "lab.db")) as connection:
+        connection.executescript(killed)
+    with Store.open(tmp_path / "lab.db") as store:
+        found = [one for one in store.load(CUT).results if one.signal]
+    assert [(one.status, one.signal, one.killed) for one in found] == [
+        (Status.ERROR, "SIGBUS", True)
+    ]
+
+
 def test_setups_have_the_names_they_had(older: Older) -> None:
     """Or a test that ends so and so on one setup would be a change of the kernel's."""
     with closing(sqlite3.connect(older.results / "lab.db")) as connection:

@@ -213,6 +213,23 @@ def test_program_that_does_not_compile_is_told_once_and_counted() -> None:
     assert run_status(run(job(result(status=Status.FAIL), *lost))) is ExitStatus.UNEXPECTED
 
 
+def test_a_program_that_a_signal_killed_is_no_error_of_the_lab() -> None:
+    killed = result(
+        "mlock", Status.ERROR, message="was killed by SIGBUS", program="mlock", signal="SIGBUS"
+    )
+    record = run(job(result(), killed))
+    text = printed(record)
+    assert "NOT AS EXPECTED (1)\n  ✗ error (expected pass)\n" in text
+    assert "was killed by SIGBUS" in text
+    assert "ERRORS OF THE LAB" not in text
+    assert "2 results: 1 pass, 1 error. 1 not as expected." in text
+    assert run_status(record) is ExitStatus.UNEXPECTED
+    assert to_json(record)["results"][1]["signal"] == "SIGBUS"
+    lost = replace(killed, signal="", message="ended without an exit status")
+    assert "ERRORS OF THE LAB" in printed(run(job(result(), lost)))
+    assert run_status(run(job(result(), lost))) is ExitStatus.INFRASTRUCTURE
+
+
 def test_one_cause_is_one_paragraph() -> None:
     worse = [
         result(f"mlock.{mapping}.{size}", Status.FAIL, variant=variant, filesystem=filesystem,

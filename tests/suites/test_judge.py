@@ -114,7 +114,8 @@ def test_a_parent_that_never_ended_has_no_result() -> None:
         (None, {}, Status.ERROR, "ended without an exit status"),
         (None, {"signal": 11}, Status.ERROR, "was killed by SIGSEGV"),
         (139, {}, Status.ERROR, "was killed by SIGSEGV"),
-        (255, {}, Status.ERROR, "was killed by signal 127"),
+        (128 + 64, {}, Status.ERROR, "was killed by SIGRTMAX"),
+        (255, {}, Status.ERROR, "exited with status 255 although no test failed"),
         (None, {"ended": Ended.TIMEOUT}, Status.TIMEOUT, "still running at its deadline"),
         (0, {"ended": Ended.TIMEOUT}, Status.TIMEOUT, "still running at its deadline"),
         (None, {"ended": Ended.GUEST_DIED}, Status.CRASH, "the guest died while it ran"),
@@ -128,6 +129,13 @@ def test_a_bad_end_is_told_although_all_was_ok(
     result = extra(GOOD, exit_status, **how)
     assert result.status is status
     assert says in result.message
+    assert result.signal == (says.rpartition(" ")[2] if "was killed" in says else "")
+
+
+def test_only_a_signal_that_nobody_sent_is_told() -> None:
+    """What the lab ends at a deadline, or a dead guest took along, was killed by that."""
+    for ended in (Ended.TIMEOUT, Ended.STALLED, Ended.GUEST_DIED, Ended.INTERRUPTED):
+        assert extra(GOOD, 137, ended=ended).signal == ""
 
 
 def test_detail_is_one_clean_line() -> None:

@@ -29,6 +29,7 @@ _STATUS = {
     Status.SKIP: "SKIP",
     Status.ERROR: "MISS",
 }
+_KILLED = "ERROR"
 _MOST = 16384
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -147,7 +148,7 @@ def _test(result: TestResult, test_id: str, build: str, origin: str) -> dict[str
         "build_id": build,
         "origin": origin,
         "path": ".".join(_path(p) for p in (result.filesystem, result.suite, result.test)),
-        "status": _STATUS[result.status],
+        "status": _KILLED if result.killed else _STATUS[result.status],
         "duration": result.duration_s,
         "misc": {
             "test": own_name(result),

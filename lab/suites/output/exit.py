@@ -10,11 +10,10 @@ not start it.  One that does print KTAP is judged by that alone.
 from __future__ import annotations
 
 import re
-import signal
 from dataclasses import dataclass
 
 from lab.model.status import Status
-from lab.suites.judge import Ended, Judged, bad_end
+from lab.suites.judge import Ended, Judged, bad_end, killed_by
 from lab.suites.output.ktap import IN_KTAP
 from lab.suites.output.lines import shown
 from lab.suites.suite import ProgramResult
@@ -52,7 +51,9 @@ class ExitStatus:
         last = "; ".join(said[-_MESSAGE_LINES:])
         message = ": ".join(filter(None, (why, last)))
         cut = ended is Ended.INTERRUPTED
-        return ProgramResult((Judged(program, outcome, message, said[-_KEPT_LINES:], cut=cut),))
+        by = killed_by(ended, status)
+        one = Judged(program, outcome, message, said[-_KEPT_LINES:], cut=cut, signal=by)
+        return ProgramResult((one,))
 
 
 EXIT = ExitStatus()
@@ -71,7 +72,8 @@ def _by_status(status: int) -> tuple[Status, str]:
         return (Status.SKIP if status else Status.PASS), ""
     if why := not_started(status):
         return Status.ERROR, why
-    return Status.FAIL, _signal(status) or f"exited with status {status}"
+    by = killed_by(Ended.EXITED, status)
+    return Status.FAIL, f"was killed by {by}" if by else f"exited with status {status}"
 
 
 def not_started(status: int | None) -> str:
@@ -79,11 +81,3 @@ def not_started(status: int | None) -> str:
     if status not in _NOT_STARTED:
         return ""
     return f"could not be started: the shell gave status {status}"
-
-
-def _signal(status: int) -> str:
-    """What ended it, as a shell reports that: 128 + N; "" where that is no signal."""
-    try:
-        return f"was killed by {signal.Signals(status - 128).name}"
-    except ValueError:
-        return ""

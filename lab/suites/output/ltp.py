@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from lab.model.status import Status
-from lab.suites.judge import Ended, Judged, bad_end
+from lab.suites.judge import Ended, Judged, bad_end, killed_by
 from lab.suites.output.exit import not_started
 from lab.suites.output.lines import MOST_READ, shown
 from lab.suites.suite import ProgramResult
@@ -90,7 +90,8 @@ class Ltp:
         said = _read(output[:MOST_READ])
         judged = tuple(_judged(program, said.results))
         if bad := bad_end(ended, status, detail):
-            whole = replace(Judged(program, *bad), cut=ended is Ended.INTERRUPTED)
+            by = killed_by(ended, status)
+            whole = Judged(program, *bad, cut=ended is Ended.INTERRUPTED, signal=by)
             return ProgramResult((*judged, _with_last(whole, output)))
         wrong = [*_wrong(said, status or 0), *_too_much(output, said)]
         if wrong:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from lab.model.status import Status
-from lab.suites.judge import Ended, Judged, bad_end
+from lab.suites.judge import Ended, Judged, bad_end, killed_by
 from lab.suites.output.exit import not_started
 from lab.suites.output.lines import MOST_READ, shown
 from lab.suites.output.xunit import Case, read_report
@@ -95,12 +95,13 @@ class Check:
         said, cases, why = read_report(text)
         check = _read(said)
         bad = bad_end(ended, status, detail)
-        judged = [_judged(test, check, bad) for test in check.tests.values()]
+        by = killed_by(ended, status)
+        judged = [_judged(test, check, bad, by) for test in check.tests.values()]
         if bad is None:
             judged = [_compared(one, cases) for one in judged]
         wrong = [*_wrong(check, status or 0, len(output)), *filter(None, [why])]
         if bad is not None and check.running is None:
-            judged.append(Judged(program, *bad, cut=ended is Ended.INTERRUPTED))
+            judged.append(Judged(program, *bad, cut=ended is Ended.INTERRUPTED, signal=by))
         elif bad is None and wrong:
             judged = [*map(_unearned, judged), Judged(program, Status.ERROR, "; ".join(wrong))]
             judged[-1] = replace(judged[-1], diagnostics=tuple(shown(output))[-_KEPT_LINES:])
@@ -135,11 +136,11 @@ def _begun(check: _Check, name: str, said: str) -> _Test:
     return check.tests[name]
 
 
-def _judged(test: _Test, check: _Check, bad: tuple[Status, str] | None) -> Judged:
+def _judged(test: _Test, check: _Check, bad: tuple[Status, str] | None, by: str) -> Judged:
     """A test by its line; the lists at the end have the last word on a pass."""
     more = tuple(test.more[:_KEPT_LINES])
     if test.status is None and bad is not None:
-        return Judged(test.name, *bad, more)
+        return Judged(test.name, *bad, more, signal=by)
     status = test.status or Status.ERROR
     message = test.message if test.status else "has no end"
     if test.name in check.lists.get("Failures", ()) and status is not Status.FAIL:
