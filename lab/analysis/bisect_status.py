@@ -14,16 +14,17 @@ from lab.analysis.run_status import (
     unrun,
 )
 from lab.model.records import JobRecord, RunRecord
+from lab.model.scale import Worth
 from lab.model.status import Status
 
 
 class BisectStatus(IntEnum):
     """Exit statuses as git-bisect(1) reads them: 1 to 127 but 125 is bad, 128 and up end it."""
 
-    GOOD = 0
-    BAD = 1
-    SKIP = 125
-    ABORT = 255
+    GOOD = Worth.GOOD.value.git
+    BAD = Worth.BAD.value.git
+    SKIP = Worth.NEITHER.value.git
+    ABORT = Worth.UNKNOWN.value.git
 
 
 def bisect_status(run: RunRecord) -> BisectStatus:

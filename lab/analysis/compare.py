@@ -6,26 +6,25 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
 from lab.analysis.setup import Difference, differences, is_same
 from lab.errors import ExitStatus
 from lab.model.records import KERNEL, Evidence, JobRecord, RunRecord, TestResult
+from lab.model.scale import Word, Worth
 from lab.model.status import Status
 from lab.model.test_key import TestKey
 
 #: What complaints of the kernel that no test tells of are compared as.
 _ALIKE = "the same kernel, machine, recipe and programs"
-_BAD = frozenset({Status.FAIL, Status.CRASH, Status.TIMEOUT, Status.ERROR})
 #: An end, as statuses are: a signal killed the program, whatever that counts as.
 _KILLED = "killed"
 #: What ends a program before all of its tests have run.
 _CUT_SHORT = (Status.CRASH, Status.TIMEOUT, _KILLED)
 
 
-class Change(StrEnum):
+class Change(Word):
     """What became of a test; in the order in which they matter."""
 
     REGRESSED = "regressed"
@@ -38,6 +37,8 @@ class Change(StrEnum):
     SAME = "same"
 
 
+#: What counts by whether ``lab.toml`` expects it.
+_DOUBTFUL = tuple(c for c in Change if c.worth in (Worth.NEITHER, Worth.UNKNOWN))
 #: What is put down to the kernel, unless more than that differs.
 _BYKERNEL = frozenset({Change.REGRESSED, Change.FIXED, Change.CHANGED, Change.FLAKY})
 
@@ -125,13 +126,13 @@ class Comparison:
         A test that is new, or changed from one bad end to another, counts when it
         is not as ``lab.toml`` expects.
         """
-        worse = (Change.REGRESSED, Change.FLAKY, Change.GONE)
-        doubtful = (Change.CHANGED, Change.NEW, Change.INFRASTRUCTURE)
-        if any(t.change in worse or (t.change in doubtful and t.surprising) for t in self.tests):
-            return ExitStatus.UNEXPECTED
-        if self.counts[Change.INFRASTRUCTURE] or self.troubles or not self.tests:
-            return ExitStatus.INFRASTRUCTURE
-        return ExitStatus.EXPECTED
+        worths = {change.worth for change, count in self.counts.items() if count}
+        surprising = any(t.change in _DOUBTFUL and t.surprising for t in self.tests)
+        if Worth.BAD in worths or surprising:
+            return Worth.BAD.value.exit
+        if Worth.UNKNOWN in worths or self.troubles or not self.tests:
+            return Worth.UNKNOWN.value.exit
+        return Worth.GOOD.value.exit
 
     def to_json(self) -> dict[str, Any]:
         """All but what stayed the same, as values the ``json`` module knows."""
@@ -327,17 +328,18 @@ def _appeared(key: TestKey, after: tuple[TestResult, ...], a: _Side) -> tuple[Ch
 
 
 def _changed(before: Sequence[TestResult], after: Sequence[TestResult]) -> tuple[Change, str]:
-    words = [_statuses(result for result in side if result.has_word) for side in (before, after)]
-    if any(len(statuses) > 1 for statuses in words):
+    words = [[result for result in side if result.has_word] for side in (before, after)]
+    sides = [_statuses(results) for results in words]
+    if any(len(statuses) > 1 for statuses in sides):
         return Change.FLAKY, "in one run"
-    if not all(result.has_word for result in (*before, *after)):
+    if len(words[0]) < len(before) or len(words[1]) < len(after):
         return Change.INFRASTRUCTURE, ""
-    (was,), (now,) = words
+    (was,), (now,) = sides
     if was is now:
         return Change.SAME, ""
-    if was is Status.PASS and now in _BAD:
+    if was.worth is Worth.GOOD and not now.is_ok:
         return Change.REGRESSED, ""
-    if was in _BAD and now is Status.PASS:
+    if not was.is_ok and now.worth is Worth.GOOD:
         return Change.FIXED, ""
     return Change.CHANGED, ""
 

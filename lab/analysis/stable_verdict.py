@@ -9,20 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from lab.analysis.series_verdict import is_ours, judge_pair
 from lab.analysis.verdict import TestVerdict, Verdict
 from lab.errors import ExitStatus
 from lab.model.glob import matches
 from lab.model.records import KERNEL
+from lab.model.scale import Word, Worth, exit_of
 from lab.model.status import Outcome, Status
 
 #: A test, whatever the kernel: filesystem, suite, name.
 Key = tuple[str, str, str]
 
 
-class StableVerdict(StrEnum):
+class StableVerdict(Word):
     """What a series is to one kernel."""
 
     NEEDS_BACKPORT = "needs backport"
@@ -32,11 +32,6 @@ class StableVerdict(StrEnum):
     NO_CHANGE = "no change"
     REGRESSED = "regressed"
     INCONCLUSIVE = "inconclusive"
-
-
-_ANSWERS = frozenset(
-    {StableVerdict.NEEDS_BACKPORT, StableVerdict.THERE, StableVerdict.NOT_AFFECTED}
-)
 
 
 @dataclass(frozen=True)
@@ -179,7 +174,4 @@ def _counted(number: int) -> str:
 
 def stable_status(kernels: Iterable[StableKernel]) -> ExitStatus:
     """EXPECTED when each kernel has an answer that leaves nothing to port or to find out."""
-    open_ones = [kernel for kernel in kernels if kernel.verdict not in _ANSWERS]
-    if any(not kernel.ours for kernel in open_ones):
-        return ExitStatus.UNEXPECTED
-    return ExitStatus.INFRASTRUCTURE if open_ones else ExitStatus.EXPECTED
+    return exit_of(kernel.ours for kernel in kernels if kernel.verdict.worth is not Worth.GOOD)

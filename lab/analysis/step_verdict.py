@@ -12,9 +12,21 @@ from lab.analysis.verdict import TestVerdict, Verdict, compare
 from lab.errors import ExitStatus
 from lab.model.job_error import Fault
 from lab.model.records import JobRecord
+from lab.model.scale import Word, exit_of
 
 #: What is left of 80 columns for what became of the tests.
 _WIDEST = 23
+#: What a patch did to tests, as far as that is told.
+TURNED = (Verdict.REGRESSED, Verdict.INCONCLUSIVE, Verdict.FIXED)
+
+
+class StepFault(Word):
+    """What is wrong with a patch on those before it."""
+
+    BUILD = "does not build"
+    BOOT = "does not boot"
+    WARNING = "adds a warning"
+    TEST = "breaks a test"
 
 
 @dataclass(frozen=True)
@@ -69,16 +81,20 @@ class Step:
     @property
     def bad(self) -> str:
         """What is wrong with it as the kernel's history goes; "" for nothing."""
+        return " and ".join(self.faults)
+
+    @property
+    def faults(self) -> tuple[StepFault, ...]:
+        """The same, each by itself: what does not run shows no more."""
         if self.builds is False:
-            return "does not build"
+            return (StepFault.BUILD,)
         if self.boots is False:
-            return "does not boot"
-        found = []
-        if self.warnings is not None and self.warnings.new:
-            found.append("adds a warning")
-        if any(test.verdict is Verdict.REGRESSED for test in self.tests):
-            found.append("breaks a test")
-        return " and ".join(found)
+            return (StepFault.BOOT,)
+        found = {
+            StepFault.WARNING: self.warnings is not None and bool(self.warnings.new),
+            StepFault.TEST: any(test.verdict is Verdict.REGRESSED for test in self.tests),
+        }
+        return tuple(fault for fault, is_so in found.items() if is_so)
 
     @property
     def unclear(self) -> str:
@@ -98,8 +114,7 @@ class Step:
     def turned(self) -> str:
         """What it did to the tests, in a few words."""
         count = Counter(test.verdict for test in self.tests)
-        told = (Verdict.REGRESSED, Verdict.INCONCLUSIVE, Verdict.FIXED)
-        words = [f"{count[verdict]} {verdict}" for verdict in told if count[verdict]]
+        words = [f"{count[verdict]} {verdict}" for verdict in TURNED if count[verdict]]
         if len(", ".join(words)) > _WIDEST:
             words = [words[0], "…"]
         return ", ".join(words) or ("no change" if self.tests else "-")
@@ -115,13 +130,11 @@ class KernelSteps:
     @property
     def status(self) -> ExitStatus:
         """UNEXPECTED where a step is bad, or nobody can say for another reason than ours."""
-        if any(step.bad for step in self.steps):
-            return ExitStatus.UNEXPECTED
-        unclear = [step for step in self.steps if step.unclear]
-        if not unclear:
-            return ExitStatus.EXPECTED
-        ours = all(step.ours or (step.tests and is_ours(step.tests)) for step in unclear)
-        return ExitStatus.INFRASTRUCTURE if ours else ExitStatus.UNEXPECTED
+        wanting = (step for step in self.steps if step.bad or step.unclear)
+        return exit_of(
+            not step.bad and (step.ours or (bool(step.tests) and is_ours(step.tests)))
+            for step in wanting
+        )
 
 
 def step_of(step: Step, job: JobRecord | None) -> Step:

@@ -10,23 +10,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
 
 from lab.analysis.setup import differences
 from lab.analysis.test_names import job_apart, own_name, shared_names
 from lab.model.proof import unproved
 from lab.model.records import KERNEL, JobRecord, TestResult
-from lab.model.status import Status
+from lab.model.scale import Word
+from lab.model.status import BAD, DEAD, Status
 
 #: The filesystem, and the suite, of a test.
 Place = tuple[str, str]
 
 _ERROR = "an error of the lab's"
-_DEAD = frozenset({Status.CRASH, Status.TIMEOUT})
-_BAD = _DEAD | {Status.FAIL}
 #: What can only be seen where the mount was proved to be what it promised.
-_NEEDS_PROOF = _BAD | {Status.PASS}
+_NEEDS_PROOF = BAD | {Status.PASS}
 #: What must be the same on both sides for a difference to be the series'.
 _SAME = (
     "tree_identity",
@@ -39,7 +37,7 @@ _SAME = (
 _IN_WORDS = {"machine": "machine description"}
 
 
-class Verdict(StrEnum):
+class Verdict(Word):
     """What a series did to one test."""
 
     FIXED = "fixed"
@@ -131,11 +129,11 @@ class VariantResults:
 
     @cached_property
     def _troubled(self) -> frozenset[Place]:
-        return self._where(lambda result: result.status in _DEAD | {Status.ERROR})
+        return self._where(lambda result: result.status in DEAD | {Status.ERROR})
 
     @cached_property
     def _known_deaths(self) -> frozenset[Place]:
-        return self._where(lambda result: result.status in _DEAD and result.as_expected)
+        return self._where(lambda result: result.status in DEAD and result.as_expected)
 
     def _where(self, is_so: Callable[[TestResult], bool]) -> frozenset[Place]:
         return frozenset(key[:2] for key, result in self.tests.items() if is_so(result))
@@ -158,7 +156,7 @@ def compare(
     )
     wrong = unlike(base, patched, series)
     keys = dict.fromkeys((*pair.base.tests, *pair.patched.tests))
-    verdicts = [pair.judge(key, wrong) for key in keys]
+    verdicts = [pair.verdict_on(key, wrong) for key in keys]
     return (
         *verdicts,
         *_complaints(base, patched, wrong),
@@ -196,7 +194,7 @@ def _single(
     kernel: str, side: VariantResults, key: tuple[str, str, str], result: TestResult
 ) -> TestVerdict:
     verdict, why = Verdict.NOT_APPLICABLE, ""
-    if result.status in _DEAD | {Status.ERROR}:
+    if result.status in DEAD | {Status.ERROR}:
         why = _error(result) or str(result.status)
         verdict = Verdict.INCONCLUSIVE
     elif result.status in _NEEDS_PROOF and (wanting := side.unproved(key[0])):
@@ -256,7 +254,7 @@ class _Pair:
     base: VariantResults
     patched: VariantResults
 
-    def judge(self, key: tuple[str, str, str], wrong: str) -> TestVerdict:
+    def verdict_on(self, key: tuple[str, str, str], wrong: str) -> TestVerdict:
         base, patched = self.base.tests.get(key), self.patched.tests.get(key)
         wrong = wrong or self._unproved(key, base, patched)
         verdict, why = (Verdict.INCONCLUSIVE, wrong) if wrong else self._verdict(key)
@@ -292,7 +290,7 @@ class _Pair:
 
     def _only_patched(self, key: tuple[str, str, str], patched: TestResult) -> tuple[Verdict, str]:
         place = key[:2]
-        if patched.status in _DEAD and self.base.ended(place):
+        if patched.status in DEAD and self.base.ended(place):
             return Verdict.REGRESSED, f"{patched.status} with the series only"
         if self.base.known_death(place) and patched.status in {Status.PASS, Status.SKIP}:
             return Verdict.NOT_APPLICABLE, "base died before it"
@@ -300,7 +298,7 @@ class _Pair:
 
     def _only_base(self, key: tuple[str, str, str], base: TestResult) -> tuple[Verdict, str]:
         place = key[:2]
-        if base.status in _DEAD and self.patched.ended(place):
+        if base.status in DEAD and self.patched.ended(place):
             return _revived(base)
         return Verdict.INCONCLUSIVE, _alone_why(base, "patched")
 
@@ -326,13 +324,13 @@ def _both(base: TestResult, patched: TestResult) -> tuple[Verdict, str]:
     statuses = {base.status, patched.status}
     if why := _error(base, patched):
         return Verdict.INCONCLUSIVE, why
-    if patched.status in _DEAD and base.status not in _DEAD:
+    if patched.status in DEAD and base.status not in DEAD:
         return Verdict.REGRESSED, f"{patched.status} with the series only"
     if Status.SKIP in statuses:
         return _skipped(statuses)
-    if patched.status in _BAD:
+    if patched.status in BAD:
         return _still_bad(base, patched)
-    if base.status in _DEAD:
+    if base.status in DEAD:
         return _revived(base)
     if base.status is Status.FAIL:
         return Verdict.FIXED, ""
@@ -346,7 +344,7 @@ def _skipped(statuses: set[Status]) -> tuple[Verdict, str]:
 
 
 def _still_bad(base: TestResult, patched: TestResult) -> tuple[Verdict, str]:
-    if base.status not in _BAD:
+    if base.status not in BAD:
         return Verdict.REGRESSED, ""
     differs = base.message != patched.message
     return Verdict.STILL_FAILING, "in another way" if differs else ""

@@ -165,10 +165,9 @@ def _status(kernel: KernelVerdict) -> str:
     from lab.model.status import Outcome
 
     passing = {test.verdict for test in kernel.tests} == {Verdict.STILL_PASSING}
-    if kernel.outcome is Outcome.FIXED or (kernel.outcome is Outcome.NO_CHANGE and passing):
-        return "pass"
-    bad = kernel.outcome in (Outcome.REGRESSED, Outcome.DOES_NOT_APPLY)
-    return "fail" if bad else "warn"
+    if kernel.outcome is Outcome.NO_CHANGE and passing:
+        return Outcome.FIXED.row.review
+    return kernel.outcome.row.review
 
 
 def _row(tool: str, status: str, summary: str, url: str = "", details: str = "") -> dict[str, str]:

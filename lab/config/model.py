@@ -22,6 +22,7 @@ from pydantic_core import PydanticKnownError
 
 from lab.arch import ARCH
 from lab.config.kinds import FILESYSTEMS, MACHINES, QEMU, SUITES, C
+from lab.model.scale import Worth
 from lab.model.status import Outcome, Status
 from lab.model.url import HookUrl, Url
 from lab.model.version import VersionRange
@@ -72,13 +73,13 @@ class Fresh(StrEnum):
 
 
 def _of_the_kernel(status: Status) -> Status:
-    if status is Status.ERROR:
+    if status.worth is Worth.UNKNOWN:
         raise ValueError("an error is the lab's own failure: no test can be expected to end so")
     return status
 
 
 def _conclusive(outcome: Outcome) -> Outcome:
-    if outcome is Outcome.INCONCLUSIVE:
+    if outcome.worth is Worth.UNKNOWN:
         raise ValueError("inconclusive is the want of a verdict: none can be expected to be so")
     return outcome
 

@@ -23,7 +23,7 @@ from lab.execution.cause_of_death import cause_of_death
 from lab.model.complaint import Complaint, Kind
 from lab.model.log_mark import parse_mark
 from lab.model.records import PlacedComplaint
-from lab.model.status import Status
+from lab.model.status import DEAD, Status
 from lab.model.version import KernelVersion
 from lab.process.deadline import Deadline
 from lab.suites.judge import Judged
@@ -48,8 +48,7 @@ _VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?(?:-rc\d+)?")
 #: What a complaint is excused with that the host may have caused; no result is earned then.
 BUSY = "the host was too busy to tell"
 #: What a complaint that is of no test in particular leaves: worse already, or the lab's own.
-_WORSE = {Status.CRASH, Status.TIMEOUT, Status.ERROR}
-_DEAD = {Status.CRASH, Status.TIMEOUT}
+_WORSE = DEAD | {Status.ERROR}
 #: How many of a result's complaints it names: a flood would be 100 KB of message.
 _MOST_NAMED = 10
 
@@ -425,7 +424,7 @@ def _crashed(result: Judged, charged: Sequence[PlacedComplaint]) -> Judged:
     real = [one for one in charged if not one.benign]
     becomes = Status.CRASH if real else Status.ERROR
     # The lab's own error, too, is no excuse for what the kernel said.
-    stays = result.status in _DEAD or (result.status is Status.ERROR and not real)
+    stays = result.status in DEAD or (result.status is Status.ERROR and not real)
     status = result.status if stays else becomes
     itself = "" if stays or result.status is status else f" (the test itself: {result.status})"
     said = [_said(one.complaint) for one in reversed(charged)]

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lab.execution.remainder import Rest
-from lab.model.status import Status
+from lab.model.status import DEAD, Status
 from lab.suites.judge import Judged
 
 #: What is no proof of anything but itself, and stays whatever is mounted.
-_BAD = {Status.CRASH, Status.TIMEOUT, Status.ERROR}
+_STAYS = DEAD | {Status.ERROR}
 
 
 def proved(
@@ -27,8 +27,8 @@ def proved(
     if len(judged) < 2:
         return tuple(judged), None
     why = f"{program} left something else mounted ({now or 'nothing'})"
-    kept = tuple(one for one in judged if one.status in _BAD)
-    others = [one for one in judged if one.status not in _BAD]
+    kept = tuple(one for one in judged if one.status in _STAYS)
+    others = [one for one in judged if one.status not in _STAYS]
     if listed and others:
         done = frozenset(one.test for one in kept) - {program}
         return kept, Rest(len(judged), len(others), done, why, listed=True)

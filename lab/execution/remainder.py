@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from lab.guest.guest import Guest
-from lab.model.status import Status
+from lab.model.status import DEAD, Status
 from lab.suites.judge import Judged
 from lab.suites.ktap import Report
 from lab.suites.suite import Suite
@@ -72,7 +72,7 @@ def blame(program: str, judged: Sequence[Judged], test: str) -> tuple[Judged, ..
 
 def _both(result: Judged, whole: Judged) -> Judged:
     """What the kernel said during a test, or it itself, with how its program ended."""
-    complained = result.status in {Status.CRASH, Status.TIMEOUT}
+    complained = result.status in DEAD
     # What went wrong with the lab, too, is no excuse for what the kernel had said.
     status = result.status if complained and whole.status is Status.ERROR else whole.status
     itself = f"the test itself: {result.status}"

@@ -80,10 +80,10 @@ def verify_stable(asked: StablePlan, test: Callable[[Plan], RunRecord]) -> Stabl
     """
     doctor.require("test")
     chosen = asked.jobs()
-    return judge(asked, test(chosen) if chosen.jobs else None)
+    return report_on(asked, test(chosen) if chosen.jobs else None)
 
 
-def judge(asked: StablePlan, run: RunRecord | None) -> StableReport:
+def report_on(asked: StablePlan, run: RunRecord | None) -> StableReport:
     """The verdicts on a run's records; nothing is started."""
     judging = _Judging(asked, {job.variant: job for job in run.jobs} if run else {})
     parent = judging.parent()

@@ -52,7 +52,7 @@ def verify(builder: Builder, plan: SeriesPlan, test: Callable[[Plan], RunRecord]
     fits = {kernel: _fit(builder, plan, kernel) for kernel in plan.kernels}
     chosen = plan.keeping(set(_tested(plan, fits)))
     run = test(chosen) if chosen.jobs else None
-    verification = judge(builder, plan, fits, run)
+    verification = verification_of(builder, plan, fits, run)
     if run is not None:
         folder = RunFolder(builder.loaded.results, run.id)
         write_json(folder.verdicts, verification_to_json(verification))
@@ -79,7 +79,9 @@ def _tested(plan: SeriesPlan, fits: Fits) -> Iterator[Variant]:
             yield kernel
 
 
-def judge(builder: Builder, plan: SeriesPlan, fits: Fits, run: RunRecord | None) -> Verification:
+def verification_of(
+    builder: Builder, plan: SeriesPlan, fits: Fits, run: RunRecord | None
+) -> Verification:
     """The verdicts on a run's records; nothing is started."""
     config = builder.loaded.config
     section = config.series[plan.series]

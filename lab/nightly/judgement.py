@@ -5,24 +5,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from lab.analysis.compare import Change, Compared, compare, results_of
 from lab.analysis.series_verdict import KernelVerdict
 from lab.model.records import RunRecord, TestResult
-from lab.model.status import Outcome, Status
+from lab.model.scale import Word
+from lab.model.status import DEAD, Outcome
 from lab.model.test_key import TestKey
 from lab.model.variant import Variant
 from lab.nightly.baseline import Before
 from lab.nightly.state import Flake, Memory
 
-_BAD = frozenset({Status.FAIL, Status.CRASH, Status.TIMEOUT})
-_DEAD = frozenset({Status.CRASH, Status.TIMEOUT})
 #: A flake that was seen no more for so many nights is forgotten.
 _QUIET_NIGHTS = 10
 
 
-class Kind(StrEnum):
+class Kind(Word):
     """What became of a test; in the order in which they are told."""
 
     REGRESSED = "regressed"
@@ -60,7 +58,7 @@ class Finding:
 
 
 def _is_bad(result: TestResult) -> bool:
-    return result.status in _BAD or result.killed
+    return result.status.is_bad or result.killed
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ class Judgement:
         return tuple(found for found in self.findings if found.kind is kind)
 
 
-def judge(before: Before | None, tonight: RunRecord, memory: Memory) -> Judgement:
+def judge_night(before: Before | None, tonight: RunRecord, memory: Memory) -> Judgement:
     """Judge a night, its reruns already in it, against the last word on each test."""
     past = before.run if before else replace(tonight, jobs=())
     comparison = compare(past, tonight)
@@ -155,17 +153,11 @@ def _kind(test: Compared, memory: Memory) -> tuple[Kind | None, str]:
             return _gone(test)
         case Change.INFRASTRUCTURE:
             return Kind.UNTESTED, test.why or (test.after[-1].message if test.after else "")
-    return _PLAIN[test.change], test.why if test.change in _BY_KERNEL else ""
+    return Kind(test.change.value), test.why if test.change in _BY_KERNEL else ""
 
 
 #: What is put down to the kernel: why that may be wrong is told.
 _BY_KERNEL = (Change.CHANGED, Change.FIXED)
-_PLAIN = {
-    Change.FIXED: Kind.FIXED,
-    Change.FLAKY: Kind.FLAKY,
-    Change.CHANGED: Kind.CHANGED,
-    Change.NEW: Kind.NEW,
-}
 
 
 def _of_flake(test: Compared, known: Flake) -> tuple[Kind | None, str]:
@@ -202,7 +194,7 @@ def _gone(test: Compared) -> tuple[Kind, str]:
 
 def _came_to_its_end(test: Compared, programs: Collection[tuple[str, str]]) -> bool:
     """Whether it stood for the death of a whole program that ran tonight and lived."""
-    dead = all(result.status in _DEAD or result.killed for result in test.before)
+    dead = all(result.status in DEAD or result.killed for result in test.before)
     return dead and (test.key.suite, test.key.test) in programs
 
 

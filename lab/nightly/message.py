@@ -24,15 +24,6 @@ if TYPE_CHECKING:
 _WIDTH = 79
 #: Files of one kernel, and causes of one kind; `lab compare -v` lists all tests.
 _MOST = 12
-_TITLES = {
-    Kind.REGRESSED: "REGRESSED",
-    Kind.CHANGED: "CHANGED",
-    Kind.FLAKY: "FLAKY: passed once and failed once, nothing being changed; no regression",
-    Kind.GONE: "GONE: the test is no longer there",
-    Kind.NEW: "NEW",
-    Kind.FIXED: "FIXED",
-    Kind.UNTESTED: "NO RESULT: no word on the kernel, good or bad",
-}
 
 
 def subject_of(night: Night) -> str:
@@ -160,7 +151,7 @@ def _told(night: Night, kind: Kind) -> tuple[Finding, ...]:
 def _section(kind: Kind, findings: Sequence[Finding]) -> Iterator[str]:
     if not findings:
         return
-    yield from ("", f"{_TITLES[kind]} ({len(findings)})")
+    yield from ("", f"{kind.row.title} ({len(findings)})")
     if kind is Kind.UNTESTED:
         for _, group in groupby(findings, lambda found: (found.key.job, found.key.filesystem)):
             yield from _untested(list(group))

@@ -16,7 +16,7 @@ from lab.errors import ExitStatus
 from lab.model.records import RunRecord, now
 from lab.model.test_key import TestKey
 from lab.nightly.baseline import BASELINE, Before, last_words
-from lab.nightly.judgement import Judgement, Kind, judge, judge_verdicts, remember
+from lab.nightly.judgement import Judgement, Kind, judge_night, judge_verdicts, remember
 from lab.nightly.kernel_changes import Manifests, Since, since
 from lab.nightly.message import text_of
 from lab.nightly.refresh import refresh
@@ -189,7 +189,7 @@ class _Run:
         troubles: list[str],
     ) -> Night:
         tonight = together(run, reruns, doubted)
-        judgement = judge(self.before, tonight, self.memory) if run.jobs else Judgement(())
+        judgement = judge_night(self.before, tonight, self.memory) if run.jobs else Judgement(())
         if verification is not None:
             verdicts = judge_verdicts(verification.kernels, judgement, self.memory)
             judgement = replace(judgement, verdicts=verdicts)

@@ -8,11 +8,9 @@ from dataclasses import replace
 
 from lab.analysis.compare import Change, Compared, compare, results_of
 from lab.model.records import JobRecord, RunRecord, TestResult
-from lab.model.status import Status
+from lab.model.status import DEAD, Status
 from lab.model.test_key import TestKey
 from lab.plan import JobPlan, Plan
-
-_DEAD = frozenset({Status.CRASH, Status.TIMEOUT})
 
 
 def doubtful(before: RunRecord, night: RunRecord) -> tuple[TestKey, ...]:
@@ -110,7 +108,7 @@ def _ends(again: dict[TestKey, list[TestResult]]) -> set[tuple[str, ...]]:
     """The jobs, and the suites' runs in them, that a repetition came to the end of."""
     places: dict[tuple[str, ...], bool] = {}
     for key, results in again.items():
-        stumbled = any(one.status in _DEAD or one.status is Status.ERROR for one in results)
+        stumbled = any(one.status in DEAD or one.status is Status.ERROR for one in results)
         for place in (key.job, key.group):
             places[place] = places.get(place, True) and not stumbled
     return {place for place, whole in places.items() if whole}
@@ -125,7 +123,7 @@ def _place(key: TestKey) -> tuple[str, ...]:
 def _add_end(found: dict[TestKey, list[TestResult]], key: TestKey) -> None:
     """A result that only a dead or stumbled program has: this time it came to its end."""
     first = found[key][0]
-    if first.status in _DEAD or first.killed:
+    if first.status in DEAD or first.killed:
         text = "came to its end when it was repeated"
         good = replace(first, status=Status.PASS, message=text, complaint="", signal="")
         found[key].append(good)

@@ -11,16 +11,6 @@ from lab.analysis.compare import Change, Compared, Comparison
 from lab.analysis.test_names import Shared, key_apart, shared_names
 from lab.results import Seen
 
-_HEADINGS = {
-    Change.REGRESSED: "Regressed",
-    Change.FLAKY: "Flaky: ends differently on one and the same setup",
-    Change.INFRASTRUCTURE: "Infrastructure: errors of the lab, no word on the kernel",
-    Change.GONE: "Gone: no longer there",
-    Change.CHANGED: "Changed, neither better nor worse",
-    Change.NEW: "New",
-    Change.FIXED: "Fixed",
-    Change.SAME: "The same",
-}
 #: Of one kind on one filesystem; all of them with -v, and in the JSON.
 _MOST = 12
 
@@ -36,10 +26,10 @@ def comparison_lines(comparison: Comparison, verbose: bool = False) -> Iterator[
         yield "  Not the kernel alone differs:"
     yield from (f"    {note}" for note in comparison.notes)
     shared = shared_names(test.key for test in comparison.tests)
-    for change, heading in _HEADINGS.items():
+    for change in Change:
         tests = comparison.of(change)
         if tests and (verbose or change is not Change.SAME):
-            yield from ("", heading)
+            yield from ("", change.row.heading)
             yield from _grouped(tests, shared, verbose)
 
 

@@ -6,13 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lab.analysis.step_verdict import KernelSteps, Step
-from lab.analysis.verdict import TestVerdict, Verdict
+from lab.analysis.step_verdict import TURNED, KernelSteps, Step
+from lab.analysis.verdict import TestVerdict
 from lab.text import plain
 
 _PATCH = 24
 _MOST_NAMED = 3
-_TURNED = (Verdict.REGRESSED, Verdict.INCONCLUSIVE, Verdict.FIXED)
 
 
 def steps_to_json(series: str, kernels: Sequence[KernelSteps], run: str) -> dict[str, Any]:
@@ -50,7 +49,7 @@ def _row(step: Step) -> dict[str, Any]:
             "unknown": warnings.unknown,
         },
         "since": step.since,
-        "turned": [_test(test) for test in step.tests if test.verdict in _TURNED],
+        "turned": [_test(test) for test in step.tests if test.verdict in TURNED],
         "bad": step.bad,
         "unclear": step.unclear,
         "why": step.why,
@@ -106,7 +105,7 @@ def _below(step: Step) -> Iterator[str]:
             yield f"compiled nowhere with this config: {', '.join(step.warnings.left_out)}"
     if step.warnings is not None and step.builds and step.since != step.number - 1:
         yield f"compared with patch {step.since}, the last before it that was tested"
-    for verdict in _TURNED:
+    for verdict in TURNED:
         named = [test for test in step.tests if test.verdict is verdict]
         if named:
             more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""

@@ -39,14 +39,6 @@ _SHORT_NAME = 14
 _NOT_RUN = "not run"
 _MOST_NAMES = 4
 _MOST_FRAMES = 4
-_STYLES = {
-    Status.PASS: "green",
-    Status.FAIL: "red",
-    Status.SKIP: "yellow",
-    Status.CRASH: "red",
-    Status.TIMEOUT: "red",
-    Status.ERROR: "magenta",
-}
 
 
 def print_run(run: RunRecord, console: Console, verbose: bool = False) -> None:
@@ -183,7 +175,7 @@ def _counted(results: Iterable[TestResult]) -> Counter[str]:
 
 
 def _style(name: str) -> str:
-    return "magenta" if name == _NOT_RUN else _STYLES[Status(name)]
+    return "magenta" if name == _NOT_RUN else Status(name).style
 
 
 def _mark(results: list[TestResult], signs: _Signs) -> Text:
@@ -207,7 +199,7 @@ def _all_tests(run: RunRecord) -> Iterator[Line]:
         yield _line(f"  {place}")
         for result in results:
             seconds = f"{result.duration_s:.2f} s"
-            head = Text(f"    {result.status.value:8}", _STYLES[result.status])
+            head = Text(f"    {result.status.value:8}", result.status.style)
             text = f"{result.test}  {seconds}  {result.message}".rstrip()
             yield Line(head, Text(text))
 
@@ -228,7 +220,7 @@ def _expected(run: RunRecord) -> Iterator[Line]:
     yield _title("Not passed, as expected")
     for found in sorted(group_results(results), key=lambda f: f.first.status is Status.SKIP):
         first = found.first
-        head = Text(f"  {first.status.value}", _STYLES[first.status])
+        head = Text(f"  {first.status.value}", first.status.style)
         yield Line(head, Text(f": {first.reason}" if first.reason else ""))
         yield from block_lines(found, "    ")
         if (sample := _sample(found)) and sample != first.reason:
@@ -248,9 +240,7 @@ def _unexpected(run: RunRecord, signs: _Signs) -> Iterator[Line]:
     yield _line(f"NOT AS EXPECTED ({len(results)})", style="bold red")
     for found in group_results(results):
         first = found.first
-        text = Text(
-            f"{first.status.value} (expected {first.expected.value})", _STYLES[first.status]
-        )
+        text = Text(f"{first.status.value} (expected {first.expected.value})", first.status.style)
         text.append(f", {len(found.items)} results" if found.items[1:] else "", "default")
         text.append(f": {first.reason}" if first.reason else "", "default")
         yield Line(Text(f"  {signs.no} ", "bold red"), text)

@@ -12,19 +12,12 @@ from rich.text import Text
 from lab.analysis.series_verdict import KernelVerdict, Verification
 from lab.analysis.verdict import TestVerdict, Verdict
 from lab.errors import ExitStatus
+from lab.model.scale import exit_of
 from lab.model.status import Outcome, Status
 from lab.report.cause import Cause, Spot, cause_in, cause_of, group_causes
 from lab.report.document import to_json
 from lab.report.lines import Line, Signs, block_lines, line, print_lines, signs_for, title
 
-_STYLES = {
-    Outcome.FIXED: "green",
-    Outcome.UPSTREAM: "green",
-    Outcome.DOES_NOT_APPLY: "yellow",
-    Outcome.NO_CHANGE: "yellow",
-    Outcome.REGRESSED: "red",
-    Outcome.INCONCLUSIVE: "magenta",
-}
 #: Kernels' names have a column of their own where this is left of the line.
 _LEAST_VERDICT = 24
 #: What is told of a series' tests, the worst first.
@@ -36,10 +29,7 @@ def verification_status(verification: Verification) -> ExitStatus:
 
     INFRASTRUCTURE when only verdicts are wanting that the lab or the machine lost.
     """
-    surprises = [kernel for kernel in verification.kernels if not kernel.as_expected]
-    if any(not kernel.ours for kernel in surprises):
-        return ExitStatus.UNEXPECTED
-    return ExitStatus.INFRASTRUCTURE if surprises else ExitStatus.EXPECTED
+    return exit_of(kernel.ours for kernel in verification.kernels if not kernel.as_expected)
 
 
 def verification_to_json(verification: Verification) -> dict[str, Any]:
@@ -111,7 +101,7 @@ def _kernels(verification: Verification, signs: Signs, columns: int) -> Iterator
     for kernel in verification.kernels:
         good = kernel.as_expected
         mark = Text(f"{signs.yes if good else signs.no} ", "green" if good else "bold red")
-        text = Text(_outcome(kernel), _STYLES[kernel.outcome])
+        text = Text(_outcome(kernel), kernel.outcome.style)
         text.append(f": {kernel.why}" if kernel.why else "", "default")
         name = f"{kernel.kernel:{width}}" if width else f"{kernel.kernel}  "
         yield Line(Text(f"  {name}") + mark, text)

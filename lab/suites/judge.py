@@ -25,7 +25,7 @@ _KSFT_SKIP = 4
 _MOST_SIGNALS = 64
 _MOST_PROBLEMS = 4
 _MESSAGE_LINES = 3
-_CLAIMED = {"SKIP": Status.SKIP, "TIMEOUT": Status.TIMEOUT, "ERROR": Status.ERROR}
+_CLAIMED = {status.row.ktap: status for status in Status if status.row.ktap}
 
 
 class Ended(Enum):
@@ -116,7 +116,7 @@ def _judge_test(name: str, test: Test) -> Judged:
     diagnostics, metrics = _split(test.diagnostics)
     status = _status(test)
     message = test.reason
-    if not message and status not in {Status.PASS, Status.SKIP} and diagnostics:
+    if not message and not status.is_ok and diagnostics:
         # Those nearest to the result line: what was checked last.
         message = "; ".join(diagnostics[-_MESSAGE_LINES:])
     if test.directive in {"TODO", "XFAIL"}:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from lab.analysis.stable_verdict import StableVerdict
 from lab.builder.placing import Place
 from lab.errors import InfrastructureError
-from lab.execution.stable import StablePlan, StableReport, judge
+from lab.execution.stable import StablePlan, StableReport, report_on
 from lab.model.records import JobRecord, TestResult
 from lab.model.variant import Variant
 from lab.patches.standing import Stand, Standing
@@ -35,7 +35,7 @@ def pair(lab: Lab, kernel: str, *base: TestResult) -> tuple[JobRecord, JobRecord
 
 
 def judged(lab: Lab, stand: Stand | None, *jobs: JobRecord, parent: str | None = "old") -> str:
-    report = judge(asked(lab, stand, parent), run(*jobs))
+    report = report_on(asked(lab, stand, parent), run(*jobs))
     return told(report)
 
 
@@ -65,7 +65,7 @@ def test_each_verdict_is_measured_by_what_the_parent_shows(lab: Lab) -> None:
     assert judged(lab, REFUSED, *parent, bad[0]).startswith(
         "does not apply: refused: hunk 1 of mm/gup.c does not apply; it has the bug, 1 test"
     )
-    report = judge(asked(lab, CLEAN), run(*parent, *bad))
+    report = report_on(asked(lab, CLEAN), run(*parent, *bad))
     assert report.parent == ("old", "fixed", "1 test, 1 pass before and after")
 
 
@@ -86,7 +86,7 @@ def test_without_a_parent_the_kernels_show_it(lab: Lab) -> None:
     stands = {"6.1": CLEAN, "old": REFUSED}
     places = {Variant(name): Place(Variant(name), "", stand) for name, stand in stands.items()}
     both = StablePlan(plan(lab, *stands), places, None, builder=lab.builder)
-    old = judge(both, run(*bad, record(lab, "old", result("a")))).kernels[1]
+    old = report_on(both, run(*bad, record(lab, "old", result("a")))).kernels[1]
     assert (old.verdict, old.why.partition(";")[0]) == (
         StableVerdict.NOT_AFFECTED, "1 test that it mends on another kernel passes without it",
     )  # fmt: skip
@@ -95,13 +95,15 @@ def test_without_a_parent_the_kernels_show_it(lab: Lab) -> None:
 def test_what_did_not_run_is_no_verdict(lab: Lab) -> None:
     parent = pair(lab, "old", result("a", FAIL))
     broken = record(lab, "6.1+mend", error="it does not build")
-    report = judge(asked(lab, CLEAN), run(*parent, record(lab, "6.1", result("a", FAIL)), broken))
+    report = report_on(
+        asked(lab, CLEAN), run(*parent, record(lab, "6.1", result("a", FAIL)), broken)
+    )
     assert told(report).startswith("inconclusive: patched: ")
     assert report.kernels[0].ours
-    lost = judge(asked(lab, None), run(*parent))
+    lost = report_on(asked(lab, None), run(*parent))
     assert told(lost) == "inconclusive: the network is down"
     assert lost.kernels[0].ours
-    gone = judge(asked(lab, CLEAN), run(*parent[:1]))
+    gone = report_on(asked(lab, CLEAN), run(*parent[:1]))
     assert gone.parent is not None
     assert gone.parent[1] == "inconclusive"
     assert gone.kernels[0].verdict is StableVerdict.INCONCLUSIVE

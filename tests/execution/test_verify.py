@@ -11,7 +11,7 @@ import pytest
 
 from lab.analysis.series_verdict import KernelVerdict
 from lab.errors import InfrastructureError, LabError, UserError
-from lab.execution.verify import judge
+from lab.execution.verify import verification_of
 from lab.model.records import JobRecord, TestResult
 from lab.model.status import Outcome, Status
 from lab.model.variant import Variant
@@ -71,7 +71,7 @@ def verdict(
 ) -> KernelVerdict:
     chosen = plan(lab, kernel)
     fits: Mapping[Variant, SeriesFit | LabError] = {chosen.kernels[0]: fit}
-    (found,) = judge(lab.builder, chosen, fits, run(*jobs) if jobs else None).kernels
+    (found,) = verification_of(lab.builder, chosen, fits, run(*jobs) if jobs else None).kernels
     return found
 
 
@@ -100,11 +100,15 @@ def test_only_a_part_of_what_was_asked_for(lab: Lab) -> None:
     """Nothing ran in one suite, on neither side: that is no fix."""
     chosen = plan_series(lab.loaded, "mend", ["6.1"], ["ext4-dax", "xfs-dax"], ["mlock"])
     jobs = record(lab, "6.1", result("a", FAIL)), record(lab, "6.1+mend", result("a"))
-    (found,) = judge(lab.builder, chosen, {chosen.kernels[0]: APPLIES}, run(*jobs)).kernels
+    (found,) = verification_of(
+        lab.builder, chosen, {chosen.kernels[0]: APPLIES}, run(*jobs)
+    ).kernels
     assert found.outcome is Outcome.INCONCLUSIVE
     assert "xfs-dax" in found.why
     chosen = plan_series(lab.loaded, "mend", ["6.1"], ["ext4-dax", "xfs-dax"], ["mlock"], "a")
-    (picked,) = judge(lab.builder, chosen, {chosen.kernels[0]: APPLIES}, run(*jobs)).kernels
+    (picked,) = verification_of(
+        lab.builder, chosen, {chosen.kernels[0]: APPLIES}, run(*jobs)
+    ).kernels
     assert picked.outcome is Outcome.FIXED
 
 
@@ -181,7 +185,7 @@ def test_the_others_go_on(lab: Lab) -> None:
         chosen.kernels[0]: InfrastructureError("no network"),
         chosen.kernels[1]: FIXED,
     }
-    verification = judge(lab.builder, chosen, fits, run(record(lab, "6.1", result("a"))))
+    verification = verification_of(lab.builder, chosen, fits, run(record(lab, "6.1", result("a"))))
     assert [kernel.outcome for kernel in verification.kernels] == [
         Outcome.INCONCLUSIVE,
         Outcome.UPSTREAM,

@@ -20,7 +20,14 @@ from lab.model.status import Outcome, Status
 from lab.model.test_key import TestKey
 from lab.model.variant import Variant
 from lab.nightly.baseline import put_together
-from lab.nightly.judgement import Judgement, Kind, VerdictChange, judge, judge_verdicts, remember
+from lab.nightly.judgement import (
+    Judgement,
+    Kind,
+    VerdictChange,
+    judge_night,
+    judge_verdicts,
+    remember,
+)
 from lab.nightly.message import text_of
 from lab.nightly.night import Night
 from lab.nightly.rerun import doubtful, rerun_plan, together
@@ -64,7 +71,7 @@ class Nights:
         past = before.run if before else replace(night, jobs=())
         self.doubted = doubtful(past, night)
         tonight = together(night, again, self.doubted)
-        judgement = judge(before, tonight, self.memory)
+        judgement = judge_night(before, tonight, self.memory)
         self.memory = remember(self.memory, before, night, again, judgement)
         if path is not None:
             self.memory.save(path)

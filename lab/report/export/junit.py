@@ -103,10 +103,9 @@ def _case(suite: str, result: TestResult) -> ElementTree.Element:
 
 
 def _verdict(result: TestResult) -> ElementTree.Element | None:
+    expected, kind = result.status.row.junit
     if result.as_expected:
-        skipped = result.status is Status.SKIP
-        return _element("skipped", message=_explanation(result)) if skipped else None
-    kind = "error" if result.status is Status.ERROR else "failure"
+        return _element(expected, message=_explanation(result)) if expected else None
     message = f"{result.status} (expected {result.expected})"
     if result.message:
         message += f": {result.message}"

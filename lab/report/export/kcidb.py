@@ -20,15 +20,7 @@ from lab.report.export.forms import Place
 
 _VERSION = {"major": 5, "minor": 3}
 _ORIGIN = re.compile(r"[a-z0-9_]+")
-#: MISS is KCIDB's word for a failure of the harness, ERROR for one of the test's own code.
-_STATUS = {
-    Status.PASS: "PASS",
-    Status.FAIL: "FAIL",
-    Status.CRASH: "FAIL",
-    Status.TIMEOUT: "FAIL",
-    Status.SKIP: "SKIP",
-    Status.ERROR: "MISS",
-}
+#: The test's own code failed.
 _KILLED = "ERROR"
 _MOST = 16384
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -123,11 +115,11 @@ def _tests(job: JobRecord, name: str, origin: str) -> Iterator[dict[str, Any]]:
             "start_time": job.started,
         }
     of_job: list[tuple[str, str, str, str]] = [
-        (f"kernel.{number}", "kernel", "FAIL", "\n".join((str(c), *c.lines)))
+        (f"kernel.{number}", "kernel", Status.CRASH.row.kcidb, "\n".join((str(c), *c.lines)))
         for number, c in enumerate(noted.complaint for noted in job.complaints if noted.of_job)
     ]
     if job.error is not None:
-        of_job.append(("lab", "lab", "MISS", str(job.error)))
+        of_job.append(("lab", "lab", Status.ERROR.row.kcidb, str(job.error)))
     for test, path, status, said in of_job:
         yield {
             "id": f"{name}.{test}",
@@ -148,7 +140,7 @@ def _test(result: TestResult, test_id: str, build: str, origin: str) -> dict[str
         "build_id": build,
         "origin": origin,
         "path": ".".join(_path(p) for p in (result.filesystem, result.suite, result.test)),
-        "status": _KILLED if result.killed else _STATUS[result.status],
+        "status": _KILLED if result.killed else result.status.row.kcidb,
         "duration": result.duration_s,
         "misc": {
             "test": own_name(result),

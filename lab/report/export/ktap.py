@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from lab.model.records import JobRecord, RunRecord, TestResult
-from lab.model.status import Status
 from lab.report.export.forms import Place
 from lab.text import plain
 
@@ -50,7 +49,7 @@ def _job(job: JobRecord, number: int) -> Iterator[str]:
     place = 0
     for place, ((filesystem, suite), results) in enumerate(groups, 1):
         yield from _suite(results)
-        passed = all(result.status in (Status.PASS, Status.SKIP) for result in results)
+        passed = all(result.status.is_ok for result in results)
         ok = ok and passed
         yield f"  {_ok(passed)} {place} {_name(f'{filesystem}.{suite}')}"
     for complaint in complaints:
@@ -68,19 +67,15 @@ def _suite(results: list[TestResult]) -> Iterator[str]:
     for number, result in enumerate(results, 1):
         for line in result.diagnostics:
             yield f"    # {_said(line)}"
-        if result.message and result.status not in _WORDS:
+        if result.message and not result.status.row.ktap:
             # Not on the result's line: a message that begins with SKIP would be a directive.
             yield f"    # {_said(result.message)}"
-        ok = result.status in (Status.PASS, Status.SKIP)
+        ok = result.status.is_ok
         yield f"    {_ok(ok)} {number} {_name(result.test)}{_directive(result)}"
 
 
-#: kselftest's words; a crash has none, and is a plain failure.
-_WORDS = {Status.SKIP: "SKIP", Status.TIMEOUT: "TIMEOUT", Status.ERROR: "ERROR"}
-
-
 def _directive(result: TestResult) -> str:
-    word = _WORDS.get(result.status)
+    word = result.status.row.ktap
     return f" # {word} {_name(result.message)}".rstrip() if word else ""
 
 

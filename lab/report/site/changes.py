@@ -15,15 +15,6 @@ from lab.report.site.page_data import Cell, Report, kernel_page, test_page
 from lab.report.site.page_names import count
 from lab.report.site.status_mark import mark
 
-_WORDS = {
-    Change.REGRESSED: ("✗", "regressed"),
-    Change.FLAKY: ("~", "flaky"),
-    Change.INFRASTRUCTURE: ("E", "lab error"),
-    Change.GONE: ("?", "gone"),
-    Change.CHANGED: ("≠", "changed"),
-    Change.NEW: ("+", "new"),
-    Change.FIXED: ("✓", "fixed"),
-}
 #: What a suite's tests become together, for one reason that is worth one line.
 _TOGETHER = (Change.NEW, Change.GONE, Change.INFRASTRUCTURE)
 
@@ -82,15 +73,20 @@ def changed(report: Report) -> tuple[Kind, ...]:
         return ()
     cells = {cell.key: cell for cell in report.cells}
     kinds = []
-    for change in _WORDS:
+    for change in Change:
         tests = report.comparison.of(change)
-        if tests:
+        if tests and change is not Change.SAME:
             together = _together(tests)
             told = {id(test) for found in together for test in found}
             left = [test for test in tests if id(test) not in told]
             rows = (*_single(change, left, cells), *(_whole_row(change, t) for t in together))
-            kinds.append(Kind(change.value, *_WORDS[change], len(tests), rows))
+            kinds.append(Kind(change.value, *_words_of(change), len(tests), rows))
     return tuple(kinds)
+
+
+def _words_of(change: Change) -> tuple[str, str]:
+    """The sign, and the word."""
+    return change.row.sign, change.row.label or change.value
 
 
 def unchanged_surprises(report: Report) -> tuple[Row, ...]:
@@ -167,7 +163,7 @@ def _together(tests: Iterable[Compared]) -> list[list[Compared]]:
 
 def _whole_row(change: Change, tests: Sequence[Compared]) -> Row:
     key = tests[0].key
-    sign, word = _WORDS[change]
+    sign, word = _words_of(change)
     missing = not any(test.after for test in tests)
     why = tests[0].why or ("not in this run" if missing else "as expected")
     href = "" if missing else kernel_page(key.variant)
@@ -207,7 +203,7 @@ def _rank(tests: Sequence[Compared]) -> int:
 
 def _row(change: Change, tests: Sequence[Compared], cells: Mapping[TestKey, Cell]) -> Row:
     first = tests[0]
-    sign, word = _WORDS[change]
+    sign, word = _words_of(change)
     items = [(t.key, cells[t.key].href if t.key in cells else "") for t in tests]
     return Row(
         change.value,

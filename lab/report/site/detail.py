@@ -9,13 +9,13 @@ from itertools import islice
 
 from lab.analysis.test_names import own_name
 from lab.model.metric import Metric
-from lab.model.status import Status
+from lab.model.status import DEAD, Status
 from lab.report.site.complaint import ShownComplaint
 from lab.report.site.log import Excerpt, Log
 from lab.report.site.page_data import Cell, Group, Job, Report, repro_command, test_command
 
 _BEFORE, _AFTER = 6, 4
-_DEAD = frozenset({Status.CRASH, Status.TIMEOUT, Status.ERROR})
+_CUT_SHORT = DEAD | {Status.ERROR}
 _MOST_TOLD = 3
 #: Shorter words stand in many lines.
 _SHORTEST = 12
@@ -62,7 +62,7 @@ def detail(report: Report, job: Job, group: Group, cell: Cell) -> Detail:
 def _told(job: Job, group: Group, cell: Cell) -> tuple[ShownComplaint, ...]:
     # What came during another test explains nothing of this one.
     mine = tuple(islice(job.told_about(group, own_name(cell.result)), _MOST_TOLD))
-    if not mine and cell.result.status in _DEAD:
+    if not mine and cell.result.status in _CUT_SHORT:
         mine = job.elsewhere[:_MOST_TOLD]
     return mine
 
@@ -75,7 +75,7 @@ def _excerpts(
         for each in told
         if each.excerpt
     ]
-    if not found and cell.result.status in _DEAD:
+    if not found and cell.result.status in _CUT_SHORT:
         found = _last_words(job, cell)
     if not found and said:
         log, number = said

@@ -7,18 +7,11 @@ from dataclasses import dataclass
 from functools import cache
 
 from lab.model.records import is_as_expected
+from lab.model.scale import TABLE
 from lab.model.status import Status
 
-_SIGNS = {
-    Status.PASS: "✓",
-    Status.FAIL: "✗",
-    Status.SKIP: "–",  # noqa: RUF001
-    Status.CRASH: "C",
-    Status.TIMEOUT: "T",
-    Status.ERROR: "E",
-}
 #: What a reader should see first comes first.
-_WORST = (Status.CRASH, Status.FAIL, Status.TIMEOUT, Status.ERROR, Status.SKIP, Status.PASS)
+_WORST = tuple(Status(row.word) for row in TABLE if row.word in {*Status})
 
 
 @dataclass(frozen=True)
@@ -44,9 +37,9 @@ def mark(status: Status, expected: Status) -> Mark:
     odd = not is_as_expected(status, expected)
     rank = _WORST.index(status) + (0 if odd else len(_WORST))
     if odd:
-        return Mark(_SIGNS[status], f"{status} (expected {expected})", f"{status} odd", odd, rank)
+        return Mark(status.row.sign, f"{status} (expected {expected})", f"{status} odd", odd, rank)
     # A known failure has a lighter sign than a failure.
-    sign = "×" if status is Status.FAIL else _SIGNS[status]  # noqa: RUF001
+    sign = "×" if status is Status.FAIL else status.row.sign  # noqa: RUF001
     word = "pass" if status is Status.PASS else f"{status}, as expected"
     return Mark(sign, word, status.value, odd, rank)
 
