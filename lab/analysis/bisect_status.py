@@ -7,10 +7,10 @@ from enum import IntEnum
 
 from lab.analysis.run_status import (
     count_errors,
-    given_errors,
-    given_programs,
     is_unexpected,
     job_complaints,
+    unbuilt_jobs,
+    uncompiled_programs,
     unrun,
 )
 from lab.model.records import JobRecord, RunRecord
@@ -40,9 +40,9 @@ def bisect_status(run: RunRecord) -> BisectStatus:
         return BisectStatus.BAD
     if any(is_unexpected(result) for result in run.results) or job_complaints(run):
         return BisectStatus.SKIP
-    if given_programs(run):
+    if uncompiled_programs(run):
         return BisectStatus.ABORT
-    if given_errors(run):
+    if unbuilt_jobs(run):
         return BisectStatus.SKIP
     return BisectStatus.ABORT if count_errors(run) or unrun(run) else BisectStatus.GOOD
 

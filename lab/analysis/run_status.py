@@ -9,17 +9,17 @@ from lab.model.records import JobRecord, PlacedComplaint, RunRecord, TestResult
 
 def is_lab_error(result: TestResult) -> bool:
     """An error nobody expected: ours, and no word on the kernel."""
-    return not (result.has_word or result.as_expected or result.given) and result.ran
+    return not (result.has_word or result.as_expected or result.users_fault) and result.ran
 
 
-def is_given_error(result: TestResult) -> bool:
+def is_users_error(result: TestResult) -> bool:
     """An error of whoever wrote the program: it does not compile."""
-    return result.given and not result.as_expected
+    return result.users_fault and not result.as_expected
 
 
 def is_unexpected(result: TestResult) -> bool:
     """A result that is no error of ours, and not the one expected; skips too."""
-    told = is_lab_error(result) or is_given_error(result) or not result.ran
+    told = is_lab_error(result) or is_users_error(result) or not result.ran
     return not (result.as_expected or told)
 
 
@@ -40,17 +40,17 @@ def count_errors(run: RunRecord) -> int:
     return in_tests + in_jobs + len(run.problems)
 
 
-def given_errors(run: RunRecord) -> list[JobRecord]:
+def unbuilt_jobs(run: RunRecord) -> list[JobRecord]:
     """The jobs that could not be done for what the lab was given."""
-    return [job for job in run.jobs if job.error is not None and job.given]
+    return [job for job in run.jobs if job.error is not None and job.users_fault]
 
 
-def given_programs(run: RunRecord) -> dict[str, str]:
+def uncompiled_programs(run: RunRecord) -> dict[str, str]:
     """The programs that could not be compiled, and why: file, line, and the compiler's words."""
     return {
         result.program: "\n".join((result.message, *result.diagnostics))
         for result in run.results
-        if is_given_error(result)
+        if is_users_error(result)
     }
 
 
@@ -67,7 +67,7 @@ def run_status(run: RunRecord) -> ExitStatus:
     """
     if any(is_unexpected(result) for result in run.results) or job_complaints(run):
         return ExitStatus.UNEXPECTED
-    if given_errors(run) or given_programs(run):
+    if unbuilt_jobs(run) or uncompiled_programs(run):
         return ExitStatus.USER
     wanting = count_errors(run) or unrun(run)
     return ExitStatus.INFRASTRUCTURE if wanting else ExitStatus.EXPECTED

@@ -143,8 +143,8 @@ def step_of(step: Step, job: JobRecord | None) -> Step:
         return replace(step, ours=True, why="there is no record of it")
     why = job.error.line if job.error is not None else ""
     if not job.evidence.build_key:
-        given = job.fault is Fault.GIVEN
-        return replace(step, builds=False if given else None, ours=not given, why=why)
+        users = job.fault is Fault.USER
+        return replace(step, builds=False if users else None, ours=not users, why=why)
     if came_to_run(job):
         return replace(step, builds=True, boots=True, ours=bool(why), why=why)
     ours = job.fault is not None

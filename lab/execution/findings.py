@@ -116,7 +116,7 @@ class Findings:
             metrics=judged.metrics,
             reason=reason,
             program=unit.program,
-            given=judged.given,
+            users_fault=judged.users_fault,
             unrun=judged.unrun,
             complaint=judged.complaint,
             signal=judged.signal,
@@ -136,13 +136,13 @@ class Findings:
         where = f" ({error.where})" if error.where else ""
         what = f"{error.what}{where}"
         said = tuple((error.detail or "").splitlines())
-        given = isinstance(error, UserError)
+        users_fault = isinstance(error, UserError)
         for unit in units:
             if unit.rest is not None:
                 self.add_unrun(unit, what)
                 continue
             name = unit.test or unit.program
-            self.add(unit, Judged(name, status_of(error), what, said, given=given), 0.0)
+            self.add(unit, Judged(name, status_of(error), what, said, users_fault=users_fault), 0.0)
 
     def evidence(self, cpu_s: float) -> Evidence:
         """The job's evidence, with what came of its guests.

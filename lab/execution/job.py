@@ -24,7 +24,7 @@ class Job:
     """All that a job needs besides the cache; picklable.
 
     ``guest.folder`` is the job's folder: consoles, KTAP and logs go there.  ``prefetch``
-    lets the next guest start while one works: there is memory for both.  ``given`` are
+    lets the next guest start while one works: there is memory for both.  ``uncompiled`` are
     programs that cannot run, and why: they do not compile.  ``max_fail`` is after how many
     results that are not as expected nothing more runs; 0 is never.
     """
@@ -43,14 +43,14 @@ class Job:
     benign: tuple[Benign, ...] = ()
     settle_s: float = 0.0
     prefetch: bool = False
-    given: tuple[tuple[Unit, LabError], ...] = ()
+    uncompiled: tuple[tuple[Unit, LabError], ...] = ()
     stall_s: float = 10.0
     max_fail: int = 0
 
     @property
     def filesystems(self) -> tuple[Filesystem, ...]:
         """All that it has units on, those that cannot run among them."""
-        units = (*self.units, *(unit for unit, _ in self.given))
+        units = (*self.units, *(unit for unit, _ in self.uncompiled))
         return tuple(dict.fromkeys(unit.filesystem for unit in units))
 
     def stretched(self, factor: float) -> Job:

@@ -79,7 +79,9 @@ class Preparer:
             release=built.release,
             guest=spec,
             units=tuple(unit for unit in units if unit.program not in failed),
-            given=tuple((unit, failed[unit.program]) for unit in units if unit.program in failed),
+            uncompiled=tuple(
+                (unit, failed[unit.program]) for unit in units if unit.program in failed
+            ),
             pattern=planned.pattern,
             program_s=config.deadlines.program,
             expect=config.expect,

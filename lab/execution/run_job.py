@@ -82,7 +82,7 @@ def _run(
         return _record(findings, began, evidence, time.monotonic() - began.clock_s, error)
 
     agenda = Agenda(job.units)
-    for unit, error in job.given:
+    for unit, error in job.uncompiled:
         findings.add_trouble([unit], error)
     try:
         with closing(Prefetch(job.guests().__next__, on=job.prefetch)) as prefetch, interruptible():

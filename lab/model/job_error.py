@@ -13,7 +13,7 @@ class Fault(StrEnum):
     """Whose fault an error is."""
 
     #: What the lab was given: a patch that does not apply, an option that does not stick.
-    GIVEN = "given"
+    USER = "given"
     #: The machine's, or the lab's own.
     MACHINE = "machine"
     #: Nobody's: a signal came, and the job is done again when its run goes on.
@@ -40,7 +40,7 @@ class JobError:
     @classmethod
     def of(cls, error: LabError, fault: Fault | None = None) -> JobError:
         """An error; whose fault it is, its family says if nobody else does."""
-        family = Fault.GIVEN if isinstance(error, UserError) else Fault.MACHINE
+        family = Fault.USER if isinstance(error, UserError) else Fault.MACHINE
         where = "" if error.where is None else str(error.where)
         return cls(error.what, where, error.hint or "", error.detail or "", fault or family)
 

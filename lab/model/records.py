@@ -155,7 +155,7 @@ class TestResult:
     ``message`` is what the guest or the lab says of it; ``reason`` is why
     ``lab.toml`` expects what it expects, ``""`` for a plain pass.  ``program`` is the
     guest program that reported it, ``""`` in records of labs that did not keep that.
-    With ``given`` an error lies in what the lab was given: its program does not compile.
+    With ``users_fault`` an error lies in what the lab was given: its program does not compile.
     ``unrun`` is what sort of reason there is that nobody ran it, None where somebody did.
     ``complaint`` is what the kernel complained of last while it ran, as a Complaint's text has
     it, with the place in the source: what made the result what it is; "" where it did not.
@@ -178,7 +178,7 @@ class TestResult:
     metrics: tuple[Metric, ...] = ()
     reason: str = ""
     program: str = ""
-    given: bool = False
+    users_fault: bool = False
     unrun: Unrun | None = None
     complaint: str = ""
     signal: str = ""
@@ -278,9 +278,9 @@ class JobRecord:
         return None if self.error is None else self.error.fault
 
     @property
-    def given(self) -> bool:
+    def users_fault(self) -> bool:
         """Whether its error lies in what the lab was given."""
-        return self.fault is Fault.GIVEN
+        return self.fault is Fault.USER
 
     @property
     def interrupted(self) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from lab.analysis.run_status import given_errors, given_programs
+from lab.analysis.run_status import unbuilt_jobs, uncompiled_programs
 from lab.model.records import TestResult
 from lab.model.tree_identity import TreeIdentity
 from lab.nightly.judgement import Finding, Kind, VerdictChange
@@ -35,8 +35,8 @@ def subject_of(night: Night) -> str:
         parts.insert(0, f"{verdicts} {'verdict' if verdicts == 1 else 'verdicts'} changed")
     if night.judgement.back:
         parts.append(f"{len(night.judgement.back)} with a result again")
-    if given := given_errors(night.run):
-        parts.append(f"{len(given)} not built")
+    if unbuilt := unbuilt_jobs(night.run):
+        parts.append(f"{len(unbuilt)} not built")
     if night.troubles:
         parts.append("errors of the lab")
     what = _first(night) if not night.baseline else ", ".join(parts) or "nothing changed"
@@ -86,8 +86,8 @@ def _first(night: Night) -> str:
     surprises = night.judgement.surprises
     said = f"{surprises} not as expected" if surprises else "all as expected"
     errors = ", errors of the lab" if night.troubles or night.judgement.of(Kind.UNTESTED) else ""
-    given = given_errors(night.run)
-    unbuilt = f", {len(given)} not built" if given else ""
+    jobs = unbuilt_jobs(night.run)
+    unbuilt = f", {len(jobs)} not built" if jobs else ""
     tested = f"{results} results, {said}" if results else "nothing could be tested"
     return f"first night, {tested}{unbuilt}{errors}"
 
@@ -239,9 +239,9 @@ def _verdicts(verdicts: Sequence[VerdictChange]) -> Iterator[str]:
 
 
 def _troubles(night: Night) -> Iterator[str]:
-    given = [f"{job.variant}: {job.error}" for job in given_errors(night.run)]
-    given += [f"guest-tests: {why}" for why in given_programs(night.run).values()]
-    yield from _listed("NOT BUILT: what the lab was given is at fault", given)
+    unbuilt = [f"{job.variant}: {job.error}" for job in unbuilt_jobs(night.run)]
+    unbuilt += [f"guest-tests: {why}" for why in uncompiled_programs(night.run).values()]
+    yield from _listed("NOT BUILT: what the lab was given is at fault", unbuilt)
     yield from _listed("ERRORS OF THE LAB, not of a kernel", night.troubles)
 
 
@@ -316,7 +316,7 @@ def document_of(night: Night) -> dict[str, Any]:
             for change in night.judgement.verdicts
         ],
         "errors": list(night.troubles),
-        "not_built": {job.variant: str(job.error) for job in given_errors(night.run)},
+        "not_built": {job.variant: str(job.error) for job in unbuilt_jobs(night.run)},
         "report": str(night.report) if night.report else None,
         "told": list(night.told),
     }

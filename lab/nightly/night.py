@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.analysis.run_status import given_errors, given_programs
+from lab.analysis.run_status import unbuilt_jobs, uncompiled_programs
 from lab.analysis.series_verdict import Verification
 from lab.config import LoadedConfig
 from lab.errors import ExitStatus
@@ -67,7 +67,7 @@ class Night:
         wrong = any(not kernel.as_expected and not kernel.ours for kernel in verdicts)
         if wrong or self.judgement.surprises or self.judgement.of(Kind.GONE):
             return ExitStatus.UNEXPECTED
-        if given_errors(self.run) or given_programs(self.run):
+        if unbuilt_jobs(self.run) or uncompiled_programs(self.run):
             return ExitStatus.USER
         lost = self.judgement.of(Kind.UNTESTED) or any(not k.as_expected for k in verdicts)
         if self.troubles or lost:

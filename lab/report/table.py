@@ -12,12 +12,12 @@ from rich.text import Text
 
 from lab.analysis.run_status import (
     count_errors,
-    given_errors,
-    given_programs,
     is_lab_error,
     is_unexpected,
     job_complaints,
     run_status,
+    unbuilt_jobs,
+    uncompiled_programs,
     unrun,
 )
 from lab.analysis.test_names import told_apart
@@ -299,9 +299,9 @@ def _left_mounted(run: RunRecord) -> Iterator[Line]:
 
 
 def _errors(run: RunRecord, signs: _Signs) -> Iterator[Line]:
-    given = [(_job_name(job), str(job.error)) for job in given_errors(run)]
-    given += [(f"guest-tests: {name}", why) for name, why in given_programs(run).items()]
-    yield from _told("NOT BUILT: what the lab was given is at fault", given, signs)
+    unbuilt = [(_job_name(job), str(job.error)) for job in unbuilt_jobs(run)]
+    unbuilt += [(f"guest-tests: {name}", why) for name, why in uncompiled_programs(run).items()]
+    yield from _told("NOT BUILT: what the lab was given is at fault", unbuilt, signs)
     errors = [*_run_errors(run), *_test_errors(run)]
     yield from _told("ERRORS OF THE LAB, not of the kernel", errors, signs)
 
@@ -366,9 +366,9 @@ def _sentence(run: RunRecord, status: ExitStatus) -> str:
     if status is ExitStatus.UNEXPECTED:
         unexpected = sum(is_unexpected(result) for result in run.results)
         parts.append(f"{unexpected + len(job_complaints(run))} not as expected.")
-    if given := given_errors(run):
-        parts.append(f"{_count(len(given), 'kernel')} not built.")
-    if programs := given_programs(run):
+    if unbuilt := unbuilt_jobs(run):
+        parts.append(f"{_count(len(unbuilt), 'kernel')} not built.")
+    if programs := uncompiled_programs(run):
         parts.append(f"{', '.join(programs)} not compiled.")
     return " ".join([*parts, *([said] if errors else [])])
 

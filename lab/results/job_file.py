@@ -16,15 +16,19 @@ from lab.results.older import complaint_of, error_of, evidence_of, signal_of, un
 
 #: The error's parts; ``error`` is its text, which is all that older labs wrote.
 _PARTS = "failure"
+#: Whether an error, a job's or a test's, lies in what the lab was given.
+_FAULT = "given"
 
 
 def job_document(job: JobRecord) -> dict[str, Any]:
     """The record as values the ``json`` module knows."""
     document = asdict(job)
+    for result in document["results"]:
+        result[_FAULT] = result.pop("users_fault")
     return {
         **document,
         "error": None if job.error is None else str(job.error),
-        "given": job.given,
+        _FAULT: job.users_fault,
         _PARTS: document["error"],
     }
 
@@ -42,17 +46,19 @@ def read_job(path: Path) -> JobRecord | None:
 
 def _with_parts(document: dict[str, Any]) -> dict[str, Any]:
     document = {**document, "evidence": evidence_of(document.get("evidence"))}
-    given = document.pop("given", False)
-    results = [
-        {"complaint": complaint_of(result), "signal": signal_of(result), **result}
-        for result in document.get("results", ())
-    ]
+    users_fault = document.pop(_FAULT, False)
+    results = [_result_with_values(result) for result in document.get("results", ())]
     document["results"] = results
     if _PARTS in document:
         return {**document, "error": document[_PARTS]}
     results = [{**result, "unrun": unrun_of(result)} for result in results]
-    error = error_of(document.get("error"), given=given)
+    error = error_of(document.get("error"), users_fault=users_fault)
     return {**document, "error": error, "results": results}
+
+
+def _result_with_values(result: dict[str, Any]) -> dict[str, Any]:
+    told = {"complaint": complaint_of(result), "signal": signal_of(result), **result}
+    return {**told, "users_fault": told.pop(_FAULT, False)}
 
 
 @cache

@@ -28,12 +28,12 @@ _KINDS = {
 }
 
 
-def error_of(text: str | None, *, given: bool) -> JobError | None:
+def error_of(text: str | None, *, users_fault: bool) -> JobError | None:
     """A job's error, of which there is a text."""
     if text is None:
         return None
-    if given:
-        return JobError.of_text(text, Fault.GIVEN)
+    if users_fault:
+        return JobError.of_text(text, Fault.USER)
     return JobError.of_text(text, Fault.INTERRUPTED if text == "interrupted" else Fault.MACHINE)
 
 

@@ -69,6 +69,7 @@ def job_row(job: JobRecord) -> dict[str, Any]:
 def result_row(result: TestResult) -> dict[str, Any]:
     """A result, its job's number aside."""
     row = {field.name: getattr(result, field.name) for field in fields(result)}
+    row["given"] = row.pop("users_fault")
     row |= {
         "variant": str(result.variant),
         "status": result.status.value,
@@ -238,7 +239,7 @@ def _damaged(row: Row) -> TestResult:
 
 def _result_of(row: Row) -> TestResult:
     variant, release, filesystem, suite, test, status, expected, *rest = row
-    duration_s, message, reason, program, complaint, signal, given, unrun, *details = rest
+    duration_s, message, reason, program, complaint, signal, users_fault, unrun, *details = rest
     diagnostics, metrics = details
     # SQLite keeps whatever it is given, whatever the column's type.
     "".join((variant, release, filesystem, suite, test, message, reason, program))
@@ -259,7 +260,7 @@ def _result_of(row: Row) -> TestResult:
         metrics=tuple(_metric(metric) for metric in metrics) if metrics else (),
         reason=reason,
         program=program,
-        given=given,
+        users_fault=users_fault,
         unrun=_UNRUN[unrun],
         complaint=complaint,
         signal=signal,

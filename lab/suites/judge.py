@@ -44,7 +44,7 @@ class Judged:
     """The result of one test, or of the program as a whole.
 
     Attributes:
-        given: An error that lies in what the lab was given.
+        users_fault: It is an error that lies in what the lab was given.
         unrun: Why nobody ran it.
         cut: It stands for a program that was interrupted, and says nothing of its end.
         complaint: What of the kernel's made it what it is; "" where nothing did.
@@ -56,7 +56,7 @@ class Judged:
     message: str = ""
     diagnostics: tuple[str, ...] = ()
     metrics: tuple[Metric, ...] = ()
-    given: bool = False
+    users_fault: bool = False
     unrun: Unrun | None = None
     cut: bool = False
     complaint: str = ""

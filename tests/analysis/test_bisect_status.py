@@ -34,7 +34,7 @@ def booted(*results: TestResult, **more: Any) -> JobRecord:
         # It was never asked: it did not boot, build or take its patches.
         (run(job(result("mlock", Status.CRASH))), BisectStatus.SKIP),
         (run(job(result("mlock", Status.TIMEOUT))), BisectStatus.SKIP),
-        (run(job(error="mm/gup.c: does not compile", given=True)), BisectStatus.SKIP),
+        (run(job(error="mm/gup.c: does not compile", users_fault=True)), BisectStatus.SKIP),
         (run(booted(result(), result("b", Status.SKIP))), BisectStatus.SKIP),
         (run(booted(result("a", Status.SKIP), result("b", Status.FAIL))), BisectStatus.BAD),
         # Another kernel of the run was.
@@ -44,7 +44,7 @@ def booted(*results: TestResult, **more: Any) -> JobRecord:
         ),
         # Nobody's commit.
         (run(booted(result("mlock", Status.ERROR))), BisectStatus.ABORT),
-        (run(booted(result("mlock", Status.ERROR, given=True))), BisectStatus.ABORT),
+        (run(booted(result("mlock", Status.ERROR, users_fault=True))), BisectStatus.ABORT),
         (run(job(error="no space left")), BisectStatus.ABORT),
         (run(booted(result(), result("c", Status.ERROR, unrun=Unrun.LOST))), BisectStatus.ABORT),
         (run(), BisectStatus.ABORT),

@@ -106,8 +106,8 @@ def test_program_that_cannot_be_read(job: Job) -> None:
 def test_program_that_does_not_compile_is_an_error_of_whoever_wrote_it(job: Job) -> None:
     error = UserError("mine does not compile", where=Location(Path("mine.c"), 3), detail="a\nb")
     given = ((Unit(EXT4, "own", "mine", KTAP), error), (Unit(XFS, "own", "mine", KTAP), error))
-    record = run_job(replace(job, units=(), given=given))
-    assert [(r.filesystem, r.suite, r.test, r.status, r.given) for r in record.results] == [
+    record = run_job(replace(job, units=(), uncompiled=given))
+    assert [(r.filesystem, r.suite, r.test, r.status, r.users_fault) for r in record.results] == [
         ("ext4-dax", "own", "mine", Status.ERROR, True),
         ("xfs-dax", "own", "mine", Status.ERROR, True),
     ]

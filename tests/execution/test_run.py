@@ -300,7 +300,7 @@ def test_a_job_that_cannot_be_made_as_nobody_foresaw_costs_itself(
         record = jobs.make(0)
     assert isinstance(record, JobRecord)
     assert "the lab itself failed: ValueError: 'x' is not" in str(record.error)
-    assert not record.given
+    assert not record.users_fault
 
 
 def test_a_word_to_end_comes_once_and_only_into_guests() -> None:

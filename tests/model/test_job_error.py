@@ -14,7 +14,7 @@ from lab.model.job_error import INTERRUPTED, Fault, JobError
 @pytest.mark.parametrize(
     ("error", "fault"),
     [
-        (UserError("a\nb", where=Location(Path("x.c"), 3), hint="h", detail="c\nd"), Fault.GIVEN),
+        (UserError("a\nb", where=Location(Path("x.c"), 3), hint="h", detail="c\nd"), Fault.USER),
         (InfrastructureError("no space", where="/tmp"), Fault.MACHINE),
         (InfrastructureError("no space\x1b[2J", detail="log"), Fault.MACHINE),
     ],
@@ -29,7 +29,7 @@ def test_its_text_is_what_the_error_said(error: LabError, fault: Fault) -> None:
 
 def test_a_text_alone_is_kept_as_it_is() -> None:
     text = "x.c:3: no\n    log\n  try: less"
-    error = JobError.of_text(text, Fault.GIVEN)
+    error = JobError.of_text(text, Fault.USER)
     assert (str(error), error.what, error.line) == (text, "x.c:3: no", "x.c:3: no")
     assert str(JobError.of_text("")) == ""
 

@@ -128,7 +128,7 @@ def test_runs_are_reported(older: Older, tmp_path: Path, run: str) -> None:
 def test_what_was_told_in_words_is_a_value(older: Older) -> None:
     cut, ended = (older.store.load(run) for run in (CUT, ENDED))
     assert [job.fault for job in cut.jobs] == [None, Fault.INTERRUPTED]
-    assert [job.fault for job in ended.jobs] == [None, Fault.GIVEN, Fault.MACHINE, None]
+    assert [job.fault for job in ended.jobs] == [None, Fault.USER, Fault.MACHINE, None]
     kinds = Counter(one.unrun for one in ended.results)
     assert kinds == {None: 7, Unrun.ENOUGH: 3, Unrun.LOST: 4}
     assert {one.unrun for one in cut.jobs[1].results} == {None, Unrun.INTERRUPTED}

@@ -176,7 +176,7 @@ def test_errors_have_a_section_of_their_own() -> None:
 
 
 def test_what_the_lab_was_given_is_no_error_of_the_lab() -> None:
-    given = job(error="mm/gup.c: hunk 1 does not apply", given=True, variant="6.1+mine")
+    given = job(error="mm/gup.c: hunk 1 does not apply", users_fault=True, variant="6.1+mine")
     text = printed(run(job(result()), given))
     section = text[text.index("NOT BUILT") :]
     assert "6.1+mine  (6.1.192)\n        mm/gup.c: hunk 1 does not apply\n" in section
@@ -199,7 +199,7 @@ def test_one_error_of_many_programs_is_told_once() -> None:
 def test_program_that_does_not_compile_is_told_once_and_counted() -> None:
     lost = [
         result("mine", Status.ERROR, message="mine.c:3: no ;", diagnostics=("x",), program="mine",
-               given=True, filesystem=filesystem)
+               users_fault=True, filesystem=filesystem)
         for filesystem in ("ext4-dax", "xfs-dax")
     ]  # fmt: skip
     record = run(job(result(), *lost))
@@ -439,10 +439,10 @@ FAIL = result("f", Status.FAIL)
         ([], ExitStatus.INFRASTRUCTURE),
         # A program that does not compile, as lab.toml expects; a fault that is none.
         (
-            [job(result(), result("e", Status.ERROR, expected=Status.ERROR, given=True))],
+            [job(result(), result("e", Status.ERROR, expected=Status.ERROR, users_fault=True))],
             ExitStatus.EXPECTED,
         ),
-        ([job(result(), given=True)], ExitStatus.EXPECTED),
+        ([job(result(), users_fault=True)], ExitStatus.EXPECTED),
     ],
 )
 def test_exit_status(jobs: list[JobRecord], status: ExitStatus) -> None:

@@ -159,7 +159,7 @@ def test_a_complaint_explains_the_test_it_came_in_and_no_other(tmp_path: Path) -
 
 
 def test_a_kernel_that_was_not_built_is_told_apart_from_errors_of_the_lab(tmp_path: Path) -> None:
-    given = job(error="it does not apply", given=True, variant="6.1+mine")
+    given = job(error="it does not apply", users_fault=True, variant="6.1+mine")
     record = run(job(result()), given)
     assert headline(record).text == "1 kernel not built"
     said = "".join(written(record, tmp_path).said)

@@ -48,16 +48,16 @@ def job(*results: TestResult, **more: Any) -> JobRecord:
     )
     if "variant" in more:
         more["variant"] = Variant(more["variant"])
-    given = more.pop("given", False)
+    users_fault = more.pop("users_fault", False)
     if isinstance(more.get("error"), str):
-        more["error"] = failed(more["error"], given=given)
+        more["error"] = failed(more["error"], users_fault=users_fault)
     return replace(base, evidence=EVIDENCE, results=results, **more)
 
 
-def failed(text: str, *, given: bool = False) -> JobError:
+def failed(text: str, *, users_fault: bool = False) -> JobError:
     """A job's error, as an older lab has it on record."""
     fault = Fault.INTERRUPTED if text == "interrupted" else Fault.MACHINE
-    return JobError.of_text(text, Fault.GIVEN if given else fault)
+    return JobError.of_text(text, Fault.USER if users_fault else fault)
 
 
 def run(*jobs: JobRecord, **more: Any) -> RunRecord:

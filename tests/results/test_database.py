@@ -57,7 +57,7 @@ def test_an_old_database_is_brought_up(old: Path | str) -> None:
         assert first.results == second.results
         assert len(first.results) == 5
         assert {result.program for result in first.results} == {""}
-        assert {result.given for result in first.results} == {False}
+        assert {result.users_fault for result in first.results} == {False}
         assert str(first.jobs[1].error) == "no space\nleft"
         proof = (("mounts", "/dev/pmem0 /mnt ext4 rw,dax=always"), ("statx", "DAX"))
         assert [one.evidence.proofs for one in (*first.jobs, *second.jobs)] == [

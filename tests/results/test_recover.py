@@ -104,6 +104,45 @@ def test_what_is_recorded_is_what_the_folder_has(tmp_path: Path, finished: objec
     assert replace(record, finished=None, jobs=()) == STARTED
 
 
+def test_what_a_result_has_by_value_and_its_file_by_an_older_name(tmp_path: Path) -> None:
+    values = {"users_fault": True, "complaint": "oops: at f; twice", "signal": "SIGBUS"}
+    record = run(job(result("a", Status.ERROR, **values)), finished=None)
+    folder = leave(tmp_path, record)
+    (written,) = json.loads(folder.job(0, "6.1").record.read_text())["results"]
+    assert written["given"] is True
+    assert "users_fault" not in written
+    with Store.open(tmp_path / "lab.db") as store:
+        recovered = recover(store, found(tmp_path))
+        assert recovered is not None
+        assert recovered.results == record.results
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "complaint", "signal"),
+    [
+        (Status.CRASH, "oops: at f (the test itself: pass)", "oops: at f", ""),
+        (Status.TIMEOUT, "rcu-stall: at f; it hung", "rcu-stall: at f", ""),
+        (Status.FAIL, "bug: a word of its own", "", ""),
+        (Status.ERROR, "was killed by SIGBUS; bailed out", "", "SIGBUS"),
+        (Status.FAIL, "was killed by signal 34: said", "", "signal 34"),
+        (Status.CRASH, "was killed by nobody", "", ""),
+    ],
+)
+def test_what_a_file_of_before_has_in_words(
+    tmp_path: Path, status: Status, message: str, complaint: str, signal: str
+) -> None:
+    record = run(job(result("a", status, message=message)), finished=None)
+    path = leave(tmp_path, record).job(0, "6.1").record
+    document = json.loads(path.read_text())
+    for name in ("complaint", "signal"):
+        del document["results"][0][name]
+    path.write_text(json.dumps(document))
+    with Store.open(tmp_path / "lab.db") as store:
+        recovered = recover(store, found(tmp_path))
+    assert recovered is not None
+    assert [(one.complaint, one.signal) for one in recovered.results] == [(complaint, signal)]
+
+
 def test_a_job_that_cannot_be_read_costs_no_other(tmp_path: Path) -> None:
     folder = leave(tmp_path, replace(STARTED, jobs=JOBS))
     folder.job(0, JOBS[0].variant).record.write_text("{")

@@ -26,7 +26,12 @@ Place = Path | str
 RECORD = run(
     job(
         result(
-            metrics=slow_and_fast(), diagnostics=("a", "b\ufffd\x01"), program="mlock", given=True
+            metrics=slow_and_fast(),
+            diagnostics=("a", "b\ufffd\x01"),
+            program="mlock",
+            users_fault=True,
+            complaint="oops: at f",
+            signal="SIGBUS",
         ),
         result("x", Status.FAIL, expected=Status.FAIL, reason="the bug", message="1 of 1024"),
         result("y", Status.ERROR, message="planned 40 tests, reported 12"),
@@ -37,7 +42,7 @@ RECORD = run(
 )
 COMPLAINED = run(
     job(result(), complaints=(noted(), noted(benign="known"), noted(program="p", test="t"))),
-    job(error="it does not apply", given=True),
+    job(error="it does not apply", users_fault=True),
 )
 
 

@@ -13,11 +13,11 @@ from typing import Any
 from lab.analysis.compare import Change
 from lab.analysis.run_status import (
     count_errors,
-    given_errors,
-    given_programs,
     is_unexpected,
     job_complaints,
     run_status,
+    unbuilt_jobs,
+    uncompiled_programs,
 )
 from lab.errors import ExitStatus, InfrastructureError, UserError
 from lab.model.records import RunRecord, command_line
@@ -191,9 +191,9 @@ def _bad_news(run: RunRecord) -> Iterator[str]:
 
 
 def _no_word(run: RunRecord) -> Iterator[str]:
-    if given := given_errors(run):
-        yield f"{count(len(given), 'kernel')} not built"
-    if programs := given_programs(run):
+    if unbuilt := unbuilt_jobs(run):
+        yield f"{count(len(unbuilt), 'kernel')} not built"
+    if programs := uncompiled_programs(run):
         yield f"{', '.join(programs)} not compiled"
     if errors := count_errors(run):
         yield f"{count(errors, 'error')} of the lab"
@@ -228,8 +228,8 @@ class _Site:
             tally=sorted(report.counts.items(), key=lambda pair: pair[0].rank),
             problems=list(problems(self._run)),
             given=[
-                *((job.variant, str(job.error)) for job in given_errors(self._run)),
-                *given_programs(self._run).items(),
+                *((job.variant, str(job.error)) for job in unbuilt_jobs(self._run)),
+                *uncompiled_programs(self._run).items(),
             ],
             untold=[(job, told, told_page(told)) for job in report.jobs for told in job.untold],
             comparison=comparison,
