@@ -43,6 +43,7 @@ MODULES = (
     "lab/filesystems/dax.py",
     "lab/filesystems/set_up.py",
     "lab/model/proof.py",
+    "lab/model/scale.py",
     "lab/execution/complaint_watch.py",
     "lab/execution/cause_of_death.py",
     "lab/execution/agenda.py",
