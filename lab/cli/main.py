@@ -18,6 +18,10 @@ from lab.cli.streams import Stream, take_over
 from lab.errors import ExitStatus, LabError
 from lab.process.interrupt import Interrupted, Terminated, status_of, terminate
 
+#: git-bisect(1): what is above 127 ends it.
+_ENDS_BISECTION = 255
+_NO_WORD = (ExitStatus.USER, ExitStatus.INFRASTRUCTURE)
+
 
 def main() -> NoReturn:
     """Run the command line; exits with an ``ExitStatus``."""
@@ -29,7 +33,16 @@ def main() -> NoReturn:
     out, _ = take_over()
     threading.excepthook = _thread_failed
     status = _guarded(out)
-    sys.exit(_printed(out, status))
+    sys.exit(_for_git(_printed(out, status)))
+
+
+def _for_git(status: int) -> int:
+    """What ``git bisect run`` reads as it is meant: for it 1 to 124 are bad commits.
+
+    A slip on the command line, or what nobody foresaw, is no word on any commit.
+    """
+    asked = "--bisect" in sys.argv[1:]
+    return _ENDS_BISECTION if asked and status in _NO_WORD else status
 
 
 def commands() -> Any:

@@ -22,6 +22,7 @@ GIT_ENVIRONMENT = {
     "GIT_CONFIG_COUNT": "0",
     "GIT_CONFIG_PARAMETERS": "",
     "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_DIFF_OPTS": "",
     "LC_ALL": "C",
     "LANGUAGE": "",
 }

@@ -40,6 +40,7 @@ _ENVIRONMENT = {
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_ALLOW_PROTOCOL": "none",
     "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_DIFF_OPTS": "",
     "GIT_TERMINAL_PROMPT": "0",
     "LC_ALL": "C",
 }

@@ -273,6 +273,9 @@ def test_what_git_bisect_is_told(project: Path) -> None:
     assert stopped.returncode == 255
     assert "interrupted" not in stopped.stderr
     assert lab(project, "test", "fake", "--bisect", "--dry-run").returncode == 255
+    # A slip in a word is met before the command begins, and at each commit again.
+    assert lab(project, "test", "fake", "--bisect", "--typo").returncode == 255
+    assert lab(project, "test", "fake", "--typo").returncode == 2
     (project / "lab.toml").write_text("x")
     assert lab(project, "test", "fake", "--bisect").returncode == 255
 

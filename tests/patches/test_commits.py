@@ -251,6 +251,13 @@ def test_nothing_of_a_repository_is_run_nor_written(linux: Path, tmp_path: Path)
     assert not (tmp_path / "ran").exists()
 
 
+def test_what_the_environment_asks_of_diffs(linux: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """git diff-tree minds it; a hunk without context is refused."""
+    wanted = taken(linux, "HEAD").intake.files
+    monkeypatch.setenv("GIT_DIFF_OPTS", "--unified=0")
+    assert taken(linux, "HEAD").intake.files == wanted
+
+
 def listing(folder: Path) -> list[tuple[str, int, int]]:
     stats = ((path, path.lstat()) for path in sorted(folder.rglob("*")))
     return [(str(path), stat.st_mtime_ns, stat.st_size) for path, stat in stats]
