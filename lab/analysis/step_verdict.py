@@ -13,7 +13,10 @@ from lab.errors import ExitStatus
 from lab.model.job_error import Fault
 from lab.model.records import JobRecord
 from lab.model.scale import Word, exit_of
+from lab.model.status import Status
 
+#: What a kernel that does not boot comes to.
+_DEAD = frozenset({Status.CRASH, Status.TIMEOUT})
 #: What is left of 80 columns for what became of the tests.
 _WIDEST = 23
 #: What a patch did to tests, as far as that is told.
@@ -64,6 +67,7 @@ class Step:
         ours: What is wanting the lab or the machine lost.
         why: Why it is not built or did not boot.
         since: The number of the step that its tests are compared with.
+        reused: The earlier run that its results are of; "" where it was tested now.
     """
 
     number: int
@@ -77,6 +81,7 @@ class Step:
     since: int = 0
     warnings: Warnings | None = None
     tests: tuple[TestVerdict, ...] = ()
+    reused: str = ""
 
     @property
     def bad(self) -> str:
@@ -147,9 +152,12 @@ def step_of(step: Step, job: JobRecord | None) -> Step:
         return replace(step, builds=False if users else None, ours=not users, why=why)
     if came_to_run(job):
         return replace(step, builds=True, boots=True, ours=bool(why), why=why)
-    ours = job.fault is not None
     said = why or next((result.message for result in job.results), "no guest of it came to run")
-    return replace(step, builds=True, boots=None if ours else False, ours=ours, why=said)
+    if job.fault is None and any(result.status in _DEAD for result in job.results):
+        return replace(step, builds=True, boots=False, why=said)
+    # What QEMU, the lab or a program that does not compile lost says nothing of the kernel.
+    users = job.users_fault or any(result.users_fault for result in job.results)
+    return replace(step, builds=True, ours=not users, why=said)
 
 
 def turned(

@@ -14,6 +14,8 @@ from lab.errors import ExitStatus, UserError
 if TYPE_CHECKING:
     from lab.session import Lab
 
+NOTHING_RAN = "no guest ran: earlier runs have all of these results"
+
 
 def verify_each(
     opened: Lab,
@@ -24,11 +26,13 @@ def verify_each(
     dry_run: bool,
     json: bool,
     verbose: bool,
+    again: bool = False,
 ) -> int:
     """Build, boot and test each step of a series on each kernel, and print what came of it.
 
     Args:
         chosen: Filesystems, suites, pattern, machine and config, as plan_of() takes them.
+        again: Reuse no results of earlier runs.
     """
     from lab.cli.progress import Show, print_json
     from lab.execution.each import stairs_of
@@ -57,14 +61,19 @@ def verify_each(
     with showing_interrupted(verbose=verbose, json=json), Show(opened.cache, quiet=json) as show:
         telling = opened.telling(show)
         steps, run = verify(
-            telling.builder, stairs, plan, lambda asked: telling.test(asked, sys.argv)
+            telling.builder,
+            stairs,
+            plan,
+            lambda asked: telling.test(asked, sys.argv),
+            again=again,
         )
-    document = steps_to_json(series, steps, run.id)
-    write_json(RunFolder(opened.results, run.id).steps, document)
+    document = steps_to_json(series, steps, run.id if run else None)
+    if run is not None:
+        write_json(RunFolder(opened.results, run.id).steps, document)
     if json:
         print_json(document)
     else:
-        say_lines([*step_lines(series, steps), f"  {run.folder}"])
+        say_lines([*step_lines(series, steps), f"  {run.folder if run else NOTHING_RAN}"])
     return max((each.status for each in steps), key=_rank)
 
 

@@ -61,6 +61,7 @@ def verify(
     first_fail: FirstFail = False,
     repro: Repro = None,
     each: Annotated[bool, typer.Option("--each", help="Every patch on those before it.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Of --each, also what is known.")] = False,
     verbose: Verbose = False,
     dry_run: DryRun = False,
     file: File = None,
@@ -79,6 +80,9 @@ def verify(
     from lab.plan import plan_series
 
     _refuse({"--stable": stable, "--max-fail": bool(max_fail), "-x": first_fail}, each=each)
+    if again and not each:
+        what = "--again is for --each: nothing else takes results of earlier runs"
+        raise UserError(what, hint="without --again, or with --each")
     opened = open_lab(file)
     named: Sequence[str] = kernels or ()
     parent: Sequence[str] = ()
@@ -106,7 +110,14 @@ def verify(
         _refuse_unkept(intake if dry_run else None)
         with keeping(intake, write=True):
             return verify_each(
-                opened, series, bases, asked, dry_run=dry_run, json=json, verbose=verbose
+                opened,
+                series,
+                bases,
+                asked,
+                dry_run=dry_run,
+                json=json,
+                verbose=verbose,
+                again=again,
             )
     opened = opened.stopping_after(most_failures(max_fail, first_fail))
     plan = plan_series(

@@ -10,6 +10,8 @@ from lab.analysis.step_verdict import KernelSteps, Step, Warnings, step_of, turn
 from lab.build.warnings import Compiled, compile_anew
 from lab.builder import Builder
 from lab.errors import LabError
+from lab.execution.resume import unfinished
+from lab.execution.reuse import Reused, known_results, told
 from lab.model.records import JobRecord, RunRecord
 from lab.model.variant import Variant
 from lab.patches.diff import file_names
@@ -63,21 +65,45 @@ def stairs_of(builder: Builder, series: str, kernel: Variant) -> Stairs:
 
 
 def verify_each(
-    builder: Builder, stairs: Sequence[Stairs], plan: Plan, test: Callable[[Plan], RunRecord]
-) -> tuple[tuple[KernelSteps, ...], RunRecord]:
-    """Test a plan of all the steps, and say what each patch did.
+    builder: Builder,
+    stairs: Sequence[Stairs],
+    plan: Plan,
+    test: Callable[[Plan], RunRecord],
+    *,
+    again: bool = False,
+) -> tuple[tuple[KernelSteps, ...], RunRecord | None]:
+    """Test a plan of all the steps, and say what each patch did; None where nothing was to run.
 
     Args:
         test: Runs a plan and records it.
+        again: Also what earlier runs have just the same results of.
     """
-    run = test(plan)
-    jobs = {job.variant: job for job in run.jobs}
+    known = {} if again else _known(builder, plan)
+    left = tuple(job for job in plan.jobs if job.variant not in known)
+    run = test(replace(plan, jobs=left)) if left else None
+    jobs = {variant: reused.record for variant, reused in known.items()}
+    jobs |= {job.variant: job for job in run.jobs} if run is not None else {}
     config = plan.jobs[0].config
-    return tuple(_judged(builder, each, jobs, config) for each in stairs), run
+    whence = {variant: reused.run for variant, reused in known.items()}
+    return tuple(_judged(builder, each, jobs, config, whence) for each in stairs), run
+
+
+def _known(builder: Builder, plan: Plan) -> Mapping[Variant, Reused]:
+    if unfinished(builder.loaded, plan, builder.listener.say) is not None:
+        # The run that was cut short goes on, and has its own.
+        return {}
+    found = known_results(builder, plan)
+    for line in told(found):
+        builder.listener.say(line)
+    return found
 
 
 def _judged(
-    builder: Builder, stairs: Stairs, jobs: Mapping[Variant, JobRecord], config: str
+    builder: Builder,
+    stairs: Stairs,
+    jobs: Mapping[Variant, JobRecord],
+    config: str,
+    whence: Mapping[Variant, str],
 ) -> KernelSteps:
     known = [step_of(step, jobs.get(stairs.variants[step.number])) for step in stairs.steps()]
     built = [step.number for step in known if step.builds]
@@ -92,7 +118,7 @@ def _judged(
             found = replace(found, warnings=_warnings(stairs, step.number, compiled))
         if step.number and step.boots and job is not None:
             found = _turned(found, steps, stairs, jobs, job)
-        steps.append(found)
+        steps.append(replace(found, reused=whence.get(stairs.variants[step.number], "")))
     return KernelSteps(str(stairs.kernel), tuple(steps))
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lab.analysis.step_verdict import TURNED, KernelSteps, Step
+from lab.analysis.step_verdict import TURNED, KernelSteps, Step, Warnings
 from lab.analysis.verdict import TestVerdict
 from lab.text import plain
 
@@ -14,8 +14,8 @@ _PATCH = 24
 _MOST_NAMED = 3
 
 
-def steps_to_json(series: str, kernels: Sequence[KernelSteps], run: str) -> dict[str, Any]:
-    """All that is known of each step."""
+def steps_to_json(series: str, kernels: Sequence[KernelSteps], run: str | None) -> dict[str, Any]:
+    """All that is known of each step; ``run`` is None where all results are of earlier runs."""
     return {
         "run": run,
         "series": series,
@@ -53,6 +53,7 @@ def _row(step: Step) -> dict[str, Any]:
         "bad": step.bad,
         "unclear": step.unclear,
         "why": step.why,
+        "reused": step.reused or None,
     }
 
 
@@ -95,16 +96,12 @@ def _yes(known: bool | None) -> str:
 
 
 def _below(step: Step) -> Iterator[str]:
+    if step.reused:
+        yield f"results of {step.reused}, of the same build and setup (--again: anew)"
     if step.why:
         yield step.why
     if step.warnings is not None:
-        yield from step.warnings.new
-        if step.warnings.unknown:
-            yield step.warnings.unknown
-        if step.warnings.left_out:
-            yield f"compiled nowhere with this config: {', '.join(step.warnings.left_out)}"
-    if step.warnings is not None and step.builds and step.since != step.number - 1:
-        yield f"compared with patch {step.since}, the last before it that was tested"
+        yield from _warned(step, step.warnings)
     for verdict in TURNED:
         named = [test for test in step.tests if test.verdict is verdict]
         if named:
@@ -112,6 +109,16 @@ def _below(step: Step) -> Iterator[str]:
             names = ", ".join(f"{one.test} on {one.filesystem}" for one in named[:_MOST_NAMED])
             why = f" ({named[0].why})" if named[0].why else ""
             yield f"{verdict}: {names}{more}{why}"
+
+
+def _warned(step: Step, warnings: Warnings) -> Iterator[str]:
+    yield from warnings.new
+    if warnings.unknown:
+        yield warnings.unknown
+    if warnings.left_out:
+        yield f"compiled nowhere with this config: {', '.join(warnings.left_out)}"
+    if step.tests and step.since != step.number - 1:
+        yield f"compared with patch {step.since}, the last before it that was tested"
 
 
 def _last(found: KernelSteps) -> str:

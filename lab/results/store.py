@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Engine,
     Select,
@@ -315,6 +316,29 @@ class Store:
             return frozenset(TestKey(*map(text_of, row)) for row in connection.execute(query))
 
     @_reading_all
+    def of_setup(self, setup: str, limit: int) -> tuple[tuple[RunRecord, JobRecord], ...]:
+        """The jobs with a setup, of runs that came to their end, the latest first.
+
+        Each beside its run, which has no jobs here.
+
+        Args:
+            limit: Of jobs.
+        """
+        query = (
+            select(JOBS.c.number, JOBS.c.run_number)
+            .join(RUNS, RUNS.c.number == JOBS.c.run_number)
+            .where(JOBS.c.setup == setup, RUNS.c.finished.is_not(None))
+            .order_by(JOBS.c.number.desc())
+        )
+        with self._read() as connection:
+            found = []
+            for number, run in connection.execute(query.limit(limit)).all():
+                row = connection.execute(select(RUNS).where(RUNS.c.number == run)).mappings().one()
+                (job,) = self._jobs_where(connection, JOBS.c.number == number)
+                found.append((run_of(row), job))
+            return tuple(found)
+
+    @_reading_all
     def baselines(self) -> dict[str, str]:
         """The ids of the runs that bear a name, by name."""
         query = select(BASELINES.c.name, RUNS.c.id).join_from(BASELINES, RUNS)
@@ -342,10 +366,15 @@ class Store:
         return str(row["id"])
 
     def _jobs(self, connection: Connection, run: int, details: bool = True) -> Iterator[JobRecord]:
+        return self._jobs_where(connection, JOBS.c.run_number == run, details)
+
+    def _jobs_where(
+        self, connection: Connection, which: ColumnElement[bool], details: bool = True
+    ) -> Iterator[JobRecord]:
         columns: list[Any] = [RESULTS.c[name] for name in RESULT_COLUMNS]
         if not details:
             columns[-2:] = [null(), null()]
-        query = select(JOBS).where(JOBS.c.run_number == run).order_by(JOBS.c.number)
+        query = select(JOBS).where(which).order_by(JOBS.c.number)
         for job in connection.execute(query).mappings().all():
             mine = select(*columns).where(RESULTS.c.job_number == job["number"])
             rows = connection.execute(mine.order_by(RESULTS.c.number)).all()

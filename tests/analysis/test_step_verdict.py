@@ -71,8 +71,17 @@ def test_what_a_record_says_of_a_step() -> None:
     assert (step_of(STEP, unbuilt).builds, step_of(STEP, unbuilt).why) == (False, "no such type")
     ours = replace(unbuilt, error=JobError.of(InfrastructureError("no space")))
     assert (step_of(STEP, ours).builds, step_of(STEP, ours).ours) == (None, True)
-    panics = done(build_key="k", guests=())
-    assert (step_of(STEP, panics).builds, step_of(STEP, panics).boots) == (True, False)
+    unbooted = done(build_key="k", guests=())
+    for status in (Status.CRASH, Status.TIMEOUT):
+        panics = replace(unbooted, results=(result(status=status, message="it died"),))
+        found = step_of(STEP, panics)
+        assert (found.builds, found.boots, found.ours) == (True, False, False)
+        assert (found.bad, found.why) == ("does not boot", "it died")
+    # QEMU was killed, or no program of it compiles: nobody knows, then, what the kernel does.
+    for users in (False, True):
+        lost = replace(unbooted, results=(result(status=Status.ERROR, users_fault=users),))
+        found = step_of(STEP, lost)
+        assert (found.builds, found.boots, found.ours, found.bad) == (True, None, not users, "")
     no_qemu = replace(panics, error=JobError.of(InfrastructureError("no QEMU")))
     assert (step_of(STEP, no_qemu).boots, step_of(STEP, no_qemu).ours) == (None, True)
     assert step_of(STEP, None).ours
@@ -105,6 +114,14 @@ def test_a_table_of_80_columns() -> None:
     assert "67 regressed, …" in lines[3]
     assert any("not seen" in line for line in lines)
     assert "        compiled nowhere with this config: Documentation/x.rst" in lines
+
+
+def test_what_did_not_boot_is_compared_with_nothing() -> None:
+    dead = replace(GOOD, boots=False, tests=(), since=0, why="it died")
+    after = replace(GOOD, number=3, since=1)
+    lines = list(step_lines("s", [KernelSteps("6.1", (dead, after))]))
+    compared = [line for line in lines if "compared with" in line]
+    assert compared == ["        compared with patch 1, the last before it that was tested"]
 
 
 def test_json_has_all_of_it() -> None:
