@@ -32,7 +32,7 @@ from lab.process.shelf import (
 )
 from lab.process.stored import read_stored
 from lab.process.temporary import left_behind
-from lab.results.folder import RunFolder
+from lab.results.folder import REVIEW_CHECKS, RunFolder
 from lab.trees.source import source_kind
 
 #: Where gc puts what it is about to remove.
@@ -53,7 +53,7 @@ class _Place:
     users: tuple[LoadedConfig, ...]
 
     def items(self) -> Iterator[Item]:
-        finders = (*self.finders().values(), self._runs, self._leftovers)
+        finders = (*self.finders().values(), self._runs, self._review_checks, self._leftovers)
         for item in chain.from_iterable(finder() for finder in finders):
             yield self._kept_while_used(item)
 
@@ -199,6 +199,10 @@ class _Place:
             folder = RunFolder(results, path.name)
             keep = self.needs.runs.get(path.name, "") or self._only_copy(folder)
             yield Item("run", path, _used(path), lock=path / "run" / ".running", keep=keep)
+
+    def _review_checks(self) -> Iterator[Item]:
+        for path in sorted((self.loaded.results / REVIEW_CHECKS).glob("*.json")):
+            yield Item("check", path, _used(path), about="what lab review-check said of a mail")
 
     def _only_copy(self, folder: RunFolder) -> str:
         if folder.run_id in self.needs.known or not any(folder.jobs.glob("*/job.json")):

@@ -16,6 +16,8 @@ from lab.errors import InfrastructureError
 from lab.process.lock import take
 from lab.process.scratch import write_whole
 
+#: What was said of mails, beside the runs.
+REVIEW_CHECKS = "review-checks"
 #: Of a guest, beside its console.
 KERNEL_LOG = "kernel.log"
 _LONGEST_NAME = 80

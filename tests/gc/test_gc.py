@@ -572,3 +572,16 @@ def test_a_cache_that_cannot_be_written(open_disk: Disk) -> None:
     assert (done.returncode, "Traceback" in done.stderr) == (3, False), done.stderr
     assert "the cache cannot be written" in done.stderr
     assert (disk.cache / "builds" / "b1").is_dir()
+
+
+def test_what_was_said_of_mails_goes_when_it_is_old(disk: Disk) -> None:
+    folder = disk.loaded.results / "review-checks"
+    folder.mkdir(parents=True)
+    for name, days in (("old", 9), ("new", 3)):
+        (folder / f"{name}.json").write_bytes(os.urandom(MB))
+        disk.age(folder / f"{name}.json", days)
+    removal = disk.plan(1.5)
+    assert names(removal) == ["old.json"]
+    assert any("what lab review-check said of a mail" in line for line in removal_lines(removal))
+    free(removal)
+    assert [path.name for path in folder.iterdir()] == ["new.json"]
