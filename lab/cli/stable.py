@@ -17,7 +17,7 @@ from lab.errors import ExitStatus
 
 if TYPE_CHECKING:
     from lab.builder.placing import Place
-    from lab.execution.stable import StableReport
+    from lab.execution.stable import StablePlan, StableReport
     from lab.model.variant import Variant
     from lab.plan import SeriesPlan
     from lab.session import Lab
@@ -68,15 +68,29 @@ def verify_stable_plan(
         places = _places(telling, plan, parent, tree)
         asked = StablePlan(plan, places, parent, builder=telling.builder)
         report = verify_stable(asked, lambda chosen: telling.test(chosen, sys.argv))
+    document = _document(report, places)
     if report.run is not None:
         check_selection(plan.plan, report.run)
+        _keep(opened, asked, report, document)
     if json:
-        print_json(_document(report, places))
+        print_json(document)
     else:
         say_lines(_lines(report, places))
     from lab.analysis.stable_verdict import stable_status
 
     return stable_status(report.kernels)
+
+
+def _keep(opened: Lab, asked: StablePlan, report: StableReport, document: dict[str, Any]) -> None:
+    """Keep the verdicts where ``lab reply`` and ``lab export`` look, the answers beside them."""
+    from lab.execution.stable import as_verification
+    from lab.report import verification_to_json
+    from lab.results import RunFolder, write_json
+
+    assert report.run is not None
+    kept = verification_to_json(as_verification(asked, report))
+    answers = {"exit_status": document["exit_status"], "stable": document}
+    write_json(RunFolder(opened.results, report.run.id).verdicts, {**kept, **answers})
 
 
 def _places(

@@ -7,7 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lab import doctor
-from lab.analysis.series_verdict import judge_pair, lost
+from lab.analysis.series_verdict import (
+    KernelVerdict,
+    Verification,
+    expected_outcome,
+    judge_pair,
+    lost,
+)
 from lab.analysis.stable_verdict import (
     Bug,
     Carried,
@@ -35,13 +41,15 @@ _GOES = frozenset({Standing.CLEAN, Standing.APPLIES, Standing.MOVED})
 class StableReport:
     """A series on each kernel that was asked about.
 
-    ``parent`` is the kernel that it was made for, where that is known, and what it did there.
+    ``parent`` is the kernel that it was made for, where that is known, and what it did there:
+    to its tests, ``parent_tests``.
     """
 
     series: str
     kernels: tuple[StableKernel, ...]
     parent: tuple[str, Outcome, str] | None = None
     run: RunRecord | None = None
+    parent_tests: tuple[TestVerdict, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,57 @@ def report_on(asked: StablePlan, run: RunRecord | None) -> StableReport:
     bug = judging.bug(parent)
     kernels = tuple(judging.kernel(name, place, bug) for name, place in asked.places.items())
     told = None if asked.parent is None or parent is None else (str(asked.parent), *parent[:2])
-    return StableReport(asked.plan.series, kernels, told, run)
+    return StableReport(asked.plan.series, kernels, told, run, parent[2] if parent else ())
+
+
+#: What an answer to the one question is to the other: what the series did on that kernel.
+_OUTCOMES = {
+    StableVerdict.NEEDS_BACKPORT: Outcome.FIXED,
+    StableVerdict.THERE: Outcome.UPSTREAM,
+    StableVerdict.NOT_AFFECTED: Outcome.NO_CHANGE,
+    StableVerdict.DOES_NOT_APPLY: Outcome.DOES_NOT_APPLY,
+    StableVerdict.NO_CHANGE: Outcome.NO_CHANGE,
+    StableVerdict.REGRESSED: Outcome.REGRESSED,
+    StableVerdict.INCONCLUSIVE: Outcome.INCONCLUSIVE,
+}
+
+
+def as_verification(asked: StablePlan, report: StableReport) -> Verification:
+    """The same as ``lab verify`` keeps it: what the series did on its parent and each kernel.
+
+    What was not laid over a kernel did nothing there: such a verdict is never ``no change``.
+    """
+    loaded = asked.builder.loaded
+    section = loaded.config.series[report.series]
+    origin = read_origin(asked.builder.series(report.series).path.parent)
+    kernels = [_as_verdict(kernel, asked.places) for kernel in report.kernels]
+    if report.parent is not None:
+        kernels.insert(0, KernelVerdict(*report.parent, tests=report.parent_tests))
+    verdicts = loaded.config.verdict
+    expected = [expected_outcome(verdicts, report.series, each.kernel) for each in kernels]
+    return Verification(
+        report.series,
+        section.description,
+        tuple(
+            replace(each, expected=outcome, reason=reason)
+            for each, (outcome, reason) in zip(kernels, expected, strict=True)
+        ),
+        report.run,
+        origin.doubt if origin else "",
+    )
+
+
+def _as_verdict(kernel: StableKernel, places: Mapping[Variant, Place]) -> KernelVerdict:
+    place = places[Variant(kernel.kernel)]
+    outcome = _OUTCOMES[kernel.verdict]
+    if outcome is Outcome.NO_CHANGE and not _goes(place):
+        is_in = place.stand is not None and place.stand.standing is Standing.IN
+        outcome = Outcome.UPSTREAM if is_in else Outcome.DOES_NOT_APPLY
+    why = f"{kernel.verdict}: {kernel.why}"
+    commit = place.stand.commit if place.stand else ""
+    return KernelVerdict(
+        kernel.kernel, outcome, why, commit=commit, ours=kernel.ours, tests=kernel.tests
+    )
 
 
 #: What a series came to on the kernel that it was made for, and the tests.

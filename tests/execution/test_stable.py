@@ -3,13 +3,21 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 from lab.analysis.stable_verdict import StableVerdict
 from lab.builder.placing import Place
+from lab.cli.stable import _keep
 from lab.errors import InfrastructureError
-from lab.execution.stable import StablePlan, StableReport, report_on
+from lab.execution.stable import StablePlan, StableReport, as_verification, report_on
 from lab.model.records import JobRecord, TestResult
 from lab.model.variant import Variant
 from lab.patches.standing import Stand, Standing
+from lab.report import verification_to_json
+from lab.report.export.verified import read_verdicts
+from lab.report.reply import answers
+from lab.results import RunFolder
 from lab.session import Lab
 from tests.execution.test_verify import FAIL, plan, record
 from tests.execution.test_verify import lab as lab  # a fixture
@@ -114,3 +122,49 @@ def test_a_rebuilt_patch_that_nobody_proved_fixes_nothing(lab: Lab) -> None:
     (folder / "origin.toml").write_text('[[patch]]\nfile = "p.patch"\nnot-proved = "guessed"\n')
     parent, bad = pair(lab, "old", result("a", FAIL)), pair(lab, "6.1", result("a", FAIL))
     assert judged(lab, CLEAN, *parent, *bad).startswith("inconclusive: rebuilt, not proved")
+
+
+def kept(lab: Lab, stand: Stand, *jobs: JobRecord) -> list[tuple[str, str, bool]]:
+    """Kernel, verdict, and whether the test's own verdict is beside it, as ``lab reply`` reads."""
+    question = asked(lab, stand)
+    report = report_on(question, run(*jobs))
+    found = as_verification(question, report)
+    rows = verification_to_json(found)["kernels"]
+    again = answers(
+        run(*jobs), "mend", rows, lab.loaded.config.series["mend"].tests, lab.loaded.config.verdict
+    )
+    assert [one.kernel for one in again] == ["old", "6.1"]
+    # What the record shows is what was kept.
+    assert [one.outcome for one in again] == [one.outcome for one in found.kernels]
+    return [(one.kernel, one.outcome.value, one.good) for one in again]
+
+
+def test_the_verdicts_are_kept_as_those_of_lab_verify(lab: Lab) -> None:
+    parent = pair(lab, "old", result("a", FAIL), result("b"))
+    bad, good = pair(lab, "6.1", result("a", FAIL), result("b")), pair(lab, "6.1", result("a"))
+    fixed = ("old", "fixed", True)
+    lab = Lab(replace(lab.loaded, config=lab.loaded.config.model_copy(update={"verdict": ()})))
+    assert kept(lab, CLEAN, *parent, *bad) == [fixed, ("6.1", "fixed", True)]
+    assert kept(lab, CLEAN, *parent, *good) == [fixed, ("6.1", "no change", False)]
+    # The series was not laid over these: nothing of it is a word on the patch there.
+    assert kept(lab, THERE, *parent, good[0]) == [fixed, ("6.1", "already fixed upstream", False)]
+    for base in (bad[0], good[0]):
+        assert kept(lab, REFUSED, *parent, base) == [fixed, ("6.1", "does not apply", False)]
+    assert kept(lab, CLEAN, *parent, bad[0]) == [fixed, ("6.1", "inconclusive", False)]
+
+
+def test_the_answers_are_beside_the_verdicts(lab: Lab) -> None:
+    jobs = pair(lab, "old", result("a", FAIL)) + pair(lab, "6.1", result("a", FAIL))
+    question = asked(lab, CLEAN)
+    report = report_on(question, run(*jobs))
+    _keep(lab, question, report, {"exit_status": 1, "kernels": []})
+    folder = RunFolder(lab.results, run().id)
+    document = json.loads(folder.verdicts.read_text())
+    assert document["stable"] == {"exit_status": 1, "kernels": []}
+    found = read_verdicts(folder)
+    assert found is not None
+    assert (found.series, found.exit_status) == ("mend", 1)
+    assert [row.why.partition(":")[0] for row in found.kernels] == [
+        "1 test, 0 pass before and after",
+        "needs backport",
+    ]
