@@ -12,7 +12,7 @@ from lab.patches.diff import file_names
 from lab.patches.patch import Patch
 from lab.patches.scratch_tree import patch_id, patch_ids
 from lab.patches.standing import paths_of
-from lab.process import ProcessFlood, ProcessTimeout
+from lab.process import ProcessFlood, ProcessKilled, ProcessTimeout
 from lab.process.temporary import temporary_folder
 from lab.trees.repository import Commit, Repository
 
@@ -140,10 +140,11 @@ def _walk(repository: Repository, tip: str, wanted: Mapping[str, str]) -> list[l
     return [line.split() for line in said.splitlines() if line]
 
 
-def _log(repository: Repository, *arguments: str) -> str:
+def _log(repository: Repository, *arguments: str, most: int | None = None) -> str:
+    """Ask for a log; a file that it is written to is ended at ``most`` bytes, and git with it."""
     try:
         options = ("--literal-pathspecs", "log", "--no-show-signature")
-        return repository.git(*options, *arguments, deadline_s=_WALK_S).stdout
+        return repository.git(*options, *arguments, deadline_s=_WALK_S, file_size=most).stdout
     except (ProcessTimeout, ProcessFlood):
         raise NoStretch(
             f"its history takes longer than {_WALK_S:g} s to look through: "
@@ -211,12 +212,17 @@ def _same_patch(
         return None
     with temporary_folder("log") as folder:
         log = folder / "log"
-        _log(
-            repository,
-            *("-p", "-M", "--full-diff", "--format=commit %H", f"--max-count={_MOST_COMMITS}"),
-            *(f"--output={log}", tip, "--", *paths),
-        )
-        if log.stat().st_size > _MOST_BYTES:
+        try:
+            _log(
+                repository,
+                *("-p", "-M", "--full-diff", "--format=commit %H", f"--max-count={_MOST_COMMITS}"),
+                *(f"--output={log}", tip, "--", *paths),
+                most=_MOST_BYTES,
+            )
+        except ProcessKilled:
+            # It was not for its length: nobody knows, then.
+            if log.stat().st_size < _MOST_BYTES:
+                raise
             return None
         commit = patch_ids(log.read_bytes()).get(wanted)
     return Found(repository.commits(commit)[0], "by its patch-id") if commit else None

@@ -247,6 +247,7 @@ def run(
     log: Path | None = None,
     input: bytes | None = None,
     most: int = MOST_PRINTED,
+    file_size: int | None = None,
 ) -> Result:
     """Run a child to its end.
 
@@ -256,6 +257,7 @@ def run(
         log: A file its stdout and stderr are appended to, instead of being returned.
         input: Bytes for its stdin; without them it is empty.
         most: Bytes that it may print on each of stdout and stderr, where there is no log.
+        file_size: As spawn() takes it.
 
     Raises:
         ProcessFailed, ProcessTimeout, ProcessFlood, InfrastructureError (not installed), and
@@ -273,7 +275,13 @@ def run(
             source.write(input or b"")
             source.seek(0)
             with spawn(
-                arguments, cwd=cwd, env=env, stdin=source, stdout=stdout, stderr=stderr
+                arguments,
+                cwd=cwd,
+                env=env,
+                stdin=source,
+                stdout=stdout,
+                stderr=stderr,
+                file_size=file_size,
             ) as child:
                 status = _wait_and_look(child, timeout, (out, err), most)
             duration = time.monotonic() - child.started

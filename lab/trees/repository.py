@@ -222,14 +222,20 @@ class Repository:
         check: bool = True,
         deadline_s: float = _DEADLINE_S,
         input: bytes | None = None,
+        file_size: int | None = None,
     ) -> Result:
         """Ask git of the objects; ``input`` is for its stdin.
 
+        Args:
+            file_size: Bytes that a file may come to have which it writes.
+
         Raises:
             UserError: It failed, and ``check``.
-            InfrastructureError: It took longer than ``deadline_s`` seconds.
+            InfrastructureError: It took longer than ``deadline_s`` seconds, or wrote more.
         """
-        said = _git(self.reader, *arguments, deadline_s=deadline_s, input=input)
+        said = _git(
+            self.reader, *arguments, deadline_s=deadline_s, input=input, file_size=file_size
+        )
         if check and said.status != 0:
             raise self._unreadable(said)
         return said
@@ -310,6 +316,7 @@ def _git(
     ceiling: Path | None = None,
     deadline_s: float = _DEADLINE_S,
     input: bytes | None = None,
+    file_size: int | None = None,
 ) -> Result:
     unset = [word for name in FOREIGN for word in ("-u", name)]
     where = [f"--git-dir={home}"] if home is not None else []
@@ -320,4 +327,5 @@ def _git(
         check=False,
         timeout=deadline_s,
         input=input,
+        file_size=file_size,
     )

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from lab.patches import Patch, load_patch
+from lab.patches import Patch, history, load_patch
 from lab.patches.history import NoStretch, commit_of, copied, stretch
 from lab.trees.repository import Repository, open_repository
 from tests.patches.conftest import GUP, change
@@ -194,3 +195,22 @@ def test_the_commit_that_a_patch_is(linux: Path, repository: Repository, tmp_pat
         assert commit_of(repository, copy, patch, known) is not None
         text = f"Revert\n\ncommit {'2' * 40} upstream.\n\nThis reverts commit {mine}.\n"
         assert commit_of(repository, commit(linux, "mm/gup.c", GUP, text), patch, known) is None
+
+
+def test_a_history_that_is_too_long_is_not_written_to_its_end(
+    linux: Path, repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(9):
+        commit(linux, "mm/mlock.c", f"{number}\n" * 4000)
+    folder = tmp_path / "log"
+    folder.mkdir()
+
+    @contextmanager
+    def kept(_: str) -> Iterator[Path]:
+        yield folder
+
+    monkeypatch.setattr(history, "temporary_folder", kept)
+    monkeypatch.setattr(history, "_MOST_BYTES", 16 << 10)
+    (patch,) = patches(tmp_path, MLOCK)
+    assert commit_of(repository, head(linux), patch) is None
+    assert (folder / "log").stat().st_size == 16 << 10
