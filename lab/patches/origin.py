@@ -78,6 +78,12 @@ class Origin:
         return "; ".join(filter(None, (rebuilt, beneath)))
 
 
+def kept_folders(patches: Path) -> list[Path]:
+    """The folders of series that say where they are from, without what a killed lab left."""
+    found = (path.parent for path in patches.glob(f"*/{ORIGIN}"))
+    return sorted(folder for folder in found if not folder.name.startswith("."))
+
+
 def read_origin(folder: Path) -> Origin | None:
     """The origin of the series in a folder; None where nothing is said of it.
 

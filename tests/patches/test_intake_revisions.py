@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from lab.patches.intake import Intake, read_intake
 from lab.patches.origin import read_origin
 from lab.patches.range_diff import Step, range_diff, standing
+from lab.process.temporary import owned_folder
 from tests.patches.test_intake import MAILS, diff, parts
 
 SHAPE = str(MAILS / "three-versions.mbox")
@@ -109,3 +112,29 @@ def test_a_title_that_is_no_text_is_compared_all_the_same() -> None:
     said = range_diff([step("caf\udce9", diff % b"o")], [step("caf\udce9", diff % b"p")])
     assert said is not None
     assert len(said) > 1
+
+
+def test_hunks_that_were_far_from_each_other_are_so_in_what_is_compared() -> None:
+    """git would show them as one where there is little context."""
+    hunk = b"@@ -%d,3 +%d,3 @@\n x\n-y\n+%s\n z\n"
+    head = b"diff --git a/a.c b/a.c\n--- a/a.c\n+++ b/a.c\n"
+    old, new = (head + hunk % (5, 5, end) + hunk % (50, 50, end) for end in (b"p", b"q"))
+    said = range_diff([step("a", old)], [step("a", new)])
+    assert said is not None
+    assert sum(line.startswith("    @@ a.c") for line in said) == 2
+
+
+def test_what_a_killed_import_left_is_no_series_and_goes(tmp_path: Path) -> None:
+    left = taken(tmp_path, "1").folder
+    dead = left.rename(tmp_path / ".intake-dead")
+    living = shutil.copytree(dead, tmp_path / ".intake-living")
+    _, descriptor = owned_folder(lambda: living)
+    try:
+        assert taken(tmp_path, "1").folder == left
+        assert taken(tmp_path, "2").choice.notes[-1].startswith("compared with mm-populate (v1)")
+        # Another import is at it.
+        assert sorted(path.name for path in tmp_path.iterdir()) == [
+            ".intake-living", "mm-populate", "mm-populate-v2",
+        ]  # fmt: skip
+    finally:
+        os.close(descriptor)

@@ -12,7 +12,7 @@ from pathlib import Path
 from lab.errors import UserError
 from lab.patches.beneath import patch_ids_of
 from lab.patches.intake.choose import Choice
-from lab.patches.origin import ORIGIN, Layer, Origin, read_origin
+from lab.patches.origin import Layer, Origin, kept_folders, read_origin
 from lab.patches.series import load_series
 
 #: git format-patch --base, b4 prep, and what QEMU's and other lists write by hand.
@@ -59,10 +59,10 @@ def _notes(layers: Sequence[Layer], missing: Sequence[str]) -> Iterator[str]:
 
 
 def _kept(patches: Path) -> Iterator[tuple[str, Origin]]:
-    for path in sorted(patches.glob(f"*/{ORIGIN}")):
+    for folder in kept_folders(patches):
         with suppress(UserError):
-            if origin := read_origin(path.parent):
-                yield path.parent.name, origin
+            if origin := read_origin(folder):
+                yield folder.name, origin
 
 
 def _series_of(name: str, named: Sequence[str], kept: dict[str, Origin]) -> str:

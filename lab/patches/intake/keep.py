@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -19,16 +20,18 @@ from lab.patches.intake.choose import Choice, LeftOut
 from lab.patches.intake.letter import Letter
 from lab.patches.intake.subject import spelled
 from lab.patches.mail import begins_mail
-from lab.patches.origin import ORIGIN, Origin, parse_origin, read_origin
+from lab.patches.origin import ORIGIN, Origin, kept_folders, parse_origin, read_origin
 from lab.patches.scratch_tree import patch_id
 from lab.patches.series import Series, load_series
 from lab.process.removal import remove_tree
-from lab.process.temporary import temporary_folder
+from lab.process.temporary import owned_folder, temporary_folder, without_owner
 from lab.text import plain
 
 #: Of a name: of a folder, and of a patch as git format-patch cuts it.
 _LONGEST, _LONGEST_FILE = 60, 52
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+#: Of the folder that a series is written to before it has its name.
+_BESIDE = ".intake-"
 _IDENTITY = re.compile(r"message-id:", re.IGNORECASE)
 _BASE = re.compile(r"^base-commit: ([0-9a-f]{7,64})\s*$", re.MULTILINE)
 _BEFORE = re.compile(r"^(prerequisite-[a-z-]{1,20}: [\x21-\x7e]{1,400})\s*$", re.MULTILINE)
@@ -92,8 +95,11 @@ class Intake:
         beside.replace(self.folder / ORIGIN)
 
     def _write(self) -> None:
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=".intake-", dir=self.folder.parent))
+        above = self.folder.parent
+        above.mkdir(parents=True, exist_ok=True)
+        for left in without_owner(sorted(above.glob(f"{_BESIDE}*"))):
+            remove_tree(left)
+        beside, descriptor = owned_folder(lambda: Path(tempfile.mkdtemp(prefix=_BESIDE, dir=above)))
         try:
             for name, content in {ORIGIN: self.origin.encode(), **self.files}.items():
                 (beside / name).write_bytes(content)
@@ -103,6 +109,8 @@ class Intake:
         except BaseException:
             remove_tree(beside)
             raise
+        finally:
+            os.close(descriptor)
 
 
 def intake_of(choice: Choice, source: str, patches: Path, name: str | None = None) -> Intake:
@@ -138,7 +146,7 @@ def _place(
         raise UserError(what, where="--name", hint="letters, digits, . _ and -: fix-populate")
     digest = hashlib.sha256(b"".join(files.values())).hexdigest()[:8]
     own = [patches / name] if given else [patches / name, patches / f"{name}-{digest}"]
-    kept = [] if given else sorted(path.parent for path in patches.glob(f"*/{ORIGIN}"))
+    kept = [] if given else kept_folders(patches)
     for folder in (*own, *kept):
         if _is_same(folder, files):
             return folder, True

@@ -11,7 +11,7 @@ from pathlib import Path
 from lab.errors import UserError
 from lab.patches.intake.choose import Choice
 from lab.patches.intake.subject import Revision, spelled
-from lab.patches.origin import ORIGIN, Origin, read_origin
+from lab.patches.origin import Origin, kept_folders, read_origin
 from lab.patches.range_diff import Step, range_diff, standing
 from lab.patches.series import load_series
 
@@ -42,14 +42,14 @@ def _beside(choice: Choice, label: str, old: Sequence[Step]) -> Choice:
 
 
 def _older(choice: Choice, patches: Path) -> Iterator[tuple[Revision, str]]:
-    for path in sorted(patches.glob(f"*/{ORIGIN}")):
+    for folder in kept_folders(patches):
         with suppress(UserError, ValueError):
-            origin = read_origin(path.parent)
+            origin = read_origin(folder)
             if origin is None or not _is_of(origin, choice):
                 continue
             revision = tuple(map(int, (origin.revision or "1").split(".")))
             if revision < choice.revision:
-                yield revision, path.parent.name
+                yield revision, folder.name
 
 
 def _is_of(origin: Origin, choice: Choice) -> bool:
