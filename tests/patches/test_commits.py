@@ -12,6 +12,7 @@ import pytest
 from lab.errors import UserError
 from lab.patches import load_series
 from lab.patches.intake.commits import CommitIntake, read_commits
+from lab.patches.intake.link import mail_of
 from lab.process import run
 
 pytestmark = pytest.mark.slow
@@ -261,3 +262,44 @@ def test_what_the_environment_asks_of_diffs(linux: Path, monkeypatch: pytest.Mon
 def listing(folder: Path) -> list[tuple[str, int, int]]:
     stats = ((path, path.lstat()) for path in sorted(folder.rglob("*")))
     return [(str(path), stat.st_mtime_ns, stat.st_size) for path, stat in stats]
+
+
+MESSAGE = """mm: mend nine
+
+Link: https://lore.kernel.org/r/report@x.org
+Signed-off-by: A U Thor <a@example.org>
+"""
+
+
+@pytest.mark.parametrize(
+    ("below", "identity"),
+    [
+        ("Link: https://lore.kernel.org/r/20260101.1-1-a@x.org\n", "20260101.1-1-a@x.org"),
+        ("Link: https://patch.msgid.link/20260101.1-1-a@x.org\n", "20260101.1-1-a@x.org"),
+        ("Link: https://lore.kernel.org/linux-mm/a%2Bb@x.org/\n", "a+b@x.org"),
+        ("Link: http://lkml.kernel.org/r/a@x.org\n" * 2, "a@x.org"),
+        ("", ""),
+        ("Link: https://bugzilla.kernel.org/show_bug.cgi?id=1@2\n", ""),
+        ("Link: https://lore.kernel.org/r/a@x.org # [1]\n", ""),
+        ("Link: https://lore.kernel.org/r/a@x.org\nLink: https://lore.kernel.org/r/b@x.org\n", ""),
+        ("Link: https://lore.kernel.org/all/none\n", ""),
+    ],
+)  # fmt: skip
+def test_the_mail_that_a_commit_was_made_of(below: str, identity: str) -> None:
+    assert mail_of(f"{MESSAGE}{below}Signed-off-by: M <m@example.org>\n") == identity
+    # Who has signed nothing above it may speak of the bug.
+    assert mail_of(f"mm: mend nine\n\n{below}") == ""
+
+
+def test_the_mail_of_a_commit_is_kept_beside_it(linux: Path) -> None:
+    link = "Link: https://lore.kernel.org/r/fix@x.org\n"
+    tip = commit(linux, "mm/gup.c", "other\n", f"{MESSAGE}{link}")
+    intake = taken(linux, tip).intake
+    assert intake.kept_origin is not None
+    assert intake.kept_origin.identity == "fix@x.org"
+    # The patch itself is as it was.
+    assert b"Message-Id" not in intake.files["0001-mm-mend-nine.patch"]
+    later = commit(linux, "mm/gup.c", "more\n")
+    both = taken(linux, f"{tip}^..{later}").intake
+    assert both.kept_origin is not None
+    assert both.kept_origin.identity == ""

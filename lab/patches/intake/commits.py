@@ -12,6 +12,7 @@ from lab.errors import UserError
 from lab.patches.intake.choose import Choice
 from lab.patches.intake.keep import Intake, intake_of
 from lab.patches.intake.letter import Letter
+from lab.patches.intake.link import mail_of
 from lab.patches.intake.subject import Subject
 from lab.trees.repository import Commit, Repository, open_repository
 
@@ -62,7 +63,13 @@ def read_commits(given: str, folder: Path, patches: Path, name: str | None = Non
             listed = ", ".join(dict.fromkeys(names[:_SHOWN]))
             what = f"{given} changes nothing that a kernel is built from: {listed}"
             raise UserError(what, where=repository.folder, hint="no test can tell the two apart")
-        origin = {"tree": str(repository.folder), "commits": given, "base-commit": asked.base}
+        origin = {
+            "tree": str(repository.folder),
+            "commits": given,
+            "base-commit": asked.base,
+            # Of a range each may be from another thread.
+            "message-id": mail_of(asked.commits[0].body) if len(asked.commits) == 1 else "",
+        }
         choice = Choice((1,), tuple(letters), None, (), asked.notes, origin)
         intake = intake_of(choice, f"{repository.folder} {given}", patches, name)
         told = (*asked.notes, *_uncommitted(repository))
