@@ -25,6 +25,7 @@ struct mapping {
 	size_t pages;
 	char *address;
 	int fd;
+	bool page_cache; /* the probe found it to be no DAX; false until then */
 };
 
 const char *mapping_kind_name(enum mapping_kind kind);
@@ -42,7 +43,8 @@ void mapping_create(struct mapping *mapping, enum mapping_kind kind, enum mappin
 /*
  * mapping_create() for MAPPING_PAGES, then a probe: one read in each 2 MiB of a
  * mapping that is not populated, and how many pages that made present.
- * KTAP_OK when it is what size asks for, KTAP_SKIP (2m) or KTAP_NOT_OK (4k).
+ * KTAP_OK when it is what size asks for, KTAP_SKIP (2m) or KTAP_NOT_OK (4k).  Where the
+ * file is not DAX, a fault may bring pages around its own (4k).
  */
 enum ktap_status mapping_prepare(struct mapping *mapping, enum mapping_kind kind,
 				 enum mapping_size size);

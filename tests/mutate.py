@@ -41,6 +41,7 @@ MODULES = (
     "lab/suites/ktap.py",
     "lab/suites/ktap_programs.py",
     "lab/filesystems/dax.py",
+    "lab/filesystems/dax_proof.py",
     "lab/filesystems/set_up.py",
     "lab/model/proof.py",
     "lab/model/scale.py",

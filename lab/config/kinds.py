@@ -26,6 +26,7 @@ class FilesystemKind:
 
 
 FILESYSTEMS: dict[str, FilesystemKind] = {
+    "ext2": FilesystemKind("lab.filesystems.dax:on_pmem", options=("dax",)),
     "ext4": FilesystemKind("lab.filesystems.dax:on_pmem", options=("dax",)),
     "xfs": FilesystemKind("lab.filesystems.dax:on_pmem", options=("dax",)),
     "tmpfs": FilesystemKind("lab.filesystems.plain:tmpfs", mkfs=False),

@@ -1,143 +1,121 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Filesystems that promise DAX, and what proves it: a mount that succeeded proves nothing."""
+"""Filesystems of persistent memory that promise DAX, or promise to be without it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 from lab.config.model import Filesystem as Table
 from lab.features import Feature, feature, has
-from lab.filesystems.filesystem import CannotMount, NotProved, Proof
+from lab.filesystems.dax_proof import DaxProof, NotDaxProof
+from lab.filesystems.ext2 import OwnDriverProof
+from lab.filesystems.filesystem import CannotMount, Proof
 from lab.filesystems.plain import Plain
-from lab.model.proof import DAX
 from lab.model.version import KernelVersion
 
+_NEVER = "dax=never"
 #: What a mount option asks of a kernel.
 _OPTIONS = {
+    ("ext2", "dax"): "ext2-dax",
     ("ext4", "dax"): "ext4-dax",
     ("ext4", "dax=always"): "dax-always",
     ("xfs", "dax"): "xfs-dax",
     ("xfs", "dax=always"): "dax-always",
 }
+#: What a feature of its format asks of a kernel beside that.
+_FORMATS = {("xfs", "reflink=1"): "xfs-reflink-dax"}
 #: 4.1's XFS, 5.7's ext4; and fs/fs_parser.c, whose callers both are now.
-_UNKNOWN_OPTION = re.compile(
+_UNKNOWN_OPTION = (
     r"[^]\n]*(?:un(?:known|recognized) mount option|unknown parameter|(?:bad|unexpected) value for)"
-    r"\W*dax.*",
-    re.IGNORECASE,
+    r"\W*dax.*"
 )
-#: A mount that cannot have DAX says so here and goes on without (kata-containers/packaging#378).
-_REFUSAL = re.compile(
-    r"(?:turning off DAX|disabling DAX|"
-    r"dax.*(?:disabled|not supported|unsupported)).*",
-    re.IGNORECASE,
-)
-_BY_HAND = """\
-for line in dax_option=yes pfn_in_pmem=yes; do
-	grep -qx $line /tmp/proof || { echo "is not DAX: no $line"; exit; }
-done
-# Kernels before 5.10 do not know the attribute.
-! grep -qx statx_known=yes /tmp/proof || grep -qx statx_dax=yes /tmp/proof ||
-	echo "is not DAX: no statx_dax=yes"
-"""
-
-
-class NotDax(NotProved):
-    """A mounted filesystem could not be proved to use DAX."""
-
-
-@dataclass(frozen=True)
-class DaxProof:
-    """That a file's pages are those of persistent memory."""
-
-    name: str = DAX
-    programs: tuple[str, ...] = ("dax-proof",)
-    by_hand: str = _BY_HAND
-
-    def ask(self, folder: str) -> str:
-        """What the mount, statx(2) and a mapped page's physical address say."""
-        return f"/lab/dax-proof {folder}"
-
-    def check(self, filesystem: str, said: Mapping[str, str]) -> str:
-        """Raise NotDax unless everything that can be asked says DAX.
-
-        The mount options must name it, statx must say so where the kernel has
-        STATX_ATTR_DAX, a mapped page must lie in persistent memory, and the kernel
-        must not have refused.
-
-        Returns:
-            What proves it; before 5.10 statx is not among that.
-        """
-        asked = _has_statx_dax(said)
-        if objections := list(_objections(said, asked=asked)):
-            raise NotDax(f"{filesystem} is not proved to be DAX: {'; '.join(objections)}")
-        return "mount option, statx, page address" if asked else "mount option, page address"
+#: How a kernel refuses that has not the one or the other.  fs/ext2/super.c; fs/xfs/xfs_super.c,
+#: and xfs_sb.c of one that does not know the format at all.
+_REFUSALS = {
+    "ext2-dax": r"[^]\n]*DAX support has been removed.*",
+    "xfs-reflink-dax": r"[^]\n]*(?:DAX and reflink.*|unknown read-only compatible features.*)",
+}
 
 
 @dataclass(frozen=True)
 class Dax(Plain):
-    """ext4 or XFS on persistent memory, whose mount must end up with DAX on.
+    """ext2, ext4 or XFS on persistent memory, whose mount must end up with DAX on.
 
     ``lacking`` is what the mount asks for and the kernel's version does not have.
     """
 
     lacking: Feature | None = None
 
+    @property
+    def is_dax(self) -> bool:
+        """It is."""
+        return True
+
     def for_kernel(self, version: KernelVersion, cache: Path) -> Self:
         """The same with what a kernel of ``version`` mounts with DAX, and what it lacks for it."""
-        asked = (_OPTIONS.get((self.type, word)) for word in words_of(self.options))
-        lacking = (feature(name) for name in asked if name and not has(version, name))
+        lacking = (feature(name) for name in self._asks() if not has(version, name))
         return replace(super().for_kernel(version, cache), lacking=next(lacking, None))
 
+    def _asks(self) -> Iterator[str]:
+        """The features that its mount asks of a kernel."""
+        for word in words_of(self.options):
+            yield from filter(None, (_OPTIONS.get((self.type, word)),))
+        for word in words_of(self.mkfs):
+            yield from filter(None, (_FORMATS.get((self.type, word)),))
+
     def prove(self) -> tuple[Proof, ...]:
-        """DAX."""
-        return (DaxProof(),)
+        """DAX; of ext2, that it is not ext4's driver that serves it."""
+        return (DaxProof(), OwnDriverProof()) if self.type == "ext2" else (DaxProof(),)
 
     def check_refusal(self, log: str) -> None:
         """Raise CannotMount if the kernel has not what the mount asks for, and says so.
 
         Both must agree: one alone may be a mistake of the lab's.
         """
-        said = _UNKNOWN_OPTION.search(log)
-        if self.lacking is not None and said:
+        if self.lacking is None:
+            return
+        refusals = filter(None, (_UNKNOWN_OPTION, _REFUSALS.get(self.lacking.name)))
+        if said := re.search("|".join(refusals), log, re.IGNORECASE):
             raise CannotMount(
                 f"this kernel does not mount {self.name}: {said[0].strip()}; {self.lacking}"
             )
+
+
+@dataclass(frozen=True)
+class Control(Plain):
+    """The same without DAX, which it has to prove: what a result on DAX is compared with."""
+
+    def for_kernel(self, version: KernelVersion, cache: Path) -> Self:
+        """The same without the option where a kernel does not know it, and has no DAX unasked."""
+        made = super().for_kernel(version, cache)
+        if has(version, "dax-always"):
+            return made
+        left = tuple(word for word in words_of(self.options) if word != _NEVER)
+        return replace(made, options=left)
+
+    def prove(self) -> tuple[Proof, ...]:
+        """That it is not DAX."""
+        return (NotDaxProof(),)
 
 
 def on_pmem(name: str, table: Table) -> Plain:
     """The filesystem that a table of ``lab.toml`` describes: ``dax`` in its options promises DAX.
 
     So does what only sounds like it: it is for the proof to say whether that is DAX.
+    ``dax=never`` promises that it is none.
     """
     options = table.mount_options
-    asks = any(word.startswith("dax") and word != "dax=never" for word in words_of(options))
-    return (Dax if asks else Plain)(name, table.type, table.mkfs, options)
+    words = words_of(options)
+    made: type[Plain] = Control if _NEVER in words else Plain
+    if any(word.startswith("dax") and word != _NEVER for word in words):
+        made = Dax
+    return made(name, table.type, table.mkfs, options)
 
 
 def words_of(options: Iterable[str]) -> list[str]:
     """Mount options one by one, however many of them stand in one string."""
     return [word.strip() for option in options for word in option.split(",")]
-
-
-def _objections(said: Mapping[str, str], *, asked: bool) -> Iterator[str]:
-    if said.get("dax_option") != "yes":
-        yield f"mounted as: {said.get('mount', 'nothing')}"
-    if asked and said.get("statx_dax") != "yes":
-        yield "statx does not say STATX_ATTR_DAX"
-    if said.get("pfn_in_pmem") != "yes":
-        yield f"a mapped page in persistent memory: {said.get('pfn_in_pmem', 'not asked')}"
-    yield from (match[0] for match in _REFUSAL.finditer(said.get("log", "")))
-
-
-def _has_statx_dax(said: Mapping[str, str]) -> bool:
-    """Whether the kernel says so, or is of a version that must."""
-    if said.get("statx_known") == "yes":
-        return True
-    try:
-        return has(KernelVersion.of_release(said.get("release", "")), "statx-dax")
-    except ValueError:
-        return True

@@ -24,8 +24,13 @@ from lab.process.stamp import stamp
 from lab.process.temporary import temporary_folder
 
 #: What makes each go on without a question, and say little.
-QUIET: Mapping[str, tuple[str, ...]] = {"ext4": ("-q", "-F"), "xfs": ("-q", "-f")}
-_TOOL = {"ext4": "mkfs.ext4", "xfs": "mkfs.xfs"}
+QUIET: Mapping[str, tuple[str, ...]] = {
+    "ext2": ("-q", "-F", "-t", "ext2"),
+    "ext4": ("-q", "-F"),
+    "xfs": ("-q", "-f"),
+}
+#: The program of each type: mke2fs goes by its name, or by -t.
+TOOLS: Mapping[str, str] = {"ext2": "mkfs.ext4", "ext4": "mkfs.ext4", "xfs": "mkfs.xfs"}
 #: Work everything out and write nothing: mke2fs(8), mkfs.xfs(8).  need_tool() may find
 #: mkfs.ext4 under its other name.
 _DRY = {"ext4": ("-n", "-t", "ext4"), "xfs": ("-N",)}
@@ -42,7 +47,7 @@ def mkfs_options(
     """The options for a filesystem that a kernel of ``version`` mounts.
 
     Args:
-        filesystem: ``ext4`` or ``xfs``.
+        filesystem: ``ext2``, ``ext4`` or ``xfs``.
         wanted: The user's own; what they name is left to them.
         cache: Where the answers of the host's mkfs are kept.
         dax: Whether it is mounted with DAX.
@@ -71,7 +76,7 @@ def known_to_mkfs(filesystem: str, cache: Path) -> frozenset[str]:
     asked = layouts(filesystem)
     if not asked:
         return frozenset()
-    tool = need_tool(_TOOL[filesystem])
+    tool = need_tool(TOOLS[filesystem])
     identity = (_FORMAT, str(tool), stamp(tool), asked)
     name = hashlib.sha256(repr(identity).encode()).hexdigest()[:24]
     answer = MKFS.place(cache, f"{name}.json")
@@ -87,8 +92,8 @@ def _known(filesystem: str, asked: tuple[Layout, ...]) -> tuple[Layout, ...]:
         return asked
     if refusal := _refusal(filesystem, ()):
         raise InfrastructureError(
-            f"{_TOOL[filesystem]} does not even run on an empty file",
-            where=need_tool(_TOOL[filesystem]),
+            f"{TOOLS[filesystem]} does not even run on an empty file",
+            where=need_tool(TOOLS[filesystem]),
             detail=refusal,
         )
     return tuple(layout for layout in asked if _refusal(filesystem, (layout,)) is None)
@@ -96,7 +101,7 @@ def _known(filesystem: str, asked: tuple[Layout, ...]) -> tuple[Layout, ...]:
 
 def _refusal(filesystem: str, off: Iterable[Layout]) -> str | None:
     """What mkfs says against leaving these out; None when it would do it."""
-    tool = need_tool(_TOOL[filesystem])
+    tool = need_tool(TOOLS[filesystem])
     with temporary_folder("mkfs") as folder:
         device = Path(folder, "device")
         with device.open("wb") as stream:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Filesystems that promise nothing: made and mounted, and that is that."""
+"""Filesystems that are made and mounted, and promise no more."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Self
 
 from lab.config.model import Filesystem as Table
+from lab.filesystems.dax_proof import NotDaxProof
 from lab.filesystems.filesystem import Proof
-from lab.filesystems.mkfs import QUIET, mkfs_options
+from lab.filesystems.mkfs import QUIET, TOOLS, mkfs_options
 from lab.filesystems.pmem import DEVICE
 from lab.model.version import KernelVersion
 
@@ -38,11 +39,16 @@ class Plain:
     @property
     def tools(self) -> tuple[str, ...]:
         """Its mkfs."""
-        return (f"mkfs.{self.type}",)
+        return (TOOLS[self.type],)
+
+    @property
+    def is_dax(self) -> bool:
+        """Whether its mount has to end up with DAX on."""
+        return False
 
     def for_kernel(self, version: KernelVersion, cache: Path) -> Self:
         """The same without the features of its format that the kernel does not mount."""
-        mkfs = mkfs_options(self.type, self.mkfs, version, cache, dax=bool(self.prove()))
+        mkfs = mkfs_options(self.type, self.mkfs, version, cache, dax=self.is_dax)
         return replace(self, mkfs=mkfs)
 
     def make(self) -> str:
@@ -97,8 +103,8 @@ class Tmpfs:
         return _mount(self.type, self.options, self.device, self.mount_point)
 
     def prove(self) -> tuple[Proof, ...]:
-        """Nothing."""
-        return ()
+        """That it is not DAX."""
+        return (NotDaxProof(),)
 
     def check_refusal(self, log: str) -> None:
         """Every kernel has it."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lab.errors import InfrastructureError
-from lab.filesystems.filesystem import Filesystem
+from lab.filesystems.filesystem import Filesystem, NotProved
 from lab.filesystems.mounts import look
 from lab.filesystems.pmem import DEVICE, last_said, namespace_mode
 from lab.filesystems.unmount import read_left, unmounting
@@ -64,15 +64,28 @@ def set_up(guest: Guest, filesystem: Filesystem) -> Mounted:
             f"{filesystem.name} could not be made and mounted: {last_said(result)}",
             where=guest.console.path,
             detail="\n".join(filter(None, (result.stderr, said.get("log")))),
+            hint=_hint(filesystem, result),
         )
-    proofs = {
-        proof.name: {**said, "proved_by": proof.check(filesystem.name, said)}
-        for proof in filesystem.prove()
-    }
+    try:
+        proofs = {
+            proof.name: {**said, "proved_by": proof.check(filesystem.name, said)}
+            for proof in filesystem.prove()
+        }
+    except NotProved:
+        # A kernel may mount it without what it is too old for, and say so.
+        filesystem.check_refusal(said.get("log", ""))
+        raise
     if filesystem.device == DEVICE:
         for proof in proofs.values():
             proof["namespace"] = namespace_mode(guest)
     return Mounted(said.get("mounted", ""), proofs)
+
+
+def _hint(filesystem: Filesystem, result: CommandResult) -> str | None:
+    """What ENODEV of mount(2) means: the kernel has no filesystem of that name."""
+    if result.status == _NOT_MOUNTED and "No such device" in result.stderr:
+        return f"a config with {filesystem.type} in it: a fragment of kconfigs/, and --config"
+    return None
 
 
 def _run(guest: Guest, filesystem: Filesystem) -> CommandResult:

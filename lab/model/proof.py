@@ -15,10 +15,11 @@ Said = tuple[tuple[str, str], ...]
 Proofs = tuple[tuple[str, Said], ...]
 
 DAX = "dax"
+NOT_DAX = "not-dax"
 #: What each filesystem promised in records that do not tell.
 _PROMISED_BEFORE = (DAX,)
 _MOUNTED = "mounted"
-_IN_WORDS = {DAX: "DAX"}
+_IN_WORDS = {DAX: "DAX", NOT_DAX: "without DAX"}
 
 
 def in_words(proof: str) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.arch import ARCH
 from lab.errors import UserError
-from lab.filesystems.dax import DaxProof
+from lab.filesystems.dax_proof import DaxProof
 from lab.guest.qemu.command_line import (
     ENTROPY,
     NVDIMM,

@@ -16,7 +16,7 @@ from lab.suites.ktap_programs import KtapPrograms
 from lab.suites.suite import BuiltPrograms
 
 #: The Makefile links every program with it, whatever it includes.
-LIBRARY = ("ktap", "residency", "mapping")
+LIBRARY = ("ktap", "residency", "mapping", "dax")
 #: How a program says that it knows -l: others would do here what they are to do in a guest.
 _KNOWS = re.compile(r'^\s*#\s*include\s*"ktap\.h"', re.MULTILINE)
 _DEADLINE_S = 10

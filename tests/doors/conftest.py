@@ -17,7 +17,7 @@ type = "ramfs"
 options = ["noexec"]
 
 [filesystems.scratch]
-type = "tmpfs"
+type = "ramfs"
 
 [suites.scripts]
 kind = "exit"

@@ -90,7 +90,7 @@ def test_a_toy_without_its_proof_passes_nothing(job: Job, stage: Stage) -> None:
 def test_a_toy_that_owes_nothing_is_no_worse_for_that(
     job: Job, stage: Stage, project: Path
 ) -> None:
-    """As tmpfs, which comes with the lab: no device, no proof, and a word on the kernel."""
+    """No device, no proof, and a word on the kernel."""
     scratch = filesystem_of("scratch", load(project).config.filesystems["scratch"])
     stage.prepared = CommandResult(1, "", "no /dev/pmem0", 0.0)
     units = tuple(replace(unit, filesystem=scratch) for unit in job.units)

@@ -19,6 +19,8 @@ from lab.model.version import KernelVersion
         ("ext4-dax", "3.19", "4.0"),
         ("xfs-dax", "4.1.15", "4.2"),
         ("dax-always", "5.7", "5.8"),
+        ("xfs-reflink-dax", "5.19", "6.0"),
+        ("ext2-dax", "7.3", "4.1"),
         ("mlock2", "4.3.6", "4.4"),
         ("statx", "4.10", "4.11"),
         ("statx-dax", "5.9", "5.10"),

@@ -14,13 +14,14 @@ import pytest
 
 from lab.errors import InfrastructureError
 from lab.features import feature
-from lab.filesystems.dax import Dax, NotDax
+from lab.filesystems.dax import Control, Dax
+from lab.filesystems.dax_proof import MayBeDax, NotDax
 from lab.filesystems.filesystem import CannotMount, Filesystem
 from lab.filesystems.mounts import look
 from lab.filesystems.plain import Plain, Tmpfs
 from lab.filesystems.set_up import StaysMounted, read, script, set_up
 from lab.guest.command import CommandResult, CommandTimeout
-from tests.filesystems.test_dax import EXT4, OLD_XFS, XFS_LOG
+from tests.filesystems.test_dax import EXT4, NO_DAX, OLD_XFS, XFS_LOG
 
 
 def test_parse() -> None:
@@ -113,7 +114,7 @@ def test_what_a_device_has_mounted_goes_first() -> None:
 
 def test_a_table_that_nobody_showed_is_none() -> None:
     guest: Any = Guest("")
-    assert set_up(guest, Tmpfs("p")).table == ""
+    assert set_up(guest, Plain("p", "ext4", (), ())).table == ""
 
 
 def test_a_mount_is_all_that_a_tmpfs_takes() -> None:
@@ -121,7 +122,7 @@ def test_a_mount_is_all_that_a_tmpfs_takes() -> None:
     assert "mount -t tmpfs -o size=1g lab-scratch /mnt/scratch" in text
     assert "mkfs" not in text
     assert "/dev/pmem0" not in text
-    assert "dax" not in text
+    assert text.endswith("/lab/dax-proof /mnt/scratch\nlog")
 
 
 class Guest:
@@ -142,7 +143,7 @@ class Guest:
         return self.said
 
 
-@pytest.mark.parametrize("plain", [Plain("p", "ext4", (), ()), Tmpfs("p")])
+@pytest.mark.parametrize("plain", [Plain("p", "ext4", (), ()), Plain("p", "xfs", (), ())])
 def test_who_promises_nothing_owes_nothing(plain: Filesystem) -> None:
     guest: Any = Guest("mounted=/dev/x /mnt/p ext4 rw; \nlog=DAX unsupported by block device\n")
     done = set_up(guest, plain)
@@ -170,6 +171,35 @@ def test_what_is_no_dax_is_told_first() -> None:
     guest.prepared = CommandResult(0, "", "", 0.1)
     with pytest.raises(NotDax):
         set_up(guest, Dax("d", "ext4", (), ("dax",)))
+
+
+@pytest.mark.parametrize("control", [Control("c", "ext4", (), ("dax=never",)), Tmpfs("c")])
+def test_a_control_that_is_dax_after_all_is_none(control: Filesystem) -> None:
+    guest: Any = Guest(NO_DAX)
+    assert set_up(guest, control).proofs["not-dax"]["proved_by"].startswith("mount option")
+    guest = Guest(EXT4)
+    with pytest.raises(MayBeDax):
+        set_up(guest, control)
+
+
+def test_a_mount_without_what_the_kernel_lacks_is_a_skip() -> None:
+    """It mounts, and says that it ignores the option."""
+    said = NO_DAX + "log=[ 1.0] ext2: DAX support has been removed. dax option ignored.\n"
+    ext2 = Dax("ext2-dax", "ext2", (), ("dax",), lacking=feature("ext2-dax"))
+    guest: Any = Guest(said)
+    with pytest.raises(CannotMount, match="this kernel does not mount ext2-dax"):
+        set_up(guest, ext2)
+    # A kernel of a version that has it: nobody's excuse.
+    with pytest.raises(NotDax):
+        set_up(guest, replace(ext2, lacking=None))
+
+
+def test_a_kernel_without_the_filesystem_is_told_where_its_config_is() -> None:
+    guest: Any = Guest("", 8)
+    guest.said = replace(guest.said, stderr="mount: mounting x on y failed: No such device\n")
+    with pytest.raises(InfrastructureError) as error:
+        set_up(guest, DAX)
+    assert "--config" in (error.value.hint or "")
 
 
 DAX = Dax("d", "ext4", (), ("dax",))

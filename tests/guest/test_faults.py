@@ -16,7 +16,9 @@ from lab.config.model import Fresh
 from lab.errors import InfrastructureError
 from lab.execution.run_job import JobInterrupted, run_job
 from lab.features import feature
-from lab.filesystems.dax import NotDax
+from lab.filesystems.dax import Control
+from lab.filesystems.dax_proof import NotDax
+from lab.filesystems.plain import Tmpfs
 from lab.filesystems.set_up import set_up
 from lab.guest.qemu.guest import QemuSpec
 from lab.image import cpio
@@ -264,17 +266,24 @@ def test_filesystems_that_are_not_dax(make_job: MakeJob) -> None:
         replace(EXT4, name="small-blocks", mkfs=("-b", "1024")),
         replace(EXT4, name="no-mkfs", mkfs=("-b", "17")),
         replace(XFS, name="xfs-no-dax", options=()),
+        # Controls: one that is DAX after all, and what they should be.
+        Control("is-dax", "ext4", ("-b", "4096"), ("dax",)),
+        Control("ext4", "ext4", ("-b", "4096"), ("dax=never",)),
+        Tmpfs("tmpfs"),
         EXT4,
     )
     record = run_job(job)
-    for name in ("no-dax", "small-blocks", "no-mkfs", "xfs-no-dax"):
+    for name in ("no-dax", "small-blocks", "no-mkfs", "xfs-no-dax", "is-dax"):
         assert statuses(record, name) == {"good": "error", "other": "error"}, name
-    assert statuses(record) == {"works": "pass", "too": "pass"}
+    for name in ("ext4-dax", "ext4", "tmpfs"):
+        assert statuses(record, name) == {"works": "pass", "too": "pass"}, name
     says = {result.filesystem: result.message for result in record.results}
     assert "no-dax is not proved to be DAX: mounted as: ext4 rw" in says["no-dax"]
     assert "no-mkfs could not be made and mounted" in says["no-mkfs"]
     assert "invalid block size" in says["no-mkfs"]
-    assert [name for name, _ in record.evidence.proofs] == ["ext4-dax"]
+    assert "is-dax is not proved to be without DAX: mounted as: ext4 rw" in says["is-dax"]
+    assert "in persistent memory: yes" in says["is-dax"]
+    assert [name for name, _ in record.evidence.proofs] == ["ext4", "tmpfs", "ext4-dax"]
     assert guests(job) == 1
 
 

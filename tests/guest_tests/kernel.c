@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,6 +19,11 @@
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
+
+#ifndef SYS_statx
+#define SYS_statx 332
+#endif
+#define ATTRIBUTE_DAX UINT64_C(0x00200000)
 
 #define PAGE ((size_t)4096)
 #define HUGE ((size_t)512)
@@ -46,6 +52,7 @@ void *__real_mmap(void *, size_t, int, int, int, off_t);
 ssize_t __real_pread(int, void *, size_t, off_t);
 int __real_madvise(void *, size_t, int);
 long __real_syscall(long, ...);
+FILE *__real_fopen(const char *, const char *);
 
 void *__wrap_mmap(void *, size_t, int, int, int, off_t);
 ssize_t __wrap_pread(int, void *, size_t, off_t);
@@ -57,12 +64,19 @@ int __wrap_getrusage(int, struct rusage *);
 int __wrap_setrlimit(int, const struct rlimit *);
 int __wrap_fsync(int);
 long __wrap_syscall(long, ...);
+FILE *__wrap_fopen(const char *, const char *);
 
 static bool lie(const char *name)
 {
 	const char *told = getenv("LIE");
 
 	return told && strcmp(told, name) == 0;
+}
+
+/* What is no DAX, and what was to be and is not. */
+static bool is_page_cache(void)
+{
+	return lie("page-cache") || lie("locked-page-cache") || lie("lost-dax");
 }
 
 static int refuse(int error)
@@ -83,7 +97,9 @@ static void set(size_t page, int state)
 
 static bool is_huge(size_t first)
 {
-	return !lie("small-pages") && (uintptr_t)map.start % (HUGE * PAGE) == 0 && first + HUGE <= map.in_file;
+	return !lie("small-pages") && !is_page_cache() &&
+	       (uintptr_t)map.start % (HUGE * PAGE) == 0 &&
+	       first + HUGE <= map.in_file;
 }
 
 static void fault(int number, siginfo_t *info, void *context)
@@ -97,7 +113,7 @@ static void fault(int number, siginfo_t *info, void *context)
 		return;
 	}
 	faults++;
-	if (lie("fault-around"))
+	if (lie("fault-around") || is_page_cache())
 		end = page + 16 < map.in_file ? page + 16 : map.in_file;
 	if (is_huge(page / HUGE * HUGE) && !(write && !map.shared)) {
 		first = page / HUGE * HUGE;
@@ -275,6 +291,15 @@ int __wrap_madvise(void *address, size_t bytes, int advice)
 	return lie("refuses") ? refuse(EFAULT) : 0;
 }
 
+/* struct statx: stx_attributes at 8, stx_attributes_mask at 56. */
+static int attributes(char *result)
+{
+	memset(result, 0, 256);
+	*(uint64_t *)(void *)(result + 8) = is_page_cache() ? 0 : ATTRIBUTE_DAX;
+	*(uint64_t *)(void *)(result + 56) = ATTRIBUTE_DAX;
+	return 0;
+}
+
 /* mlock2(address, bytes, MLOCK_ONFAULT): populated, since a DAX mapping is never locked. */
 long __wrap_syscall(long number, ...)
 {
@@ -285,12 +310,19 @@ long __wrap_syscall(long number, ...)
 	va_start(arguments, number);
 	address = va_arg(arguments, char *);
 	bytes = va_arg(arguments, size_t);
+	if (number == SYS_statx && !lie("old")) {
+		(void)va_arg(arguments, int);
+		(void)va_arg(arguments, int);
+		address = va_arg(arguments, char *);
+	}
 	va_end(arguments);
+	if (number == SYS_statx && !lie("old"))
+		return attributes(address);
 	if (number != SYS_mlock2 || lie("old"))
 		return refuse(ENOSYS);
 	if (inside(address, bytes) && lie("one-on-fault"))
 		set(0, READABLE);
-	else if (inside(address, bytes) && !lie("on-fault"))
+	else if (inside(address, bytes) && !lie("on-fault") && !lie("page-cache"))
 		populate(page_of(address), bytes / PAGE);
 	else if (!inside(address, bytes) && lie("anonymous"))
 		memset(address, 1, bytes);
@@ -340,4 +372,14 @@ int __wrap_setrlimit(int resource, const struct rlimit *limits)
 	if (resource == RLIMIT_MEMLOCK)
 		limit = limits->rlim_cur;
 	return 0;
+}
+
+/* /proc/self/mounts. */
+FILE *__wrap_fopen(const char *path, const char *mode)
+{
+	static char mounts[] = "none / ext4 rw,dax=always 0 0\n";
+
+	if (lie("lost-dax") && strcmp(path, "/proc/self/mounts") == 0)
+		return fmemopen(mounts, sizeof(mounts) - 1, mode);
+	return __real_fopen(path, mode);
 }

@@ -20,7 +20,8 @@ PMEM = "108000000-147ffffff : Persistent Memory\n  108200000-147ffffff : namespa
 @pytest.fixture(scope="session")
 def proof(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dax-proof")
-    objects = [_make(folder / "guest-tests") / "obj/dax-proof.o", _object(folder, "proc.c")]
+    made = _make(folder / "guest-tests") / "obj"
+    objects = [made / "dax-proof.o", made / "dax.o", _object(folder, "proc.c")]
     wraps = "-Wl,--wrap=fopen,--wrap=pread,--wrap=syscall"
     run(["gcc", "-static", wraps, "-o", folder / "dax-proof", *objects])
     return folder / "dax-proof"

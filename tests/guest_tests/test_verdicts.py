@@ -29,6 +29,7 @@ CALLS = (
     "setrlimit",
     "syscall",
     "fsync",
+    "fopen",
 )
 RESULT = re.compile(r"(?P<word>ok|not ok) \d+ (?P<name>[\w.-]+)(?: # SKIP (?P<why>.+))?")
 
@@ -155,7 +156,7 @@ LIMITS = ("rlimit-memlock.*",)
         ("no-limit", "limits", LIMITS),
         ("refused-but-done", "limits", ("rlimit-memlock.mlock", "rlimit-memlock.mlockall")),
         ("end-of-file", "limits", ("past-eof.*",)),
-        # The page cache: a fault brings its neighbours.
+        # As the page cache does it, on what statx says is DAX: a fault brings its neighbours.
         ("fault-around", "mlock", ("*.4k",)),
         ("fault-around", "first-access", ("*.4k",)),
     ],
@@ -183,6 +184,28 @@ def test_what_is_not_there_is_skipped(
     for name, word in results(programs[program], tmp_path, lie).items():
         wanted = any(fnmatchcase(name, glob) for glob in skipped)
         assert (name, word) == (name, "skip" if wanted else "ok")
+
+
+NO_DAX = (
+    ("page-cache", "populate", ()),
+    ("page-cache", "mlock", ()),
+    ("page-cache", "first-access", ()),
+    # Locked when they are faulted in, and there at once: what DAX alone may do.
+    ("locked-page-cache", "mlock", ("mlock2-onfault.*.4k",)),
+    # The mount has the option still, and the file is none.
+    ("lost-dax", "populate", ("*.4k",)),
+    ("lost-dax", "mlock", ("*.4k",)),
+)
+
+
+@pytest.mark.parametrize(("lie", "program", "failing"), NO_DAX)
+def test_the_page_cache_is_tested_4_kib_at_a_time(
+    programs: Mapping[str, Path], tmp_path: Path, lie: str, program: str, failing: tuple[str, ...]
+) -> None:
+    """A mount without the option, and a file that statx says is none of DAX's."""
+    for name, word in results(programs[program], tmp_path, lie).items():
+        wanted = "not ok" if any(fnmatchcase(name, glob) for glob in failing) else "ok"
+        assert (name, word) == (name, "skip" if name.endswith(".2m") else wanted)
 
 
 def test_eager_pages_are_no_control(programs: Mapping[str, Path], tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lab.errors import UserError
-from lab.filesystems.dax import DaxProof
+from lab.filesystems.dax_proof import DaxProof
 from lab.guest.qemu.command_line import Hardware, kernel_arguments
 from lab.model.records import RunRecord
 from lab.report.repro import repro_script
