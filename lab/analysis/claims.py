@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -20,6 +21,7 @@ from lab.model.status import Status
 from lab.model.variant import Variant
 
 _NAME = "claims.toml"
+_ANY = ("*",)
 
 
 class Measure(Section):
@@ -49,13 +51,14 @@ class Measure(Section):
 
 
 class Shows(Section):
-    """What must be recorded of every test that ``tests`` match, on every filesystem.
+    """What must be recorded of every test that ``tests`` match, on every one of ``filesystems``.
 
     ``says`` are texts, each in what every one of them said.
     """
 
     side: Literal["base", "patched"]
     tests: Globs
+    filesystems: Globs = _ANY
     status: Status
     says: tuple[Text, ...] = ()
     measure: tuple[Measure, ...] = ()
@@ -77,6 +80,12 @@ class Claim(Section):
         if self.shows and not self.kernels:
             raise ValueError("names no kernels that must show it")
         return self
+
+    @property
+    def filesystems(self) -> tuple[str, ...]:
+        """Globs of those that it names: a run without one of each says nothing of it."""
+        named = (glob for shows in self.shows for glob in shows.filesystems)
+        return tuple(dict.fromkeys(glob for glob in named if glob not in _ANY))
 
 
 class Claims(Section):
@@ -121,9 +130,32 @@ class Pair:
     base: JobRecord
     patched: JobRecord
 
+    def is_on(self, filesystems: Iterable[str]) -> bool:
+        """Whether both sides have results on one of each of these globs."""
+        sides = [{result.filesystem for result in job.results} for job in (self.base, self.patched)]
+        return all(
+            any(matches(name, (glob,)) for name in side) for side in sides for glob in filesystems
+        )
+
+    def narrowed(self, filesystems: Iterable[str]) -> Pair:
+        """The same with what is on filesystems of these globs alone."""
+        base, patched = (
+            replace(job, results=tuple(_on(job.results, filesystems)))
+            for job in (self.base, self.patched)
+        )
+        return replace(self, base=base, patched=patched)
+
+
+def _on(results: Iterable[TestResult], filesystems: Iterable[str]) -> Iterator[TestResult]:
+    globs = tuple(filesystems)
+    return (result for result in results if matches(result.filesystem, globs))
+
 
 def find_pairs(
-    runs: Iterable[RunRecord], series: tuple[str, str], kernels: Sequence[str]
+    runs: Iterable[RunRecord],
+    series: tuple[str, str],
+    kernels: Sequence[str],
+    filesystems: Sequence[str] = (),
 ) -> dict[str, Pair]:
     """For each kernel the pair of the first of ``runs`` that has one; stops when all are found.
 
@@ -131,6 +163,7 @@ def find_pairs(
 
     Args:
         series: Its name and its digest.
+        filesystems: Globs; both sides of a pair must have results on one of each.
     """
     found: dict[str, Pair] = {}
     for run in runs:
@@ -138,7 +171,7 @@ def find_pairs(
             continue
         for kernel in kernels:
             pair = _pair(run, series, kernel)
-            if pair is not None:
+            if pair is not None and pair.is_on(filesystems):
                 found.setdefault(kernel, pair)
         if len(found) == len(set(kernels)):
             break
@@ -153,14 +186,36 @@ def _pair(run: RunRecord, series: tuple[str, str], kernel: str) -> Pair | None:
     return Pair(run, base, patched)
 
 
+class Answer(StrEnum):
+    """What recorded results say of a claim."""
+
+    SHOWN = "shown"
+    REFUTED = "refuted"
+    #: What would show it was not recorded, or is no word on the kernel.
+    NOT_TESTED = "not tested"
+
+
 @dataclass(frozen=True)
 class ClaimAnswer:
     """Whether one kernel shows a claim; ``why`` says what was seen, or what is wanting."""
 
     kernel: str
-    shown: bool
+    answer: Answer
     why: str
     run: str = ""
+
+    @property
+    def shown(self) -> bool:
+        """Whether it does."""
+        return self.answer is Answer.SHOWN
+
+
+def answer_of(answers: Iterable[ClaimAnswer]) -> Answer:
+    """What all kernels say of a claim: one that refutes it is enough."""
+    given = {one.answer for one in answers}
+    if Answer.REFUTED in given:
+        return Answer.REFUTED
+    return Answer.SHOWN if given == {Answer.SHOWN} else Answer.NOT_TESTED
 
 
 def judge_claim(claim: Claim, pairs: Mapping[str, Pair]) -> list[ClaimAnswer]:
@@ -170,32 +225,49 @@ def judge_claim(claim: Claim, pairs: Mapping[str, Pair]) -> list[ClaimAnswer]:
 
 def _judge(claim: Claim, kernel: str, pair: Pair | None) -> ClaimAnswer:
     if pair is None:
+        where = f" on {' '.join(claim.filesystems)}" if claim.filesystems else ""
         return ClaimAnswer(
-            kernel, False, "no finished run has this kernel without and with the series"
+            kernel,
+            Answer.NOT_TESTED,
+            f"no finished run has this kernel without and with the series{where}",
         )
-    seen = []
-    for shows in claim.shows:
-        job = pair.base if shows.side == "base" else pair.patched
-        trouble, summary = _check(shows, job)
-        if trouble:
-            return ClaimAnswer(kernel, False, f"{shows.side}: {trouble}", pair.run.id)
-        seen.append(f"{shows.side}: {summary}")
-    return ClaimAnswer(kernel, True, "; ".join(seen), pair.run.id)
+    checked = [_check(shows, pair) for shows in claim.shows]
+    for answer in (Answer.REFUTED, Answer.NOT_TESTED):
+        for given, why in checked:
+            if given is answer:
+                return ClaimAnswer(kernel, answer, why, pair.run.id)
+    why = "; ".join(summary for _, summary in checked)
+    return ClaimAnswer(kernel, Answer.SHOWN, why, pair.run.id)
 
 
-def _check(shows: Shows, job: JobRecord) -> tuple[str, str]:
-    """What is wrong, or a summary of what is right."""
+def _check(shows: Shows, pair: Pair) -> tuple[Answer, str]:
+    """What its side says, and what is wrong with it, or a summary of what is right."""
+    job = pair.base if shows.side == "base" else pair.patched
+    answer, why = _check_side(shows, job)
+    return answer, f"{shows.side}: {why}"
+
+
+def _check_side(shows: Shows, job: JobRecord) -> tuple[Answer, str]:
     side = VariantResults.of(job)
-    if job.error is not None:
-        return f"the job ended early: {job.error.line}", ""
-    found = [each for each in side.tests.values() if matches(each.test, shows.tests)]
-    if wanting := _unrun(shows, job, found) or _missing(shows, found):
-        return wanting, ""
+    found = [each for each in side.tests.values() if _is_about(shows, each)]
     ran = [result for result in found if result.status is not Status.SKIP]
+    untold = ""
     for result in ran:
-        if trouble := _trouble(shows, side, result):
-            return f"{result.test} on {result.filesystem}: {trouble}", ""
-    return "", _summary(shows, ran, len(found) - len(ran))
+        where = f"{result.test} on {result.filesystem}"
+        if wanting := _wanting(shows, side, result):
+            untold = untold or f"{where}: {wanting}"
+        elif trouble := _trouble(shows, result):
+            return Answer.REFUTED, f"{where}: {trouble}"
+    if job.error is not None:
+        untold = f"the job ended early: {job.error.line}"
+    untold = untold or _unrun(shows, job, found) or _missing(shows, found)
+    if untold:
+        return Answer.NOT_TESTED, untold
+    return Answer.SHOWN, _summary(shows, ran, len(found) - len(ran))
+
+
+def _is_about(shows: Shows, result: TestResult) -> bool:
+    return matches(result.test, shows.tests) and matches(result.filesystem, shows.filesystems)
 
 
 def _unrun(shows: Shows, job: JobRecord, found: Sequence[TestResult]) -> str:
@@ -203,7 +275,7 @@ def _unrun(shows: Shows, job: JobRecord, found: Sequence[TestResult]) -> str:
     programs = {(result.suite, result.program) for result in found}
     for result in job.results:
         is_one = matches(result.test, shows.tests) or (result.suite, result.program) in programs
-        if is_one and not result.ran:
+        if is_one and not result.ran and matches(result.filesystem, shows.filesystems):
             return f"{result.test} on {result.filesystem} did not run: {result.cause}"
     return ""
 
@@ -216,12 +288,28 @@ def _missing(shows: Shows, found: Sequence[TestResult]) -> str:
             return f"no test has a name like {glob}"
         if all(result.status is Status.SKIP for result in named):
             return f"every one of {len(named)} tests like {glob} was skipped: {named[0].message}"
+    for glob in shows.filesystems:
+        there = [result for result in found if matches(result.filesystem, (glob,))]
+        if all(result.status is Status.SKIP for result in there):
+            why = f"was skipped on {glob}: {there[0].message}" if there else f"ran on {glob}"
+            return f"every such test {why}" if there else f"no such test {why}"
     return ""
 
 
-def _trouble(shows: Shows, side: VariantResults, result: TestResult) -> str:
+def _wanting(shows: Shows, side: VariantResults, result: TestResult) -> str:
+    """Why a result says nothing of the kernel."""
     if wanting := side.unproved(result.filesystem):
         return f"nothing proves that it was {wanting}"
+    if result.status is Status.ERROR:
+        return f"{result.status}, not {shows.status}"
+    unmeasured = (one for one in shows.measure if measured(one, result) is None)
+    if result.status is shows.status and (measure := next(unmeasured, None)):
+        return f"did not measure {measure.metric}"
+    return ""
+
+
+def _trouble(shows: Shows, result: TestResult) -> str:
+    """What a result says against the claim."""
     if result.status is not shows.status:
         return f"{result.status}, not {shows.status}"
     said = [result.message, *result.diagnostics]
@@ -234,7 +322,7 @@ def _trouble(shows: Shows, side: VariantResults, result: TestResult) -> str:
 def _beyond(measure: Measure, result: TestResult) -> str:
     value = measured(measure, result)
     if value is None:
-        return f"did not measure {measure.metric}"
+        return ""
     if measure.at_least is not None and value < measure.at_least:
         return f"{measure.metric} is {value:.3g}, not at least {measure.at_least:g}"
     if measure.at_most is not None and value > measure.at_most:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,9 +13,7 @@ from lab.cli.commands import File, Json, app, open_lab
 from lab.text import plain
 
 if TYPE_CHECKING:
-    from lab.model.records import RunRecord
     from lab.report.claims import ClaimsReport
-    from lab.results import Store
 
 #: Older runs are looked at only when they are named.
 _LATEST = 100
@@ -56,7 +53,7 @@ def claims(
 
 
 def _report(series: str, runs: list[str], file: Path | None) -> ClaimsReport:
-    from functools import partial
+    from functools import cache, partial
 
     from lab.analysis.claims import find_pairs, load_claims
     from lab.plan import settled
@@ -68,15 +65,16 @@ def _report(series: str, runs: list[str], file: Path | None) -> ClaimsReport:
     claimed = load_claims(opened.loaded.root / "patches", series)
     claimed = claimed.of_kernels(partial(settled, opened.loaded))
     kernels = list(dict.fromkeys(name for claim in claimed.claim for name in claim.kernels))
+    known = (series, opened.builder.series(series).digest)
     with Store.open(opened.database) as store:
-        pairs = find_pairs(
-            _runs(store, runs), (series, opened.builder.series(series).digest), kernels
-        )
+        # Claims that name filesystems look further back.
+        load = cache(store.load)
+        names = runs or [summary.run.id for summary in store.runs(_LATEST)]
+        pairs = find_pairs(map(load, names), known, kernels)
+        own = {
+            place: find_pairs(map(load, names), known, claim.kernels, claim.filesystems)
+            for place, claim in enumerate(claimed.claim)
+            if claim.filesystems
+        }
     ordered = {kernel: pairs[kernel] for kernel in kernels if kernel in pairs}
-    return report_claims(series, claimed, ordered)
-
-
-def _runs(store: Store, names: list[str]) -> Iterator[RunRecord]:
-    names = names or [summary.run.id for summary in store.runs(_LATEST)]
-    for name in names:
-        yield store.load(name)
+    return report_claims(series, claimed, ordered, own)

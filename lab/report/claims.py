@@ -9,7 +9,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.analysis.claims import Claim, ClaimAnswer, Claims, Pair, Shows, judge_claim
+from lab.analysis.claims import (
+    Answer,
+    Claim,
+    ClaimAnswer,
+    Claims,
+    Pair,
+    Shows,
+    answer_of,
+    judge_claim,
+)
 from lab.errors import ExitStatus
 from lab.report.metrics.view import claim_tables
 from lab.text import plain
@@ -17,12 +26,16 @@ from lab.text import plain
 
 @dataclass(frozen=True)
 class ClaimsReport:
-    """Every claim with what each kernel shows of it."""
+    """Every claim with what each kernel shows of it.
+
+    ``own`` are the pairs of claims that name filesystems, by their place.
+    """
 
     series: str
     source: str
     pairs: Mapping[str, Pair]
     claims: tuple[tuple[Claim, tuple[ClaimAnswer, ...]], ...]
+    own: Mapping[int, Mapping[str, Pair]]
 
     @property
     def tested(self) -> list[tuple[ClaimAnswer, ...]]:
@@ -35,6 +48,12 @@ class ClaimsReport:
         named = (answer.kernel for results in self.tested for answer in results)
         return [kernel for kernel in dict.fromkeys(named) if kernel not in self.pairs]
 
+    def pairs_of(self, place: int) -> dict[str, Pair]:
+        """The pairs that a claim was judged by, with what it is about alone."""
+        about = self.claims[place][0].filesystems or ("*",)
+        pairs = self.own.get(place, self.pairs)
+        return {kernel: pair.narrowed(about) for kernel, pair in pairs.items()}
+
     @property
     def status(self) -> ExitStatus:
         """EXPECTED when every kernel shows every claim that results can show."""
@@ -42,10 +61,19 @@ class ClaimsReport:
         return ExitStatus.EXPECTED if good else ExitStatus.UNEXPECTED
 
 
-def report_claims(series: str, claims: Claims, pairs: Mapping[str, Pair]) -> ClaimsReport:
-    """Judge each claim."""
-    judged = tuple((claim, tuple(judge_claim(claim, pairs))) for claim in claims.claim)
-    return ClaimsReport(series, claims.source, pairs, judged)
+def report_claims(
+    series: str,
+    claims: Claims,
+    pairs: Mapping[str, Pair],
+    own: Mapping[int, Mapping[str, Pair]] | None = None,
+) -> ClaimsReport:
+    """Judge each claim, by pairs of its own where it has some."""
+    own = own or {}
+    judged = tuple(
+        (claim, tuple(judge_claim(claim, own.get(place, pairs))))
+        for place, claim in enumerate(claims.claim)
+    )
+    return ClaimsReport(series, claims.source, pairs, judged, own)
 
 
 def claims_to_markdown(report: ClaimsReport) -> str:
@@ -63,15 +91,18 @@ def claims_to_markdown(report: ClaimsReport) -> str:
     return environment.get_template("claims.md.j2").render(
         series=report.series,
         source=report.source,
-        pairs=list(report.pairs.values()),
+        pairs=_shown_pairs(report),
         claims=report.claims,
         tested=len(report.tested),
         shown=sum(map(_all_shown, report.tested)),
         untested=len(report.claims) - len(report.tested),
         all_shown=_all_shown,
+        answer_of=answer_of,
         cell=_cell,
         tests=_tests,
-        measured=lambda claim: claim_tables(_metrics(claim), report.pairs),
+        measured=lambda place: claim_tables(
+            _metrics(report.claims[place][0]), report.pairs_of(place)
+        ),
     )
 
 
@@ -86,11 +117,21 @@ def claims_to_json(report: ClaimsReport) -> dict[str, Any]:
                 "quote": claim.quote,
                 "untested": claim.untested or None,
                 "shown": None if claim.untested else _all_shown(results),
-                "kernels": [asdict(result) for result in results],
+                "answer": Answer.NOT_TESTED if claim.untested else answer_of(results),
+                "kernels": [{**asdict(result), "shown": result.shown} for result in results],
             }
             for claim, results in report.claims
         ],
     }
+
+
+def _shown_pairs(report: ClaimsReport) -> list[Pair]:
+    """Each pair once, those of the kernels first."""
+    every = (
+        *report.pairs.values(),
+        *(pair for own in report.own.values() for pair in own.values()),
+    )
+    return list({(pair.run.id, str(pair.base.variant)): pair for pair in every}.values())
 
 
 def _all_shown(results: Sequence[ClaimAnswer]) -> bool:
@@ -103,7 +144,10 @@ def _cell(text: str) -> str:
 
 
 def _tests(shows: Shows) -> str:
-    return ", ".join(f"`{glob}`" for glob in shows.tests)
+    tests = ", ".join(f"`{glob}`" for glob in shows.tests)
+    if "*" in shows.filesystems:
+        return tests
+    return f"{tests} on {', '.join(f'`{glob}`' for glob in shows.filesystems)}"
 
 
 def _metrics(claim: Claim) -> frozenset[str]:

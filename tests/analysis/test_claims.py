@@ -238,6 +238,137 @@ def test_kernels_by_the_names_that_results_have() -> None:
     assert named.claim[0].shows == claims.claim[0].shows
 
 
+ISSUES: dict[str, Any] = {
+    "quote": "DAX has issues",
+    "kernels": ["6.1"],
+    "shows": [
+        {"side": "base", "filesystems": ["*-dax"], "tests": ["mlock.*"], "status": "fail"},
+        {"side": "base", "filesystems": ["ext4", "tmpfs"], "tests": ["mlock.*"], "status": "pass"},
+    ],
+}
+
+
+def with_controls(*controls: TestResult, **more: Any) -> RunRecord:
+    """A run with a test on DAX that fails, and these; each filesystem kept its promise."""
+    record = recorded(failed(filesystem="ext4-dax"), *controls, patched=(result(), *controls))
+    names = dict.fromkeys(one.filesystem for one in controls)
+    jobs = [
+        replace(job, evidence=replace(
+            job.evidence,
+            promises=(*job.evidence.promises, *((name, ("not-dax",)) for name in names)),
+            proofs=(*job.evidence.proofs, *(
+                (name, (("not-dax", (("pfn_in_pmem", "no"),)),)) for name in names
+            )),
+        ))
+        for job in record.jobs
+    ]  # fmt: skip
+    return replace(record, jobs=tuple(jobs), **more)
+
+
+def on(filesystem: str, status: Status = Status.PASS, **more: Any) -> TestResult:
+    return result("mlock.a", status, filesystem=filesystem, **more)
+
+
+def judged_own(claim: dict[str, Any], *runs: RunRecord) -> ClaimAnswer:
+    made = Claim.model_validate(claim)
+    (shown,) = judge_claim(made, find_pairs(runs, DIGEST, ["6.1"], made.filesystems))
+    return shown
+
+
+def test_a_claim_of_some_filesystems_is_shown_by_these() -> None:
+    shown = judged_own(ISSUES, with_controls(on("ext4"), on("tmpfs")))
+    assert (shown.answer, shown.why) == (
+        "shown",
+        "base: 1 fail on ext4-dax; base: 2 pass on ext4 tmpfs",
+    )
+
+
+@pytest.mark.parametrize(
+    ("controls", "answer", "why"),
+    [
+        # One that fails refutes it, whatever else is wanting.
+        (
+            (on("ext4", FAIL), on("tmpfs", Status.ERROR)),
+            "refuted",
+            "base: mlock.a on ext4: fail, not pass",
+        ),
+        (
+            (on("ext4"), on("tmpfs", Status.ERROR)),
+            "not tested",
+            "base: mlock.a on tmpfs: error, not pass",
+        ),
+        (
+            (on("ext4"), on("tmpfs", SKIP, message="no room")),
+            "not tested",
+            "base: every such test was skipped on tmpfs: no room",
+        ),
+    ],
+)
+def test_answers_of_a_claim_of_some_filesystems(
+    controls: tuple[TestResult, ...], answer: str, why: str
+) -> None:
+    shown = judged_own(ISSUES, with_controls(*controls))
+    assert (shown.answer, shown.why) == (answer, why)
+
+
+def test_an_unproved_control_shows_nothing() -> None:
+    record = with_controls(on("ext4"), on("tmpfs"))
+    evidence = replace(record.jobs[0].evidence, proofs=record.jobs[0].evidence.proofs[:-1])
+    jobs = (replace(record.jobs[0], evidence=evidence), record.jobs[1])
+    shown = judged_own(ISSUES, replace(record, jobs=jobs))
+    assert (shown.answer, shown.why) == (
+        "not tested",
+        "base: mlock.a on tmpfs: nothing proves that it was without DAX",
+    )
+
+
+def test_a_run_without_the_filesystems_of_a_claim_says_nothing_of_it() -> None:
+    """A newer one of the usual two does not hide the older one with controls."""
+    newer, older = recorded(failed(), id="newer"), with_controls(on("ext4"), on("tmpfs"), id="old")
+    assert judged_own(ISSUES, newer, older).run == "old"
+    one = with_controls(on("ext4"), id="half")
+    alone = judged_own(ISSUES, one)
+    assert (alone.answer, alone.run) == ("not tested", "")
+    assert alone.why.endswith("without and with the series on *-dax ext4 tmpfs")
+    # Whoever asks of that run alone is told what is not in it.
+    (shown,) = judge_claim(
+        Claim.model_validate(ISSUES), {"6.1": find_pairs([one], DIGEST, ["6.1"])["6.1"]}
+    )
+    assert (shown.answer, shown.why) == ("not tested", "base: no such test ran on tmpfs")
+
+
+def test_what_runs_elsewhere_is_no_word_on_a_claim_of_some_filesystems() -> None:
+    """A control that passes does not refute what is said of DAX, nor does one that did not run."""
+    claim = {**MLOCK, "shows": [{**MLOCK["shows"][0], "filesystems": ["*-dax"]}]}
+    record = with_controls(on("ext4"), on("tmpfs", Status.ERROR, unrun=Unrun.ENOUGH))
+    assert judged_own(claim, record).why == "base: 1 fail on ext4-dax, `ENOMEM`"
+
+
+def test_document_of_a_claim_of_some_filesystems() -> None:
+    fast = {**FAST["shows"][0], "filesystems": ["*-dax"]}
+    claims = Claims.model_validate(
+        {"source": "a mail", "claim": [ISSUES, {**FAST, "shows": [fast]}]}
+    )
+    first = result("first.a", metrics=slow_and_fast(), filesystem="ext4-dax")
+    controls = (on("ext4", FAIL), replace(first, filesystem="tmpfs"))
+    record = with_controls(*controls)
+    record = replace(
+        record,
+        jobs=(record.jobs[0], replace(record.jobs[1], results=(first, *controls))),
+    )
+    pairs = find_pairs([record], DIGEST, ["6.1"])
+    report = report_claims("fix", claims, {}, {0: pairs, 1: pairs})
+    text = claims_to_markdown(report)
+    assert "## 1. Refuted\n\n> DAX has issues\n" in text
+    assert "- base: `mlock.*` on `ext4`, `tmpfs`; each must pass" in text
+    assert "| 6.1 | **no** | base: mlock.a on ext4: fail, not pass |" in text
+    assert text.count(f"| {record.id} |") == 1
+    assert "| 6.1 | ext4-dax | a |" in text
+    assert "| 6.1 | tmpfs | a |" not in text
+    answers = [one["answer"] for one in claims_to_json(report)["claims"]]
+    assert answers == ["refuted", "shown"]
+
+
 def test_document() -> None:
     claims = Claims.model_validate(
         {
@@ -257,7 +388,7 @@ def test_document() -> None:
     assert "1 of 2 claims are shown on every kernel named for them, and 1 are not tested." in text
     assert "## 1. Shown\n\n> mlock() fails\n" in text
     assert "## 2. Not shown on every kernel\n" in text
-    assert "| v4.1 | **no** | no finished run has this kernel" in text
+    assert "| v4.1 | not tested | no finished run has this kernel" in text
     assert "| 6.1 | ext4-dax | a | not measured | 812 → 81 (10.0 times) |" in text
     assert "## 3. Not tested\n\n> q\n\nNot shown: no.\n" in text
     assert [claim["shown"] for claim in claims_to_json(report)["claims"]] == [True, False, None]
