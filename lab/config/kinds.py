@@ -18,11 +18,13 @@ class FilesystemKind:
         maker: Takes the table's name and the table, gives a lab.filesystems.Filesystem.
         options: Those of its mount where the table names none.
         mkfs: Whether there is something to make, and so options for that.
+        mounts: Whether there is something to mount.
     """
 
     maker: str
     options: tuple[str, ...] = ()
     mkfs: bool = True
+    mounts: bool = True
 
 
 FILESYSTEMS: dict[str, FilesystemKind] = {
@@ -30,6 +32,7 @@ FILESYSTEMS: dict[str, FilesystemKind] = {
     "ext4": FilesystemKind("lab.filesystems.dax:on_pmem", options=("dax",)),
     "xfs": FilesystemKind("lab.filesystems.dax:on_pmem", options=("dax",)),
     "tmpfs": FilesystemKind("lab.filesystems.plain:tmpfs", mkfs=False),
+    "none": FilesystemKind("lab.filesystems.plain:nothing", mkfs=False, mounts=False),
 }
 
 

@@ -260,11 +260,15 @@ class Filesystem(Section):
     type: Annotated[str, BeforeValidator(_a_filesystem)]
     mkfs: tuple[str, ...] = ()
     options: tuple[str, ...] | None = None
+    #: Only where it is named: a matrix that names no filesystems does without.
+    by_name: bool = False
 
     @model_validator(mode="after")
     def _can_be_made(self) -> Self:
         if self.mkfs and not FILESYSTEMS[self.type].mkfs:
             raise ValueError(f"no mkfs makes a {self.type}: leave mkfs out")
+        if self.options and not FILESYSTEMS[self.type].mounts:
+            raise ValueError(f"of type {self.type!r} nothing is mounted: leave options out")
         return self
 
     @property
@@ -307,7 +311,8 @@ class Matrix(Section):
     """Each variant on each filesystem in each suite, on one machine with one config.
 
     The variants of the matrices it includes come first, each variant once; all
-    else is this matrix's own.  No filesystems, or no suites: all that are defined.
+    else is this matrix's own.  No filesystems, or no suites: all that are defined, but
+    those that run by their name alone.
     With a ``series`` each variant is tested without it and with it, and a verdict
     given, as ``lab verify`` does.
     """
@@ -531,6 +536,11 @@ class LabConfig(Section):
     guests: Count = Field(default=0, ge=0)
     #: Variants that are built side by side; 0 is what the host's CPUs allow.
     builds: Count = Field(default=0, ge=0)
+
+    @property
+    def usual_filesystems(self) -> tuple[str, ...]:
+        """The filesystems of a matrix that names none."""
+        return tuple(name for name, table in self.filesystems.items() if not table.by_name)
 
     @property
     def named_suites(self) -> tuple[str, ...]:

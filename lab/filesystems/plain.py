@@ -114,6 +114,52 @@ class Tmpfs:
         return f"mount -t {self.type}{_with(self.options)}"
 
 
+@dataclass(frozen=True)
+class Nothing:
+    """No filesystem under test: for programs that touch none, in a folder of the guest's own.
+
+    What they say stands in a column of its own, and not in that of one they never saw.
+    """
+
+    name: str
+    type: str = "none"
+    tools: tuple[str, ...] = ()
+    mount_point: str = "/tmp"  # noqa: S108  # the guest's
+
+    @property
+    def device(self) -> str:
+        """A name that no mount has."""
+        return f"lab-{self.name}"
+
+    def for_kernel(self, version: KernelVersion, cache: Path) -> Self:
+        """The same."""
+        return self
+
+    def make(self) -> str:
+        """Nothing."""
+        return ""
+
+    def mount(self) -> str:
+        """Nothing, which succeeds."""
+        return ":"
+
+    def prove(self) -> tuple[Proof, ...]:
+        """Nothing."""
+        return ()
+
+    def check_refusal(self, log: str) -> None:
+        """Nothing was asked of the kernel."""
+
+    def describe(self) -> str:
+        """That it is none."""
+        return f"none: {self.mount_point}"
+
+
+def nothing(name: str, table: Table) -> Nothing:
+    """The one that a table of ``lab.toml`` describes: it says no more than that."""
+    return Nothing(name)
+
+
 def tmpfs(name: str, table: Table) -> Tmpfs:
     """The one that a table of ``lab.toml`` describes."""
     return Tmpfs(name, table.mount_options)

@@ -238,7 +238,7 @@ def _jobs(
             variant=Variant.parse(text),
             config=matrix.config,
             machine=matrix.machine,
-            filesystems=matrix.filesystems or tuple(config.filesystems),
+            filesystems=matrix.filesystems or config.usual_filesystems,
             suites=matrix.suites or config.named_suites,
             pattern=pattern,
         )

@@ -241,6 +241,14 @@ def test_a_home_of_nobody(project: Project, refuses: Checker) -> None:
             None,
         ),
         (
+            '[filesystems.ext4-dax]\ntype = "ext4"',
+            '[filesystems.ext4-dax]\ntype = "none"\noptions = ["noatime"]',
+            "[filesystems.ext4-dax]",
+            "filesystems.ext4-dax",
+            "of type 'none' nothing is mounted: leave options out",
+            None,
+        ),
+        (
             '[kernels."6.1"]',
             "[expect]\n[kernels.'6.1']",
             "[expect]",

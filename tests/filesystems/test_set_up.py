@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 
+from lab.config.model import Filesystem as Table
 from lab.errors import InfrastructureError
 from lab.features import feature
+from lab.filesystems import filesystem_of
 from lab.filesystems.dax import Control, Dax
 from lab.filesystems.dax_proof import MayBeDax, NotDax
 from lab.filesystems.filesystem import CannotMount, Filesystem
 from lab.filesystems.mounts import look
-from lab.filesystems.plain import Plain, Tmpfs
+from lab.filesystems.plain import Nothing, Plain, Tmpfs
 from lab.filesystems.set_up import StaysMounted, read, script, set_up
 from lab.guest.command import CommandResult, CommandTimeout
 from tests.filesystems.test_dax import EXT4, NO_DAX, OLD_XFS, XFS_LOG
@@ -123,6 +125,21 @@ def test_a_mount_is_all_that_a_tmpfs_takes() -> None:
     assert "mkfs" not in text
     assert "/dev/pmem0" not in text
     assert text.endswith("/lab/dax-proof /mnt/scratch\nlog")
+
+
+def test_none_makes_and_mounts_nothing(tmp_path: Path) -> None:
+    """In a real shell: what is looked at is the guest's own folder."""
+    none = filesystem_of("none", Table.model_validate({"type": "none"}))
+    text = script(none)
+    assert text == script(Nothing("none"))
+    for word in ("mkfs", "mount -t", "/dev/pmem0", "/lab/"):
+        assert word not in text
+    text = text.replace("/dev/kmsg", "/dev/null").replace("dmesg", "true")
+    done = subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done
+    assert " / " in read(done.stdout)["mounted"]
+    guest: Any = Guest(done.stdout)
+    assert set_up(guest, none).proofs == {}
 
 
 class Guest:

@@ -38,6 +38,7 @@ cpus = 8
 [filesystems]
 ext4-dax.type = "ext4"
 xfs-dax.type = "xfs"
+ram = {type = "tmpfs", by_name = true}
 [suites]
 populate.programs = ["populate"]
 mlock.programs = ["populate"]
@@ -177,7 +178,7 @@ def test_all_unknown_names_at_once(loaded: LoadedConfig) -> None:
         plan_variants(loaded, ["6.2"], ["ext4"], ["mlok"])
     assert without_places(caught.value) == (
         "kernels: no kernel is named '6.2'; try 6.1 (known: 6.1, old)\n"
-        "filesystems: no filesystem is named 'ext4'; try ext4-dax (known: ext4-dax, xfs-dax)\n"
+        "filesystems: no filesystem is named 'ext4'; try ext4-dax (known: ext4-dax, xfs-dax, ram)\n"
         "suites: no suite is named 'mlok'; try mlock (known: populate, mlock)"
     )
 
