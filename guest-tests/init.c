@@ -123,12 +123,15 @@ static void mount_at(const char *type, const char *path, const char *options)
 		failed(path);
 }
 
-/* The port is a node of the image: a machine may be without one, and goes on. */
+/*
+ * The port is a node of the image (lab/image/base.py), which knows what device it is on this
+ * architecture: a machine may be without one, and goes on.
+ */
 static void open_port(void)
 {
 	struct termios raw;
 
-	port = open("/dev/ttyS1", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	port = open("/dev/lab-marks", O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (port < 0) {
 		port = open("/dev/null", O_RDWR | O_CLOEXEC);
 		return;

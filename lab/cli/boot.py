@@ -95,6 +95,8 @@ def _ran(variant: str, guest: Guest, line: str) -> tuple[dict[str, Any], int]:
         "variant": variant,
         "command": line,
         "accelerator": spec.describe().accelerator,
+        "image": str(spec.kernel),
+        # The same, as it is called on x86: of before there were others.
         "bzimage": str(spec.kernel),
     }
     try:

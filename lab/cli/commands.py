@@ -306,6 +306,8 @@ def _build_row(built: Build | Failure) -> dict[str, object]:
         "variant": built.variant,
         "key": built.key,
         "cached": built.cached,
+        "image": str(built.image),
+        # The same, as it is called on x86: of before there were others.
         "bzimage": str(built.image),
         "duration_s": round(built.duration_s, 3),
         "release": built.release,

@@ -134,8 +134,10 @@ def _skeleton() -> Iterator[cpio.Node]:
     # The kernel opens /dev/console before init can mount devtmpfs.
     yield cpio.character_device("/dev/console", 5, 1)
     yield cpio.character_device("/dev/null", 1, 3, 0o666)
+    # The second by its own name, too: an init of a project's own may open that.
     device, major, minor = ARCH.marks
-    yield cpio.character_device(f"/dev/{device}", major, minor)
+    for name in ("lab-marks", device):
+        yield cpio.character_device(f"/dev/{name}", major, minor)
     # Each guest has it among its programs (guest-tests/init.c).
     yield cpio.symlink("/init", "/lab/init")
     yield cpio.file("/bin/lab-poweroff", _POWEROFF.encode(), 0o755)

@@ -223,6 +223,7 @@ def test_build_json_is_only_json(project: Path) -> None:
     assert first.returncode == 0, first.stderr
     (row,) = json.loads(first.stdout)["builds"]
     assert (row["variant"], row["cached"]) == ("fake", False)
+    assert row["image"] == row["bzimage"]
     assert Path(row["bzimage"]).is_file()
     (again,) = json.loads(lab(project, "build", "fake", "--json").stdout)["builds"]
     assert again["cached"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.arch import ARCH
 from lab.errors import InfrastructureError
 from lab.host import Host, known_tools
 from lab.image import GuestKeys, base_image, guest_archive, write_initrd
@@ -55,6 +56,17 @@ def test_any_path_leads_to_the_programs(root: Path) -> None:
     names = ("sbin", "usr/bin", "usr/sbin", "bin/sh", "bin/mke2fs")
     links = [str((root / name).readlink()) for name in names]
     assert links == ["/bin", "/bin", "/bin", "busybox", "mkfs.ext4"]
+
+
+def test_init_opens_the_second_port_whatever_an_architecture_calls_it(cache: Path) -> None:
+    device, major, minor = ARCH.marks
+    archive = base_image(cache).read_bytes()
+    listing = run(["cpio", "-itv", "--quiet"], input=archive).stdout.splitlines()
+    nodes = {line.split()[-1]: " ".join(line.split()[4:6]) for line in listing if line[0] == "c"}
+    assert nodes["dev/lab-marks"] == nodes[f"dev/{device}"] == f"{major}, {minor}"
+    source = (Path(__file__).parents[2] / "guest-tests" / "init.c").read_text()
+    assert 'open("/dev/lab-marks"' in source
+    assert device not in source
 
 
 def test_second_time_nothing_is_made(cache: Path) -> None:
