@@ -244,17 +244,32 @@ def test_a_host_that_is_busy_is_an_error_of_ours() -> None:
     assert result.complaint == ""
 
 
+def test_what_the_lab_did_not_see_is_its_own_error_whatever_killed_the_program() -> None:
+    failed = Judged("a", Status.FAIL, "was killed by SIGBUS", signal="SIGBUS")
+    (result,) = doubted([failed], "too much")
+    assert (result.status, result.signal) == (Status.ERROR, "")
+    (result,) = charge("p", [failed], [busy()], marked=True)
+    assert (result.status, result.signal) == (Status.ERROR, "")
+    (result,) = charge("p", [failed], [noted("a")], marked=True)
+    assert (result.status, result.signal) == (Status.CRASH, "SIGBUS")
+
+
 def test_a_result_has_the_last_complaint_for_its_cause() -> None:
     """As a value: what its message says is for people."""
     last = noted("a")
     first = replace(last, complaint=replace(last.complaint, title="another; of two clauses"))
-    (result,) = charge("p", PASSES[:1], [first, last, busy()], marked=True)
+    host = busy()
+    host = replace(host, complaint=replace(host.complaint, title="the host's"))
+    (result,) = charge("p", PASSES[:1], [first, last, host], marked=True)
     assert result.complaint == TITLE
     (result,) = charge("p", PASSES[:1], [last, first], marked=True)
     assert result.complaint == str(first.complaint)
     whole = Judged("p", Status.CRASH, "the guest died while it ran", complaint=TITLE)
     (both,) = blame("p", (Judged("a", Status.PASS), whole), "a")
     assert (both.test, both.complaint) == ("a", TITLE)
+    killed = Judged("p", Status.ERROR, "was killed by SIGBUS", signal="SIGBUS")
+    (both,) = blame("p", (Judged("a", Status.PASS), killed), "a")
+    assert (both.status, both.signal) == (Status.ERROR, "SIGBUS")
     (both,) = blame("p", (result, replace(whole, complaint="")), "a")
     assert both.complaint == str(first.complaint)
 

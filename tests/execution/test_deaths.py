@@ -46,6 +46,8 @@ def test_death_costs_one_test(make_job: MakeJob, stage: Stage) -> None:
     assert script.ran == list(ABC)
     assert len(stage.made) == 2
     assert "boom" in message(record, "b")
+    complaints = {one.test: one.complaint for one in record.results if one.complaint}
+    assert complaints == {"b": str(record.complaints[0].complaint)}
     said = {one.test: one.diagnostics for one in record.results}
     # Nobody knows how they end after a and b.
     assert (said["a"], said["x"]) == ((), ())
@@ -55,6 +57,15 @@ def test_death_costs_one_test(make_job: MakeJob, stage: Stage) -> None:
         ("ext4-dax/s.p",),
         ("ext4-dax/s.p.c", "ext4-dax/s.p.d", "ext4-dax/s.q"),
     ]
+
+
+def test_what_killed_a_program_is_known(make_job: MakeJob, stage: Stage) -> None:
+    output = "KTAP version 1\n1..2\nok 1 a\n"
+    stage.answers["/lab/p"] = lambda *_: CommandResult(139, output, "", 0.0)
+    record = run_job(make_job({"p": Script(("a", "b"))}))
+    signals = {one.test: (one.status.value, one.signal) for one in record.results}
+    assert signals["a"] == ("pass", "")
+    assert signals["p"] == ("error", "SIGSEGV")
 
 
 def test_each_killer_costs_itself(make_job: MakeJob, stage: Stage) -> None:
@@ -277,7 +288,7 @@ def test_a_mistake_in_judging_one_program_loses_it_no_result(
             raise ZeroDivisionError
         return judge(name, *rest, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("lab.suites.ktap_programs.judge", judged)
+    monkeypatch.setattr("lab.suites.output.ktap.judge", judged)
     record = run_job(make_job({"p": Script(ABC), "q": Script(ABC)}))
     found = statuses(record.results)
     assert found["p"] == "error"

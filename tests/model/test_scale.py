@@ -68,6 +68,21 @@ def test_what_tests_are_worth() -> None:
     assert {Status.CRASH, Status.TIMEOUT} == DEAD
 
 
+def test_what_changes_are_worth() -> None:
+    assert {change for change in Change if change.is_bad} == {
+        Change.REGRESSED,
+        Change.FLAKY,
+        Change.GONE,
+    }
+    assert {change for change in Change if change.worth is Worth.GOOD} == {
+        Change.FIXED,
+        Change.SAME,
+    }
+    assert Change.INFRASTRUCTURE.worth is Kind.UNTESTED.worth is Worth.UNKNOWN
+    good = {verdict for verdict in StableVerdict if verdict.worth is Worth.GOOD}
+    assert good == {StableVerdict.NEEDS_BACKPORT, StableVerdict.THERE, StableVerdict.NOT_AFFECTED}
+
+
 def test_what_a_worth_costs() -> None:
     assert [(worth.value.exit, worth.value.git) for worth in Worth] == [
         (ExitStatus.EXPECTED, 0),

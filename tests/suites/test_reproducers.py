@@ -50,6 +50,7 @@ def test_an_exit_status_is_the_result(status: int, outcome: Status, message: str
     (one,) = judged(b"a\n\nb\n\x1b[31mc\nd\n", status)
     assert (one.test, one.status, one.message) == ("bug", outcome, message)
     assert one.diagnostics == ("a", "b", "c", "d")
+    assert one.signal == ("SIGBUS" if "SIGBUS" in message else "")
 
 
 @pytest.mark.parametrize(

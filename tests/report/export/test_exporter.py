@@ -84,6 +84,12 @@ def test_kcidb_is_told_whose_fault_it_was() -> None:
             exported(RUN, "kcidb", Place(origin))
 
 
+def test_a_program_that_a_signal_killed_is_an_error_of_the_tests_own_code() -> None:
+    record = run(job(result("t", Status.ERROR, signal="SIGBUS")))
+    (test,) = json.loads(exported(record, "kcidb"))["tests"]
+    assert test["status"] == "ERROR"
+
+
 def test_ktap_says_the_same() -> None:
     report = parse(exported(RUN, "ktap").encode())
     assert report.problems == ()

@@ -37,6 +37,14 @@ def test_real_lines(name: str, status: int, found: list[str]) -> None:
     assert statuses(results) == {f"t.{n}": one for n, one in enumerate(found, 1)}
 
 
+@pytest.mark.parametrize("kind", ["ltp", "xfstests"])
+def test_what_killed_the_program_itself(kind: str) -> None:
+    results = judged(kind, b"", 128 + 11)
+    assert [(one.test, one.status.value, one.signal) for one in results] == [
+        ("t", "error", "SIGSEGV")
+    ]
+
+
 def test_what_a_result_says() -> None:
     results = judged("ltp", read("fails"), 1)
     assert results[0].message == ""
