@@ -191,7 +191,7 @@ class _Side:
         for result in results_of(job):
             key = TestKey.of(job, result)
             self.results.setdefault(key, []).append(result)
-            end = _KILLED if result.killed else result.status
+            end = _KILLED if result.signal and result.killed else result.status
             self.ends.setdefault(key.group, {}).setdefault(end, result)
 
     def end(self, key: TestKey, *statuses: Status | str) -> TestResult | None:
@@ -328,11 +328,13 @@ def _appeared(key: TestKey, after: tuple[TestResult, ...], a: _Side) -> tuple[Ch
 
 
 def _changed(before: Sequence[TestResult], after: Sequence[TestResult]) -> tuple[Change, str]:
-    words = [[result for result in side if result.has_word] for side in (before, after)]
-    sides = [_statuses(results) for results in words]
+    sides, lost = [_statuses(before), _statuses(after)], False
+    if Status.ERROR in sides[0] | sides[1]:
+        words = [[result for result in side if result.has_word] for side in (before, after)]
+        sides, lost = [_statuses(side) for side in words], words != [[*before], [*after]]
     if any(len(statuses) > 1 for statuses in sides):
         return Change.FLAKY, "in one run"
-    if len(words[0]) < len(before) or len(words[1]) < len(after):
+    if lost:
         return Change.INFRASTRUCTURE, ""
     (was,), (now,) = sides
     if was is now:
