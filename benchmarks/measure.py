@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Times the lab beside the same work done by hand, on this machine, in one run.
 
-Usage: measure.py [second-variant] [nothing-to-do] [test] [edit-to-verdict] [verify] [unpack]
-       [cold] [one-file] [sandbox]
+Usage: measure.py [second-variant] [nothing-to-do] [test] [repeat] [edit-to-verdict] [verify]
+       [unpack] [cold] [one-file] [sandbox]
 
 Without a name all.  cold and one-file build a kernel from nothing, LAB_BENCH_KERNEL or 6.1,
 in a cache of their own; on a busy machine run them again, each is measured in pairs.
@@ -48,6 +48,7 @@ from lab.trees.download import sha256_of
 ROOT = Path(__file__).resolve().parents[1]
 _PAIRS = 3
 _SANDBOX_PAIRS = 6
+_REPETITIONS = 100
 LAB = Path(sys.executable).with_name("lab")
 BASE, PATCHED = Variant("6.1"), Variant("6.1", ("reintroduce-bug",))
 #: What one would give it by hand; the lab saves its guests more.
@@ -122,6 +123,21 @@ def test(lab: Lab, scratch: Path) -> Iterator[Row]:
     part = "`lab test`, less its programs' own time"
     row = Row.against(part, ours - programs, boot, 2.5, what="a bare boot")
     yield replace(row, lab=f"{row.lab}, and {programs:.2f} s of programs")
+
+
+def repeat(lab: Lab, scratch: Path) -> Iterator[Row]:
+    """One test a hundred times, each in a guest of its own: what each costs beyond the test."""
+    _project(scratch, f'[paths]\nresults = "{scratch}/results"\n')
+    test: list[str | Path] = [LAB, "test", str(BASE), "-f", "ext4-dax", "-s", "populate"]
+    one = [*test, "-k", "populate.shared-rw.4k", "-C", scratch / "lab.toml", "--repeat"]
+    _run([*one, "2"])
+    few = _run([*one, "2"])
+    many = _run([*one, str(_REPETITIONS)])
+    newest = max((scratch / "results").glob("*/results.json"))
+    ran = [float(row["duration_s"]) for row in json.loads(newest.read_text())["results"]]
+    assert len(ran) == _REPETITIONS
+    each = (many - few) / (_REPETITIONS - 2) - sum(ran) / len(ran)
+    yield Row.alone("a repetition of a test, beyond the test", each, 0.4)
 
 
 def bare_boot(kernel: Path, scratch: Path) -> str:
@@ -370,6 +386,7 @@ _ALL: dict[str, Measure] = {
     "second-variant": second_variant,
     "nothing-to-do": nothing_to_do,
     "test": test,
+    "repeat": repeat,
     "edit-to-verdict": edit_to_verdict,
     "verify": verify,
     "unpack": unpack,

@@ -352,12 +352,9 @@ def _statuses(results: Iterable[TestResult]) -> frozenset[Status]:
 
 def _words(results: tuple[TestResult, ...]) -> str:
     counted = Counter(result.status for result in results)
-    return (
-        ", ".join(
-            status.value if count == 1 else f"{count} {status}" for status, count in counted.items()
-        )
-        or "nothing"
-    )
+    once = set(counted.values()) <= {1}
+    words = (status.value if once else f"{count} {status}" for status, count in counted.items())
+    return ", ".join(words) or "nothing"
 
 
 def _notes(a: _Side, b: _Side) -> tuple[str, ...]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
+from lab.analysis.repeated import Repeated, by_test, is_mixed
 from lab.analysis.setup import differences
 from lab.analysis.test_names import job_apart, own_name, shared_names
 from lab.model.proof import unproved
@@ -82,27 +83,32 @@ class VariantResults:
     """The record of one variant: its job, and the results at each place.
 
     A name that comes twice at one place has a number, so that none is hidden.  ``unrun``
-    are the places with tests that nobody ran, which are not among the ``tests``.
+    are the places with tests that nobody ran, which are not among the ``tests``; ``mixed``
+    are tests that were repeated, and how they ended where that was not in one way.
     """
 
     job: JobRecord
     tests: Mapping[tuple[str, str, str], TestResult]
     unrun: frozenset[Place] = frozenset()
+    mixed: Mapping[tuple[str, str, str], Repeated] = field(default_factory=dict)
 
     @classmethod
     def of(cls, job: JobRecord) -> VariantResults:
         """Sort a job's results."""
         seen: Counter[tuple[str, str, str]] = Counter()
-        tests = {}
-        for result in job.results:
+        tests, mixed = {}, {}
+        for ends in by_test(job.results):
+            result = Repeated(ends).result
             if not result.ran:
                 continue
             key = (result.filesystem, result.suite, result.test)
             seen[key] += 1
             name = result.test if seen[key] == 1 else f"{result.test} [{seen[key]}]"
-            tests[(result.filesystem, result.suite, name)] = result
+            tests[place := (result.filesystem, result.suite, name)] = result
+            if is_mixed(ends):
+                mixed[place] = Repeated(ends)
         left = (result for result in job.results if not result.ran)
-        return cls(job, tests, frozenset((one.filesystem, one.suite) for one in left))
+        return cls(job, tests, frozenset((one.filesystem, one.suite) for one in left), mixed)
 
     def at(self, place: Place) -> Sequence[TestResult]:
         """What ran at a place."""
@@ -286,7 +292,19 @@ class _Pair:
         if base is None:
             assert patched is not None
             return self._only_patched(key, patched)
+        if key in self.base.mixed or key in self.patched.mixed:
+            return self._mixed(key, base)
         return self._only_base(key, base) if patched is None else _both(base, patched)
+
+    def _mixed(self, key: tuple[str, str, str], base: TestResult) -> tuple[Verdict, str]:
+        """What now passes and now does not proves nothing, but that it never did so before."""
+        now, before = self.patched.mixed.get(key), self.base.mixed.get(key)
+        steady = before is None and base.status is Status.PASS
+        if steady and now and any(one.status in BAD for one in now.results):
+            return Verdict.REGRESSED, f"patched: {now.line()}"
+        sides = (("base", before), ("patched", now))
+        said = "; ".join(f"{name}: {side.line()}" for name, side in sides if side)
+        return Verdict.INCONCLUSIVE, f"it does not always end alike ({said})"
 
     def _only_patched(self, key: tuple[str, str, str], patched: TestResult) -> tuple[Verdict, str]:
         place = key[:2]

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from lab.plan import Plan
     from lab.session import Lab
 
+#: How often --until-fail repeats at most, where --repeat does not say.
+UNTIL_FAIL = 1000
+
 app = Typer(
     name="lab",
     help="Build, boot and test kernels; say whether a patch does what it claims.",
@@ -61,6 +64,14 @@ Pattern = Annotated[
 MaxFail = Annotated[
     int | None,
     typer.Option("--max-fail", metavar="N", min=1, help="End after N that are not as expected."),
+]
+Repeat = Annotated[
+    int | None,
+    typer.Option("--repeat", metavar="N", min=1, help="N times in fresh guests: a rate."),
+]
+UntilFail = Annotated[
+    bool,
+    typer.Option("--until-fail", help=f"Until one is not as expected, or {UNTIL_FAIL} times."),
 ]
 FirstFail = Annotated[bool, typer.Option("-x", help="As --max-fail 1.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="List every test.")]
@@ -189,6 +200,8 @@ def test(
     config: Config = None,
     max_fail: MaxFail = None,
     first_fail: FirstFail = False,
+    repeat: Repeat = None,
+    until_fail: UntilFail = False,
     verbose: Verbose = False,
     dry_run: DryRun = False,
     bisect: Bisect = False,
@@ -203,7 +216,8 @@ def test(
         opened, named = open_lab(file).taking(variants or ())
         opened, suite = with_reproducers(opened, repro, suite)
         plan = plan_of(opened, named, filesystem, suite, pattern, machine=machine, config=config)
-        opened = opened.stopping_after(most_failures(max_fail, first_fail))
+        plan = plan.repeated(repeat or (UNTIL_FAIL if until_fail else 1))
+        opened = opened.stopping_after(most_failures(max_fail, first_fail or until_fail))
         return _test(opened, plan, verbose=verbose, dry_run=dry_run, json=json, bisect=bisect)
 
 

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from lab.errors import LabError, UserError
 from lab.execution.complaint_watch import ComplaintWatch
@@ -16,9 +17,16 @@ from lab.execution.unit import Unit
 from lab.guest.guest import Guest, GuestSpec
 from lab.model.job_error import JobError
 from lab.model.proof import Proofs
-from lab.model.records import DID_NOT_RUN, Evidence, GuestUse, PlacedComplaint, TestResult
+from lab.model.records import (
+    DID_NOT_RUN,
+    REPETITION,
+    Evidence,
+    GuestUse,
+    PlacedComplaint,
+    TestResult,
+)
 from lab.model.status import Status
-from lab.model.unrun import ENOUGH, Stop, Unrun
+from lab.model.unrun import ENOUGH, FAILED, Stop, Unrun
 from lab.results.folder import KERNEL_LOG
 from lab.suites.judge import Judged
 
@@ -36,6 +44,8 @@ class Findings:
         command: What started the first guest.
         complaints: Each once, in the order they came: a dict, since there may be thousands.
         left_mounted: What stayed mounted, of each guest that could not unmount all.
+        guest: The folder of the one that is at work, relative to the job's.
+        repetition: Which of a job's is under way, from 1; 0 in a job without any.
     """
 
     job: Job
@@ -51,13 +61,23 @@ class Findings:
     complaints: dict[PlacedComplaint, None] = field(default_factory=dict)
     watches: list[ComplaintWatch] = field(default_factory=list)
     left_mounted: dict[str, str] = field(default_factory=dict)
+    guest: str = ""
+    repetition: int = 0
+
+    def begin(self, units: Sequence[Unit]) -> None:
+        """Units have their turn; what hung in a repetition before is asked about once more."""
+        repetition = units[0].repetition if units else 0
+        if repetition != self.repetition:
+            self.hangs, self.repetition = Hangs(), repetition
 
     @property
     def over(self) -> Stop | None:
         """Why nothing more is to run; None while it goes on."""
         if self.hangs.over:
             return Stop(self.hangs.over)
-        return ENOUGH if 0 < self.job.max_fail <= self.failed else None
+        if not 0 < self.job.max_fail <= self.failed:
+            return None
+        return ENOUGH if self.job.repeat == 1 else FAILED
 
     def watch(self, guest: GuestSpec) -> ComplaintWatch:
         """Somebody who looks at the guest's console."""
@@ -82,16 +102,17 @@ class Findings:
         """Keep which guest ran what."""
         ran = tuple(unit.ran for unit in units)
         names, marks = tuple(one.unit for one in ran), tuple(guest.timeline.marks)
-        self.used.append(GuestUse(self._place_of(guest), guest.state, names, marks, ran))
+        self.used.append(GuestUse(self.place_of(guest), guest.state, names, marks, ran))
 
     def note_left(self, guest: Guest, said: str) -> None:
         """Tell and keep what a guest could not unmount; it makes no result another one."""
-        place = self._place_of(guest)
+        place = self.place_of(guest)
         if place not in self.left_mounted:
             self.left_mounted[place] = said
             self.tell(f"{STAYS_MOUNTED}: {said}")
 
-    def _place_of(self, guest: Guest) -> str:
+    def place_of(self, guest: Guest) -> str:
+        """The guest's folder, relative to the job's."""
         return str(guest.spec.folder.relative_to(self.job.guest.folder))
 
     def note_hang(self, unit: Unit, test: str, hang: Signature) -> None:
@@ -102,6 +123,7 @@ class Findings:
     def add(self, unit: Unit, judged: Judged, duration_s: float) -> None:
         """Take a result in, and tell it."""
         status, reason = self.job.expected(unit.filesystem.name, unit.suite, judged.test)
+        odd = self._which(unit) if judged.status is not status and judged.unrun is None else ()
         result = TestResult(
             variant=self.job.variant,
             kernel_release=self.job.release,
@@ -112,7 +134,7 @@ class Findings:
             expected=status,
             duration_s=round(duration_s, 3),
             message=judged.message,
-            diagnostics=(*judged.diagnostics, *unit.remarks()),
+            diagnostics=(*judged.diagnostics, *unit.remarks(), *odd),
             metrics=judged.metrics,
             reason=reason,
             program=unit.program,
@@ -124,6 +146,12 @@ class Findings:
         self.results.append(result)
         self.on_result(result)
         self.failed += not result.as_expected and result.ran
+
+    def _which(self, unit: Unit) -> Iterator[str]:
+        """Where to look at a repetition that did not end as the others should."""
+        if unit.repetition:
+            console = Path(self.guest) / "console.log"
+            yield f"{REPETITION}{unit.repetition} of {self.job.repeat}: {console}"
 
     def add_unrun(self, unit: Unit, why: str, kind: Unrun = Unrun.LOST) -> None:
         """Results for what of a program nobody ran."""

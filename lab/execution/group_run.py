@@ -60,6 +60,7 @@ def _use(
     if (then := agenda.next_filesystem) is not None:
         prefetch.begin(then)
     findings.command = findings.command or tuple(guest.command)
+    findings.guest = findings.place_of(guest)
     session = GuestSession.of(findings, agenda, guest, watch)
     try:
         check_prepared(guest, {unit.filesystem.device for unit in agenda.group})

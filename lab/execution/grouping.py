@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import groupby
 
 from lab.config.model import Fresh
@@ -15,7 +16,20 @@ from lab.execution.unit import Unit
 
 
 def groups_of(job: Job) -> Iterator[Sequence[Unit]]:
-    """The units that share a guest, in order; for one a test, a guest is asked for their names."""
+    """The units that share a guest, in order; for one a test, a guest is asked for their names.
+
+    No two repetitions share one.
+    """
+    if job.repeat == 1:
+        yield from _groups_of(job)
+        return
+    groups = [list(group) for group in _groups_of(job)]
+    for number in range(1, job.repeat + 1):
+        for group in groups:
+            yield [replace(unit, repetition=number) for unit in group]
+
+
+def _groups_of(job: Job) -> Iterator[Sequence[Unit]]:
     match job.fresh:
         case Fresh.JOB:
             yield job.units

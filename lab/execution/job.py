@@ -26,7 +26,8 @@ class Job:
     ``guest.folder`` is the job's folder: consoles, KTAP and logs go there.  ``prefetch``
     lets the next guest start while one works: there is memory for both.  ``uncompiled`` are
     programs that cannot run, and why: they do not compile.  ``max_fail`` is after how many
-    results that are not as expected nothing more runs; 0 is never.
+    results that are not as expected nothing more runs; 0 is never.  All units run ``repeat``
+    times, each time in guests of their own.
     """
 
     variant: str
@@ -46,6 +47,7 @@ class Job:
     uncompiled: tuple[tuple[Unit, LabError], ...] = ()
     stall_s: float = 10.0
     max_fail: int = 0
+    repeat: int = 1
 
     @property
     def filesystems(self) -> tuple[Filesystem, ...]:

@@ -93,6 +93,7 @@ class Preparer:
             benign=tuple(Benign.make(row.title, row.versions, row.reason) for row in config.benign),
             settle_s=config.deadlines.settle,
             stall_s=config.deadlines.stall,
+            repeat=planned.repeat,
         )
 
     def programs(self, suites: Iterable[str]) -> BuiltPrograms:

@@ -16,6 +16,7 @@ from lab.execution.group_run import run_group
 from lab.execution.grouping import groups_of
 from lab.execution.job import Job
 from lab.execution.prefetch import Prefetch
+from lab.execution.repetitions import each_once
 from lab.model import job_error
 from lab.model.job_error import Fault, JobError
 from lab.model.records import Evidence, JobRecord, TestResult, now
@@ -102,6 +103,7 @@ def _run_groups(findings: Findings, agenda: Agenda, prefetch: Prefetch) -> None:
     agenda.share(groups_of(findings.job))
     first = True
     while agenda and not findings.over:
+        findings.begin(agenda.group)
         trouble = run_group(findings, agenda, prefetch)
         if trouble is not None:
             _add_trouble(findings, agenda, trouble, first=first)
@@ -117,13 +119,14 @@ def _add_trouble(findings: Findings, agenda: Agenda, trouble: LabError, *, first
         # All had run: what its guest still had to say, nobody knows.
         findings.note_error(JobError.of(trouble, Fault.MACHINE))
     # Where the first guest reached no filesystem, no other would.
-    findings.add_trouble(agenda.take_all() if first else agenda.take_group(), trouble)
+    units = agenda.take_all() if first else agenda.take_group()
+    findings.add_trouble((unit for unit, _ in each_once(units)), trouble)
 
 
 def _leave(findings: Findings, agenda: Agenda, stop: Stop) -> None:
     """Nothing more runs: what is left says so."""
-    for unit in agenda.take_all():
-        findings.add_unrun(unit, stop.why, stop.kind)
+    for unit, more in each_once(agenda.take_all()):
+        findings.add_unrun(unit, f"{stop.why}{more}", stop.kind)
 
 
 def _record(

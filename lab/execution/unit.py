@@ -21,6 +21,7 @@ class Unit:
     ``suite`` is its name in ``lab.toml``, and ``kind`` what such programs are run and judged
     by.  ``test`` names the only one of its tests that is to run; ``rest`` is what its end left,
     to be run one by one; ``after`` is that end, where a test of that rest runs.
+    ``repetition`` counts from 1 in a job that runs it again and again; 0 is in any other.
     """
 
     filesystem: Filesystem
@@ -30,6 +31,7 @@ class Unit:
     test: str | None = None
     rest: Rest | None = None
     after: str = ""
+    repetition: int = 0
 
     @property
     def ran(self) -> Ran:
@@ -45,7 +47,8 @@ class Unit:
     def file(self) -> str:
         """The name of the file with what it printed; no two units have the same."""
         test = "" if self.test is None else f".{safe_name(self.test)}"
-        return f"{self.suite}.{self.program}{test}.ktap"
+        again = f".repetition-{self.repetition}" if self.repetition > 1 else ""
+        return f"{self.suite}.{self.program}{test}{again}.ktap"
 
     def command(self, pattern: str | None) -> list[str]:
         """The program's command line in the guest; ``pattern`` is for ``-k``."""

@@ -21,7 +21,8 @@ class BuildRequest:
 class JobPlan:
     """One guest of one build: each suite on each filesystem.
 
-    Names lead into the config.  ``pattern`` selects tests; None is all of them.
+    Names lead into the config.  ``pattern`` selects tests; None is all of them.  All of it
+    is done ``repeat`` times, each time in guests of its own.
     """
 
     variant: Variant
@@ -30,6 +31,7 @@ class JobPlan:
     filesystems: tuple[str, ...]
     suites: tuple[str, ...]
     pattern: str | None = None
+    repeat: int = 1
 
     @property
     def names(self) -> tuple[str, str, str]:
@@ -54,6 +56,8 @@ class JobPlan:
             "filesystems": list(self.filesystems),
             "suites": list(self.suites),
             "pattern": self.pattern,
+            # What older labs recorded of a plan names the same plan still.
+            **({"repeat": self.repeat} if self.repeat > 1 else {}),
         }
 
     def describe(self) -> str:
@@ -62,7 +66,8 @@ class JobPlan:
             f"{self.variant} (config {self.config}) on machine {self.machine}: "
             f"{', '.join(self.suites)} on {', '.join(self.filesystems)}"
         )
-        return f"{text}, tests like {self.pattern!r}" if self.pattern else text
+        text += f", tests like {self.pattern!r}" if self.pattern else ""
+        return f"{text}, {self.repeat} times" if self.repeat > 1 else text
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ class Planned:
     @property
     def suite_runs(self) -> int:
         """How often a suite is to run, on each filesystem of each job."""
-        return sum(len(job.filesystems) * len(job.suites) for job in self.jobs)
+        return sum(len(job.filesystems) * len(job.suites) * job.repeat for job in self.jobs)
 
     def is_as(self, other: Planned) -> bool:
         """Whether both do the same; of a record that does not tell nobody knows."""

@@ -135,6 +135,9 @@ class Evidence:
 
 #: What the message of a result begins with that stands for a test nobody ran.
 DID_NOT_RUN = "did not run: "
+#: How a line among a result's diagnostics begins that says which repetition it was, and where
+#: its guest's console is.
+REPETITION = "repetition "
 #: Stands for the suite of what the kernel complains of while no test runs.
 KERNEL = "kernel"
 

@@ -28,3 +28,5 @@ class Stop:
 
 INTERRUPTED = Stop("interrupted", Unrun.INTERRUPTED)
 ENOUGH = Stop("enough results are not as expected (--max-fail)", Unrun.ENOUGH)
+#: Of a job that is repeated.
+FAILED = Stop("a result was not as expected (--until-fail, --max-fail)", Unrun.ENOUGH)

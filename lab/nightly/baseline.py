@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from lab.analysis.compare import results_of
+from lab.analysis.repeated import pooled
 from lab.errors import UserError
 from lab.model.records import JobRecord, RunRecord, TestResult
 from lab.model.test_key import TestKey
@@ -67,7 +68,7 @@ def put_together(
     """One run out of the baseline and of the runs that know better."""
     words: dict[TestKey, tuple[str, JobRecord, TestResult]] = {}
     for run_id, run in runs.items():
-        for job in run.jobs:
+        for job in pooled(run).jobs:
             for result in results_of(job):
                 key = TestKey.of(job, result)
                 if known.get(key, baseline) == run_id and result.has_word:

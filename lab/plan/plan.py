@@ -53,9 +53,13 @@ class Plan:
         whole = json.dumps(self.to_json(), sort_keys=True)
         return Planned(self.name, hashlib.sha256(whole.encode()).hexdigest()[:24], self.jobs)
 
+    def repeated(self, times: int) -> Plan:
+        """The plan with all of each job done so many times."""
+        return replace(self, jobs=tuple(replace(job, repeat=times) for job in self.jobs))
+
     def describe(self) -> list[str]:
         """Lines for a reader: a summary, one for each choice, then one for each job."""
-        runs = sum(len(job.filesystems) * len(job.suites) for job in self.jobs)
+        runs = sum(len(job.filesystems) * len(job.suites) * job.repeat for job in self.jobs)
         counts = (
             _counted(len(self.builds), "build"),
             _counted(len(self.jobs), "guest"),

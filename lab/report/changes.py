@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
 from lab.analysis.compare import Change, Compared, Comparison
 from lab.analysis.test_names import Shared, key_apart, shared_names
+from lab.model.rate import Rate
 from lab.results import Seen
 
 #: Of one kind on one filesystem; all of them with -v, and in the JSON.
@@ -69,10 +71,21 @@ def history_lines(seen: Sequence[Seen]) -> Iterator[str]:
         before: Seen | None = None
         lines = []
         # From the first to the last, so that a change can be told.
-        for one in reversed(list(group)):
-            lines.append(_history_line(one, before))
-            before = one
+        for _, found in groupby(reversed(list(group)), key=lambda one: (one.run, one.started)):
+            ends = list(found)
+            lines.append(_history_line(ends[0], before) if not ends[1:] else _rate_line(ends))
+            before = ends[-1]
         yield from reversed(lines)
+
+
+def _rate_line(ends: Sequence[Seen]) -> str:
+    """A test that was repeated in one job: how often it was as expected."""
+    first = ends[0]
+    counts = Counter(one.status.value for one in ends)
+    said = ", ".join(f"{count} {status}" for status, count in counts.items())
+    rate = Rate(sum(one.as_expected for one in ends), len(ends))
+    line = f"  {first.run}  {first.kernel_release:12}  {first.build_key[:12]:12}  {said}"
+    return f"{line}  as expected {rate}"
 
 
 def _with_programs(seen: Sequence[Seen]) -> list[Seen]:

@@ -10,6 +10,7 @@ from datetime import datetime
 from rich.console import Console
 from rich.text import Text
 
+from lab.analysis.repeated import Repeated, pooled, repeated
 from lab.analysis.run_status import (
     count_errors,
     is_lab_error,
@@ -22,9 +23,9 @@ from lab.analysis.run_status import (
 )
 from lab.analysis.test_names import told_apart
 from lab.errors import ExitStatus
-from lab.model.records import JobRecord, PlacedComplaint, RunRecord, TestResult
+from lab.model.records import REPETITION, JobRecord, PlacedComplaint, RunRecord, TestResult
 from lab.model.status import Status
-from lab.report.cause import Cause, group_results, name_lines, place_lines
+from lab.report.cause import Cause, Spot, group_causes, group_results, name_lines, place_lines
 from lab.report.lines import Line, block_lines, print_lines
 from lab.report.lines import Signs as _Signs
 from lab.report.lines import line as _line
@@ -39,6 +40,7 @@ _SHORT_NAME = 14
 _NOT_RUN = "not run"
 _MOST_NAMES = 4
 _MOST_FRAMES = 4
+_MOST_ODD = 3
 
 
 def print_run(run: RunRecord, console: Console, verbose: bool = False) -> None:
@@ -46,12 +48,14 @@ def print_run(run: RunRecord, console: Console, verbose: bool = False) -> None:
 
     The colours only repeat what marks and words say.
     """
-    run = told_apart(run)
+    whole = told_apart(run)
+    run = pooled(whole)
     signs = _signs(console)
     sections = [
         _header(run),
         _summary(run, signs, _width_of(console)),
         _all_tests(run) if verbose else iter(()),
+        _repeated(whole),
         _expected(run),
         _unexpected(run, signs),
         _complaints(run, signs),
@@ -209,6 +213,38 @@ def _by_place(results: Iterable[TestResult]) -> list[tuple[str, list[TestResult]
     for result in results:
         places.setdefault(f"{result.variant} on {result.filesystem}", []).append(result)
     return list(places.items())
+
+
+def _repeated(run: RunRecord) -> Iterator[Line]:
+    """Each test that ran again and again: how often it was as expected, and where it was not."""
+    found = [one for job in run.jobs for one in repeated(job)]
+    if not found:
+        return
+    yield _title("Repeated: as expected, of all times [with 95 % confidence]")
+    for alike in group_causes(found, _how_often, _spot):
+        first = alike.first
+        yield _line("  ", first.line(), text_style="red" if first.surprises else "")
+        yield from block_lines(alike, "    ")
+        yield from (_line("      ", said) for said in _where_not(first))
+
+
+def _how_often(one: Repeated) -> tuple[object, ...]:
+    # Two that failed at different times are two lines.
+    return one.line(), tuple(_where_not(one))
+
+
+def _spot(one: Repeated) -> Spot:
+    return Spot(one.first.variant, one.first.filesystem, one.first.test)
+
+
+def _where_not(one: Repeated) -> Iterator[str]:
+    """The first repetitions that were not as expected, and how many more there are."""
+    odd = one.surprises
+    for result in odd[:_MOST_ODD]:
+        where = next((d for d in result.diagnostics if d.startswith(REPETITION)), "")
+        yield ": ".join(filter(None, (result.status.value, where)))
+    if odd[_MOST_ODD:]:
+        yield f"and {len(odd) - _MOST_ODD} more"
 
 
 def _expected(run: RunRecord) -> Iterator[Line]:

@@ -42,8 +42,8 @@ FREE = {
     "bisect", "first_fail", "max_fail",
     "at", "browse", "budget", "command", "dry_run", "file", "format", "install", "json", "limit",
     "missing", "name", "named", "origin", "output", "pattern", "pick", "port", "recent", "recover",
-    "each", "repro", "revision", "serve", "source", "stable", "test", "text", "tree",
-    "verbose", "yes",
+    "each", "repeat", "repro", "revision", "serve", "source", "stable", "test", "text", "tree",
+    "until_fail", "verbose", "yes",
 }  # fmt: skip
 GOOD = {
     "kernel": "6.1",

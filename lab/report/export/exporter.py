@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lab.analysis.repeated import pooled
 from lab.analysis.test_names import told_apart
 from lab.errors import UserError
 from lab.model.records import RunRecord
@@ -25,7 +26,7 @@ def exported(run: RunRecord, form: str, place: Place | None = None) -> str:
     exporter = EXPORTERS.get(form)
     if exporter is None:
         raise UserError(f"there is no format {form!r}", hint=one_of(EXPORTERS))
-    return exporter.text(told_apart(run), place)
+    return exporter.text(told_apart(pooled(run)), place)
 
 
 def keep_exports(run: RunRecord, folder: Path) -> None:
@@ -36,4 +37,5 @@ def keep_exports(run: RunRecord, folder: Path) -> None:
     """
     for name, exporter in EXPORTERS.items():
         if exporter.kept:
-            write_text(folder / f"{name}{exporter.extension}", exporter.text(told_apart(run)))
+            text = exporter.text(told_apart(pooled(run)))
+            write_text(folder / f"{name}{exporter.extension}", text)

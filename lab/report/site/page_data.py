@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from lab.analysis.compare import Change, Compared, Comparison
+from lab.analysis.repeated import pooled
 from lab.analysis.test_names import key_apart, own_name, run_apart, shared_names
 from lab.model.records import JobRecord, RunRecord, TestResult
 from lab.model.test_key import TestKey
@@ -220,6 +221,7 @@ def make_report(
     run: RunRecord, trail: Trail, comparison: Comparison | None, folders: Iterable[Path]
 ) -> Report:
     """Read what the run left in its folder, and lay everything out."""
+    run = pooled(run)
     shared = shared_names((*run.results, *trail.ends))
     if shared:
         # Every page, link and row goes by the name then.
