@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from lab.execution.unit import Unit
 from lab.filesystems.filesystem import Filesystem
@@ -45,6 +45,16 @@ class Agenda:
         taken = [unit for unit in self._groups[0] if unit.filesystem == filesystem]
         self._groups[0] = [unit for unit in self._groups[0] if unit.filesystem != filesystem]
         return taken
+
+    @property
+    def units(self) -> list[Unit]:
+        """All that is left."""
+        return [unit for group in self._groups for unit in group]
+
+    def drop(self, which: Callable[[Unit], bool]) -> None:
+        """Take some units off, of whichever group."""
+        groups = ([unit for unit in group if not which(unit)] for group in self._groups)
+        self._groups = [group for group in groups if group]
 
     def take_group(self) -> list[Unit]:
         """All that is left of the group, taken off: the next has its turn."""

@@ -9,6 +9,11 @@ from dataclasses import replace
 from lab.execution.unit import Unit
 
 
+def is_alike(one: Unit, other: Unit) -> bool:
+    """Whether two are the same but for their repetition."""
+    return replace(one, repetition=other.repetition) == other
+
+
 def each_once(units: Iterable[Unit]) -> Iterator[tuple[Unit, str]]:
     """The first of those that are the same, and which repetitions it stands for; "" for one alone.
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 
 from lab.errors import LabError
 from lab.execution.agenda import Agenda
@@ -16,7 +17,7 @@ from lab.execution.group_run import run_group
 from lab.execution.grouping import groups_of
 from lab.execution.job import Job
 from lab.execution.prefetch import Prefetch
-from lab.execution.repetitions import each_once
+from lab.execution.repetitions import each_once, is_alike
 from lab.model import job_error
 from lab.model.job_error import Fault, JobError
 from lab.model.records import Evidence, JobRecord, TestResult, now
@@ -125,8 +126,10 @@ def _add_trouble(findings: Findings, agenda: Agenda, trouble: LabError, *, first
 
 def _leave(findings: Findings, agenda: Agenda, stop: Stop) -> None:
     """Nothing more runs: what is left says so."""
-    for unit, more in each_once(agenda.take_all()):
+    for unit, more in each_once(agenda.units):
         findings.add_unrun(unit, f"{stop.why}{more}", stop.kind)
+        # One by one: a signal may come in between, and then the others are left still.
+        agenda.drop(partial(is_alike, unit))
 
 
 def _record(

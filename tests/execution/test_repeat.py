@@ -16,7 +16,7 @@ from lab.errors import ExitStatus
 from lab.execution.run_job import JobInterrupted, run_job
 from lab.guest.fake import FakeGuest, Script, Stage
 from lab.guest.guest import GuestDied
-from lab.model.records import JobRecord
+from lab.model.records import JobRecord, TestResult
 from lab.model.status import Status
 from lab.model.unrun import Unrun
 from lab.report.table import print_run
@@ -153,3 +153,20 @@ def test_an_error_of_the_labs_is_no_time_that_it_ran(make_job: MakeJob, stage: S
     assert (told.status, told.message[:8]) == (Status.ERROR, "1 of 3: ")
     assert "2/2 [34.2%, 100%], 1 error of the lab" in table(record)
     assert run_status(run(record)) is ExitStatus.INFRASTRUCTURE
+
+
+def test_an_interrupt_while_it_is_said_what_did_not_run_loses_nothing(
+    make_job: MakeJob, stage: Stage
+) -> None:
+    """Another job's failure may end this one at any moment."""
+    told: list[str] = []
+
+    def tell(result: TestResult) -> None:
+        told.append(result.test)
+        if not result.ran and len(told) == 2:
+            raise KeyboardInterrupt
+
+    scripts = {name: Script((f"{name}1",), {"p1": "fail"}) for name in "pqrs"}
+    with pytest.raises(JobInterrupted) as stop:
+        run_job(make_job(scripts, max_fail=1), tell)
+    assert {one.program for one in stop.value.record.results} == set("pqrs")
