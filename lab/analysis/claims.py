@@ -179,11 +179,15 @@ def find_pairs(
 
 
 def _pair(run: RunRecord, series: tuple[str, str], kernel: str) -> Pair | None:
-    jobs: dict[str, JobRecord] = {job.variant: job for job in run.jobs if job.results}
-    base, patched = jobs.get(kernel), jobs.get(Variant(kernel, (series[0],)))
-    if base is None or patched is None or unlike(base, patched, series):
-        return None
-    return Pair(run, base, patched)
+    """That with the default config on the default machine, or else the first there is."""
+    jobs = {job.names: job for job in run.jobs if job.results}
+    arounds = dict.fromkeys(job.around for job in jobs.values())
+    for around in sorted(arounds, key=lambda one: len(one.words())):
+        base = jobs.get((kernel, *around))
+        patched = jobs.get((Variant(kernel, (series[0],)), *around))
+        if base is not None and patched is not None and not unlike(base, patched, series):
+            return Pair(run, base, patched)
+    return None
 
 
 class Answer(StrEnum):

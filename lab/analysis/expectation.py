@@ -9,6 +9,7 @@ from functools import cache
 from lab.config import Expectation
 from lab.features import has
 from lab.model.glob import matches
+from lab.model.job_name import Around
 from lab.model.status import Status
 from lab.model.variant import Variant
 from lab.model.version import KernelVersion, VersionRange
@@ -18,6 +19,7 @@ def expected(
     expectations: Sequence[Expectation],
     *,
     variant: Variant | str,
+    around: Around,
     version: KernelVersion,
     filesystem: str,
     suite: str,
@@ -29,18 +31,21 @@ def expected(
     after it.  A test that none matches should pass, and needs no reason.
 
     Args:
+        around: The machine and the config.
         version: Of the kernel that ran.
     """
-    names = (str(variant), filesystem, suite, test)
+    names = (str(variant), around.config, around.machine, filesystem, suite, test)
     for expectation in reversed(expectations):
         if _speaks_of(expectation, names) and means(expectation, version):
             return expectation.status, expectation.reason
     return Status.PASS, ""
 
 
-def _speaks_of(expectation: Expectation, names: tuple[str, str, str, str]) -> bool:
+def _speaks_of(expectation: Expectation, names: tuple[str, ...]) -> bool:
     globs = (
         expectation.variants,
+        expectation.configs,
+        expectation.machines,
         expectation.filesystems,
         expectation.suites,
         expectation.tests,

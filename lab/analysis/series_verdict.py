@@ -5,18 +5,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lab.analysis.verdict import TestVerdict, Verdict
 from lab.config.model import ExpectedVerdict
 from lab.model.glob import matches
+from lab.model.job_name import Around, job_name
 from lab.model.records import KERNEL, JobRecord, RunRecord
 from lab.model.status import Outcome, Status
 
 
 @dataclass(frozen=True)
 class KernelVerdict:
-    """A series on one kernel, the series beneath it in its name.
+    """A series on one kernel, the series beneath it in its name, with one config on one machine.
 
     Args:
         why: One sentence: what was counted, or what is wanting.
@@ -36,6 +37,19 @@ class KernelVerdict:
     ours: bool = False
     patches: tuple[tuple[str, str], ...] = ()
     tests: tuple[TestVerdict, ...] = ()
+    machine: str = ""
+    config: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called for a reader."""
+        return job_name(self.kernel, self.machine, self.config)
+
+    def of(self, around: Around) -> KernelVerdict:
+        """The same, told to be of a machine and a config, and its tests with it."""
+        machine, config = around
+        tests = tuple(replace(test, machine=machine, config=config) for test in self.tests)
+        return replace(self, machine=machine, config=config, tests=tests)
 
     @property
     def as_expected(self) -> bool:

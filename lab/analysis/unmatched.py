@@ -46,6 +46,8 @@ def _silent(rule: Expectation, run: RunRecord) -> Iterable[str]:
 def _is_about(rule: Expectation, job: JobRecord, result: TestResult) -> bool:
     return (
         matches(result.variant, rule.variants)
+        and matches(job.config, rule.configs)
+        and matches(job.machine, rule.machines)
         and matches(result.filesystem, rule.filesystems)
         and matches(result.suite, rule.suites)
         and means(rule, _version(job))

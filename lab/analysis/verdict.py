@@ -15,6 +15,7 @@ from functools import cached_property
 from lab.analysis.repeated import Repeated, by_test, is_mixed
 from lab.analysis.setup import differences
 from lab.analysis.test_names import job_apart, own_name, shared_names
+from lab.model.job_name import job_name
 from lab.model.proof import unproved
 from lab.model.records import KERNEL, JobRecord, TestResult
 from lab.model.scale import Word
@@ -76,6 +77,13 @@ class TestVerdict:
     own: str = ""
     complaint: str = ""
     killed: bool = False
+    machine: str = ""
+    config: str = ""
+
+    @property
+    def on(self) -> str:
+        """The kernel, its machine and its config, for a reader."""
+        return job_name(self.kernel, self.machine, self.config)
 
 
 @dataclass(frozen=True)

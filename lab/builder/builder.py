@@ -182,31 +182,32 @@ class Builder:
         self, variant: Variant, config: str, stopped: Callable[[], bool] = lambda: False
     ) -> Build:
         """Build a variant, or find it in the cache; gives up when ``stopped`` says so."""
+        name = BuildRequest(variant, config).name
         job = self.build_job(variant, config)
         found = find_build(job, self.listener.say)
         if found is not None:
-            self.listener.say(f"{variant}: cached {found.key}")
+            self.listener.say(f"{name}: cached {found.key}")
             return found
         # 4 ms, which a build that is there need not wait for.
         from lab.doctor import require
 
         require("build")
-        self.listener.say(f"{variant}: building {job.key} ({job.tree.identity})")
-        self.listener.say(f"{variant}: its log is {workbench_of(job).log}")
+        self.listener.say(f"{name}: building {job.key} ({job.tree.identity})")
+        self.listener.say(f"{name}: its log is {workbench_of(job).log}")
         if job.sandbox == "auto" and isinstance(why := probe_sandbox(), str):
-            self.listener.say(f"{variant}: in no sandbox, as {why} (lab doctor)")
+            self.listener.say(f"{name}: in no sandbox, as {why} (lab doctor)")
         if job.mends.applied:
             names = ", ".join(mend.name for mend in job.mends.applied)
-            self.listener.say(f"{variant}: mended for {job.toolchain.compiler}: {names}")
+            self.listener.say(f"{name}: mended for {job.toolchain.compiler}: {names}")
         built = build(
             job,
-            on_step=lambda step: self.listener.step(str(variant), step),
+            on_step=lambda step: self.listener.step(name, step),
             at_once=self.capacity.builds_at_once,
             stopped=stopped,
         )
-        self.listener.say(f"{variant}: built {built.release} in {built.duration_s:.0f} s")
+        self.listener.say(f"{name}: built {built.release} in {built.duration_s:.0f} s")
         for option in built.gone:
-            self.listener.say(f"{variant}: this kernel has {option}")
+            self.listener.say(f"{name}: this kernel has {option}")
         return built
 
     def build_all(self, plan: Plan) -> dict[BuildRequest, Build | Failure]:

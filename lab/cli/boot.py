@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lab.cli.commands import Config, File, Json, Machine, app, open_lab, plan_of
+from lab.cli.commands import File, Json, app, open_lab, plan_of
 from lab.errors import InfrastructureError, UserError
 from lab.text import plain
 
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from lab.guest.guest import Guest
     from lab.plan import JobPlan
     from lab.session import Lab
+
+Machine = Annotated[
+    str | None, typer.Option("--machine", metavar="NAME", help="A machine of lab.toml.")
+]
+Config = Annotated[
+    str | None, typer.Option("--config", metavar="NAME", help="A config of lab.toml.")
+]
 
 #: What a command in a guest may take when nobody looks: a week.
 _DEADLINE_S = 7 * 86400.0
@@ -42,7 +49,9 @@ def boot(
     from lab.doctor import require
 
     opened, named = open_lab(file).taking([variant])
-    (job,) = plan_of(opened, named, machine=machine, config=config).jobs
+    job = plan_of(
+        opened, named, machines=[machine] if machine else None, configs=[config] if config else None
+    ).jobs[0]
     line = shlex.join(command) if command else None
     if json and line is None:
         raise UserError(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lab.builder import Failure
     from lab.config import LoadedConfig
     from lab.model.records import RunRecord
-    from lab.plan import Plan
+    from lab.plan import BuildRequest, Plan
     from lab.session import Lab
 
 #: How often --until-fail repeats at most, where --repeat does not say.
@@ -39,11 +39,13 @@ app = Typer(
 File = Annotated[
     Path | None, typer.Option("--file", "-C", help="Another lab.toml.", metavar="FILE")
 ]
-Machine = Annotated[
-    str | None, typer.Option("--machine", metavar="NAME", help="A machine of lab.toml.")
+Machines = Annotated[
+    list[str] | None,
+    typer.Option("--machine", metavar="NAME", help="On this one of lab.toml; repeatable."),
 ]
-Config = Annotated[
-    str | None, typer.Option("--config", metavar="NAME", help="A config of lab.toml.")
+Configs = Annotated[
+    list[str] | None,
+    typer.Option("--config", metavar="NAME", help="With this one of lab.toml; repeatable."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value and nothing else.")]
 Variants = Annotated[
@@ -173,20 +175,20 @@ def fetch(
 
 @app.command()
 def build(
-    variants: Variants = None, config: Config = None, file: File = None, json: Json = False
+    variants: Variants = None, config: Configs = None, file: File = None, json: Json = False
 ) -> int:
     """Build variants, or say that they are built already."""
     from lab.cli.progress import Show, print_json
 
     opened, named = open_lab(file).taking(variants or ())
-    plan = plan_of(opened, named, config=config)
+    plan = plan_of(opened, named, configs=config)
     with Show(opened.cache, quiet=json) as show:
         builds = opened.telling(show).builder.build_all(plan)
     if json:
-        print_json({"builds": [_build_row(b) for b in builds.values()]})
+        print_json({"builds": [_build_row(asked, built) for asked, built in builds.items()]})
     else:
-        for built in builds.values():
-            _print_build(built)
+        for asked, built in builds.items():
+            _print_build(asked, built)
     return _build_status(list(builds.values()))
 
 
@@ -196,8 +198,8 @@ def test(
     filesystem: Filesystems = None,
     suite: Suites = None,
     pattern: Pattern = None,
-    machine: Machine = None,
-    config: Config = None,
+    machine: Machines = None,
+    config: Configs = None,
     max_fail: MaxFail = None,
     first_fail: FirstFail = False,
     repeat: Repeat = None,
@@ -215,7 +217,7 @@ def test(
             raise UserError("--dry-run tests nothing: git bisect would take each commit for good")
         opened, named = open_lab(file).taking(variants or ())
         opened, suite = with_reproducers(opened, repro, suite)
-        plan = plan_of(opened, named, filesystem, suite, pattern, machine=machine, config=config)
+        plan = plan_of(opened, named, filesystem, suite, pattern, machines=machine, configs=config)
         plan = plan.repeated(repeat or (UNTIL_FAIL if until_fail else 1))
         opened = opened.stopping_after(most_failures(max_fail, first_fail or until_fail))
         return _test(opened, plan, verbose=verbose, dry_run=dry_run, json=json, bisect=bisect)
@@ -287,23 +289,38 @@ def plan_of(
     suites: list[str] | None = None,
     pattern: str | None = None,
     *,
-    machine: str | None = None,
-    config: str | None = None,
+    machines: list[str] | None = None,
+    configs: list[str] | None = None,
 ) -> Plan:
     from lab.plan import plan_variants
 
-    if config is not None and (config.endswith(".toml") or "/" in config):
-        what = f"no config is named {config!r}: --config takes a name of lab.toml"
-        raise UserError(what, where=opened.loaded.locate("configs"), hint=f"--file {config}")
+    for config in configs or ():
+        if config.endswith(".toml") or "/" in config:
+            what = f"no config is named {config!r}: --config takes a name of lab.toml"
+            raise UserError(what, where=opened.loaded.locate("configs"), hint=f"--file {config}")
     return plan_variants(
         opened.loaded,
         tuple(variants or ()),
         filesystems=tuple(filesystems or ()),
         suites=tuple(suites or ()),
         pattern=pattern,
-        machine=machine,
-        config=config,
+        machines=machines or (),
+        configs=configs or (),
     )
+
+
+def one_of_each(plan: Plan, option: str) -> None:
+    """Refuse a plan with several configs or machines where one answer a kernel is given.
+
+    Raises:
+        UserError: It has several.
+    """
+    arounds = dict.fromkeys(job.around for job in plan.jobs)
+    if len(arounds) > 1:
+        what = (
+            f"{option} says one thing of a kernel, and this is {len(arounds)} configs and machines"
+        )
+        raise UserError(what, where=option, hint="--config NAME --machine NAME")
 
 
 def _default_kernels(opened: Lab) -> list[str]:
@@ -311,13 +328,14 @@ def _default_kernels(opened: Lab) -> list[str]:
     return list(dict.fromkeys(job.variant.kernel for job in plan.jobs))
 
 
-def _build_row(built: Build | Failure) -> dict[str, object]:
+def _build_row(asked: BuildRequest, built: Build | Failure) -> dict[str, object]:
     from lab.builder import Failure
 
+    names = {"variant": asked.variant, "config": asked.config}
     if isinstance(built, Failure):
-        return {"variant": built.variant, "error": str(built.error)}
+        return {**names, "error": str(built.error)}
     return {
-        "variant": built.variant,
+        **names,
         "key": built.key,
         "cached": built.cached,
         "image": str(built.image),
@@ -328,14 +346,14 @@ def _build_row(built: Build | Failure) -> dict[str, object]:
     }
 
 
-def _print_build(built: Build | Failure) -> None:
+def _print_build(asked: BuildRequest, built: Build | Failure) -> None:
     from lab.builder import Failure
 
     if isinstance(built, Failure):
-        say(f"lab: {built.variant}: {built.error}", err=True)
+        say(f"lab: {asked.name}: {built.error}", err=True)
     else:
         how = "cached" if built.cached else f"built in {built.duration_s:.1f} s"
-        say(f"{built.variant}  {built.release}  {how}\n  {built.image}")
+        say(f"{asked.name}  {built.release}  {how}\n  {built.image}")
 
 
 def _build_status(builds: list[Build | Failure]) -> int:

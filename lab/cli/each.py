@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lab.cli.commands import plan_of, say_plan, showing_interrupted
+from lab.cli.commands import one_of_each, plan_of, say_plan, showing_interrupted
 from lab.cli.lines import say_lines
 from lab.errors import ExitStatus, UserError
 
@@ -31,7 +31,7 @@ def verify_each(
     """Build, boot and test each step of a series on each kernel, and print what came of it.
 
     Args:
-        chosen: Filesystems, suites, pattern, machine and config, as plan_of() takes them.
+        chosen: Filesystems, suites, pattern, machines and configs, as plan_of() takes them.
         again: Reuse no results of earlier runs.
     """
     from lab.cli.progress import Show, print_json
@@ -47,7 +47,8 @@ def verify_each(
     if not bases:
         what = f"no kernel is named, and [series.{series}] has no kernels"
         raise UserError(what, hint=f"lab verify {series} KERNEL --each")
-    plan_of(opened, [*bases, *(Variant(base, (series,)) for base in bases)], **chosen)
+    asked = plan_of(opened, [*bases, *(Variant(base, (series,)) for base in bases)], **chosen)
+    one_of_each(asked, "--each")
     found = [Variant.parse(settled(opened.loaded, base)) for base in bases]
     stairs = [stairs_of(opened.builder, series, kernel) for kernel in dict.fromkeys(found)]
     variants = [variant for each in stairs for variant in each.variants]

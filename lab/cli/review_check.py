@@ -157,7 +157,7 @@ def _told(verification: Verification) -> Iterator[dict[str, str]]:
         details = "\n".join(
             [verification.doubt, *(f"{name}: {fit}" for name, fit in kernel.patches)]
         )
-        yield _row(f"lab {kernel.kernel}", status, summary, url, details.strip())
+        yield _row(f"lab {kernel.name}", status, summary, url, details.strip())
 
 
 def _status(kernel: KernelVerdict) -> str:

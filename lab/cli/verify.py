@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.commands import (
-    Config,
+    Configs,
     DryRun,
     File,
     Filesystems,
     FirstFail,
     Json,
-    Machine,
+    Machines,
     MaxFail,
     Pattern,
     Repro,
@@ -24,6 +24,7 @@ from lab.cli.commands import (
     Verbose,
     app,
     most_failures,
+    one_of_each,
     open_lab,
     showing_interrupted,
     with_reproducers,
@@ -55,8 +56,8 @@ def verify(
     filesystem: Filesystems = None,
     suite: Suites = None,
     pattern: Pattern = None,
-    machine: Machine = None,
-    config: Config = None,
+    machine: Machines = None,
+    config: Configs = None,
     max_fail: MaxFail = None,
     first_fail: FirstFail = False,
     repro: Repro = None,
@@ -106,7 +107,7 @@ def verify(
         from lab.cli.each import verify_each
 
         chosen = {"filesystems": filesystem, "suites": suites, "pattern": pattern}
-        asked = {**chosen, "machine": machine, "config": config}
+        asked = {**chosen, "machines": machine, "configs": config}
         _refuse_unkept(intake if dry_run else None)
         with keeping(intake, write=True):
             return verify_each(
@@ -127,11 +128,12 @@ def verify(
         filesystem or (),
         suites,
         pattern,
-        machine=machine,
-        config=config,
+        machines=machine or (),
+        configs=config or (),
     )
     with keeping(intake, write=not dry_run):
         if stable:
+            one_of_each(plan.plan, "--stable")
             base = Variant(parent[0]) if parent else None
             return verify_stable_plan(
                 opened, plan, base, tree, verbose=verbose, dry_run=dry_run, json=json

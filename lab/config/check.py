@@ -165,6 +165,8 @@ def _names(config: LabConfig, matrix: Matrix, keys: KeyPath) -> Iterator[Problem
         ("matrix", "include", matrix.include, config.matrix),
         ("filesystem", "filesystems", matrix.filesystems, config.filesystems),
         ("suite", "suites", matrix.suites, config.suites),
+        ("machine", "machines", matrix.machines, config.machines),
+        ("config", "configs", matrix.configs, config.configs),
     )
     for noun, key, names, known in lists:
         yield from _duplicates(noun, names, (*keys, key))
@@ -206,12 +208,16 @@ def _expectations(config: LabConfig) -> Iterator[Problem]:
 def _globs(
     config: LabConfig, expectation: Expectation, variants: tuple[str, ...]
 ) -> Iterator[tuple[str, int, str, tuple[str, ...]]]:
-    for position, glob in enumerate(expectation.variants):
-        yield "variants", position, glob, variants
-    for position, glob in enumerate(expectation.filesystems):
-        yield "filesystems", position, glob, tuple(config.filesystems)
-    for position, glob in enumerate(expectation.suites):
-        yield "suites", position, glob, tuple(config.suites)
+    axes = (
+        ("variants", expectation.variants, variants),
+        ("configs", expectation.configs, tuple(config.configs)),
+        ("machines", expectation.machines, tuple(config.machines)),
+        ("filesystems", expectation.filesystems, tuple(config.filesystems)),
+        ("suites", expectation.suites, tuple(config.suites)),
+    )
+    for key, globs, known in axes:
+        for position, glob in enumerate(globs):
+            yield key, position, glob, known
 
 
 def _known_variants(config: LabConfig) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from pydantic_core import PydanticKnownError
 
 from lab.arch import ARCH
 from lab.config.kinds import FILESYSTEMS, MACHINES, QEMU, SUITES, C
+from lab.model.job_name import DEFAULT
 from lab.model.scale import Worth
 from lab.model.status import Outcome, Status
 from lab.model.url import HookUrl, Url
@@ -308,11 +309,11 @@ class GivenSuite(OwnSuite):
 
 
 class Matrix(Section):
-    """Each variant on each filesystem in each suite, on one machine with one config.
+    """Each variant with each config on each machine: each suite on each filesystem.
 
     The variants of the matrices it includes come first, each variant once; all
     else is this matrix's own.  No filesystems, or no suites: all that are defined, but
-    those that run by their name alone.
+    those that run by their name alone; no config, or no machine: that called default.
     With a ``series`` each variant is tested without it and with it, and a verdict
     given, as ``lab verify`` does.
     """
@@ -322,8 +323,10 @@ class Matrix(Section):
     variants: tuple[str, ...] = ()
     filesystems: tuple[Name, ...] = ()
     suites: tuple[Name, ...] = ()
-    machine: Name = "default"
-    config: Name = "default"
+    machine: Name = DEFAULT
+    config: Name = DEFAULT
+    machines: tuple[Name, ...] = ()
+    configs: tuple[Name, ...] = ()
 
     @model_validator(mode="after")
     def _names_variants(self) -> Self:
@@ -331,17 +334,36 @@ class Matrix(Section):
             raise ValueError("names no variants: give variants, or matrices to include")
         return self
 
+    @model_validator(mode="after")
+    def _names_one_way(self) -> Self:
+        for one in ("machine", "config"):
+            if {one, f"{one}s"} <= self.model_fields_set:
+                raise ValueError(f"has both {one} and {one}s: the list alone will do")
+        return self
+
+    @property
+    def on_machines(self) -> tuple[str, ...]:
+        """All its machines."""
+        return self.machines or (self.machine,)
+
+    @property
+    def with_configs(self) -> tuple[str, ...]:
+        """All its configs."""
+        return self.configs or (self.config,)
+
 
 class Expectation(Section):
     """Which results are expected; the last one that matches a test counts.
 
-    ``variants``, ``filesystems``, ``suites`` and ``tests`` hold globs
-    (fnmatch); ``versions`` is of the kernel that ran, and ``lacks`` names a
+    ``variants``, ``configs``, ``machines``, ``filesystems``, ``suites`` and
+    ``tests`` hold globs (fnmatch); ``versions`` is of the kernel that ran, and ``lacks`` names a
     feature (lab.features) that it has not.  A test nobody speaks of is expected
     to pass.
     """
 
     variants: Globs = ("*",)
+    configs: Globs = ("*",)
+    machines: Globs = ("*",)
     filesystems: Globs = ("*",)
     suites: Globs = ("*",)
     tests: Globs = ("*",)

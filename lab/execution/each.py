@@ -82,7 +82,7 @@ def verify_each(
     left = tuple(job for job in plan.jobs if job.variant not in known)
     run = test(replace(plan, jobs=left)) if left else None
     jobs = {variant: reused.record for variant, reused in known.items()}
-    jobs |= {job.variant: job for job in run.jobs} if run is not None else {}
+    jobs |= run.by_variant() if run is not None else {}
     config = plan.jobs[0].config
     whence = {variant: reused.run for variant, reused in known.items()}
     return tuple(_judged(builder, each, jobs, config, whence) for each in stairs), run

@@ -87,7 +87,7 @@ class Findings:
 
     def tell(self, word: str) -> None:
         """Tell what the kernel complains of, at once."""
-        self.on_word(f"{self.job.variant}: {word}")
+        self.on_word(f"{self.job.name}: {word}")
 
     def note(self, noted: Sequence[PlacedComplaint]) -> Sequence[PlacedComplaint]:
         """Keep complaints; guests of one saved state have those of its boot in common."""

@@ -55,7 +55,7 @@ class InProcess:
             self._woken.get()
             return None
         number, job = self._jobs.popleft()
-        self._on_word(f"{job.variant}: booting")
+        self._on_word(f"{job.name}: booting")
         try:
             return number, run_job(job, self._on_result, self._on_word)
         except JobInterrupted as stop:

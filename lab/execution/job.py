@@ -14,6 +14,7 @@ from lab.errors import LabError
 from lab.execution.unit import Unit
 from lab.filesystems.filesystem import Filesystem
 from lab.guest.guest import GuestSpec
+from lab.model.job_name import Around, job_name
 from lab.model.records import Evidence
 from lab.model.status import Status
 from lab.model.version import KernelVersion
@@ -50,6 +51,11 @@ class Job:
     repeat: int = 1
 
     @property
+    def name(self) -> str:
+        """What it is called for a reader."""
+        return job_name(self.variant, self.machine, self.config)
+
+    @property
     def filesystems(self) -> tuple[Filesystem, ...]:
         """All that it has units on, those that cannot run among them."""
         units = (*self.units, *(unit for unit, _ in self.uncompiled))
@@ -80,6 +86,7 @@ class Job:
         return expected(
             self.expect,
             variant=self.variant,
+            around=Around(self.machine, self.config),
             version=KernelVersion.of_release(self.release),
             filesystem=filesystem,
             suite=suite,

@@ -44,6 +44,9 @@ def known_results(builder: Builder, plan: Plan) -> dict[Variant, Reused]:
     planned ran; where nothing died, complained or timed out; and where no two runs of that
     setup differ.  What is not built, or cannot be looked up, is not known.
     """
+    if len({job.around for job in plan.jobs}) > 1:
+        # A variant names no one of them.
+        return {}
     jobs = {job: made for job in plan.jobs if (made := _job_now(builder, plan, job)) is not None}
     database = builder.loaded.database
     if not jobs or not (isinstance(database, Url) or database.is_file()):

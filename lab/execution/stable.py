@@ -93,7 +93,7 @@ def verify_stable(asked: StablePlan, test: Callable[[Plan], RunRecord]) -> Stabl
 
 def report_on(asked: StablePlan, run: RunRecord | None) -> StableReport:
     """The verdicts on a run's records; nothing is started."""
-    judging = _Judging(asked, {job.variant: job for job in run.jobs} if run else {})
+    judging = _Judging(asked, run.by_variant() if run else {})
     parent = judging.parent()
     bug = judging.bug(parent)
     kernels = tuple(judging.kernel(name, place, bug) for name, place in asked.places.items())

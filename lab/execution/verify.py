@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 
 from lab import doctor
 from lab.analysis.series_verdict import (
@@ -19,6 +20,7 @@ from lab.analysis.series_verdict import (
 from lab.analysis.verdict import Place, alone, compare
 from lab.builder import Builder
 from lab.errors import InfrastructureError, LabError
+from lab.model.job_name import Around
 from lab.model.records import JobRecord, RunRecord
 from lab.model.status import Outcome
 from lab.model.variant import Variant
@@ -85,11 +87,11 @@ def verification_of(
     """The verdicts on a run's records; nothing is started."""
     config = builder.loaded.config
     section = config.series[plan.series]
-    jobs = {job.variant: job for job in run.jobs} if run else {}
+    jobs = {job.names: job for job in run.jobs} if run else {}
     digest = builder.series(plan.series).digest
     kernels = []
-    for kernel, fit in fits.items():
-        question = _Question(plan, kernel, jobs, digest, section.tests)
+    for (kernel, fit), around in product(fits.items(), plan.arounds):
+        question = _Question(plan, kernel, around, jobs, digest, section.tests)
         verdict = question.answer(fit)
         expected, reason = expected_outcome(config.verdict, plan.series, str(kernel))
         kernels.append(replace(verdict, expected=expected, reason=reason))
@@ -100,23 +102,26 @@ def verification_of(
 
 @dataclass(frozen=True)
 class _Question:
-    """What a series does on one kernel."""
+    """What a series does on one kernel, with one config on one machine."""
 
     plan: SeriesPlan
     kernel: Variant
-    jobs: Mapping[Variant, JobRecord]
+    around: Around
+    jobs: Mapping[tuple[str, str, str], JobRecord]
     digest: str
     about: tuple[str, ...]
 
     def answer(self, fit: SeriesFit | LabError) -> KernelVerdict:
-        name = str(self.kernel)
         if isinstance(fit, LabError):
             ours = isinstance(fit, InfrastructureError)
-            return KernelVerdict(name, Outcome.INCONCLUSIVE, _line(fit), ours=ours)
-        return replace(
-            self._judged(fit),
-            patches=tuple((patch.patch, str(patch)) for patch in fit.patches),
-        )
+            lost = KernelVerdict(str(self.kernel), Outcome.INCONCLUSIVE, _line(fit), ours=ours)
+            return lost.of(self.around)
+        patches = tuple((patch.patch, str(patch)) for patch in fit.patches)
+        return replace(self._judged(fit), patches=patches).of(self.around)
+
+    def _job(self, variant: Variant) -> JobRecord | None:
+        """That of this config and machine: another's says nothing here."""
+        return self.jobs.get((variant, *self.around))
 
     def _judged(self, fit: SeriesFit) -> KernelVerdict:
         name = str(self.kernel)
@@ -134,8 +139,8 @@ class _Question:
 
     def _pair(self) -> KernelVerdict:
         name = str(self.kernel)
-        base = self.jobs.get(self.kernel)
-        patched = self.jobs.get(self.plan.patched(self.kernel))
+        base = self._job(self.kernel)
+        patched = self._job(self.plan.patched(self.kernel))
         wanting = lost(base, "base") or lost(patched, "patched")
         if wanting or base is None or patched is None:
             return KernelVerdict(name, Outcome.INCONCLUSIVE, wanting, ours=True)
@@ -146,7 +151,7 @@ class _Question:
 
     def _base(self) -> KernelVerdict:
         name = str(self.kernel)
-        base = self.jobs.get(self.kernel)
+        base = self._job(self.kernel)
         wanting = lost(base, "base")
         if wanting or base is None:
             return KernelVerdict(name, Outcome.INCONCLUSIVE, wanting, ours=True)
@@ -159,7 +164,7 @@ class _Question:
         return tuple(
             (filesystem, suite)
             for job in self.plan.plan.jobs
-            if job.variant == self.kernel and job.pattern is None
+            if job.names == (self.kernel, *self.around) and job.pattern is None
             for filesystem in job.filesystems
             for suite in job.suites
         )

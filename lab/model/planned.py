@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from lab.model.job_name import Around, job_name
 from lab.model.variant import Variant
 
 
@@ -15,6 +16,11 @@ class BuildRequest:
 
     variant: Variant
     config: str
+
+    @property
+    def name(self) -> str:
+        """What it is called for a reader."""
+        return job_name(self.variant, "", self.config)
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,16 @@ class JobPlan:
     def names(self) -> tuple[str, str, str]:
         """What tells it from others of its plan: variant, machine, config."""
         return self.variant, self.machine, self.config
+
+    @property
+    def around(self) -> Around:
+        """Its machine and config."""
+        return Around(self.machine, self.config)
+
+    @property
+    def name(self) -> str:
+        """The same names for a reader."""
+        return job_name(*self.names)
 
     @property
     def build(self) -> BuildRequest:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from lab.model.complaint import Complaint
 from lab.model.job_error import Fault, JobError
+from lab.model.job_name import Around, job_name
 from lab.model.metric import Metric
 from lab.model.planned import JobPlan, Planned
 from lab.model.proof import Proofs
@@ -266,6 +267,16 @@ class JobRecord:
         """What tells it from others of its run: variant, machine, config."""
         return self.variant, self.machine, self.config
 
+    @property
+    def around(self) -> Around:
+        """Its machine and config."""
+        return Around(self.machine, self.config)
+
+    @property
+    def name(self) -> str:
+        """The same for a reader."""
+        return job_name(*self.names)
+
     @cached_property
     def ran(self) -> tuple[Ran, ...]:
         """What ran in its guests, in order."""
@@ -352,6 +363,19 @@ class RunRecord:
         """What was asked: the plan's jobs, whatever order they are in and whatever they came to."""
         return frozenset(self.planned.jobs if self.planned else ())
 
+    def by_variant(self) -> dict[Variant, JobRecord]:
+        """The job of each variant, where each has one machine and config.
+
+        Raises:
+            ValueError: One has several, of which none is to be taken for another.
+        """
+        found: dict[Variant, JobRecord] = {}
+        for job in self.jobs:
+            if found.setdefault(job.variant, job).around != job.around:
+                raise ValueError(f"{job.variant} has several jobs in run {self.id}")
+            found[job.variant] = job
+        return found
+
     @property
     def jobs_in_order(self) -> tuple[JobRecord, ...]:
         """The jobs as the plan has them, whichever ended first."""
@@ -377,7 +401,7 @@ class RunRecord:
             found.append("every test was skipped, so nothing was tested")
         for job in self.jobs if self.results else ():
             if not job.results and job.error is None:
-                found.append(f"{job.variant}: no test ran")
+                found.append(f"{job.name}: no test ran")
         return tuple(found)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from lab.model.job_name import job_name
 from lab.model.records import KERNEL, JobRecord, TestResult
 
 
@@ -47,9 +48,14 @@ class TestKey(_Names):
         return self._replace(program="")
 
     @property
-    def job(self) -> tuple[str, ...]:
+    def job(self) -> tuple[str, str, str]:
         """The job that the test is part of: variant, machine, config."""
-        return self[:3]
+        return self.variant, self.machine, self.config
+
+    @property
+    def job_name(self) -> str:
+        """That job's name for a reader."""
+        return job_name(*self.job)
 
     @property
     def group(self) -> tuple[str, ...]:

@@ -210,10 +210,10 @@ def judge_verdicts(
 ) -> tuple[VerdictChange, ...]:
     """The verdicts that changed; one that rests on a flake, or on our fault, is none."""
     return tuple(
-        VerdictChange(verdict.kernel, memory.verdicts.get(verdict.kernel, ""), verdict)
+        VerdictChange(verdict.kernel, memory.verdicts.get(verdict.name, ""), verdict)
         for verdict in verdicts
         if not _is_doubtful(verdict, judgement)
-        and verdict.outcome.value != memory.verdicts.get(verdict.kernel, "")
+        and verdict.outcome.value != memory.verdicts.get(verdict.name, "")
     )
 
 
@@ -222,6 +222,7 @@ def _is_doubtful(verdict: KernelVerdict, judgement: Judgement) -> bool:
         (found.key.filesystem, found.key.suite, found.key.program, found.key.test)
         for found in judgement.of(Kind.FLAKY)
         if Variant(found.key.variant).is_over(Variant(verdict.kernel))
+        and found.key.job[1:] == (verdict.machine, verdict.config)
     }
     tests = {
         (test.filesystem, test.suite, test.program, test.own or test.test) for test in verdict.tests
@@ -242,7 +243,7 @@ def remember(
     flaky = dict(_flakes(memory, night, judgement))
     known = dict(_known(before, night, reruns, judgement))
     untested = frozenset(found.key for found in judgement.of(Kind.UNTESTED))
-    changed = {change.kernel: change.after.outcome.value for change in judgement.verdicts}
+    changed = {change.after.name: change.after.outcome.value for change in judgement.verdicts}
     return replace(
         memory,
         baseline=night.id,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Since:
-    """Variants that came from one state to another together.
+    """Variants, with their machines and configs, that came from one state to another together.
 
     Args:
         before, after: The identity of their source, then and tonight; "" for none then.
@@ -65,7 +65,7 @@ def _since(
     lab: Lab, kernel: str, before: str, after: str, others: tuple[str, ...], jobs: list[JobRecord]
 ) -> Since:
     made = Since(
-        tuple(dict.fromkeys(job.variant for job in jobs)),
+        tuple(dict.fromkeys(job.name for job in jobs)),
         tuple(dict.fromkeys(job.kernel_release for job in jobs)),
         before,
         after,

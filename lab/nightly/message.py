@@ -51,7 +51,7 @@ def _of_what(night: Night) -> str:
     worst = [found for found in news if found.kind is news[0].kind] if night.baseline else []
     if not worst:
         return ""
-    kernels = dict.fromkeys(found.key.variant for found in worst)
+    kernels = dict.fromkeys(found.key.job_name for found in worst)
     names = dict.fromkeys(found.key.test or found.key.suite for found in worst)
     first = next(iter(kernels))
     made = next((_step(one) for one in night.since if first in one.variants), "")
@@ -165,9 +165,8 @@ def _section(kind: Kind, findings: Sequence[Finding]) -> Iterator[str]:
 
 def _spot(found: Finding) -> Spot:
     key = found.key
-    around = [name for name in (key.machine, key.config) if name != "default"]
     of = key.suite if key.program in ("", key.suite) else f"{key.suite}/{key.program}"
-    return Spot(" ".join([key.variant, *around]), key.filesystem, f"{of}  {key.test}")
+    return Spot(key.job_name, key.filesystem, f"{of}  {key.test}")
 
 
 def _cause_of(found: Finding) -> Hashable:
@@ -234,12 +233,12 @@ def _verdicts(verdicts: Sequence[VerdictChange]) -> Iterator[str]:
     for change in verdicts:
         was = f"{change.before} -> " if change.before else ""
         wrong = "" if change.after.as_expected else f" (NOT AS EXPECTED: {change.after.expected})"
-        yield from _wrapped(f"{change.kernel}: {was}{change.after.outcome}{wrong}", "  ")
+        yield from _wrapped(f"{change.after.name}: {was}{change.after.outcome}{wrong}", "  ")
         yield from _wrapped(change.after.why, "    ")
 
 
 def _troubles(night: Night) -> Iterator[str]:
-    unbuilt = [f"{job.variant}: {job.error}" for job in unbuilt_jobs(night.run)]
+    unbuilt = [f"{job.name}: {job.error}" for job in unbuilt_jobs(night.run)]
     unbuilt += [f"guest-tests: {why}" for why in uncompiled_programs(night.run).values()]
     yield from _listed("NOT BUILT: what the lab was given is at fault", unbuilt)
     yield from _listed("ERRORS OF THE LAB, not of a kernel", night.troubles)
@@ -308,6 +307,8 @@ def document_of(night: Night) -> dict[str, Any]:
         "verdicts": [
             {
                 "kernel": change.kernel,
+                "machine": change.after.machine,
+                "config": change.after.config,
                 "before": change.before or None,
                 "verdict": change.after.outcome.value,
                 "expected": change.after.expected.value,
@@ -316,7 +317,7 @@ def document_of(night: Night) -> dict[str, Any]:
             for change in night.judgement.verdicts
         ],
         "errors": list(night.troubles),
-        "not_built": {job.variant: str(job.error) for job in unbuilt_jobs(night.run)},
+        "not_built": {job.name: str(job.error) for job in unbuilt_jobs(night.run)},
         "report": str(night.report) if night.report else None,
         "told": list(night.told),
     }

@@ -197,8 +197,8 @@ class _Run:
         if not run.jobs:
             kept = self.memory
             self.after = replace(kept, verdicts=self.after.verdicts)
-        failed = [(job.variant, job.lab_error) for job in run.jobs if job.lab_error is not None]
-        troubles += [f"{variant}: {error}" for variant, error in failed]
+        failed = [(job.name, job.lab_error) for job in run.jobs if job.lab_error is not None]
+        troubles += [f"{name}: {error}" for name, error in failed]
         baseline = self.before.run.id if self.before else ""
         name = self.lab.loaded.config.nightly.matrix
         past = self.before.run if self.before else None

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from itertools import product
 
 from lab.config import (
     LabConfig,
@@ -18,12 +19,12 @@ from lab.config import (
     variant_problems,
     variants_of,
 )
+from lab.model.job_name import DEFAULT, Around
 from lab.model.planned import BuildRequest, JobPlan, Planned
 from lab.model.problem import Problem
 from lab.model.variant import Variant
 from lab.plan.choice import Choice, choices, settled
 
-_DEFAULT = "default"
 #: The name of a plan that somebody put together for once.
 _CHOSEN = "chosen"
 
@@ -91,8 +92,8 @@ def plan_variants(
     suites: Iterable[str] = (),
     pattern: str | None = None,
     *,
-    machine: str | None = None,
-    config: str | None = None,
+    machines: Iterable[str] = (),
+    configs: Iterable[str] = (),
 ) -> Plan:
     """A plan for what somebody asked for by name.
 
@@ -101,7 +102,7 @@ def plan_variants(
     Args:
         variants: As ``6.1+dax-populate``; they need not be in any matrix.
         pattern: Selects tests.
-        machine, config: Instead of those of ``[matrix.default]``.
+        machines, configs: Instead of those of ``[matrix.default]``.
 
     Raises:
         UserError: Names that are not defined, all of them.
@@ -111,21 +112,22 @@ def plan_variants(
     changes = {
         "filesystems": tuple(dict.fromkeys(filesystems)) or default.filesystems,
         "suites": tuple(dict.fromkeys(suites)) or default.suites,
-        "machine": machine or default.machine,
-        "config": config or default.config,
+        "machines": tuple(dict.fromkeys(machines)) or default.on_machines,
+        "configs": tuple(dict.fromkeys(configs)) or default.with_configs,
     }
     matrix = default.model_copy(update=changes)
     loaded.refuse([*_asked_problems(known, asked), *_matrix_problems(known, matrix)])
-    is_default = not asked and not pattern and matrix == default
-    names = asked or variants_of(known, _DEFAULT)
-    return _plan(loaded, _DEFAULT if is_default else _CHOSEN, matrix, names, pattern or None)
+    is_default = not asked and not pattern and _as_lists(default) == _as_lists(matrix)
+    names = asked or variants_of(known, DEFAULT)
+    return _plan(loaded, DEFAULT if is_default else _CHOSEN, matrix, names, pattern or None)
 
 
 @dataclass(frozen=True)
 class SeriesPlan:
     """Kernels with and without a series: what ``lab verify`` would do if it applied to all.
 
-    ``plan`` holds, for each of ``kernels``, the job without it and the one with it.
+    ``plan`` holds, for each of ``kernels``, the job without it and the one with it, with
+    each config on each machine.
     """
 
     series: str
@@ -135,6 +137,11 @@ class SeriesPlan:
     def patched(self, kernel: Variant) -> Variant:
         """The kernel with the series on top."""
         return Variant(kernel, (self.series,))
+
+    @property
+    def arounds(self) -> tuple[Around, ...]:
+        """What each kernel is tested with: a verdict is given for each."""
+        return tuple(dict.fromkeys(job.around for job in self.plan.jobs))
 
     def keeping(self, variants: Collection[Variant]) -> Plan:
         """The jobs of these variants alone."""
@@ -150,14 +157,14 @@ def plan_series(
     suites: Iterable[str] = (),
     pattern: str | None = None,
     *,
-    machine: str | None = None,
-    config: str | None = None,
+    machines: Iterable[str] = (),
+    configs: Iterable[str] = (),
 ) -> SeriesPlan:
     """A plan to verify a series; what is not named is its own table's, or the default's.
 
     Args:
         kernels: As ``6.1`` or ``6.1+reintroduce-bug``: what the series is laid over.
-        machine, config: Instead of those of ``[matrix.default]``.
+        machines, configs: Instead of those of ``[matrix.default]``.
 
     Raises:
         UserError: Names that are not defined, all of them, or no kernel at all.
@@ -176,8 +183,8 @@ def plan_series(
         filesystems,
         suites,
         pattern,
-        machine=machine,
-        config=config,
+        machines=machines,
+        configs=configs,
     )
     return _series_plan(loaded, series, bases, replace(chosen, name=f"verify {series}"))
 
@@ -206,11 +213,17 @@ def _series_plan(loaded: LoadedConfig, series: str, bases: Iterable[str], plan: 
 
 def _default_matrix(config: LabConfig) -> Matrix:
     # Without a [matrix.default] what every matrix defaults to; its variants are nobody's.
-    return config.matrix.get(_DEFAULT) or Matrix(variants=(_DEFAULT,))
+    return config.matrix.get(DEFAULT) or Matrix(variants=(DEFAULT,))
+
+
+def _as_lists(matrix: Matrix) -> Matrix:
+    """The matrix as one would write it who names each of its machines and configs."""
+    lists = {"machines": matrix.on_machines, "configs": matrix.with_configs}
+    return matrix.model_copy(update={**lists, "machine": DEFAULT, "config": DEFAULT})
 
 
 def _asked_problems(config: LabConfig, asked: tuple[str, ...]) -> list[Problem]:
-    if not asked and _DEFAULT not in config.matrix:
+    if not asked and DEFAULT not in config.matrix:
         return [Problem("no variant is named, and there is no [matrix.default]", "naming one")]
     return [problem for text in asked for problem in variant_problems(config, text)]
 
@@ -220,8 +233,8 @@ def _matrix_problems(config: LabConfig, matrix: Matrix) -> list[Problem]:
     lists: tuple[tuple[Noun, tuple[str, ...]], ...] = (
         ("filesystem", matrix.filesystems),
         ("suite", matrix.suites),
-        ("machine", (matrix.machine,)),
-        ("config", (matrix.config,)),
+        ("machine", matrix.on_machines),
+        ("config", matrix.with_configs),
     )
     return [found for noun, names in lists for found in name_problems(config, noun, names)]
 
@@ -237,16 +250,17 @@ def _plan(
 def _jobs(
     config: LabConfig, matrix: Matrix, variants: Iterable[str], pattern: str | None
 ) -> tuple[JobPlan, ...]:
+    """Kernels that are built, and shown, beside each other come one after the other."""
     return tuple(
         JobPlan(
             variant=Variant.parse(text),
-            config=matrix.config,
-            machine=matrix.machine,
+            config=name,
+            machine=machine,
             filesystems=matrix.filesystems or config.usual_filesystems,
             suites=matrix.suites or config.named_suites,
             pattern=pattern,
         )
-        for text in variants
+        for name, machine, text in product(matrix.with_configs, matrix.on_machines, variants)
     )
 
 

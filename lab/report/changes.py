@@ -10,6 +10,7 @@ from itertools import groupby
 
 from lab.analysis.compare import Change, Compared, Comparison
 from lab.analysis.test_names import Shared, key_apart, shared_names
+from lab.model.job_name import Around
 from lab.model.rate import Rate
 from lab.results import Seen
 
@@ -39,8 +40,7 @@ def _grouped(tests: Sequence[Compared], shared: Shared, verbose: bool) -> Iterat
     for _, group in groupby(tests, key=lambda test: (test.key.job, test.key.filesystem)):
         found = list(group)
         key = found[0].key
-        names = [key.variant, *(n for n in (key.machine, key.config) if n != "default")]
-        yield f"  {' '.join(names)} on {key.filesystem}: {len(found)}"
+        yield f"  {key.job_name} on {key.filesystem}: {len(found)}"
         shown = found if verbose else found[:_MOST]
         names = [key_apart(test.key, shared).test for test in shown]
         width = max(map(len, names))
@@ -65,7 +65,7 @@ def history_lines(seen: Sequence[Seen]) -> Iterator[str]:
     ordered = sorted(_with_programs(seen), key=lambda one: one.place)
     for place, group in groupby(ordered, key=lambda one: one.place):
         suite, test, filesystem, variant, machine, config, program = place
-        around = "".join(f", {name}" for name in (machine, config) if name != "default")
+        around = "".join(f", {words}" for words in Around(machine, config).words())
         of = suite if program in ("", suite) else f"{suite}/{program}"
         yield f"{test}  ({of} on {filesystem}, {variant}{around})"
         before: Seen | None = None

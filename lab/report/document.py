@@ -15,8 +15,8 @@ from lab.model.records import Evidence, JobRecord, PlacedComplaint, RunRecord, T
 def to_json(run: RunRecord) -> dict[str, Any]:
     """The run as values the ``json`` module knows; ``run`` is its id.
 
-    Fields of results: variant, kernel_release, filesystem, suite, program, test, status,
-    expected, as_expected, duration_s, message, reason, given, unrun, complaint,
+    Fields of results: variant, machine, config, kernel_release, filesystem, suite, program, test,
+    status, expected, as_expected, duration_s, message, reason, given, unrun, complaint,
     signal, diagnostics, metrics,
     and ``job``, the place of their job in ``jobs``.
     """
@@ -32,7 +32,9 @@ def to_json(run: RunRecord) -> dict[str, Any]:
         "problems": list(run.problems),
         "jobs": [_job(job) for job in run.jobs],
         "results": [
-            _result(result, number) for number, job in enumerate(run.jobs) for result in job.results
+            _result(result, job, number)
+            for number, job in enumerate(run.jobs)
+            for result in job.results
         ],
     }
 
@@ -83,9 +85,11 @@ def _noted(noted: PlacedComplaint) -> dict[str, Any]:
     return {**complaint, **where, "benign": noted.benign, "of_job": noted.of_job}
 
 
-def _result(result: TestResult, job: int) -> dict[str, Any]:
+def _result(result: TestResult, job: JobRecord, number: int) -> dict[str, Any]:
     return {
         "variant": result.variant,
+        "machine": job.machine,
+        "config": job.config,
         "kernel_release": result.kernel_release,
         "filesystem": result.filesystem,
         "suite": result.suite,
@@ -106,5 +110,5 @@ def _result(result: TestResult, job: int) -> dict[str, Any]:
             {"name": metric.name, "labels": dict(metric.labels), "value": metric.value}
             for metric in result.metrics
         ],
-        "job": job,
+        "job": number,
     }

@@ -13,7 +13,7 @@ def evidence_lines(run: RunRecord) -> Iterator[str]:
     """The evidence of each job: build, machine, proofs, where the logs are, time and cost."""
     for number, job in enumerate(run.jobs):
         yield ""
-        yield f"Job {number}: {job.variant}, {job.duration_s:g} s from {job.started}"
+        yield f"Job {number}: {job.name}, {job.duration_s:g} s from {job.started}"
         for name, value in _values(job):
             if value:
                 yield f"  {name:16} {value}"

@@ -22,6 +22,7 @@ from lab.analysis.series_verdict import expected_outcome, judge_pair, lost
 from lab.analysis.verdict import TestVerdict, Verdict, compare
 from lab.config.model import ExpectedVerdict
 from lab.errors import Location, UserError
+from lab.model.job_name import Around, job_name
 from lab.model.records import JobRecord, RunRecord
 from lab.model.status import Outcome
 from lab.model.variant import Variant
@@ -46,6 +47,18 @@ class Answer:
     why: str
     expected: Outcome
     tests: tuple[TestVerdict, ...] = ()
+    machine: str = ""
+    config: str = ""
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """The kernel, and the machine and config that it was tested with."""
+        return self.kernel, self.machine, self.config
+
+    @property
+    def name(self) -> str:
+        """The same for a reader."""
+        return job_name(*self.names)
 
     @property
     def good(self) -> bool:
@@ -112,20 +125,21 @@ def answers(
     """
     found = []
     for row in rows:
+        names = (row["kernel"], str(row.get("machine", "")), str(row.get("config", "")))
         expected, _ = expected_outcome(verdicts, series, row["kernel"])
         outcome, why = Outcome(row["verdict"]), str(row.get("why", ""))
         tests: tuple[TestVerdict, ...] = ()
         if outcome in (Outcome.FIXED, Outcome.NO_CHANGE):
-            outcome, why, tests = _again(run, series, row["kernel"], outcome, about)
-        found.append(Answer(row["kernel"], outcome, why, expected, tests))
+            outcome, why, tests = _again(run, series, names, outcome, about)
+        found.append(Answer(names[0], outcome, why, expected, tests, *names[1:]))
     return found
 
 
 def _again(
-    run: RunRecord, series: str, kernel: str, said: Outcome, about: Sequence[str]
+    run: RunRecord, series: str, names: tuple[str, str, str], said: Outcome, about: Sequence[str]
 ) -> tuple[Outcome, str, tuple[TestVerdict, ...]]:
     """The verdict by the run's record; ``said`` is what it was when the run ended."""
-    base, patched = _pair(run, series, kernel)
+    base, patched = _pair(run, series, *names)
     if base is None and patched is None and said is Outcome.NO_CHANGE:
         return said, "nothing was tested: the kernel has these patches", ()
     wanting = lost(base, "base") or lost(patched, "patched")
@@ -135,7 +149,7 @@ def _again(
     asked = [
         (filesystem, suite)
         for job in run.question
-        if job.variant == base.variant and job.pattern is None
+        if job.names == base.names and job.pattern is None
         for filesystem in job.filesystems
         for suite in job.suites
     ]
@@ -146,9 +160,13 @@ def _again(
     return outcome, why, tests
 
 
-def _pair(run: RunRecord, series: str, kernel: str) -> tuple[JobRecord | None, JobRecord | None]:
-    jobs = {str(job.variant): job for job in run.jobs}
-    return jobs.get(kernel), jobs.get(str(Variant(kernel, (series,))))
+def _pair(
+    run: RunRecord, series: str, kernel: str, machine: str, config: str
+) -> tuple[JobRecord | None, JobRecord | None]:
+    """The two jobs; what an older lab wrote names no machine and config, and had one of each."""
+    asked = Around(machine, config)
+    jobs = {job.variant: job for job in run.jobs if not any(asked) or job.around == asked}
+    return jobs.get(Variant(kernel)), jobs.get(Variant(kernel, (series,)))
 
 
 def reply(
@@ -187,7 +205,7 @@ def no_tag(
     """What keeps a ``Tested-by:`` from the mail; nothing where the record bears it."""
     bad = next((answer for answer in found if not answer.good), None)
     if bad is not None or not found:
-        return f"{bad.kernel}: {bad.outcome}: {bad.why}" if bad else "no kernel was asked for"
+        return f"{bad.name}: {bad.outcome}: {bad.why}" if bad else "no kernel was asked for"
     if run.problems:
         return run.problems[0]
     if origin.doubt:
@@ -255,7 +273,7 @@ def _verdicts(found: Sequence[Answer], origin: Origin) -> Iterator[str]:
     yield ""
     for answer in found:
         why = f": {_line(answer.why)}" if answer.why else ""
-        yield from _wrapped("  ", f"{answer.kernel}: {answer.outcome}{why}", "    ")
+        yield from _wrapped("  ", f"{answer.name}: {answer.outcome}{why}", "    ")
         if answer.outcome is not answer.expected:
             yield from _wrapped("    ", f"expected {answer.expected}")
     if origin.doubt:
@@ -266,9 +284,9 @@ def _verdicts(found: Sequence[Answer], origin: Origin) -> Iterator[str]:
 def _setups(run: RunRecord, series: str, found: Sequence[Answer]) -> Iterator[str]:
     yield "What ran:"
     for answer in found:
-        _, patched = _pair(run, series, answer.kernel)
+        _, patched = _pair(run, series, *answer.names)
         if patched is None:
-            yield from _wrapped("  ", f"{answer.kernel}: nothing", "    ")
+            yield from _wrapped("  ", f"{answer.name}: nothing", "    ")
             continue
         evidence = patched.evidence
         said = (
@@ -279,7 +297,7 @@ def _setups(run: RunRecord, series: str, found: Sequence[Answer]) -> Iterator[st
             f"machine {patched.machine}",
             *([evidence.compiler] if evidence.compiler else []),
         )
-        yield from _wrapped("  ", _line(f"{answer.kernel}: {', '.join(said)}"), "    ")
+        yield from _wrapped("  ", _line(f"{answer.name}: {', '.join(said)}"), "    ")
         for (filesystem, suite), count in _counts(patched).items():
             yield from _wrapped("    ", f"{suite} on {filesystem}: {count} tests", "      ")
 

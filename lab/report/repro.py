@@ -65,7 +65,7 @@ def repro_script(
     """
     number, record = _job(run, job)
     folder = RunFolder(Path(run.folder).parent, Path(run.folder).name)
-    place = folder.job(number, record.variant)
+    place = _place(folder, number, record)
     content = _content(run, record, place)
     try:
         recipe = parse_recipe(content)
@@ -86,7 +86,7 @@ def _script(
     pattern: str | None,
     filesystem: str | None,
 ) -> str:
-    place = folder.job(number, record.variant)
+    place = _place(folder, number, record)
     boot = recipe.boot
     if boot is None:
         what = "its guest is none that can be started by hand"
@@ -111,14 +111,20 @@ def _script(
     )
 
 
+def _place(folder: RunFolder, number: int, record: JobRecord) -> JobFolder:
+    """Where the job's files are: jobs are recorded as they end, and numbered as planned."""
+    named = Path(record.evidence.ktap_path).name
+    return JobFolder(folder.jobs / named) if named else folder.job(number, record.variant)
+
+
 def _job(run: RunRecord, name: str) -> tuple[int, JobRecord]:
     jobs = dict(enumerate(run.jobs))
-    matching = [n for n, job in jobs.items() if job.variant == name]
+    matching = [n for n, job in jobs.items() if name in (job.variant, job.name)]
     if not matching and name.isascii() and name.isdigit():
         matching = [n for n in jobs if n == int(name)]
     if len(matching) == 1:
         return matching[0], jobs[matching[0]]
-    known = ", ".join(f"{n} is {job.variant}" for n, job in jobs.items())
+    known = ", ".join(f"{n} is {job.name}" for n, job in jobs.items())
     what = "several jobs" if matching else "no job"
     raise UserError(f"run {run.id} has {what} {name!r}", where=run.folder, hint=known or "lab runs")
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from rich.console import Console
 from rich.text import Text
 
+from lab.analysis.job_names import jobs_apart
 from lab.analysis.repeated import Repeated, pooled, repeated
 from lab.analysis.run_status import (
     count_errors,
@@ -23,6 +24,7 @@ from lab.analysis.run_status import (
 )
 from lab.analysis.test_names import told_apart
 from lab.errors import ExitStatus
+from lab.model.job_name import Around, axes_of
 from lab.model.records import REPETITION, JobRecord, PlacedComplaint, RunRecord, TestResult
 from lab.model.status import Status
 from lab.report.cause import Cause, Spot, group_causes, group_results, name_lines, place_lines
@@ -48,7 +50,7 @@ def print_run(run: RunRecord, console: Console, verbose: bool = False) -> None:
 
     The colours only repeat what marks and words say.
     """
-    whole = told_apart(run)
+    whole = jobs_apart(told_apart(run))
     run = pooled(whole)
     signs = _signs(console)
     sections = [
@@ -100,28 +102,42 @@ def _summary(run: RunRecord, signs: _Signs, width: int) -> Iterator[Line]:
     if width < _WIDTH:
         columns = _Counts(bool(unrun(run)), signs)
     yield from columns.head()
+    axes = axes_of(job.around for job in run.jobs)
+    for around, jobs in _by_around(run):
+        if axes:
+            yield _line(around.heading(axes), style="bold underline")
+        for job in jobs:
+            yield from _job_rows(job, columns, axes)
+
+
+def _by_around(run: RunRecord) -> Iterable[tuple[Around, list[JobRecord]]]:
+    """The jobs of each machine and config, in the plan's order."""
+    found: dict[Around, list[JobRecord]] = {}
     for job in run.jobs_in_order:
-        yield _title(_job_name(job))
-        for filesystem in dict.fromkeys(result.filesystem for result in job.results):
-            results = [result for result in job.results if result.filesystem == filesystem]
-            yield columns.row(filesystem, results)
-        if job.error is not None:
-            name = columns.rest if job.results else ""
-            yield columns.empty(name, "cut short" if job.interrupted else "error")
-        elif not job.results:
-            yield columns.empty("", "no test ran")
+        found.setdefault(job.around, []).append(job)
+    return found.items()
 
 
-def _job_name(job: JobRecord) -> str:
+def _job_rows(job: JobRecord, columns: _Columns, headed: Sequence[str]) -> Iterator[Line]:
+    """A job's part of the table, below a heading that says of some axes what it is."""
+    yield _title(_job_name(job, headed))
+    for filesystem in dict.fromkeys(result.filesystem for result in job.results):
+        results = [result for result in job.results if result.filesystem == filesystem]
+        yield columns.row(filesystem, results)
+    if job.error is not None:
+        name = columns.rest if job.results else ""
+        yield columns.empty(name, "cut short" if job.interrupted else "error")
+    elif not job.results:
+        yield columns.empty("", "no test ran")
+
+
+def _job_name(job: JobRecord, headed: Sequence[str] = ()) -> str:
+    """Its names and release; without what the heading above it says."""
     name = str(job.variant)
     if job.kernel_release:
         name += f"  ({job.kernel_release})"
-    special = [
-        f"{kind} {value}"
-        for kind, value in (("machine", job.machine), ("config", job.config))
-        if value not in {"default", ""}
-    ]
-    return "  ".join([name, *special])
+    axes = [axis for axis in ("machine", "config") if axis not in headed]
+    return "  ".join([name, *job.around.words(axes)])
 
 
 class _Columns:

@@ -51,6 +51,8 @@ def verification_to_json(verification: Verification) -> dict[str, Any]:
 def _kernel(kernel: KernelVerdict) -> dict[str, Any]:
     return {
         "kernel": kernel.kernel,
+        "machine": kernel.machine,
+        "config": kernel.config,
         "verdict": kernel.outcome.value,
         "why": kernel.why,
         "expected": kernel.expected.value,
@@ -64,6 +66,8 @@ def _kernel(kernel: KernelVerdict) -> dict[str, Any]:
 def _test(test: TestVerdict) -> dict[str, Any]:
     return {
         "kernel": test.kernel,
+        "machine": test.machine,
+        "config": test.config,
         "filesystem": test.filesystem,
         "suite": test.suite,
         "program": test.program,
@@ -95,7 +99,7 @@ def _header(verification: Verification) -> Iterator[Line]:
 
 
 def _kernels(verification: Verification, signs: Signs, columns: int) -> Iterator[Line]:
-    width = max(len(kernel.kernel) for kernel in verification.kernels) + 2
+    width = max(len(kernel.name) for kernel in verification.kernels) + 2
     if columns and columns - width < _LEAST_VERDICT:
         width = 0
     for kernel in verification.kernels:
@@ -103,7 +107,7 @@ def _kernels(verification: Verification, signs: Signs, columns: int) -> Iterator
         mark = Text(f"{signs.yes if good else signs.no} ", "green" if good else "bold red")
         text = Text(_outcome(kernel), kernel.outcome.style)
         text.append(f": {kernel.why}" if kernel.why else "", "default")
-        name = f"{kernel.kernel:{width}}" if width else f"{kernel.kernel}  "
+        name = f"{kernel.name:{width}}" if width else f"{kernel.name}  "
         yield Line(Text(f"  {name}") + mark, text)
         if not good:
             yield line(" " * (width + 4), _expectation(kernel))
@@ -138,7 +142,7 @@ def _cause(test: TestVerdict) -> Hashable:
 
 
 def _spot(test: TestVerdict) -> Spot:
-    return Spot(test.kernel, test.filesystem, test.test or f"{test.suite} (all of it)")
+    return Spot(test.on, test.filesystem, test.test or f"{test.suite} (all of it)")
 
 
 def _paragraph(found: Cause[TestVerdict], signs: Signs) -> Iterator[Line]:

@@ -44,15 +44,15 @@ class Trail:
         """The id of the run to compare the last one with, if there is any.
 
         The latest one before it that finished and was asked the same; if there is none, the
-        latest that has all of its variants, or else one of them.
+        latest that has all of its jobs, each of a variant, machine and config, or else one.
         """
-        mine = _variants(self.run)
+        mine = _jobs(self.run)
         earlier = [run for run in reversed(self.runs[:-1]) if run.finished is not None]
-        whole = [run for run in earlier if mine <= _variants(run)]
+        whole = [run for run in earlier if mine <= _jobs(run)]
         same = [run for run in whole if run.question == self.run.question]
-        some = [run for run in earlier if mine & _variants(run)]
+        some = [run for run in earlier if mine & _jobs(run)]
         return next((run.id for run in same or whole or some), None)
 
 
-def _variants(run: RunRecord) -> frozenset[str]:
-    return frozenset(job.variant for job in run.jobs)
+def _jobs(run: RunRecord) -> frozenset[tuple[str, str, str]]:
+    return frozenset(job.names for job in run.jobs)

@@ -43,6 +43,8 @@ UPSTREAM = Upstream("1027e4436b6a", VersionRange.parse(">=4.3"), "mm: mend it")
 FIXED = SeriesFit("mend", (PatchFit("p.patch", Fit.UPSTREAM),), UPSTREAM)
 REFUSED = SeriesFit("mend", (PatchFit("p.patch", Fit.REFUSED, "hunk 1 does not"),))
 FAIL, PASS = Status.FAIL, Status.PASS
+#: The machine of the records.
+MINE = ["default"]
 
 
 @pytest.fixture
@@ -55,7 +57,7 @@ def lab(tmp_path: Path) -> Lab:
 
 
 def plan(lab: Lab, *kernels: str) -> SeriesPlan:
-    return plan_series(lab.loaded, "mend", kernels, ["ext4-dax"], ["mlock"])
+    return plan_series(lab.loaded, "mend", kernels, ["ext4-dax"], ["mlock"], machines=MINE)
 
 
 def record(lab: Lab, variant: str, *results: TestResult, error: str | None = None) -> JobRecord:
@@ -98,14 +100,15 @@ def test_regressed(lab: Lab) -> None:
 
 def test_only_a_part_of_what_was_asked_for(lab: Lab) -> None:
     """Nothing ran in one suite, on neither side: that is no fix."""
-    chosen = plan_series(lab.loaded, "mend", ["6.1"], ["ext4-dax", "xfs-dax"], ["mlock"])
+    both = ["ext4-dax", "xfs-dax"]
+    chosen = plan_series(lab.loaded, "mend", ["6.1"], both, ["mlock"], machines=MINE)
     jobs = record(lab, "6.1", result("a", FAIL)), record(lab, "6.1+mend", result("a"))
     (found,) = verification_of(
         lab.builder, chosen, {chosen.kernels[0]: APPLIES}, run(*jobs)
     ).kernels
     assert found.outcome is Outcome.INCONCLUSIVE
     assert "xfs-dax" in found.why
-    chosen = plan_series(lab.loaded, "mend", ["6.1"], ["ext4-dax", "xfs-dax"], ["mlock"], "a")
+    chosen = plan_series(lab.loaded, "mend", ["6.1"], both, ["mlock"], "a", machines=MINE)
     (picked,) = verification_of(
         lab.builder, chosen, {chosen.kernels[0]: APPLIES}, run(*jobs)
     ).kernels
@@ -190,3 +193,18 @@ def test_the_others_go_on(lab: Lab) -> None:
         Outcome.INCONCLUSIVE,
         Outcome.UPSTREAM,
     ]
+
+
+def test_base_and_patched_are_of_one_machine(lab: Lab) -> None:
+    """A base of another machine is none, and each machine has a verdict of its own."""
+    base, patched = record(lab, "old", result("a", FAIL)), record(lab, "old+mend", result("a"))
+    chosen = plan_series(
+        lab.loaded, "mend", ["old"], ["ext4-dax"], ["mlock"], machines=["default", "big"]
+    )
+    fits: Mapping[Variant, SeriesFit | LabError] = {chosen.kernels[0]: APPLIES}
+    jobs = (replace(base, machine="big"), base, patched)
+    for order in (jobs, jobs[::-1]):
+        small, big = verification_of(lab.builder, chosen, fits, run(*order)).kernels
+        assert (small.name, small.outcome) == ("old", Outcome.FIXED)
+        assert (big.name, big.why) == ("old machine big", "there is no record of patched")
+        assert {test.on for test in small.tests} == {"old"}

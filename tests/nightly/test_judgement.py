@@ -15,6 +15,7 @@ from lab.analysis.verdict import TestVerdict, Verdict
 from lab.errors import ExitStatus
 from lab.model.complaint import Complaint
 from lab.model.complaint import Kind as Complains
+from lab.model.job_name import Around
 from lab.model.records import GuestUse, JobRecord, PlacedComplaint, RunRecord, TestResult
 from lab.model.status import Outcome, Status
 from lab.model.test_key import TestKey
@@ -441,7 +442,8 @@ def test_exit_status(nights: Nights) -> None:
 
 
 def verdict(outcome: Outcome, *tests: TestVerdict, ours: bool = False) -> KernelVerdict:
-    return KernelVerdict("6.1", outcome, "why", tests=tests, ours=ours)
+    found = KernelVerdict("6.1", outcome, "why", tests=tests, ours=ours)
+    return found.of(Around("default", "default"))
 
 
 def test_verdicts(nights: Nights) -> None:
@@ -633,6 +635,18 @@ def test_a_verdict_that_changed_is_news() -> None:
 def test_the_first_verdict_on_a_kernel() -> None:
     (change,) = judge_verdicts((verdict(Outcome.FIXED),), Judgement(()), Memory())
     assert change == VerdictChange("6.1", "", verdict(Outcome.FIXED))
+
+
+def test_a_verdict_is_of_its_config(nights: Nights) -> None:
+    rests = TestVerdict("6.1", "ext4-dax", "mlock", "t", PASS, FAIL, Verdict.REGRESSED)
+    worse = verdict(Outcome.REGRESSED, rests)
+    nights.night(one(PASS))
+    flaky = nights.night(one(FAIL), reruns=[one(PASS)])
+    assert judge_verdicts((worse,), flaky, Memory()) == ()
+    kasan = worse.of(Around("default", "kasan"))
+    memory = replace(Memory(), verdicts={"6.1": "regressed"})
+    (change,) = judge_verdicts((kasan,), flaky, memory)
+    assert (change.before, change.after.name) == ("", "6.1 config kasan")
 
 
 def test_a_verdict_rests_on_no_flake_of_another_kernel(nights: Nights) -> None:

@@ -12,12 +12,14 @@ import pytest
 from lab.analysis.expectation import expected
 from lab.config import Expectation, LoadedConfig, load
 from lab.errors import UserError
+from lab.model.job_name import Around
 from lab.model.status import Status
 from lab.model.variant import Variant
 from lab.model.version import KernelVersion
 from lab.plan import BuildRequest, JobPlan, Plan, plan_matrix, plan_variants, resolve
 
 V6_1 = KernelVersion(6, 1, 192)
+AROUND = Around("default", "default")
 TOML = """\
 [kernels."6.1"]
 kind = "apt"
@@ -251,6 +253,7 @@ def test_the_last_expectation_that_matches_counts(
 ) -> None:
     got = expected(
         loaded.config.expect,
+        around=AROUND,
         variant=variant,
         version=V6_1,
         filesystem=filesystem,
@@ -263,6 +266,7 @@ def test_the_last_expectation_that_matches_counts(
 def test_expected_takes_a_variant_too(loaded: LoadedConfig) -> None:
     got = expected(
         loaded.config.expect,
+        around=AROUND,
         variant=Variant("6.1", ("bug",)),
         version=V6_1,
         filesystem="xfs-dax",
@@ -293,6 +297,7 @@ def test_what_the_mail_of_2015_says_is_what_this_project_expects(
     def status(variant: str, mapping: str, version: KernelVersion = V6_1) -> Status:
         return expected(
             expect,
+            around=AROUND,
             variant=variant,
             version=version,
             filesystem="ext4-dax",
@@ -343,6 +348,7 @@ def test_what_a_kernel_has_not_is_a_skip(
     for variant in ("mine", "mine+dax-populate"):
         got = expected(
             shipped(tmp_path / variant),
+            around=AROUND,
             variant=variant,
             version=KernelVersion.parse(version),
             filesystem=filesystem,
@@ -368,6 +374,7 @@ def test_versions_limit_an_expectation(version: str, inside: bool) -> None:
     said = Expectation(versions=">=4.1 <4.3", status=Status.FAIL, reason="old")
     got = expected(
         (said,),
+        around=AROUND,
         variant="mine",
         version=KernelVersion.parse(version),
         filesystem="f",

@@ -16,6 +16,7 @@ from itertools import groupby
 from lab.analysis.run_status import job_complaints, run_status
 from lab.analysis.verdict import Verdict
 from lab.errors import ExitStatus, LabError, UserError
+from lab.model.job_name import job_name
 from lab.model.records import JobRecord, RunRecord, TestResult
 from lab.model.status import Outcome, Status
 from lab.patches.diff import first_line
@@ -96,7 +97,8 @@ def _verdicts(found: Verdicts | None) -> Iterator[str]:
     for row in found.kernels:
         why = f": {_prose(row.why)}" if row.why else ""
         wanted = "" if row.as_expected else f" (expected {row.expected})"
-        yield f"- {_code(row.kernel)}: **{row.verdict}**{wanted}{why}"
+        name = job_name(row.kernel, row.machine, row.config)
+        yield f"- {_code(name)}: **{row.verdict}**{wanted}{why}"
     for verdict in _TOLD:
         yield from _tests(verdict, [test for test in found.verdicts if test.verdict == verdict])
 
@@ -105,7 +107,9 @@ def _tests(verdict: Verdict, tests: Sequence[Turned]) -> Iterator[str]:
     if tests:
         yield from ("", f"### {verdict.capitalize()} ({len(tests)})", "")
     for test in tests[:_MOST_TESTS]:
-        where = f"{_code(test.kernel)} on {_code(test.filesystem)}"
+        where = (
+            f"{_code(job_name(test.kernel, test.machine, test.config))} on {_code(test.filesystem)}"
+        )
         why = f": {_prose(test.why)}" if test.why else ""
         name = _code(f"{test.suite}.{test.test}")
         yield f"- {where}: {name} {test.base or 'none'} → {test.patched or 'none'}{why}"
@@ -139,7 +143,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _rows(job: JobRecord) -> Iterator[list[str]]:
-    name = _cell(_job_name(job))
+    name = _cell(job.name)
     ordered = sorted(job.results, key=lambda result: result.filesystem)
     for filesystem, group in groupby(ordered, key=lambda result: result.filesystem):
         results = list(group)
@@ -153,31 +157,26 @@ def _rows(job: JobRecord) -> Iterator[list[str]]:
         yield [name, what, *["-"] * (len(Status) + 1), "**no**"]
 
 
-def _job_name(job: JobRecord) -> str:
-    special = [name for name in (job.machine, job.config) if name not in ("default", "")]
-    return " ".join([str(job.variant), *special])
-
-
 def _surprises(run: RunRecord) -> Iterator[str]:
-    found = [result for result in run.results if not result.as_expected]
+    found = [(job, one) for job in run.jobs for one in job.results if not one.as_expected]
     if found:
         yield from ("", f"### Not as expected ({len(found)})", "")
-    yield from (_result(result) for result in found[:_MOST_TESTS])
+    yield from (_result(job, result) for job, result in found[:_MOST_TESTS])
     if len(found) > _MOST_TESTS:
         yield f"- and {len(found) - _MOST_TESTS} more: {_code(f'lab show {run.id} -v')}"
 
 
-def _result(result: TestResult) -> str:
-    where = f"{_code(result.variant)} on {_code(result.filesystem)}"
+def _result(job: JobRecord, result: TestResult) -> str:
+    where = f"{_code(job.name)} on {_code(result.filesystem)}"
     said = f": {_prose(result.message)}" if result.message else ""
     name = _code(f"{result.suite}.{result.test}")
     return f"- {where}: {name} {result.status}, expected {result.expected}{said}"
 
 
 def _troubles(run: RunRecord) -> Iterator[str]:
-    errors = [f"{_code(job.variant)}: {_prose(str(job.error))}" for job in run.jobs if job.error]
+    errors = [f"{_code(job.name)}: {_prose(str(job.error))}" for job in run.jobs if job.error]
     errors += [
-        f"{_code(job.variant)}: {_prose(str(noted.complaint))}"
+        f"{_code(job.name)}: {_prose(str(noted.complaint))}"
         for job, noted in job_complaints(run)[:_MOST_TESTS]
     ]
     errors += [_prose(problem) for problem in run.problems]
@@ -189,9 +188,13 @@ def _troubles(run: RunRecord) -> Iterator[str]:
 def _of_verdicts(found: Verdicts | None) -> Iterator[_Blamed]:
     for row in found.kernels if found is not None else ():
         if found is not None and row.verdict is Outcome.REGRESSED and not row.as_expected:
-            tests = [test for test in found.verdicts if test.kernel == row.kernel]
+            here = (row.kernel, row.machine, row.config)
+            tests = [
+                test for test in found.verdicts if (test.kernel, test.machine, test.config) == here
+            ]
             why = "\n".join([row.why, *_worse(tests)])
-            yield from (_Blamed(found.series, one.patch, row.kernel, why) for one in row.patches)
+            name = job_name(*here)
+            yield from (_Blamed(found.series, one.patch, name, why) for one in row.patches)
 
 
 def _of_steps(found: Steps | None) -> Iterator[_Blamed]:

@@ -47,13 +47,13 @@ def _job_suites(job: JobRecord) -> list[ElementTree.Element]:
     ordered = sorted(job.results, key=lambda result: result.filesystem)
     suites = []
     for filesystem, results in groupby(ordered, key=lambda result: result.filesystem):
-        name = f"{job.variant}.{filesystem}"
+        name = f"{job.name}.{filesystem}"
         suites.append(_suite(name, [_case(name, result) for result in results], job))
     for noted in job.complaints:
         if noted.of_job:
-            suites.append(_suite(job.variant, [_complaint_case(job.variant, noted)], job))
+            suites.append(_suite(job.name, [_complaint_case(job.name, noted)], job))
     if job.error is not None:
-        suites.append(_suite(job.variant, [_error_case(job.variant, str(job.error))], job))
+        suites.append(_suite(job.name, [_error_case(job.name, str(job.error))], job))
     return suites
 
 

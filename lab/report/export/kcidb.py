@@ -55,10 +55,12 @@ def _checkout(run: RunRecord, job: JobRecord, name: str, origin: str) -> dict[st
     checkout: dict[str, Any] = {
         "id": name,
         "origin": origin,
-        "comment": _text(job.variant),
+        "comment": _text(job.name),
         "start_time": run.started,
         "misc": {
             "variant": job.variant,
+            "machine": job.machine,
+            "config": job.config,
             "tree": evidence.tree_identity,
             "series": dict(evidence.series_digests),
         },

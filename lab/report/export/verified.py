@@ -23,6 +23,8 @@ class Turned(BaseModel):
     patched: str | None
     verdict: str
     kernel: str = ""
+    machine: str = ""
+    config: str = ""
     why: str = ""
 
 
@@ -33,9 +35,11 @@ class PatchRow(BaseModel):
 
 
 class KernelRow(BaseModel):
-    """What the series comes to on a kernel."""
+    """What the series comes to on a kernel, with a config on a machine: "" in older files."""
 
     kernel: str
+    machine: str = ""
+    config: str = ""
     verdict: Outcome
     expected: Outcome
     as_expected: bool

@@ -149,7 +149,7 @@ def _by_place(items: Iterable[tuple[TestKey, str]]) -> Iterator[Place]:
 
 
 def _spot(key: TestKey) -> Spot:
-    return Spot(_kernel(key), key.filesystem, key.test)
+    return Spot(key.job_name, key.filesystem, key.test)
 
 
 def _together(tests: Iterable[Compared]) -> list[list[Compared]]:
@@ -219,9 +219,4 @@ def _row(change: Change, tests: Sequence[Compared], cells: Mapping[TestKey, Cell
 
 
 def _where(key: TestKey) -> str:
-    return f"{_kernel(key)} · {key.filesystem}"
-
-
-def _kernel(key: TestKey) -> str:
-    special = [value for value in (key.machine, key.config) if value != "default"]
-    return " ".join([key.variant, *special])
+    return f"{key.job_name} · {key.filesystem}"

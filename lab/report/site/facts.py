@@ -51,14 +51,15 @@ def problems(run: RunRecord) -> Iterator[tuple[str, str]]:
         yield text, ""
     for job in run.jobs:
         if job.lab_error is not None:
-            yield job.variant, str(job.lab_error)
+            yield job.name, str(job.lab_error)
     alike = Counter(
-        (result.variant, result.filesystem, result.message)
-        for result in run.results
+        (job.name, result.filesystem, result.message)
+        for job in run.jobs
+        for result in job.results
         if is_lab_error(result)
     )
-    for (variant, filesystem, message), number in alike.items():
-        yield f"{variant} on {filesystem}: {count(number, 'test')}", message
+    for (name, filesystem, message), number in alike.items():
+        yield f"{name} on {filesystem}: {count(number, 'test')}", message
 
 
 def proof(job: Job, filesystem: str) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup
 
+from lab.model.job_name import Around, axes_of
 from lab.report.site.page_data import Cell, Group, Job, Report, test_page
 from lab.report.site.page_names import count
 from lab.report.site.render import broken, safe
@@ -26,12 +27,29 @@ def matrix(report: Report, jobs: Sequence[Job], root: str = "") -> Markup:
         for suites in report.columns.values()
         for place, suite in enumerate(suites)
     )
-    rows = "".join(_row(report, job, root) for job in jobs)
     return Markup(  # noqa: S704  # each part went through safe()
         '<table class="matrix grid"><thead>'
         f'<tr><td rowspan="2"></td>{head}</tr><tr>{below}</tr></thead>'
-        f"<tbody>{rows}</tbody></table>"
+        f"{_bodies(report, jobs, root)}</table>"
     )
+
+
+def _bodies(report: Report, jobs: Sequence[Job], root: str) -> str:
+    """The rows: below a heading for each machine and config, where these differ."""
+    axes = axes_of(job.record.around for job in jobs)
+    groups: dict[Around, list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(job.record.around, []).append(job)
+    width = 1 + sum(map(len, report.columns.values()))
+    return "".join(
+        f"<tbody>{_heading(around.heading(axes), width) if axes else ''}"
+        f"{''.join(_row(report, job, axes, root) for job in found)}</tbody>"
+        for around, found in groups.items()
+    )
+
+
+def _heading(text: str, width: int) -> str:
+    return f'<tr class="around"><th scope="rowgroup" colspan="{width}">{safe(text)}</th></tr>'
 
 
 def suite_table(report: Report, suite: str) -> Markup:
@@ -61,9 +79,11 @@ def suite_table(report: Report, suite: str) -> Markup:
     )
 
 
-def _row(report: Report, job: Job, root: str) -> str:
+def _row(report: Report, job: Job, headed: Sequence[str], root: str) -> str:
+    axes = [axis for axis in ("machine", "config") if axis not in headed]
+    name = " ".join([job.record.variant, *job.record.around.words(axes)])
     release = f"<small>{safe(job.record.kernel_release)}</small>"
-    kernel = f'<a href="{root}{safe(job.kernel_page)}">{broken(job.name)}</a>'
+    kernel = f'<a href="{root}{safe(job.kernel_page)}">{broken(name)}</a>'
     cells = "".join(
         _group(job.group(filesystem, suite), root, place == 0)
         for filesystem, suites in report.columns.items()

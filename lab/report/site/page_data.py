@@ -13,6 +13,7 @@ from pathlib import Path
 from lab.analysis.compare import Change, Compared, Comparison
 from lab.analysis.repeated import pooled
 from lab.analysis.test_names import key_apart, own_name, run_apart, shared_names
+from lab.model.job_name import Around
 from lab.model.records import JobRecord, RunRecord, TestResult
 from lab.model.test_key import TestKey
 from lab.report.site.complaint import ComplaintBook, ShownComplaint, complaints
@@ -89,10 +90,7 @@ class Job:
     @property
     def name(self) -> str:
         """Its variant, and the machine and config that are not the default."""
-        special = [
-            value for value in (self.record.machine, self.record.config) if value != "default"
-        ]
-        return " ".join([self.record.variant, *filter(None, special)])
+        return self.record.name
 
     @property
     def kernel_page(self) -> str:
@@ -180,12 +178,12 @@ class Report:
         return found
 
     @cached_property
-    def past_of_suites(self) -> dict[str, dict[tuple[str, str], list[Counter[Mark]]]]:
-        """What each run of the trail came to, by variant and then by (filesystem, suite)."""
-        found: dict[str, dict[tuple[str, str], list[Counter[Mark]]]] = {}
+    def past_of_suites(self) -> dict[str, dict[tuple[str, str, Around], list[Counter[Mark]]]]:
+        """What each run of the trail came to, by variant and then by filesystem, suite, around."""
+        found: dict[str, dict[tuple[str, str, Around], list[Counter[Mark]]]] = {}
         for key, ends in self.trail.ends.items():
             rows = found.setdefault(key.variant, {})
-            place = (key.filesystem, key.suite)
+            place = (key.filesystem, key.suite, Around(key.machine, key.config))
             counts = rows.setdefault(place, [Counter() for _ in self.trail.runs])
             for end in ends:
                 counts[end.run][mark(end.status, end.expected)] += 1
@@ -275,8 +273,10 @@ def _cells(
 def test_command(cell: Cell) -> str:
     """What runs this one test again."""
     result = cell.result
-    words = ["lab", "test", result.variant, "-f", result.filesystem, "-s", result.suite]
-    return shlex.join([*words, "-k", escaped(own_name(result))])
+    words = ["lab", "test", cell.key.variant, "-f", result.filesystem, "-s", result.suite]
+    around = Around(cell.key.machine, cell.key.config).words()
+    chosen = [word for axis in around for word in f"--{axis}".split()]
+    return shlex.join([*words, *chosen, "-k", escaped(own_name(result))])
 
 
 def repro_command(run: RunRecord, job: int, cell: Cell) -> str:

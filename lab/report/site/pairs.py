@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lab.analysis.verdict import TestVerdict, Verdict, compare
+from lab.model.job_name import job_name
 from lab.report.site.page_data import Cell, Job, Report
 from lab.report.site.status_mark import Mark
 
@@ -48,14 +49,15 @@ def pair(report: Report, patched: Job, series: str) -> Pair:
     place = (base_name, patched.record.machine, patched.record.config)
     bases = [job for job in report.jobs if job.record.names == place]
     if not bases:
-        return Pair(base_name, patched.record.variant, why=f"{base_name} is not in this run.")
+        name = job_name(*place)
+        return Pair(name, patched.name, why=f"{name} is not in this run.")
     rows = _turns(_cells(bases[0]), _cells(patched))
     why = "" if rows else "They have no test in common."
     verdicts = _verdicts(bases[0], patched, series)
     counted = Counter(test.verdict for test in verdicts)
     return Pair(
-        base_name,
-        patched.record.variant,
+        bases[0].name,
+        patched.name,
         rows,
         why,
         tuple((verdict, counted[verdict]) for verdict in Verdict if counted[verdict]),

@@ -42,7 +42,7 @@ def builds(runs: Iterable[RunRecord]) -> Chart | None:
             seconds = dict(job.evidence.cost).get("build_s")
             if seconds:
                 part = ("build", 0.0, seconds)
-                rows.append(Bar(f"{run.started[5:10]} {job.variant}", (part,), run.id))
+                rows.append(Bar(f"{run.started[5:10]} {job.name}", (part,), run.id))
     if not rows:
         return None
     about = "Seconds of each build made for these runs; what came from the cache took none."
@@ -69,8 +69,8 @@ def kernel_history(report: Report, variant: str, ident: str = "history") -> Char
     if len(runs) < 2 or not rows:
         return None
     cells = [
-        (f"{suite} on {filesystem}", [_summed(count) for count in counts])
-        for (filesystem, suite), counts in rows.items()
+        (" ".join([f"{suite} on {filesystem}", *around.words()]), list(map(_summed, counts)))
+        for (filesystem, suite, around), counts in rows.items()
     ]
     about = "A column is a run, the oldest on the left; filled where anything was not as expected."
     return strip(ident, f"{variant} in the last {len(runs)} runs", about, _dates(runs), cells)
@@ -96,8 +96,7 @@ def _ended(ends: Iterable[End], run: int) -> tuple[str, str, str]:
 
 
 def _place(key: TestKey) -> str:
-    special = [value for value in (key.machine, key.config) if value != "default"]
-    return " ".join([key.variant, *special, "·", key.filesystem])
+    return f"{key.job_name} · {key.filesystem}"
 
 
 def _dates(runs: Sequence[RunRecord]) -> list[str]:

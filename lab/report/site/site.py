@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.analysis.compare import Change
+from lab.analysis.job_names import jobs_apart
 from lab.analysis.run_status import (
     count_errors,
     is_unexpected,
@@ -228,7 +229,7 @@ class _Site:
             tally=sorted(report.counts.items(), key=lambda pair: pair[0].rank),
             problems=list(problems(self._run)),
             given=[
-                *((job.variant, str(job.error)) for job in unbuilt_jobs(self._run)),
+                *((job.name, str(job.error)) for job in unbuilt_jobs(self._run)),
                 *uncompiled_programs(self._run).items(),
             ],
             untold=[(job, told, told_page(told)) for job in report.jobs for told in job.untold],
@@ -267,7 +268,7 @@ class _Site:
     def plots(self) -> str:
         report = self._report
         built = plots.builds(report.trail.runs)
-        charts = [*metric_charts(report.run.results), plots.boots(report.jobs), built]
+        charts = [*metric_charts(jobs_apart(report.run).results), plots.boots(report.jobs), built]
         charts += [
             plots.kernel_history(report, variant, f"history-{number}")
             for number, variant in enumerate(self.variants)

@@ -89,9 +89,12 @@
     let row = cell.parentElement;
     let index = cell.cellIndex;
     for (let step = 0; step < 10000; step++) {
-      if (down) row = down > 0 ? row.nextElementSibling : row.previousElementSibling;
+      // Kernels of one machine and config are a body of their own, below a heading.
+      if (down) row = row.closest("table").rows[row.rowIndex + Math.sign(down)];
+      if (!row || row.parentElement.tagName !== "TBODY") return;
       index += across;
-      const next = row && row.cells[index];
+      const next = row.cells[index];
+      if (!next && down && row.classList.contains("around")) continue;
       if (!next) return;
       const target = !row.hidden && next.querySelector("a");
       if (target) {
