@@ -19,7 +19,7 @@ from lab.plan import Plan, SeriesPlan, resolve, settled
 if TYPE_CHECKING:
     from lab.analysis.series_verdict import Verification
     from lab.execution.prepare import Preparer
-    from lab.guest.guest import Guest
+    from lab.guest.guest import Guest, GuestSpec
     from lab.model.records import RunRecord
 
 
@@ -118,6 +118,7 @@ class Lab:
         machine: str = "default",
         config: str = "default",
         tell: Callable[[str], None] | None = None,
+        changed: Callable[[GuestSpec], GuestSpec] = lambda spec: spec,
     ) -> Iterator[Guest]:
         """A running guest of a variant, or of a kernel in a folder, in a ``with`` block.
 
@@ -125,6 +126,7 @@ class Lab:
 
         Args:
             tell: Is told what its kernel complains of while the block runs, as it comes.
+            changed: Makes of what it would be made from what it is.
 
         Raises:
             UserError: A name that ``lab.toml`` does not define, before anything is built.
@@ -138,7 +140,8 @@ class Lab:
         built = here.builder.build(asked, config)
         with own_folder(self.results / "guests") as folder:
             try:
-                with here.preparer.guest_spec(built, machine, folder).guest() as guest:
+                spec = changed(here.preparer.guest_spec(built, machine, folder))
+                with spec.guest() as guest:
                     try:
                         with listening(guest, built.release, tell):
                             yield guest

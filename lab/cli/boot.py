@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,8 +17,7 @@ from lab.errors import InfrastructureError, UserError
 from lab.text import plain
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from lab.cli.by_hand import ByHand
     from lab.guest.guest import Guest
     from lab.plan import JobPlan
     from lab.session import Lab
@@ -35,16 +35,30 @@ _DEADLINE_S = 7 * 86400.0
 _CONSOLE = 1 << 20
 
 
+Gdb = Annotated[bool, typer.Option("--gdb", help="With QEMU's stub for gdb; says how to reach it.")]
+GdbWait = Annotated[
+    bool, typer.Option("--gdb-wait", help="The same, before the kernel's first instruction.")
+]
+Share = Annotated[
+    Path | None,
+    typer.Option("--share", metavar="DIR", help="A folder to read, as /mnt/share in the guest."),
+]
+
+
 @app.command(context_settings={"ignore_unknown_options": True})
 def boot(
     variant: Annotated[str, typer.Argument(metavar="VARIANT", help="Or a folder: ./linux")],
     command: Annotated[list[str] | None, typer.Argument(metavar="-- COMMAND")] = None,
     machine: Machine = None,
     config: Config = None,
+    gdb: Gdb = False,
+    gdb_wait: GdbWait = False,
+    share: Share = None,
     file: File = None,
     json: Json = False,
 ) -> int:
     """A shell in a guest, or a command; its exit status comes through."""
+    from lab.cli.by_hand import ByHand
     from lab.cli.progress import print_json
     from lab.doctor import require
 
@@ -62,7 +76,9 @@ def boot(
     require("test")
     with ExitStack() as stack:
         complaints: list[str] = []
-        guest = _started(opened, job, stack, complaints.append if json else _say)
+        by_hand = stack.enter_context(ByHand(gdb or gdb_wait, gdb_wait, share))
+        guest = _started(opened, job, stack, complaints.append if json else _say, by_hand)
+        by_hand.opened(guest, str(job.variant), stack)
         if json and line is not None:
             document, status = _ran(str(job.variant), guest, line)
             # The last of them is known when the guest's block has ended.
@@ -72,13 +88,19 @@ def boot(
         return guest.interact(line)
 
 
-def _started(opened: Lab, job: JobPlan, stack: ExitStack, tell: Callable[[str], None]) -> Guest:
+def _started(
+    opened: Lab, job: JobPlan, stack: ExitStack, tell: Callable[[str], None], by_hand: ByHand
+) -> Guest:
     """The guest, when the progress bar is gone: the terminal is the guest's then."""
     from lab.cli.progress import Show
 
     with Show(opened.cache, quiet=tell is not _say) as show:
         guest = opened.telling(show).guest(
-            str(job.variant), machine=job.machine, config=job.config, tell=tell
+            str(job.variant),
+            machine=job.machine,
+            config=job.config,
+            tell=tell,
+            changed=lambda spec: by_hand.changed(spec, show.say),
         )
         return stack.enter_context(guest)
 

@@ -54,6 +54,7 @@ def commands() -> Any:
         base,
         boot,
         claims,
+        cp,
         gc,
         nightly,
         patch,

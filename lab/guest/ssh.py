@@ -165,8 +165,9 @@ class Ssh:
         try:
             with self._cut_after(2 * deadline_s):
                 self._connection.open()
-                self._runner = _Runner(context=self._connection)
-                result = self._runner.run(
+                # Another thread may run something beside it.
+                runner = self._runner = _Runner(context=self._connection)
+                result = runner.run(
                     command + _KEEP_SHELL,
                     hide=True,
                     warn=True,
@@ -184,7 +185,7 @@ class Ssh:
             lost.stdout = self.said()
             raise lost from error
         duration = time.monotonic() - started
-        if self._runner.flooded:
+        if runner.flooded:
             flood = CommandFlood(f"`{command}` printed more than {MOST_PRINTED >> 20} MiB")
             flood.stdout = result.stdout
             raise flood

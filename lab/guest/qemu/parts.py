@@ -33,6 +33,8 @@ class QemuParts:
         prepare: A shell command that runs first in each guest; see Guest.prepared.
         stall_s: What a boot that stalls gets to go on, in seconds.
         states: Where saved states are kept; None boots each guest.
+        more: Words of QEMU's for what somebody has it started with by hand; no saved state, and
+            no result, knows of them.
     """
 
     kernel: Path
@@ -48,6 +50,7 @@ class QemuParts:
     prepare: str = "true"
     states: Path | None = None
     stall_s: float = 10.0
+    more: tuple[str, ...] = ()
 
     @property
     def console(self) -> Console:

@@ -57,6 +57,7 @@ class Vm:
         devices: Those of a saved state: start nothing until the monitor names them.
         used_ports: SSH ports that it has used up; it begins with the next.
         answer_s: Seconds the monitor may take to answer.
+        more: Words for QEMU, after all others.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Vm:
         answer_s: float,
         devices: Path | None,
         used_ports: int = 0,
+        more: tuple[str, ...] = (),
     ) -> None:
         self.used_ports = used_ports
         self.files = files
@@ -82,7 +84,7 @@ class Vm:
         self._ended_ports: set[int] = set()
         self._stack = ExitStack()
         try:
-            self._start(hardware, files, devices)
+            self._start(hardware, files, devices, more)
         except BaseException:
             self._stack.close()
             raise
@@ -280,7 +282,9 @@ class Vm:
             self._listen(0)
         return self._has_said(_NO_SSH)
 
-    def _start(self, hardware: Hardware, files: Files, devices: Path | None) -> None:
+    def _start(
+        self, hardware: Hardware, files: Files, devices: Path | None, more: tuple[str, ...]
+    ) -> None:
         self._marks, marks = self._pair()
         self._monitor_end, monitor = self._pair()
         ssh = [self._pair() for _ in range(SSH_PORTS)]
@@ -291,7 +295,8 @@ class Vm:
         theirs = [marks, monitor, *(other for _, other in ssh)]
         numbers = [end.fileno() for end in theirs]
         sockets = Sockets(numbers[0], numbers[1], tuple(numbers[2:]))
-        self.command = command_line(hardware, files, sockets, incoming=devices is not None)
+        words = command_line(hardware, files, sockets, incoming=devices is not None)
+        self.command = [*words, *more]
         poured = [] if devices is None else self._pour(devices)
         stderr = self._stack.enter_context((self.folder / "qemu.log").open("wb"))
         self.timeline = Timeline()

@@ -103,6 +103,7 @@ def _start(
         answer_s=parts.shutdown_s,
         devices=None if state is None else state.devices,
         used_ports=0 if state is None else state.used_ports,
+        more=parts.more,
     )
     return stack.enter_context(vm)
 

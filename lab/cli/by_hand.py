@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What ``lab boot`` adds to a guest that no test has: gdb, a folder, a way in for files."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from lab.errors import UserError
+from lab.guest.courier import Courier
+from lab.guest.guest import Guest, GuestSpec
+from lab.guest.qemu.attached import debugged, mount_share, sharing
+from lab.guest.qemu.guest import QemuSpec
+from lab.process.temporary import temporary_folder
+
+
+class ByHand:
+    """What a guest is to have beside what its tests would find there, in a ``with`` block.
+
+    Args:
+        gdb: A stub for gdb.
+        waits: It stands still until gdb has it go on.
+        share: A folder of the host.
+    """
+
+    def __init__(self, gdb: bool, waits: bool, share: Path | None) -> None:
+        self._gdb = gdb
+        self._waits = waits
+        self._share = share
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def changed(self, spec: GuestSpec, say: Callable[[str], None]) -> GuestSpec:
+        """What the guest is made from, with all that.
+
+        Raises:
+            UserError: The folder is none, or the machine cannot have it.
+        """
+        if not (self._gdb or self._share):
+            return spec
+        if not isinstance(spec, QemuSpec):
+            raise UserError("this kind of machine is not QEMU's", where="--gdb, --share")
+        if self._share is not None:
+            spec.folder.mkdir(parents=True, exist_ok=True)
+            spec = sharing(spec, self._share)
+        if self._gdb:
+            # A path that unix(7) takes, and gdb.
+            stub = self._stack.enter_context(temporary_folder("gdb")) / "stub"
+            spec = debugged(spec, stub, waits=self._waits)
+            say(f"lab: {gdb_command(spec.kernel.parent, stub)}")
+            if self._waits:
+                say("lab: the guest stands still until gdb says `continue`")
+        return spec
+
+    def opened(self, guest: Guest, variant: str, stack: ExitStack) -> None:
+        """The guest is up: give it the folder, and others the way in for files."""
+        if self._share is not None:
+            mount_share(guest)
+        stack.enter_context(Courier(guest, variant))
+
+
+def gdb_command(build: Path, stub: Path) -> str:
+    """How gdb is started on a build's kernel, with the kernel's own commands where they are."""
+    words = ["gdb", "-ex", f"target remote {stub}"]
+    scripts = build / "vmlinux-gdb.py"
+    if scripts.is_file():
+        words += ["-x", str(scripts), "-ex", "lx-symbols"]
+    return shlex.join([*words, str(build / "vmlinux")])

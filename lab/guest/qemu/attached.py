@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What somebody who opens a guest by hand has it started with; no result is had on such a one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from lab.errors import InfrastructureError, UserError
+from lab.guest.guest import Guest
+from lab.guest.qemu.command_line import Hardware
+from lab.guest.qemu.guest import QemuSpec
+from lab.host import need_tool
+from lab.process import ProcessFailed, run
+
+#: Where a guest has the folder.
+SHARE = "/mnt/share"
+_LABEL = "lab-share"
+_IMAGE = "share.img"
+#: Old kernels hotplug memory in sections of 128 MiB.
+_SECTION = 128 << 20
+_BLOCK = 4096
+_INODE = 256
+#: What directories, bitmaps and indirect blocks take beside files, at most, of their size.
+_MORE = 1.05
+_MAKING_S = 3600.0
+#: What a person may take at a breakpoint: a week.
+_PATIENCE_S = 7 * 86400.0
+#: As many as QEMU's machines have at most.
+_SLOTS = 16
+
+
+def debugged(spec: QemuSpec, stub: Path, *, waits: bool) -> QemuSpec:
+    """The same guest with QEMU's stub for gdb on a socket; it takes all the time in the world.
+
+    Args:
+        waits: Whether it stands still until gdb has it go on.
+    """
+    words = ("-chardev", f"socket,id=gdb,path={_comma(stub)},server=on,wait=off")
+    more = (*words, "-gdb", "chardev:gdb", *(("-S",) if waits else ()))
+    return replace(
+        spec,
+        more=(*spec.more, *more),
+        # One that has booted cannot wait for its first instruction.
+        states=None if waits else spec.states,
+        boot_s=_PATIENCE_S,
+        ssh_s=_PATIENCE_S,
+        command_s=_PATIENCE_S,
+        stall_s=_PATIENCE_S,
+    )
+
+
+def sharing(spec: QemuSpec, folder: Path) -> QemuSpec:
+    """The same guest with what a folder holds on a persistent memory more, which is read-only.
+
+    The kernel needs nothing for it that it has not for its tests, and the guest no memory: an
+    image of the folder is made, and mapped.  9p or virtiofs would be an option of the kernel
+    more, and each build another.
+
+    Raises:
+        UserError: It is no folder, something in it cannot be read, or the machine has no NVDIMM.
+        InfrastructureError: No space is left for the image.
+    """
+    if spec.hardware.memmap is not None:
+        raise UserError(
+            "this machine's persistent memory is set apart by memmap=, and --share takes an NVDIMM",
+            where="--share",
+            hint="lab cp DIR guest:/tmp, once it runs; or a kernel from 4.2 on",
+        )
+    image = spec.folder / _IMAGE
+    size = _make(folder, image)
+    return replace(spec, more=(*spec.more, *_nvdimm(spec.hardware, image, size)), states=None)
+
+
+def mount_share(guest: Guest) -> None:
+    """Mount what sharing() gave, and take its image's name away: QEMU has it.
+
+    Raises:
+        InfrastructureError: The guest cannot.
+    """
+    (guest.spec.folder / _IMAGE).unlink(missing_ok=True)
+    done = guest.run(
+        f'mkdir -p {SHARE}; for d in /dev/pmem*; do case "$(blkid $d)" in *\'"{_LABEL}"\'*) '
+        f"exec mount -t ext4 -o ro $d {SHARE};; esac; done; echo no such device >&2; exit 1"
+    )
+    if done.status != 0:
+        what = f"the guest could not mount what --share gave: {done.stderr.strip()}"
+        raise InfrastructureError(what, where=guest.console.path)
+
+
+def _nvdimm(hardware: Hardware, image: Path, size: int) -> list[str]:
+    most = hardware.memory + _SLOTS * hardware.nvdimm + size + (1 << 30)
+    backend = f"memory-backend-file,id=share,share=off,readonly=on,mem-path={_comma(image)}"
+    return [
+        # Merged into what the machine has.
+        "-m", f"slots={_SLOTS},maxmem={most >> 20}M",
+        "-object", f"{backend},size={size}",
+        # QEMU's docs/nvdimm.txt: what cannot be written, the guest is told so.
+        "-device", "nvdimm,id=share0,memdev=share,unarmed=on",
+    ]  # fmt: skip
+
+
+def _make(folder: Path, image: Path) -> int:
+    """Make an image of a folder; gives its size in bytes."""
+    if not folder.is_dir():
+        raise UserError("is no folder", where=folder, hint="--share takes one")
+    sizes = [-(-size // _BLOCK) * _BLOCK for size in _sizes(folder)]
+    inodes = len(sizes) + 16
+    content = int((sum(sizes) + inodes * (_INODE + _BLOCK // 8)) * _MORE) + (16 << 20)
+    size = -(-content // _SECTION) * _SECTION
+    try:
+        with image.open("wb") as stream:
+            stream.truncate(size)
+        # ext4 mounts what is no more than an ext2, of any age.
+        words = ["-q", "-F", "-t", "ext2", "-b", str(_BLOCK), "-I", str(_INODE), "-m", "0"]
+        named: list[str | Path] = ["-N", str(inodes), "-L", _LABEL, "-d", folder, image]
+        run([need_tool("mkfs.ext4"), *words, *named], timeout=_MAKING_S)
+    except ProcessFailed as error:
+        image.unlink(missing_ok=True)
+        raise UserError(
+            "the folder cannot be put into an image: is all of it yours to read?",
+            where=folder,
+            detail=error.detail,
+        ) from error
+    except OSError as error:
+        raise InfrastructureError(f"cannot write: {error.strerror}", where=image) from error
+    return size
+
+
+def _sizes(folder: Path) -> Iterator[int]:
+    """Bytes of each file and folder below a folder, of no link's target."""
+    for root, folders, files in os.walk(folder):
+        yield _BLOCK
+        for name in (*files, *folders):
+            try:
+                yield (Path(root) / name).lstat().st_size
+            except OSError:
+                yield 0
+
+
+def _comma(path: Path) -> str:
+    """A comma ends a value in QEMU's option syntax unless it is doubled."""
+    return str(path).replace(",", ",,")
