@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain, product
@@ -11,6 +12,7 @@ from pathlib import Path
 from lab.config.include import cycles
 from lab.config.kinds import SUITES
 from lab.config.model import DirKernel, Expectation, FirstKernel, LabConfig, Matrix, Nightly
+from lab.config.programs import is_script
 from lab.config.variant_names import base_problems, series_twice, variant_problems
 from lab.features import known_features
 from lab.model.glob import matches
@@ -86,15 +88,31 @@ def _files(config: LabConfig, root: Path) -> Iterator[Problem]:
     for name, suite in config.suites.items():
         keys = ("suites", name, "programs")
         yield from _duplicates("program", suite.programs, keys)
-        for index, program in enumerate(suite.programs if SUITES[suite.kind].source else ()):
-            yield from _file(root, SUITES[suite.kind].source, program, (*keys, index))
+        kind = SUITES[suite.kind]
+        for index, program in enumerate(suite.programs if kind.source else ()):
+            yield from _file(root, kind.source, program, (*keys, index), kind.script)
 
 
-def _file(root: Path, pattern: str, name: str, keys: KeyPath) -> Iterator[Problem]:
-    wanted = pattern.format(name)
-    if not (root / wanted).is_file():
-        hint = suggestion(name, _names_there(root, pattern)) or "writing it"
-        yield Problem(f"there is no file {wanted}", hint, keys)
+def _file(root: Path, pattern: str, name: str, keys: KeyPath, other: str = "") -> Iterator[Problem]:
+    """A file that is not there, and may be ``other`` instead, which is run as it is."""
+    wanted, script = pattern.format(name), other.format(name)
+    # A link to nowhere, say, is told where it is looked into.
+    if (root / wanted).is_file() or (other and _is_there(root / script)):
+        return
+    there = [*_names_there(root, pattern), *_scripts_there(root, other)]
+    also = f", and no {script}" if other else ""
+    yield Problem(f"there is no file {wanted}{also}", suggestion(name, there) or "writing it", keys)
+
+
+def _is_there(path: Path) -> bool:
+    return os.path.lexists(path) and not path.is_dir()
+
+
+def _scripts_there(root: Path, pattern: str) -> list[str]:
+    if not pattern:
+        return []
+    names = _names_there(root, pattern)
+    return [name for name in names if is_script(root / pattern.format(name))]
 
 
 def _names_there(root: Path, pattern: str) -> list[str]:

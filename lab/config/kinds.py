@@ -43,23 +43,39 @@ class SuiteKind:
     Attributes:
         maker: Takes the folder of ``lab.toml``, gives a lab.suites.suite.Suite.
         source: Where a program's source is below that, ``{}`` its name; "" where nobody can say.
-        arguments: Whether a table may give its programs some: the maker takes them, too.
+        script: Where it may be instead, as what is run.
+        keys: Those of a table that say how its programs are run, as far as they may be given.
+        for_table: What makes it of the folder, the table, and a program's name.
     """
 
     maker: str
     source: str = ""
-    arguments: bool = False
+    script: str = ""
+    keys: frozenset[str] = frozenset()
+    for_table: str = ""
 
 
-#: The kind of what ships, and of suites that name none.
+#: The keys of ``[suites.X]`` that say how its programs are run.
+MANNER = frozenset({"arguments", "environment", "cwd", "user", "output", "tools"})
+
+#: The kind of what ships, and of suites that name none: C, or what has a first line ``#!``.
 C = "c"
 #: The kind of a program that tells by its exit status: from a mail, most likely.
 REPRODUCER = "reproducer"
 
 SUITES: dict[str, SuiteKind] = {
-    C: SuiteKind("lab.suites.c_programs:CPrograms", source="guest-tests/{}.c"),
+    C: SuiteKind(
+        "lab.suites.c_programs:CPrograms",
+        source="guest-tests/{}.c",
+        script="guest-tests/{}",
+        keys=MANNER,
+        for_table="lab.suites.own_program:suite_of_own",
+    ),
     REPRODUCER: SuiteKind(
-        "lab.suites.reproducers:Reproducers", source="guest-tests/{}.c", arguments=True
+        "lab.suites.reproducers:Reproducers",
+        source="guest-tests/{}.c",
+        keys=frozenset({"arguments"}),
+        for_table="lab.suites.reproducers:with_arguments",
     ),
 }
 

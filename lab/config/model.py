@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic_core import PydanticKnownError
 
 from lab.arch import ARCH
-from lab.config.kinds import FILESYSTEMS, MACHINES, QEMU, SUITES, C
+from lab.config.kinds import FILESYSTEMS, MACHINES, MANNER, OUTPUTS, QEMU, SUITES, C
 from lab.model.job_name import DEFAULT
 from lab.model.scale import Worth
 from lab.model.status import Outcome, Status
@@ -62,6 +62,19 @@ Text = Annotated[str, Field(min_length=1)]
 #: Names may not hold "+" (it joins series in a variant) nor "/" (they become paths).
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Sha256 = Annotated[str, Field(pattern=SHA256_PATTERN)]
+
+
+#: Part of what a build is, and set by the lab.
+_THE_LABS = frozenset({"ARCH", "CC", "HOSTCC", "KBUILD_OUTPUT", "LOCALVERSION", "MAKEFLAGS", "O"})
+
+
+def _free_to_set(name: str) -> str:
+    if name in _THE_LABS or name.startswith("KBUILD_BUILD_"):
+        raise ValueError(f"{name} is the lab's to set")
+    return name
+
+
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"), AfterValidator(_free_to_set)]
 
 
 class Fresh(StrEnum):
@@ -278,8 +291,27 @@ class Filesystem(Section):
         return FILESYSTEMS[self.type].options if self.options is None else self.options
 
 
+#: (uid_t)-1 and its 16-bit form are nobody's.
+_HIGHEST_UID = 65535
+
+
 def _a_suite(kind: object) -> object:
     return _one_of(SUITES, kind)
+
+
+#: Who owns nothing.
+NOBODY = "nobody"
+
+
+def _a_user(user: object) -> object:
+    whole = isinstance(user, int) and not isinstance(user, bool)
+    if user == NOBODY or (whole and 0 < int(str(user)) < _HIGHEST_UID):
+        return user
+    raise ValueError(f"{user!r} is no user of a guest: {NOBODY!r}, or a number above 0")
+
+
+def _an_output(kind: object) -> object:
+    return _one_of(OUTPUTS, kind)
 
 
 class Suite(Section):
@@ -290,11 +322,22 @@ class Suite(Section):
     kind: Annotated[str, BeforeValidator(_a_suite)] = C
     #: Of each of its programs, where they take any.
     arguments: tuple[str, ...] = ()
+    environment: dict[Variable, str] = {}
+    #: Where they run: on the filesystem under test, or beside it.
+    cwd: Literal["mount", "/tmp"] = "mount"  # noqa: S108  # the guest's
+    #: Seconds; by default ``deadlines.program``.
+    timeout: Seconds | None = None
+    #: A user of the guest's that is not root: ``nobody``, or a number.
+    user: Annotated[str | int, BeforeValidator(_a_user)] | None = None
+    output: Annotated[str, BeforeValidator(_an_output)] | None = None
+    #: Programs of this machine that they need in a guest: names, or paths.
+    tools: tuple[Text, ...] = ()
 
     @model_validator(mode="after")
-    def _takes_arguments(self) -> Self:
-        if self.arguments and not SUITES[self.kind].arguments:
-            raise ValueError(f"programs of kind {self.kind!r} take no arguments")
+    def _takes_its_keys(self) -> Self:
+        given = MANNER & self.model_fields_set
+        if wrong := sorted(given - SUITES[self.kind].keys):
+            raise ValueError(f"programs of kind {self.kind!r} take no {wrong[0]}")
         return self
 
 
@@ -424,19 +467,6 @@ class Paths(Section):
     results: Path = Path("results")
     #: OpenPGP keys that tarballs must be signed by; lab.trees.keyring says where else.
     keyring: Path | None = None
-
-
-#: Part of what a build is, and set by the lab.
-_THE_LABS = frozenset({"ARCH", "CC", "HOSTCC", "KBUILD_OUTPUT", "LOCALVERSION", "MAKEFLAGS", "O"})
-
-
-def _free_to_set(name: str) -> str:
-    if name in _THE_LABS or name.startswith("KBUILD_BUILD_"):
-        raise ValueError(f"{name} is the lab's to set")
-    return name
-
-
-Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"), AfterValidator(_free_to_set)]
 
 
 def _has_scheme(url: Url) -> Url:

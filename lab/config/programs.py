@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Guest programs that no table names: ``guest-tests/mine.c`` is the suite ``mine``."""
+"""Guest programs that no table names: ``guest-tests/mine.c`` is the suite ``mine``.
+
+So is ``guest-tests/mine.sh`` the suite ``mine.sh``, where it may be executed and says what
+runs it.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +27,18 @@ def with_programs(config: LabConfig, root: Path) -> LabConfig:
 
 
 def _names(root: Path) -> Iterator[str]:
-    for path in sorted(root.glob("guest-tests/*.c")):
-        if re.fullmatch(NAME_PATTERN, path.stem):
-            yield path.stem
+    for path in sorted(root.glob("guest-tests/*")):
+        name = path.stem if path.suffix == ".c" else path.name
+        if re.fullmatch(NAME_PATTERN, name) and (path.suffix == ".c" or is_script(path)):
+            yield name
+
+
+def is_script(path: Path) -> bool:
+    """Whether it may be executed, and says what runs it."""
+    try:
+        if not (path.is_file() and os.access(path, os.X_OK)):
+            return False
+        with path.open("rb") as stream:
+            return stream.read(2) == b"#!"
+    except OSError:
+        return False

@@ -68,6 +68,7 @@ class Job:
         return replace(
             self,
             guest=self.guest.stretched(factor),
+            units=tuple(unit.stretched(factor) for unit in self.units),
             program_s=self.program_s * factor,
             stall_s=self.stall_s * factor,
         )

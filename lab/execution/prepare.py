@@ -16,6 +16,7 @@ from lab.execution.job import Job
 from lab.execution.programs import Programs
 from lab.execution.unit import Unit
 from lab.filesystems import filesystem_of
+from lab.filesystems.filesystem import Filesystem
 from lab.filesystems.pmem import prepare_script
 from lab.guest.guest import GuestSpec
 from lab.guest.machines import spec_for
@@ -67,7 +68,7 @@ class Preparer:
             for name in planned.filesystems
         ]
         units = [
-            Unit(recipe, suite, program, kind)
+            self._unit(recipe, suite, program, kind)
             for recipe in recipes
             for suite, program, kind in self._programs_of(planned.suites)
         ]
@@ -110,8 +111,20 @@ class Preparer:
         loaded = self.builder.loaded
         for name in suites:
             section = loaded.config.suites[name]
-            kind = suite_for(section, loaded.root)
-            yield from ((name, program, kind) for program in section.programs)
+            for program in section.programs:
+                yield name, program, suite_for(section, loaded.root, program)
+
+    def _unit(self, filesystem: Filesystem, suite: str, program: str, kind: Suite) -> Unit:
+        section = self.builder.loaded.config.suites[suite]
+        return Unit(
+            filesystem,
+            suite,
+            program,
+            kind,
+            timeout_s=section.timeout,
+            output=section.output or "",
+            tools=section.tools,
+        )
 
     def all_programs(self) -> BuiltPrograms:
         """The programs of all suites; what cannot be built is told."""

@@ -34,14 +34,22 @@ class ProgramEnd:
 
 
 def run_program(
-    guest: Guest, stall_watch: StallWatch, command: str, deadline_s: float
+    guest: Guest,
+    stall_watch: StallWatch,
+    command: str,
+    deadline_s: float,
+    key: str = "deadlines.program",
 ) -> ProgramEnd:
-    """Run a program; whatever becomes of it and its guest, that is its end."""
+    """Run a program; whatever becomes of it and its guest, that is its end.
+
+    Args:
+        key: Of ``lab.toml``, that says how long it may run.
+    """
     try:
         with stall_watch.looking():
             done = guest.run(command, deadline_s)
     except CommandTimeout as error:
-        return _hung(guest, stall_watch, error.stdout, deadline_s)
+        return _hung(guest, stall_watch, error.stdout, f"{key} is {deadline_s:g} s")
     except CommandFlood as error:
         return ProgramEnd(error.stdout, None, Ended.EXITED, error.what)
     except GuestDied as error:
@@ -53,7 +61,7 @@ def run_program(
     return ProgramEnd(done.stdout, done.status, Ended.EXITED, first, good=True, moved=moved)
 
 
-def _hung(guest: Guest, stall_watch: StallWatch, output: str, deadline_s: float) -> ProgramEnd:
+def _hung(guest: Guest, stall_watch: StallWatch, output: str, deadline: str) -> ProgramEnd:
     """The end of a program that its deadline ended, or what the kernel said of it."""
     hung = stall_watch.hung
     who, said = guest.examine()
@@ -63,7 +71,7 @@ def _hung(guest: Guest, stall_watch: StallWatch, output: str, deadline_s: float)
         hang = Hang.GUEST if stalls else None
         message = f"{hung}; {said}"
         return ProgramEnd(output, None, ended, message, hang=hang, complaint=hung.complaint)
-    message = f"deadlines.program is {deadline_s:g} s; {said}"
+    message = f"{deadline}; {said}"
     if who is Hang.QEMU:
         # QEMU that hangs is no fault of the kernel's.
         return ProgramEnd(output, None, Ended.EXITED, message)

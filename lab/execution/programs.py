@@ -42,8 +42,8 @@ class Programs:
         _refuse_one_file(loaded, suites)
         for name in suites:
             section = loaded.config.suites[name]
-            of_kind = found.setdefault(suite_for(section, loaded.root), {})
-            of_kind.update(dict.fromkeys(section.programs))
+            for program in section.programs:
+                found.setdefault(suite_for(section, loaded.root, program), {})[program] = None
         needed = (*_proving(loaded), *EVERY_GUEST)
         found.setdefault(suite_of(C, loaded.root), {}).update(dict.fromkeys(needed))
         _refuse_twins(found, loaded)
@@ -59,7 +59,7 @@ class Programs:
         failed: dict[str, LabError] = {}
         for suite, names in self.by_suite.items():
             built = suite.build(names, cache)
-            if twice := sorted(files.keys() & built.files.keys()):
+            if twice := sorted(_in_both(files, built.files)):
                 what = f"two kinds of suites would put a file {twice[0]!r} into the guest"
                 raise UserError(what, hint="another name for one of them")
             files.update(built.files)
@@ -77,6 +77,13 @@ class Programs:
         """
         for suite, names in self.by_suite.items():
             yield from suite.sources(names)
+
+
+def _in_both(files: Mapping[str, Path], more: Mapping[str, Path]) -> Iterator[str]:
+    """Names that two kinds have; a tool that both bring, by its path, is one."""
+    for name in files.keys() & more.keys():
+        if not name.startswith("/") or files[name] != more[name]:
+            yield name
 
 
 def _proving(loaded: LoadedConfig) -> Iterator[str]:

@@ -62,7 +62,17 @@ def _unit(unit: Unit) -> RecipeUnit:
         proofs=tuple(WantedProof(one.programs, one.by_hand) for one in filesystem.prove()),
         by_hand=unit.kind.by_hand,
         command=_own_command(unit),
+        output=_output(unit),
+        script=any(name == unit.program for name, _ in unit.kind.sources([unit.program])),
+        brings=unit.tools,
+        timeout_s=unit.timeout_s,
     )
+
+
+def _output(unit: Unit) -> str:
+    """How it tells of its tests; what can list them prints KTAP."""
+    lists = unit.kind.listing(unit.program, unit.filesystem.mount_point, "") is not None
+    return unit.output or ("ktap" if lists else "exit")
 
 
 def _own_command(unit: Unit) -> tuple[str, ...]:

@@ -39,6 +39,8 @@ def _around(job: Job) -> Iterator[tuple[str, str]]:
         yield "kernel arguments", guest.arguments
     yield "preparation of the guest", _digest(guest.prepare)
     yield from dict.fromkeys(_own_ways(job))
+    if tools := [row for row in job.evidence.programs if row[0].startswith("/")]:
+        yield "tools in the guest", _digest(repr(tools))
     if job.benign:
         yield "[[benign]] rules", _digest(repr(job.benign))
 
@@ -46,6 +48,10 @@ def _around(job: Job) -> Iterator[tuple[str, str]]:
 def _own_ways(job: Job) -> Iterator[tuple[str, str]]:
     """Of programs that are not run as those of ``guest-tests/``: how, and from which source."""
     for unit in job.units:
+        if unit.timeout_s is not None:
+            yield f"timeout of {unit.suite}", f"{unit.timeout_s:g} s"
+        if unit.output:
+            yield f"output of {unit.suite}", unit.output
         words = unit.kind.command(unit.program, ".", "", "")
         if words and words != [f"/lab/{unit.program}", "."]:
             yield f"command of {unit.program}", shlex.join(words)

@@ -22,6 +22,8 @@ class Unit:
     by.  ``test`` names the only one of its tests that is to run; ``rest`` is what its end left,
     to be run one by one; ``after`` is that end, where a test of that rest runs.
     ``repetition`` counts from 1 in a job that runs it again and again; 0 is in any other.
+    ``timeout_s`` is its suite's own deadline, ``output`` how its suite's table says that it
+    tells, and ``tools`` are programs of this machine that the table brings into its guest.
     """
 
     filesystem: Filesystem
@@ -32,6 +34,25 @@ class Unit:
     rest: Rest | None = None
     after: str = ""
     repetition: int = 0
+    timeout_s: float | None = None
+    output: str = ""
+    tools: tuple[str, ...] = ()
+
+    def deadline(self, program_s: float) -> tuple[float, str]:
+        """Seconds that it may run, and the key of ``lab.toml`` that says so.
+
+        Args:
+            program_s: ``deadlines.program``.
+        """
+        if self.timeout_s is None:
+            return program_s, "deadlines.program"
+        return self.timeout_s, f"suites.{self.suite}.timeout"
+
+    def stretched(self, factor: float) -> Unit:
+        """The same for a host that is ``factor`` times as busy."""
+        if self.timeout_s is None:
+            return self
+        return replace(self, timeout_s=self.timeout_s * factor)
 
     @property
     def ran(self) -> Ran:

@@ -37,7 +37,9 @@ def run_unit(session: GuestSession, unit: Unit) -> bool:
         return True
     command = _marked(unit, words, session.mounted.get(unit.filesystem.name))
     try:
-        end = run_program(session.guest, session.stall_watch, command, job.program_s)
+        end = run_program(
+            session.guest, session.stall_watch, command, *unit.deadline(job.program_s)
+        )
         duration = time.monotonic() - started
         # A console that is long takes a while, too.
         judged, rest = _judged(session, unit, end)

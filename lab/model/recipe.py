@@ -65,8 +65,11 @@ class RecipeUnit:
         tools: Programs that ``set_up`` needs; None in what labs wrote that had ``mkfs.TYPE``.
         proofs: None in what labs wrote whose filesystems all had to be DAX.
         by_hand: Whether ``make`` builds the program, and a script can judge it.
-        command: That runs it where ``/lab/PROGRAM FOLDER`` does not; its exit status is its
-            result then, if it prints no KTAP.
+        command: That runs it where ``/lab/PROGRAM FOLDER`` does not.
+        output: How it tells of its tests then, a kind of lab.suites.output.
+        script: Whether it is run as it is, and not compiled.
+        brings: Programs of the host that it needs beside ``tools``.
+        timeout_s: Its own deadline, where it has one.
     """
 
     filesystem: str
@@ -79,11 +82,15 @@ class RecipeUnit:
     proofs: tuple[WantedProof, ...] | None = None
     by_hand: bool = True
     command: tuple[str, ...] = ()
+    output: str = "exit"
+    script: bool = False
+    brings: tuple[str, ...] = ()
+    timeout_s: float | None = None
 
     @property
     def needed(self) -> tuple[str, ...]:
         """Programs that it needs in a guest."""
-        return (f"mkfs.{self.type}",) if self.tools is None else self.tools
+        return (*((f"mkfs.{self.type}",) if self.tools is None else self.tools), *self.brings)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -39,6 +39,17 @@ def file_digest(path: Path) -> str:
 def _digest(path: str, stamp: tuple[int, int, int, int]) -> str:
     with open(path, "rb") as stream:  # noqa: PTH123
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def files_below(folder: Path) -> Iterator[tuple[str, Path]]:
+    """(path from there, file) pairs of a folder's files, in order; of links what they lead to.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            yield path.relative_to(folder).as_posix(), path
 
 
 def seal(folder: Path, names: Iterable[str]) -> None:

@@ -199,7 +199,7 @@ def _render(
         left_out=_left_out(recipe),
         by_status=any(unit.command for unit in units),
         filesystems=list(dict.fromkeys(unit.filesystem for unit in units)),
-        deadline=int(_BOOT_S + len(units) * recipe.program_s),
+        deadline=int(_BOOT_S + sum(unit.timeout_s or recipe.program_s for unit in units)),
         tools=["gcc", "git", "ldd", "make", "tar", "timeout", ARCH.qemu, "busybox", *guest_tools],
         patch=_Shell(patch),
         mark=_mark(inline),
@@ -213,8 +213,11 @@ def _render(
         ),
         programs=[(name, _Shell(text)) for name, text in programs],
         binaries=sorted(
-            {unit.program for unit in units}.union(*(proof.programs for proof in proofs))
+            {unit.program for unit in units if not unit.script}.union(
+                *(proof.programs for proof in proofs)
+            )
         ),
+        scripts=sorted({unit.program for unit in units if unit.script}),
         guest_tools=guest_tools,
         mke2fs=_Shell(MKE2FS_CONF),
         guests=_guests(units, recipe.fresh, pattern),
@@ -284,13 +287,16 @@ def _filesystems(units: Sequence[RecipeUnit], pattern: str | None) -> list[dict[
 
 def _command(unit: RecipeUnit, selected: Sequence[str]) -> _Shell:
     if unit.command:
-        return _Shell(shlex.join(["told_by_status", unit.program, *unit.command]))
+        told = ["told_by", unit.output, unit.program]
+        return _Shell(shlex.join([*told, *unit.command]))
     return _Shell(shlex.join(["run", f"/lab/{unit.program}", unit.mount_point, *selected]))
 
 
 def _is_picked(unit: RecipeUnit, pattern: str | None) -> bool:
-    """Whether it is to run; one with tests picks them itself."""
-    return not unit.command or not pattern or is_picked(unit.program, pattern)
+    """Whether it is to run; one with tests picks them itself, or runs them all."""
+    if not unit.command or unit.output != "exit" or not pattern:
+        return True
+    return is_picked(unit.program, pattern)
 
 
 def _proofs(unit: RecipeUnit) -> Sequence[WantedProof]:

@@ -28,14 +28,21 @@ __all__ = [
 ]
 
 
-def suite_of(kind: str, root: Path, arguments: tuple[str, ...] = ()) -> Suite:
+def suite_of(kind: str, root: Path) -> Suite:
     """The suite of a kind of ``[suites.X]``, for the project in ``root``."""
-    more = (arguments,) if SUITES[kind].arguments else ()
-    made: Suite = made_by(SUITES[kind].maker)(root, *more)
+    made: Suite = made_by(SUITES[kind].maker)(root)
     return made
 
 
-def suite_for(section: Section, root: Path) -> Suite:
-    """The suite of a table ``[suites.X]``, or of a file that stands for one."""
+def suite_for(section: Section, root: Path, program: str = "") -> Suite:
+    """The suite that a program of a table ``[suites.X]`` is of, or of a file that stands for one.
+
+    Args:
+        program: By default its first.
+    """
     project = section.project if isinstance(section, GivenSuite) else root
-    return suite_of(section.kind, project, section.arguments)
+    maker = SUITES[section.kind].for_table
+    if not maker:
+        return suite_of(section.kind, project)
+    made: Suite = made_by(maker)(project, section, program or section.programs[0])
+    return made

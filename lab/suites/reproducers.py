@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.config.model import Suite as Section
 from lab.model.glob import is_picked
 from lab.suites.c_compiler import compile_programs
 from lab.suites.c_source import sources_of
@@ -76,3 +77,8 @@ class Reproducers:
     ) -> ProgramResult:
         """By its report if it prints one, else by its end; its last lines are the message."""
         return EXIT.judge(program, output, status, ended=ended, detail=detail, selected=selected)
+
+
+def with_arguments(root: Path, section: Section, _program: str) -> Reproducers:
+    """Those of a table."""
+    return Reproducers(root, section.arguments)

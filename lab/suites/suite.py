@@ -6,13 +6,14 @@ A table ``[suites.X]`` names programs, and the kind that they are of.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from lab.errors import LabError
-from lab.process.seal import file_digest
+from lab.process.seal import file_digest, files_below
 from lab.suites.judge import Ended, Judged
 from lab.suites.ktap import Report
 
@@ -22,7 +23,8 @@ class BuiltPrograms:
     """What goes into a guest, as far as it could be built.
 
     Attributes:
-        files: By the name that each has in the guest's ``/lab``; a program's is its own.
+        files: By the name that each has in the guest's ``/lab``, a program's is its own, or by a
+            whole path there; a folder stands for all that is in it.
         failed: Programs that are not among them, and why; an error of the user's most likely.
     """
 
@@ -112,6 +114,9 @@ class Suite(Protocol):
 def program_digest(binary: Path) -> str:
     """Names what a program is: 24 hexadecimal digits of the hash of its bytes.
 
-    Sources that differ in a comment make the same program.
+    Sources that differ in a comment make the same program.  Of a folder all files count.
     """
-    return file_digest(binary)[:24]
+    if not binary.is_dir():
+        return file_digest(binary)[:24]
+    files = (f"{name}={file_digest(path)}\0" for name, path in files_below(binary))
+    return hashlib.sha256("".join(files).encode()).hexdigest()[:24]

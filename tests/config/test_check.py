@@ -87,11 +87,27 @@ def test_a_missing_fragment(project: Project, refuses: Checker) -> None:
 def test_a_missing_program(project: Project, refuses: Checker) -> None:
     (project.root / "guest-tests/populate.c").unlink()
     refuses(
-        "there is no file guest-tests/populate.c",
+        "there is no file guest-tests/populate.c, and no guest-tests/populate",
         key="suites.populate.programs[0]",
         at="programs =",
         hint="writing it",
     )
+
+
+def test_a_missing_script(project: Project, refuses: Checker) -> None:
+    script = project.root / "guest-tests/check.sh"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    project.append('[suites.mine]\nprograms = ["chekc.sh", "check.sh"]\n')
+    error = project.error()
+    assert "there is no file guest-tests/chekc.sh.c, and no guest-tests/chekc.sh" in str(error)
+    assert "check.sh" in str(error.hint)
+
+
+def test_a_folder_is_no_script(project: Project) -> None:
+    (project.root / "guest-tests/folder").mkdir()
+    project.append('[suites.mine]\nprograms = ["folder"]\n')
+    assert "there is no file guest-tests/folder.c" in str(project.error())
 
 
 def test_a_series_without_a_folder(project: Project, refuses: Checker) -> None:

@@ -105,7 +105,8 @@ def test_a_home_of_nobody(project: Project, refuses: Checker) -> None:
             "descripton",
             "suites.populate.descripton",
             "unknown key",
-            "description (known: programs, description, kind, arguments)",
+            "description (known: programs, description, kind, arguments, "
+            "environment, cwd, timeout, user, output, tools)",
         ),
         (
             'memory = "1G"',
@@ -467,6 +468,32 @@ def test_a_program_in_no_suite_is_a_suite_of_its_own(project: Project) -> None:
     config = project.load().config
     assert list(config.suites) == ["populate", "mine"]
     assert config.suites["mine"].programs == ("mine",)
+    assert config.named_suites == ("populate",)
+
+
+def test_a_table_of_a_suite_is_no_name_with_a_dot(project: Project) -> None:
+    project.append('[suites.mine]\nprograms = ["populate"]\nenvironment = {A = "b"}\n')
+    assert project.load().config.suites["mine"].environment == {"A": "b"}
+    project.append('[suites.mine.two]\nprograms = ["populate"]\nenvironment = {A = "b"}\n')
+    assert '[suites."mine.two"]' in str(project.error().hint)
+
+
+def test_a_script_in_no_suite_is_one_too(project: Project) -> None:
+    files = {
+        "check.sh": ("#!/bin/sh\n", 0o755),
+        "populate": ("#!/bin/sh\n", 0o755),
+        "not-yet.sh": ("#!/bin/sh\n", 0o644),
+        "notes.txt": ("no script\n", 0o755),
+        "my test.sh": ("#!/bin/sh\n", 0o755),
+        "mine.c": ("int main(void) { return 0; }\n", 0o644),
+        "mine": ("#!/bin/sh\n", 0o755),
+    }
+    for name, (text, mode) in files.items():
+        (project.root / "guest-tests" / name).write_text(text)
+        (project.root / "guest-tests" / name).chmod(mode)
+    config = project.load().config
+    assert sorted(config.suites) == ["check.sh", "mine", "populate"]
+    assert config.suites["check.sh"].programs == ("check.sh",)
     assert config.named_suites == ("populate",)
 
 

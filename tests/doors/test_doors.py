@@ -136,7 +136,7 @@ def test_a_toy_that_says_nothing_has_passed_nothing(
     )
 
 
-@pytest.mark.parametrize(("status", "ended"), [(137, "error"), (255, "error"), (1, "fail")])
+@pytest.mark.parametrize(("status", "ended"), [(137, "error"), (255, "fail"), (1, "fail")])
 def test_a_toy_that_is_killed_is_no_failure_of_the_kernels(
     job: Job, stage: Stage, status: int, ended: str
 ) -> None:

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from lab.execution.surroundings import surrounded
 from lab.guest.fake import Script
 from lab.model.records import Evidence
+from lab.suites.manner import Manner
+from lab.suites.scripts import Scripts
 from tests.execution.conftest import MakeJob
 
 
@@ -21,6 +24,21 @@ def test_its_parts_stay_as_they_are(make_job: MakeJob) -> None:
         "deadlines": "boot 30 s, setup 30 s, program 120 s, stall 0.15 s, settle 0.1 s",
         "preparation of the guest": "e3b0c44298fc1c149afbf4c8",
     }
+
+
+def test_how_a_suite_runs_its_programs_is_a_part(make_job: MakeJob, tmp_path: Path) -> None:
+    job = make_job({"p": Script(("a",))}, program_s=120.0)
+    suite = Scripts(tmp_path, Manner(environment=(("A", "b"),), user="nobody", output="ltp"))
+    unit = replace(job.units[0], kind=suite, output="ltp", timeout_s=3.0)
+    programs = (("/bin/bash", "ab" * 12), ("p", "cd" * 12))
+    evidence = replace(job.evidence, programs=programs)
+    (tmp_path / "guest-tests").mkdir()
+    (tmp_path / "guest-tests" / "p").write_text("#!/bin/sh\n")
+    around = dict(surrounded(replace(job, units=(unit,), evidence=evidence)).evidence.surroundings)
+    assert around["timeout of s"] == "3 s"
+    assert around["output of s"] == "ltp"
+    assert around["command of p"].endswith(". nobody 65534 env -u LAB_MARKS A=b /lab/p")
+    assert len(around["tools in the guest"]) == 24
 
 
 def test_the_line_for_people_is_no_part_of_it() -> None:

@@ -143,13 +143,19 @@ def test_guest_archive_is_laid_over_the_base(tmp_path: Path) -> None:
     program = tmp_path / "populate"
     program.write_bytes(b"program")
     keys = GuestKeys.make()
-    archive = guest_archive(keys, {"populate": program})
+    below = tmp_path / "modules" / "sub"
+    below.mkdir(parents=True)
+    (below / "one.pm").write_bytes(b"module")
+    more = {"/bin/tool": program, "/usr/lib/mine": below.parent}
+    archive = guest_archive(keys, {"populate": program, **more})
     base = tmp_path / "base.cpio"
     base.write_bytes(guest_archive(keys, {}))
     write_initrd(tmp_path / "initrd", base, archive)
     assert (tmp_path / "initrd").read_bytes() == base.read_bytes() + archive
     unpack(archive, tmp_path)
     assert (tmp_path / "lab/populate").read_bytes() == b"program"
+    assert (tmp_path / "bin/tool").read_bytes() == b"program"
+    assert (tmp_path / "usr/lib/mine/sub/one.pm").read_bytes() == b"module"
     assert (tmp_path / "etc/dropbear/login").read_text() == keys.login
     assert (tmp_path / "etc/dropbear/host_key").read_bytes() == keys.host.dropbear_private
     secrets = (tmp_path / "etc/dropbear").iterdir()

@@ -131,26 +131,35 @@ def test_a_filesystem_and_a_pattern(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("output", "body", "told"),
     [
-        ("echo hm; exit 0", "ok 1 bug\nrepro: status 0\n"),
-        ("exit 77", "ok 1 bug # SKIP\nrepro: status 4\n"),
-        ("exit 3", "not ok 1 bug\nrepro: status 1\n"),
-        ("exit 127", "repro: status 127\n"),
+        ("exit", "echo hm; exit 0", "ok 1 bug\nrepro: status 0\n"),
+        ("exit", "exit 77", "ok 1 bug # SKIP\nrepro: status 4\n"),
+        ("exit", "exit 3", "not ok 1 bug\nrepro: status 1\n"),
+        ("exit", "exit 127", "repro: status 127\n"),
+        ("ltp", "exit 32", "ok 1 bug # SKIP\nrepro: status 4\n"),
+        ("ltp", "exit 4", "not ok 1 bug\nrepro: status 1\n"),
+        ("xfstests", "exit 1", "not ok 1 bug\nrepro: status 1\n"),
+        ("ktap", "echo nothing", "not ok 1 bug\nrepro: status 1\n"),
+        ("tap", "echo 1..1; echo not ok; exit 1", "1..1\nnot ok\nrepro: status 1\n"),
         (
+            "exit",
             "echo KTAP version 1; echo 1..1; echo ok 1 x",
             "KTAP version 1\n1..1\nok 1 x\nrepro: status 0\n",
         ),
     ],
 )
-def test_a_program_that_tells_by_its_status(tmp_path: Path, body: str, told: str) -> None:
+def test_a_program_that_tells_by_its_status(
+    tmp_path: Path, output: str, body: str, told: str
+) -> None:
     unit = {**UNIT, "suite": "bug", "program": "bug", "command": ["sh", "-c", body]}
+    unit |= {} if output == "exit" else {"output": output}
     record = recorded(tmp_path / "run", units=[UNIT, unit])
     script = checked(repro_script(record, "0"))
     start = script.index("tell() {")
     whole = script[start : script.index("end() {")]
-    whole += script[script.index("told_by_status() {") : script.index("# The kernel hands")]
-    call = next(line for line in script.splitlines() if line.startswith("\t\ttold_by_status "))
+    whole += script[script.index("told_by() {") : script.index("# The kernel hands")]
+    call = next(line for line in script.splitlines() if line.startswith("\t\ttold_by "))
     serial = tmp_path / "serial"
     whole = f"{whole}\n{call}\n".replace("/tmp/", f"{tmp_path}/")
     whole = whole.replace("/dev/ttyS1", str(serial))
@@ -158,7 +167,20 @@ def test_a_program_that_tells_by_its_status(tmp_path: Path, body: str, told: str
     said = serial.read_text()
     assert said.partition("\n")[2] == told
     assert '[ "$statuses" = 2 ]' in script
-    assert '[ "$statuses" = 1 ]' in checked(repro_script(record, "0", pattern="mlock"))
+    left = 1 if output == "exit" else 2
+    assert f'[ "$statuses" = {left} ]' in checked(repro_script(record, "0", pattern="mlock"))
+
+
+def test_a_script_is_copied_and_brings_its_tools(tmp_path: Path) -> None:
+    unit = {**UNIT, "program": "it.sh", "command": ["/lab/it.sh"], "script": True}
+    unit |= {"brings": ["bash"], "timeout_s": 1000.0}
+    record = recorded(tmp_path / "run", units=[unit])
+    write_text(RunFolder(tmp_path, "run").programs / "it.sh", "#!/bin/bash\n")
+    script = checked(repro_script(record, "0"))
+    assert 'cp "$work/guest-tests"/it.sh "$root/lab/"' in script
+    assert "build/it.sh" not in script
+    assert "bash" in script.partition("for program in busybox ")[2].partition(";")[0]
+    assert "default: 1120" in script
 
 
 SAID = "dax_option=yes\npfn_in_pmem=yes\nstatx_known=yes\nstatx_dax=yes\n"

@@ -16,6 +16,7 @@ from lab.guest.qemu.parts import QemuParts
 from lab.guest.qemu.port import NoPort
 from lab.guest.qemu.saved_state import SavedState, find_state, name_state, rest_order, write_state
 from lab.guest.qemu.start import Started, boot, power_off
+from lab.image.overlay import placed
 from lab.process.lock import locked
 from lab.process.shelf import STATES
 
@@ -28,8 +29,9 @@ def state_key(parts: QemuParts) -> str:
     memory = Memory(nvdimm="nvdimm", ram="ram")
     files = Files(parts.kernel, None, parts.kernel_arguments, memory, Path("console"))
     command = command_line(parts.hardware, files, Sockets(0, 0, (0,) * SSH_PORTS))
-    programs = [parts.programs[name] for name in sorted(parts.programs)]
-    return name_state(command, [parts.kernel, parts.image, *programs], parts.prepare)
+    # Two that hold the same by other names are two.
+    places, programs = zip(*sorted(placed(parts.programs)), strict=True)
+    return name_state(command, [parts.kernel, parts.image, *programs], parts.prepare, *places)
 
 
 def state_for(parts: QemuParts, states: Path, note: Callable[[str], None]) -> SavedState | None:

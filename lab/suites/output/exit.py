@@ -30,6 +30,7 @@ class ExitStatus:
     """The status is the result, and the last lines say why."""
 
     single: bool = True
+    merged: bool = True
 
     def judge(
         self,

@@ -16,6 +16,7 @@ class Report:
 
     dialect: Dialect
     single: bool = False
+    merged: bool = False
 
     def judge(
         self,

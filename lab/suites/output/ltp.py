@@ -75,6 +75,7 @@ class Ltp:
     """Each result line is a test, named after the program and its number: ``mmap01.2``."""
 
     single: bool = False
+    merged: bool = True
 
     def judge(
         self,

@@ -16,6 +16,10 @@ class Output(Protocol):
     def single(self) -> bool:
         """Whether a program is one test, of its own name, as long as it prints no report."""
 
+    @property
+    def merged(self) -> bool:
+        """Whether what a program says of errors is a part of that."""
+
     def judge(
         self,
         program: str,

@@ -79,6 +79,7 @@ class Check:
     """What ``check`` prints, with its report after it or without."""
 
     single: bool = False
+    merged: bool = True
 
     def judge(
         self,

@@ -273,6 +273,9 @@ def test_state_that_cannot_be_kept_costs_no_result(
 def test_what_shapes_a_guest_names_its_state(spec: QemuSpec, tmp_path: Path) -> None:
     program = tmp_path / "populate"
     program.write_bytes(b"another")
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "file").write_bytes(b"another")
     others = [
         replace(spec, hardware=replace(spec.hardware, memory=512 << 20)),
         replace(spec, hardware=replace(spec.hardware, cpus=1)),
@@ -280,6 +283,10 @@ def test_what_shapes_a_guest_names_its_state(spec: QemuSpec, tmp_path: Path) -> 
         replace(spec, append="quiet"),
         replace(spec, prepare="true"),
         replace(spec, programs={**spec.programs, "populate": program}),
+        # The same by another name, and a folder.
+        replace(spec, programs={**spec.programs, "twin": spec.programs["init"]}),
+        replace(spec, programs={**spec.programs, "niwt": spec.programs["init"]}),
+        replace(spec, programs={**spec.programs, "/data": folder}),
         replace(spec, kernel=program),
         replace(spec, image=program),
     ]

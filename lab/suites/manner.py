@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How a suite's programs are run in a guest: what ``[suites.X]`` may say of that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lab.config.model import NOBODY, Suite
+from lab.suites.output import Output, output_of
+
+#: What does not mount has no folder, and a program that runs elsewhere shows nothing.  One
+#: that reads would wait for its deadline.
+_THERE = 'cd "$0" || exit 126; exec "$@" </dev/null'
+#: As a user that nobody knows there yet, in a folder of its own.
+_AS_USER = (
+    'd=$0/as-$2; mkdir -p "$d" && chown "$2:$2" "$d" && cd "$d" || exit 126; '
+    'grep -q "^$1:" /etc/passwd || echo "$1:x:$2:$2::/tmp:/bin/sh" >>/etc/passwd; '
+    '[ "$(id -u "$1")" = "$2" ] || exit 126; u=$1; shift 2; '
+    'exec su -s /bin/sh -c \'exec "$@"\' "$u" sh "$@" </dev/null'
+)
+_UIDS = {NOBODY: 65534}
+#: Where the lab's marks go, which only root may write.
+_MARKS = "LAB_MARKS"
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How programs are run.
+
+    Attributes:
+        environment: Set for them, beside what a guest sets.
+        cwd: ``mount``, or a folder of the guest.
+        user: ``nobody`` or a number; "" is root.
+        output: A kind of lab.suites.output; "" is their own.
+        tools: Of this machine, that they need in a guest.
+    """
+
+    arguments: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    cwd: str = "mount"
+    user: str = ""
+    output: str = ""
+    tools: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(section: Suite) -> Manner:
+        """What a table says."""
+        return Manner(
+            arguments=section.arguments,
+            environment=tuple(sorted(section.environment.items())),
+            cwd=section.cwd,
+            user="" if section.user is None else str(section.user),
+            output=section.output or "",
+            tools=section.tools,
+        )
+
+    @property
+    def tells(self) -> Output:
+        """How they tell of their tests."""
+        return output_of(self.output or "exit")
+
+    def command(self, words: Sequence[str], mount: str, *, merged: bool) -> list[str]:
+        """The command that runs a program so.
+
+        Args:
+            mount: Where the filesystem under test is.
+            merged: Whether what it says of errors is a part of its output.
+        """
+        folder = mount if self.cwd == "mount" else self.cwd
+        after = " 2>&1" if merged else ""
+        own = [*self._set(), *words]
+        if not self.user:
+            return ["sh", "-c", f"{_THERE}{after}", folder, *own]
+        uid = str(_UIDS.get(self.user, self.user))
+        name = self.user if self.user in _UIDS else f"u{uid}"
+        return ["sh", "-c", f"{_AS_USER}{after}", folder, name, uid, *own]
+
+    def _set(self) -> list[str]:
+        names = [f"{name}={value}" for name, value in self.environment]
+        hidden = ["-u", _MARKS] if self.user else []
+        return ["env", *hidden, *names] if names or hidden else []
+
+
+#: Of what no table speaks of.
+DEFAULT = Manner()
