@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from lab.patches.patched_tree import View
     from lab.session import Lab
 
-#: A commit's id, as git shortens it.
-_COMMIT = re.compile(r"[0-9a-f]{7,40}")
+#: A commit's id as git shortens it, HEAD, or A..B, HEAD~1, fix^ (gitrevisions(7)).
+_COMMIT = re.compile(r"[0-9a-f]{7,40}|HEAD|\S*(?:\.\.|[~^])\S*")
 
 
 def intake_for(

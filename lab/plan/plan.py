@@ -175,7 +175,8 @@ def plan_series(
     problems = [found for base in bases for found in base_problems(known, series, base)]
     if not bases:
         what = f"no kernel is named, and [series.{series}] has no kernels"
-        problems = [Problem(what, f"lab verify {series} KERNEL")]
+        # Not by its name: what was given may be a file, which nothing has kept yet.
+        problems = [Problem(what, "one after it, as 6.1: lab verify SERIES KERNEL")]
     loaded.refuse(problems)
     chosen = plan_variants(
         loaded,

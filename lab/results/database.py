@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,7 +75,8 @@ def _from_url(text_of_url: str) -> tuple[str, Engine]:
         raise UserError(
             f"the database needs the Python module {error.name}",
             where=where,
-            hint="pip install 'lab[postgresql]'",
+            # By its own name: an index has another program that is called lab.
+            hint=f"{sys.executable} -m pip install 'psycopg[binary]>=3.1'",
         ) from None
 
 

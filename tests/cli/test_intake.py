@@ -117,6 +117,21 @@ def test_verify_refuses_what_is_no_series(project: Path, given: str, said: str) 
     assert kept(project) == ["fix"]
 
 
+@pytest.mark.parametrize("given", ["1027e4436b6a", "HEAD", "HEAD~1", "mine..fix", "fix^"])
+def test_what_only_git_reads_wants_its_tree(project: Path, given: str) -> None:
+    done = lab(project, "verify", given, "fake")
+    assert done.returncode == 2
+    assert "try: --tree DIR, if it is a commit there" in done.stderr
+
+
+def test_a_file_without_a_kernel_is_told_nothing_of_a_name(project: Path) -> None:
+    done = lab(project, "verify", str(MAILS / "plain.mbox"))
+    assert done.returncode == 2
+    # Nothing is kept under the name that it would have.
+    assert "lab verify SERIES KERNEL" in done.stderr
+    assert kept(project) == ["fix"]
+
+
 def test_a_kernel_that_is_unknown_keeps_nothing(project: Path) -> None:
     done = lab(project, "verify", str(MAILS / "plain.mbox"), "fkae")
     assert done.returncode == 2

@@ -146,7 +146,7 @@ def test_without_b4_the_command_that_installs_it(
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(InfrastructureError, match="b4 is not installed") as caught:
         fetch_thread(ALONE)
-    assert caught.value.hint == "pip install 'lab[b4]'"
+    assert caught.value.hint == f"{sys.executable} -m pip install 'b4>=0.16'"
 
 
 def test_an_old_b4_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

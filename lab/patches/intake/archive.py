@@ -30,7 +30,6 @@ _IDENTITY = re.compile(r"<?[^\s<>/@-][^\s<>/@]{0,300}@[^\s<>/@]{1,100}>?")
 _URL = re.compile(r"https?://[^\s<>]{1,900}")
 _VERSION = re.compile(r"(\d+)\.(\d+)")
 _OLDEST = (0, 16)
-_INSTALL = "pip install 'lab[b4]'"
 _BY_HAND = "lab patch import FILE, with the thread's mbox: URL/t.mbox.gz of the archive"
 #: What b4 says where the archive has no such mail.
 _UNKNOWN = ("an error: 404", "No messages found")
@@ -99,13 +98,18 @@ def _mask() -> str:
     return mask if done.status == 0 and _URL.fullmatch(mask) and "%s" in mask else ""
 
 
+def _install() -> str:
+    # By its own name: an index has another program that is called lab.
+    return f"{sys.executable} -m pip install 'b4>={'.'.join(map(str, _OLDEST))}'"
+
+
 def _b4() -> Path:
     """The program: the one beside this Python, else that of PATH."""
     beside = Path(sys.executable).with_name("b4")
     found = beside if os.access(beside, os.X_OK) else shutil.which("b4")
     if found is None:
         what = "b4 is not installed, which gets threads from mail archives"
-        raise InfrastructureError(what, hint=_INSTALL)
+        raise InfrastructureError(what, hint=_install())
     return Path(found)
 
 
@@ -113,4 +117,4 @@ def _refuse_old(said: Result) -> None:
     match = _VERSION.search(said.stdout)
     if match is None or (int(match[1]), int(match[2])) < _OLDEST:
         what = f"b4 is {said.stdout.strip()[:40] or 'of an unknown version'}: the lab needs 0.16"
-        raise InfrastructureError(what, hint=_INSTALL)
+        raise InfrastructureError(what, hint=_install())
