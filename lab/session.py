@@ -140,8 +140,9 @@ class Lab:
         built = here.builder.build(asked, config)
         with own_folder(self.results / "guests") as folder:
             try:
-                spec = changed(here.preparer.guest_spec(built, machine, folder))
-                with spec.guest() as guest:
+                slower = self.loaded.config.configs[config].slower
+                spec = here.preparer.guest_spec(built, machine, folder).stretched(slower)
+                with changed(spec).guest() as guest:
                     try:
                         with listening(guest, built.release, tell):
                             yield guest

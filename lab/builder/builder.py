@@ -17,10 +17,11 @@ from lab.build.sandbox import probe_sandbox
 from lab.builder.listener import Listener, Silent
 from lab.builder.parallel_builds import Building, FinishedBuilds
 from lab.config import FirstKernel, LoadedConfig
-from lab.errors import LabError
+from lab.errors import LabError, UserError
 from lab.host.capacity import Capacity
 from lab.kconfig import load_fragments
 from lab.model.variant import Variant
+from lab.model.version import VersionRange
 from lab.patches import Overlay, Series, SeriesFit, apply_series, fit_series, load_series
 from lab.patches.patched_tree import View
 from lab.plan import BuildRequest, Plan, settled
@@ -158,17 +159,21 @@ class Builder:
         """What a build of the variant is made from.
 
         Raises:
-            UserError: A series is not meant for this kernel, or does not apply.
+            UserError: A series, or the config, is not meant for this kernel, or does not apply.
         """
         tree = self.tree(variant.kernel)
         mends = mend_tree(tree, self.toolchain, self.loaded.root / "patches" / "toolchain")
         self.loaded.require("config", config)
-        fragments = self.loaded.config.configs[config].fragments
+        section = self.loaded.config.configs[config]
+        if not VersionRange.parse(section.versions).contains(tree.version):
+            what = f"config {config} is for kernels {section.versions}, and this is {tree.version}"
+            where = self.loaded.locate("configs", config, "versions")
+            raise UserError(what, where=where, hint="another --config")
         return BuildJob(
             variant=str(variant),
             tree=tree,
             overlay=self._overlay(tree, variant, mends.overlay),
-            options=load_fragments(self.loaded.root / "kconfigs", fragments),
+            options=load_fragments(self.loaded.root / "kconfigs", section.fragments),
             toolchain=self.toolchain,
             cache=self.cache,
             # Those that are built beside it take their share of the CPUs.

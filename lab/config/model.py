@@ -221,9 +221,16 @@ class Series(Section):
 
 
 class KernelConfig(Section):
-    """A list of fragments: ``dax`` is ``kconfigs/dax.config``."""
+    """A list of fragments: ``dax`` is ``kconfigs/dax.config``.
+
+    ``versions`` are of the kernels that it is for: of another it would be a config of less
+    than its name says.  ``slower`` stretches deadlines: how many times as long a guest of it
+    takes as one of the default config.
+    """
 
     fragments: tuple[Name, ...] = Field(min_length=1)
+    versions: Versions = ""
+    slower: Annotated[float, Strict(), Field(ge=1, le=100, allow_inf_nan=False)] = 1.0
 
 
 def _one_of(kinds: Iterable[str], kind: object) -> object:

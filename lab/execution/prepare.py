@@ -73,7 +73,7 @@ class Preparer:
             for suite, program, kind in self._programs_of(planned.suites)
         ]
         failed = compiled.failed
-        return Job(
+        job = Job(
             variant=planned.variant,
             machine=planned.machine,
             config=planned.config,
@@ -96,6 +96,7 @@ class Preparer:
             stall_s=config.deadlines.stall,
             repeat=planned.repeat,
         )
+        return job.stretched(config.configs[planned.config].slower)
 
     def programs(self, suites: Iterable[str]) -> BuiltPrograms:
         """The programs of some suites, built, and what cannot be built.

@@ -23,6 +23,7 @@ from lab.config.kinds import MACHINES
 from lab.execution.resume import unfinished
 from lab.guest.fake import FakeSpec, Script, Stage
 from lab.guest.request import GuestRequest
+from lab.model.job_error import Fault
 from lab.model.job_name import Around
 from lab.model.records import RunRecord, TestResult
 from lab.model.status import Status
@@ -302,6 +303,34 @@ def test_verdict_for_each_config_and_machine(lab: Lab) -> None:
 def _pairs() -> Iterator[tuple[str, str]]:
     yield from (("default", "default"), ("default", "numa"))
     yield from (("kasan", "default"), ("kasan", "numa"))
+
+
+def test_a_config_is_for_some_kernels(lab: Lab) -> None:
+    """Of another kernel it would be less than its name says: that one is not tested."""
+    toml = lab.loaded.toml
+    toml.write_text(toml.read_text().replace('"more"]', '"more"]\nversions = ">=6.2"'))
+    opened = Lab.open(toml)
+    run = opened.test(plan_of(opened), ["lab", "test"])
+    errors = {job.name: job.error for job in run.jobs if job.error is not None}
+    assert list(errors) == [FOUR[2], FOUR[3]]
+    for error in errors.values():
+        assert error.fault is Fault.USER
+        assert error.line.endswith("config kasan is for kernels >=6.2, and this is 6.1.7")
+    assert [job.name for job in run.jobs if job.results] == [FOUR[0], FOUR[1]]
+
+
+def test_a_slower_config_has_longer_deadlines(lab: Lab, ran: RunRecord) -> None:
+    toml = lab.loaded.toml
+    toml.write_text(toml.read_text().replace('"more"]', '"more"]\nslower = 3'))
+    opened = Lab.open(toml)
+    run = opened.test(plan_of(opened), ["lab", "test"])
+    before, after = (
+        {job.name: dict(job.evidence.surroundings)["deadlines"] for job in one.jobs}
+        for one in (ran, run)
+    )
+    assert [name for name in FOUR if before[name] != after[name]] == [FOUR[2], FOUR[3]]
+    assert "program 120 s, stall 10 s" in before[FOUR[2]]
+    assert "program 360 s, stall 30 s" in after[FOUR[2]]
 
 
 def test_no_job_is_taken_for_that_of_the_variant(ran: RunRecord) -> None:
