@@ -36,6 +36,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "init/settings.h"
 #include "ssh-waits.h"
 
 enum { SEED_BYTES = 32, PORT_PATIENCE_MS = 5000 };
@@ -543,8 +544,11 @@ static void prepare_process(void)
 	setenv("HOME", "/root", 1);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	/* The lab asks a guest, lab/guest/settings.py. */
+	if (getpid() != 1 && argc == 2 && settings_know(argv[1]))
+		return settings_main(argv[1]);
 	/* Whoever tries it on a host as root would have /proc, /run and /tmp mounted over. */
 	if (getpid() != 1) {
 		fputs("init: only a guest's kernel starts this, as PID 1\n", stderr);

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lab.execution.stall_watch import StallWatch
 from lab.filesystems.mounts import read as read_moved
 from lab.guest.command import CommandFlood, CommandTimeout
 from lab.guest.guest import Guest, GuestDied, Hang
+from lab.guest.settings import read as read_changed
 from lab.model.complaint import Complaint
 from lab.suites.judge import Ended
 
@@ -20,7 +21,8 @@ class ProgramEnd:
     """How a program ended, and whether its guest is good for more.
 
     ``hang`` is who did not go on, where somebody did not; ``complaint`` what the kernel
-    said of that.  ``moved`` is what is mounted, where that is not what was proved.
+    said of that.  ``moved`` is what is mounted, where that is not what was proved;
+    ``changed`` what else it left otherwise than it found it.
     """
 
     output: str
@@ -31,6 +33,12 @@ class ProgramEnd:
     hang: Hang | None = None
     complaint: Complaint | None = None
     moved: str | None = None
+    changed: str | None = None
+
+    @property
+    def left_as_found(self) -> bool:
+        """Whether what runs next in its guest finds what this program found."""
+        return self.good and self.moved is None and self.changed is None
 
 
 def run_program(
@@ -57,8 +65,10 @@ def run_program(
         ended = Ended.GUEST_DIED if error.kernel else Ended.EXITED
         return ProgramEnd(error.stdout, None, ended, error.what)
     said, moved = read_moved(done.stderr)
+    said, changed = read_changed(said)
     first = _first_line(said)
-    return ProgramEnd(done.stdout, done.status, Ended.EXITED, first, good=True, moved=moved)
+    end = ProgramEnd(done.stdout, done.status, Ended.EXITED, first, good=True)
+    return replace(end, moved=moved, changed=changed)
 
 
 def _hung(guest: Guest, stall_watch: StallWatch, output: str, deadline: str) -> ProgramEnd:

@@ -17,6 +17,7 @@ from lab.execution.remainder import Rest, blame, rest_of
 from lab.execution.unit import Unit
 from lab.filesystems.mounts import say_if_moved
 from lab.guest.guest import Hang
+from lab.guest.settings import check
 from lab.model.log_mark import marked
 from lab.model.status import Status
 from lab.model.unrun import INTERRUPTED
@@ -49,12 +50,20 @@ def run_unit(session: GuestSession, unit: Unit) -> bool:
         raise
     if not end.good:
         session.lost.append(end.message)
-    for result in judged:
+    for result in _noted(judged, end):
         session.findings.add(unit, result, duration / len(judged))
     _leave_rest(session, unit, rest)
     if end.hang is not None:
         _note_hang(session, unit, end, end.hang)
-    return end.good and end.moved is None and session.sound
+    return end.left_as_found and session.sound
+
+
+def _noted(judged: Sequence[Judged], end: ProgramEnd) -> Sequence[Judged]:
+    """The results of a program that left its guest changed say so."""
+    if end.changed is None:
+        return judged
+    note = f"left the guest changed, what follows has a fresh one: {end.changed}"
+    return [replace(one, diagnostics=(*one.diagnostics, note)) for one in judged]
 
 
 def _leave_out(session: GuestSession, unit: Unit) -> None:
@@ -144,10 +153,12 @@ def _is_cut(judged: Judged, unit: Unit) -> bool:
 def _marked(unit: Unit, command: list[str], mounted: str | None) -> str:
     """The command, between lines in the kernel log that say what runs.
 
-    What is mounted then must be what was ``mounted`` when it was proved.
+    What is mounted then must be what was ``mounted`` when it was proved, and the guest
+    set as it was.
     """
-    filesystem = unit.filesystem
-    then = say_if_moved(filesystem.device, filesystem.mount_point, mounted) if mounted else "true"
+    filesystem, then = unit.filesystem, check()
+    if mounted:
+        then += f"; {say_if_moved(filesystem.device, filesystem.mount_point, mounted)}"
     return marked(command, filesystem.name, unit.suite, unit.program, then)
 
 

@@ -14,9 +14,9 @@ _SAID = "lab: mounted now: "
 
 
 def look(device: str, folder: str) -> str:
-    """Shell code that puts the mounts of a device and on a folder, or above it, in ``$m``."""
+    """Shell code that puts the mounts of a device, and on, above or below a folder, in ``$m``."""
     above = folder.rpartition("/")[0] or "/"
-    here = " | ".join(f'*" {place} "*' for place in dict.fromkeys((folder, above)))
+    here = " | ".join(f'*" {place}"*' for place in (f"{folder} ", f"{above} ", f"{folder}/"))
     return (
         f'm=; while read -r line; do case "$line" in "{device} "* | {here}) m="$m$line; ";; '
         "esac; done </proc/mounts"

@@ -14,6 +14,7 @@ from lab.filesystems.pmem import DEVICE, last_said, namespace_mode
 from lab.filesystems.unmount import read_left, unmounting
 from lab.guest.command import CommandResult, CommandTimeout
 from lab.guest.guest import Guest
+from lab.guest.settings import KEEP
 
 #: The script's exit status when everything up to the mount had worked.
 _NOT_MOUNTED = 8
@@ -90,7 +91,8 @@ def _hint(filesystem: Filesystem, result: CommandResult) -> str | None:
 
 def _run(guest: Guest, filesystem: Filesystem) -> CommandResult:
     try:
-        result = guest.run(script(filesystem))
+        # Before anything of it could be changed by a program.
+        result = guest.run(f"{KEEP}\n{script(filesystem)}")
     except CommandTimeout as error:
         raise CommandTimeout(
             f"the setup deadline of {guest.spec.command_s:g} s passed while {filesystem.name} was "

@@ -520,6 +520,47 @@ def test_tests_that_cannot_run_again_alone_prove_nothing(make_job: MakeJob, stag
     assert record.results[0].message.endswith(": nothing proves that this ran on ext4-dax")
 
 
+def changes(guest: FakeGuest, command: str, deadline_s: float) -> CommandResult:
+    done = guest.obey(command, deadline_s)
+    return replace(done, stderr="warned\n\nlab: changed now: vm/overcommit_memory: 0 -> 2\n")
+
+
+def test_who_leaves_the_guest_changed_is_told_and_the_next_has_a_fresh_one(
+    make_job: MakeJob, stage: Stage
+) -> None:
+    stage.answers["/lab/p /mnt/ext4-dax; "] = changes
+    record = run_job(make_job(P | {"q": Script(("c",)), "r": Script(("d",))}))
+    statuses = [("ext4-dax", name, "pass") for name in ("a", "b", "c", "d")]
+    assert said(record) == statuses
+    note = "left the guest changed, what follows has a fresh one: vm/overcommit_memory: 0 -> 2"
+    assert [one.diagnostics for one in record.results] == [(note,), (note,), (), ()]
+    # q's guest is good for r.
+    assert len(stage.made) == 2
+
+
+def test_both_a_mount_and_a_setting_are_seen(make_job: MakeJob, stage: Stage) -> None:
+    def both(guest: FakeGuest, command: str, deadline_s: float) -> CommandResult:
+        done = guest.obey(command, deadline_s)
+        said = "\nlab: changed now: vm/swappiness: 60 -> 1\n\nlab: mounted now: tmpfs /mnt\n"
+        return replace(done, stderr=said)
+
+    stage.answers["/lab/p /mnt/ext4-dax; "] = both
+    record = run_job(make_job({"p": Script(("a", "b"), marks=False)}))
+    assert said(record) == [("ext4-dax", "a", "error"), ("ext4-dax", "b", "error")]
+    assert all("vm/swappiness: 60 -> 1" in one.diagnostics[-1] for one in record.results)
+    assert "tmpfs /mnt" in record.results[0].message
+
+
+def test_a_guest_that_is_as_it_was_is_good_for_more(make_job: MakeJob, stage: Stage) -> None:
+    record = run_job(make_job(P | {"q": Script(("c",))}))
+    assert all(not one.diagnostics for one in record.results)
+    assert len(stage.made) == 1
+    asked = [command for command, _ in stage.asked if "/lab/p /mnt" in command]
+    assert all("/lab/init check >&2 ||" in command for command in asked)
+    kept = [command for command, _ in stage.asked if command.startswith("/lab/init keep\n")]
+    assert len(kept) == 1
+
+
 def test_a_listing_that_kills_its_guest_lists_no_test_twice(
     make_job: MakeJob, stage: Stage
 ) -> None:

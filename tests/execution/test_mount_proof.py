@@ -57,6 +57,7 @@ def table(tmp_path: Path) -> Table:
 def test_a_mount_that_stays_says_nothing(table: Table) -> None:
     assert table.after(ROOT + DAX) is None
     assert table.after(ROOT + DAX + "debugfs /sys/kernel/debug debugfs rw 0 0\n") is None
+    assert table.after(ROOT + DAX + "none /mnt/ext4-daxes tmpfs rw 0 0\n") is None
 
 
 @pytest.mark.parametrize(
@@ -67,6 +68,9 @@ def test_a_mount_that_stays_says_nothing(table: Table) -> None:
         DAX.replace("rw,", "ro,"),
         DAX + "none /mnt/ext4-dax tmpfs rw 0 0\n",
         DAX + "none /mnt tmpfs rw 0 0\n",
+        DAX + "none /mnt/ext4-dax/below tmpfs rw 0 0\n",
+        DAX + DAX,
+        DAX.replace("/mnt/ext4-dax", "/mnt/moved"),
         DAX + "/dev/pmem0 /elsewhere ext4 rw,relatime,dax=always 0 0\n",
     ],
 )

@@ -287,6 +287,51 @@ def test_filesystems_that_are_not_dax(make_job: MakeJob) -> None:
     assert guests(job) == 1
 
 
+CHANGES = """
+echo 1 >/proc/sys/vm/overcommit_memory
+echo 0 >/proc/sys/kernel/randomize_va_space
+echo never >/sys/kernel/mm/transparent_hugepage/enabled
+sleep 600 </dev/null >/dev/null 2>&1 &
+"""
+AS_FRESH = """
+cat /proc/sys/vm/overcommit_memory /proc/sys/kernel/randomize_va_space
+cat /sys/kernel/mm/transparent_hugepage/enabled
+echo 1..1
+ps | grep -v grep | grep -q 'sleep 600' && echo not ok 1 works || echo ok 1 works
+"""
+
+
+def test_what_a_program_leaves_changed_is_told_and_meets_no_other(make_job: MakeJob) -> None:
+    """Settings of the kernel and a process: the next program is as in a fresh guest."""
+    job = make_job({
+        "fresh": HEAD + AS_FRESH,
+        "changes": HEAD + CHANGES + "echo 1..1\necho ok 1 changed\n",
+        "next": HEAD + AS_FRESH,
+        "good": GOOD.replace("works", "too"),
+    })  # fmt: skip
+    record = run_job(job)
+    assert [(one.program, one.status) for one in record.results] == [
+        ("fresh", "pass"), ("changes", "pass"), ("next", "pass"), ("good", "pass"),
+    ]  # fmt: skip
+    (note,) = next(one for one in record.results if one.program == "changes").diagnostics
+    assert note.startswith("left the guest changed, what follows has a fresh one: ")
+    for part in (
+        "vm/overcommit_memory: 0 -> 1",
+        "kernel/randomize_va_space: 2 -> 0",
+        "transparent_hugepage/enabled: ",
+        "still running: sleep[",
+    ):
+        assert part in note
+    said = [
+        (job.guest.folder / "ext4-dax" / f"suite.{name}.ktap").read_text()
+        for name in ("fresh", "next")
+    ]
+    assert said[0] == said[1]
+    # Who changes nothing is told of nothing, and the second guest is good for two.
+    assert [bool(one.diagnostics) for one in record.results] == [False, True, False, False]
+    assert guests(job) == 2
+
+
 def test_raw_namespace_is_no_dax(plain_spec: QemuSpec, clean_folder: Path) -> None:
     """What prepare_script() is for: without it 6.1 refuses, or goes on without DAX."""
     with replace(plain_spec, folder=clean_folder / "job", prepare="true").guest() as guest:
