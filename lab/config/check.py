@@ -32,6 +32,7 @@ def problems_between(config: LabConfig, root: Path) -> list[Problem]:
         _alignments(config),
         _files(config, root),
         _matrices(config),
+        _own_filesystems(config),
         _cycles(config),
         _expectations(config),
         _verified(config),
@@ -129,6 +130,13 @@ def _matrices(config: LabConfig) -> Iterator[Problem]:
                 yield replace(problem, keys=(*keys, "variants", index))
         yield from _duplicates("variant", matrix.variants, (*keys, "variants"))
         yield from _names(config, matrix, keys)
+
+
+def _own_filesystems(config: LabConfig) -> Iterator[Problem]:
+    for name, suite in config.suites.items():
+        if suite.filesystem is not None and suite.filesystem not in config.filesystems:
+            keys: KeyPath = ("suites", name, "filesystem")
+            yield unknown("filesystem", suite.filesystem, config.filesystems, keys)
 
 
 def _verified(config: LabConfig) -> Iterator[Problem]:

@@ -339,6 +339,8 @@ class Suite(Section):
     output: Annotated[str, BeforeValidator(_an_output)] | None = None
     #: Programs of this machine that they need in a guest: names, or paths.
     tools: tuple[Text, ...] = ()
+    #: The one that it runs on, whatever the others do: ``none`` for what touches none.
+    filesystem: Name | None = None
 
     @model_validator(mode="after")
     def _takes_its_keys(self) -> Self:
@@ -600,6 +602,11 @@ class LabConfig(Section):
     def usual_filesystems(self) -> tuple[str, ...]:
         """The filesystems of a matrix that names none."""
         return tuple(name for name, table in self.filesystems.items() if not table.by_name)
+
+    def own_filesystems(self, suites: Iterable[str]) -> tuple[tuple[str, str], ...]:
+        """Those of some suites that run on a filesystem of their own alone, each with it."""
+        named = ((name, self.suites[name].filesystem) for name in suites)
+        return tuple((suite, filesystem) for suite, filesystem in named if filesystem)
 
     @property
     def named_suites(self) -> tuple[str, ...]:

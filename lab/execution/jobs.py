@@ -108,20 +108,19 @@ class Jobs:
 
 def _unrun(loaded: LoadedConfig, planned: JobPlan, stop: Stop) -> Iterator[TestResult]:
     """What is said of each program of a job whose kernel nobody built."""
-    for name in planned.filesystems:
-        for suite in planned.suites:
-            for program in loaded.config.suites[suite].programs:
-                yield TestResult(
-                    variant=planned.variant,
-                    kernel_release="",
-                    filesystem=name,
-                    suite=suite,
-                    test=program,
-                    status=Status.ERROR,
-                    message=f"{DID_NOT_RUN}{stop.why}",
-                    program=program,
-                    unrun=stop.kind,
-                )
+    for name, suite in planned.places:
+        for program in loaded.config.suites[suite].programs:
+            yield TestResult(
+                variant=planned.variant,
+                kernel_release="",
+                filesystem=name,
+                suite=suite,
+                test=program,
+                status=Status.ERROR,
+                message=f"{DID_NOT_RUN}{stop.why}",
+                program=program,
+                unrun=stop.kind,
+            )
 
 
 def guests_at_once(loaded: LoadedConfig, plan: Plan, capacity: Capacity) -> int:

@@ -63,14 +63,16 @@ class Preparer:
         compiled = self.programs(planned.suites)
         spec = self.guest_spec(built, planned.machine, folder.path, compiled)
         version = KernelVersion.of_release(built.release)
-        recipes = [
-            filesystem_of(name, config.filesystems[name]).for_kernel(version, self.builder.cache)
-            for name in planned.filesystems
-        ]
+        recipes = {
+            name: filesystem_of(name, config.filesystems[name]).for_kernel(
+                version, self.builder.cache
+            )
+            for name in planned.used_filesystems
+        }
         units = [
-            self._unit(recipe, suite, program, kind)
-            for recipe in recipes
-            for suite, program, kind in self._programs_of(planned.suites)
+            self._unit(recipes[filesystem], suite, program, kind)
+            for filesystem, suite in planned.places
+            for _, program, kind in self._programs_of([suite])
         ]
         failed = compiled.failed
         job = Job(

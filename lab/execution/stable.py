@@ -232,11 +232,10 @@ class _Judging:
     def _places(self, kernel: Variant) -> Sequence[TestPlace]:
         """Where there must be results; a pattern may leave a program without tests."""
         return tuple(
-            (filesystem, suite)
+            place
             for job in self.asked.plan.plan.jobs
             if job.variant == kernel and job.pattern is None
-            for filesystem in job.filesystems
-            for suite in job.suites
+            for place in job.places
         )
 
 

@@ -162,11 +162,10 @@ class _Question:
     def _asked(self) -> tuple[Place, ...]:
         """Where there must be results; a pattern may leave a program without tests."""
         return tuple(
-            (filesystem, suite)
+            place
             for job in self.plan.plan.jobs
             if job.names == (self.kernel, *self.around) and job.pattern is None
-            for filesystem in job.filesystems
-            for suite in job.suites
+            for place in job.places
         )
 
 

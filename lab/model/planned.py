@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from lab.model.job_name import Around, job_name
@@ -28,7 +28,8 @@ class JobPlan:
     """One guest of one build: each suite on each filesystem.
 
     Names lead into the config.  ``pattern`` selects tests; None is all of them.  All of it
-    is done ``repeat`` times, each time in guests of its own.
+    is done ``repeat`` times, each time in guests of its own.  ``own`` are suites that run on
+    a filesystem of their own alone, each with that.
     """
 
     variant: Variant
@@ -38,6 +39,24 @@ class JobPlan:
     suites: tuple[str, ...]
     pattern: str | None = None
     repeat: int = 1
+    own: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def places(self) -> tuple[tuple[str, str], ...]:
+        """What is run on what: (filesystem, suite) pairs in their order."""
+        own = dict(self.own)
+        return tuple(
+            (filesystem, suite)
+            for filesystem in dict.fromkeys((*self.filesystems, *own.values()))
+            for suite in self.suites
+            if own.get(suite, filesystem) == filesystem
+            and (suite in own or filesystem in self.filesystems)
+        )
+
+    @property
+    def used_filesystems(self) -> tuple[str, ...]:
+        """Those on which anything is run."""
+        return tuple(dict.fromkeys(filesystem for filesystem, _ in self.places))
 
     @property
     def names(self) -> tuple[str, str, str]:
@@ -74,13 +93,26 @@ class JobPlan:
             "pattern": self.pattern,
             # What older labs recorded of a plan names the same plan still.
             **({"repeat": self.repeat} if self.repeat > 1 else {}),
+            # Where there are none a plan is named as it always was.
+            **({"own": dict(self.own)} if self.own else {}),
         }
+
+    def _alike(self) -> Iterator[tuple[str, ...]]:
+        """The filesystems, those together that have the same suites."""
+        suites: dict[str, tuple[str, ...]] = {}
+        for filesystem, suite in self.places:
+            suites[filesystem] = (*suites.get(filesystem, ()), suite)
+        for same in dict.fromkeys(suites.values()):
+            yield tuple(name for name, some in suites.items() if some == same)
 
     def describe(self) -> str:
         """One line: what is booted, and what is run in it."""
+        where = (
+            f"{', '.join(suite for on, suite in self.places if on == some[0])} on {', '.join(some)}"
+            for some in self._alike()
+        )
         text = (
-            f"{self.variant} (config {self.config}) on machine {self.machine}: "
-            f"{', '.join(self.suites)} on {', '.join(self.filesystems)}"
+            f"{self.variant} (config {self.config}) on machine {self.machine}: {'; '.join(where)}"
         )
         text += f", tests like {self.pattern!r}" if self.pattern else ""
         return f"{text}, {self.repeat} times" if self.repeat > 1 else text
@@ -102,7 +134,7 @@ class Planned:
     @property
     def suite_runs(self) -> int:
         """How often a suite is to run, on each filesystem of each job."""
-        return sum(len(job.filesystems) * len(job.suites) * job.repeat for job in self.jobs)
+        return sum(len(job.places) * job.repeat for job in self.jobs)
 
     def is_as(self, other: Planned) -> bool:
         """Whether both do the same; of a record that does not tell nobody knows."""

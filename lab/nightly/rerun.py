@@ -47,15 +47,17 @@ def _again(job: JobPlan, keys: Collection[TestKey]) -> Iterator[JobPlan]:
         # It came while no program ran: nobody knows what of the job it takes.
         yield job
         return
-    for name in job.filesystems:
+    for name in job.used_filesystems:
         suites = {key.suite for key in keys if key.filesystem == name}
         if suites:
-            yield replace(job, filesystems=(name,), suites=_up_to_the_last(job, suites))
+            there = tuple(one for one in job.filesystems if one == name)
+            yield replace(job, filesystems=there, suites=_up_to_the_last(job, name, suites))
 
 
-def _up_to_the_last(job: JobPlan, suites: Collection[str]) -> tuple[str, ...]:
-    last = max(index for index, suite in enumerate(job.suites) if suite in suites)
-    return job.suites[: last + 1]
+def _up_to_the_last(job: JobPlan, filesystem: str, suites: Collection[str]) -> tuple[str, ...]:
+    ran = tuple(suite for place, suite in job.places if place == filesystem)
+    last = max(index for index, suite in enumerate(ran) if suite in suites)
+    return ran[: last + 1]
 
 
 def together(night: RunRecord, reruns: RunRecord | None, doubted: Collection[TestKey]) -> RunRecord:

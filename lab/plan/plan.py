@@ -60,7 +60,7 @@ class Plan:
 
     def describe(self) -> list[str]:
         """Lines for a reader: a summary, one for each choice, then one for each job."""
-        runs = sum(len(job.filesystems) * len(job.suites) * job.repeat for job in self.jobs)
+        runs = sum(len(job.places) * job.repeat for job in self.jobs)
         counts = (
             _counted(len(self.builds), "build"),
             _counted(len(self.jobs), "guest"),
@@ -252,14 +252,16 @@ def _jobs(
     config: LabConfig, matrix: Matrix, variants: Iterable[str], pattern: str | None
 ) -> tuple[JobPlan, ...]:
     """Kernels that are built, and shown, beside each other come one after the other."""
+    suites = matrix.suites or config.named_suites
     return tuple(
         JobPlan(
             variant=Variant.parse(text),
             config=name,
             machine=machine,
             filesystems=matrix.filesystems or config.usual_filesystems,
-            suites=matrix.suites or config.named_suites,
+            suites=suites,
             pattern=pattern,
+            own=config.own_filesystems(suites),
         )
         for name, machine, text in product(matrix.with_configs, matrix.on_machines, variants)
     )

@@ -147,11 +147,10 @@ def _again(
         return Outcome.INCONCLUSIVE, wanting, ()
     digest = dict(patched.evidence.series_digests).get(series, "")
     asked = [
-        (filesystem, suite)
+        place
         for job in run.question
         if job.names == base.names and job.pattern is None
-        for filesystem in job.filesystems
-        for suite in job.suites
+        for place in job.places
     ]
     tests = compare(base, patched, (series, digest), asked)
     outcome, why = judge_pair(tests, about)

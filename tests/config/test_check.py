@@ -120,6 +120,16 @@ def test_a_series_without_a_folder(project: Project, refuses: Checker) -> None:
     )
 
 
+def test_a_suite_on_a_filesystem_that_is_none(project: Project, refuses: Checker) -> None:
+    project.append('[suites.anonymous]\nprograms = ["populate"]\nfilesystem = "nome"\n')
+    refuses(
+        "no filesystem is named 'nome'",
+        key="suites.anonymous.filesystem",
+        at='filesystem = "nome"',
+        hint="one of ext4-dax, xfs-dax",
+    )
+
+
 def test_a_cycle_is_printed(project: Project, refuses: Checker) -> None:
     project.append(
         '[matrix.a]\ninclude = ["default", "b"]\n[matrix.b]\ninclude = ["c"]\n'

@@ -106,7 +106,7 @@ def test_a_home_of_nobody(project: Project, refuses: Checker) -> None:
             "suites.populate.descripton",
             "unknown key",
             "description (known: programs, description, kind, arguments, "
-            "environment, cwd, timeout, user, output, tools)",
+            "environment, cwd, timeout, user, output, tools, filesystem)",
         ),
         (
             'memory = "1G"',

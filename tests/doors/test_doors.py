@@ -184,7 +184,7 @@ def test_mistakes_are_told_with_what_there_is(
     project: Path, was: str, is_now: str, what: str
 ) -> None:
     text = (project / "lab.local.toml").read_text()
-    (project / "lab.local.toml").write_text(text.replace(was, is_now))
+    (project / "lab.local.toml").write_text(text.replace(was, is_now, 1))
     with pytest.raises(LabError, match=what) as error:
         load(project)
     assert any(word in str(error.value.hint) for word in ("ramfs", "exit", "bad"))

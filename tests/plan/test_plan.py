@@ -133,6 +133,39 @@ def test_the_default_matrix(loaded: LoadedConfig) -> None:
     assert plan_variants(loaded, ()) == plan
 
 
+def test_a_suite_with_a_filesystem_of_its_own_runs_there_alone(tmp_path: Path) -> None:
+    own = 'anonymous = {programs = ["populate"], filesystem = "ram"}\n[matrix.default]'
+    loaded = write(tmp_path, TOML.replace("[matrix.default]", own))
+    plan = plan_variants(loaded, ["6.1"], (), ["mlock", "anonymous", "populate"])
+    (job,) = plan.jobs
+    assert job.own == (("anonymous", "ram"),)
+    assert job.places == (
+        ("ext4-dax", "mlock"),
+        ("ext4-dax", "populate"),
+        ("xfs-dax", "mlock"),
+        ("xfs-dax", "populate"),
+        ("ram", "anonymous"),
+    )
+    assert job.used_filesystems == ("ext4-dax", "xfs-dax", "ram")
+    assert plan.recorded().suite_runs == 5
+    said = "mlock, populate on ext4-dax, xfs-dax; anonymous on ram"
+    assert plan.describe() == [
+        "chosen: 1 build, 1 guest, 5 suite runs",
+        f"  6.1 (config default) on machine big: {said}",
+    ]
+    assert plan.to_json()["jobs"][0]["own"] == {"anonymous": "ram"}  # type: ignore[index]
+    # Nobody asked for it on another, nor for others there, even where it is named.
+    (alone,) = plan_variants(loaded, ["6.1"], ["xfs-dax"], ["anonymous"]).jobs
+    assert alone.places == (("ram", "anonymous"),)
+    (both,) = plan_variants(loaded, ["6.1"], ["ram"], ["anonymous", "mlock"]).jobs
+    assert both.places == (("ram", "anonymous"), ("ram", "mlock"))
+
+
+def test_a_plan_without_such_suites_is_named_as_it_was(loaded: LoadedConfig) -> None:
+    (job,) = plan_variants(loaded, ["6.1"], (), ["mlock"]).jobs
+    assert "own" not in job.to_json()
+
+
 def test_an_including_matrix_has_its_own_machine_and_lists(loaded: LoadedConfig) -> None:
     jobs = plan_matrix(loaded, "nightly").jobs
     assert [str(job.variant) for job in jobs] == ["6.1", "6.1+bug", "old"]

@@ -54,7 +54,7 @@ def _ended(planned: Planned, folder: RunFolder) -> int:
     found = {
         (number, filesystem, suite)
         for number, job in enumerate(planned.jobs)
-        for filesystem in job.filesystems
+        for filesystem in job.used_filesystems
         for path in (folder.job(number, job.variant).path / filesystem).glob("*.ktap")
         if (suite := job.suite_of(path.name))
     }
