@@ -88,6 +88,10 @@ OUTPUTS: dict[str, str] = {
     "xfstests": "lab.suites.output.xfstests:XFSTESTS",
 }
 
+#: The kind of files of pytest's, which run on this host.
+PYTEST = "pytest"
+SUITES[PYTEST] = SuiteKind("lab.suites.pytest_programs:PytestPrograms", source="guest-tests/{}")
+
 #: The kind of machines that name none.
 QEMU = "qemu"
 

@@ -12,6 +12,7 @@ from lab.errors import LabError, UserError
 from lab.execution.complaint_watch import ComplaintWatch
 from lab.execution.guest_trouble import status_of
 from lab.execution.hang import Hangs, Signature
+from lab.execution.host_players import HostPlayers
 from lab.execution.job import Job
 from lab.execution.unit import Unit
 from lab.guest.guest import Guest, GuestSpec
@@ -46,6 +47,7 @@ class Findings:
         left_mounted: What stayed mounted, of each guest that could not unmount all.
         guest: The folder of the one that is at work, relative to the job's.
         repetition: Which of a job's is under way, from 1; 0 in a job without any.
+        host: Who plays tests that run on this host.
     """
 
     job: Job
@@ -63,6 +65,7 @@ class Findings:
     left_mounted: dict[str, str] = field(default_factory=dict)
     guest: str = ""
     repetition: int = 0
+    host: HostPlayers = field(default_factory=HostPlayers)
 
     def begin(self, units: Sequence[Unit]) -> None:
         """Units have their turn; what hung in a repetition before is asked about once more."""

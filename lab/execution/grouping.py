@@ -13,6 +13,7 @@ from lab.errors import LabError
 from lab.execution.job import Job
 from lab.execution.remainder import list_tests
 from lab.execution.unit import Unit
+from lab.suites.on_host import OnHost
 
 
 def groups_of(job: Job) -> Iterator[Sequence[Unit]]:
@@ -30,6 +31,14 @@ def groups_of(job: Job) -> Iterator[Sequence[Unit]]:
 
 
 def _groups_of(job: Job) -> Iterator[Sequence[Unit]]:
+    """The same of one repetition: what runs on the host has a guest for each test, always."""
+    for group in _by_freshness(job):
+        for alone, found in groupby(group, lambda unit: isinstance(unit.kind, OnHost)):
+            units = list(found)
+            yield from ([unit] for unit in units) if alone else [units]
+
+
+def _by_freshness(job: Job) -> Iterator[Sequence[Unit]]:
     match job.fresh:
         case Fresh.JOB:
             yield job.units
@@ -51,6 +60,9 @@ def _single_tests(job: Job) -> Iterator[Unit]:
         if left:
             with job.guest.in_folder(job.guest.folder / "list").guest() as guest:
                 while left:
+                    if isinstance(left[0].kind, OnHost):
+                        yield left.pop(0)
+                        continue
                     names = list_tests(guest, left[0].kind, left[0].listing(job.pattern))
                     unit = left.pop(0)
                     # A program that lists nothing says of itself what that means.

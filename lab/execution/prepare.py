@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from lab.build import Build
 from lab.builder import Builder
 from lab.complaints.benign import Benign
 from lab.errors import LabError
+from lab.execution.host_run import tests_of
 from lab.execution.job import Job
 from lab.execution.programs import Programs
 from lab.execution.unit import Unit
@@ -27,6 +28,7 @@ from lab.plan import JobPlan, Plan
 from lab.results import JobFolder
 from lab.suites import suite_for
 from lab.suites.listing import refuse_pattern
+from lab.suites.on_host import OnHost
 from lab.suites.suite import BuiltPrograms, Suite
 
 
@@ -74,17 +76,15 @@ class Preparer:
             for filesystem, suite in planned.places
             for _, program, kind in self._programs_of([suite])
         ]
-        failed = compiled.failed
+        tests, uncompiled = _by_test(units, compiled.failed, planned)
         job = Job(
             variant=planned.variant,
             machine=planned.machine,
             config=planned.config,
             release=built.release,
             guest=spec,
-            units=tuple(unit for unit in units if unit.program not in failed),
-            uncompiled=tuple(
-                (unit, failed[unit.program]) for unit in units if unit.program in failed
-            ),
+            units=tuple(tests),
+            uncompiled=tuple(uncompiled),
             pattern=planned.pattern,
             program_s=config.deadlines.program,
             expect=config.expect,
@@ -149,6 +149,25 @@ class Preparer:
             except LabError:
                 return
             refuse_pattern(str(pattern), programs, files)
+
+
+def _by_test(
+    units: Iterable[Unit], failed: Mapping[str, LabError], planned: JobPlan
+) -> tuple[list[Unit], list[tuple[Unit, LabError]]]:
+    """What can run, of what runs on this host test by test; and what cannot, with the reason."""
+    good: list[Unit] = []
+    bad: list[tuple[Unit, LabError]] = []
+    for unit in units:
+        if unit.program in failed:
+            bad.append((unit, failed[unit.program]))
+        elif not isinstance(unit.kind, OnHost):
+            good.append(unit)
+        else:
+            try:
+                good += tests_of(unit, unit.kind, planned.variant, planned.pattern or "")
+            except LabError as error:
+                bad.append((unit, error))
+    return good, bad
 
 
 def _patches(builder: Builder, applied: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:

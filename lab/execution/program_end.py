@@ -57,7 +57,7 @@ def run_program(
         with stall_watch.looking():
             done = guest.run(command, deadline_s)
     except CommandTimeout as error:
-        return _hung(guest, stall_watch, error.stdout, f"{key} is {deadline_s:g} s")
+        return hung(guest, stall_watch, error.stdout, f"{key} is {deadline_s:g} s")
     except CommandFlood as error:
         return ProgramEnd(error.stdout, None, Ended.EXITED, error.what)
     except GuestDied as error:
@@ -71,7 +71,7 @@ def run_program(
     return replace(end, moved=moved, changed=changed)
 
 
-def _hung(guest: Guest, stall_watch: StallWatch, output: str, deadline: str) -> ProgramEnd:
+def hung(guest: Guest, stall_watch: StallWatch, output: str, deadline: str) -> ProgramEnd:
     """The end of a program that its deadline ended, or what the kernel said of it."""
     hung = stall_watch.hung
     who, said = guest.examine()

@@ -87,7 +87,8 @@ def _run(
     for unit, error in job.uncompiled:
         findings.add_trouble([unit], error)
     try:
-        with closing(Prefetch(job.guests().__next__, on=job.prefetch)) as prefetch, interruptible():
+        guests = Prefetch(job.guests().__next__, on=job.prefetch)
+        with findings.host, closing(guests) as prefetch, interruptible():
             _run_groups(findings, agenda, prefetch)
         # A signal may come until there is a record of what ran.
         return record(findings.error)

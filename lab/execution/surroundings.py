@@ -56,7 +56,7 @@ def _own_ways(job: Job) -> Iterator[tuple[str, str]]:
         if words and words != [f"/lab/{unit.program}", "."]:
             yield f"command of {unit.program}", shlex.join(words)
             for name, path in unit.kind.sources([unit.program]):
-                if Path(name).stem == unit.program:
+                if unit.program in (name, Path(name).stem):
                     yield f"source {name}", file_digest(path)
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from lab.execution.complaint_watch import charge, doubted
 from lab.execution.guest_session import GuestSession
 from lab.execution.hang import Signature
+from lab.execution.host_run import run_on_host
 from lab.execution.job import Job
 from lab.execution.mount_proof import proved
 from lab.execution.program_end import ProgramEnd, run_program
@@ -22,6 +23,7 @@ from lab.model.log_mark import marked
 from lab.model.status import Status
 from lab.model.unrun import INTERRUPTED
 from lab.suites.judge import Ended, Judged
+from lab.suites.on_host import OnHost
 
 
 def run_unit(session: GuestSession, unit: Unit) -> bool:
@@ -38,9 +40,12 @@ def run_unit(session: GuestSession, unit: Unit) -> bool:
         return True
     command = _marked(unit, words, session.mounted.get(unit.filesystem.name))
     try:
-        end = run_program(
-            session.guest, session.stall_watch, command, *unit.deadline(job.program_s)
-        )
+        if isinstance(unit.kind, OnHost):
+            end = run_on_host(session, unit, unit.kind)
+        else:
+            end = run_program(
+                session.guest, session.stall_watch, command, *unit.deadline(job.program_s)
+            )
         duration = time.monotonic() - started
         # A console that is long takes a while, too.
         judged, rest = _judged(session, unit, end)

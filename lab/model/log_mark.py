@@ -65,9 +65,24 @@ def marked(
 
     The shell stays: a program that it became, killed by a signal, would have no status.
     """
-    begins = shlex.quote(f"<5>{program_mark(filesystem, suite, program)}")
-    ends = shlex.quote(f"<5>lab: ran {filesystem} {suite}/{program}")
+    begins = _says(program_mark(filesystem, suite, program))
+    over = ends(filesystem, suite, program)
     return (
-        f"echo {begins} >{_LOG}; {VARIABLE}={_LOG} {shlex.join(command)}; status=$?; "
-        f"echo {ends} >{_LOG}; {then}; exit $status"
+        f"{begins}; {VARIABLE}={_LOG} {shlex.join(command)}; status=$?; "
+        f"{over}; {then}; exit $status"
     )
+
+
+def ends(filesystem: str, suite: str, program: str) -> str:
+    """A shell command that marks the end of a program."""
+    return _says(f"lab: ran {filesystem} {suite}/{program}")
+
+
+def host_test_begins(filesystem: str, suite: str, program: str, test: str) -> str:
+    """One that marks the beginning of a test which runs on the host, and of its program."""
+    began = _says(program_mark(filesystem, suite, program))
+    return f"{began}; {_says(f'lab: test {test} begins')}"
+
+
+def _says(line: str) -> str:
+    return f"echo {shlex.quote(f'<5>{line}')} >{_LOG}"
