@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from functools import cache
 
 from lab.config import Expectation
@@ -24,6 +25,7 @@ def expected(
     filesystem: str,
     suite: str,
     test: str,
+    today: date | None = None,
 ) -> tuple[Status, str]:
     """The status that ``test`` should have, and why.
 
@@ -33,12 +35,31 @@ def expected(
     Args:
         around: The machine and the config.
         version: Of the kernel that ran.
+        today: By which an expectation may have run out; this day if none is given.
     """
     names = (str(variant), around.config, around.machine, filesystem, suite, test)
     for expectation in reversed(expectations):
         if _speaks_of(expectation, names) and means(expectation, version):
-            return expectation.status, expectation.reason
+            return _while_it_lasts(expectation, version, today or date.today())
     return Status.PASS, ""
+
+
+def _while_it_lasts(
+    expectation: Expectation, version: KernelVersion, today: date
+) -> tuple[Status, str]:
+    """What is expected, and why; once that has run out, a pass, and what was expected before."""
+    mended = f" (mended by {expectation.mended})" if expectation.mended else ""
+    reason = f"{expectation.reason}{mended}"
+    if not _ran_out(expectation.until, version, today):
+        return expectation.status, reason
+    what = f"{expectation.status} was expected until {expectation.until}"
+    return Status.PASS, f"{what}: {reason}"
+
+
+def _ran_out(until: date | str | None, version: KernelVersion, today: date) -> bool:
+    if isinstance(until, date):
+        return today > until
+    return until is not None and not version < KernelVersion.parse(until)
 
 
 def _speaks_of(expectation: Expectation, names: tuple[str, ...]) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
+from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -26,7 +28,7 @@ from lab.model.job_name import DEFAULT
 from lab.model.scale import Worth
 from lab.model.status import Outcome, Status
 from lab.model.url import HookUrl, Url
-from lab.model.version import VersionRange
+from lab.model.version import KernelVersion, VersionRange
 from lab.process.xdg import cache_home
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -105,6 +107,31 @@ def _a_range(text: str) -> str:
 
 #: Kernel versions such as ``>=4.1 <4.3``; "" is all of them.
 Versions = Annotated[str, AfterValidator(_a_range)]
+
+
+def _a_day_or_a_version(until: object) -> object:
+    if isinstance(until, date) and not isinstance(until, datetime):
+        return until
+    text = until if isinstance(until, str) else ""
+    with suppress(ValueError):
+        return date.fromisoformat(text)
+    try:
+        KernelVersion.parse(text)
+    except ValueError:
+        raise ValueError(
+            f"{text or until!r} is neither a day (2026-12-31) nor a version (6.13)"
+        ) from None
+    return text
+
+
+def _a_commit(text: str) -> str:
+    if text and not re.fullmatch(r"[0-9a-f]{7,40}", text):
+        raise ValueError(f"{text!r} is no commit: 7 to 40 hexadecimal digits")
+    return text
+
+
+#: The id of a commit; "" is none.
+Commit = Annotated[str, AfterValidator(_a_commit)]
 #: A glob list of one or more; an empty one would match nothing, in silence.
 Globs = Annotated[tuple[Text, ...], Field(min_length=1)]
 
@@ -410,7 +437,8 @@ class Expectation(Section):
     ``variants``, ``configs``, ``machines``, ``filesystems``, ``suites`` and
     ``tests`` hold globs (fnmatch); ``versions`` is of the kernel that ran, and ``lacks`` names a
     feature (lab.features) that it has not.  A test nobody speaks of is expected
-    to pass.
+    to pass.  After the day ``until``, or on kernels from that version on, this speaks of
+    none any more, and what it excused is not as expected; ``mended`` is the commit that mended it.
     """
 
     variants: Globs = ("*",)
@@ -421,6 +449,8 @@ class Expectation(Section):
     tests: Globs = ("*",)
     versions: Versions = ""
     lacks: Text | None = None
+    until: Annotated[date | str | None, BeforeValidator(_a_day_or_a_version)] = None
+    mended: Commit = ""
     status: Annotated[Status, AfterValidator(_of_the_kernel)]
     reason: Text
 

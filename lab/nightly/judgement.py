@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from lab.analysis.compare import Change, Compared, compare, results_of
 from lab.analysis.series_verdict import KernelVerdict
-from lab.model.records import RunRecord, TestResult
+from lab.model.records import JobRecord, RunRecord, TestResult
 from lab.model.scale import Word
-from lab.model.status import DEAD, Outcome
+from lab.model.status import DEAD, Outcome, Status
 from lab.model.test_key import TestKey
 from lab.model.variant import Variant
 from lab.nightly.baseline import Before
@@ -18,6 +18,8 @@ from lab.nightly.state import Flake, Memory
 
 #: A flake that was seen no more for so many nights is forgotten.
 _QUIET_NIGHTS = 10
+#: What was expected to fail and has passed for so many is told once: its rule is out of date.
+_OUTLIVED_NIGHTS = 14
 
 
 class Kind(Word):
@@ -146,7 +148,7 @@ def _kind(test: Compared, memory: Memory) -> tuple[Kind | None, str]:
         return _of_flake(test, known)
     match test.change:
         case Change.SAME:
-            return _expectation(test)
+            return _expectation(test, memory)
         case Change.REGRESSED:
             return _regressed(test)
         case Change.GONE:
@@ -170,12 +172,33 @@ def _of_flake(test: Compared, known: Flake) -> tuple[Kind | None, str]:
     return None, ""
 
 
-def _expectation(test: Compared) -> tuple[Kind | None, str]:
-    """The same result, of which ``lab.toml`` has come to think otherwise."""
+def _expectation(test: Compared, memory: Memory) -> tuple[Kind | None, str]:
+    """The same result, of which ``lab.toml`` has come to think otherwise, or should."""
     was, now = test.before[-1], test.after[-1]
     if was.as_expected == now.as_expected:
+        if _outlived(now) and memory.outlived.get(test.key, 0) + 1 == _OUTLIVED_NIGHTS:
+            said = f"it has passed for {_OUTLIVED_NIGHTS} nights, and lab.toml expects"
+            return Kind.CHANGED, f"{said} {now.expected}: {now.reason}"
         return None, ""
     return Kind.CHANGED, f"lab.toml expected {was.expected}, and now {now.expected}"
+
+
+def _outlived(result: TestResult) -> bool:
+    """Whether it passes, and ``lab.toml`` still expects that it does not."""
+    return result.status is Status.PASS and not result.as_expected
+
+
+def _nights_outlived(memory: Memory, tonight: Iterable[JobRecord]) -> Iterator[tuple[TestKey, int]]:
+    """For how many nights tests have passed that are not expected to; no result is no night."""
+    found: dict[TestKey, list[TestResult]] = {}
+    for job in tonight:
+        for result in job.results:
+            if result.status is not Status.ERROR:
+                found.setdefault(TestKey.of(job, result), []).append(result)
+    for key, results in found.items():
+        if all(map(_outlived, results)):
+            yield key, memory.outlived.get(key, 0) + 1
+    yield from ((key, nights) for key, nights in memory.outlived.items() if key not in found)
 
 
 def _regressed(test: Compared) -> tuple[Kind, str]:
@@ -251,6 +274,7 @@ def remember(
         open=untested,
         flaky=flaky,
         verdicts={**memory.verdicts, **changed},
+        outlived=dict(_nights_outlived(memory, night.jobs)),
     )
 
 

@@ -50,6 +50,7 @@ class _Document:
     flaky: list[_Row]
     verdicts: dict[str, str]
     unsent: tuple[dict[str, Any], ...]
+    outlived: list[tuple[tuple[str, ...], int]] = field(default_factory=list)
 
 
 def _key(words: tuple[str, ...]) -> TestKey:
@@ -71,6 +72,7 @@ class Memory:
         flaky: Tests that are known to pass at one time and fail at another.
         verdicts: The last verdict on each kernel, of a matrix with a series.
         unsent: What could not be delivered yet, as tell() takes it.
+        outlived: For how many nights tests have passed that are expected to end otherwise.
     """
 
     baseline: str = ""
@@ -79,6 +81,7 @@ class Memory:
     flaky: Mapping[TestKey, Flake] = field(default_factory=dict)
     verdicts: Mapping[str, str] = field(default_factory=dict)
     unsent: tuple[Mapping[str, Any], ...] = ()
+    outlived: Mapping[TestKey, int] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> Memory:
@@ -109,6 +112,7 @@ class Memory:
             flaky={_key(row.key): Flake(row.bad, row.total, row.quiet) for row in document.flaky},
             verdicts=document.verdicts,
             unsent=document.unsent,
+            outlived={_key(key): nights for key, nights in document.outlived},
         )
 
     def naming(self, keys: Iterable[TestKey]) -> Memory:
@@ -144,5 +148,6 @@ class Memory:
                 "flaky": [{"key": key, **asdict(flake)} for key, flake in self.flaky.items()],
                 "verdicts": dict(self.verdicts),
                 "unsent": list(self.unsent),
+                "outlived": sorted(self.outlived.items()),
             },
         )

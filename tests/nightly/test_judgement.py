@@ -688,3 +688,32 @@ def test_a_known_flake_that_fails_as_expected_is_not_told(nights: Nights) -> Non
 def test_a_program_that_skipped_all_and_does_no_more_came_not_to_an_end(nights: Nights) -> None:
     nights.night(whole(result("a"), result("mlock", SKIP)))
     assert told(nights.night(whole(result("a")))) == [("mlock", Kind.GONE)]
+
+
+def test_a_rule_that_its_test_has_outlived(nights: Nights, tmp_path: Path) -> None:
+    path = tmp_path / "memory.json"
+    nights.night(one(FAIL, expected=FAIL), path=path)
+    passes = one(PASS, expected=FAIL, reason="the 2015 mail")
+    assert told(nights.night(passes, path=path)) == [("t", Kind.FIXED)]
+    for night in range(2, 14):
+        # A night without a result is none.
+        assert not told(nights.night(passes, path=path)), night
+        if night == 5:
+            nights.night(made(error="no space"), path=path)
+    judgement = nights.night(passes, path=path)
+    assert told(judgement) == [("t", Kind.CHANGED)]
+    assert judgement.findings[0].why == (
+        "it has passed for 14 nights, and lab.toml expects fail: the 2015 mail"
+    )
+    # Once.
+    assert not told(nights.night(passes, path=path))
+
+
+def test_a_rule_whose_test_fails_once_more_has_not_been_outlived(nights: Nights) -> None:
+    nights.night(one(FAIL, expected=FAIL))
+    passes = one(PASS, expected=FAIL)
+    for _ in range(10):
+        nights.night(passes)
+    nights.night(one(FAIL, expected=FAIL), reruns=[one(FAIL, expected=FAIL)])
+    told_of = [found.why for _ in range(13) for found in nights.night(passes).findings]
+    assert not any("nights" in why for why in told_of)
