@@ -19,6 +19,11 @@ from lab.process import ProcessFailed, run
 SHARE = "/mnt/share"
 _LABEL = "lab-share"
 _IMAGE = "share.img"
+#: The number of the region that has so many bytes.
+_OF_SIZE = (
+    '$(for r in /sys/bus/nd/devices/region*; do [ "$(cat $r/size)" = {} ] && '
+    "echo ${{r##*region}}; done)"
+)
 #: Old kernels hotplug memory in sections of 128 MiB.
 _SECTION = 128 << 20
 _BLOCK = 4096
@@ -69,9 +74,15 @@ def sharing(spec: QemuSpec, folder: Path) -> QemuSpec:
             where="--share",
             hint="lab cp DIR guest:/tmp, once it runs; or a kernel from 4.2 on",
         )
-    image = spec.folder / _IMAGE
-    size = _make(folder, image)
-    return replace(spec, more=(*spec.more, *_nvdimm(spec.hardware, image, size)), states=None)
+    image, own = spec.folder / _IMAGE, spec.hardware.nvdimm
+    size = _make(folder, image, unlike=own)
+    return replace(
+        spec,
+        more=(*spec.more, *_nvdimm(spec.hardware, image, size)),
+        states=None,
+        # Which region is whose QEMU leaves to the order of a hash table (its nvdimm_device_list()).
+        prepare=spec.prepare.replace("namespace0.0", f"namespace{_OF_SIZE.format(own)}.0"),
+    )
 
 
 def mount_share(guest: Guest) -> None:
@@ -98,18 +109,19 @@ def _nvdimm(hardware: Hardware, image: Path, size: int) -> list[str]:
         "-m", f"slots={_SLOTS},maxmem={most >> 20}M",
         "-object", f"{backend},size={size}",
         # QEMU's docs/nvdimm.txt: what cannot be written, the guest is told so.
-        "-device", "nvdimm,id=share0,memdev=share,unarmed=on",
+        "-device", "nvdimm,id=zshare,memdev=share,unarmed=on",
     ]  # fmt: skip
 
 
-def _make(folder: Path, image: Path) -> int:
-    """Make an image of a folder; gives its size in bytes."""
+def _make(folder: Path, image: Path, unlike: int) -> int:
+    """Make an image of a folder; gives its size in bytes, which is not ``unlike``."""
     if not folder.is_dir():
         raise UserError("is no folder", where=folder, hint="--share takes one")
     sizes = [-(-size // _BLOCK) * _BLOCK for size in _sizes(folder)]
     inodes = len(sizes) + 16
     content = int((sum(sizes) + inodes * (_INODE + _BLOCK // 8)) * _MORE) + (16 << 20)
     size = -(-content // _SECTION) * _SECTION
+    size += _SECTION if size == unlike else 0
     try:
         with image.open("wb") as stream:
             stream.truncate(size)

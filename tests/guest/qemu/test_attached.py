@@ -22,13 +22,14 @@ def spec(tmp_path: Path) -> QemuSpec:
         kernel=tmp_path / "bzImage",
         image=tmp_path / "image",
         programs={},
-        hardware=Hardware(1 << 30, 2, "tcg", "q35", 512 << 20),
+        hardware=Hardware(1 << 30, 2, "tcg", "q35", 128 << 20),
         folder=tmp_path,
         boot_s=1,
         ssh_s=1,
         command_s=1,
         shutdown_s=1,
         states=tmp_path / "states",
+        prepare="ndctl create-namespace -f -e namespace0.0 --mode=fsdax",
     )
 
 
@@ -72,6 +73,9 @@ def test_an_image_of_a_folder(spec: QemuSpec, tmp_path: Path) -> None:
     assert f"size={size}" in given.more[3]
     assert "readonly=on" in given.more[3]
     assert given.more[5].endswith("unarmed=on")
+    # What the tests' own is told from it by.
+    assert size != spec.hardware.nvdimm
+    assert f'"$(cat $r/size)" = {spec.hardware.nvdimm} ]' in given.prepare
     said = subprocess.run(
         ["/usr/sbin/debugfs", "-R", "cat deep/file", image], capture_output=True, check=True
     )
