@@ -43,6 +43,7 @@ MODULES = (
     "lab/filesystems/dax.py",
     "lab/filesystems/dax_proof.py",
     "lab/filesystems/set_up.py",
+    "lab/guest/settings.py",
     "lab/model/proof.py",
     "lab/model/scale.py",
     "lab/execution/complaint_watch.py",
@@ -83,6 +84,8 @@ MODULES = (
 )
 #: Tests that bear another name than their module, or are of the folder that uses it.
 _OWN = {
+    "lab/filesystems/dax_proof.py": "filesystems/test_dax.py",
+    "lab/guest/settings.py": "execution/test_ends.py",
     "lab/build/applied_mends.py": "build/test_mends.py",
     "lab/results/recover.py": "results/test_recorder.py",
     "lab/nightly/rerun.py": "nightly/test_judgement.py",

@@ -20,6 +20,7 @@ from lab.filesystems.filesystem import CannotMount
 from lab.guest.command import CommandFlood, CommandResult, CommandTimeout
 from lab.guest.fake import DEEDS, EXAMINED, MOUNTED, OOPS, PANIC, FakeGuest, Script, Stage
 from lab.guest.guest import BootTimeout, GuestDied, Hang
+from lab.guest.settings import read as read_changed
 from lab.model.complaint import Kind
 from lab.model.records import Evidence, JobRecord
 from lab.model.status import Status
@@ -536,6 +537,17 @@ def test_who_leaves_the_guest_changed_is_told_and_the_next_has_a_fresh_one(
     assert [one.diagnostics for one in record.results] == [(note,), (note,), (), ()]
     # q's guest is good for r.
     assert len(stage.made) == 2
+
+
+def test_what_is_told_of_a_guest_is_no_word_of_the_programs() -> None:
+    """Its first line on stderr is the message of a program that failed."""
+    told = "\nlab: changed now: vm/swappiness: 60 -> 1; still running: sleep[7]\n"
+    assert read_changed(f"no room\n{told}") == (
+        "no room\n",
+        "vm/swappiness: 60 -> 1; still running: sleep[7]",
+    )
+    assert read_changed(told)[0] == ""
+    assert read_changed("lab: changed now: by hand\n")[1] is None
 
 
 def test_both_a_mount_and_a_setting_are_seen(make_job: MakeJob, stage: Stage) -> None:
