@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lab.execution.prepare import Preparer
     from lab.guest.guest import Guest, GuestSpec
     from lab.model.records import RunRecord
+    from lab.trees import Tree
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,27 @@ class Lab:
             return self
         config = with_names(self.loaded.config, [name])
         return replace(self, loaded=replace(self.loaded, config=config))
+
+    def suite_sources(self, *, refresh: bool) -> list[Tree]:
+        """The sources that suites of ``lab.toml`` are built from, but the tree under test.
+
+        Args:
+            refresh: Whether what the cache has is asked for again.
+        """
+        from lab.suites.suite_source import source_tree, sources_of_suites
+
+        loaded = self.loaded
+        return [
+            source_tree(
+                source,
+                loaded.root,
+                self.cache,
+                loaded.config.deadlines.fetch,
+                refresh=refresh,
+                progress=self.listener.say,
+            )
+            for source in sources_of_suites(loaded.config.suites.values())
+        ]
 
     def with_config(self, loaded: LoadedConfig) -> Lab:
         """The same lab, with another config."""

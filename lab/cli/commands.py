@@ -143,9 +143,10 @@ def fetch(
     file: File = None,
     json: Json = False,
 ) -> int:
-    """Bring kernel trees in, or up to date."""
+    """Bring kernel trees, and the sources of suites, in or up to date."""
     from lab.cli.progress import Show, print_json
     from lab.doctor import require
+    from lab.trees.request import NO_VERSION
 
     require("fetch")
     opened, given = open_lab(file).taking(kernels or ())
@@ -154,6 +155,8 @@ def fetch(
     with Show(opened.cache, quiet=json) as show:
         telling = opened.telling(show)
         trees = [telling.builder.tree(name, refresh=not missing) for name in names]
+        if not given:
+            trees += telling.suite_sources(refresh=not missing)
     if json:
         rows = [
             {
@@ -169,7 +172,8 @@ def fetch(
     else:
         for tree in trees:
             signature = f"  {tree.signature}" if tree.signature else ""
-            say(f"{tree.kernel}  {tree.version}  {tree.identity}{signature}")
+            version = "" if tree.version == NO_VERSION else f"{tree.version}  "
+            say(f"{tree.kernel}  {version}{tree.identity}{signature}")
     return ExitStatus.EXPECTED
 
 

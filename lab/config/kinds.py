@@ -45,7 +45,8 @@ class SuiteKind:
         source: Where a program's source is below that, ``{}`` its name; "" where nobody can say.
         script: Where it may be instead, as what is run.
         keys: Those of a table that say how its programs are run, as far as they may be given.
-        for_table: What makes it of the folder, the table, and a program's name.
+        for_table: What makes it of a lab.suites.asked.Asked.
+        others: Whether its programs are other people's: they run where somebody asks for them.
     """
 
     maker: str
@@ -53,10 +54,13 @@ class SuiteKind:
     script: str = ""
     keys: frozenset[str] = frozenset()
     for_table: str = ""
+    others: bool = False
 
 
 #: The keys of ``[suites.X]`` that say how its programs are run.
-MANNER = frozenset({"arguments", "environment", "cwd", "user", "output", "tools"})
+MANNER = frozenset({"arguments", "environment", "cwd", "tmp", "user", "output", "tools"})
+#: Those that say where they are from, and how they are made.
+MAKING = frozenset({"source", "build", "take", "target"})
 
 #: The kind of what ships, and of suites that name none: C, or what has a first line ``#!``.
 C = "c"
@@ -76,6 +80,18 @@ SUITES: dict[str, SuiteKind] = {
         source="guest-tests/{}.c",
         keys=frozenset({"arguments"}),
         for_table="lab.suites.reproducers:with_arguments",
+    ),
+    "kselftest": SuiteKind(
+        "lab.suites.kselftest:Kselftest",
+        keys=MANNER | {"target"},
+        for_table="lab.suites.kselftest:kselftest",
+        others=True,
+    ),
+    "built": SuiteKind(
+        "lab.suites.built:Built",
+        keys=MANNER | {"source", "build", "take"},
+        for_table="lab.suites.built:built_suite",
+        others=True,
     ),
 }
 

@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic_core import PydanticKnownError
 
 from lab.arch import ARCH
-from lab.config.kinds import FILESYSTEMS, MACHINES, MANNER, OUTPUTS, QEMU, SUITES, C
+from lab.config.kinds import FILESYSTEMS, MACHINES, MAKING, MANNER, OUTPUTS, QEMU, SUITES, C
 from lab.model.job_name import DEFAULT
 from lab.model.scale import Worth
 from lab.model.status import Outcome, Status
@@ -325,6 +325,8 @@ class Filesystem(Section):
         return FILESYSTEMS[self.type].options if self.options is None else self.options
 
 
+SuiteSource = TarballKernel | GitKernel | DirKernel
+
 #: (uid_t)-1 and its 16-bit form are nobody's.
 _HIGHEST_UID = 65535
 
@@ -359,6 +361,8 @@ class Suite(Section):
     environment: dict[Variable, str] = {}
     #: Where they run: on the filesystem under test, or beside it.
     cwd: Literal["mount", "/tmp"] = "mount"  # noqa: S108  # the guest's
+    #: What /tmp is to them: the guest's, or the filesystem under test.
+    tmp: Literal["guest", "mount"] = "guest"
     #: Seconds; by default ``deadlines.program``.
     timeout: Seconds | None = None
     #: A user of the guest's that is not root: ``nobody``, or a number.
@@ -368,12 +372,23 @@ class Suite(Section):
     tools: tuple[Text, ...] = ()
     #: The one that it runs on, whatever the others do: ``none`` for what touches none.
     filesystem: Name | None = None
+    #: Where they are from, where that is not ``guest-tests/``.
+    source: Annotated[SuiteSource, Field(discriminator="kind")] | None = None
+    #: A shell's commands that make them, in a copy of that.
+    build: tuple[Text, ...] = ()
+    #: Globs of the files that they are then.
+    take: tuple[Text, ...] = ()
+    #: Of the selftests of a kernel's tree.
+    target: Name = "mm"
 
     @model_validator(mode="after")
     def _takes_its_keys(self) -> Self:
-        given = MANNER & self.model_fields_set
+        given = (MANNER | MAKING) & self.model_fields_set
         if wrong := sorted(given - SUITES[self.kind].keys):
             raise ValueError(f"programs of kind {self.kind!r} take no {wrong[0]}")
+        for key in sorted({"source", "take"} & SUITES[self.kind].keys):
+            if not getattr(self, key):
+                raise ValueError(f"programs of kind {self.kind!r} want a {key}")
         return self
 
 
@@ -640,5 +655,11 @@ class LabConfig(Section):
 
     @property
     def named_suites(self) -> tuple[str, ...]:
-        """The suites that run where nobody says which: those of ``lab.toml``."""
-        return tuple(name for name, suite in self.suites.items() if not isinstance(suite, OwnSuite))
+        """The suites that run where nobody says which: those of ``lab.toml``, but others'."""
+        named = [name for name, suite in self.suites.items() if not isinstance(suite, OwnSuite)]
+        return tuple(name for name in named if name in self.own_suites)
+
+    @property
+    def own_suites(self) -> tuple[str, ...]:
+        """The suites of ``guest-tests/``, whatever names them."""
+        return tuple(name for name, suite in self.suites.items() if not SUITES[suite.kind].others)

@@ -43,7 +43,7 @@ class Preparer:
     ) -> GuestSpec:
         """All that a guest of a build is made from.
 
-        With the programs of all suites that compile, unless others are given.
+        With the programs of all suites of ``guest-tests/`` that compile, unless others are given.
         """
         config = self.builder.loaded.config
         version = KernelVersion.of_release(built.release)
@@ -62,7 +62,7 @@ class Preparer:
     def job(self, planned: JobPlan, built: Build, folder: JobFolder) -> Job:
         """A plan's job, with everything filled in that it needs to run anywhere."""
         config = self.builder.loaded.config
-        compiled = self.programs(planned.suites)
+        compiled = self.programs(planned.suites, built)
         spec = self.guest_spec(built, planned.machine, folder.path, compiled)
         version = KernelVersion.of_release(built.release)
         recipes = {
@@ -100,14 +100,17 @@ class Preparer:
         )
         return job.stretched(config.configs[planned.config].slower)
 
-    def programs(self, suites: Iterable[str]) -> BuiltPrograms:
+    def programs(self, suites: Iterable[str], kernel: Build | None = None) -> BuiltPrograms:
         """The programs of some suites, built, and what cannot be built.
+
+        Args:
+            kernel: Whose tree some of them are made from.
 
         Raises:
             UserError: What every guest needs does not compile.
         """
         self.builder.require_buildable()
-        return Programs.of(self.builder.loaded, suites).build(self.builder.cache)
+        return Programs.of(self.builder.loaded, suites).build(self.builder.cache, kernel)
 
     def _programs_of(self, suites: Iterable[str]) -> Iterator[tuple[str, str, Suite]]:
         """Each program of some suites, with its suite's name and kind."""
@@ -115,7 +118,7 @@ class Preparer:
         for name in suites:
             section = loaded.config.suites[name]
             for program in section.programs:
-                yield name, program, suite_for(section, loaded.root, program)
+                yield name, program, suite_for(section, loaded.root, program, loaded.config)
 
     def _unit(self, filesystem: Filesystem, suite: str, program: str, kind: Suite) -> Unit:
         section = self.builder.loaded.config.suites[suite]
@@ -131,7 +134,7 @@ class Preparer:
 
     def all_programs(self) -> BuiltPrograms:
         """The programs of all suites; what cannot be built is told."""
-        found = self.programs(self.builder.loaded.config.suites)
+        found = self.programs(self.builder.loaded.config.own_suites)
         for error in found.failed.values():
             self.builder.listener.say(f"not in the guest: {error}")
         return found

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.build import Build
 from lab.config import LoadedConfig
 from lab.config.kinds import C
 from lab.errors import LabError, UserError
 from lab.filesystems import filesystem_of
 from lab.suites import suite_for, suite_of
-from lab.suites.suite import BuiltPrograms, Suite
+from lab.suites.suite import BuiltPrograms, Suite, bound
 
 #: PID 1, and what the SSH server starts with.
 EVERY_GUEST = ("init", "ssh-waits.so")
@@ -43,14 +44,19 @@ class Programs:
         for name in suites:
             section = loaded.config.suites[name]
             for program in section.programs:
-                found.setdefault(suite_for(section, loaded.root, program), {})[program] = None
+                found.setdefault(suite_for(section, loaded.root, program, loaded.config), {})[
+                    program
+                ] = None
         needed = (*_proving(loaded), *EVERY_GUEST)
         found.setdefault(suite_of(C, loaded.root), {}).update(dict.fromkeys(needed))
         _refuse_twins(found, loaded)
         return cls({suite: tuple(names) for suite, names in found.items()}, needed)
 
-    def build(self, cache: Path) -> BuiltPrograms:
+    def build(self, cache: Path, kernel: Build | None = None) -> BuiltPrograms:
         """Build them, as far as they can be built.
+
+        Args:
+            kernel: Whose tree some of them are made from; without it these are left out.
 
         Raises:
             LabError: What every guest needs cannot.
@@ -58,7 +64,7 @@ class Programs:
         files: dict[str, Path] = {}
         failed: dict[str, LabError] = {}
         for suite, names in self.by_suite.items():
-            built = suite.build(names, cache)
+            built = bound(suite, kernel).build(names, cache)
             if twice := sorted(_in_both(files, built.files)):
                 what = f"two kinds of suites would put a file {twice[0]!r} into the guest"
                 raise UserError(what, hint="another name for one of them")

@@ -33,6 +33,7 @@ from lab.process.shelf import (
 from lab.process.stored import read_stored
 from lab.process.temporary import left_behind
 from lab.results.folder import REVIEW_CHECKS, RunFolder
+from lab.suites.suite_source import source_name, sources_of_suites
 from lab.trees.source import source_kind
 
 #: Where gc puts what it is about to remove.
@@ -129,7 +130,7 @@ class _Place:
 
     def _current_trees(self) -> Iterator[str]:
         """The identities that the projects' kernels had when they were last fetched."""
-        names = {f"{name}-" for user in self.users for name in user.config.kernels}
+        names = {f"{name}-" for user in self.users for name in (*user.config.kernels, *_of(user))}
         for path in TREES.place(self.cache, "by-kernel").glob("*.json"):
             # NAME-DIGEST.json, and a name may hold "-".
             if path.stem[: -len("0" * 12)] in names:
@@ -139,7 +140,10 @@ class _Place:
         return {
             user.path(folder).resolve()
             for user in self.users
-            for kernel in user.config.kernels.values()
+            for kernel in (
+                *user.config.kernels.values(),
+                *sources_of_suites(user.config.suites.values()),
+            )
             if isinstance(kernel, KernelSection)
             and (folder := source_kind(kernel.kind).folder(kernel)) is not None
         }
@@ -181,7 +185,10 @@ class _Place:
         wanted = any(
             isinstance(kernel, KernelSection) and source_kind(kernel.kind).mirrored
             for user in self.users
-            for kernel in user.config.kernels.values()
+            for kernel in (
+                *user.config.kernels.values(),
+                *sources_of_suites(user.config.suites.values()),
+            )
         )
         for path in _folders(MIRRORS.place(self.cache)):
             lock = MIRRORS.lock_of(self.cache)
@@ -225,6 +232,11 @@ class _Place:
         # Each is its own lock, let go of when its maker died.
         for path in (*left_behind(), *guests_left_behind(self.loaded.results / "guests")):
             yield Item("leftover", path, _used(path), Rank.LEFTOVER, path)
+
+
+def _of(user: LoadedConfig) -> Iterator[str]:
+    """What the sources of its suites are called."""
+    return (source_name(source) for source in sources_of_suites(user.config.suites.values()))
 
 
 def inventory(

@@ -6,9 +6,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from lab.config.kinds import SUITES
-from lab.config.model import GivenSuite
+from lab.config.model import GivenSuite, LabConfig
 from lab.config.model import Suite as Section
 from lab.model.maker import made_by
+from lab.suites.asked import Asked
 from lab.suites.judge import Ended, Judged, judge
 from lab.suites.ktap import Report, Test, parse
 from lab.suites.suite import BuiltPrograms, ProgramResult, Suite
@@ -34,15 +35,19 @@ def suite_of(kind: str, root: Path) -> Suite:
     return made
 
 
-def suite_for(section: Section, root: Path, program: str = "") -> Suite:
+def suite_for(
+    section: Section, root: Path, program: str = "", config: LabConfig | None = None
+) -> Suite:
     """The suite that a program of a table ``[suites.X]`` is of, or of a file that stands for one.
 
     Args:
         program: By default its first.
+        config: With the deadlines of those that are built from a source.
     """
     project = section.project if isinstance(section, GivenSuite) else root
     maker = SUITES[section.kind].for_table
     if not maker:
         return suite_of(section.kind, project)
-    made: Suite = made_by(maker)(project, section, program or section.programs[0])
+    asked = Asked.of(project, section, program or section.programs[0], config)
+    made: Suite = made_by(maker)(asked)
     return made

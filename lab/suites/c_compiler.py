@@ -47,7 +47,7 @@ def compile_programs(
     Raises:
         InfrastructureError: There is no compiler.
     """
-    compiler = _Compiler.probe(cc)
+    compiler = Compiler.probe(cc)
     wanted = tuple(dict.fromkeys(names))
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         made = dict(
@@ -65,7 +65,7 @@ class _EditedError(Exception):
 
 
 @dataclass(frozen=True)
-class _Compiler:
+class Compiler:
     """The compiler, and what it adds to each program by itself."""
 
     cc: str
@@ -75,13 +75,13 @@ class _Compiler:
 
     @staticmethod
     @lru_cache
-    def probe(cc: str) -> _Compiler:
+    def probe(cc: str) -> Compiler:
         if shutil.which(cc) is None:
             raise InfrastructureError(f"{cc} is not installed", hint="lab doctor")
         said = _asked([cc, "-xc", "-E", "-v", os.devnull]).stderr
         library = Path(_asked([cc, "-print-file-name=libc.a"]).stdout.strip())
         digest = hashlib.sha256(library.read_bytes()).hexdigest() if library.is_file() else ""
-        return _Compiler(cc, _asked([cc, "--version"]).stdout, tuple(_headers(said)), digest)
+        return Compiler(cc, _asked([cc, "--version"]).stdout, tuple(_headers(said)), digest)
 
 
 def _headers(said: str) -> list[Path]:
@@ -106,7 +106,7 @@ def _bare() -> list[str]:
     return ["env", "-i", *kept, "LC_ALL=C"]
 
 
-def _try(folder: Path, name: str, cache: Path, compiler: _Compiler) -> Path | LabError:
+def _try(folder: Path, name: str, cache: Path, compiler: Compiler) -> Path | LabError:
     try:
         while (found := _compile(folder.resolve(), name, cache, compiler)) is None:
             pass
@@ -118,7 +118,7 @@ def _try(folder: Path, name: str, cache: Path, compiler: _Compiler) -> Path | La
     return found
 
 
-def _compile(folder: Path, name: str, cache: Path, compiler: _Compiler) -> Path | None:
+def _compile(folder: Path, name: str, cache: Path, compiler: Compiler) -> Path | None:
     """The program; None when its sources were edited while they were compiled."""
     sources = sources_of(folder, name, compiler.headers)
     final = PROGRAMS.place(cache, _key(name, sources, compiler))
@@ -136,7 +136,7 @@ def _compile(folder: Path, name: str, cache: Path, compiler: _Compiler) -> Path 
     return final / name
 
 
-def _key(name: str, sources: Sources, compiler: _Compiler) -> str:
+def _key(name: str, sources: Sources, compiler: Compiler) -> str:
     parts = (str(_FORMAT), name, sources.digest, compiler.cc, compiler.version, compiler.library)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 

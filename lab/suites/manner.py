@@ -19,6 +19,8 @@ _AS_USER = (
     '[ "$(id -u "$1")" = "$2" ] || exit 126; u=$1; shift 2; '
     'exec su -s /bin/sh -c \'exec "$@"\' "$u" sh "$@" </dev/null'
 )
+#: tmpfile(3) heeds no TMPDIR.
+_OVER_TMP = 'mount -o bind "$0" /tmp || exit 126; exec "$@"'
 _UIDS = {NOBODY: 65534}
 #: Where the lab's marks go, which only root may write.
 _MARKS = "LAB_MARKS"
@@ -31,6 +33,7 @@ class Manner:
     Attributes:
         environment: Set for them, beside what a guest sets.
         cwd: ``mount``, or a folder of the guest.
+        tmp: ``mount`` where /tmp is the filesystem under test.
         user: ``nobody`` or a number; "" is root.
         output: A kind of lab.suites.output; "" is their own.
         tools: Of this machine, that they need in a guest.
@@ -39,6 +42,7 @@ class Manner:
     arguments: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     cwd: str = "mount"
+    tmp: str = "guest"
     user: str = ""
     output: str = ""
     tools: tuple[str, ...] = ()
@@ -50,6 +54,7 @@ class Manner:
             arguments=section.arguments,
             environment=tuple(sorted(section.environment.items())),
             cwd=section.cwd,
+            tmp=section.tmp,
             user="" if section.user is None else str(section.user),
             output=section.output or "",
             tools=section.tools,
@@ -69,12 +74,16 @@ class Manner:
         """
         folder = mount if self.cwd == "mount" else self.cwd
         after = " 2>&1" if merged else ""
-        own = [*self._set(), *words]
+        own = [*self._over_tmp(mount), *self._set(), *words]
         if not self.user:
             return ["sh", "-c", f"{_THERE}{after}", folder, *own]
         uid = str(_UIDS.get(self.user, self.user))
         name = self.user if self.user in _UIDS else f"u{uid}"
         return ["sh", "-c", f"{_AS_USER}{after}", folder, name, uid, *own]
+
+    def _over_tmp(self, mount: str) -> list[str]:
+        """In a namespace of its own, so that nobody else sees it and nothing stays mounted."""
+        return ["unshare", "-m", "sh", "-c", _OVER_TMP, mount] if self.tmp == "mount" else []
 
     def _set(self) -> list[str]:
         names = [f"{name}={value}" for name, value in self.environment]

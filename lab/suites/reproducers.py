@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.config.model import Suite as Section
 from lab.model.glob import is_picked
+from lab.suites.asked import Asked
 from lab.suites.c_compiler import compile_programs
 from lab.suites.c_source import sources_of
 from lab.suites.judge import Ended
@@ -79,6 +79,6 @@ class Reproducers:
         return EXIT.judge(program, output, status, ended=ended, detail=detail, selected=selected)
 
 
-def with_arguments(root: Path, section: Section, _program: str) -> Reproducers:
+def with_arguments(asked: Asked) -> Reproducers:
     """Those of a table."""
-    return Reproducers(root, section.arguments)
+    return Reproducers(asked.root, asked.section.arguments)

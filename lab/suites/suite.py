@@ -10,12 +10,15 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from lab.errors import LabError
 from lab.process.seal import file_digest, files_below
 from lab.suites.judge import Ended, Judged
 from lab.suites.ktap import Report
+
+if TYPE_CHECKING:
+    from lab.build import Build
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,19 @@ class Suite(Protocol):
             detail: What the lab knows of that: the deadline that passed, the panic.
             selected: Tests were picked, so it may have none of them.
         """
+
+
+@runtime_checkable
+class OfTree(Protocol):
+    """A suite whose programs are made from the tree under test."""
+
+    def for_build(self, built: Build) -> Suite:
+        """The same of a kernel's tree; what runs and judges its programs needs no such."""
+
+
+def bound(suite: Suite, built: Build | None) -> Suite:
+    """A suite of a kernel's tree, where it is made from that."""
+    return suite if built is None or not isinstance(suite, OfTree) else suite.for_build(built)
 
 
 def program_digest(binary: Path) -> str:

@@ -81,7 +81,7 @@ def directory_tree(kernel: DirKernel, request: Request) -> Tree:
     """
     folder = request.path(kernel.path, "path").resolve()
     _check(folder, request)
-    version = KernelVersion.read(folder, request.where("path"))
+    version = request.version(folder, "path")
     place = TREES.place(
         request.cache, f"dir-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]}"
     )
@@ -125,7 +125,7 @@ def _check(folder: Path, request: Request) -> None:
     where = request.where("path")
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}", where=where)
-    for name in _BUILT:
+    for name in _BUILT if request.of_kernel else ():
         if (folder / name).exists():
             raise UserError(
                 f"a kernel was built in {folder}, which keeps make O= from using it: "

@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab.config.model import KernelSection
-from lab.model.version import KernelVersion
 from lab.process.cache_use import note_use
 from lab.process.deadline import Deadline
 from lab.process.lock import locked_if_free
@@ -43,6 +42,7 @@ def fetch(
     progress: Progress | None = None,
     keyring: Path | None = None,
     locate: Locate | None = None,
+    of_kernel: bool = True,
 ) -> Tree:
     """A kernel's source, brought in when it is not in the cache.
 
@@ -54,6 +54,7 @@ def fetch(
         keyring: OpenPGP keys that tarballs must be signed by; None looks where
             ``find_keyring`` says.
         locate: Where the config says a path of keys, for errors.
+        of_kernel: Whether it has to be a kernel's; a suite's has no version.
 
     Raises:
         UserError: There is no such package, ref, file or folder, it is a bad one, or one
@@ -61,11 +62,12 @@ def fetch(
         InfrastructureError: Network, apt, git or disk fail, or the deadline passed.
     """
     deadline = Deadline("fetch", deadline_s)
-    request = Request(name, cache, root, deadline, progress, keyring, locate)
+    request = Request(name, cache, root, deadline, progress, keyring, locate, of_kernel)
     with storage_errors(cache, name):
         source = source_kind(kernel.kind).source(kernel, request)
         tree = source.tree(_Trees(request, kernel), refresh=refresh)
-        check_names(kernel, tree.version, request)
+        if of_kernel:
+            check_names(kernel, tree.version, request)
         return tree
 
 
@@ -147,7 +149,8 @@ class _Trees:
             return None
         tree = load_tree(self._folder(identity))
         # A lab before this one took linux-source-6.12 for linux-source-6.1: asked for again.
-        wrong = tree and misnomer(self._kernel, self._request.name, tree.version)
+        request = self._request
+        wrong = tree and request.of_kernel and misnomer(self._kernel, request.name, tree.version)
         return None if wrong else _used(tree)
 
     def _resolve(self, source: Bringing, *, refresh: bool) -> Tree:
@@ -190,7 +193,7 @@ class _Trees:
 
     def _describe(self, partial: Path, identity: str, brought: Brought) -> None:
         path, manifest = partial / "source", partial / "manifest"
-        version = KernelVersion.read(path, self._request.where("kind"))
+        version = self._request.version(path, "kind")
         entries = compute_manifest(path) if brought.entries is None else brought.entries
         write_manifest(manifest, entries)
         provenance = dict(brought.provenance)

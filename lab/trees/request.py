@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.errors import InfrastructureError, Location, UserError
+from lab.model.version import KernelVersion
 from lab.process import ProcessTimeout, Result, run
 from lab.process.child import Argument
 from lab.process.deadline import Deadline
@@ -26,11 +27,16 @@ Locate = Callable[..., Location]
 ELSEWHERE: Final = "a folder, tarball or repository of your own, in lab.local.toml"
 
 
+#: Of a source that is no kernel's.
+NO_VERSION: Final = KernelVersion(0, 0)
+
+
 @dataclass(frozen=True)
 class Request:
     """One fetch of the kernel ``name``.
 
-    ``keyring`` is the config's, with the keys that tarballs must be signed by.
+    ``keyring`` is the config's, with the keys that tarballs must be signed by.  What is not
+    ``of_kernel`` is a suite's source: it has no version.
     """
 
     name: str
@@ -40,6 +46,18 @@ class Request:
     progress: Progress | None = None
     keyring: Path | None = None
     locate: Locate | None = None
+    of_kernel: bool = True
+
+    def version(self, folder: Path, key: str) -> KernelVersion:
+        """The source's, by its top Makefile.
+
+        Args:
+            key: Of the section, that leads to it.
+
+        Raises:
+            UserError: It is no kernel's.
+        """
+        return KernelVersion.read(folder, self.where(key)) if self.of_kernel else NO_VERSION
 
     def say(self, message: str) -> None:
         """Tell whoever listens."""
@@ -50,7 +68,8 @@ class Request:
         """The key of this kernel's section in ``lab.toml`` or ``lab.local.toml``."""
         if self.locate is not None:
             return self.locate("kernels", self.name, key)
-        return Location(self.root / "lab.toml", key=f'kernels."{self.name}".{key}')
+        section = f'kernels."{self.name}"' if self.of_kernel else "source"
+        return Location(self.root / "lab.toml", key=f"{section}.{key}")
 
     def path(self, path: Path, key: str) -> Path:
         """A path from the key of this kernel's section, made absolute."""

@@ -18,7 +18,7 @@ from lab.build.toolchain import Toolchain
 from lab.doctor.examine import _compiler
 from lab.errors import InfrastructureError
 from lab.host import Host
-from lab.suites.c_compiler import _Compiler
+from lab.suites.c_compiler import Compiler
 from tests.attacks.servers import argv_of_all, listening, trickling
 from tests.cli.test_cli import ROOT, project
 
@@ -39,7 +39,7 @@ def hanging(tmp_path: Path) -> Path:
 
 def test_a_compiler_that_hangs(hanging: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lab.host.tool.ASKED_S", 0.3)
-    for ask in (Toolchain.probe, _Compiler.probe):
+    for ask in (Toolchain.probe, Compiler.probe):
         with pytest.raises(InfrastructureError, match=r"--version` has not answered|has not ans"):
             ask(str(hanging))
     assert not _compiler(str(hanging), Host.here()).ok

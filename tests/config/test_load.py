@@ -106,7 +106,8 @@ def test_a_home_of_nobody(project: Project, refuses: Checker) -> None:
             "suites.populate.descripton",
             "unknown key",
             "description (known: programs, description, kind, arguments, "
-            "environment, cwd, timeout, user, output, tools, filesystem)",
+            "environment, cwd, tmp, timeout, user, output, tools, filesystem, "
+            "source, build, take, target)",
         ),
         (
             'memory = "1G"',

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Other people's programs: a source, commands that make them in it, and which files they are."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.build.sandbox import Wanted
+from lab.config.model import SuiteSource
+from lab.errors import LabError, UserError
+from lab.suites.asked import Asked
+from lab.suites.by_manner import ByManner
+from lab.suites.guest_tools import libraries_of, with_tools
+from lab.suites.made import Making, made, why_not
+from lab.suites.manner import Manner
+from lab.suites.suite import BuiltPrograms
+from lab.suites.suite_source import source_tree
+from lab.trees.tree import Tree
+
+
+@dataclass(frozen=True)
+class Built(ByManner):
+    """Programs of a source, run as their table says."""
+
+    source: SuiteSource | None = None
+    commands: tuple[str, ...] = ()
+    take: tuple[str, ...] = ()
+    deadline_s: float = 0.0
+    fetch_s: float = 0.0
+    sandbox: Wanted = "auto"
+
+    @property
+    def by_hand(self) -> bool:
+        """A script would need the source."""
+        return False
+
+    def build(self, programs: Sequence[str], cache: Path) -> BuiltPrograms:
+        """All that its commands make, once for the source and what builds it."""
+        assert self.source is not None
+        try:
+            tree = source_tree(self.source, self.root, cache, self.fetch_s)
+            folder = made(self._making(tree), lambda work: _copy(tree.path, work), cache)
+        except LabError as error:
+            return BuiltPrograms({}, dict.fromkeys(programs, error))
+        return with_tools(found(folder, programs), programs, self.manner.tools)
+
+    def sources(self, programs: Iterable[str]) -> Iterator[tuple[str, Path]]:
+        """None: what other people wrote is named by its identity."""
+        return iter(())
+
+    def _making(self, tree: Tree) -> Making:
+        return Making(
+            tree.kernel, tree.identity, self.commands, self.take, self.deadline_s, self.sandbox
+        )
+
+
+def built_suite(asked: Asked) -> Built:
+    """The suite of a table."""
+    section = asked.section
+    return Built(
+        asked.root,
+        Manner.of(section),
+        section.source,
+        section.build,
+        section.take,
+        asked.deadline_s,
+        asked.fetch_s,
+        asked.sandbox,
+    )
+
+
+def found(folder: Path, programs: Iterable[str]) -> BuiltPrograms:
+    """Programs of a folder in which they were made, with what they load."""
+    files: dict[str, Path] = {}
+    failed: dict[str, LabError] = {}
+    for program in dict.fromkeys(programs):
+        path = folder / program
+        try:
+            if not path.is_file():
+                raise UserError(f"{program} was not built: {why_not(folder, program)}", where=path)
+            files |= {program: path, **_loaded(path)}
+        except LabError as error:
+            failed[program] = error
+    return BuiltPrograms(files, failed)
+
+
+def _loaded(path: Path) -> dict[str, Path]:
+    with path.open("rb") as stream:
+        return {} if stream.read(2) == b"#!" else libraries_of(path)
+
+
+def _copy(source: Path, work: Path) -> None:
+    shutil.copytree(
+        source, work, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".git")
+    )
