@@ -174,12 +174,12 @@ class _Asked:
 
 
 def _decides(error: LabError) -> bool:
-    """Whether nothing the test makes of it counts any more; a fetch of what is not there may."""
-    if isinstance(error, GuestDied | CommandTimeout):
-        return True
-    return (
-        not isinstance(error, CommandFlood | UserError) and type(error) is not InfrastructureError
-    )
+    """Whether nothing the test makes of it counts: a death, a deadline, the lab's own trouble.
+
+    What a command prints, or that a file is not there, is for the test to make something of.
+    """
+    own = isinstance(error, CommandFlood | UserError) or type(error) is InfrastructureError
+    return not own
 
 
 def _refusal(error: LabError) -> dict[str, object]:
