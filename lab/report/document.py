@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from lab.analysis.repeated import Repeated, repeated
 from lab.analysis.run_status import run_status
 from lab.model.job_error import JobError
 from lab.model.proof import DAX, proofs_of
@@ -19,6 +20,9 @@ def to_json(run: RunRecord) -> dict[str, Any]:
     status, expected, as_expected, duration_s, message, reason, given, unrun, complaint,
     signal, diagnostics, metrics,
     and ``job``, the place of their job in ``jobs``.
+
+    ``repeated`` are the tests that ran more than once in a job: how often they were as
+    expected, of how many times, and between which shares that is with 95 % confidence.
     """
     return {
         "run": run.id,
@@ -36,6 +40,23 @@ def to_json(run: RunRecord) -> dict[str, Any]:
             for number, job in enumerate(run.jobs)
             for result in job.results
         ],
+        "repeated": [
+            _repeated(one, number) for number, job in enumerate(run.jobs) for one in repeated(job)
+        ],
+    }
+
+
+def _repeated(one: Repeated, job: int) -> dict[str, Any]:
+    first, rate = one.first, one.rate
+    return {
+        "job": job,
+        "filesystem": first.filesystem,
+        "suite": first.suite,
+        "program": first.program,
+        "test": first.test,
+        "as_expected": rate.count if rate else 0,
+        "times": rate.total if rate else 0,
+        "interval": list(rate.interval) if rate else None,
     }
 
 

@@ -18,6 +18,7 @@ from lab.model.variant import Variant
 from lab.nightly.baseline import put_together
 from lab.plan import JobPlan, Plan
 from lab.report.changes import history_lines
+from lab.report.document import to_json
 from lab.report.export.exporter import exported
 from lab.report.site.page_data import make_report
 from lab.results.past_endings import Trail
@@ -116,6 +117,22 @@ def test_what_stood_alone_stays_as_it_was() -> None:
     # Without their programs nobody knows whether these are one test.
     two: RunRecord = run(job(result("t", FAIL), result("t")))
     assert pooled(two) == two
+
+
+def test_the_document_has_rates() -> None:
+    (found,) = to_json(run(mixed()))["repeated"]
+    low, high = found.pop("interval")
+    assert found == {
+        "job": 0,
+        "filesystem": "ext4-dax",
+        "suite": "mlock",
+        "program": "mlock",
+        "test": "t",
+        "as_expected": 99,
+        "times": 100,
+    }
+    assert (round(low, 3), round(high, 3)) == (0.946, 0.998)
+    assert to_json(run(job(result("t", program="mlock"))))["repeated"] == []
 
 
 def test_a_plan_says_how_often() -> None:
