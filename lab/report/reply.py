@@ -33,6 +33,8 @@ from lab.patches.scratch_tree import patch_id
 from lab.text import plain
 
 _COLUMNS = 72
+#: Of a commit, as Documentation/process/submitting-patches.rst wants them.
+_HEXDIGITS = 12
 _IDENTITY = re.compile(r"[\x21-\x3b\x3d\x3f-\x7e]{1,900}")
 #: Headers are never folded: Python would encode a long Message-Id.
 _POLICY = SMTP.clone(linesep="\n", max_line_length=998)
@@ -275,9 +277,18 @@ def _verdicts(found: Sequence[Answer], origin: Origin) -> Iterator[str]:
         yield from _wrapped("  ", f"{answer.name}: {answer.outcome}{why}", "    ")
         if answer.outcome is not answer.expected:
             yield from _wrapped("    ", f"expected {answer.expected}")
+    if origin.commits:
+        # Who took the mail may have changed what it sends.
+        yield ""
+        yield from _wrapped("", f"What was tested was {_line(_commits(origin))}")
     if origin.doubt:
         yield ""
         yield from _wrapped("", f"What was tested was {_line(origin.doubt)}")
+
+
+def _commits(origin: Origin) -> str:
+    first, *more = (commit[:_HEXDIGITS] for commit in origin.commits.values())
+    return f"commits {first} to {more[-1]}" if more else f"commit {first}"
 
 
 def _setups(run: RunRecord, series: str, found: Sequence[Answer]) -> Iterator[str]:

@@ -214,6 +214,17 @@ def test_a_run_that_did_not_finish_bears_none(kept: Kept) -> None:
     assert "did not finish" in found.text
 
 
+def test_a_commit_that_a_mail_became_is_named(kept: Kept) -> None:
+    series, origin = kept
+    assert "commit" not in mail(sides(series), kept).text
+    taken = tuple(replace(patch, commit="1027e4436b6a" + 28 * "0") for patch in origin.patches)
+    found = mail(sides(series), (series, replace(origin, patches=taken)))
+    assert "What was tested was commit 1027e4436b6a\n" in found.text
+    several = replace(origin, patches=(*taken, replace(taken[0], file="2", commit="b" * 40)))
+    found = mail(sides(series), (series, several))
+    assert "What was tested was commits 1027e4436b6a to bbbbbbbbbbbb\n" in found.text
+
+
 def test_nobody_without_a_name_gives_a_tag(kept: Kept) -> None:
     found = mail(sides(kept[0]), kept, person=None)
     assert "Tested-by" not in found.text
