@@ -60,7 +60,7 @@ class SuiteKind:
 #: The keys of ``[suites.X]`` that say how its programs are run.
 MANNER = frozenset({"arguments", "environment", "cwd", "tmp", "user", "output", "tools"})
 #: Those that say where they are from, and how they are made.
-MAKING = frozenset({"source", "build", "take", "target"})
+MAKING = frozenset({"source", "build", "take", "target", "calls", "before", "prints"})
 
 #: The kind of what ships, and of suites that name none: C, or what has a first line ``#!``.
 C = "c"
@@ -89,7 +89,7 @@ SUITES: dict[str, SuiteKind] = {
     ),
     "built": SuiteKind(
         "lab.suites.built:Built",
-        keys=MANNER | {"source", "build", "take"},
+        keys=MANNER | {"source", "build", "take", "calls", "before", "prints"},
         for_table="lab.suites.built:built_suite",
         others=True,
     ),

@@ -350,6 +350,14 @@ def _an_output(kind: object) -> object:
     return _one_of(OUTPUTS, kind)
 
 
+def _an_expression(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}") from None
+    return text
+
+
 class Suite(Section):
     """Guest programs of one kind: ``populate`` is ``guest-tests/populate.c``."""
 
@@ -380,6 +388,24 @@ class Suite(Section):
     take: tuple[Text, ...] = ()
     #: Of the selftests of a kernel's tree.
     target: Name = "mm"
+    #: Programs by the shell's command that each is: of what was made, with arguments.
+    calls: dict[Name, Text] = {}
+    #: A shell's commands that are run before each of these; they fail, and it is no test.
+    before: str = ""
+    #: What one of the programs prints where it passes, whole.
+    prints: Annotated[str, AfterValidator(_an_expression)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_calls(cls, table: object) -> object:
+        """Calls are programs, whether ``programs`` names them or not."""
+        if not isinstance(table, dict) or not isinstance(table.get("calls"), dict):
+            return table
+        programs = table.get("programs", ())
+        if not isinstance(programs, list | tuple):
+            return table
+        more = (name for name in table["calls"] if name not in programs)
+        return {**table, "programs": (*programs, *more)}
 
     @model_validator(mode="after")
     def _takes_its_keys(self) -> Self:

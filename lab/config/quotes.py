@@ -11,7 +11,7 @@ from lab.model.problem import Problem
 
 #: Tables of sections by name, none of which has a table in it but these.
 _NAMED = ("kernels", "series", "configs", "machines", "filesystems", "suites", "matrix")
-_TABLES = {"suites": frozenset({"environment", "source"})}
+_TABLES = {"suites": frozenset({"calls", "environment", "source"})}
 
 
 def dotted_names(merged: Table) -> Iterator[Problem]:

@@ -141,9 +141,13 @@ def _merges(old: object, new: object, path: KeyPath) -> bool:
     """Whether ``new`` is laid over ``old`` key by key."""
     if not (isinstance(old, dict) and isinstance(new, dict)):
         return False
-    # The keys of one kind of kernel mean nothing to another kind.
-    is_kernel = path[0] == "kernels" and len(path) == 2
-    return not (is_kernel and "kind" in new and new["kind"] != old.get("kind"))
+    # The keys of one kind of source mean nothing to another kind.
+    return not (_is_source(path) and "kind" in new and new["kind"] != old.get("kind"))
+
+
+def _is_source(path: KeyPath) -> bool:
+    kernel = path[0] == "kernels" and len(path) == 2
+    return kernel or (path[0] == "suites" and path[2:] == ("source",))
 
 
 def _decoded(path: Path) -> str:

@@ -13,10 +13,12 @@ from lab.config.model import SuiteSource
 from lab.errors import LabError, UserError
 from lab.suites.asked import Asked
 from lab.suites.by_manner import ByManner
+from lab.suites.calls import NONE, Calls
 from lab.suites.guest_tools import libraries_of, with_tools
+from lab.suites.judge import Ended
 from lab.suites.made import Making, made, why_not
 from lab.suites.manner import Manner
-from lab.suites.suite import BuiltPrograms
+from lab.suites.suite import BuiltPrograms, ProgramResult
 from lab.suites.suite_source import source_tree
 from lab.trees.tree import Tree
 
@@ -31,6 +33,7 @@ class Built(ByManner):
     deadline_s: float = 0.0
     fetch_s: float = 0.0
     sandbox: Wanted = "auto"
+    calls: Calls = NONE
 
     @property
     def by_hand(self) -> bool:
@@ -45,7 +48,36 @@ class Built(ByManner):
             folder = made(self._making(tree), lambda work: _copy(tree.path, work), cache)
         except LabError as error:
             return BuiltPrograms({}, dict.fromkeys(programs, error))
-        return with_tools(found(folder, programs), programs, self.manner.tools)
+        return with_tools(self._found(folder, programs, cache), programs, self.manner.tools)
+
+    def judge(
+        self,
+        program: str,
+        output: bytes,
+        status: int | None,
+        *,
+        ended: Ended,
+        detail: str,
+        selected: bool,
+    ) -> ProgramResult:
+        """As its kind of output has it, and by what it was to print."""
+        found = super().judge(
+            program, output, status, ended=ended, detail=detail, selected=selected
+        )
+        return self.calls.heed(found, output)
+
+    def _found(self, folder: Path, programs: Sequence[str], cache: Path) -> BuiltPrograms:
+        """Programs, and of calls their scripts and the programs that these run."""
+        called = [name for name in programs if name in self.calls.names()]
+        plain = found(folder, [name for name in programs if name not in called])
+        files, failed = dict(plain.files), dict(plain.failed)
+        for name in called:
+            try:
+                uses = self.calls.uses(name, [path.name for path in folder.iterdir()])
+                files |= {name: self.calls.script(name, cache), **found(folder, uses).files}
+            except LabError as error:
+                failed[name] = error
+        return BuiltPrograms(files, failed)
 
     def sources(self, programs: Iterable[str]) -> Iterator[tuple[str, Path]]:
         """None: what other people wrote is named by its identity."""
@@ -69,6 +101,7 @@ def built_suite(asked: Asked) -> Built:
         asked.deadline_s,
         asked.fetch_s,
         asked.sandbox,
+        Calls.of(section),
     )
 
 

@@ -105,9 +105,7 @@ def test_a_home_of_nobody(project: Project, refuses: Checker) -> None:
             "descripton",
             "suites.populate.descripton",
             "unknown key",
-            "description (known: programs, description, kind, arguments, "
-            "environment, cwd, tmp, timeout, user, output, tools, filesystem, "
-            "source, build, take, target)",
+            "description",
         ),
         (
             'memory = "1G"',

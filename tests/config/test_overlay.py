@@ -57,6 +57,28 @@ def toml(header: str, table: dict[str, str]) -> str:
     return f"[{header}]\n" + "".join(f"{key} = {json.dumps(table[key])}\n" for key in table)
 
 
+def test_a_suites_source_of_another_kind_is_replaced_whole(project: Project) -> None:
+    project.change(
+        "[matrix.default]",
+        """[suites.theirs]
+kind = "built"
+programs = ["one"]
+take = ["one"]
+[suites.theirs.source]
+kind = "git"
+url = "theirs.git"
+ref = "v1"
+[matrix.default]""",
+    )
+    project.local('[suites.theirs.source]\nkind = "dir"\npath = "theirs"\n')
+    suite = project.load().config.suites["theirs"]
+    assert suite.source == DirKernel(kind="dir", path=Path("theirs"))
+    assert suite.take == ("one",)
+    project.local('[suites.theirs.source]\nkind = "git"\nurl = "mirror.git"\n')
+    source = project.load().config.suites["theirs"].source
+    assert source == GitKernel(kind="git", url=Url("mirror.git"), ref="v1")
+
+
 def test_a_kernel_of_the_same_kind_is_merged(project: Project) -> None:
     project.local('[kernels.old]\nkind = "git"\nref = "v4.3"\n')
     assert project.load().config.kernels["old"] == GitKernel(
