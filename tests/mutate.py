@@ -40,6 +40,11 @@ MODULES = (
     "lab/suites/judge.py",
     "lab/suites/ktap.py",
     "lab/suites/ktap_programs.py",
+    "lab/suites/output/exit.py",
+    "lab/suites/output/ltp.py",
+    "lab/suites/output/xfstests.py",
+    "lab/suites/output/xunit.py",
+    "lab/suites/scripts.py",
     "lab/filesystems/dax.py",
     "lab/filesystems/dax_proof.py",
     "lab/filesystems/set_up.py",
@@ -84,6 +89,8 @@ MODULES = (
 )
 #: Tests that bear another name than their module, or are of the folder that uses it.
 _OWN = {
+    "lab/suites/output/exit.py": "suites/test_reproducers.py",
+    "lab/suites/output/xunit.py": "suites/output/test_xfstests.py",
     "lab/filesystems/dax_proof.py": "filesystems/test_dax.py",
     "lab/guest/settings.py": "execution/test_ends.py",
     "lab/build/applied_mends.py": "build/test_mends.py",
@@ -223,7 +230,7 @@ def _tests(module: str) -> _Calls:
     if module.endswith(".c"):
         own = "test_dax_proof.py" if "dax-proof" in module else "test_verdicts.py"
         return ((f"tests/guest_tests/{own}",), ("tests/guest_tests",))
-    folder = f"tests/{Path(module).parent.name}"
+    folder = "/".join(("tests", *Path(module).parent.parts[1:]))
     own = f"tests/{_OWN[module]}" if module in _OWN else f"{folder}/test_{Path(module).stem}.py"
     alone = ((*_NO_GUEST, own),) if (ROOT / own).exists() else ()
     return (*alone, (*_QUICK, folder))

@@ -66,3 +66,25 @@ def test_only_what_is_not_here(project: Path, tmp_path: Path) -> None:
     run(["git", "-C", folder, *commit, "-q", "--allow-empty", "-m", "2"])
     assert fetched("--missing") == first
     assert fetched() != first
+
+
+def test_the_sources_of_suites_come_too(project: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "theirs-2.1"
+    folder.mkdir()
+    (folder / "test.c").write_text("int main(void) { return 0; }\n")
+    archive = project / "theirs-2.1.tar"
+    run(["tar", "-cf", archive, "-C", tmp_path, "theirs-2.1"])
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    with (project / "lab.local.toml").open("a") as local:
+        local.write(
+            '\n[suites.theirs]\nkind = "built"\nprograms = ["test"]\nbuild = ["make test"]\n'
+            f'take = ["test"]\n[suites.theirs.source]\nkind = "tarball"\nurl = "{archive.name}"\n'
+            f'sha256 = "{digest}"\n'
+        )
+    done = lab(project, "fetch", "--json")
+    assert done.returncode == 0, done.stderr
+    trees = {tree["kernel"]: tree for tree in json.loads(done.stdout)["trees"]}
+    assert trees["source-theirs-2.1"]["identity"] == f"tarball:{digest}"
+    assert f"source-theirs-2.1  tarball:{digest}" in lab(project, "fetch", "--missing").stdout
+    # They run where somebody asks for them.
+    assert "theirs" not in lab(project, "test", "--dry-run").stdout

@@ -285,7 +285,7 @@ def test_what_shapes_a_guest_names_its_state(spec: QemuSpec, tmp_path: Path) -> 
         replace(spec, programs={**spec.programs, "populate": program}),
         # The same by another name, and a folder.
         replace(spec, programs={**spec.programs, "twin": spec.programs["init"]}),
-        replace(spec, programs={**spec.programs, "niwt": spec.programs["init"]}),
+        replace(spec, programs={**spec.programs, "twio": spec.programs["init"]}),
         replace(spec, programs={**spec.programs, "/data": folder}),
         replace(spec, kernel=program),
         replace(spec, image=program),
