@@ -18,7 +18,7 @@ import pytest
 
 from lab.cli.gc import removal_lines
 from lab.config import LoadedConfig
-from lab.config.model import GitKernel
+from lab.config.model import GitKernel, Suite
 from lab.errors import UserError
 from lab.gc import (
     Freed,
@@ -165,6 +165,26 @@ def test_a_mirror_goes_last_while_a_kernel_comes_from_git(disk: Disk) -> None:
         assert names(disk.plan(0)) == ["younger"]
     disk.free(0)
     assert not mirror.exists()
+
+
+def test_the_source_of_a_suite_is_spoken_of(disk: Disk) -> None:
+    """As a kernel's tree it goes after what nobody names, and a mirror stays for it."""
+    disk.make("trees/111111111111-source-theirs", 20, kernel="source-theirs", identity="git:1")
+    disk.make("trees/222222222222-source-gone", 2, kernel="source-gone", identity="git:2")
+    memory = disk.cache / "trees" / "by-kernel" / "source-theirs-0123456789ab.json"
+    memory.parent.mkdir()
+    memory.write_text('{"identity": "git:1"}')
+    disk.make("git/mirror.git", 30)
+    order = ["mirror.git", "111111111111-source-theirs", "222222222222-source-gone"]
+    apt = {n: k for n, k in disk.loaded.config.kernels.items() if not isinstance(k, GitKernel)}
+    bare = disk.loaded.config.model_copy(update={"kernels": apt})
+    disk.loaded = replace(disk.loaded, config=bare)
+    assert names(disk.plan(0)) == order
+    source = {"kind": "git", "url": "https://h/x/theirs.git", "ref": "main"}
+    table = {"kind": "built", "programs": ["a"], "take": ["a"], "source": source}
+    suites = {**bare.suites, "theirs": Suite.model_validate(table)}
+    disk.loaded = replace(disk.loaded, config=bare.model_copy(update={"suites": suites}))
+    assert names(disk.plan(0)) == [order[2], order[0], order[1]]
 
 
 def test_what_mkfs_answered_can_go(disk: Disk) -> None:
