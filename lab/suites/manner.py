@@ -17,7 +17,7 @@ _AS_USER = (
     'd=$0/as-$2; mkdir -p "$d" && chown "$2:$2" "$d" && cd "$d" || exit 126; '
     'grep -q "^$1:" /etc/passwd || echo "$1:x:$2:$2::/tmp:/bin/sh" >>/etc/passwd; '
     '[ "$(id -u "$1")" = "$2" ] || exit 126; u=$1; shift 2; '
-    'exec su -s /bin/sh -c \'exec "$@"\' "$u" sh "$@" </dev/null'
+    'exec su -s /bin/sh -- "$u" -c \'exec "$@"\' sh "$@" </dev/null'
 )
 #: tmpfile(3) heeds no TMPDIR.
 _OVER_TMP = 'mount -o bind "$0" /tmp || exit 126; exec "$@"'

@@ -79,6 +79,16 @@ def test_ktap_tells_more_than_a_status() -> None:
     assert [one.status for one in judged(b"TAP version 13\n1..2\n", 0)] == [Status.ERROR]
 
 
+def test_a_report_is_read_as_it_calls_itself() -> None:
+    """As madv_populate of 6.1's selftests prints it."""
+    twice = b"TAP version 13\n1..2\nok 1 range is populated\nok 2 range is populated\n"
+    assert [(one.test, one.status) for one in judged(twice, 0)] == [
+        ("range is populated", Status.PASS),
+        ("range is populated (2)", Status.PASS),
+    ]
+    assert judged(twice.replace(b"TAP version 13", b"KTAP version 1"), 0)[-1].test == "bug"
+
+
 def test_it_runs_in_the_folder_with_its_arguments(tmp_path: Path) -> None:
     suite = Reproducers(tmp_path, ("-n", "it's"))
     words = suite.command("bug", str(tmp_path), "", "")

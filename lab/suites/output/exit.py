@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 from lab.model.status import Status
 from lab.suites.judge import Ended, Judged, bad_end, killed_by
-from lab.suites.output.ktap import IN_KTAP
+from lab.suites.output.ktap import IN_KTAP, IN_TAP
 from lab.suites.output.lines import shown
 from lab.suites.suite import ProgramResult
 
-_REPORT = re.compile(rb"^K?TAP version \d+\s*$", re.MULTILINE)
+_REPORT = re.compile(rb"^(K?)TAP version \d+\s*$", re.MULTILINE)
 _SKIPS = (4, 77)
 _NOT_STARTED = (126, 127)
 _MESSAGE_LINES = 3
@@ -43,8 +43,9 @@ class ExitStatus:
         selected: bool,
     ) -> ProgramResult:
         """By its report if it prints one, else by its end; its last lines are the message."""
-        if _REPORT.search(output):
-            return IN_KTAP.judge(
+        if report := _REPORT.search(output):
+            # The kernel's selftests call it TAP 13, and some name two tests alike.
+            return (IN_KTAP if report[1] else IN_TAP).judge(
                 program, output, status, ended=ended, detail=detail, selected=selected
             )
         said = tuple(shown(output))
