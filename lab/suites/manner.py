@@ -22,6 +22,8 @@ _AS_USER = (
 #: tmpfile(3) heeds no TMPDIR.
 _OVER_TMP = 'mount -o bind "$0" /tmp || exit 126; exec "$@"'
 _UIDS = {NOBODY: 65534}
+#: In what is set for a program, the filesystem under test.
+_MOUNT = "{mount}"
 #: Where the lab's marks go, which only root may write.
 _MARKS = "LAB_MARKS"
 
@@ -31,7 +33,8 @@ class Manner:
     """How programs are run.
 
     Attributes:
-        environment: Set for them, beside what a guest sets.
+        environment: Set for them, beside what a guest sets; ``{mount}`` is where the filesystem
+            under test is.
         cwd: ``mount``, or a folder of the guest.
         tmp: ``mount`` where /tmp is the filesystem under test.
         user: ``nobody`` or a number; "" is root.
@@ -74,7 +77,7 @@ class Manner:
         """
         folder = mount if self.cwd == "mount" else self.cwd
         after = " 2>&1" if merged else ""
-        own = [*self._over_tmp(mount), *self._set(), *words]
+        own = [*self._over_tmp(mount), *self._set(mount), *words]
         if not self.user:
             return ["sh", "-c", f"{_THERE}{after}", folder, *own]
         uid = str(_UIDS.get(self.user, self.user))
@@ -85,8 +88,9 @@ class Manner:
         """In a namespace of its own, so that nobody else sees it and nothing stays mounted."""
         return ["unshare", "-m", "sh", "-c", _OVER_TMP, mount] if self.tmp == "mount" else []
 
-    def _set(self) -> list[str]:
-        names = [f"{name}={value}" for name, value in self.environment]
+    def _set(self, mount: str) -> list[str]:
+        there = [(name, value.replace(_MOUNT, mount)) for name, value in self.environment]
+        names = [f"{name}={value}" for name, value in there]
         hidden = ["-u", _MARKS] if self.user else []
         return ["env", *hidden, *names] if names or hidden else []
 

@@ -161,6 +161,13 @@ def test_a_table_says_how_it_runs(write: Write, tmp_path: Path) -> None:
     assert run(suite, tmp_path, tmp_path / "nowhere").returncode == 126
 
 
+def test_what_is_set_may_name_the_mount(write: Write, tmp_path: Path) -> None:
+    write("check.sh", '#!/bin/sh\necho "$TMPDIR"\n')
+    suite = suite_for(table(environment={"TMPDIR": "{mount}/below"}), tmp_path)
+    assert isinstance(suite, Scripts)
+    assert run(suite, tmp_path, tmp_path).stdout == f"{tmp_path}/below\n"
+
+
 def test_a_program_of_c_alone_is_as_before(write: Write, tmp_path: Path) -> None:
     write("mine.c", "int main(void) { return 0; }\n")
     write("mine", "#!/bin/sh\n")
