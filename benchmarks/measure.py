@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Times the lab beside the same work done by hand, on this machine, in one run.
 
-Usage: measure.py [second-variant] [nothing-to-do] [test] [repeat] [edit-to-verdict] [verify]
-       [unpack] [cold] [one-file] [sandbox]
+Usage: measure.py [second-variant] [nothing-to-do] [test] [others] [repeat] [edit-to-verdict]
+       [verify] [unpack] [cold] [one-file] [sandbox]
 
 Without a name all.  cold and one-file build a kernel from nothing, LAB_BENCH_KERNEL or 6.1,
 in a cache of their own; on a busy machine run them again, each is measured in pairs.
@@ -38,9 +38,14 @@ from lab.build.sandbox import choose_sandbox
 from lab.build.wrapper import wrapped
 from lab.config.model import AptKernel, TarballKernel
 from lab.errors import UserError
+from lab.execution.job import Job
+from lab.execution.run_job import run_job
+from lab.filesystems.set_up import set_up
 from lab.model.url import Url
 from lab.model.variant import Variant
+from lab.plan import plan_variants
 from lab.process.deadline import Deadline
+from lab.results.folder import JobFolder
 from lab.session import Lab
 from lab.trees import fetch
 from lab.trees.download import sha256_of
@@ -138,6 +143,31 @@ def repeat(lab: Lab, scratch: Path) -> Iterator[Row]:
     assert len(ran) == _REPETITIONS
     each = (many - few) / (_REPETITIONS - 2) - sum(ran) / len(ran)
     yield Row.alone("a repetition of a test, beyond the test", each, 0.4)
+
+
+def others(lab: Lab, scratch: Path) -> Iterator[Row]:
+    """LTP's programs on a filesystem, against the same in a shell's loop in such a guest."""
+    plan = plan_variants(lab.loaded, [str(BASE)], ["ext4-dax"], ["ltp"])
+    built = lab.builder.build(BASE, "default")
+    job = lab.preparer.job(plan.jobs[0], built, JobFolder(scratch / "jobs" / "1"))
+    ends: dict[str, float] = {}
+    run_job(job, lambda result: ends.update({result.program: time.monotonic()}))
+    first, *rest = (unit.program for unit in job.units)
+    assert set(ends) == {first, *rest}, "some programs did not run"
+    # From the end of the first on: what comes before that is the boot and the mount.
+    ours = max(ends.values()) - ends[first]
+    by_hand = _in_a_loop(job, rest)
+    yield Row.against(f"{len(rest)} programs of LTP on ext4-dax", ours, by_hand, 1.2, what="a loop")
+
+
+def _in_a_loop(job: Job, programs: Sequence[str]) -> float:
+    filesystem = job.filesystems[0]
+    folder = filesystem.mount_point
+    loop = f"cd {folder}; for p in {' '.join(programs)}; do /lab/$p >/root/$p.log 2>&1; done"
+    settings = f"TMPDIR={folder} LTP_COLORIZE_OUTPUT=0 LTP_TIMEOUT_MUL=4"
+    with job.guest.in_folder(job.guest.folder / "by-hand").guest() as guest:
+        set_up(guest, filesystem)
+        return _seconds(lambda: guest.run(f"mkdir -p /root; export {settings}; {loop}", 900))
 
 
 def bare_boot(kernel: Path, scratch: Path) -> str:
@@ -387,6 +417,7 @@ _ALL: dict[str, Measure] = {
     "nothing-to-do": nothing_to_do,
     "test": test,
     "repeat": repeat,
+    "others": others,
     "edit-to-verdict": edit_to_verdict,
     "verify": verify,
     "unpack": unpack,
