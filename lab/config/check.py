@@ -31,6 +31,7 @@ def problems_between(config: LabConfig, root: Path) -> list[Problem]:
         _firsts(config),
         _alignments(config),
         _files(config, root),
+        _images(config),
         _matrices(config),
         _own_filesystems(config),
         _cycles(config),
@@ -92,6 +93,14 @@ def _files(config: LabConfig, root: Path) -> Iterator[Problem]:
         kind = SUITES[suite.kind]
         for index, program in enumerate(suite.programs if kind.source else ()):
             yield from _file(root, kind.source, program, (*keys, index), kind.script)
+
+
+def _images(config: LabConfig) -> Iterator[Problem]:
+    for name, suite in config.suites.items():
+        if suite.image is not None and suite.image not in config.images:
+            yield unknown("image", suite.image, config.images, ("suites", name, "image"))
+    for name, image in config.images.items():
+        yield from _duplicates("package", image.packages, ("images", name, "packages"))
 
 
 def _file(root: Path, pattern: str, name: str, keys: KeyPath, other: str = "") -> Iterator[Problem]:

@@ -58,7 +58,7 @@ class SuiteKind:
 
 
 #: The keys of ``[suites.X]`` that say how its programs are run.
-MANNER = frozenset({"arguments", "environment", "cwd", "tmp", "user", "output", "tools"})
+MANNER = frozenset({"arguments", "environment", "cwd", "tmp", "user", "output", "tools", "image"})
 #: Those that say where they are from, and how they are made.
 MAKING = frozenset({"source", "build", "take", "target", "calls", "before", "prints"})
 
@@ -107,6 +107,11 @@ OUTPUTS: dict[str, str] = {
 #: The kind of files of pytest's, which run on this host.
 PYTEST = "pytest"
 SUITES[PYTEST] = SuiteKind("lab.suites.pytest_programs:PytestPrograms", source="guest-tests/{}")
+
+#: A ``kind`` of ``[images.X]``, and what makes a lab.userland.Userland of its name and table.
+IMAGES: dict[str, str] = {
+    "mmdebstrap": "lab.userland.mmdebstrap:make_userland",
+}
 
 #: The kind of machines that name none.
 QEMU = "qemu"

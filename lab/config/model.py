@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic_core import PydanticKnownError
 
 from lab.arch import ARCH
-from lab.config.kinds import FILESYSTEMS, MACHINES, MAKING, MANNER, OUTPUTS, QEMU, SUITES, C
+from lab.config.kinds import FILESYSTEMS, IMAGES, MACHINES, MAKING, MANNER, OUTPUTS, QEMU, SUITES, C
 from lab.model.job_name import DEFAULT
 from lab.model.scale import Worth
 from lab.model.status import Outcome, Status
@@ -380,6 +380,8 @@ class Suite(Section):
     tools: tuple[Text, ...] = ()
     #: The one that it runs on, whatever the others do: ``none`` for what touches none.
     filesystem: Name | None = None
+    #: The root filesystem that they run in, of ``[images.X]``.
+    image: Name | None = None
     #: Where they are from, where that is not ``guest-tests/``.
     source: Annotated[SuiteSource, Field(discriminator="kind")] | None = None
     #: A shell's commands that make them, in a copy of that.
@@ -409,6 +411,8 @@ class Suite(Section):
 
     @model_validator(mode="after")
     def _takes_its_keys(self) -> Self:
+        if self.image and self.tools:
+            raise ValueError("has both an image and tools: a package of the image brings them")
         given = (MANNER | MAKING) & self.model_fields_set
         if wrong := sorted(given - SUITES[self.kind].keys):
             raise ValueError(f"programs of kind {self.kind!r} take no {wrong[0]}")
@@ -426,6 +430,28 @@ class GivenSuite(OwnSuite):
     """A program in a file that somebody gave: what stands for the project of its sources."""
 
     project: Path
+
+
+def _an_image(kind: object) -> object:
+    return _one_of(IMAGES, kind)
+
+
+#: Debian Policy 5.6.1, and an architecture: no option, and no list of two.
+Package = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?$")]
+#: Of a distribution: ``bookworm``.
+Release = Annotated[str, Field(pattern=r"^[a-z][a-z0-9.-]*$")]
+
+
+class Image(Section):
+    """A root filesystem for programs that need more than a guest's own: Debian's packages."""
+
+    kind: Annotated[str, BeforeValidator(_an_image)]
+    #: By default the one that this machine itself is of.
+    suite: Release | None = None
+    #: Beside those that are essential.
+    packages: tuple[Package, ...] = Field(min_length=1)
+    #: A file of sources as apt has them, where this machine's own are not to be asked.
+    sources: Path | None = None
 
 
 class Matrix(Section):
@@ -651,6 +677,7 @@ class LabConfig(Section):
     machines: dict[Name, Machine] = Field(default_factory=lambda: {"default": Machine()})
     filesystems: dict[Name, Filesystem]
     suites: dict[Name, Suite]
+    images: dict[Name, Image] = {}
     matrix: dict[Name, Matrix]
     expect: tuple[Expectation, ...] = ()
     verdict: tuple[ExpectedVerdict, ...] = ()

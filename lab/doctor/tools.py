@@ -33,11 +33,13 @@ def require(stage: Stage, host: Host | None = None) -> None:
 
 
 def missing_packages(host: Host | None = None) -> tuple[str, ...]:
-    """The packages, sorted, that bring every tool that is not installed, wanted or needed."""
+    """The packages, sorted, that bring every tool that is not installed, wanted or needed.
+
+    Without those that few want.
+    """
     host = host or Host.here()
-    return package_names(
-        (tool for tool in known_tools().values() if locate(tool, host) is None), host
-    )
+    tools = (tool for tool in known_tools().values() if not tool.only_for)
+    return package_names((tool for tool in tools if locate(tool, host) is None), host)
 
 
 def _missing(stages: set[Stage], host: Host) -> list[Tool]:

@@ -47,11 +47,13 @@ class Preparer:
         """
         config = self.builder.loaded.config
         version = KernelVersion.of_release(built.release)
+        brought = self.all_programs() if programs is None else programs
         asked = GuestRequest(
             built=built,
             machine=config.machines[machine],
             deadlines=config.deadlines,
-            programs=(self.all_programs() if programs is None else programs).files,
+            programs=brought.files,
+            userland=brought.userland,
             prepare=prepare_script(version, (option.shown_by for option in built.gone)),
             folder=folder,
             cache=self.builder.cache,
@@ -133,8 +135,13 @@ class Preparer:
         )
 
     def all_programs(self) -> BuiltPrograms:
-        """The programs of all suites; what cannot be built is told."""
-        found = self.programs(self.builder.loaded.config.own_suites)
+        """The programs of the lab's own suites but those that have an image.
+
+        What cannot be built is told.
+        """
+        config = self.builder.loaded.config
+        own = (name for name in config.own_suites if config.suites[name].image is None)
+        found = self.programs(own)
         for error in found.failed.values():
             self.builder.listener.say(f"not in the guest: {error}")
         return found

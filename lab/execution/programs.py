@@ -3,20 +3,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 
 from lab.build import Build
 from lab.config import LoadedConfig
-from lab.config.kinds import C
+from lab.config.kinds import IMAGES, C
+from lab.config.model import Image
 from lab.errors import LabError, UserError
 from lab.filesystems import filesystem_of
+from lab.model.maker import made_by
 from lab.suites import suite_for, suite_of
+from lab.suites.manner import IN_IMAGE
 from lab.suites.suite import BuiltPrograms, Suite, bound
+from lab.userland.enter import ENTER
+from lab.userland.userland import Userland
 
 #: PID 1, and what the SSH server starts with.
 EVERY_GUEST = ("init", "ssh-waits.so")
+#: Takes the image's name, its table, the cache, and a deadline in seconds.
+MakeUserland = Callable[[str, Image, Path, float], Userland]
 
 
 @dataclass(frozen=True)
@@ -25,10 +33,14 @@ class Programs:
 
     Attributes:
         needed: Those without which no guest can be used.
+        images: The tables of the images that some run in, by name, with the programs' names.
+        making_s: The deadline for one that is made, in seconds.
     """
 
     by_suite: Mapping[Suite, tuple[str, ...]]
     needed: tuple[str, ...]
+    images: Mapping[str, tuple[Image, tuple[str, ...]]] = field(default_factory=dict)
+    making_s: float = inf
 
     @classmethod
     def of(cls, loaded: LoadedConfig, suites: Iterable[str]) -> Programs:
@@ -50,7 +62,8 @@ class Programs:
         needed = (*_proving(loaded), *EVERY_GUEST)
         found.setdefault(suite_of(C, loaded.root), {}).update(dict.fromkeys(needed))
         _refuse_twins(found, loaded)
-        return cls({suite: tuple(names) for suite, names in found.items()}, needed)
+        by_suite = {suite: tuple(names) for suite, names in found.items()}
+        return cls(by_suite, needed, _images(loaded, suites), loaded.config.deadlines.fetch)
 
     def build(self, cache: Path, kernel: Build | None = None) -> BuiltPrograms:
         """Build them, as far as they can be built.
@@ -73,7 +86,21 @@ class Programs:
         for name in self.needed:
             if name in failed:
                 raise failed[name]
-        return BuiltPrograms(files, failed)
+        return self._with_image(BuiltPrograms(files, failed), cache)
+
+    def _with_image(self, built: BuiltPrograms, cache: Path) -> BuiltPrograms:
+        """The same with the image that programs run in; those that cannot have it do not run."""
+        made: Userland | None = None
+        failed = dict(built.failed)
+        for name, (table, programs) in self.images.items():
+            try:
+                make: MakeUserland = made_by(IMAGES[table.kind])
+                made = make(name, table, cache, self.making_s)
+            except LabError as error:
+                failed |= dict.fromkeys(programs, error)
+        if made is None:
+            return BuiltPrograms(built.files, failed)
+        return BuiltPrograms({**built.files, IN_IMAGE: ENTER}, failed, made)
 
     def sources(self) -> Iterator[tuple[str, Path]]:
         """(name, file) pairs of all that they are built from.
@@ -83,6 +110,28 @@ class Programs:
         """
         for suite, names in self.by_suite.items():
             yield from suite.sources(names)
+
+
+def _images(
+    loaded: LoadedConfig, suites: Iterable[str]
+) -> dict[str, tuple[Image, tuple[str, ...]]]:
+    """Each image that suites name, and the programs that run in it.
+
+    Raises:
+        UserError: There are two: a guest has one.
+    """
+    tables = [loaded.config.suites[name] for name in suites]
+    wanted = dict.fromkeys(table.image for table in tables if table.image is not None)
+    if len(wanted) > 1:
+        what = f"a guest has one image, and these suites want {', '.join(wanted)}"
+        raise UserError(what, where=loaded.toml, hint="a run for each: lab test -s SUITE")
+    return {
+        name: (
+            loaded.config.images[name],
+            tuple(one for table in tables if table.image == name for one in table.programs),
+        )
+        for name in wanted
+    }
 
 
 def _in_both(files: Mapping[str, Path], more: Mapping[str, Path]) -> Iterator[str]:

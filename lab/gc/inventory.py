@@ -27,6 +27,7 @@ from lab.process.shelf import (
     SHELVES,
     STATES,
     TREES,
+    USERLANDS,
     WORKBENCHES,
     Shelf,
 )
@@ -67,6 +68,7 @@ class _Place:
             STATES: lambda: self._locked_folders(STATES),
             PROGRAMS: lambda: self._locked_folders(PROGRAMS),
             IMAGES: self._images,
+            USERLANDS: lambda: self._locked_folders(USERLANDS),
             DOWNLOADS: self._downloads,
             MIRRORS: self._mirror,
             MKFS: self._answers,

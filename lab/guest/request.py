@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lab.build import Build
 from lab.config.model import Deadlines, Machine
+from lab.userland.userland import Userland
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class GuestRequest:
         folder: Where its console and logs stay.
         cache: The lab's, for what can be used again.
         say: Is told what is found out about this host on the way.
+        userland: A root filesystem beside the initramfs, for who enters it.
     """
 
     built: Build
@@ -31,3 +33,4 @@ class GuestRequest:
     folder: Path
     cache: Path
     say: Callable[[str], None]
+    userland: Userland | None = None

@@ -40,12 +40,14 @@ class Tool:
 
     ``any_of`` are program names or absolute paths, of which one is enough;
     ``packages`` maps a package manager (``apt``, ``dnf``) to the package's name.
+    ``only_for`` is what few use it for: who does is told of it then.
     """
 
     name: str
     any_of: tuple[str, ...]
     packages: Mapping[str, str]
     needed_for: tuple[str, ...]
+    only_for: str = ""
 
 
 @cache
@@ -60,7 +62,8 @@ def known_tools() -> Mapping[str, Tool]:
 def _tool(name: str, row: dict[str, list[str] | str]) -> Tool:
     packages = {manager: str(row[manager]) for manager in _INSTALL}
     candidates = (path for one in row["any_of"] for path in _in_libraries(one))
-    return Tool(name, tuple(candidates), packages, tuple(row["needed_for"]))
+    only_for = str(row.get("only_for", ""))
+    return Tool(name, tuple(candidates), packages, tuple(row["needed_for"]), only_for)
 
 
 def _in_libraries(candidate: str) -> Iterator[str]:

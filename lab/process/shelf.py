@@ -41,6 +41,8 @@ WORKBENCHES = Shelf("workbench", "workbenches", "{}/lock")
 STATES = Shelf("state", "states", ".{}.lock")
 PROGRAMS = Shelf("programs", "programs", ".{}.lock")
 IMAGES = Shelf("image", "images")
+#: What is made of ``[images.X]``.
+USERLANDS = Shelf("userland", "userlands", ".{}.lock")
 #: A download is made by who holds the lock of its digest.
 DOWNLOADS = Shelf("download", "downloads", ".lock-{}")
 MIRRORS = Shelf("mirror", "git", ".lock")
@@ -48,4 +50,15 @@ MIRRORS = Shelf("mirror", "git", ".lock")
 MKFS = Shelf("answer", "mkfs")
 
 #: All of them.
-SHELVES = (BUILDS, TREES, WORKBENCHES, STATES, PROGRAMS, IMAGES, DOWNLOADS, MIRRORS, MKFS)
+SHELVES = (
+    BUILDS,
+    TREES,
+    WORKBENCHES,
+    STATES,
+    PROGRAMS,
+    IMAGES,
+    USERLANDS,
+    DOWNLOADS,
+    MIRRORS,
+    MKFS,
+)

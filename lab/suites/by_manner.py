@@ -30,8 +30,8 @@ class ByManner:
 
     @property
     def by_hand(self) -> bool:
-        """Not where it takes files of this machine by their paths."""
-        return not any("/" in tool for tool in self.manner.tools)
+        """Not where it takes files of this machine by their paths, or another root."""
+        return not self.manner.image and not any("/" in tool for tool in self.manner.tools)
 
     def tests(self, program: str, built: Path | None, pattern: str = "") -> Sequence[str] | None:
         """One, of its own name, where it tells by its end alone; else unknown."""

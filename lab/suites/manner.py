@@ -24,6 +24,8 @@ _OVER_TMP = 'mount -o bind "$0" /tmp || exit 126; exec "$@"'
 _UIDS = {NOBODY: 65534}
 #: In what is set for a program, the filesystem under test.
 _MOUNT = "{mount}"
+#: The program that runs another in the root of an image; lab/userland has its source.
+IN_IMAGE = "in-image"
 #: Where the lab's marks go, which only root may write.
 _MARKS = "LAB_MARKS"
 
@@ -40,6 +42,7 @@ class Manner:
         user: ``nobody`` or a number; "" is root.
         output: A kind of lab.suites.output; "" is their own.
         tools: Of this machine, that they need in a guest.
+        image: The root filesystem that they run in; "" is the guest's own.
     """
 
     arguments: tuple[str, ...] = ()
@@ -49,6 +52,7 @@ class Manner:
     user: str = ""
     output: str = ""
     tools: tuple[str, ...] = ()
+    image: str = ""
 
     @staticmethod
     def of(section: Suite) -> Manner:
@@ -61,6 +65,7 @@ class Manner:
             user="" if section.user is None else str(section.user),
             output=section.output or "",
             tools=section.tools,
+            image=section.image or "",
         )
 
     @property
@@ -75,6 +80,15 @@ class Manner:
             mount: Where the filesystem under test is.
             merged: Whether what it says of errors is a part of its output.
         """
+        return [*self._enter(mount), *self._command(words, mount, merged=merged)]
+
+    def _enter(self, mount: str) -> list[str]:
+        if not self.image:
+            return []
+        # What is mounted there: an image need not have a mount(8).
+        return [f"/lab/{IN_IMAGE}", mount, mount if self.tmp == "mount" else "/tmp"]  # noqa: S108  # the guest's
+
+    def _command(self, words: Sequence[str], mount: str, *, merged: bool) -> list[str]:
         folder = mount if self.cwd == "mount" else self.cwd
         after = " 2>&1" if merged else ""
         own = [*self._over_tmp(mount), *self._set(mount), *words]
@@ -86,7 +100,9 @@ class Manner:
 
     def _over_tmp(self, mount: str) -> list[str]:
         """In a namespace of its own, so that nobody else sees it and nothing stays mounted."""
-        return ["unshare", "-m", "sh", "-c", _OVER_TMP, mount] if self.tmp == "mount" else []
+        if self.tmp != "mount" or self.image:
+            return []
+        return ["unshare", "-m", "sh", "-c", _OVER_TMP, mount]
 
     def _set(self, mount: str) -> list[str]:
         there = [(name, value.replace(_MOUNT, mount)) for name, value in self.environment]

@@ -36,7 +36,9 @@ class Scripts(ByManner):
         for program in dict.fromkeys(programs):
             try:
                 found = ProgramFile.read(self.folder, program)
-                files |= {program: kept(found, cache), **found.needs(self.manner.tools)}
+                # An image has interpreters and libraries of its own.
+                needs = {} if self.manner.image else found.needs(self.manner.tools)
+                files |= {program: kept(found, cache), **needs}
             except LabError as error:
                 failed[program] = error
         return with_tools(BuiltPrograms(files, failed), programs, self.manner.tools)

@@ -16,6 +16,7 @@ from lab.errors import LabError
 from lab.process.seal import file_digest, files_below
 from lab.suites.judge import Ended, Judged
 from lab.suites.ktap import Report
+from lab.userland.userland import Userland
 
 if TYPE_CHECKING:
     from lab.build import Build
@@ -29,14 +30,18 @@ class BuiltPrograms:
         files: By the name that each has in the guest's ``/lab``, a program's is its own, or by a
             whole path there; a folder stands for all that is in it.
         failed: Programs that are not among them, and why; an error of the user's most likely.
+        userland: The root filesystem that some of them run in.
     """
 
     files: Mapping[str, Path]
     failed: Mapping[str, LabError]
+    userland: Userland | None = None
 
     def digests(self) -> tuple[tuple[str, str], ...]:
         """(name, digest) pairs of all files."""
-        return tuple((name, program_digest(path)) for name, path in self.files.items())
+        files = ((name, program_digest(path)) for name, path in self.files.items())
+        root = self.userland
+        return (*files, *(() if root is None else [(f"image {root.name}", root.digest[:24])]))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from lab.host import Host, known_tools
 
 #: The lab does without them, and is better off with them.
 WANTED = {"bwrap"}
+#: What few use, and are told of then.
+FOR_IMAGES = {"genext2fs", "mmdebstrap", "newuidmap", "tune2fs"}
 
 
 @pytest.fixture
@@ -21,7 +23,7 @@ def bare(tmp_path: Path) -> Host:
 
 def test_bare_machine_misses_every_tool_and_each_has_a_mend(bare: Host) -> None:
     findings = check(host=bare)
-    assert {finding.name for finding in findings} == set(known_tools()) - WANTED
+    assert {finding.name for finding in findings} == set(known_tools()) - WANTED - FOR_IMAGES
     for finding in findings:
         assert finding.fatal
         assert (finding.mend or "").startswith("sudo apt-get install ")
@@ -29,7 +31,8 @@ def test_bare_machine_misses_every_tool_and_each_has_a_mend(bare: Host) -> None:
 
 def test_every_tool_is_of_a_known_stage() -> None:
     for tool in known_tools().values():
-        assert bool(tool.needed_for) == (tool.name not in WANTED)
+        assert bool(tool.needed_for) == (tool.name not in WANTED | FOR_IMAGES)
+        assert (tool.only_for == "images") == (tool.name in FOR_IMAGES)
         assert set(tool.needed_for) <= set(STAGES)
 
 
@@ -45,6 +48,8 @@ def test_missing_packages_are_each_named_once(tmp_path: Path) -> None:
     for name in known_tools():
         (tmp_path / name.replace("/", "-")).write_text("")
         (tmp_path / name.replace("/", "-")).chmod(0o755)
+    for name in FOR_IMAGES:
+        (tmp_path / name).unlink()
     # Programs are all there now; headers, libc.a and sftp-server are files elsewhere.
     expected = ("libc6-dev", "libelf-dev", "libssl-dev", "openssh-sftp-server")
     assert missing_packages(Host((tmp_path,), tmp_path)) == expected

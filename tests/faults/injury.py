@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from random import Random
 
-from lab.guest.qemu.saved_state import data_ranges
+from lab.process.sparse import data_ranges
 
 #: Bytes, of which a file is not read as a whole.
 _LARGE = 64 << 20

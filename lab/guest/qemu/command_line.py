@@ -15,6 +15,9 @@ _MIB = 1 << 20
 #: No label area: it would come off the end, and a region whose size is not a multiple of
 #: 16 MiB takes no fsdax namespace on 6.1.
 NVDIMM = ("-device", "nvdimm,id=nvdimm0,memdev=nv0")
+#: QEMU's nvdimm_get_device_list() goes by a hash table of these names: with this one it comes
+#: after nvdimm0, which stays region0, and pmem0.
+_IMAGE = ("-device", "nvdimm,id=rootfs,memdev=image")
 #: Old kernels wait for entropy before they answer (virtme-ng#217).
 ENTROPY = ("-device", "virtio-rng-pci")
 #: SSH connections that a guest can have, one after the other; guest-tests/ssh-waits.h.
@@ -25,7 +28,8 @@ SSH_PORTS = 4
 class Hardware:
     """The machine a guest runs on; sizes in bytes.
 
-    ``nvdimm`` is the size of its persistent memory, ``pmem`` what that is.
+    ``nvdimm`` is the size of its persistent memory, ``pmem`` what that is; ``image`` is the
+    size of one more NVDIMM, with a root filesystem, or 0.
     """
 
     memory: int
@@ -34,6 +38,7 @@ class Hardware:
     type: str
     nvdimm: int
     pmem: Pmem = "nvdimm"
+    image: int = 0
 
     def describe(self) -> str:
         """One line for people: nobody has found better words yet than those of ``key``."""
@@ -47,8 +52,12 @@ class Hardware:
         """
         return (
             f"{self.type}, {self.cpus} CPUs, {self.memory // _MIB} MiB of RAM, "
-            f"{self.nvdimm // _MIB} MiB {self._pmem()}, {self.accelerator}"
+            f"{self.nvdimm // _MIB} MiB {self._pmem()}, {self.accelerator}{self._image()}"
         )
+
+    def _image(self) -> str:
+        # Not its size: what is in it is told of the programs.
+        return ", an NVDIMM with an image" if self.image else ""
 
     def _pmem(self) -> str:
         if self.memmap is None:
@@ -70,12 +79,15 @@ class Hardware:
 class Memory:
     """Where a guest's memory is: paths QEMU opens, as ``/dev/fd/N`` for those it inherits.
 
-    ``ram`` None is memory of QEMU's own; ``private`` leaves the files as they are.
+    ``ram`` None is memory of QEMU's own; ``private`` leaves the files as they are.  ``image``
+    is of the hardware's; it is left as it is but for ``copied``, when a guest has a copy.
     """
 
     nvdimm: str
     ram: str | None = None
     private: bool = False
+    image: str = ""
+    copied: bool = False
     descriptors: tuple[int, ...] = ()
 
 
@@ -123,6 +135,7 @@ def command_line(
         *machine_words(hardware, "" if files.memory.ram is None else ",memory-backend=ram"),
         *_backends(hardware, files.memory),
         *(() if hardware.memmap is not None else NVDIMM),
+        *(_IMAGE if hardware.image else ()),
         # A restored guest's console goes on where the saved one's ended.
         "-chardev", f"file,id=console,path={_comma(files.console)},append=on",
         "-serial", "chardev:console",
@@ -192,6 +205,11 @@ def _backends(hardware: Hardware, memory: Memory) -> list[str]:
         path = _comma(memory.ram)
         ram = f"id=ram,share={share},mem-path={path},size={hardware.ram}"
         objects.append(f"memory-backend-file,{ram}")
+    if hardware.image:
+        # QEMU's migration has all in its stream that is not shared.
+        shared = "on" if memory.copied else "off"
+        image = f"id=image,share={shared},mem-path={_comma(memory.image)},size={hardware.image}"
+        objects.append(f"memory-backend-file,{image}")
     return [part for one in objects for part in ("-object", one)]
 
 
@@ -215,8 +233,9 @@ def memory_size(hardware: Hardware) -> str:
         return f"size={hardware.ram // _MIB}M"
     # maxmem must hold RAM and every NVDIMM; one slot a DIMM.
     # A number without a suffix would be MiB.
-    most = hardware.memory + hardware.nvdimm + (1 << 30)
-    return f"size={hardware.memory // _MIB}M,slots=1,maxmem={most // _MIB}M"
+    most = hardware.memory + hardware.nvdimm + hardware.image + (1 << 30)
+    slots = 2 if hardware.image else 1
+    return f"size={hardware.memory // _MIB}M,slots={slots},maxmem={most // _MIB}M"
 
 
 def _comma(value: str | Path) -> str:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from lab.arch import ARCH
+from lab.arch.architecture import Pmem
+from lab.errors import UserError
 from lab.guest.qemu.accelerator import choose
 from lab.guest.qemu.command_line import Hardware
 from lab.guest.qemu.guest import QemuSpec
@@ -13,6 +15,12 @@ from lab.guest.request import GuestRequest
 from lab.image import base_image
 from lab.model.version import KernelVersion
 from lab.process.shelf import STATES
+
+#: The status is that of a namespace that cannot be made (lab/filesystems/pmem.py).
+_SHOW_FIRST = (
+    'if [ "$(cat /sys/bus/nd/devices/region0/size)" != {} ]; then '
+    "echo region0 is not the memory under test >&2; exit 9; fi\n"
+)
 
 
 def qemu_spec(asked: GuestRequest) -> QemuSpec:
@@ -31,9 +39,10 @@ def qemu_spec(asked: GuestRequest) -> QemuSpec:
         command_s=deadlines.setup,
         shutdown_s=deadlines.shutdown,
         append=tsc_arguments(asked.cache, built.hz) if has_tsc else "",
-        prepare=asked.prepare,
+        prepare=_prepare(asked, hardware),
         states=STATES.place(asked.cache) if asked.machine.saved_state else None,
         stall_s=deadlines.stall,
+        userland=asked.userland,
     )
 
 
@@ -44,5 +53,31 @@ def _hardware(asked: GuestRequest) -> Hardware:
     )
     pmem = choose_pmem(machine.pmem, KernelVersion.of_release(built.release))
     return Hardware(
-        machine.memory, machine.cpus, accelerator.name, machine.type, machine.nvdimm, pmem
+        machine.memory,
+        machine.cpus,
+        accelerator.name,
+        machine.type,
+        machine.nvdimm,
+        pmem,
+        _image(asked, pmem),
     )
+
+
+def _prepare(asked: GuestRequest, hardware: Hardware) -> str:
+    """What each guest does first; where it has an image, none of that may be done to it."""
+    return (
+        f"{_SHOW_FIRST.format(hardware.nvdimm)}{asked.prepare}" if hardware.image else asked.prepare
+    )
+
+
+def _image(asked: GuestRequest, pmem: Pmem) -> int:
+    """The size of the NVDIMM that a root filesystem is on."""
+    if asked.userland is None:
+        return 0
+    if pmem == "memmap":
+        raise UserError(
+            f"image {asked.userland.name!r} comes as an NVDIMM, and this guest has memmap= in "
+            f"place of those: its machine says so, or {asked.built.release} has no driver for one",
+            hint='a newer kernel, or pmem = "nvdimm" in the table of the machine',
+        )
+    return asked.userland.size

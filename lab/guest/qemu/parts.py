@@ -17,6 +17,7 @@ from lab.guest.qemu.accelerator import qemu_version
 from lab.guest.qemu.command_line import Hardware, kernel_arguments
 from lab.guest.qemu.tsc import portable
 from lab.model.recipe import Boot, Machine
+from lab.userland.userland import Userland
 
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -32,6 +33,7 @@ class QemuParts:
         boot_s, ssh_s, command_s, shutdown_s: Deadlines in seconds.
         prepare: A shell command that runs first in each guest; see Guest.prepared.
         stall_s: What a boot that stalls gets to go on, in seconds.
+        userland: What is in the hardware's ``image``.
         states: Where saved states are kept; None boots each guest.
         more: Words of QEMU's for what somebody has it started with by hand; no saved state, and
             no result, knows of them.
@@ -51,6 +53,7 @@ class QemuParts:
     states: Path | None = None
     stall_s: float = 10.0
     more: tuple[str, ...] = ()
+    userland: Userland | None = None
 
     @property
     def console(self) -> Console:
@@ -85,7 +88,10 @@ class QemuParts:
 
     def recipe(self) -> Boot:
         """How one is started by hand."""
-        return Boot(Machine(**asdict(self.hardware)), self.kernel_arguments, self.prepare)
+        machine = asdict(self.hardware)
+        # What runs in an image nobody repeats by hand.
+        del machine["image"]
+        return Boot(Machine(**machine), self.kernel_arguments, self.prepare)
 
     def in_folder(self, folder: Path) -> Self:
         """The same with traces elsewhere."""

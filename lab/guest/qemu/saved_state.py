@@ -32,6 +32,7 @@ from lab.image import GuestKeys
 from lab.process.cache_use import note_use
 from lab.process.scratch import scratch_folder
 from lab.process.seal import damage, file_digest, seal
+from lab.process.sparse import copy_sparse, data_ranges
 from lab.process.stamp import stamp
 from lab.process.stored import read_stored
 
@@ -39,7 +40,6 @@ from lab.process.stored import read_stored
 _FORMAT = 7
 #: States that stay; each is about 100 MB, and a build that is tested again makes its own anew.
 _KEPT = 12
-_BLOCK = 4 << 20
 _GRAIN = 64 << 10
 _ZEROS = bytes(_GRAIN)
 #: The kernel's setup code is 32 KiB at most (arch/x86/boot/setup.ld), and QEMU wants more
@@ -234,7 +234,8 @@ def write_state(
     states.chmod(0o700)
     with scratch_folder(states / key) as scratch:
         for name, descriptor in parts.items():
-            _copy_sparse(descriptor, scratch / name)
+            with (scratch / name).open("wb") as stream:
+                copy_sparse(descriptor, stream.fileno())
         shutil.copyfile(console, scratch / "console.log")
         with kernel.open("rb") as stream:
             (scratch / "kernel").write_bytes(stream.read(_KERNEL_HEAD))
@@ -247,27 +248,6 @@ def write_state(
         seal(scratch, SEALED)
     _keep_newest(states)
     return SavedState(states / key, keys.host.public, keys.login, used_ports, prepared, checksums)
-
-
-def _copy_sparse(source: int, target: Path) -> None:
-    """Copy what is not a hole; the size stays."""
-    with target.open("wb") as stream:
-        stream.truncate(os.fstat(source).st_size)
-        for start, end in data_ranges(source):
-            for at in range(start, end, _BLOCK):
-                os.pwrite(stream.fileno(), os.pread(source, min(_BLOCK, end - at), at), at)
-
-
-def data_ranges(source: int) -> Iterator[tuple[int, int]]:
-    """Where a sparse file holds data: (start, end) in bytes (lseek(2), SEEK_DATA)."""
-    at, size = 0, os.fstat(source).st_size
-    while at < size:
-        try:
-            start = os.lseek(source, at, os.SEEK_DATA)
-        except OSError:  # ENXIO: only a hole is left
-            return
-        at = os.lseek(source, start, os.SEEK_HOLE)
-        yield start, at
 
 
 def _keep_newest(states: Path) -> None:

@@ -47,7 +47,7 @@ def boot(parts: QemuParts, stack: ExitStack, *, savable: bool = False) -> Starte
     with memfd("initrd") as initrd:
         archive = guest_archive(keys, parts.programs)
         write_initrd(Path(f"/dev/fd/{initrd}"), parts.image, archive)
-        memory = stack.enter_context(own_memory(parts.hardware, savable))
+        memory = stack.enter_context(own_memory(parts.hardware, savable, parts.userland))
         vm = _start(parts, stack, initrd, memory)
     commands = _make_ready(vm, keys, parts, stack)
     booting = Booting(parts.console.path, parts.stall_s, vm.times)
@@ -66,7 +66,8 @@ def restore(parts: QemuParts, state: SavedState, stack: ExitStack) -> Started:
     """
     keys = GuestKeys(state.login, KeyPair(b"", state.host_key))
     shutil.copyfile(state.console, parts.console.path)
-    memory = Memory(nvdimm=str(state.nvdimm), ram=str(state.ram), private=True)
+    image = "" if parts.userland is None else str(parts.userland.path)
+    memory = Memory(str(state.nvdimm), str(state.ram), private=True, image=image)
     # Beside QEMU, which has to wake up: nothing is asked of the guest before.
     with ThreadPoolExecutor(1) as pool:
         damage = pool.submit(state.damage)

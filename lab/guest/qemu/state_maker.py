@@ -26,12 +26,15 @@ _SETTLING_S = 0.3
 
 def state_key(parts: QemuParts) -> str:
     """What names the state that guests of these parts start from."""
-    memory = Memory(nvdimm="nvdimm", ram="ram")
+    memory = Memory(nvdimm="nvdimm", ram="ram", image="image")
     files = Files(parts.kernel, None, parts.kernel_arguments, memory, Path("console"))
     command = command_line(parts.hardware, files, Sockets(0, 0, (0,) * SSH_PORTS))
     # Two that hold the same by other names are two.
     places, programs = zip(*sorted(placed(parts.programs)), strict=True)
-    return name_state(command, [parts.kernel, parts.image, *programs], parts.prepare, *places)
+    # Its guests' kernel has read some of it.
+    image = () if parts.userland is None else (parts.userland.digest,)
+    files_read = [parts.kernel, parts.image, *programs]
+    return name_state(command, files_read, parts.prepare, *places, *image)
 
 
 def state_for(parts: QemuParts, states: Path, note: Callable[[str], None]) -> SavedState | None:
@@ -86,7 +89,7 @@ def _save(guest: Started, parts: QemuParts, states: Path, key: str) -> SavedStat
     vm.wait_for("resting", parts.ssh_s, "ssh")
     # What the guest still has to do for that, each guest of the state would do again.
     time.sleep(_SETTLING_S)
-    nvdimm, ram = vm.files.memory.descriptors
+    nvdimm, ram, *_ = vm.files.memory.descriptors
     with memfd("devices") as devices:
         # QEMU writes through a shell, to which it leaves none of its descriptors.
         vm.monitor.save(Path(f"/proc/{os.getpid()}/fd/{devices}"), parts.command_s)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -88,6 +89,21 @@ def test_command_line_of_an_nvdimm_machine() -> None:
     assert after(words, "-device") == "nvdimm,id=nvdimm0,memdev=nv0"
 
 
+def test_an_image_is_the_last_nvdimm_and_stays_as_it_is() -> None:
+    plain, with_image = (Hardware(G, 2, "tcg", "q35", 512 * M, image=size) for size in (0, 640 * M))
+    before = " ".join(line(plain))
+    memory = Memory(nvdimm="/dev/fd/7", ram="/dev/fd/8", image="/cache/root,ext2")
+    files = Files(Path("bzImage"), 9, "quiet", memory, Path("console"))
+    words = command_line(with_image, files, Sockets(3, 4, (5, 6)))
+    devices = [after(words[at:], "-device") for at, word in enumerate(words) if word == "-device"]
+    assert devices[:2] == ["nvdimm,id=nvdimm0,memdev=nv0", "nvdimm,id=rootfs,memdev=image"]
+    backend = f"id=image,share=off,mem-path=/cache/root,,ext2,size={640 * M}"
+    assert f"memory-backend-file,{backend}" in words
+    assert after(words, "-m") == f"size=1024M,slots=2,maxmem={1024 + 512 + 640 + 1024}M"
+    assert "image" not in before
+    assert "slots=1" in before
+
+
 def test_description_tells_them_apart() -> None:
     nvdimm = Hardware(G, 2, "tcg", "pc", 512 * M)
     memmap = Hardware(G, 2, "tcg", "pc", 512 * M, "memmap")
@@ -96,6 +112,8 @@ def test_description_tells_them_apart() -> None:
         "pc, 2 CPUs, 1024 MiB of RAM, 512 MiB of RAM as persistent memory "
         "(memmap=512M!0x100000000), tcg"
     )
+    with_image = replace(nvdimm, image=640 * M)
+    assert with_image.key == f"{nvdimm.key}, an NVDIMM with an image"
 
 
 MACHINES = """

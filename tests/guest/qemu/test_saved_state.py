@@ -31,10 +31,11 @@ from lab.guest.guest import Guest, GuestDied
 from lab.guest.qemu.command_line import SSH_PORTS
 from lab.guest.qemu.guest import QemuSpec
 from lab.guest.qemu.process import Vm, pipe_with
-from lab.guest.qemu.saved_state import SEALED, data_ranges, find_state, wake_order
+from lab.guest.qemu.saved_state import SEALED, find_state, wake_order
 from lab.guest.qemu.state_maker import state_key
 from lab.model.records import Evidence, JobRecord
 from lab.process.seal import seal
+from lab.process.sparse import data_ranges
 from lab.session import Lab
 from tests.execution.conftest import KTAP
 from tests.guest.conftest import KERNEL, ROOT, qemus, spec_of
