@@ -72,6 +72,7 @@ class Lab:
         Args:
             refresh: Whether what the cache has is asked for again.
         """
+        # Only `lab fetch` asks.
         from lab.suites.suite_source import source_tree, sources_of_suites
 
         loaded = self.loaded

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @app.command()
-def reply(run: Run, output: Output = None, file: File = None, json: Json = False) -> int:
+def reply(run: Run = "latest", output: Output = None, file: File = None, json: Json = False) -> int:
     """The mail to send back on a run of lab verify; nothing is sent."""
     from lab.cli.progress import print_json
     from lab.patches.origin import read_origin

@@ -44,5 +44,6 @@ class GuestSession:
 
     @property
     def sound(self) -> bool:
-        """Whether its kernel is whole, and all that it said was read."""
-        return self.stall_watch.broken is None and not self.watch.unread
+        """Whether its kernel is whole and would complain, and all that it said was read."""
+        watch = self.stall_watch
+        return watch.broken is None and watch.complained is None and not self.watch.unread

@@ -83,6 +83,9 @@ class StallWatch:
         self._grown = (0.0, -1)
         self.hung: Hung | None = None
         self.broken: Complaint | None = None
+        #: What the kernel said during a program.  Of much it tells the first alone: WARN_ONCE(),
+        #: KASAN (b0845ce58379), lockdep (debug_locks_off()).
+        self.complained: Complaint | None = None
 
     @contextmanager
     def looking(self) -> Iterator[None]:
@@ -133,6 +136,8 @@ class StallWatch:
             return
         if complaint.breaks:
             self.broken = complaint
+        if place.program:
+            self.complained = complaint
         if self._suspect is not None and self._suspect.complaint.offset == complaint.offset:
             # More lines of the same: its title may have become another.
             self._suspect = _Suspect(place, complaint, self._suspect.since, self._suspect.progress)

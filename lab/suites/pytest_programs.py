@@ -49,6 +49,7 @@ class PytestPrograms:
 
     def players(self) -> AbstractContextManager[Players]:
         """Processes of pytest, one for each file and variant."""
+        # Most runs have no such suite.
         from lab.suites.pytest_player import PytestPlayers
 
         return PytestPlayers.for_folder(self.folder)

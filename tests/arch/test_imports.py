@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Imports inside functions hide who knows whom: outside lab/cli each is named here, with a reason.
 
-The command line has them in each command, so that ``lab --help`` waits for none.
+The command line has them in each command, so that ``lab --help`` waits for none, and what
+pytest loads in each hook, so that a run of other tests waits for none.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ LATE = {
     ("doctor/examine.py", "lab.build.sandbox"),
     ("doctor/examine.py", "lab.guest.qemu.accelerator"),
     ("execution/resume.py", "lab.results"),
+    ("execution/reuse.py", "lab.results"),
     ("guest/qemu/commands.py", "lab.guest.ssh"),
     ("guest/qemu/hang_examiner.py", "lab.guest.qemu.monitor"),
     ("guest/qemu/process.py", "lab.guest.qemu.monitor"),
@@ -35,8 +37,13 @@ LATE = {
     ("session.py", "lab.execution.resume"),
     ("session.py", "lab.execution.run"),
     ("session.py", "lab.execution.verify"),
+    ("session.py", "lab.suites.suite_source"),
+    ("suites/pytest_programs.py", "lab.suites.pytest_player"),
     ("trees/download.py", "lab.network.http"),
 }
+
+#: Beside lab/cli.
+ENTRIES = ("pytest_plugin/__init__.py",)
 
 
 def _late(path: Path) -> Iterator[tuple[str, int]]:
@@ -62,7 +69,7 @@ def _named(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
 def _modules() -> Iterator[tuple[str, Path]]:
     for path in sorted(PACKAGE.rglob("*.py")):
         name = path.relative_to(PACKAGE)
-        if name.parts[0] != "cli":
+        if str(name) not in ENTRIES and name.parts[0] != "cli":
             yield str(name), path
 
 

@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from lab.analysis.run_status import run_status
+from lab.complaints.benign import Benign
 from lab.config.model import Expectation, Fresh
 from lab.errors import ExitStatus, InfrastructureError
 from lab.execution.run_job import JobInterrupted, run_job
@@ -27,6 +28,7 @@ from lab.model.status import Status
 from lab.report.evidence import evidence_lines
 from lab.report.table import print_run
 from tests.execution.conftest import EXT4, XFS, MakeJob
+from tests.execution.test_complaint_watch import WARN
 from tests.results.made import run
 
 P = {"p": Script(("a", "b"))}
@@ -537,6 +539,25 @@ def test_who_leaves_the_guest_changed_is_told_and_the_next_has_a_fresh_one(
     assert [one.diagnostics for one in record.results] == [(note,), (note,), (), ()]
     # q's guest is good for r.
     assert len(stage.made) == 2
+
+
+@pytest.mark.parametrize("benign", [False, True])
+def test_a_kernel_that_complained_once_is_asked_no_more(
+    make_job: MakeJob, stage: Stage, benign: bool
+) -> None:
+    """WARN_ONCE(), KASAN and lockdep say nothing of what comes after: no pass there is earned."""
+
+    def warns(guest: FakeGuest, command: str, deadline_s: float) -> CommandResult:
+        guest.says("lab: run ext4-dax s/p\nlab: test a begins\n" + WARN)
+        return guest.obey(command, deadline_s)
+
+    stage.answers["/lab/p /mnt/ext4-dax"] = warns
+    rules = (Benign.make("warning: WARNING in bar", "", "known"),) if benign else ()
+    programs = P | {"q": Script(("c",)), "r": Script(("d",))}
+    record = run_job(make_job(programs, benign=rules))
+    assert [name for _, name, _ in said(record)] == ["a", "b", "c", "d"]
+    # q's guest is good for r, and p's for both where nobody minds.
+    assert len(stage.made) == (1 if benign else 2)
 
 
 def test_what_is_told_of_a_guest_is_no_word_of_the_programs() -> None:
