@@ -204,10 +204,7 @@ def change_program(made: Revisions) -> None:
     programs = made.root / "guest-tests"
     real = programs.resolve()
     programs.unlink()
-    programs.mkdir()
-    for file in real.iterdir():
-        if file.is_file():
-            (programs / file.name).write_bytes(file.read_bytes())
+    shutil.copytree(real, programs)
     text = (programs / "populate.c").read_text()
     (programs / "populate.c").write_text(f"{text}\nstatic const int more = 1;\n"
                                          "const int *also(void) { return &more; }\n")  # fmt: skip
