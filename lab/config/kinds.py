@@ -95,6 +95,10 @@ SUITES: dict[str, SuiteKind] = {
     ),
 }
 
+#: The kind of KUnit's own suites, which the kernel runs as it boots.
+KUNIT = "kunit"
+SUITES[KUNIT] = SuiteKind("lab.suites.kunit:KUnit", others=True)
+
 #: How a program tells of its tests, and what makes results of that.
 OUTPUTS: dict[str, str] = {
     "ktap": "lab.suites.output.ktap:IN_KTAP",

@@ -25,6 +25,7 @@ from lab.model.version import KernelVersion
         ("statx", "4.10", "4.11"),
         ("statx-dax", "5.9", "5.10"),
         ("madv-populate", "5.13", "5.14"),
+        ("kunit", "5.4", "5.5"),
         ("fsdax-needs-pages", "4.15", "4.16"),
         ("pmd-dax", "4.9.63", "4.10"),
         ("pmd-dax-without-pages", "4.2.8", "4.3"),
