@@ -143,6 +143,8 @@ make -s -C "$work/guest-tests" O="$work/guest-tests/build" \
 root=$work/root
 for folder in bin proc sys dev tmp run mnt lab etc; do mkdir -p "$root/$folder"; done
 ln -s bin "$root/sbin"
+mkdir "$root/usr" && ln -s ../bin "$root/usr/bin" && ln -s ../bin "$root/usr/sbin"
+echo root:x:0:0:root:/root:/bin/sh >"$root/etc/passwd"
 for program in dax-proof mlock populate; do cp "$work/guest-tests/build/$program" "$root/lab/"; done
 put() { # a program, and what ld.so would load for it, where it would find it
 	cp -L "$(command -v "$1")" "$root/bin/$1"
