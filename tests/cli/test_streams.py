@@ -81,7 +81,7 @@ def test_reader_of_a_pipe_that_goes_away(project: Path, command: str) -> None:
     assert done.stderr.strip() == ""
 
 
-@pytest.mark.parametrize("limit", ["-n 5", "-n 10", "-v 40000", "-v 60000"])
+@pytest.mark.parametrize("limit", ["-n 5", "-n 10", "-v 40000", "-v 55000"])
 def test_limits_of_the_machine(project: Path, limit: str) -> None:
     done = shell(project, f"ulimit {limit}; LAB runs")
     if done.returncode == 0:
