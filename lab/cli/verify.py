@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,6 +37,8 @@ from lab.errors import ExitStatus, UserError
 from lab.model.variant import Variant
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lab.patches.intake import Intake
     from lab.plan import SeriesPlan
     from lab.session import Lab
@@ -84,24 +87,9 @@ def verify(
     if again and not each:
         what = "--again is for --each: nothing else takes results of earlier runs"
         raise UserError(what, hint="without --again, or with --each")
-    opened = open_lab(file)
-    named: Sequence[str] = kernels or ()
-    parent: Sequence[str] = ()
-    intake: Intake | None = None
-    if tree is not None and not (stable and series in opened.loaded.config.series):
-        opened, intake, named = intake_of_commits(opened, series, tree, () if stable else named)
-        parent = named
-    else:
-        intake = intake_for(opened, series, named, quiet=json)
-    if intake is not None:
-        opened, series = opened.with_series(intake.name), intake.name
-    elif stable or not named:
-        opened, parent = base_of(opened, series)
-        named = named or parent
-    if stable:
-        named = (*parent, *(kernels or stable_kernels(opened)))
-    opened, named = on_what_it_goes_onto(opened, series, intake, named)
-    opened, bases = opened.taking(named)
+    meant = _meant(open_lab(file), series, kernels or (), tree, stable=stable, quiet=json)
+    series, intake, parent = meant.series, meant.intake, meant.parent
+    opened, bases = meant.opened.taking(meant.kernels)
     opened, suites = with_reproducers(opened, repro, suite)
     if each:
         from lab.cli.each import verify_each
@@ -110,16 +98,8 @@ def verify(
         asked = {**chosen, "machines": machine, "configs": config}
         _refuse_unkept(intake if dry_run else None)
         with keeping(intake, write=True):
-            return verify_each(
-                opened,
-                series,
-                bases,
-                asked,
-                dry_run=dry_run,
-                json=json,
-                verbose=verbose,
-                again=again,
-            )
+            told = {"dry_run": dry_run, "json": json, "verbose": verbose}
+            return verify_each(opened, series, bases, asked, again=again, **told)
     opened = opened.stopping_after(most_failures(max_fail, first_fail))
     plan = plan_series(
         opened.loaded,
@@ -139,6 +119,44 @@ def verify(
                 opened, plan, base, tree, verbose=verbose, dry_run=dry_run, json=json
             )
         return verify_plan(opened, plan, verbose=verbose, dry_run=dry_run, json=json)
+
+
+@dataclass(frozen=True)
+class _Meant:
+    """What a command line is about: a series, and the kernels that it is to be tested on.
+
+    Attributes:
+        intake: What was taken in for it, if anything was.
+        parent: Kernels that it brings with it, a commit's parent.
+    """
+
+    opened: Lab
+    series: str
+    intake: Intake | None
+    kernels: Sequence[str]
+    parent: Sequence[str]
+
+
+def _meant(
+    opened: Lab, series: str, asked: Sequence[str], tree: Path | None, *, stable: bool, quiet: bool
+) -> _Meant:
+    named: Sequence[str] = asked
+    parent: Sequence[str] = ()
+    intake: Intake | None
+    if tree is not None and not (stable and series in opened.loaded.config.series):
+        opened, intake, named = intake_of_commits(opened, series, tree, () if stable else named)
+        parent = named
+    else:
+        intake = intake_for(opened, series, named, quiet=quiet)
+    if intake is not None:
+        opened, series = opened.with_series(intake.name), intake.name
+    elif stable or not named:
+        opened, parent = base_of(opened, series)
+        named = named or parent
+    if stable:
+        named = (*parent, *(asked or stable_kernels(opened)))
+    opened, named = on_what_it_goes_onto(opened, series, intake, named)
+    return _Meant(opened, series, intake, named, parent)
 
 
 def _refuse_unkept(intake: Intake | None) -> None:
