@@ -6,6 +6,7 @@ from __future__ import annotations
 from lab.build import Build
 from lab.build.key import KBUILD_ENVIRONMENT
 from lab.config import LoadedConfig
+from lab.errors import UserError
 from lab.execution.artifacts import keep_build
 from lab.execution.job import Job
 from lab.execution.unit import Unit
@@ -63,10 +64,18 @@ def _unit(unit: Unit) -> RecipeUnit:
         by_hand=unit.kind.by_hand,
         command=_own_command(unit),
         output=_output(unit),
-        script=any(name == unit.program for name, _ in unit.kind.sources([unit.program])),
+        script=_is_script(unit),
         brings=unit.tools,
         timeout_s=unit.timeout_s,
     )
+
+
+def _is_script(unit: Unit) -> bool:
+    """Whether its file is run as it is; of what cannot be read those tell who keep it."""
+    try:
+        return any(name == unit.program for name, _ in unit.kind.sources([unit.program]))
+    except UserError:
+        return False
 
 
 def _output(unit: Unit) -> str:
