@@ -65,7 +65,7 @@ output = "tap"
 programs = ["ktap.sh"]
 output = "ktap"
 
-[suites.ltp]
+[suites.by-ltp]
 programs = ["ltp.sh"]
 output = "ltp"
 
@@ -116,7 +116,7 @@ def project(clean_folder: Path) -> Project:
 
 
 def test_each_way_to_run_a_script(project: Project, clean_folder: Path) -> None:
-    suites = ("plain", "ends", "nobody", "tools", "tap", "ktap", "ltp", "xfstests")
+    suites = ("plain", "ends", "nobody", "tools", "tap", "ktap", "by-ltp", "xfstests")
     asked = [word for suite in (*suites, "floods", "slow") for word in ("-s", suite)]
     run = project.json("test", KERNEL, "-f", "ext4-dax", *asked)
     results = {row["test"]: row for row in run["results"]}
@@ -131,7 +131,7 @@ def test_each_way_to_run_a_script(project: Project, clean_folder: Path) -> None:
 
 
 def test_what_a_script_came_to_is_repeated_by_hand(project: Project) -> None:
-    asked = [word for suite in ("plain", "nobody", "tap", "ltp") for word in ("-s", suite)]
+    asked = [word for suite in ("plain", "nobody", "tap", "by-ltp") for word in ("-s", suite)]
     project.json("test", KERNEL, "-f", "ext4-dax", *asked)
     done: subprocess.CompletedProcess[str] = repeat(project, KERNEL)
     assert done.returncode == 1, done.stderr
