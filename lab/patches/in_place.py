@@ -8,7 +8,7 @@ file has had for years is no fix of this one, and a patch that gives it to both 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import TYPE_CHECKING
 
 from lab.patches.diff import file_names, split_lines
@@ -41,25 +41,36 @@ def _file_is(patch: Patch, file: PatchedFile, read: Callable[[str], bytes | None
     if content is None:
         return True
     lines = [line.rstrip("\n") for line in split_lines(content)]
-    return all(_hunk_is(hunk, lines) for hunk in file)
+    made = {line.value.rstrip("\n") for hunk in file for line in hunk if line.is_added}
+    return all(_hunk_is(hunk, lines, made) for hunk in file)
 
 
-def _hunk_is(hunk: Hunk, lines: Sequence[str]) -> bool:
-    section = str(hunk.section_header).strip()
-    after = image(hunk).after
+def _hunk_is(hunk: Hunk, lines: Sequence[str], made: Set[str]) -> bool:
+    section, hunk_image = str(hunk.section_header).strip(), image(hunk)
+    after = hunk_image.after
     if not section or not after or not any(_is_heading(line, section) for line in lines):
         return True
-    return any(_is_below(lines[:at], section) for at in occurrences(lines, after))
+    # The section is what is above its first line: its change is below a heading of its own.
+    if any(_names_a_place(line) for line in after[: hunk_image.leading]):
+        return True
+    return any(_is_below(lines[:at], section, made) for at in occurrences(lines, after))
 
 
-def _is_below(above: Sequence[str], section: str) -> bool:
-    """Whether the first heading of these lines is the section, or has the name that it has."""
+def _is_below(above: Sequence[str], section: str, made: Set[str]) -> bool:
+    """Whether the first heading of these lines is the section, or has the name that it has.
+
+    A heading that the patch itself makes was not there when its hunks were named.
+    """
     for line in reversed(above):
         if _is_heading(line, section):
             return True
-        if _HEADING.match(line) and not _LABEL.match(line):
+        if _names_a_place(line) and line not in made:
             return False
     return False
+
+
+def _names_a_place(line: str) -> bool:
+    return _HEADING.match(line) is not None and not _LABEL.match(line)
 
 
 def _is_heading(line: str, section: str) -> bool:

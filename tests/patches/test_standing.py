@@ -141,6 +141,42 @@ def test_a_fix_that_another_function_has_is_not_in(
     assert stand.standing is (standing or (Standing.MOVED if above else Standing.APPLIES))
 
 
+BAR, BAZ = "int bar(void)\n{\n\tbar();\n}\n\n", "int baz(int a)\n{\n\treturn a;\n}\n"
+MORE = "int qux(void)\n{\n\tqux();\n}\n\n"
+
+
+def test_a_fix_below_a_heading_that_its_hunk_shows_is_in(
+    tmp_path: Path, make_tree: MakeTree
+) -> None:
+    """Its section is the function before it, which is another in another tree."""
+    before, after = "\treturn a;\n", "\tif (a)\n\t\treturn 0;\n\n\treturn a;\n"
+    fix = fixing(tmp_path, PAD + BAR + BAZ, PAD + BAR + BAZ.replace(before, after), "int bar(void)")
+    tree = make_tree({"mm/gup.c": PAD + BAR + MORE + BAZ.replace(before, after)})
+    assert fix.on(tree).standing is Standing.IN
+
+
+#: Far enough from the function above that a hunk shows none of it.
+DEFINES = "".join(f"#define X{number}\n" for number in range(20))
+
+
+def test_a_heading_that_the_patch_makes_is_none_that_was_left_out(
+    tmp_path: Path, make_tree: MakeTree
+) -> None:
+    before = PAD + BAR + DEFINES
+    after = (PAD + BAR + MORE + DEFINES).replace("X10\n", "X10 1\n")
+    fix = fixing(tmp_path, before, after, "int bar(void)")
+    assert fix.on(make_tree({"mm/gup.c": after})).standing is Standing.IN
+
+
+def test_a_heading_that_the_patch_changes_is_still_that_of_its_hunks(
+    tmp_path: Path, make_tree: MakeTree
+) -> None:
+    before = PAD + BAR + DEFINES
+    after = before.replace("bar(void)", "bar(int a)").replace("X10\n", "X10 1\n")
+    fix = fixing(tmp_path, before, after, "int bar(void)")
+    assert fix.on(make_tree({"mm/gup.c": after})).standing is Standing.IN
+
+
 @pytest.mark.parametrize("heading", ["int fly(struct duck *d)", "out:", ""])
 def test_a_fix_below_a_label_is_in(tmp_path: Path, make_tree: MakeTree, heading: str) -> None:
     """Of C the kernel's .gitattributes have git name the function, and not the label."""
