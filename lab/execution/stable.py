@@ -30,7 +30,7 @@ from lab.errors import InfrastructureError, LabError
 from lab.model.records import JobRecord, RunRecord
 from lab.model.status import Outcome
 from lab.model.variant import Variant
-from lab.patches.origin import read_origin
+from lab.patches.beneath import doubt_of
 from lab.patches.standing import Standing, paths_of
 from lab.plan import Plan, SeriesPlan
 
@@ -120,7 +120,6 @@ def as_verification(asked: StablePlan, report: StableReport) -> Verification:
     """
     loaded = asked.builder.loaded
     section = loaded.config.series[report.series]
-    origin = read_origin(asked.builder.series(report.series).path.parent)
     kernels = [_as_verdict(kernel, asked.places) for kernel in report.kernels]
     if report.parent is not None:
         kernels.insert(0, KernelVerdict(*report.parent, tests=report.parent_tests))
@@ -134,7 +133,7 @@ def as_verification(asked: StablePlan, report: StableReport) -> Verification:
             for each, (outcome, reason) in zip(kernels, expected, strict=True)
         ),
         report.run,
-        origin.doubt if origin else "",
+        _doubt(asked),
     )
 
 
@@ -211,10 +210,9 @@ class _Judging:
 
     def _doubted(self, found: StableKernel) -> StableKernel:
         """What nobody knows to be the author's fixes nothing of his."""
-        origin = read_origin(self.asked.builder.series(self.asked.plan.series).path.parent)
-        if origin is None or not origin.doubt or found.verdict is not StableVerdict.NEEDS_BACKPORT:
+        if found.verdict is not StableVerdict.NEEDS_BACKPORT or not (doubt := _doubt(self.asked)):
             return found
-        return replace(found, verdict=StableVerdict.INCONCLUSIVE, why=origin.doubt)
+        return replace(found, verdict=StableVerdict.INCONCLUSIVE, why=doubt)
 
     def _tests(self, kernel: Variant, *, patched: bool) -> tuple[tuple[TestVerdict, ...], str]:
         """The tests of a kernel, or why there are none."""
@@ -237,6 +235,10 @@ class _Judging:
             if job.variant == kernel and job.pattern is None
             for place in job.places
         )
+
+
+def _doubt(asked: StablePlan) -> str:
+    return doubt_of(asked.builder.series(asked.plan.series).path.parent)
 
 
 def _goes(place: Place) -> bool:

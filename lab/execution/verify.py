@@ -25,7 +25,7 @@ from lab.model.records import JobRecord, RunRecord
 from lab.model.status import Outcome
 from lab.model.variant import Variant
 from lab.patches import Fit, SeriesFit
-from lab.patches.origin import read_origin
+from lab.patches.beneath import doubt_of
 from lab.plan import Plan, SeriesPlan
 from lab.report import verification_to_json
 from lab.results import RunFolder, write_json
@@ -95,8 +95,7 @@ def verification_of(
         verdict = question.answer(fit)
         expected, reason = expected_outcome(config.verdict, plan.series, str(kernel))
         kernels.append(replace(verdict, expected=expected, reason=reason))
-    origin = read_origin(builder.series(plan.series).path.parent)
-    doubt = origin.doubt if origin else ""
+    doubt = doubt_of(builder.series(plan.series).path.parent)
     return Verification(plan.series, section.description, tuple(kernels), run, doubt)
 
 

@@ -32,6 +32,29 @@ def beneath_of(patches: Path, name: str, origin: Origin | None) -> tuple[str, ..
     return tuple(dict.fromkeys(_beneath(patches, name, origin, (name,))))
 
 
+def doubt_of(folder: Path) -> str:
+    """What keeps a verdict from being one on what the authors sent; nothing as a rule.
+
+    A series is tested with what lies beneath it: a doubt of that is one of the verdict.
+
+    Args:
+        folder: The series' own.
+
+    Raises:
+        UserError: What its origin says cannot be read.
+    """
+    patches, origin = folder.parent, read_origin(folder)
+    own = origin.doubt if origin else ""
+    try:
+        beneath = {
+            name: read_origin(patches / name) for name in beneath_of(patches, folder.name, origin)
+        }
+    except UserError as error:
+        return "; ".join(filter(None, (own, error.what)))
+    said = (f"{name}, beneath it: {of.doubt}" for name, of in beneath.items() if of and of.doubt)
+    return "; ".join(filter(None, (own, *said)))
+
+
 def _beneath(
     patches: Path, name: str, origin: Origin | None, above: Sequence[str]
 ) -> Iterator[str]:

@@ -27,6 +27,7 @@ from lab.model.records import JobRecord, RunRecord
 from lab.model.status import Outcome
 from lab.model.variant import Variant
 from lab.patches import Series
+from lab.patches.beneath import doubt_of
 from lab.patches.origin import Origin, OriginPatch
 from lab.patches.patch import Patch
 from lab.patches.scratch_tree import patch_id
@@ -184,7 +185,8 @@ def reply(
         person: Who answers; without a name there is no tag.
     """
     why = no_tag(run, series, origin, found, person)
-    body = [*_quoted(origin), "", *_verdicts(found, origin), "", *_setups(run, series.name, found)]
+    verdicts = _verdicts(found, origin, doubt_of(series.path.parent))
+    body = [*_quoted(origin), "", *verdicts, "", *_setups(run, series.name, found)]
     if run.problems:
         body += ["", *_wrapped("", f"Of the run: {'; '.join(run.problems)}")]
     if not why and person is not None:
@@ -209,8 +211,8 @@ def no_tag(
         return f"{bad.name}: {bad.outcome}: {bad.why}" if bad else "no kernel was asked for"
     if run.problems:
         return run.problems[0]
-    if origin.doubt:
-        return origin.doubt
+    if doubt := doubt_of(series.path.parent):
+        return doubt
     if (edited := _edited(run, series, origin)) is not None:
         return edited
     return "" if person else "git knows no user.name and user.email"
@@ -269,7 +271,7 @@ def _quoted(origin: Origin) -> Iterator[str]:
     yield from _wrapped("> ", _line(origin.headline or origin.subject), "> ")
 
 
-def _verdicts(found: Sequence[Answer], origin: Origin) -> Iterator[str]:
+def _verdicts(found: Sequence[Answer], origin: Origin, doubt: str) -> Iterator[str]:
     yield from _wrapped("", "Tested each kernel without these patches and with them:")
     yield ""
     for answer in found:
@@ -281,9 +283,9 @@ def _verdicts(found: Sequence[Answer], origin: Origin) -> Iterator[str]:
         # Who took the mail may have changed what it sends.
         yield ""
         yield from _wrapped("", f"What was tested was {_line(_commits(origin))}")
-    if origin.doubt:
+    if doubt:
         yield ""
-        yield from _wrapped("", f"What was tested was {_line(origin.doubt)}")
+        yield from _wrapped("", f"What was tested was {_line(doubt)}")
 
 
 def _commits(origin: Origin) -> str:

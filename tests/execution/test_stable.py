@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 from lab.analysis.stable_verdict import StableVerdict
@@ -11,8 +12,11 @@ from lab.builder.placing import Place
 from lab.cli.stable import _keep
 from lab.errors import InfrastructureError
 from lab.execution.stable import StablePlan, StableReport, as_verification, report_on
+from lab.execution.verify import verification_of
 from lab.model.records import JobRecord, TestResult
 from lab.model.variant import Variant
+from lab.patches import Fit, PatchFit, SeriesFit, load_series
+from lab.patches.beneath import patch_ids_of
 from lab.patches.standing import Stand, Standing
 from lab.report import verification_to_json
 from lab.report.export.verified import read_verdicts
@@ -122,6 +126,24 @@ def test_a_rebuilt_patch_that_nobody_proved_fixes_nothing(lab: Lab) -> None:
     (folder / "origin.toml").write_text('[[patch]]\nfile = "p.patch"\nnot-proved = "guessed"\n')
     parent, bad = pair(lab, "old", result("a", FAIL)), pair(lab, "6.1", result("a", FAIL))
     assert judged(lab, CLEAN, *parent, *bad).startswith("inconclusive: rebuilt, not proved")
+
+
+def test_nor_does_one_that_goes_onto_such_a_patch(lab: Lab) -> None:
+    below = lab.patches / "below"
+    shutil.copytree(lab.patches / "mend", below)
+    (below / "origin.toml").write_text('[[patch]]\nfile = "p.patch"\nnot-proved = "guessed"\n')
+    ids = ", ".join(f'"{each}"' for each in patch_ids_of(load_series(lab.patches, "below")))
+    origin = lab.patches / "mend" / "origin.toml"
+    origin.write_text(f'[[beneath]]\nseries = "below"\npatch-ids = [{ids}]\n')
+    bad = pair(lab, "6.1", result("a", FAIL))
+    said = "below, beneath it: rebuilt, not proved to be what was sent: p.patch: guessed"
+    assert judged(lab, CLEAN, *bad, parent=None) == f"inconclusive: {said}"
+    question = asked(lab, CLEAN, None)
+    assert as_verification(question, report_on(question, run(*bad))).doubt == said
+    # As lab verify has it.
+    chosen = question.plan
+    fit = {chosen.kernels[0]: SeriesFit("mend", (PatchFit("p.patch", Fit.EXACT),))}
+    assert verification_of(lab.builder, chosen, fit, run(*bad)).doubt == said
 
 
 def kept(lab: Lab, stand: Stand, *jobs: JobRecord) -> list[tuple[str, str, bool]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import UserError
-from lab.patches.beneath import beneath_of
+from lab.patches.beneath import beneath_of, doubt_of
 from lab.patches.intake import Intake, read_intake
 from lab.patches.origin import Layer, read_origin
 from lab.patches.scratch_tree import patch_id
@@ -139,3 +139,17 @@ def test_a_part_of_a_series_is_not_the_series(tmp_path: Path) -> None:
     name = patch_id(diff(4))
     above = taken(tmp_path, "above", diff(14), f"prerequisite-patch-id: {name}")
     assert (above.choice.beneath, above.choice.missing) == ((), (name,))
+
+
+def test_a_doubt_of_what_lies_beneath_is_one_of_the_series(tmp_path: Path) -> None:
+    lowest = taken(tmp_path, "lowest", diff(24))
+    below = taken(tmp_path, "below", diff(4), "Based-on: <lowest@example.org>")
+    above = taken(tmp_path, "above", diff(14), "Based-on: <below@example.org>")
+    assert doubt_of(above.folder) == ""
+    origin = lowest.folder / "origin.toml"
+    origin.write_text(origin.read_text() + 'not-proved = "no index line"\n')
+    said = "lowest, beneath it: rebuilt, not proved to be what was sent: "
+    assert doubt_of(above.folder) == f"{said}0001-lowest.patch: no index line"
+    assert doubt_of(lowest.folder) == said.split(": ", 1)[1] + "0001-lowest.patch: no index line"
+    (below.folder / "0001-below.patch").write_bytes(diff(4, "other"))
+    assert doubt_of(above.folder).startswith("above goes onto below as it was: its patch 1 has")

@@ -184,12 +184,27 @@ def doubt(tmp_path: Path) -> None:
     origin.write_text(origin.read_text() + 'not-proved = "no index line"\n')
 
 
+def doubt_beneath(tmp_path: Path) -> None:
+    below = tmp_path / "below.mbox"
+    text = MAIL.replace("dax-1", "dax-0").replace("populate the whole", "count the")
+    below.write_text(text.replace("gup.c", "mmap.c"))
+    intake = read_intake(str(below), tmp_path)
+    intake.write()
+    assert intake.kept_origin is not None
+    (patch,) = intake.kept_origin.patches
+    with (intake.folder / "origin.toml").open("a") as file:
+        file.write('not-proved = "no index line"\n')
+    with (tmp_path / NAME / "origin.toml").open("a") as file:
+        file.write(f'[[beneath]]\nseries = "{intake.name}"\npatch-ids = ["{patch.patch_id}"]\n')
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [
         (edit_before, "is not as it was sent"),
         (edit_white_space, "is not as it was sent"),
         (doubt, "not proved"),
+        (doubt_beneath, "mm-count-the-range-v2, beneath it: rebuilt, not proved"),
     ],
 )
 def test_another_patch_than_was_sent_bears_none(
