@@ -36,7 +36,7 @@ from lab.userland.userland import (
 )
 
 #: Raised when the lab comes to make them otherwise.
-_RECIPE = 1
+_RECIPE = 2
 #: What nobody reads in a guest.
 _LEFT_OUT = ("doc", "man", "locale", "info", "lintian")
 #: Where a Debian, or what comes from it, says where its packages are; the first there counts.
@@ -62,18 +62,30 @@ def make_userland(name: str, image: Image, cache: Path, deadline_s: float) -> Us
     """The userland of a table ``[images.NAME]``: made if nobody has made it, or found.
 
     Raises:
-        UserError: There is no such package, or suite.
+        UserError: There is no such package, or suite; its file of sources cannot be read.
         InfrastructureError: A tool, the network or the disk failed; nothing is left of it then.
     """
     suite = image.suite or _suite_of(Host.here())
-    key = _key(suite, image.packages)
+    key = _key(suite, image.packages, _said_by(name, image.sources))
     folder = USERLANDS.place(cache, key)
     with locked(USERLANDS.lock_of(cache, key)):
         return find_userland(name, folder) or _made(name, image, suite, folder, deadline_s)
 
 
-def _key(suite: str, packages: Sequence[str]) -> str:
-    recipe = (_RECIPE, ARCH.name, suite, sorted(set(packages)))
+def _said_by(name: str, sources: Path | None) -> str | None:
+    """The digest of a file of sources: another one has other packages of the same names."""
+    if sources is None:
+        return None
+    try:
+        return hashlib.sha256(sources.read_bytes()).hexdigest()
+    except OSError as error:
+        what = f"{sources} cannot be read: {error.strerror}"
+        hint = "name a file of sources as apt has them, or take the line out"
+        raise UserError(what, where=f"images.{name}.sources", hint=hint) from error
+
+
+def _key(suite: str, packages: Sequence[str], sources: str | None) -> str:
+    recipe = (_RECIPE, ARCH.name, suite, sorted(set(packages)), sources)
     return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:24]
 
 

@@ -165,10 +165,35 @@ def test_an_interrupt_leaves_nothing(
 def test_packages_come_from_where_its_table_says(fake: Fake, archive: Path, tmp_path: Path) -> None:
     fake(f'cp {archive} "$out"')
     sources = tmp_path / "my.sources"
+    sources.touch()
     make(tmp_path / "cache", sources=sources)
     assert (tmp_path / "words").read_text().split()[-1] == str(sources)
     make(tmp_path / "other", suite="a-suite-of-nobody")
     assert (tmp_path / "words").read_text().split()[-1].endswith("root.tar")
+
+
+@pytest.mark.slow
+def test_it_is_made_once_for_what_its_sources_say(
+    fake: Fake, archive: Path, tmp_path: Path
+) -> None:
+    fake(f'cp {archive} "$out"')
+    cache, sources = tmp_path / "cache", tmp_path / "my.sources"
+    own = make(cache)
+    sources.write_text("deb http://one bookworm main\n")
+    first = make(cache, sources=sources)
+    assert make(cache, sources=sources) == first
+    assert first.path != own.path
+    sources.write_text("deb http://other bookworm main\n")
+    assert make(cache, sources=sources).path not in (own.path, first.path)
+    assert runs(tmp_path) == 3
+
+
+def test_sources_that_cannot_be_read_are_told(fake: Fake, tmp_path: Path) -> None:
+    fake("exit 1")
+    with pytest.raises(UserError, match="gone cannot be read: No such file") as caught:
+        make(tmp_path / "cache", sources=tmp_path / "gone")
+    assert caught.value.where == "images.full.sources"
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize("package", ["", "Perl", "a,b", "-oDir=x", "perl=5", "a b"])
