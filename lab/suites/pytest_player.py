@@ -61,6 +61,9 @@ class Player:
     Args:
         alive: Whether it runs.
         essential: Without it there is nothing to do: its end is a signal to this process.
+
+    Attributes:
+        lost: Why it plays no more; "" while it does.
     """
 
     def __init__(
@@ -81,6 +84,10 @@ class Player:
         self, program: str, test: str, guest: Guest, place: Place, deadline_s: float
     ) -> HostEnd:
         """See Players.play()."""
+        if self.lost:
+            # What it says next is of the test that it is at still.
+            what = f"pytest plays no more tests: an earlier one {self.lost}"
+            return HostEnd("", BROKEN, UserError(what, where=program))
         deadline = Deadline("program", deadline_s)
         asked = _Asked(guest, deadline)
         try:
