@@ -7,6 +7,7 @@ What there is of it for a run that uses none of its fixtures is this file: no mo
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -99,13 +100,21 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Keep what a test raised: whether that says anything of the kernel is asked later."""
+    """Keep what made a test fail: whether that says anything of the kernel is asked later."""
     report = yield
-    if call.excinfo is not None and takes_guest(item):
+    if report.failed and call.excinfo is not None and takes_guest(item):
         from lab.pytest_plugin.played import note_raised
 
         note_raised(item, call)
     return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Keep the part of a test that failed: pytest tells of a subtest while the test runs."""
+    # Where no test ran on a guest there is none.
+    played = sys.modules.get("lab.pytest_plugin.played")
+    if report.failed and played is not None:
+        played.note_part(report)
 
 
 @pytest.hookimpl(tryfirst=True)

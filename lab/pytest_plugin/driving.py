@@ -153,7 +153,7 @@ def drive(session: pytest.Session) -> None:
     for item, following in zip(others, [*others[1:], None], strict=False):
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         _end_if_asked(session)
-    mine = {key_of(item): item for item in session.items if takes_guest(item)}
+    mine = _by_key(item for item in session.items if takes_guest(item))
     driven = session.config.stash[DRIVEN] = Driven(session.config, mine.values())
     while (asked := driven.asked()) is not None:
         place = asked["place"]
@@ -167,6 +167,23 @@ def drive(session: pytest.Session) -> None:
     for item in mine.values():
         driven.leave_out(item)
         _end_if_asked(session)
+
+
+def _by_key(items: Iterable[pytest.Item]) -> dict[_Key, pytest.Item]:
+    """The tests by what names their results.
+
+    Raises:
+        pytest.UsageError: One names two.
+    """
+    found: dict[_Key, pytest.Item] = {}
+    for item in items:
+        other = found.setdefault(key_of(item), item)
+        if other is not item:
+            raise pytest.UsageError(
+                f"{item.nodeid} and {other.nodeid} would be one result: files of tests on guests "
+                "need names of their own"
+            )
+    return found
 
 
 def _end_if_asked(session: pytest.Session) -> None:

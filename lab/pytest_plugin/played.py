@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -20,30 +20,43 @@ _CONSOLE_LINES = 60
 _LOG_LINES = 200
 #: What a test says of the kernel.  All else that it raises says something of the test.
 _WORDS = (AssertionError, pytest.fail.Exception)
-_RAISED: pytest.StashKey[list[tuple[str, bool]]] = pytest.StashKey()
+_RAISED: pytest.StashKey[dict[str, bool]] = pytest.StashKey()
+#: What pytest passes over with a warning, and is no pass.
+_NO_PASSES = ("PytestReturnNotNoneWarning", "PytestUnhandledThreadExceptionWarning")
 
 
 @dataclass(frozen=True)
 class Played:
-    """Pytest's reports of a test, and what they come to: an exit status, in a few words."""
+    """Pytest's reports of a test, and what they come to: an exit status, in a few words.
+
+    Attributes:
+        parts: Those of its subtests that failed; pytest has shown them.
+    """
 
     test: str
     reports: Sequence[pytest.TestReport]
     status: int
     message: str
+    parts: Sequence[pytest.TestReport] = ()
 
     @property
     def output(self) -> str:
         """What a lab keeps of it."""
-        text = "\n".join(_told(self.reports))
+        text = "\n".join(_told([*self.parts, *self.reports]))
         return f"{text}\n{last_line(self.test, self.message)}\n"
 
 
 def note_raised(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """Keep whether what a test raised is its word on the kernel."""
+    """Keep whether what a test raised first is its word on the kernel."""
     assert call.excinfo is not None
     said = isinstance(call.excinfo.value, _WORDS)
-    item.stash.setdefault(_RAISED, []).append((call.when, said))
+    item.stash.setdefault(_RAISED, {}).setdefault(call.when, said)
+
+
+def note_part(report: pytest.TestReport) -> None:
+    """Keep the report of a subtest of the test that runs, if one does."""
+    if _TURNS:
+        _TURNS[-1].parts.append(report)
 
 
 def play(item: pytest.Item, wire: Wire, asked: Message) -> Played:
@@ -53,6 +66,8 @@ def play(item: pytest.Item, wire: Wire, asked: Message) -> Played:
     """
     module: Any = item.getparent(pytest.Module)
     item.session._setupstate.teardown_exact(module)
+    for warning in _NO_PASSES:
+        item.add_marker(pytest.mark.filterwarnings(f"error::pytest.{warning}"))
     _TURNS.append(_Turn(Stage.of(wire, asked), str(asked["test"])))
     try:
         # As pytest's own loop does: others are told of it, too.
@@ -66,28 +81,29 @@ def play(item: pytest.Item, wire: Wire, asked: Message) -> Played:
 def take_turn(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """Run the test whose turn it is."""
     turn = _TURNS[-1]
-    turn.played = _played(item, nextitem, turn.stage, turn.test)
+    turn.played = _played(item, nextitem, turn)
 
 
 @dataclass
 class _Turn:
     stage: Stage
     test: str
+    parts: list[pytest.TestReport] = field(default_factory=list)
     played: Played | None = None
 
 
 _TURNS: list[_Turn] = []
 
 
-def _played(item: pytest.Item, nextitem: pytest.Item | None, stage: Stage, test: str) -> Played:
-    item.stash[_RAISED] = []
-    with on_stage(stage):
+def _played(item: pytest.Item, nextitem: pytest.Item | None, turn: _Turn) -> Played:
+    item.stash[_RAISED] = {}
+    with on_stage(turn.stage):
         reports = runtestprotocol(item, log=False, nextitem=nextitem)
         bad = [report for report in reports if report.failed]
         for report in bad[:1]:
-            report.sections += _logs(stage)
-    status, message = _outcome(item, reports)
-    return Played(test, reports, status, message)
+            report.sections += _logs(turn.stage)
+    status, message = _outcome(item, [*turn.parts, *reports])
+    return Played(turn.test, reports, status, message, turn.parts)
 
 
 def _logs(stage: Stage) -> Iterator[tuple[str, str]]:
@@ -103,8 +119,7 @@ def _outcome(item: pytest.Item, reports: Sequence[pytest.TestReport]) -> tuple[i
     """The worst of setup, call and teardown."""
     failed = [report for report in reports if report.failed]
     if failed:
-        raised: list[tuple[str, bool]] = item.stash[_RAISED]
-        words = dict(raised)
+        words: dict[str, bool] = item.stash[_RAISED]
         first = failed[0]
         return (FAILED if words.get(first.when) else BROKEN), _why(first)
     skipped = next((report for report in reports if report.skipped), None)

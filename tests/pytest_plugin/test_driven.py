@@ -154,6 +154,24 @@ def test_that_ends_at_the_first_failure_has_what_ran_recorded(project: Path) -> 
     assert left == []
 
 
+def test_a_subtest_that_fails(project: Path) -> None:
+    text = "def test_a(guest, subtests):\n    with subtests.test('part'):\n        assert False\n"
+    done = played(project, text, "--lab-filesystem", "ext4-dax")
+    assert "SUBFAILED" in done.stdout
+    assert "FAILED test_it.py::test_a[6.1/ext4-dax] - lab: fail: assert False" in done.stdout
+    # The part and the whole, each once.
+    assert "2 failed" in done.stdout
+    assert done.returncode == 1
+
+
+def test_two_files_of_one_name(project: Path) -> None:
+    (project / "other").mkdir()
+    (project / "other/test_it.py").write_text("def test_a(guest): assert False\n")
+    done = played(project, "def test_a(guest): pass\n", "--import-mode=importlib")
+    assert "test_it.py::test_a[6.1/ext4-dax] would be one result" in done.stdout + done.stderr
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+
+
 def test_a_lab_that_is_killed(project: Path) -> None:
     text = """
 import os, signal, subprocess

@@ -135,6 +135,59 @@ def test_what_is_wrong_with_a_test_alone_is_the_users(make_job: MakeJob) -> None
     assert run_status(run(record)) is ExitStatus.USER
 
 
+def test_what_pytest_passes_over_or_tells_of_apart(make_job: MakeJob) -> None:
+    text = """
+import threading, unittest
+import pytest
+
+def test_parts(guest, subtests):
+    with subtests.test("skipped"):
+        pytest.skip("not here")
+    with subtests.test("wrong"):
+        assert guest.run("uname -r").stdout == "5.0"
+
+def test_part_with_a_mistake(guest, subtests):
+    with subtests.test("mistaken"):
+        undefined
+    with subtests.test("wrong"):
+        assert False
+
+def test_parts_that_pass(guest, subtests):
+    with subtests.test("fine"):
+        assert True
+
+class TestCase(unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def _of_guest(self, guest):
+        pass
+
+    def test_parts(self):
+        with self.subTest("wrong"):
+            self.assertTrue(False)
+
+def test_returns(guest):
+    return guest.run("uname -r").stdout == "5.0"
+
+def test_thread(guest):
+    def check():
+        assert False
+    thread = threading.Thread(target=check)
+    thread.start()
+    thread.join()
+"""
+    ends = found(run_job(make_job(text)))
+    assert {name: status for name, (status, _) in ends.items()} == {
+        "test_parts": "fail",
+        "test_part_with_a_mistake": "error",
+        "test_parts_that_pass": "pass",
+        "TestCase::test_parts": "fail",
+        "test_returns": "error",
+        "test_thread": "error",
+    }
+    assert "6.1.192" in ends["test_parts"][1]
+    assert "undefined" in ends["test_part_with_a_mistake"][1]
+
+
 def test_a_command_that_hangs_is_a_timeout(make_job: MakeJob) -> None:
     text = """
 import pytest
