@@ -131,6 +131,7 @@ class Preparer:
             kind,
             timeout_s=section.timeout,
             output=section.output or "",
+            prints=section.prints or "",
             tools=section.tools,
         )
 

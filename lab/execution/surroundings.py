@@ -15,6 +15,7 @@ from pathlib import Path
 from lab.analysis.setup import RECIPE
 from lab.execution.job import Job
 from lab.process.seal import file_digest
+from lab.suites.on_host import OnHost
 
 DEADLINES = "deadlines"
 
@@ -52,11 +53,14 @@ def _own_ways(job: Job) -> Iterator[tuple[str, str]]:
             yield f"timeout of {unit.suite}", f"{unit.timeout_s:g} s"
         if unit.output:
             yield f"output of {unit.suite}", unit.output
+        if unit.prints:
+            yield f"prints of {unit.suite}", unit.prints
         words = unit.kind.command(unit.program, ".", "", "")
         if words and words != [f"/lab/{unit.program}", "."]:
             yield f"command of {unit.program}", shlex.join(words)
             for name, path in unit.kind.sources([unit.program]):
-                if unit.program in (name, Path(name).stem):
+                # Of what runs in a guest the program's own digest is there; here it imports others.
+                if isinstance(unit.kind, OnHost) or unit.program in (name, Path(name).stem):
                     yield f"source {name}", file_digest(path)
 
 

@@ -23,7 +23,8 @@ class Unit:
     to be run one by one; ``after`` is that end, where a test of that rest runs.
     ``repetition`` counts from 1 in a job that runs it again and again; 0 is in any other.
     ``timeout_s`` is its suite's own deadline, ``output`` how its suite's table says that it
-    tells, and ``tools`` are programs of this machine that the table brings into its guest.
+    tells, ``prints`` what it has to print, and ``tools`` are programs of this machine that the
+    table brings into its guest.
     """
 
     filesystem: Filesystem
@@ -36,6 +37,7 @@ class Unit:
     repetition: int = 0
     timeout_s: float | None = None
     output: str = ""
+    prints: str = ""
     tools: tuple[str, ...] = ()
 
     def deadline(self, program_s: float) -> tuple[float, str]:

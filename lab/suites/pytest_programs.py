@@ -64,10 +64,15 @@ class PytestPrograms:
         return BuiltPrograms({}, failed)
 
     def sources(self, programs: Iterable[str]) -> Iterator[tuple[str, Path]]:
-        """The files, and what they have in common."""
-        shared = ("conftest.py",) if self.file("conftest.py").is_file() else ()
-        for name in dict.fromkeys((*programs, *shared)):
-            yield name, self.file(name)
+        """The files, and what they may import: modules and packages beside them, no other tests."""
+        found: dict[str, Path] = {}
+        for name in programs:
+            file = self.file(name)
+            beside = (path for path in _modules(file.parent) if not _is_test(path))
+            found |= {name: file, **{str(path.relative_to(file.parent)): path for path in beside}}
+        if (shared := self.file("conftest.py")).is_file():
+            found.setdefault(shared.name, shared)
+        yield from found.items()
 
     def tests(self, program: str, built: Path | None, pattern: str = "") -> Sequence[str] | None:
         """It takes a process of pytest to know, and that comes before a guest boots anyway."""
@@ -112,6 +117,18 @@ class PytestPrograms:
             return ProgramResult((Judged(program, Status.ERROR, why, lines, users_fault=own),))
         # By the test's own name: what the kernel complains of during it is charged to that.
         return ProgramResult((Judged(told[0], _STATUSES[status], told[1], lines, users_fault=own),))
+
+
+def _modules(folder: Path) -> Iterator[Path]:
+    """What Python finds there for an import, each package whole."""
+    yield from sorted(folder.glob("*.py"))
+    for package in sorted(folder.glob("*/__init__.py")):
+        yield from sorted(package.parent.rglob("*.py"))
+
+
+def _is_test(path: Path) -> bool:
+    """Whether pytest takes it for a file of tests, by its name."""
+    return path.match("test_*.py") or path.match("*_test.py")
 
 
 def _last_line(lines: Sequence[str]) -> tuple[str, str] | None:

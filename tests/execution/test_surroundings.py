@@ -10,6 +10,7 @@ from lab.execution.surroundings import surrounded
 from lab.guest.fake import Script
 from lab.model.records import Evidence
 from lab.suites.manner import Manner
+from lab.suites.pytest_programs import PytestPrograms
 from lab.suites.scripts import Scripts
 from tests.execution.conftest import MakeJob
 
@@ -29,7 +30,7 @@ def test_its_parts_stay_as_they_are(make_job: MakeJob) -> None:
 def test_how_a_suite_runs_its_programs_is_a_part(make_job: MakeJob, tmp_path: Path) -> None:
     job = make_job({"p": Script(("a",))}, program_s=120.0)
     suite = Scripts(tmp_path, Manner(environment=(("A", "b"),), user="nobody", output="ltp"))
-    unit = replace(job.units[0], kind=suite, output="ltp", timeout_s=3.0)
+    unit = replace(job.units[0], kind=suite, output="ltp", prints="do.*ne", timeout_s=3.0)
     programs = (("/bin/bash", "ab" * 12), ("p", "cd" * 12))
     evidence = replace(job.evidence, programs=programs)
     (tmp_path / "guest-tests").mkdir()
@@ -37,8 +38,33 @@ def test_how_a_suite_runs_its_programs_is_a_part(make_job: MakeJob, tmp_path: Pa
     around = dict(surrounded(replace(job, units=(unit,), evidence=evidence)).evidence.surroundings)
     assert around["timeout of s"] == "3 s"
     assert around["output of s"] == "ltp"
+    assert around["prints of s"] == "do.*ne"
     assert around["command of p"].endswith(". nobody 65534 env -u LAB_MARKS A=b /lab/p")
     assert len(around["tools in the guest"]) == 24
+
+
+def test_all_that_a_test_on_this_host_imports_is_a_part(make_job: MakeJob, tmp_path: Path) -> None:
+    files = {
+        "test_it.py": "import helper, package.inner",
+        "conftest.py": "",
+        "helper.py": "",
+        "package/__init__.py": "",
+        "package/inner.py": "",
+    }
+    for name in ("test_other.py", "other_test.py", "folder/data.py", *files):
+        (path := tmp_path / "guest-tests" / name).parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(files.get(name, ""))
+    job = make_job({"test_it.py": Script(("a",))})
+    unit = replace(job.units[0], kind=PytestPrograms(tmp_path))
+
+    def sources() -> dict[str, str]:
+        around = surrounded(replace(job, units=(unit,))).evidence.surroundings
+        return {name: value for name, value in around if name.startswith("source ")}
+
+    was = sources()
+    assert set(was) == {f"source {name}" for name in files}
+    (tmp_path / "guest-tests" / "helper.py").write_text("other = 1\n")
+    assert {name for name, value in sources().items() if value != was[name]} == {"source helper.py"}
 
 
 def test_the_line_for_people_is_no_part_of_it() -> None:
