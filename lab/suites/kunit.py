@@ -75,10 +75,14 @@ class KUnit:
             return _one(program, *bad)
         if status == _NONE:
             return _one(program, Status.SKIP, "this kernel has no KUnit built in: CONFIG_KUNIT")
-        suite = _find(program, output.decode(errors="replace").splitlines())
-        if suite is None:
+        suites = tuple(_found(program, output.decode(errors="replace").splitlines()))
+        if not suites:
             what = f"the log has no report of KUnit's suite {program}: is it in the config, by that"
             return _one(program, Status.ERROR, f"{what} name?")
+        if len(suites) > 1:
+            what = f"the log has {len(suites)} reports of KUnit's suite {program}"
+            return _one(program, Status.ERROR, f"{what}: nobody knows which of them counts")
+        suite = suites[0]
         report = "".join(f"{line}\n" for line in ("KTAP version 1", *_planned(suite.lines)))
         found = IN_KTAP.judge(
             program, report.encode(), 0, ended=ended, detail=detail, selected=selected
@@ -94,14 +98,13 @@ class _Suite:
     end: re.Match[str] | None
 
 
-def _find(name: str, log: Sequence[str]) -> _Suite | None:
-    """The report of a suite; None where there is none."""
+def _found(name: str, log: Sequence[str]) -> Iterator[_Suite]:
+    """The reports of suites of a name; a test with parameters, further in, is none."""
     lines = [_PREFIX.sub("", line) for line in log]
-    begins = re.compile(rf"([ \t]+)# Subtest: {re.escape(name)}\s*")
+    begins = re.compile(rf"( {{4}}|\t)# Subtest: {re.escape(name)}\s*")
     for number, line in enumerate(lines):
         if found := begins.fullmatch(line):
-            return _report(name, found[1], lines[number + 1 :])
-    return None
+            yield _report(name, found[1], lines[number + 1 :])
 
 
 def _report(name: str, indent: str, lines: Iterable[str]) -> _Suite:

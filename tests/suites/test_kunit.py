@@ -123,6 +123,23 @@ def test_a_suite_without_an_end_has_not_passed() -> None:
     assert "list_test_list_init" not in found
 
 
+def test_two_suites_of_a_name() -> None:
+    """Whichever failed, the other is no pass for it."""
+    again = LOG.replace("KTAP version 1\n[    0.500001] 1..3\n", "").replace("ok ", "not ok ")
+    ((status, message),) = judged("list-kunit-test", LOG + again).values()
+    assert status == "error"
+    assert "has 2 reports" in message
+
+
+@pytest.mark.parametrize("log", [LOG, LOG.replace("]         ", "]\t\t").replace("]     ", "]\t")])
+def test_a_test_of_another_suite_has_its_name(log: str) -> None:
+    named = log.replace("list-kunit-test", "inode_test_xtimestamp_decoding")
+    assert statuses("inode_test_xtimestamp_decoding", named) == {
+        "list_test_list_init": "pass",
+        "list_test_list_add": "pass",
+    }
+
+
 def test_a_suite_that_fails_by_itself() -> None:
     log = LOG.replace("ok 3 list-kunit-test", "not ok 3 list-kunit-test")
     assert statuses("list-kunit-test", log) == {

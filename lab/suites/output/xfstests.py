@@ -26,6 +26,8 @@ _LINE = re.compile(rf"({_TEST})(?:\s(.*))?$")
 #: How long it took when it ran last.
 _LAST_TIME = re.compile(r"^\s*\d+s \.\.\. ?")
 _TOOK = re.compile(r"\s*\d+s\s*")
+#: As much of both as may be there when it is cut.
+_CUT_TIME = re.compile(r"\s*(?:\d+s? ?\.{0,3})?\s*")
 _NOT_RUN = re.compile(r"\[not run\]\s*(.*)")
 _LISTS = re.compile(r"(Ran|Not run|Failures):(.*)")
 _TOTAL = re.compile(r"(?:Passed all (\d+)|Failed (\d+) of (\d+)) tests")
@@ -127,7 +129,15 @@ def _read(text: str) -> _Check:
             test = _begun(check, found[1], _LAST_TIME.sub("", found[2] or ""))
         elif test is not None and line.strip():
             test.more.append(line.strip())
+    if test is not None and not text.endswith("\n"):
+        _cut(test)
     return check
+
+
+def _cut(test: _Test) -> None:
+    """Take from a line without an end a time that may be the last run's, or half of one."""
+    if not test.more and _CUT_TIME.fullmatch(test.said):
+        test.said = ""
 
 
 def _begun(check: _Check, name: str, said: str) -> _Test:

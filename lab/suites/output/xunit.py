@@ -61,7 +61,7 @@ def _read(report: str) -> tuple[dict[str, Case], str]:
     # One that check was killed over counts none of what it has.
     if not problem and told.isdigit() and int(told) > len(cases):
         problem = f"its report counts {told} tests, and has {len(cases)}"
-    return cases, problem
+    return cases, problem or ("" if cases else "its report has no test")
 
 
 def _without_texts(report: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from lab.config.kinds import OUTPUTS
 from lab.suites.judge import Ended
 from lab.suites.output import output_of
-from tests.suites.output.judging import HERE, judged, passed
+from tests.suites.output.judging import HERE, judged, passed, statuses
 
 KTAP = b"KTAP version 1\n1..1\nok 1 a\n"
 #: What passes with status 0.
@@ -29,6 +29,12 @@ def test_each_kind_is_tried_here() -> None:
 def test_what_ends_well_has_passed(kind: str) -> None:
     assert passed(judged(kind, GOOD[kind]))
     assert output_of(kind).single == (kind == "exit")
+
+
+@pytest.mark.parametrize("first", [b"", b"TAP version 13\n", b"KTAP version 1\n"])
+def test_a_report_counts_for_more_than_the_status(first: bytes) -> None:
+    for text in (b"1..2\nok 1 a\nnot ok 2 b\n", b"ok 1 a\nnot ok 2 b\n1..2 # two\n"):
+        assert statuses(judged("exit", first + text)).items() >= {"a": "pass", "b": "fail"}.items()
 
 
 @pytest.mark.parametrize("kind", OUTPUTS)

@@ -114,3 +114,21 @@ def test_the_test_that_it_was_at_takes_its_end() -> None:
         "ext4/034": "pass",
         "t": "timeout",
     }
+
+
+def test_a_time_that_is_cut_is_no_end() -> None:
+    """Before what a test takes now stands what it took when it ran last."""
+    begun, line = b"FSTYP         -- ext4\n\ngeneric/001", b" 15s ...  14s"
+    for length in range(len(line) + 1):
+        results = judged("xfstests", begun + line[:length], None, Ended.GUEST_DIED, "a panic")
+        assert statuses(results) == {"generic/001": "crash"}, line[:length]
+    results = judged("xfstests", begun + line + b"\nand then", None, Ended.GUEST_DIED, "a panic")
+    assert statuses(results) == {"generic/001": "pass", "t": "crash"}
+
+
+def test_a_report_without_tests_bears_nothing_out() -> None:
+    text = read("passes").partition(b"<?xml")[0]
+    report = b'<?xml version="1.0" encoding="UTF-8"?>\n<testsuite tests="0">\n</testsuite>\n'
+    results = judged("xfstests", text + report)
+    assert "its report has no test" in results[-1].message
+    assert not any(one.status == "pass" for one in results)
