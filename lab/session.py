@@ -66,10 +66,11 @@ class Lab:
         config = with_names(self.loaded.config, [name])
         return replace(self, loaded=replace(self.loaded, config=config))
 
-    def suite_sources(self, *, refresh: bool) -> list[Tree]:
+    def suite_sources(self, suites: Iterable[str], *, refresh: bool) -> list[Tree]:
         """The sources that suites of ``lab.toml`` are built from, but the tree under test.
 
         Args:
+            suites: Their names.
             refresh: Whether what the cache has is asked for again.
         """
         # Only `lab fetch` asks.
@@ -85,7 +86,7 @@ class Lab:
                 refresh=refresh,
                 progress=self.listener.say,
             )
-            for source in sources_of_suites(loaded.config.suites.values())
+            for source in sources_of_suites(loaded.config.suites[name] for name in suites)
         ]
 
     def with_config(self, loaded: LoadedConfig) -> Lab:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -136,27 +136,32 @@ def doctor(
 
 @app.command()
 def fetch(
-    kernels: Annotated[list[str] | None, typer.Argument(metavar="KERNEL")] = None,
+    kernels: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="A kernel; a suite with a source.")
+    ] = None,
     missing: Annotated[
         bool, typer.Option("--missing", help="Only those that are not here.")
     ] = False,
     file: File = None,
     json: Json = False,
 ) -> int:
-    """Bring kernel trees, and the sources of suites, in or up to date."""
+    """Bring kernel trees, and the sources of suites, in or up to date.
+
+    Without a NAME those that [matrix.default] has.
+    """
     from lab.cli.progress import Show, print_json
     from lab.doctor import require
     from lab.trees.request import NO_VERSION
 
     require("fetch")
-    opened, given = open_lab(file).taking(kernels or ())
-    names = given or _default_kernels(opened)
+    opened = open_lab(file)
+    names, suites = _named(opened, kernels) if kernels else _of_default_matrix(opened)
+    opened, names = opened.taking(names)
     opened.loaded.require("kernel", *names)
     with Show(opened.cache, quiet=json) as show:
         telling = opened.telling(show)
         trees = [telling.builder.tree(name, refresh=not missing) for name in names]
-        if not given:
-            trees += telling.suite_sources(refresh=not missing)
+        trees += telling.suite_sources(suites, refresh=not missing)
     if json:
         rows = [
             {
@@ -327,9 +332,23 @@ def one_of_each(plan: Plan, option: str) -> None:
         raise UserError(what, where=option, hint="--config NAME --machine NAME")
 
 
-def _default_kernels(opened: Lab) -> list[str]:
-    plan = plan_of(opened, None)
-    return list(dict.fromkeys(job.variant.kernel for job in plan.jobs))
+def _named(opened: Lab, names: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """The kernels and the suites among them; a suite may go by what its source is called."""
+    from lab.suites.suite_source import suites_called
+
+    config = opened.loaded.config
+    by_name = {
+        name: suites_called(name, config.suites) for name in names if name not in config.kernels
+    }
+    kernels = [name for name in names if not by_name.get(name)]
+    return kernels, [suite for found in by_name.values() for suite in found]
+
+
+def _of_default_matrix(opened: Lab) -> tuple[Sequence[str], Sequence[str]]:
+    """Other people's suites, which are from elsewhere, are not among these as a rule."""
+    jobs = plan_of(opened, None).jobs
+    kernels = dict.fromkeys(job.variant.kernel for job in jobs)
+    return tuple(kernels), tuple(dict.fromkeys(suite for job in jobs for suite in job.suites))
 
 
 def _build_row(asked: BuildRequest, built: Build | Failure) -> dict[str, object]:

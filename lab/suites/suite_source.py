@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from lab.config.model import Suite, SuiteSource
@@ -48,3 +48,12 @@ def source_name(source: SuiteSource) -> str:
 def sources_of_suites(suites: Iterable[Suite]) -> Iterator[SuiteSource]:
     """Each source of some tables, once."""
     yield from dict.fromkeys(one.source for one in suites if one.source is not None)
+
+
+def suites_called(name: str, suites: Mapping[str, Suite]) -> list[str]:
+    """The suites with a source that bear this name, or whose source is called so (source_name)."""
+    return [
+        suite
+        for suite, table in suites.items()
+        if table.source is not None and name in (suite, source_name(table.source))
+    ]

@@ -81,10 +81,19 @@ def test_the_sources_of_suites_come_too(project: Path, tmp_path: Path) -> None:
             f'take = ["test"]\n[suites.theirs.source]\nkind = "tarball"\nurl = "{archive.name}"\n'
             f'sha256 = "{digest}"\n'
         )
-    done = lab(project, "fetch", "--json")
-    assert done.returncode == 0, done.stderr
-    trees = {tree["kernel"]: tree for tree in json.loads(done.stdout)["trees"]}
-    assert trees["source-theirs-2.1"]["identity"] == f"tarball:{digest}"
-    assert f"source-theirs-2.1  tarball:{digest}" in lab(project, "fetch", "--missing").stdout
-    # They run where somebody asks for them.
+    # They run where somebody asks for them, and until then nobody needs the network for them.
     assert "theirs" not in lab(project, "test", "--dry-run").stdout
+    done = lab(project, "fetch", "--missing")
+    assert done.returncode == 0, done.stderr
+    assert "theirs" not in done.stdout
+    done = lab(project, "fetch", "theirs", "--json")
+    assert done.returncode == 0, done.stderr
+    (tree,) = json.loads(done.stdout)["trees"]
+    assert (tree["kernel"], tree["identity"]) == ("source-theirs-2.1", f"tarball:{digest}")
+    # As its own error calls it; and beside a kernel.
+    found = lab(project, "fetch", "fake", "source-theirs-2.1", "--missing").stdout
+    assert f"source-theirs-2.1  tarball:{digest}" in found
+    assert len(found.splitlines()) == 2
+    refused = lab(project, "fetch", "their")
+    assert refused.returncode == 2
+    assert "no kernel is named 'their'" in refused.stderr
