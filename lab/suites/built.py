@@ -18,6 +18,7 @@ from lab.suites.guest_tools import libraries_of, with_tools
 from lab.suites.judge import Ended
 from lab.suites.made import Making, made, why_not
 from lab.suites.manner import Manner
+from lab.suites.missing_command import unless_missing
 from lab.suites.suite import BuiltPrograms, ProgramResult
 from lab.suites.suite_source import source_tree
 from lab.trees.tree import Tree
@@ -60,10 +61,12 @@ class Built(ByManner):
         detail: str,
         selected: bool,
     ) -> ProgramResult:
-        """As its kind of output has it, and by what it was to print."""
+        """As its kind of output has it, by what it was to print, and if a call's shell found it."""
         found = super().judge(
             program, output, status, ended=ended, detail=detail, selected=selected
         )
+        if program in self.calls.names():
+            found = unless_missing(found, program, output, detail)
         return self.calls.heed(found, output)
 
     def _found(self, folder: Path, programs: Sequence[str], cache: Path) -> BuiltPrograms:

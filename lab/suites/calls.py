@@ -2,7 +2,8 @@
 """Calls of programs that a table names: one program with other arguments is another test.
 
 A call is a shell's command, and becomes a script in the guest, which finds what was made in its
-PATH.  What a table has run ``before`` each is no part of the test: where that fails there is none.
+PATH; a pipe has to end well in all its parts.  What a table has run ``before`` each is no part of
+the test: where that fails there is none.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from lab.suites.program_file import ProgramFile, kept
 from lab.suites.suite import ProgramResult
 from lab.text import without_escapes
 
+#: dash has no pipefail, as images may have it.  By $0 its shell says whose command is not there.
 _SCRIPT = """\
 #!/bin/sh
 PATH=/lab:$PATH
 said=$(sh -euc {before} 2>&1) || {{ echo "before: $said"; exit 126; }}
-exec sh -c {call} sh "$@"
+pipefail=; sh -o pipefail -c : 2>/dev/null && pipefail='-o pipefail'
+exec sh $pipefail -c {call} "$0" "$@"
 """
 _SHOWN = 200
 _WORD = re.compile(r"[\w.+-]+")

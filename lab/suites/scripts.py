@@ -7,22 +7,18 @@ tools that its table brings there.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import LabError, UserError
-from lab.model.status import Status
 from lab.suites.by_manner import ByManner
 from lab.suites.guest_tools import with_tools
-from lab.suites.judge import Ended, Judged
+from lab.suites.judge import Ended
+from lab.suites.missing_command import unless_missing
 from lab.suites.program_file import ProgramFile, kept
 from lab.suites.suite import BuiltPrograms, ProgramResult
-
-#: What is no word on the kernel once a command of the script was not there.
-_EARNED = {Status.PASS, Status.FAIL, Status.SKIP}
 
 
 @dataclass(frozen=True)
@@ -64,22 +60,4 @@ class Scripts(ByManner):
         found = super().judge(
             program, output, status, ended=ended, detail=detail, selected=selected
         )
-        if (missing := _missing(program, output, detail)) is None:
-            return found
-        return replace(found, judged=tuple(_unearned(one, missing) for one in found.judged))
-
-
-def _missing(program: str, output: bytes, detail: str) -> str | None:
-    """The command that the script's shell did not find: ash, bash and dash say so alike."""
-    said = rf"^/lab/{re.escape(program)}: (?:line )?\d+: (\S+): (?:command )?not found\s*$"
-    text = f"{output.decode(errors='replace')}\n{detail}"
-    match = re.search(said, text, re.MULTILINE)
-    return match[1] if match else None
-
-
-def _unearned(judged: Judged, missing: str) -> Judged:
-    if judged.status not in _EARNED:
-        return judged
-    why = f'there is no {missing} in the guest: tools = ["{missing}"] in its table of lab.toml'
-    message = f"{why} (the test itself: {judged.status})"
-    return replace(judged, status=Status.ERROR, message=message)
+        return unless_missing(found, program, output, detail)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -44,10 +45,15 @@ def built(root: Path, section: Suite) -> BuiltPrograms:
     return suite_for(section, root).build(section.programs, root / "cache")
 
 
-def run(root: Path, section: Suite, program: str) -> subprocess.CompletedProcess[str]:
-    """A call by this machine's shell, which has the guest's /lab elsewhere."""
+def run(
+    root: Path, section: Suite, program: str, shell: str = "sh"
+) -> subprocess.CompletedProcess[str]:
+    """A call by a shell of this machine's, which has the guest's /lab elsewhere."""
     lab = root / "lab"
     lab.mkdir(exist_ok=True)
+    found = shutil.which(shell)
+    assert found is not None
+    (lab / "sh").symlink_to(found)
     for name, path in built(root, section).files.items():
         if "/" not in name:
             (lab / name).write_text(path.read_text().replace("/lab:", f"{lab}:"))
@@ -91,6 +97,28 @@ def test_it_runs_what_was_made_with_its_arguments(root: Path) -> None:
 def test_it_takes_the_arguments_of_its_table(root: Path) -> None:
     section = table(calls={"a": 'one -x "$@"'}, arguments=["of all", "-y"])
     assert run(root, section, "a").stdout == "said -x of all -y\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shell", ["bash", "busybox", "dash"])
+def test_a_command_that_is_not_there_earns_nothing(root: Path, shell: str) -> None:
+    section = table(calls={"a": "one; nosuch; true"})
+    end = run(root, section, "a", shell)
+    assert end.returncode == 0
+    # A guest has it in /lab.
+    said = f"{end.stdout}{end.stderr}".replace(str(root), "")
+    (one,) = judged(section, root, said).judged
+    assert one.status is Status.ERROR
+    assert 'tools = ["nosuch"]' in one.message
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("shell", "status"), [("bash", 3), ("busybox", 3), ("dash", 0)])
+def test_a_pipe_does_not_hide_how_it_ended(root: Path, shell: str, status: int) -> None:
+    """Where the shell can tell: that of guests can."""
+    section = table(calls={"a": "STATUS=3 one | cat"})
+    end = run(root, section, "a", shell)
+    assert (end.stdout, end.returncode, end.stderr) == ("said\n", status, "")
 
 
 @pytest.mark.slow
