@@ -179,7 +179,13 @@ class Guest(Protocol):
         """
 
     def put(self, content: bytes, path: str) -> None:
-        """Write a file there."""
+        """Write a file there.
+
+        Raises:
+            InfrastructureError: The guest does not take it.
+            CommandTimeout: It was not written within ``spec.command_s``.
+            GuestDied: The guest went down meanwhile.
+        """
 
     def fetch(self, path: str) -> bytes:
         """A regular file of the guest.

@@ -227,27 +227,41 @@ class Ssh:
             CommandTimeout: It did not come in time.
             GuestLost: The connection ended.
         """
+        with self._moving(path, "fetched", deadline_s) as client:
+            return _read_file(client, path, most)
+
+    def put(self, content: bytes, path: str, deadline_s: float) -> None:
+        """Write a file in the guest, over SFTP.
+
+        Raises:
+            InfrastructureError: The guest does not take it; the message says why.
+            CommandTimeout: It was not written in time.
+            GuestLost: The connection ended.
+        """
+        with self._moving(path, "written", deadline_s):
+            self._connection.put(BytesIO(content), remote=path)
+
+    @contextmanager
+    def _moving(self, path: str, moved: str, deadline_s: float) -> Iterator[paramiko.SFTPClient]:
+        """Open SFTP for a file that is ``moved``, and say what became of that."""
         deadline = Deadline("command", deadline_s)
+        late = CommandTimeout(f"{path} was not {moved} in {deadline_s:g} s")
         try:
             with self._cut_after(deadline_s):
                 self._connection.open()
                 # One for all: dropbear ends where a channel is closed that it writes to.
                 client = self._connection.sftp()
                 client.get_channel().settimeout(deadline_s)
-                return _read_file(client, path, most)
+                yield client
         except TimeoutError as error:
-            raise CommandTimeout(f"{path} did not come in {deadline_s:g} s") from error
+            raise late from error
         except (paramiko.SSHException, EOFError, OSError) as error:
             if deadline.passed:
-                raise CommandTimeout(f"{path} did not come in {deadline_s:g} s") from error
+                raise late from error
             if isinstance(error, OSError) and self._connection.is_connected:
-                what = f"{path} cannot be fetched: {error.strerror or error}"
+                what = f"{path} cannot be {moved}: {error.strerror or error}"
                 raise InfrastructureError(what) from error
-            raise GuestLost(f"the connection ended while {path} was fetched: {error}") from error
-
-    def put(self, content: bytes, path: str) -> None:
-        """Write a file in the guest, over SFTP."""
-        self._connection.put(BytesIO(content), remote=path)
+            raise GuestLost(f"the connection ended while {path} was {moved}: {error}") from error
 
     def interact(self, command: str | None) -> int:
         """A shell, or a command, on this terminal; returns its exit status.

@@ -12,7 +12,7 @@ import pytest
 
 from lab import process
 from lab.execution.run_job import run_job
-from lab.guest.guest import GuestDied
+from lab.guest.guest import Guest, GuestDied
 from lab.guest.qemu.guest import QemuSpec
 from lab.model.version import KernelVersion
 from tests.guest.conftest import EXT4, KERNEL, MakeJob, qemus
@@ -57,6 +57,19 @@ def test_qemu_that_hangs_between_commands(plain_spec: QemuSpec, clean_folder: Pa
         with pytest.raises(GuestDied, match="no longer answers") as lost:
             guest.run("true", 1.0)
     assert not lost.value.kernel
+
+
+def put_often(guest: Guest) -> None:
+    for _ in range(1000):
+        guest.put(bytes(1 << 20), "/tmp/file")
+
+
+def test_guest_that_dies_while_files_are_put(plain_spec: QemuSpec, clean_folder: Path) -> None:
+    with replace(plain_spec, folder=clean_folder / "job").guest() as guest:
+        guest.run("(sleep 0.2; echo c >/proc/sysrq-trigger) >/dev/null 2>&1 &")
+        with pytest.raises(GuestDied, match="panic") as lost:
+            put_often(guest)
+    assert lost.value.kernel
 
 
 def test_program_that_ignores_sigterm(make_job: MakeJob) -> None:

@@ -86,8 +86,8 @@ class Commands:
         return self._unless_lost(lambda: self._ssh.interact(command))
 
     def put(self, content: bytes, path: str) -> None:
-        """Write a file in the guest."""
-        self._ssh.put(content, path)
+        """Write a file in the guest; see Guest.put()."""
+        return self._unless_lost(lambda: self._ssh.put(content, path, self._parts.command_s))
 
     def stop(self) -> None:
         """End the command that runs as its deadline would, now; for another thread."""
