@@ -110,6 +110,9 @@ def _run(making: Making, work: Path, log: Path) -> None:
             raise
         if status != 0:
             raise _failure(making, command, status, log)
+        # One that goes on after errors ends well: what is missing then is no word on the source.
+        if ours := trouble("sh", 0, log.read_text(errors="replace").splitlines()):
+            raise _not_here(making, ours)
 
 
 def _command(making: Making, command: str, work: Path) -> list[str]:
@@ -130,11 +133,15 @@ def _failure(
 ) -> UserError | InfrastructureError:
     lines = log.read_text(errors="replace").splitlines()
     if ours := trouble("sh", status, lines, log.parent):
-        return InfrastructureError(f"{making.name} was not built: {ours}", hint="lab doctor")
+        return _not_here(making, ours)
     first = first_error(lines)
     said = lines[first] if lines else f"it ended with status {status} and said nothing"
     detail = "\n".join(lines[max(0, first - 2) : first + _SHOWN])
     return UserError(f"{making.name} does not build: {said}", where=command, detail=detail)
+
+
+def _not_here(making: Making, why: str) -> InfrastructureError:
+    return InfrastructureError(f"{making.name} was not built: {why}", hint="lab doctor")
 
 
 def _take(making: Making, work: Path, scratch: Path) -> Sequence[str]:

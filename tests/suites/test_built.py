@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lab.config.model import Suite
-from lab.errors import LabError
+from lab.errors import InfrastructureError, LabError
 from lab.process.shelf import PROGRAMS, TREES
 from lab.suites import suite_for
 from lab.suites.built import Built
@@ -99,6 +99,19 @@ def test_what_is_not_built_is_told(
     assert built.files == {}
     assert what in _all_of(built.failed["good"])
     assert folders(tmp_path / "cache") == []
+
+
+@pytest.mark.slow
+def test_a_compiler_that_was_killed_is_no_word_on_the_source(source: Path, tmp_path: Path) -> None:
+    """What goes on without it ends well, and would be kept as what the source makes."""
+    cache = tmp_path / "cache"
+    (source / "Makefile").write_text("all: other good\nother: bad.c\n\ttouch $@\n\tchmod +x $@\n"
+                                     "good: good.c\n\tkill -9 $$$$\n")  # fmt: skip
+    theirs = suite(tmp_path, {"kind": "dir", "path": str(source)}, "make -k || :")
+    error = theirs.build(["good"], cache).failed["good"]
+    assert isinstance(error, InfrastructureError)
+    assert "was not built: make: *** [Makefile:6: good] Killed" in error.what
+    assert folders(cache) == []
 
 
 def _all_of(error: LabError) -> str:
