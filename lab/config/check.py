@@ -73,10 +73,11 @@ def _firsts(config: LabConfig) -> Iterator[Problem]:
 
 def _alignments(config: LabConfig) -> Iterator[Problem]:
     for name, machine in config.machines.items():
-        if rest := machine.nvdimm % _NVDIMM_ALIGNMENT:
-            what = f"{machine.nvdimm} bytes are not a multiple of 128M: old kernels need that"
-            aligned = (machine.nvdimm - rest + _NVDIMM_ALIGNMENT) >> 20
-            yield Problem(what, f'"{aligned}M"', ("machines", name, "nvdimm"))
+        for key, size in (("nvdimm", machine.nvdimm), ("scratch", machine.scratch or 0)):
+            if rest := size % _NVDIMM_ALIGNMENT:
+                what = f"{size} bytes are not a multiple of 128M: old kernels need that"
+                aligned = (size - rest + _NVDIMM_ALIGNMENT) >> 20
+                yield Problem(what, f'"{aligned}M"', ("machines", name, key))
 
 
 def _files(config: LabConfig, root: Path) -> Iterator[Problem]:

@@ -287,6 +287,8 @@ class Machine(Section):
     type: Annotated[str, BeforeValidator(_a_type_of_machine)] = ARCH.machines[-1]
     #: Size of the persistent memory; 128 MiB-aligned, for old kernels (pmem/ndctl#28).
     nvdimm: Size = 512 << 20
+    #: Size of a second one, for programs that want two: /dev/lab-scratch of the guest.
+    scratch: Size | None = None
     #: Where it comes from: an NVDIMM, or RAM that ``memmap=`` sets apart for kernels that
     #: have no NFIT driver; ``auto`` goes by what the kernel has.
     pmem: Literal["auto", "nvdimm", "memmap"] = "auto"

@@ -132,7 +132,7 @@ def guests_at_once(loaded: LoadedConfig, plan: Plan, capacity: Capacity) -> int:
 def largest(loaded: LoadedConfig, plan: Plan) -> int:
     """Bytes that the plan's largest guest may come to have."""
     machines = (loaded.config.machines[job.machine] for job in plan.jobs)
-    return max(machine.memory + machine.nvdimm for machine in machines)
+    return max(one.memory + one.nvdimm + (one.scratch or 0) for one in machines)
 
 
 def _unbuilt(planned: JobPlan, failure: Failure | None) -> JobRecord:

@@ -26,6 +26,7 @@ class Machine:
     type: str
     nvdimm: int
     pmem: Literal["nvdimm", "memmap"] = "nvdimm"
+    scratch: int = 0
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from lab.filesystems.dax_proof import DaxProof
 from lab.guest.qemu.command_line import (
     ENTROPY,
     NVDIMM,
+    SCRATCH,
+    SCRATCH_SLOT,
     Hardware,
     machine_words,
     nvdimm_backend,
@@ -315,6 +317,10 @@ def _qemu(boot: Boot) -> str:
     if hardware.memmap is None:
         words += NVDIMM
         disk = f'-object "{nvdimm_backend("$work/nvdimm", hardware.nvdimm)}" '
+    if hardware.scratch:
+        words += SCRATCH
+        backend = nvdimm_backend("$work/scratch", hardware.scratch, slot=SCRATCH_SLOT)
+        disk += f'-object "{backend}" '
     append = portable(boot.arguments)
     return (
         shlex.join(words)

@@ -76,6 +76,12 @@ def sharing(spec: QemuSpec, folder: Path) -> QemuSpec:
             where="--share",
             hint="lab cp DIR guest:/tmp, once it runs; or a kernel from 4.2 on",
         )
+    if spec.hardware.scratch:
+        raise UserError(
+            "this machine has a second NVDIMM, and --share is told from others by its size",
+            where="--share",
+            hint="lab cp DIR guest:/tmp, once it runs; or another --machine",
+        )
     image, own = spec.folder / _IMAGE, spec.hardware.nvdimm
     size = _make(folder, image, unlike=own)
     return replace(

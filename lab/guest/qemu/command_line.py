@@ -18,6 +18,9 @@ NVDIMM = ("-device", "nvdimm,id=nvdimm0,memdev=nv0")
 #: QEMU's nvdimm_get_device_list() goes by a hash table of these names: with this one it comes
 #: after nvdimm0, which stays region0, and pmem0.
 _IMAGE = ("-device", "nvdimm,id=rootfs,memdev=image")
+#: A second memory for programs: its slot is what tells it from the others, whatever their order.
+SCRATCH_SLOT = 2
+SCRATCH = ("-device", f"nvdimm,id=scratch,memdev=nv{SCRATCH_SLOT},slot={SCRATCH_SLOT}")
 #: Old kernels wait for entropy before they answer (virtme-ng#217).
 ENTROPY = ("-device", "virtio-rng-pci")
 #: SSH connections that a guest can have, one after the other; guest-tests/ssh-waits.h.
@@ -29,7 +32,8 @@ class Hardware:
     """The machine a guest runs on; sizes in bytes.
 
     ``nvdimm`` is the size of its persistent memory, ``pmem`` what that is; ``image`` is the
-    size of one more NVDIMM, with a root filesystem, or 0.
+    size of one more NVDIMM, with a root filesystem, and ``scratch`` that of one for programs
+    that want two, or 0.
     """
 
     memory: int
@@ -39,6 +43,7 @@ class Hardware:
     nvdimm: int
     pmem: Pmem = "nvdimm"
     image: int = 0
+    scratch: int = 0
 
     def describe(self) -> str:
         """One line for people: nobody has found better words yet than those of ``key``."""
@@ -52,8 +57,12 @@ class Hardware:
         """
         return (
             f"{self.type}, {self.cpus} CPUs, {self.memory // _MIB} MiB of RAM, "
-            f"{self.nvdimm // _MIB} MiB {self._pmem()}, {self.accelerator}{self._image()}"
+            f"{self.nvdimm // _MIB} MiB {self._pmem()}, {self.accelerator}"
+            f"{self._image()}{self._scratch()}"
         )
+
+    def _scratch(self) -> str:
+        return f", a second NVDIMM of {self.scratch // _MIB} MiB" if self.scratch else ""
 
     def _image(self) -> str:
         # Not its size: what is in it is told of the programs.
@@ -80,13 +89,15 @@ class Memory:
     """Where a guest's memory is: paths QEMU opens, as ``/dev/fd/N`` for those it inherits.
 
     ``ram`` None is memory of QEMU's own; ``private`` leaves the files as they are.  ``image``
-    is of the hardware's; it is left as it is but for ``copied``, when a guest has a copy.
+    and ``scratch`` are of the hardware's; an image is left as it is but for ``copied``, when a
+    guest has a copy.
     """
 
     nvdimm: str
     ram: str | None = None
     private: bool = False
     image: str = ""
+    scratch: str = ""
     copied: bool = False
     descriptors: tuple[int, ...] = ()
 
@@ -136,6 +147,7 @@ def command_line(
         *_backends(hardware, files.memory),
         *(() if hardware.memmap is not None else NVDIMM),
         *(_IMAGE if hardware.image else ()),
+        *(SCRATCH if hardware.scratch else ()),
         # A restored guest's console goes on where the saved one's ended.
         "-chardev", f"file,id=console,path={_comma(files.console)},append=on",
         "-serial", "chardev:console",
@@ -175,9 +187,9 @@ def machine_words(hardware: Hardware, more: str = "") -> list[str]:
     ]  # fmt: skip
 
 
-def nvdimm_backend(path: str, size: int, share: str = "on") -> str:
-    """The ``-object`` behind NVDIMM: a file."""
-    return f"memory-backend-file,id=nv0,share={share},mem-path={path},size={size}"
+def nvdimm_backend(path: str, size: int, share: str = "on", slot: int = 0) -> str:
+    """The ``-object`` behind NVDIMM, or SCRATCH: a file."""
+    return f"memory-backend-file,id=nv{slot},share={share},mem-path={path},size={size}"
 
 
 def _ssh_ports(descriptors: Sequence[int]) -> Iterator[str]:
@@ -201,6 +213,9 @@ def _backends(hardware: Hardware, memory: Memory) -> list[str]:
     objects = []
     if hardware.memmap is None:
         objects.append(nvdimm_backend(_comma(memory.nvdimm), hardware.nvdimm, share))
+    if hardware.scratch:
+        path = _comma(memory.scratch)
+        objects.append(nvdimm_backend(path, hardware.scratch, share, SCRATCH_SLOT))
     if memory.ram is not None:
         path = _comma(memory.ram)
         ram = f"id=ram,share={share},mem-path={path},size={hardware.ram}"
@@ -233,8 +248,9 @@ def memory_size(hardware: Hardware) -> str:
         return f"size={hardware.ram // _MIB}M"
     # maxmem must hold RAM and every NVDIMM; one slot a DIMM.
     # A number without a suffix would be MiB.
-    most = hardware.memory + hardware.nvdimm + hardware.image + (1 << 30)
-    slots = 2 if hardware.image else 1
+    nvdimms = hardware.nvdimm + hardware.image + hardware.scratch
+    most = hardware.memory + nvdimms + (1 << 30)
+    slots = SCRATCH_SLOT + 1 if hardware.scratch else 2 if hardware.image else 1
     return f"size={hardware.memory // _MIB}M,slots={slots},maxmem={most // _MIB}M"
 
 

@@ -10,6 +10,7 @@ from lab.guest.qemu.accelerator import choose
 from lab.guest.qemu.command_line import Hardware
 from lab.guest.qemu.guest import QemuSpec
 from lab.guest.qemu.pmem import choose_pmem
+from lab.guest.qemu.scratch import make_scratch
 from lab.guest.qemu.tsc import tsc_arguments
 from lab.guest.request import GuestRequest
 from lab.image import base_image
@@ -60,14 +61,28 @@ def _hardware(asked: GuestRequest) -> Hardware:
         machine.nvdimm,
         pmem,
         _image(asked, pmem),
+        _scratch(asked, pmem),
     )
 
 
 def _prepare(asked: GuestRequest, hardware: Hardware) -> str:
     """What each guest does first; where it has an image, none of that may be done to it."""
-    return (
-        f"{_SHOW_FIRST.format(hardware.nvdimm)}{asked.prepare}" if hardware.image else asked.prepare
-    )
+    first = _SHOW_FIRST.format(hardware.nvdimm) if hardware.image else ""
+    version = KernelVersion.of_release(asked.built.release)
+    second = make_scratch(version) if hardware.scratch else ""
+    return f"{first}{second}{asked.prepare}"
+
+
+def _scratch(asked: GuestRequest, pmem: Pmem) -> int:
+    """The size of the second NVDIMM."""
+    size = asked.machine.scratch or 0
+    if size and pmem == "memmap":
+        raise UserError(
+            f"scratch is a second NVDIMM, and this guest has memmap= in place of those: its "
+            f"machine says so, or {asked.built.release} has no driver for one",
+            hint='a newer kernel, or pmem = "nvdimm" in the table of the machine',
+        )
+    return size
 
 
 def _image(asked: GuestRequest, pmem: Pmem) -> int:

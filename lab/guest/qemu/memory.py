@@ -22,14 +22,21 @@ def own_memory(
     On a disk, each first write to a page of it costs a block allocation (0.3 s for
     a mkfs), a full disk kills QEMU, and a kill -9 leaves it there.
     """
-    with memfd("nvdimm") as nvdimm, memfd("ram") as ram, memfd("image") as copy:
+    with (
+        memfd("nvdimm") as nvdimm,
+        memfd("ram") as ram,
+        memfd("scratch") as scratch,
+        memfd("image") as copy,
+    ):
         os.ftruncate(nvdimm, hardware.nvdimm)
+        os.ftruncate(scratch, hardware.scratch)
         os.ftruncate(ram, hardware.ram)
         memory = Memory(
             nvdimm=f"/dev/fd/{nvdimm}",
             ram=f"/dev/fd/{ram}" if savable else None,
             image="" if userland is None else str(userland.path),
-            descriptors=(nvdimm, ram),
+            scratch=f"/dev/fd/{scratch}",
+            descriptors=(nvdimm, ram, scratch),
         )
         yield _with_copy(memory, userland, copy) if savable and userland else memory
 

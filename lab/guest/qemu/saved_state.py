@@ -89,6 +89,11 @@ class SavedState:
         return self.folder / "nvdimm"
 
     @property
+    def scratch(self) -> Path:
+        """That of a second one, where the machine has it."""
+        return self.folder / "scratch"
+
+    @property
     def devices(self) -> Path:
         """QEMU's migration stream."""
         return self.folder / "devices"
@@ -225,7 +230,7 @@ def write_state(
     """Keep a stopped guest; the oldest states beyond a dozen go.
 
     Args:
-        parts: File descriptors of its ``ram``, ``nvdimm`` and ``devices``.
+        parts: File descriptors of its ``ram``, ``nvdimm``, ``scratch`` if any, and ``devices``.
 
     Raises:
         OSError: No space, most likely; nothing of the state is left then.

@@ -67,7 +67,9 @@ def restore(parts: QemuParts, state: SavedState, stack: ExitStack) -> Started:
     keys = GuestKeys(state.login, KeyPair(b"", state.host_key))
     shutil.copyfile(state.console, parts.console.path)
     image = "" if parts.userland is None else str(parts.userland.path)
-    memory = Memory(str(state.nvdimm), str(state.ram), private=True, image=image)
+    memory = Memory(
+        str(state.nvdimm), str(state.ram), private=True, image=image, scratch=str(state.scratch)
+    )
     # Beside QEMU, which has to wake up: nothing is asked of the guest before.
     with ThreadPoolExecutor(1) as pool:
         damage = pool.submit(state.damage)

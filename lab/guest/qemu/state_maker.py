@@ -26,7 +26,7 @@ _SETTLING_S = 0.3
 
 def state_key(parts: QemuParts) -> str:
     """What names the state that guests of these parts start from."""
-    memory = Memory(nvdimm="nvdimm", ram="ram", image="image")
+    memory = Memory(nvdimm="nvdimm", ram="ram", image="image", scratch="scratch")
     files = Files(parts.kernel, None, parts.kernel_arguments, memory, Path("console"))
     command = command_line(parts.hardware, files, Sockets(0, 0, (0,) * SSH_PORTS))
     # Two that hold the same by other names are two.
@@ -89,14 +89,17 @@ def _save(guest: Started, parts: QemuParts, states: Path, key: str) -> SavedStat
     vm.wait_for("resting", parts.ssh_s, "ssh")
     # What the guest still has to do for that, each guest of the state would do again.
     time.sleep(_SETTLING_S)
-    nvdimm, ram, *_ = vm.files.memory.descriptors
+    nvdimm, ram, scratch, *_ = vm.files.memory.descriptors
+    memories = {"ram": ram, "nvdimm": nvdimm}
+    if parts.hardware.scratch:
+        memories["scratch"] = scratch
     with memfd("devices") as devices:
         # QEMU writes through a shell, to which it leaves none of its descriptors.
         vm.monitor.save(Path(f"/proc/{os.getpid()}/fd/{devices}"), parts.command_s)
         return write_state(
             states,
             key,
-            parts={"ram": ram, "nvdimm": nvdimm, "devices": devices},
+            parts={**memories, "devices": devices},
             kernel=parts.kernel,
             console=parts.console.path,
             keys=guest.keys,

@@ -90,6 +90,12 @@ def test_a_machine_whose_memory_is_set_apart(spec: QemuSpec, tmp_path: Path) -> 
         sharing(old, tmp_path)
 
 
+def test_a_machine_with_a_second_memory(spec: QemuSpec, tmp_path: Path) -> None:
+    two = replace(spec, hardware=replace(spec.hardware, scratch=256 << 20))
+    with pytest.raises(UserError, match="second NVDIMM"):
+        sharing(two, tmp_path)
+
+
 def test_what_is_no_folder(spec: QemuSpec, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is no folder"):
         sharing(spec, tmp_path / "nowhere")

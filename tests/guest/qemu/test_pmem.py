@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -18,6 +20,7 @@ from lab.guest.qemu.command_line import (
     kernel_arguments,
 )
 from lab.guest.qemu.pmem import MemMap, choose_pmem
+from lab.guest.qemu.scratch import DEVICE, make_scratch
 from lab.model.version import KernelVersion
 from tests.guest.conftest import Project
 
@@ -104,6 +107,57 @@ def test_an_image_is_the_last_nvdimm_and_stays_as_it_is() -> None:
     assert "slots=1" in before
 
 
+def test_a_second_memory_has_a_slot_of_its_own() -> None:
+    plain, two = (Hardware(G, 2, "tcg", "q35", 512 * M, scratch=size) for size in (0, 512 * M))
+    assert "scratch" not in " ".join(line(plain))
+    memory = Memory(nvdimm="/dev/fd/7", scratch="/dev/fd/10")
+    files = Files(Path("bzImage"), 9, "quiet", memory, Path("console"))
+    words = command_line(two, files, Sockets(3, 4, (5, 6)))
+    devices = [after(words[at:], "-device") for at, word in enumerate(words) if word == "-device"]
+    assert devices[:2] == ["nvdimm,id=nvdimm0,memdev=nv0", "nvdimm,id=scratch,memdev=nv2,slot=2"]
+    backend = f"id=nv2,share=on,mem-path=/dev/fd/10,size={512 * M}"
+    assert f"memory-backend-file,{backend}" in words
+    assert after(words, "-m") == f"size=1024M,slots=3,maxmem={1024 + 512 + 512 + 1024}M"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("regions", "status", "made"),
+    [
+        # The image's NVDIMM in the middle, and the other way round.
+        ({0: 1, 1: 2, 2: 3}, 0, "2"),
+        ({0: 1, 1: 3, 2: 2}, 0, "1"),
+        ({0: 1, 1: 2}, 9, None),
+        ({0: 3, 1: 1}, 9, None),
+    ],
+)
+def test_the_second_memory_is_found_by_its_slot(
+    tmp_path: Path, regions: dict[int, int], status: int, made: str | None
+) -> None:
+    for region, handle in regions.items():
+        # nmem1 is no handle 2: the kernel numbers them as it finds them.
+        dimm = tmp_path / f"nmem{9 - region}" / "nfit"
+        dimm.mkdir(parents=True)
+        (dimm / "handle").write_text(f"0x{handle}\n")
+        (tmp_path / f"region{region}").mkdir()
+        (tmp_path / f"region{region}" / "mapping0").write_text(f"nmem{9 - region},0,1073741824,0\n")
+    ndctl, device = tmp_path / "ndctl", tmp_path / "lab-scratch"
+    ndctl.write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/said\n')
+    ndctl.chmod(0o755)
+    script = make_scratch(KernelVersion.parse("6.1"))
+    for there, here in (("/sys/bus/nd/devices", tmp_path), (DEVICE, device)):
+        script = script.replace(there, str(here))
+    end = subprocess.run(
+        ["sh", "-c", script], env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, check=False
+    )
+    assert end.returncode == status
+    assert device.is_symlink() == (made is not None)
+    if made is not None:
+        assert str(device.readlink()) == f"pmem{made}"
+        assert f"namespace{made}.0" in (tmp_path / "said").read_text()
+    assert "ndctl" not in make_scratch(KernelVersion.parse("4.2"))
+
+
 def test_description_tells_them_apart() -> None:
     nvdimm = Hardware(G, 2, "tcg", "pc", 512 * M)
     memmap = Hardware(G, 2, "tcg", "pc", 512 * M, "memmap")
@@ -112,6 +166,7 @@ def test_description_tells_them_apart() -> None:
         "pc, 2 CPUs, 1024 MiB of RAM, 512 MiB of RAM as persistent memory "
         "(memmap=512M!0x100000000), tcg"
     )
+    assert replace(nvdimm, scratch=G).key == f"{nvdimm.key}, a second NVDIMM of 1024 MiB"
     with_image = replace(nvdimm, image=640 * M)
     assert with_image.key == f"{nvdimm.key}, an NVDIMM with an image"
 
