@@ -161,7 +161,8 @@ class Lab:
         here, (name,) = self.taking([variant])
         asked = resolve(here.loaded, settled(here.loaded, name))
         self.loaded.require("machine", machine)
-        built = here.builder.build(asked, config)
+        fragments = self.loaded.config.machines[machine].fragments
+        built = here.builder.build(asked, config, fragments=fragments)
         with own_folder(self.results / "guests") as folder:
             try:
                 slower = self.loaded.config.configs[config].slower

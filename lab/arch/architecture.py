@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-#: Persistent memory of a guest's: an NVDIMM, or RAM that ``memmap=`` sets apart.
-Pmem = Literal["nvdimm", "memmap"]
+#: Persistent memory of a guest's: an NVDIMM, a device of virtio's, or RAM that ``memmap=`` sets
+#: apart.
+Pmem = Literal["nvdimm", "virtio-pmem", "memmap"]
 
 
 @dataclass(frozen=True)

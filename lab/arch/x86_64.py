@@ -40,6 +40,7 @@ X86_64 = Architecture(
     pmem=MappingProxyType(
         {
             "nvdimm": ("nfit", "CONFIG_ACPI_NFIT"),
+            "virtio-pmem": ("virtio-pmem", "CONFIG_VIRTIO_PMEM"),
             "memmap": ("pmem-legacy", "CONFIG_X86_PMEM_LEGACY"),
         }
     ),

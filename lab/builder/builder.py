@@ -155,8 +155,11 @@ class Builder:
             overlay = self._applied[key]
         return overlay
 
-    def build_job(self, variant: Variant, config: str) -> BuildJob:
+    def build_job(self, variant: Variant, config: str, fragments: tuple[str, ...] = ()) -> BuildJob:
         """What a build of the variant is made from.
+
+        Args:
+            fragments: What a machine wants beside those of the config.
 
         Raises:
             UserError: A series, or the config, is not meant for this kernel, or does not apply.
@@ -169,11 +172,12 @@ class Builder:
             what = f"config {config} is for kernels {section.versions}, and this is {tree.version}"
             where = self.loaded.locate("configs", config, "versions")
             raise UserError(what, where=where, hint="another --config")
+        asked = tuple(dict.fromkeys((*section.fragments, *fragments)))
         return BuildJob(
             variant=str(variant),
             tree=tree,
             overlay=self._overlay(tree, variant, mends.overlay),
-            options=load_fragments(self.loaded.root / "kconfigs", section.fragments),
+            options=load_fragments(self.loaded.root / "kconfigs", asked),
             toolchain=self.toolchain,
             cache=self.cache,
             # Those that are built beside it take their share of the CPUs.
@@ -184,11 +188,15 @@ class Builder:
         )
 
     def build(
-        self, variant: Variant, config: str, stopped: Callable[[], bool] = lambda: False
+        self,
+        variant: Variant,
+        config: str,
+        stopped: Callable[[], bool] = lambda: False,
+        fragments: tuple[str, ...] = (),
     ) -> Build:
         """Build a variant, or find it in the cache; gives up when ``stopped`` says so."""
-        name = BuildRequest(variant, config).name
-        job = self.build_job(variant, config)
+        name = BuildRequest(variant, config, fragments).name
+        job = self.build_job(variant, config, fragments)
         found = find_build(job, self.listener.say)
         if found is not None:
             self.listener.say(f"{name}: cached {found.key}")
@@ -245,7 +253,7 @@ class Builder:
         self, request: BuildRequest, stopped: Callable[[], bool] = lambda: False
     ) -> Build | Failure:
         try:
-            return self.build(request.variant, request.config, stopped)
+            return self.build(request.variant, request.config, stopped, request.fragments)
         except Exception as error:
             if stopped():
                 raise  # nothing was found out about it

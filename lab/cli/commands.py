@@ -184,13 +184,17 @@ def fetch(
 
 @app.command()
 def build(
-    variants: Variants = None, config: Configs = None, file: File = None, json: Json = False
+    variants: Variants = None,
+    machine: Machines = None,
+    config: Configs = None,
+    file: File = None,
+    json: Json = False,
 ) -> int:
     """Build variants, or say that they are built already."""
     from lab.cli.progress import Show, print_json
 
     opened, named = open_lab(file).taking(variants or ())
-    plan = plan_of(opened, named, configs=config)
+    plan = plan_of(opened, named, machines=machine, configs=config)
     with Show(opened.cache, quiet=json) as show:
         builds = opened.telling(show).builder.build_all(plan)
     if json:
@@ -354,7 +358,11 @@ def _of_default_matrix(opened: Lab) -> tuple[Sequence[str], Sequence[str]]:
 def _build_row(asked: BuildRequest, built: Build | Failure) -> dict[str, object]:
     from lab.builder import Failure
 
-    names = {"variant": asked.variant, "config": asked.config}
+    names = {
+        "variant": asked.variant,
+        "config": asked.config,
+        "fragments": list(asked.fragments),
+    }
     if isinstance(built, Failure):
         return {**names, "error": str(built.error)}
     return {

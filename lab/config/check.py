@@ -30,6 +30,7 @@ def problems_between(config: LabConfig, root: Path) -> list[Problem]:
         _homes(config),
         _firsts(config),
         _alignments(config),
+        _nodes(config),
         _files(config, root),
         _images(config),
         _matrices(config),
@@ -80,20 +81,37 @@ def _alignments(config: LabConfig) -> Iterator[Problem]:
                 yield Problem(what, f'"{aligned}M"', ("machines", name, key))
 
 
+def _nodes(config: LabConfig) -> Iterator[Problem]:
+    for name, machine in config.machines.items():
+        keys: KeyPath = ("machines", name, "nodes")
+        if machine.cpus % machine.nodes:
+            what = f"{machine.cpus} CPUs are not as many on each of {machine.nodes} nodes"
+            yield Problem(what, "cpus that are a multiple of it", keys)
+        # A node of the kernel's begins where one of its sections does.
+        if machine.nodes > 1 and machine.memory % (machine.nodes * _NVDIMM_ALIGNMENT):
+            what = f"{machine.memory} bytes are not as many times 128M on each of its nodes"
+            yield Problem(what, f"memory that is a multiple of {machine.nodes * 128}M", keys)
+
+
 def _files(config: LabConfig, root: Path) -> Iterator[Problem]:
     for name in config.series:
         yield from _file(root, "patches/{}/series", name, ("series", name))
     for name, kernel_config in config.configs.items():
-        keys: KeyPath = ("configs", name, "fragments")
-        yield from _duplicates("fragment", kernel_config.fragments, keys)
-        for index, fragment in enumerate(kernel_config.fragments):
-            yield from _file(root, "kconfigs/{}.config", fragment, (*keys, index))
+        yield from _fragments(root, kernel_config.fragments, ("configs", name, "fragments"))
+    for name, machine in config.machines.items():
+        yield from _fragments(root, machine.fragments, ("machines", name, "fragments"))
     for name, suite in config.suites.items():
-        keys = ("suites", name, "programs")
+        keys: KeyPath = ("suites", name, "programs")
         yield from _duplicates("program", suite.programs, keys)
         kind = SUITES[suite.kind]
         for index, program in enumerate(suite.programs if kind.source else ()):
             yield from _file(root, kind.source, program, (*keys, index), kind.script)
+
+
+def _fragments(root: Path, names: tuple[str, ...], keys: KeyPath) -> Iterator[Problem]:
+    yield from _duplicates("fragment", names, keys)
+    for index, fragment in enumerate(names):
+        yield from _file(root, "kconfigs/{}.config", fragment, (*keys, index))
 
 
 def _images(config: LabConfig) -> Iterator[Problem]:

@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_core import PydanticKnownError
 
 from lab.arch import ARCH
+from lab.arch.architecture import Pmem
 from lab.config.kinds import FILESYSTEMS, IMAGES, MACHINES, MAKING, MANNER, OUTPUTS, QEMU, SUITES, C
 from lab.model.job_name import DEFAULT
 from lab.model.scale import Worth
@@ -281,6 +282,8 @@ class Machine(Section):
 
     memory: Size = 1 << 30
     cpus: Count = Field(default=2, ge=1, le=8)
+    #: Of NUMA: each has as many CPUs and as much RAM, and the last the NVDIMM.
+    nodes: Count = Field(default=1, ge=1, le=4)
     #: ``auto`` takes KVM only when a guest really ran with it on this host.
     accelerator: Literal["auto", "kvm", "tcg"] = "auto"
     #: One of the architecture's that QEMU has.
@@ -289,9 +292,11 @@ class Machine(Section):
     nvdimm: Size = 512 << 20
     #: Size of a second one, for programs that want two: /dev/lab-scratch of the guest.
     scratch: Size | None = None
-    #: Where it comes from: an NVDIMM, or RAM that ``memmap=`` sets apart for kernels that
-    #: have no NFIT driver; ``auto`` goes by what the kernel has.
-    pmem: Literal["auto", "nvdimm", "memmap"] = "auto"
+    #: Where it comes from: an NVDIMM, a device of virtio's, or RAM that ``memmap=`` sets apart
+    #: for kernels that have no NFIT driver; ``auto`` is the first or the last, as the kernel has.
+    pmem: Literal["auto", Pmem] = "auto"
+    #: Of ``kconfigs/``: what a kernel needs to drive it, beside what its config asks for.
+    fragments: tuple[Name, ...] = ()
     #: Boot a guest once for each build, and start the others from what it was then.
     saved_state: bool = True
     fresh: Fresh = Fresh.FILESYSTEM

@@ -17,7 +17,7 @@ from lab.model.variant import Variant
 from lab.patches.diff import file_names
 from lab.patches.patch import Patch
 from lab.patches.series import first_patches
-from lab.plan import Plan
+from lab.plan import BuildRequest, Plan
 from lab.unforeseen import as_lab_error
 
 
@@ -83,9 +83,10 @@ def verify_each(
     run = test(replace(plan, jobs=left)) if left else None
     jobs = {variant: reused.record for variant, reused in known.items()}
     jobs |= run.by_variant() if run is not None else {}
-    config = plan.jobs[0].config
+    # One machine, one config: the variants are all that differs.
+    asked = plan.jobs[0].build
     whence = {variant: reused.run for variant, reused in known.items()}
-    return tuple(_judged(builder, each, jobs, config, whence) for each in stairs), run
+    return tuple(_judged(builder, each, jobs, asked, whence) for each in stairs), run
 
 
 def _known(builder: Builder, plan: Plan) -> Mapping[Variant, Reused]:
@@ -102,14 +103,13 @@ def _judged(
     builder: Builder,
     stairs: Stairs,
     jobs: Mapping[Variant, JobRecord],
-    config: str,
+    asked: BuildRequest,
     whence: Mapping[Variant, str],
 ) -> KernelSteps:
     known = [step_of(step, jobs.get(stairs.variants[step.number])) for step in stairs.steps()]
     built = [step.number for step in known if step.builds]
     compiled = {
-        number: _compiled(builder, stairs, number, _until(built, number), config)
-        for number in built
+        number: _compiled(builder, stairs, number, _until(built, number), asked) for number in built
     }
     steps: list[Step] = []
     for step in known:
@@ -146,14 +146,14 @@ def _turned(
 
 
 def _compiled(
-    builder: Builder, stairs: Stairs, number: int, until: int, config: str
+    builder: Builder, stairs: Stairs, number: int, until: int, asked: BuildRequest
 ) -> Compiled | LabError:
     """What is compiled of a step: what its own patch touches, and those up to another."""
     files = [file for each in range(number, until + 1) for file in stairs.touched(each)]
     variant = stairs.variants[number]
     builder.listener.say(f"{variant}: compiling anew what its patches touch")
     try:
-        return compile_anew(builder.build_job(variant, config), files)
+        return compile_anew(builder.build_job(variant, asked.config, asked.fragments), files)
     except Exception as error:
         return as_lab_error(error)
 

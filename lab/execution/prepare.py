@@ -54,7 +54,11 @@ class Preparer:
             deadlines=config.deadlines,
             programs=brought.files,
             userland=brought.userland,
-            prepare=prepare_script(version, (option.shown_by for option in built.gone)),
+            prepare=prepare_script(
+                version,
+                (option.shown_by for option in built.gone),
+                config.machines[machine].pmem,
+            ),
             folder=folder,
             cache=self.builder.cache,
             say=self.builder.listener.say,

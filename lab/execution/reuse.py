@@ -80,7 +80,8 @@ def _load(builder: Builder, plan: Plan) -> float:
 def _job_now(builder: Builder, plan: Plan, planned: JobPlan) -> Job | None:
     """What would be run now; None where that has to be built first."""
     try:
-        built = find_build(builder.build_job(planned.variant, planned.config))
+        asked = planned.build
+        built = find_build(builder.build_job(asked.variant, asked.config, asked.fragments))
         if built is None:
             return None
         folder = RunFolder(builder.loaded.results, "").job(0, planned.variant)

@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
+from typing import Literal
 
 from lab.arch import ARCH
+from lab.arch.architecture import Pmem
 from lab.errors import InfrastructureError
 from lab.features import feature, has
+from lab.filesystems.filesystem import CannotMount
 from lab.guest.command import CommandResult
 from lab.guest.guest import Guest
+from lab.guest.request import NOT_THE_MACHINE
 from lab.model.version import KernelVersion
 
 DEVICE = "/dev/pmem0"
@@ -23,10 +28,13 @@ fi
 _NO_HUGE_FAULTS = "echo never >/sys/kernel/mm/transparent_hugepage/enabled\n"
 _NOT_SHOWN = 8
 _NO_NAMESPACE = 9
+_LACKING = 11
 _SHOW = 'for it in {}; do [ -e "$it" ] || {{ echo "$it" >&2; exit {}; }}; done\n'
 
 
-def prepare_script(version: KernelVersion, shown_by: Iterable[str] = ()) -> str:
+def prepare_script(
+    version: KernelVersion, shown_by: Iterable[str] = (), pmem: Literal["auto"] | Pmem = "auto"
+) -> str:
     """What a guest of a kernel of ``version`` does once, before there is a filesystem.
 
     It gives the namespace struct pages where the kernel has such a mode, and says which
@@ -35,12 +43,35 @@ def prepare_script(version: KernelVersion, shown_by: Iterable[str] = ()) -> str:
     Args:
         shown_by: Paths that must be there, or ``boot``: what shows that the kernel still has
             what options were for that it has no more.
+        pmem: What the machine's persistent memory is, as its table says.
     """
     paths = " ".join(path for path in dict.fromkeys(shown_by) if path.startswith("/"))
     show = _SHOW.format(paths, _NOT_SHOWN) if paths else ""
     make_fsdax = _MAKE_FSDAX if has(version, "fsdax-namespace") else ""
     no_huge_faults = _NO_HUGE_FAULTS if has(version, "pmd-dax-without-pages") else ""
-    return f"{show}mode=raw\n{make_fsdax}{no_huge_faults}echo $mode\ntest -b {DEVICE}"
+    lacking = _lacking(pmem, version) if pmem != "auto" else ""
+    return f"{lacking}{show}mode=raw\n{make_fsdax}{no_huge_faults}echo $mode\ntest -b {DEVICE}"
+
+
+def _lacking(pmem: Pmem, version: KernelVersion) -> str:
+    """What ends it where the kernel's version has no driver of such memory, and there is none.
+
+    Both must agree: one alone may be a mistake of the lab's.
+    """
+    name, _ = ARCH.pmem.get(pmem, ("", ""))
+    if not name or has(version, name):
+        return ""
+    said = shlex.quote(str(feature(name)))
+    return f"[ -b {DEVICE} ] || {{ echo {said} >&2; exit {_LACKING}; }}\n"
+
+
+def refuse_lacking(guest: Guest) -> None:
+    """Raise CannotMount where the kernel is too old for its machine's persistent memory."""
+    if guest.prepared.status == _LACKING:
+        raise CannotMount(
+            f"this kernel has no {DEVICE} of this machine's persistent memory: "
+            f"{last_said(guest.prepared)}"
+        )
 
 
 def check_prepared(guest: Guest, devices: Iterable[str]) -> None:
@@ -48,9 +79,17 @@ def check_prepared(guest: Guest, devices: Iterable[str]) -> None:
 
     Raises:
         InfrastructureError: There is no persistent-memory device in the guest and one is
-            wanted, or nothing that shows what an option of the config was for.
+            wanted, or nothing that shows what an option of the config was for; or it is not
+            the machine that was asked for.
     """
     result = guest.prepared
+    if result.status == NOT_THE_MACHINE:
+        raise InfrastructureError(
+            f"the guest is not the machine that it should be: {last_said(result)}",
+            where=guest.console.path,
+            detail=result.stderr,
+            hint='in the table of a machine with nodes: fragments = ["numa"]',
+        )
     if result.status == _NOT_SHOWN:
         raise InfrastructureError(
             f"the guest has no {last_said(result)}, which would show what an option was for that "
@@ -59,7 +98,7 @@ def check_prepared(guest: Guest, devices: Iterable[str]) -> None:
             hint="the option's new name in kconfigs/, for versions from this one on; "
             "build.json of the build has it under gone",
         )
-    if DEVICE in devices:
+    if DEVICE in devices and result.status != _LACKING:
         namespace_mode(guest)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from lab.errors import InfrastructureError
 from lab.filesystems.filesystem import Filesystem, NotProved
 from lab.filesystems.mounts import look
-from lab.filesystems.pmem import DEVICE, last_said, namespace_mode
+from lab.filesystems.pmem import DEVICE, last_said, namespace_mode, refuse_lacking
 from lab.filesystems.unmount import read_left, unmounting
 from lab.guest.command import CommandResult, CommandTimeout
 from lab.guest.guest import Guest
@@ -49,11 +49,13 @@ def set_up(guest: Guest, filesystem: Filesystem) -> Mounted:
 
     Raises:
         InfrastructureError: It could not be made or mounted.
-        CannotMount: The kernel is too old for a mount option.
+        CannotMount: The kernel is too old for a mount option, or for the device.
         StaysMounted: Another one has its device.
         CommandTimeout: That still ran at the setup deadline.
         NotProved: It is mounted, but is not what it promises.
     """
+    if filesystem.device == DEVICE:
+        refuse_lacking(guest)
     result = _run(guest, filesystem)
     if result.status == _NOT_UNMOUNTED and (left := read_left(result.stderr)):
         raise StaysMounted(left, where=guest.console.path)

@@ -11,6 +11,9 @@ from lab.build import Build
 from lab.config.model import Deadlines, Machine
 from lab.userland.userland import Userland
 
+#: How what prepares a guest ends in one that is not the hardware that it should be.
+NOT_THE_MACHINE = 10
+
 
 @dataclass(frozen=True)
 class GuestRequest:

@@ -12,15 +12,21 @@ from lab.model.variant import Variant
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """A variant to build with a config, by its name."""
+    """A variant to build with a config, by its name.
+
+    ``fragments`` are those that a machine wants beside the config's: machines that want the
+    same have a build in common.
+    """
 
     variant: Variant
     config: str
+    fragments: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """What it is called for a reader."""
-        return job_name(self.variant, "", self.config)
+        name = job_name(self.variant, "", self.config)
+        return f"{name} with {', '.join(self.fragments)}" if self.fragments else name
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,8 @@ class JobPlan:
 
     Names lead into the config.  ``pattern`` selects tests; None is all of them.  All of it
     is done ``repeat`` times, each time in guests of its own.  ``own`` are suites that run on
-    a filesystem of their own alone, each with that.
+    a filesystem of their own alone, each with that.  ``fragments`` are what the machine wants
+    beside the config's.
     """
 
     variant: Variant
@@ -40,6 +47,7 @@ class JobPlan:
     pattern: str | None = None
     repeat: int = 1
     own: tuple[tuple[str, str], ...] = ()
+    fragments: tuple[str, ...] = ()
 
     @property
     def places(self) -> tuple[tuple[str, str], ...]:
@@ -76,7 +84,7 @@ class JobPlan:
     @property
     def build(self) -> BuildRequest:
         """The build that this job boots."""
-        return BuildRequest(self.variant, self.config)
+        return BuildRequest(self.variant, self.config, self.fragments)
 
     def suite_of(self, name: str) -> str:
         """The suite that a file ``SUITE.PROGRAM.ktap`` is of; "" for none of its own."""
@@ -95,6 +103,7 @@ class JobPlan:
             **({"repeat": self.repeat} if self.repeat > 1 else {}),
             # Where there are none a plan is named as it always was.
             **({"own": dict(self.own)} if self.own else {}),
+            **({"fragments": list(self.fragments)} if self.fragments else {}),
         }
 
     def _alike(self) -> Iterator[tuple[str, ...]]:

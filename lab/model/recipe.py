@@ -25,8 +25,9 @@ class Machine:
     accelerator: str
     type: str
     nvdimm: int
-    pmem: Literal["nvdimm", "memmap"] = "nvdimm"
+    pmem: Literal["nvdimm", "virtio-pmem", "memmap"] = "nvdimm"
     scratch: int = 0
+    nodes: int = 1
 
 
 @dataclass(frozen=True)

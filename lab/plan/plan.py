@@ -262,6 +262,7 @@ def _jobs(
             suites=suites,
             pattern=pattern,
             own=config.own_filesystems(suites),
+            fragments=config.machines[machine].fragments,
         )
         for name, machine, text in product(matrix.with_configs, matrix.on_machines, variants)
     )

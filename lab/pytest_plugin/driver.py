@@ -135,6 +135,7 @@ def _plan(loaded: LoadedConfig, rows: Sequence[Row], suites: Mapping[str, str]) 
                 variant=Variant.parse(variant),
                 config=default.config,
                 machine=default.machine,
+                fragments=default.fragments,
                 filesystems=tuple(dict.fromkeys(row.filesystems[0] for row in mine)),
                 suites=tuple(dict.fromkeys(suites[row.program] for row in mine)),
             )

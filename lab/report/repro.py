@@ -18,12 +18,13 @@ from lab.errors import UserError
 from lab.filesystems.dax_proof import DaxProof
 from lab.guest.qemu.command_line import (
     ENTROPY,
-    NVDIMM,
     SCRATCH,
     SCRATCH_SLOT,
     Hardware,
     machine_words,
+    node_words,
     nvdimm_backend,
+    pmem_device,
 )
 from lab.guest.qemu.tsc import portable
 from lab.image.base import MKE2FS_CONF
@@ -312,10 +313,10 @@ def _proofs(unit: RecipeUnit) -> Sequence[WantedProof]:
 def _qemu(boot: Boot) -> str:
     """The recorded machine, the lab's own channels (SSH, QMP, marks) left out."""
     hardware = Hardware(**asdict(boot.hardware))
-    words = [*machine_words(hardware), *ENTROPY, "-serial", "stdio"]
+    words = [*machine_words(hardware), *node_words(hardware), *ENTROPY, "-serial", "stdio"]
+    words += pmem_device(hardware)
     disk = ""
     if hardware.memmap is None:
-        words += NVDIMM
         disk = f'-object "{nvdimm_backend("$work/nvdimm", hardware.nvdimm)}" '
     if hardware.scratch:
         words += SCRATCH

@@ -230,6 +230,22 @@ def test_build_json_is_only_json(project: Path) -> None:
     assert again["key"] == row["key"]
 
 
+def test_a_build_for_a_machine_has_what_that_wants(project: Path) -> None:
+    (project / "kconfigs" / "more.config").write_text("CONFIG_SMP=y\n")
+    with (project / "lab.toml").open("a") as toml:
+        toml.write('[machines.default]\n[machines.wants]\nfragments = ["more"]\n')
+    machines = ("--machine", "default", "--machine", "wants")
+    done = lab(project, "build", "fake", *machines, "--json")
+    plain, wanting = json.loads(done.stdout)["builds"]
+    assert (plain["fragments"], wanting["fragments"]) == ([], ["more"])
+    config = [Path(row["image"]).with_name("config").read_text() for row in (plain, wanting)]
+    assert ["CONFIG_SMP=y" in text for text in config] == [False, True]
+    # It is built for whoever asks, and for nobody twice.
+    again = lab(project, "build", "fake", "--machine", "wants")
+    assert again.stdout.startswith("fake with more  ")
+    assert "cached" in again.stdout
+
+
 def test_build_that_fails_is_json_too(project: Path) -> None:
     """Other variants are built; the exit status tells of the one that is not."""
     done = lab(project, "build", "fake", "fake+fix", "--json")

@@ -84,6 +84,26 @@ def test_a_missing_fragment(project: Project, refuses: Checker) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "what", "key", "hint"),
+    [
+        ('fragments = ["pmem", "pmen"]', "there is no file kconfigs/pmen.config", "fragments[1]",
+         "pmem (known: base, pmem)"),
+        ('fragments = ["pmem", "pmem"]', "fragment 'pmem' is listed twice", "fragments[1]",
+         "it once"),
+        ("nodes = 2\ncpus = 3", "3 CPUs are not as many on each of 2 nodes", "nodes",
+         "cpus that are a multiple of it"),
+        ('nodes = 2\nmemory = "384M"', "402653184 bytes are not as many times 128M on each of its "
+         "nodes", "nodes", "memory that is a multiple of 256M"),
+    ],
+)  # fmt: skip
+def test_a_bad_machine(
+    project: Project, refuses: Checker, text: str, what: str, key: str, hint: str
+) -> None:
+    project.append(f"[machines.other]\n{text}\n")
+    refuses(what, key=f"machines.other.{key}", at=text.partition("\n")[0], hint=hint)
+
+
 def test_a_missing_program(project: Project, refuses: Checker) -> None:
     (project.root / "guest-tests/populate.c").unlink()
     refuses(

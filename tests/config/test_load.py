@@ -165,7 +165,7 @@ def test_a_home_of_nobody(project: Project, refuses: Checker) -> None:
             "memap",
             "machines.default.pmem",
             "cannot be 'memap'",
-            "memmap (known: auto, nvdimm, memmap)",
+            "memmap (known: auto, nvdimm, virtio-pmem, memmap)",
         ),
         (
             'memory = "1G"',

@@ -113,8 +113,8 @@ def test_an_unknown_local_key_in_a_table_of_both(project: Project, refuses: Chec
         "unknown key",
         key="machines.default.cpu",
         at="cpu",
-        hint="cpus (known: kind, memory, cpus, accelerator, type, nvdimm, scratch, pmem, "
-        "saved_state, fresh)",
+        hint="cpus (known: kind, memory, cpus, nodes, accelerator, type, nvdimm, scratch, pmem, "
+        "fragments, saved_state, fresh)",
         path=path,
     )
 

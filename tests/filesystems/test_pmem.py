@@ -6,12 +6,19 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from lab.errors import InfrastructureError
-from lab.filesystems.pmem import DEVICE, check_prepared, namespace_mode, prepare_script
+from lab.filesystems.filesystem import CannotMount
+from lab.filesystems.pmem import (
+    DEVICE,
+    check_prepared,
+    namespace_mode,
+    prepare_script,
+    refuse_lacking,
+)
 from lab.guest.command import CommandResult
 from lab.model.version import KernelVersion
 
@@ -53,6 +60,39 @@ def test_what_shows_a_gone_option_is_looked_for(
     assert (done.returncode, done.stderr) == (status, said)
 
 
+@pytest.mark.parametrize(
+    ("version", "pmem", "lacks"),
+    [
+        ("5.2", "virtio-pmem", "the driver of QEMU's virtio-pmem: Linux >=5.3"),
+        ("5.3", "virtio-pmem", ""),
+        ("4.1", "nvdimm", "the NFIT driver"),
+        ("4.1", "auto", ""),
+        ("4.1", "memmap", ""),
+    ],
+)
+def test_memory_that_a_kernel_is_too_old_for(
+    version: str, pmem: Literal["auto", "nvdimm", "virtio-pmem", "memmap"], lacks: str
+) -> None:
+    """It is said where the version has no driver and there is no device: not of either alone."""
+    script = prepare_script(KernelVersion.parse(version), pmem=pmem)
+    script = script.replace("/sys/bus/nd", "/nowhere")
+    absent = CommandResult(*_ran(script), 0.1)
+    assert (absent.status, lacks in absent.stderr) == (11 if lacks else 1, True)
+    present = script.replace(f"-b {DEVICE}", "-e /dev/null")
+    assert _ran(present)[0] == 0
+    guest: Any = SimpleNamespace(prepared=absent)
+    if lacks:
+        with pytest.raises(CannotMount, match=f"no {DEVICE} of this machine's .*: {lacks[:20]}"):
+            refuse_lacking(guest)
+    else:
+        refuse_lacking(guest)
+
+
+def _ran(script: str) -> tuple[int, str, str]:
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
 @pytest.mark.parametrize("said", ["", " ", "\n\n"])
 def test_a_guest_that_prepared_itself_and_says_nothing(tmp_path: Path, said: str) -> None:
     """A restored one that lost its output, say: an error, and no traceback."""
@@ -76,6 +116,10 @@ def test_a_guest_that_prepared_itself_and_says_nothing(tmp_path: Path, said: str
         (9, {"lab-x"}, ""),
         (1, {"lab-x"}, ""),
         (0, {DEVICE}, ""),
+        (10, {"lab-x"}, "is not the machine that it should be: /proc/x"),
+        (10, {DEVICE}, "is not the machine that it should be: /proc/x"),
+        # Who has it says so of itself: refuse_lacking().
+        (11, {DEVICE}, ""),
     ],
 )
 def test_what_a_guest_lacks_is_missed_by_who_needs_it(

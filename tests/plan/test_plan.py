@@ -251,6 +251,20 @@ def test_builds_are_counted_once(loaded: LoadedConfig) -> None:
     ]
 
 
+def test_a_machine_wants_a_build_of_its_own(tmp_path: Path) -> None:
+    """Two that want the same have it in common; what wants nothing is built as it always was."""
+    (tmp_path / "kconfigs").mkdir()
+    (tmp_path / "kconfigs/more.config").touch()
+    machines = '[machines.a]\nfragments = ["more"]\n[machines.b]\nfragments = ["more"]\n[machines'
+    loaded = write(tmp_path, TOML.replace("[machines", machines, 1))
+    plan = plan_variants(loaded, ["6.1"], machines=["default", "a", "b"])
+    plain = BuildRequest(Variant("6.1"), "default")
+    assert plan.builds == (plain, BuildRequest(Variant("6.1"), "default", ("more",)))
+    assert [build.name for build in plan.builds] == ["6.1", "6.1 with more"]
+    # What older labs recorded of the same plan names it still.
+    assert ["fragments" in job.to_json() for job in plan.jobs] == [False, True, True]
+
+
 def test_a_pattern_is_told(loaded: LoadedConfig) -> None:
     line = plan_variants(loaded, ["6.1"], ["xfs-dax"], (), "*.4k").describe()[1]
     assert line == ("  6.1 (config default) on machine big: populate on xfs-dax, tests like '*.4k'")

@@ -261,6 +261,33 @@ def test_flags_that_mended_it_come_before_all_others(tmp_path: Path) -> None:
     assert "'a b' int y" in shown.stdout
 
 
+@pytest.mark.parametrize(
+    ("hardware", "words"),
+    [
+        (
+            {"cpus": 4, "nodes": 2},
+            (
+                "-smp 4,sockets=2",
+                "-object memory-backend-ram,id=ram1,size=536870912",
+                "-numa node,nodeid=1,cpus=2-3,memdev=ram1",
+                "-device nvdimm,id=nvdimm0,memdev=nv0,node=1",
+                '-object "memory-backend-file,id=nv0',
+            ),
+        ),
+        (
+            {"pmem": "virtio-pmem"},
+            ("-device virtio-pmem-pci,id=vpmem0,memdev=nv0", '-object "memory-backend-file,id=nv0'),
+        ),
+    ],
+)
+def test_a_machine_of_another_kind(
+    tmp_path: Path, hardware: dict[str, object], words: tuple[str, ...]
+) -> None:
+    run = recorded(tmp_path / "run", hardware={**RECIPE["hardware"], **hardware})
+    script = checked(repro_script(run, "0"))
+    assert [word for word in words if word not in script] == []
+
+
 def test_a_machine_of_ram_has_no_nvdimm(tmp_path: Path) -> None:
     hardware = {**RECIPE["hardware"], "pmem": "memmap"}
     arguments = kernel_arguments(Hardware(**hardware))

@@ -70,11 +70,12 @@ def sharing(spec: QemuSpec, folder: Path) -> QemuSpec:
         UserError: It is no folder, something in it cannot be read, or the machine has no NVDIMM.
         InfrastructureError: No space is left for the image.
     """
-    if spec.hardware.memmap is not None:
+    if spec.hardware.pmem != "nvdimm":
+        what = f"this machine's persistent memory is {spec.hardware.pmem}"
         raise UserError(
-            "this machine's persistent memory is set apart by memmap=, and --share takes an NVDIMM",
+            f"{what}, and --share takes an NVDIMM",
             where="--share",
-            hint="lab cp DIR guest:/tmp, once it runs; or a kernel from 4.2 on",
+            hint="lab cp DIR guest:/tmp, once it runs; or another machine, a kernel from 4.2 on",
         )
     if spec.hardware.scratch:
         raise UserError(

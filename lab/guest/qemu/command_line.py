@@ -14,7 +14,8 @@ from lab.guest.qemu.pmem import MemMap
 _MIB = 1 << 20
 #: No label area: it would come off the end, and a region whose size is not a multiple of
 #: 16 MiB takes no fsdax namespace on 6.1.
-NVDIMM = ("-device", "nvdimm,id=nvdimm0,memdev=nv0")
+_NVDIMM = "nvdimm,id=nvdimm0,memdev=nv0"
+_VIRTIO_PMEM = "virtio-pmem-pci,id=vpmem0,memdev=nv0"
 #: QEMU's nvdimm_get_device_list() goes by a hash table of these names: with this one it comes
 #: after nvdimm0, which stays region0, and pmem0.
 _IMAGE = ("-device", "nvdimm,id=rootfs,memdev=image")
@@ -33,7 +34,7 @@ class Hardware:
 
     ``nvdimm`` is the size of its persistent memory, ``pmem`` what that is; ``image`` is the
     size of one more NVDIMM, with a root filesystem, and ``scratch`` that of one for programs
-    that want two, or 0.
+    that want two, or 0.  CPUs and RAM are on ``nodes`` of NUMA.
     """
 
     memory: int
@@ -44,6 +45,7 @@ class Hardware:
     pmem: Pmem = "nvdimm"
     image: int = 0
     scratch: int = 0
+    nodes: int = 1
 
     def describe(self) -> str:
         """One line for people: nobody has found better words yet than those of ``key``."""
@@ -56,10 +58,13 @@ class Hardware:
         Its digest names setups in databases, in these words: they stay as they are.
         """
         return (
-            f"{self.type}, {self.cpus} CPUs, {self.memory // _MIB} MiB of RAM, "
+            f"{self.type}, {self.cpus} CPUs{self._nodes()}, {self.memory // _MIB} MiB of RAM, "
             f"{self.nvdimm // _MIB} MiB {self._pmem()}, {self.accelerator}"
             f"{self._image()}{self._scratch()}"
         )
+
+    def _nodes(self) -> str:
+        return f" on {self.nodes} nodes" if self.nodes > 1 else ""
 
     def _scratch(self) -> str:
         return f", a second NVDIMM of {self.scratch // _MIB} MiB" if self.scratch else ""
@@ -70,7 +75,7 @@ class Hardware:
 
     def _pmem(self) -> str:
         if self.memmap is None:
-            return "NVDIMM"
+            return "NVDIMM" if self.pmem == "nvdimm" else self.pmem
         return f"of RAM as persistent memory ({self.memmap.argument})"
 
     @property
@@ -83,18 +88,33 @@ class Hardware:
         """All RAM that QEMU gives it."""
         return self.memory if self.memmap is None else self.memmap.ram
 
+    @property
+    def node_sizes(self) -> tuple[int, ...]:
+        """The RAM of each node; on the last is what ``memmap=`` sets apart."""
+        each = self.memory // self.nodes
+        return (*(self.nodes - 1) * (each,), self.ram - (self.nodes - 1) * each)
+
+    @property
+    def can_be_saved(self) -> bool:
+        """Whether a guest can be saved and restored.
+
+        QEMU has no VMState of a virtio-pmem (hw/virtio/virtio-pmem.c): a restored guest
+        would wait for ever for the answer to its first flush.
+        """
+        return self.pmem != "virtio-pmem"
+
 
 @dataclass(frozen=True)
 class Memory:
     """Where a guest's memory is: paths QEMU opens, as ``/dev/fd/N`` for those it inherits.
 
-    ``ram`` None is memory of QEMU's own; ``private`` leaves the files as they are.  ``image``
-    and ``scratch`` are of the hardware's; an image is left as it is but for ``copied``, when a
-    guest has a copy.
+    ``ram`` is a path for each node; without any it is memory of QEMU's own.  ``private`` leaves
+    the files as they are.  ``image`` and ``scratch`` are of the hardware's; an image is left as
+    it is but for ``copied``, when a guest has a copy.
     """
 
     nvdimm: str
-    ram: str | None = None
+    ram: tuple[str, ...] = ()
     private: bool = False
     image: str = ""
     scratch: str = ""
@@ -142,10 +162,12 @@ def command_line(
 
     ``incoming`` starts nothing until the monitor names a saved state.
     """
+    of_one = files.memory.ram and hardware.nodes == 1
     return [
-        *machine_words(hardware, "" if files.memory.ram is None else ",memory-backend=ram"),
+        *machine_words(hardware, ",memory-backend=ram" if of_one else ""),
         *_backends(hardware, files.memory),
-        *(() if hardware.memmap is not None else NVDIMM),
+        *node_words(hardware, files.memory.ram),
+        *pmem_device(hardware),
         *(_IMAGE if hardware.image else ()),
         *(SCRATCH if hardware.scratch else ()),
         # A restored guest's console goes on where the saved one's ended.
@@ -182,13 +204,53 @@ def machine_words(hardware: Hardware, more: str = "") -> list[str]:
         "-display", "none",
         "-machine", f"{machine}{more}",
         "-cpu", ARCH.cpus[hardware.accelerator],
-        "-smp", str(hardware.cpus),
+        "-smp", _cpus(hardware),
         "-m", memory_size(hardware),
     ]  # fmt: skip
 
 
+def _cpus(hardware: Hardware) -> str:
+    # A socket for each node: what shares a cache across nodes the kernel warns of (topology_sane).
+    return f"{hardware.cpus}{f',sockets={hardware.nodes}' if hardware.nodes > 1 else ''}"
+
+
+def node_words(hardware: Hardware, ram: Sequence[str] = ()) -> list[str]:
+    """What spreads CPUs and RAM over several nodes; nothing where there is one.
+
+    Args:
+        ram: Backends that are there; by default, memory of QEMU's own.
+    """
+    if hardware.nodes == 1:
+        return []
+    each, words = hardware.cpus // hardware.nodes, []
+    for number, size in enumerate(hardware.node_sizes):
+        if not ram:
+            words += ["-object", f"memory-backend-ram,id={ram_name(number)},size={size}"]
+        first, last = number * each, (number + 1) * each - 1
+        words += [
+            "-numa",
+            f"node,nodeid={number},cpus={first}-{last},memdev={ram_name(number)}",
+        ]
+    return words
+
+
+def ram_name(node: int) -> str:
+    """What the RAM of a node is called: QEMU's object, and its file in a saved state."""
+    return f"ram{node or ''}"
+
+
+def pmem_device(hardware: Hardware) -> tuple[str, ...]:
+    """The ``-device`` of the persistent memory; nothing where that is RAM."""
+    if hardware.memmap is not None:
+        return ()
+    if hardware.pmem == "virtio-pmem":
+        return "-device", _VIRTIO_PMEM
+    node = f",node={hardware.nodes - 1}" if hardware.nodes > 1 else ""
+    return "-device", f"{_NVDIMM}{node}"
+
+
 def nvdimm_backend(path: str, size: int, share: str = "on", slot: int = 0) -> str:
-    """The ``-object`` behind NVDIMM, or SCRATCH: a file."""
+    """The ``-object`` behind the persistent memory's device, or SCRATCH: a file."""
     return f"memory-backend-file,id=nv{slot},share={share},mem-path={path},size={size}"
 
 
@@ -216,9 +278,9 @@ def _backends(hardware: Hardware, memory: Memory) -> list[str]:
     if hardware.scratch:
         path = _comma(memory.scratch)
         objects.append(nvdimm_backend(path, hardware.scratch, share, SCRATCH_SLOT))
-    if memory.ram is not None:
-        path = _comma(memory.ram)
-        ram = f"id=ram,share={share},mem-path={path},size={hardware.ram}"
+    # zip: of no files there are no backends.
+    for number, (path, size) in enumerate(zip(memory.ram, hardware.node_sizes, strict=False)):
+        ram = f"id={ram_name(number)},share={share},mem-path={_comma(path)},size={size}"
         objects.append(f"memory-backend-file,{ram}")
     if hardware.image:
         # QEMU's migration has all in its stream that is not shared.
@@ -238,7 +300,9 @@ def kernel_arguments(hardware: Hardware, extra: str = "") -> str:
 def machine_properties(hardware: Hardware) -> str:
     """What ``-machine`` needs for the persistent memory, and what it need not have."""
     memmap = hardware.memmap
-    memory = "nvdimm=on" if memmap is None else f"max-ram-below-4g={memmap.low}"
+    memory = "nvdimm=on" if hardware.pmem == "nvdimm" else ""
+    if memmap is not None:
+        memory = f"max-ram-below-4g={memmap.low}"
     return ",".join(filter(None, (memory, ARCH.machine_without(hardware.type))))
 
 

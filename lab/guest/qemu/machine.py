@@ -12,7 +12,7 @@ from lab.guest.qemu.guest import QemuSpec
 from lab.guest.qemu.pmem import choose_pmem
 from lab.guest.qemu.scratch import make_scratch
 from lab.guest.qemu.tsc import tsc_arguments
-from lab.guest.request import GuestRequest
+from lab.guest.request import NOT_THE_MACHINE, GuestRequest
 from lab.image import base_image
 from lab.model.version import KernelVersion
 from lab.process.shelf import STATES
@@ -22,6 +22,17 @@ _SHOW_FIRST = (
     'if [ "$(cat /sys/bus/nd/devices/region0/size)" != {} ]; then '
     "echo region0 is not the memory under test >&2; exit 9; fi\n"
 )
+#: Where the NVDIMM is, a kernel says whose regions have that attribute.
+_SHOW_NODES = """\
+for node in {nodes}; do
+  at=/sys/devices/system/node/node$node
+  [ -n "$(cat $at/cpulist)" ] || {{ echo "no CPUs on node $node" >&2; exit {status}; }}
+  grep -q 'MemTotal: *[1-9]' $at/meminfo || {{ echo "no memory on node $node" >&2; exit {status}; }}
+done
+at=/sys/bus/nd/devices/region0/numa_node
+[ {nvdimm} = no ] || [ ! -e $at ] || [ "$(cat $at)" = $node ] || {{
+  echo "the NVDIMM is on node $(cat $at), not $node" >&2; exit {status}; }}
+"""
 
 
 def qemu_spec(asked: GuestRequest) -> QemuSpec:
@@ -41,7 +52,7 @@ def qemu_spec(asked: GuestRequest) -> QemuSpec:
         shutdown_s=deadlines.shutdown,
         append=tsc_arguments(asked.cache, built.hz) if has_tsc else "",
         prepare=_prepare(asked, hardware),
-        states=STATES.place(asked.cache) if asked.machine.saved_state else None,
+        states=STATES.place(asked.cache) if _is_saved(asked, hardware) else None,
         stall_s=deadlines.stall,
         userland=asked.userland,
     )
@@ -62,36 +73,53 @@ def _hardware(asked: GuestRequest) -> Hardware:
         pmem,
         _image(asked, pmem),
         _scratch(asked, pmem),
+        machine.nodes,
     )
 
 
+def _is_saved(asked: GuestRequest, hardware: Hardware) -> bool:
+    return asked.machine.saved_state and hardware.can_be_saved
+
+
 def _prepare(asked: GuestRequest, hardware: Hardware) -> str:
-    """What each guest does first; where it has an image, none of that may be done to it."""
+    """What each guest does first: it shows that it is this machine.
+
+    Where it has an image, none of what follows may be done to that.
+    """
     first = _SHOW_FIRST.format(hardware.nvdimm) if hardware.image else ""
     version = KernelVersion.of_release(asked.built.release)
     second = make_scratch(version) if hardware.scratch else ""
-    return f"{first}{second}{asked.prepare}"
+    return f"{_show_nodes(hardware)}{first}{second}{asked.prepare}"
 
 
 def _scratch(asked: GuestRequest, pmem: Pmem) -> int:
     """The size of the second NVDIMM."""
     size = asked.machine.scratch or 0
-    if size and pmem == "memmap":
+    if size and pmem != "nvdimm":
         raise UserError(
-            f"scratch is a second NVDIMM, and this guest has memmap= in place of those: its "
+            f"scratch is a second NVDIMM, and this guest has {pmem} in place of those: its "
             f"machine says so, or {asked.built.release} has no driver for one",
             hint='a newer kernel, or pmem = "nvdimm" in the table of the machine',
         )
     return size
 
 
+def _show_nodes(hardware: Hardware) -> str:
+    """Nodes that the kernel does not see would be a machine of another name."""
+    if hardware.nodes == 1:
+        return ""
+    nodes = " ".join(map(str, range(hardware.nodes)))
+    nvdimm = "yes" if hardware.pmem == "nvdimm" else "no"
+    return _SHOW_NODES.format(nodes=nodes, status=NOT_THE_MACHINE, nvdimm=nvdimm)
+
+
 def _image(asked: GuestRequest, pmem: Pmem) -> int:
     """The size of the NVDIMM that a root filesystem is on."""
     if asked.userland is None:
         return 0
-    if pmem == "memmap":
+    if pmem != "nvdimm":
         raise UserError(
-            f"image {asked.userland.name!r} comes as an NVDIMM, and this guest has memmap= in "
+            f"image {asked.userland.name!r} comes as an NVDIMM, and this guest has {pmem} in "
             f"place of those: its machine says so, or {asked.built.release} has no driver for one",
             hint='a newer kernel, or pmem = "nvdimm" in the table of the machine',
         )

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
-from lab.guest.qemu.command_line import Hardware, Memory
+from lab.guest.qemu.command_line import Hardware, Memory, ram_name
 from lab.process.sparse import copy_sparse
 from lab.userland.userland import Userland
 
@@ -22,23 +22,27 @@ def own_memory(
     On a disk, each first write to a page of it costs a block allocation (0.3 s for
     a mkfs), a full disk kills QEMU, and a kill -9 leaves it there.
     """
-    with (
-        memfd("nvdimm") as nvdimm,
-        memfd("ram") as ram,
-        memfd("scratch") as scratch,
-        memfd("image") as copy,
-    ):
-        os.ftruncate(nvdimm, hardware.nvdimm)
-        os.ftruncate(scratch, hardware.scratch)
-        os.ftruncate(ram, hardware.ram)
+    with ExitStack() as stack:
+        nvdimm = _sized(stack, "nvdimm", hardware.nvdimm)
+        ram = tuple(
+            _sized(stack, ram_name(node), size) for node, size in enumerate(hardware.node_sizes)
+        )
+        scratch = _sized(stack, "scratch", hardware.scratch)
+        copy = stack.enter_context(memfd("image"))
         memory = Memory(
             nvdimm=f"/dev/fd/{nvdimm}",
-            ram=f"/dev/fd/{ram}" if savable else None,
+            ram=tuple(f"/dev/fd/{one}" for one in ram) if savable else (),
             image="" if userland is None else str(userland.path),
             scratch=f"/dev/fd/{scratch}",
-            descriptors=(nvdimm, ram, scratch),
+            descriptors=(nvdimm, scratch, *ram),
         )
         yield _with_copy(memory, userland, copy) if savable and userland else memory
+
+
+def _sized(stack: ExitStack, name: str, size: int) -> int:
+    descriptor = stack.enter_context(memfd(name))
+    os.ftruncate(descriptor, size)
+    return descriptor
 
 
 def _with_copy(memory: Memory, userland: Userland, copy: int) -> Memory:

@@ -26,7 +26,7 @@ from pydantic import Field
 
 from lab.errors import InfrastructureError
 from lab.guest.command import CommandResult
-from lab.guest.qemu.command_line import SSH_PORTS
+from lab.guest.qemu.command_line import SSH_PORTS, ram_name
 from lab.host import need_tool
 from lab.image import GuestKeys
 from lab.process.cache_use import note_use
@@ -78,10 +78,9 @@ class SavedState:
         """What names it: a hash of all that shaped the guest."""
         return self.folder.name
 
-    @property
-    def ram(self) -> Path:
-        """The guest's RAM."""
-        return self.folder / "ram"
+    def ram(self, node: int) -> Path:
+        """The RAM of a node of the guest's."""
+        return self.folder / ram_name(node)
 
     @property
     def nvdimm(self) -> Path:
@@ -230,7 +229,8 @@ def write_state(
     """Keep a stopped guest; the oldest states beyond a dozen go.
 
     Args:
-        parts: File descriptors of its ``ram``, ``nvdimm``, ``scratch`` if any, and ``devices``.
+        parts: File descriptors of its ``ram`` (of each node), ``nvdimm``, ``scratch`` if any, and
+            ``devices``.
 
     Raises:
         OSError: No space, most likely; nothing of the state is left then.

@@ -67,9 +67,8 @@ def restore(parts: QemuParts, state: SavedState, stack: ExitStack) -> Started:
     keys = GuestKeys(state.login, KeyPair(b"", state.host_key))
     shutil.copyfile(state.console, parts.console.path)
     image = "" if parts.userland is None else str(parts.userland.path)
-    memory = Memory(
-        str(state.nvdimm), str(state.ram), private=True, image=image, scratch=str(state.scratch)
-    )
+    ram = tuple(str(state.ram(node)) for node in range(parts.hardware.nodes))
+    memory = Memory(str(state.nvdimm), ram, private=True, image=image, scratch=str(state.scratch))
     # Beside QEMU, which has to wake up: nothing is asked of the guest before.
     with ThreadPoolExecutor(1) as pool:
         damage = pool.submit(state.damage)

@@ -10,7 +10,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from lab.errors import InfrastructureError
-from lab.guest.qemu.command_line import SSH_PORTS, Files, Memory, Sockets, command_line
+from lab.guest.qemu.command_line import (
+    SSH_PORTS,
+    Files,
+    Memory,
+    Sockets,
+    command_line,
+    ram_name,
+)
 from lab.guest.qemu.memory import memfd
 from lab.guest.qemu.parts import QemuParts
 from lab.guest.qemu.port import NoPort
@@ -26,7 +33,8 @@ _SETTLING_S = 0.3
 
 def state_key(parts: QemuParts) -> str:
     """What names the state that guests of these parts start from."""
-    memory = Memory(nvdimm="nvdimm", ram="ram", image="image", scratch="scratch")
+    ram = tuple(ram_name(node) for node in range(parts.hardware.nodes))
+    memory = Memory(nvdimm="nvdimm", ram=ram, image="image", scratch="scratch")
     files = Files(parts.kernel, None, parts.kernel_arguments, memory, Path("console"))
     command = command_line(parts.hardware, files, Sockets(0, 0, (0,) * SSH_PORTS))
     # Two that hold the same by other names are two.
@@ -89,8 +97,9 @@ def _save(guest: Started, parts: QemuParts, states: Path, key: str) -> SavedStat
     vm.wait_for("resting", parts.ssh_s, "ssh")
     # What the guest still has to do for that, each guest of the state would do again.
     time.sleep(_SETTLING_S)
-    nvdimm, ram, scratch, *_ = vm.files.memory.descriptors
-    memories = {"ram": ram, "nvdimm": nvdimm}
+    nvdimm, scratch, *others = vm.files.memory.descriptors
+    memories = {ram_name(node): others[node] for node in range(parts.hardware.nodes)}
+    memories["nvdimm"] = nvdimm
     if parts.hardware.scratch:
         memories["scratch"] = scratch
     with memfd("devices") as devices:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -84,10 +85,13 @@ def test_an_image_of_a_folder(spec: QemuSpec, tmp_path: Path) -> None:
     assert image.stat().st_blocks * 512 < 16 << 20
 
 
-def test_a_machine_whose_memory_is_set_apart(spec: QemuSpec, tmp_path: Path) -> None:
-    old = replace(spec, hardware=replace(spec.hardware, pmem="memmap"))
-    with pytest.raises(UserError, match="memmap="):
-        sharing(old, tmp_path)
+@pytest.mark.parametrize("pmem", ["memmap", "virtio-pmem"])
+def test_a_machine_without_an_nvdimm(
+    spec: QemuSpec, tmp_path: Path, pmem: Literal["memmap", "virtio-pmem"]
+) -> None:
+    other = replace(spec, hardware=replace(spec.hardware, pmem=pmem))
+    with pytest.raises(UserError, match=f"is {pmem}, and --share takes an NVDIMM"):
+        sharing(other, tmp_path)
 
 
 def test_a_machine_with_a_second_memory(spec: QemuSpec, tmp_path: Path) -> None:

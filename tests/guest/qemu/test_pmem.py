@@ -36,9 +36,13 @@ G, M = 1 << 30, 1 << 20
         ("auto", "6.1", "nvdimm"),
         ("memmap", "6.1", "memmap"),
         ("nvdimm", "4.1", "nvdimm"),
+        ("virtio-pmem", "5.3", "virtio-pmem"),
+        ("auto", "5.3", "nvdimm"),
     ],
 )
-def test_choice(asked: Literal["auto", "nvdimm", "memmap"], version: str, chosen: str) -> None:
+def test_choice(
+    asked: Literal["auto", "nvdimm", "virtio-pmem", "memmap"], version: str, chosen: str
+) -> None:
     assert choose_pmem(asked, KernelVersion.parse(version)) == chosen
 
 
@@ -63,7 +67,7 @@ def test_memmap_lies_in_ram_above_4g(
 
 
 def line(hardware: Hardware) -> list[str]:
-    memory = Memory(nvdimm="/dev/fd/7", ram="/dev/fd/8")
+    memory = Memory(nvdimm="/dev/fd/7", ram=("/dev/fd/8",))
     append = kernel_arguments(hardware, "quiet")
     files = Files(Path("bzImage"), 9, append, memory, Path("console"))
     return command_line(hardware, files, Sockets(3, 4, (5, 6)))
@@ -92,10 +96,52 @@ def test_command_line_of_an_nvdimm_machine() -> None:
     assert after(words, "-device") == "nvdimm,id=nvdimm0,memdev=nv0"
 
 
+def test_command_line_of_a_virtio_pmem_machine() -> None:
+    words = line(Hardware(G, 2, "tcg", "q35", 512 * M, "virtio-pmem"))
+    assert after(words, "-machine") == "q35,accel=tcg,sata=off,smbus=off,memory-backend=ram"
+    assert after(words, "-device") == "virtio-pmem-pci,id=vpmem0,memdev=nv0"
+    # Its address is in what maxmem sets apart.
+    assert after(words, "-m") == f"size=1024M,slots=1,maxmem={1024 + 512 + 1024}M"
+    assert not any("nvdimm" in word for word in words)
+
+
+def backends(words: list[str]) -> list[str]:
+    return [word for word in words if word.startswith("memory-backend-")]
+
+
+def test_command_line_of_a_machine_with_nodes() -> None:
+    hardware = Hardware(G, 4, "tcg", "q35", 512 * M, nodes=2)
+    files = Files(Path("bzImage"), 9, "quiet", Memory("/dev/fd/7", ("a,b", "/dev/fd/9")), Path("c"))
+    words = command_line(hardware, files, Sockets(3, 4, (5,)))
+    assert after(words, "-machine") == "q35,accel=tcg,nvdimm=on,sata=off,smbus=off"
+    # CPUs of two nodes in one socket: topology_sane() warns of that.
+    assert after(words, "-smp") == "4,sockets=2"
+    nodes = [words[at + 1] for at, word in enumerate(words) if word == "-numa"]
+    assert nodes == [
+        "node,nodeid=0,cpus=0-1,memdev=ram",
+        "node,nodeid=1,cpus=2-3,memdev=ram1",
+    ]
+    assert backends(words)[1:] == [
+        f"memory-backend-file,id=ram,share=on,mem-path=a,,b,size={512 * M}",
+        f"memory-backend-file,id=ram1,share=on,mem-path=/dev/fd/9,size={512 * M}",
+    ]
+    assert after(words, "-device") == "nvdimm,id=nvdimm0,memdev=nv0,node=1"
+
+
+def test_nodes_of_a_guest_that_is_not_saved() -> None:
+    hardware = Hardware(G, 4, "tcg", "q35", 512 * M, "memmap", nodes=2)
+    files = Files(Path("bzImage"), 9, "quiet", Memory("/dev/fd/7"), Path("console"))
+    # On the last node is what memmap= sets apart, too.
+    assert backends(command_line(hardware, files, Sockets(3, 4, (5,)))) == [
+        f"memory-backend-ram,id=ram,size={512 * M}",
+        f"memory-backend-ram,id=ram1,size={G}",
+    ]
+
+
 def test_an_image_is_the_last_nvdimm_and_stays_as_it_is() -> None:
     plain, with_image = (Hardware(G, 2, "tcg", "q35", 512 * M, image=size) for size in (0, 640 * M))
     before = " ".join(line(plain))
-    memory = Memory(nvdimm="/dev/fd/7", ram="/dev/fd/8", image="/cache/root,ext2")
+    memory = Memory(nvdimm="/dev/fd/7", ram=("/dev/fd/8",), image="/cache/root,ext2")
     files = Files(Path("bzImage"), 9, "quiet", memory, Path("console"))
     words = command_line(with_image, files, Sockets(3, 4, (5, 6)))
     devices = [after(words[at:], "-device") for at, word in enumerate(words) if word == "-device"]
@@ -167,6 +213,10 @@ def test_description_tells_them_apart() -> None:
         "(memmap=512M!0x100000000), tcg"
     )
     assert replace(nvdimm, scratch=G).key == f"{nvdimm.key}, a second NVDIMM of 1024 MiB"
+    virtio = replace(nvdimm, pmem="virtio-pmem")
+    assert virtio.key == "pc, 2 CPUs, 1024 MiB of RAM, 512 MiB virtio-pmem, tcg"
+    nodes = replace(nvdimm, nodes=2)
+    assert nodes.key == "pc, 2 CPUs on 2 nodes, 1024 MiB of RAM, 512 MiB NVDIMM, tcg"
     with_image = replace(nvdimm, image=640 * M)
     assert with_image.key == f"{nvdimm.key}, an NVDIMM with an image"
 
