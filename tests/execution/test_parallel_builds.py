@@ -37,10 +37,14 @@ class Builds:
         build = Builder.build
 
         def slow(
-            builder: Builder, variant: Variant, config: str, stopped: Callable[[], bool] = bool
+            builder: Builder,
+            variant: Variant,
+            config: str,
+            stopped: Callable[[], bool] = bool,
+            fragments: tuple[str, ...] = (),
         ) -> Build:
             self.wait(str(variant), stopped)
-            return build(builder, variant, config, stopped)
+            return build(builder, variant, config, stopped, fragments)
 
         monkeypatch.setattr(Builder, "build", slow)
         monkeypatch.setattr("lab.host.capacity._cpus", lambda: cpus)

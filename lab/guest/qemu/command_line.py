@@ -163,11 +163,14 @@ def command_line(
     ``incoming`` starts nothing until the monitor names a saved state.
     """
     of_one = files.memory.ram and hardware.nodes == 1
+    device = pmem_device(hardware)
+    # The kernel calls the ports by the number of their device among virtio's, which is to be 0.
+    first, last = ((), device) if hardware.pmem == "virtio-pmem" else (device, ())
     return [
         *machine_words(hardware, ",memory-backend=ram" if of_one else ""),
         *_backends(hardware, files.memory),
         *node_words(hardware, files.memory.ram),
-        *pmem_device(hardware),
+        *first,
         *(_IMAGE if hardware.image else ()),
         *(SCRATCH if hardware.scratch else ()),
         # A restored guest's console goes on where the saved one's ended.
@@ -179,6 +182,7 @@ def command_line(
         "-mon", "chardev=monitor,mode=control",
         *_ssh_ports(sockets.ssh),
         *ENTROPY,
+        *last,
         # A restored guest keeps the kernel, or the head of it: its loader's ROM is part of the
         # machine, and nobody boots what is in it.
         "-kernel", str(files.kernel),
