@@ -8,7 +8,7 @@ the report as a whole adds a result of its own, named after the program.
 from __future__ import annotations
 
 import signal as signals
-from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -100,7 +100,24 @@ def judge(
         judged.append(replace(whole, cut=cut, signal=killed_by(ended, exit_status, signal)))
     elif report.planned == 0 and not selected:
         judged.append(_nothing_planned(program, report))
-    return tuple(_unique(judged))
+    return told_apart(judged)
+
+
+def told_apart(judged: Sequence[Judged]) -> tuple[Judged, ...]:
+    """Number results of one name: no result may hide another, or be taken for its repetition.
+
+    A number that is a part of another's own name is left to that.
+    """
+    taken = {one.test for one in judged}
+    numbers: dict[str, int] = {}
+    found = []
+    for one in judged:
+        name, number = one.test, numbers.get(one.test, 0) + 1
+        while number > 1 and (name := f"{one.test} ({number})") in taken:
+            number += 1
+        numbers[one.test] = number
+        found.append(replace(one, test=name))
+    return tuple(found)
 
 
 def _judge_tests(report: Report) -> list[Judged]:
@@ -220,14 +237,6 @@ def _shorten(problems: tuple[str, ...]) -> list[str]:
     if len(problems) > len(shown):
         shown.append(f"and {len(problems) - len(shown)} more faults in its output")
     return shown
-
-
-def _unique(judged: list[Judged]) -> Iterator[Judged]:
-    """Number results of one name: no result may hide another of the same name."""
-    seen: dict[str, int] = {}
-    for result in judged:
-        count = seen[result.test] = seen.get(result.test, 0) + 1
-        yield result if count == 1 else replace(result, test=f"{result.test} ({count})")
 
 
 def _signal_of(exit_status: int | None) -> int | None:

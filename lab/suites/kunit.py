@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.model.status import Status
-from lab.suites.judge import Ended, Judged, bad_end
+from lab.suites.judge import Ended, Judged, bad_end, told_apart
 from lab.suites.output.ktap import IN_KTAP
 from lab.suites.suite import BuiltPrograms, ProgramResult
 
@@ -87,7 +87,8 @@ class KUnit:
         found = IN_KTAP.judge(
             program, report.encode(), 0, ended=ended, detail=detail, selected=selected
         )
-        return ProgramResult((*found.judged, *_own(program, suite, found.judged)), found.report)
+        judged = told_apart((*found.judged, *_own(program, suite, found.judged)))
+        return ProgramResult(judged, found.report)
 
 
 @dataclass(frozen=True)

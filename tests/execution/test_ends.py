@@ -12,6 +12,7 @@ from typing import NoReturn
 import pytest
 from rich.console import Console
 
+from lab.analysis.repeated import repeated
 from lab.analysis.run_status import run_status
 from lab.complaints.benign import Benign
 from lab.config.model import Expectation, Fresh
@@ -102,6 +103,17 @@ def test_a_program_that_lists_nothing_or_no_end_is_not_passed_over(
     record = run_job(make_job(P, fresh=Fresh.TEST))
     assert said(record) == [("ext4-dax", "a", "pass"), ("ext4-dax", "b", "pass")]
     assert len(stage.made) == 2
+
+
+def test_two_tests_of_a_program_with_one_name_are_no_repetition(make_job: MakeJob) -> None:
+    script = {"p": Script(("a", "a", "a (2)", "b"))}
+    # The last is the program's own: a report of KTAP has no name twice.
+    names = ["a", "a (3)", "a (2)", "b", "p"]
+    once = run_job(make_job(script))
+    assert ([name for _, name, _ in said(once)], [*repeated(once)]) == (names, [])
+    again = run_job(make_job(script, repeat=2))
+    assert [one.first.test for one in repeated(again)] == names
+    assert {len(one.results) for one in repeated(again)} == {2}
 
 
 def test_a_program_without_a_selected_test_has_no_result(make_job: MakeJob, stage: Stage) -> None:

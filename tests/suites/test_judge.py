@@ -175,6 +175,11 @@ def test_no_result_hides_another_of_its_name() -> None:
     ]
 
 
+def test_a_number_that_another_name_ends_with_is_left_to_it() -> None:
+    results = judged(b"KTAP version 1\n1..4\nok 1 a\nnot ok 2 a\nok 3 a (2)\nok 4 a\n")
+    assert [result.test for result in results[:4]] == ["a", "a (3)", "a (2)", "a (4)"]
+
+
 def test_many_problems_make_a_short_message() -> None:
     lines = b"".join(b"ok 7 t%d\n" % n for n in range(50))
     message = extra(b"KTAP version 1\n" + lines).message

@@ -149,6 +149,15 @@ def test_a_suite_that_fails_by_itself() -> None:
     }
 
 
+def test_a_test_has_the_name_of_its_suite() -> None:
+    log = LOG.replace("ok 3 list-kunit-test", "not ok 3 list-kunit-test")
+    assert statuses("list-kunit-test", log.replace("list_test_list_init", "list-kunit-test")) == {
+        "list-kunit-test": "pass",
+        "list_test_list_add": "pass",
+        "list-kunit-test (2)": "fail",
+    }
+
+
 @pytest.mark.parametrize(
     ("status", "ended", "expected"),
     [
