@@ -13,7 +13,7 @@ from typing import Self
 from lab.errors import UserError
 from lab.guest.courier import Courier
 from lab.guest.guest import Guest, GuestSpec
-from lab.guest.qemu.attached import debugged, mount_share, sharing
+from lab.guest.qemu.attached import IMAGE, debugged, mount_share, sharing
 from lab.guest.qemu.guest import QemuSpec
 from lab.process.temporary import temporary_folder
 
@@ -56,6 +56,8 @@ class ByHand:
             raise UserError("this kind of machine is not QEMU's", where="--gdb, --share")
         if self._share is not None:
             spec.folder.mkdir(parents=True, exist_ok=True)
+            # Whoever does not come up mounts nothing, and leaves its image.
+            self._stack.callback((spec.folder / IMAGE).unlink, missing_ok=True)
             spec = sharing(spec, self._share)
         if self._gdb:
             # A path that unix(7) takes, and gdb.

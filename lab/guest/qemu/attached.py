@@ -20,7 +20,8 @@ SHARE = "/mnt/share"
 _LABEL = "lab-share"
 #: In the superblock, which is at 1024 (fs/ext4/ext4.h, s_volume_name): guests have no blkid.
 _LABEL_AT = 1024 + 120
-_IMAGE = "share.img"
+#: In the folder of a guest, until it has mounted it.
+IMAGE = "share.img"
 #: The number of the region that has so many bytes.
 _OF_SIZE = (
     '$(for r in /sys/bus/nd/devices/region*; do [ "$(cat $r/size)" = {} ] && '
@@ -83,7 +84,7 @@ def sharing(spec: QemuSpec, folder: Path) -> QemuSpec:
             where="--share",
             hint="lab cp DIR guest:/tmp, once it runs; or another --machine",
         )
-    image, own = spec.folder / _IMAGE, spec.hardware.nvdimm
+    image, own = spec.folder / IMAGE, spec.hardware.nvdimm
     size = _make(folder, image, unlike=own)
     return replace(
         spec,
@@ -100,7 +101,7 @@ def mount_share(guest: Guest) -> None:
     Raises:
         InfrastructureError: The guest cannot.
     """
-    (guest.spec.folder / _IMAGE).unlink(missing_ok=True)
+    (guest.spec.folder / IMAGE).unlink(missing_ok=True)
     done = guest.run(
         f"mkdir -p {SHARE}; for d in /dev/pmem*; do "
         f'[ "$(dd if=$d bs=1 skip={_LABEL_AT} count={len(_LABEL)} 2>/dev/null)" = {_LABEL} ] && '

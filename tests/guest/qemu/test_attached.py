@@ -10,7 +10,7 @@ from typing import Literal
 
 import pytest
 
-from lab.cli.by_hand import gdb_command
+from lab.cli.by_hand import ByHand, gdb_command
 from lab.errors import UserError
 from lab.guest.qemu.attached import debugged, sharing
 from lab.guest.qemu.command_line import Hardware
@@ -98,6 +98,15 @@ def test_a_machine_with_a_second_memory(spec: QemuSpec, tmp_path: Path) -> None:
     two = replace(spec, hardware=replace(spec.hardware, scratch=256 << 20))
     with pytest.raises(UserError, match="second NVDIMM"):
         sharing(two, tmp_path)
+
+
+@pytest.mark.slow
+def test_an_image_goes_with_a_guest_that_never_came_up(spec: QemuSpec, tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    with ByHand(gdb=False, waits=False, share=tmp_path / "shared") as by_hand:
+        by_hand.changed(spec, print)
+        assert (tmp_path / "share.img").exists()
+    assert not (tmp_path / "share.img").exists()
 
 
 def test_what_is_no_folder(spec: QemuSpec, tmp_path: Path) -> None:
