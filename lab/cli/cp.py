@@ -66,6 +66,7 @@ def _guest(guests: Path, name: str) -> Path:
     found = [one for one, variant in open_ones.items() if name in (_ANY, variant, one.name)]
     if len(found) == 1:
         return found[0]
-    listed = ", ".join(f"{variant} ({folder.name})" for folder, variant in open_ones.items())
-    what = f"several guests are {name!r}" if found else f"no guest {name!r} is open"
+    listed = ", ".join(f"{of or 'busy'} ({folder.name})" for folder, of in open_ones.items())
+    none = f"no guest {name!r} {'answers' if '' in open_ones.values() else 'is open'}"
+    what = f"several guests are {name!r}" if found else none
     raise UserError(what, where=guests, hint=listed or "lab boot VARIANT, in another terminal")

@@ -16,7 +16,7 @@ import tarfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Self, TypeVar
@@ -31,6 +31,10 @@ MOST = 256 << 20
 _ARCHIVE = "/tmp/.lab-courier.tar"  # noqa: S108  # the guest's
 _LONGEST_LINE = 1 << 16
 _PIECE = 1 << 20
+#: Of one who connects, and then neither says nor takes anything: the next ones wait.
+_PATIENCE_S = 60.0
+#: Of one who asks who is there: a guest that is busy with another copy is open all the same.
+_WHO_S = 5.0
 _Head = TypeVar("_Head", "Request", "Answer")
 
 
@@ -43,6 +47,7 @@ class Request:
         name: What a file or folder is called where it comes from.
         mode: Of a file that is put.
         folder: Whether what is put is one.
+        size: Of what goes in, in bytes: less that comes was cut off.
     """
 
     verb: str
@@ -50,15 +55,17 @@ class Request:
     name: str = ""
     mode: int = 0o644
     folder: bool = False
+    size: int = 0
 
 
 @dataclass(frozen=True)
 class Answer:
-    """How that went: ``error`` is "" where it went well; ``folder``: a folder comes."""
+    """How that went: ``error`` is "" where it went well; ``folder``: a folder of ``size`` comes."""
 
     error: str = ""
     folder: bool = False
     variant: str = ""
+    size: int = 0
 
 
 class Courier:
@@ -97,6 +104,7 @@ class Courier:
                 connection, _ = self._listener.accept()
                 # One after the other; whoever goes away costs nobody else.
                 with closing(connection), suppress(OSError, ValueError):
+                    connection.settimeout(_PATIENCE_S)
                     self._serve_one(connection)
 
     def _serve_one(self, connection: socket.socket) -> None:
@@ -106,6 +114,8 @@ class Courier:
         except (LabError, OSError) as error:
             what = error.what if isinstance(error, LabError) else error.strerror or str(error)
             answer, out = Answer(error=what), b""
+        if len(out) > MOST:
+            answer, out = Answer(error=f"has more than {MOST >> 20} MiB"), b""
         _send(connection, answer, out)
 
     def _done(self, request: Request, content: bytes) -> tuple[Answer, bytes]:
@@ -147,16 +157,19 @@ def put(folder: Path, source: Path, path: str) -> None:
     """Copy a file or a folder of the host's into the guest whose folder this is.
 
     Raises:
-        UserError: It cannot be read, or has more than 256 MiB, or the guest does not take it.
+        UserError: It cannot be read, or has more than 256 MiB, or the guest does not take it,
+            or its lab went away.
     """
     try:
         is_folder = source.is_dir()
+        if is_folder and sum(_sizes(source)) > MOST:
+            raise _too_large(source)
         content = _packed(source) if is_folder else _bytes_of(source)
         mode = source.stat().st_mode & 0o777
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror}", where=source) from error
     if len(content) > MOST:
-        raise UserError(f"has more than {MOST >> 20} MiB", where=source, hint="lab boot --share")
+        raise _too_large(source)
     request = Request("put", path, source.resolve().name, mode, is_folder)
     _asked(folder, request, content)
 
@@ -165,7 +178,8 @@ def get(folder: Path, path: str, target: Path) -> Path:
     """Copy a file or a folder of the guest to the host; gives where it is now.
 
     Raises:
-        UserError: The guest has none there, or it cannot be written here.
+        UserError: The guest has none there, or it cannot be written here, or the guest's lab
+            went away.
     """
     answer, content = _asked(folder, Request("get", path))
     name = PurePosixPath(path).name
@@ -182,11 +196,27 @@ def get(folder: Path, path: str, target: Path) -> Path:
 
 
 def who(folder: Path) -> str | None:
-    """The variant of the guest whose folder this is; None if nobody has it open."""
+    """The variant of the guest whose folder this is; None if nobody has it open.
+
+    Returns:
+        "" where somebody has, and is busy with another copy.
+    """
     try:
-        return _asked(folder, Request("who"))[0].variant
-    except (LabError, OSError):
+        return _exchanged(folder, Request("who"), b"", _WHO_S)[0].variant
+    except TimeoutError:
+        return ""
+    except (OSError, ValueError):
         return None
+
+
+def _too_large(source: Path) -> UserError:
+    return UserError(f"has more than {MOST >> 20} MiB", where=source, hint="lab boot --share")
+
+
+def _sizes(folder: Path) -> Iterator[int]:
+    """Bytes of each file below a folder, of no link's target."""
+    for root, _, files in os.walk(folder):
+        yield from ((Path(root) / name).lstat().st_size for name in files)
 
 
 def _packed(folder: Path) -> bytes:
@@ -203,34 +233,53 @@ def _bytes_of(file: Path) -> bytes:
 
 def _unpack(content: bytes, target: Path) -> None:
     target.mkdir(exist_ok=True)
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+    # Of a compressed one nobody knows how large it is.
+    with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
         # What a guest packed may name any file of the host's.
         archive.extractall(target, filter="data")
 
 
 def _asked(folder: Path, request: Request, content: bytes = b"") -> tuple[Answer, bytes]:
-    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
-        with _short(folder) as name:
-            connection.connect(name)
-        _send(connection, request, content)
-        answer, out = _received(connection, Answer)
+    try:
+        answer, out = _exchanged(folder, request, content, None)
+    except (OSError, ValueError) as error:
+        what = "the lab that has this guest open went away, or does not answer"
+        raise UserError(
+            what, where=folder, hint="lab boot, once more", detail=str(error)
+        ) from error
     if answer.error:
         raise UserError(answer.error, where=f"guest:{request.path}")
     return answer, out
 
 
+def _exchanged(
+    folder: Path, request: Request, content: bytes, wait_s: float | None
+) -> tuple[Answer, bytes]:
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
+        connection.settimeout(wait_s)
+        with _short(folder) as name:
+            connection.connect(name)
+        _send(connection, request, content)
+        return _received(connection, Answer)
+
+
 def _send(connection: socket.socket, head: Request | Answer, content: bytes) -> None:
-    connection.sendall(json.dumps(asdict(head)).encode() + b"\n")
+    connection.sendall(json.dumps(asdict(replace(head, size=len(content)))).encode() + b"\n")
     connection.sendall(content)
     connection.shutdown(socket.SHUT_WR)
 
 
 def _received(connection: socket.socket, kind: type[_Head]) -> tuple[_Head, bytes]:
     with connection.makefile("rb") as stream:
-        head = parse_stored(stream.readline(_LONGEST_LINE), kind)
+        line = stream.readline(_LONGEST_LINE)
+        if not line.endswith(b"\n"):
+            raise ValueError("its first line has no end")
+        head = parse_stored(line, kind)
         pieces = bytearray()
         while len(pieces) <= MOST and (piece := stream.read(_PIECE)):
             pieces += piece
+    if len(pieces) != head.size:
+        raise ValueError(f"{len(pieces)} bytes came of {head.size}")
     return head, bytes(pieces)
 
 

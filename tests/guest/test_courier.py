@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import io
+import socket
 import subprocess
 import tarfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from lab.cli.cp import _guest
 from lab.errors import InfrastructureError, UserError
 from lab.guest import courier
 from lab.guest.command import CommandResult
@@ -128,3 +131,99 @@ def test_a_guest_that_dies_meanwhile(tmp_path: Path) -> None:
             put(tmp_path / "g", tmp_path / "file", "x")
         # The next is served all the same.
         assert who(tmp_path / "g") == "6.1"
+
+
+@pytest.fixture
+def silent(folder: Path) -> Iterator[socket.socket]:
+    """One who has connected, and says nothing."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        with courier._short(folder) as name:
+            connection.connect(name)
+        yield connection
+
+
+def test_one_who_says_nothing_holds_nobody_up_for_ever(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setattr(courier, "_PATIENCE_S", 0.2)
+    request.getfixturevalue("silent")
+    assert who(request.getfixturevalue("folder")) == "6.1+fix"
+
+
+def test_a_guest_that_is_busy_is_open(
+    folder: Path, silent: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courier, "_WHO_S", 0.1)
+    assert who(folder) == ""
+    assert _guest(folder.parent, "guest") == folder
+    with pytest.raises(UserError, match=r"no guest '6\.2' answers") as told:
+        _guest(folder.parent, "6.2")
+    assert told.value.hint == f"busy ({folder.name})"
+    silent.close()
+    monkeypatch.undo()
+    assert who(folder) == "6.1+fix"
+
+
+@pytest.mark.parametrize("said", [b"", b'{"err', b"{}", b'{"size": 10}\nabc'])
+def test_a_lab_that_goes_away_meanwhile(tmp_path: Path, said: bytes) -> None:
+    def serve() -> None:
+        for _ in range(2):
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1 << 16)
+                connection.sendall(said)
+
+    (tmp_path / "large").write_bytes(bytes(8 << 20))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(tmp_path / SOCKET))
+        listener.listen()
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            for copy in (
+                lambda: get(tmp_path, "x", tmp_path / "here"),
+                lambda: put(tmp_path, tmp_path / "large", "x"),
+            ):
+                with pytest.raises(UserError, match="went away, or does not answer"):
+                    copy()
+        finally:
+            thread.join(20.0)
+    assert not (tmp_path / "here").exists()
+    with pytest.raises(UserError, match="went away"):
+        get(tmp_path, "x", tmp_path / "here")
+
+
+def test_a_folder_is_measured_before_it_is_packed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courier, "MOST", 1 << 20)
+    monkeypatch.setattr(courier, "_packed", lambda _: pytest.fail("it was packed"))
+    (tmp_path / "many/deep").mkdir(parents=True)
+    for name in ("many/one", "many/deep/two"):
+        (tmp_path / name).write_bytes(bytes(600 << 10))
+    with pytest.raises(UserError, match="more than 1 MiB"):
+        put(folder, tmp_path / "many", "x")
+
+
+def test_a_file_of_the_guest_that_is_too_large(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "files").mkdir(exist_ok=True)
+    (folder / "files/large").write_bytes(bytes((1 << 20) + 1))
+    monkeypatch.setattr(courier, "MOST", 1 << 20)
+    with pytest.raises(UserError, match="more than 1 MiB"):
+        get(folder, "large", tmp_path / "here")
+    assert not (tmp_path / "here").exists()
+
+
+def test_what_a_guest_compressed_is_not_unpacked(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
+        archive.addfile(tarfile.TarInfo("bomb"), io.BytesIO())
+    monkeypatch.setattr(FakeGuest, "fetch", lambda *_: stream.getvalue())
+    (folder / "files/d").mkdir(parents=True)
+    with pytest.raises(UserError, match="cannot be written"):
+        get(folder, "d", tmp_path)
+    assert not list(tmp_path.rglob("bomb"))
