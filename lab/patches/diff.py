@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 _DEV_NULL = "/dev/null"
 #: Folders in folders: 7.2 has 12.
 _DEEPEST = 100
+#: git mailinfo's, or nearly: dashes with scissors, and words between more of them.
+SCISSORS = r"-[ \t-]*(?:>8|8<|>%|%<)[^\n]*-"
 #: Where a message ends, or begins, or a mail does: no diff goes on below it, and git apply
 #: takes one that a message only shows with the patch (git-mailinfo(1), git-format-patch(1)).
-_BETWEEN = re.compile(r"---\s*|-- \r?\n|-+[ \t-]*(?:>8|8<|>%|%<)[^\n]*-\s*")
+_BETWEEN = re.compile(rf"---\s*|-- \r?\n|{SCISSORS}\s*")
 #: What no file of a kernel has in its name, and what ends a line of a manifest.
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 

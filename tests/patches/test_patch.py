@@ -12,6 +12,7 @@ import pytest
 
 from lab.errors import Location, UserError
 from lab.patches import load_patch
+from lab.patches.intake.transport import after_scissors
 from tests.patches.conftest import MakePatch, change
 
 MAIL = """\
@@ -141,6 +142,14 @@ def test_a_diff_in_the_message(make_patch: MakePatch, between: str, at: int, hea
     assert "there is a diff above this line, and one below it" in error.what
     assert line(error) == first.count("\n") + at
     assert str(error.detail).endswith(": --- a/mm/b.c")
+
+
+def test_a_long_line_of_dashes_is_read_once(make_patch: MakePatch) -> None:
+    """For each of them all were looked at once more: it took hours."""
+    dashes = "-" * 1_000_000
+    patch = make_patch(f"{change(10)}\n{dashes}x\n{change(20, name='mm/b.c')}")
+    assert [file.path for file in patch.diff] == ["mm/gup.c", "mm/b.c"]
+    assert after_scissors(f"{dashes}x\n") == f"{dashes}x\n"
 
 
 def test_files_of_one_diff_with_lines_that_look_so(make_patch: MakePatch) -> None:

@@ -7,14 +7,13 @@ import re
 from pathlib import Path
 
 from lab.errors import UserError
-from lab.patches.diff import diff_start, parse_diff, split_lines
+from lab.patches.diff import SCISSORS, diff_start, parse_diff, split_lines
 
 _SIGNED = re.compile(
     rb"^-----BEGIN PGP SIGNED MESSAGE-----\n(?:\S[^\n]*\n)*\n(.*?)^-----BEGIN PGP SIGNATURE-----",
     re.MULTILINE | re.DOTALL,
 )
-#: git mailinfo's, or nearly: a line of dashes with scissors, and words between more of them.
-_SCISSORS = re.compile(r"^[ \t]*-+[ \t-]*(?:>8|8<|>%|%<)[^\n]*-[ \t]*\n", re.MULTILINE)
+_SCISSORS = re.compile(rf"^[ \t]*{SCISSORS}[ \t]*\n", re.MULTILINE)
 
 #: Whose lines begin with one space, as a diffstat's do, did not stuff those of the diff.
 _NOT_STUFFED = re.compile(rb"^ (?! |>|From )[^\n]+\|", re.MULTILINE)
