@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 #: Of what is shown.
 _LINES = 400
+_LONGEST_S = 60.0
 #: Of more lines than any context has: git shows hunks that are nearer as one.
 _GAP = "\n" * 8
 _PAIR = re.compile(r" *(\d+|-): +(?:[0-9a-f]+|-+) ([=!<>]) +(\d+|-): +(?:[0-9a-f]+|-+) (.*)")
@@ -78,7 +79,7 @@ def range_diff(old: Sequence[Step], new: Sequence[Step]) -> tuple[str, ...] | No
 def _git(folder: Path, *words: str, content: bytes | None = None) -> str:
     # Its own repository, and no configuration: nothing of the user's is run.
     environment = {**GIT_ENVIRONMENT, "GIT_DIR": str(folder)}
-    done = run(["git", *words], env=environment, check=False, input=content, timeout=60)
+    done = run(["git", *words], env=environment, check=False, input=content, timeout=_LONGEST_S)
     return done.stdout if done.status == 0 else ""
 
 

@@ -39,6 +39,23 @@ def test_a_revision_is_compared_with_the_newest_before_it(tmp_path: Path) -> Non
     assert older.compared == ()
 
 
+def test_a_comparison_that_fails_takes_the_series_in_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken(tmp_path, "1")
+    (tmp_path / "bin").mkdir()
+    git = tmp_path / "bin/git"
+    whole = f'exec {shutil.which("git")} "$@"'
+    git.write_text(f'#!/bin/sh\ncase " $* " in *" range-diff "*) sleep 9;; esac\n{whole}\n')
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    monkeypatch.setattr("lab.patches.range_diff._LONGEST_S", 0.5)
+    found = taken(tmp_path, "2").choice
+    assert found.compared == ()
+    assert found.notes[-2].startswith("compared with mm-populate (v1), changed: ")
+    assert found.notes[-1].startswith("no git range-diff: ")
+
+
 def step(title: str, content: bytes, message: str = "Why.\n") -> Step:
     return Step(title, message, content)
 

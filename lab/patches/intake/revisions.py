@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from lab.errors import UserError
+from lab.errors import LabError, UserError
 from lab.patches.intake.choose import Choice
 from lab.patches.intake.subject import Revision, spelled
 from lab.patches.origin import Origin, kept_folders, read_origin
@@ -35,9 +35,14 @@ def _beside(choice: Choice, label: str, old: Sequence[Step]) -> Choice:
     new = [Step(each.subject.title, each.message, each.diff) for each in choice.patches]
     said = [f"{what}: {', '.join(titles)}" for what, titles in standing(old, new).items() if titles]
     notes = [f"compared with {label}, {each}" for each in said]
-    compared = range_diff(old, new)
-    if compared is None:
-        notes.append("no git range-diff: the patches alone do not give the commits for it")
+    compared = None
+    try:
+        compared = range_diff(old, new)
+        if compared is None:
+            notes.append("no git range-diff: the patches alone do not give the commits for it")
+    except LabError as error:
+        # It is only told: what is taken in is none the worse for it.
+        notes.append(f"no git range-diff: {error.what}")
     return replace(choice, notes=(*choice.notes, *notes), compared=compared or ())
 
 
