@@ -17,8 +17,10 @@ _REVISION = re.compile(
 )
 #: Mercurial's says "2 of 5" (hg help email).
 _NUMBER = re.compile(r"(?<![\w./])(\d{1,5})(?:\s*/\s*|\s+of\s+)(\d{1,5})(?![\w./])", re.I)
-#: Behind a tag that has no number: "[PATCH] 2/5 mm: x".
-_NUMBER_BEHIND = re.compile(r"\(?(\d{1,5})/(\d{1,5})\)?(?:[:,\s]\s*|-\s+)(?=\S)")
+#: Behind a tag that has no number: "[PATCH] 2/5 mm: x"; "[PATCH] 32/64 bit: x" is a title.
+_NUMBER_BEHIND = re.compile(
+    r"\(?(\d{1,5})/(\d{1,5})\)?(?:[:,]\s*|\s(?!bits?\b)\s*|-\s+)(?=\S)", re.I
+)
 #: The kernels that a copy for a stable series is for: "[PATCH 5.10.y]", "[PATCH for-6.1 v2]".
 _KERNEL = re.compile(r"(?<![\w.])(\d{1,2}\.\d{1,3}(?:\.\d{1,4})?)(?!\d)")
 #: Of a subject; RFC 5322 has 998 for a line.
