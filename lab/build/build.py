@@ -377,7 +377,7 @@ def _start(bench: Workbench, job: BuildJob) -> Workbench | None:
     if bench.manifest.exists():
         return None
     wanted = wanted_rows(job.tree, job.overlay)
-    return start_from_nearest(bench, wanted, job.config_digest, _compilers(job))
+    return start_from_nearest(bench, wanted, job.wanted, job.config_digest, _compilers(job))
 
 
 def _make(bench: Workbench, job: BuildJob, log: Path, held: int) -> Make:

@@ -16,8 +16,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.build.product import read_product
 from lab.build.workbench import UNKNOWN, Workbench
 from lab.errors import LabError
+from lab.kconfig import Option, parse_config
 from lab.process import ProcessFailed, run
 from lab.process.removal import remove_tree
 from lab.trees import Rows, read_rows, write_rows
@@ -33,30 +35,36 @@ _LONGEST = 16 << 20
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A workbench, and how far it is: whether the config differs, and how many files do."""
+    """A workbench, and how far it is: by its config, and by how many files differ.
+
+    Of another config ``unlike`` is how many options it has otherwise than they are asked for,
+    and how many it has at all: what has lockdep differs in each file from what asks for
+    nothing of the kind.
+    """
 
     bench: Workbench
     other_config: bool
+    unlike: tuple[int, int]
     files: int
 
     @property
-    def distance(self) -> tuple[bool, int]:
-        return self.other_config, self.files
+    def distance(self) -> tuple[bool, tuple[int, int], int]:
+        return self.other_config, self.unlike, self.files
 
 
 def start_from_nearest(
-    bench: Workbench, wanted: Rows, config: str, compilers: str
+    bench: Workbench, wanted: Rows, options: Sequence[Option], config: str, compilers: str
 ) -> Workbench | None:
     """Make ``bench``, which is empty and held, a copy of the nearest; None when none is near.
 
     Args:
         wanted: What the source of ``bench`` is going to be.
-        config: Names the options; of a bench with others, what they do not touch is kept.
+        options: What its config is asked for.
+        config: Names them; of a bench with others, what they do not touch is kept.
         compilers: Names compiler, linker and flags; other objects are never taken.
     """
-    for candidate in sorted(
-        _candidates(bench, wanted, config, compilers), key=lambda found: found.distance
-    ):
+    candidates = _candidates(bench, wanted, options, config, compilers)
+    for candidate in sorted(candidates, key=lambda found: found.distance):
         # Its build, should there be one, is waited for: that is sooner than another.
         with candidate.bench.at_rest() as usable:
             if usable and _copy(candidate.bench, bench):
@@ -70,7 +78,7 @@ def note_kind(bench: Workbench, config: str, compilers: str) -> None:
 
 
 def _candidates(
-    bench: Workbench, wanted: Rows, config: str, compilers: str
+    bench: Workbench, wanted: Rows, options: Sequence[Option], config: str, compilers: str
 ) -> Iterator[_Candidate]:
     for folder in sorted(bench.folder.parent.iterdir()):
         other = Workbench(folder)
@@ -85,7 +93,15 @@ def _candidates(
                 continue
             files = _differing(read_rows(other.manifest), wanted)
             if files <= len(wanted) * _MOST_DIFFERING:
-                yield _Candidate(other, other_config != config, files)
+                unlike = (0, 0) if other_config == config else _unlike(other, options)
+                yield _Candidate(other, other_config != config, unlike, files)
+
+
+def _unlike(other: Workbench, options: Sequence[Option]) -> tuple[int, int]:
+    """How many options its config has otherwise than asked for, and how many at all."""
+    config = parse_config(read_product(other.objects, ".config"))
+    unlike = sum(config.get(option.name, "n") != option.value for option in options)
+    return unlike, len(config)
 
 
 def _is_whole(bench: Workbench) -> bool:

@@ -19,6 +19,7 @@ from lab.build.rules import runs_while_built
 from lab.build.workbench import UNKNOWN
 from lab.errors import UserError
 from lab.patches import Overlay
+from lab.process.removal import remove_tree
 from lab.trees import read_rows, write_rows
 from tests.build.conftest import Bench, Files, elsewhere, until
 
@@ -116,6 +117,20 @@ def test_the_nearest_is_taken(bench: Bench) -> None:
     bench.build(third)
     assert bench.compiled == []
     assert _started_from(third) == workbench_of(second).folder.name
+
+
+def test_the_nearest_config_is_taken(bench: Bench) -> None:
+    """Not what asks for as much, and has more: what that has is in each file."""
+    asked = {"plain": "CONFIG_SMP=y\n", "more": "CONFIG_SMP=y\nCONFIG_DAX=y\n"}
+    benches = {}
+    for name, options in asked.items():
+        bench.build(job := bench.job(options=options))
+        benches[name] = workbench_of(job).folder.name
+    cases = {f"{options}CONFIG_BASE=y\n": name for name, options in asked.items()}
+    for options, nearest_one in cases.items():
+        bench.build(job := bench.job(options=options))
+        assert _started_from(job) == benches[nearest_one]
+        remove_tree(workbench_of(job).folder)
 
 
 def test_nothing_is_taken_from_what_gc_removes(bench: Bench) -> None:
