@@ -46,6 +46,12 @@ def test_a_run_that_fails(length: int | None) -> None:
     assert results["generic/605"].message == "[expunged]"
 
 
+def test_a_report_with_a_namespace() -> None:
+    assert statuses(judged("xfstests", read("namespace"))) == {"generic/001": "pass"}
+    worse = read("namespace").replace(b'time="9">\n', b'time="9">\n<failure message="x"/>')
+    assert statuses(judged("xfstests", worse)) == {"generic/001": "fail"}
+
+
 def test_the_report_has_more_to_say() -> None:
     results = {one.test: one for one in judged("xfstests", read("fails"), 1)}
     assert any("follow_page" in line for line in results["generic/470"].diagnostics)
