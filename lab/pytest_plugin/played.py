@@ -23,6 +23,8 @@ _WORDS = (AssertionError, pytest.fail.Exception)
 _RAISED: pytest.StashKey[dict[str, bool]] = pytest.StashKey()
 #: What pytest passes over with a warning, and is no pass.
 _NO_PASSES = ("PytestReturnNotNoneWarning", "PytestUnhandledThreadExceptionWarning")
+#: Whatever such a test found, it is no word on a kernel.
+_NOTHING_ASKED = "asked its guest nothing: run a command there, or move a file"
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ def _played(item: pytest.Item, nextitem: pytest.Item | None, turn: _Turn) -> Pla
         for report in bad[:1]:
             report.sections += _logs(turn.stage)
     status, message = _outcome(item, [*turn.parts, *reports])
+    if status == PASSED and not turn.stage.asked:
+        status, message = BROKEN, _NOTHING_ASKED
     return Played(turn.test, reports, status, message, turn.parts)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import InfrastructureError
@@ -38,11 +37,13 @@ class Guest:
     Attributes:
         variant: Of the kernel, as results have it.
         release: What ``uname -r`` says.
+        asked: Whether the test has asked it anything.
     """
 
     def __init__(self, wire: Wire, variant: str, release: str) -> None:
         self.variant = variant
         self.release = release
+        self.asked = False
         self._wire = wire
 
     def run(
@@ -89,6 +90,7 @@ class Guest:
 
     def _ask(self, what: str, **more: object) -> Message:
         __tracebackhide__ = True
+        self.asked = True
         self._wire.send(ask=what, **more)
         said = self._wire.receive()
         if "raise" not in said:
@@ -99,16 +101,23 @@ class Guest:
         raise error
 
 
-@dataclass(frozen=True)
 class Filesystem:
     """A filesystem that was made and mounted for the test.
 
     Attributes:
         name: As ``lab.toml`` has it.
         path: Where it is mounted in the guest.
-        proofs: What was said for each of its promises, by the proof's name: ``dax``.
+        asked: Whether the test has looked at the proofs.
     """
 
-    name: str
-    path: str
-    proofs: Mapping[str, Mapping[str, str]]
+    def __init__(self, name: str, path: str, proofs: Mapping[str, Mapping[str, str]]) -> None:
+        self.name = name
+        self.path = path
+        self.asked = False
+        self._proofs = proofs
+
+    @property
+    def proofs(self) -> Mapping[str, Mapping[str, str]]:
+        """What this guest showed for each of its promises, by the proof's name: ``dax``."""
+        self.asked = True
+        return self._proofs

@@ -29,6 +29,11 @@ class Stage:
         mounted = Filesystem(str(place["filesystem"]), str(place["folder"]), place["proofs"])
         return Stage(guest, mounted)
 
+    @property
+    def asked(self) -> bool:
+        """Whether the test has had any word of its guest."""
+        return self.guest.asked or self.filesystem.asked
+
 
 _STAGES: list[Stage] = []
 

@@ -96,7 +96,11 @@ def test_known(guest):
 @pytest.mark.lab(filesystems=["xfs-dax"])
 @pytest.mark.parametrize("size", ["4k", "2m"])
 def test_sizes(guest, size):
-    pass
+    guest.run("true")
+
+@pytest.mark.lab(filesystems=["xfs-dax"])
+def test_asks_nothing(guest):
+    assert guest.release == "6.1.192"
 """
 
 
@@ -117,6 +121,8 @@ def test_as_the_lab_judges(project: Path) -> None:
         "PASSED test_it.py::test_sizes[6.1/xfs-dax-4k]",
         "PASSED test_it.py::test_sizes[6.1/xfs-dax-2m]",
     }
+    said_of = "lab: error: asked its guest nothing"
+    assert f"FAILED test_it.py::test_asks_nothing[6.1/xfs-dax] - {said_of}" in out
     # Of a failure there is what the kernel said.
     assert "Guest's console" in out
     assert "Guest's kernel log" in out
@@ -133,7 +139,7 @@ import pytest
 
 @pytest.mark.lab(variants=["unbuildable", "6.1"], filesystems=["ext4-dax"])
 def test_it(guest):
-    pass
+    guest.run("true")
 """
     done = played(project, text)
     assert "PASSED test_it.py::test_it[6.1/ext4-dax]" in done.stdout

@@ -78,11 +78,27 @@ def test_dies_and_passes_over_it(guest):
 @pytest.mark.parametrize("size", ["4k", "2m"])
 class TestOf:
     def test_sizes(self, guest, size):
-        pass
+        guest.console()
+
+@pytest.fixture
+def there(guest):
+    guest.run("uname -r", check=True)
+
+def test_whose_fixture_asks(there, guest):
+    assert guest.release == "6.1.192"
+
+def test_looks_at_a_proof(filesystem):
+    assert filesystem.proofs["dax"]["statx_dax"] == "yes"
+
+def test_asks_nothing(guest, filesystem):
+    assert guest.release == "6.1.192"
+    assert filesystem.path == "/mnt/ext4-dax"
 
 def test_takes_no_guest():
     assert False
 """
+
+ASKS = "def test_it(guest): guest.run('true')\n"
 
 
 def found(record: JobRecord) -> dict[str, tuple[str, str]]:
@@ -112,6 +128,9 @@ def test_each_end(make_job: MakeJob, stage: Stage, tmp_path: Path) -> None:
         "test_dies_and_passes_over_it": "crash",
         "TestOf::test_sizes[4k]": "pass",
         "TestOf::test_sizes[2m]": "pass",
+        "test_whose_fixture_asks": "pass",
+        "test_looks_at_a_proof": "pass",
+        "test_asks_nothing": "error",
     }
     assert ends["test_a_command_fails"][1].endswith("`do-fail` ended with status 3: oh no")
     assert ends["test_has_a_mistake"][1] == "NameError: name 'undefined' is not defined"
@@ -121,10 +140,16 @@ def test_each_end(make_job: MakeJob, stage: Stage, tmp_path: Path) -> None:
     assert ends["test_that_pytest_expects_to_fail"][1] == "XFAIL: known"
     assert ends["test_complains"][1].startswith("warning: WARNING in __mod_node_page_state")
     assert (ends["test_dies"][0], ends["test_dies"][1][: len(told[1])]) == told
+    assert ends["test_asks_nothing"][1].startswith("asked its guest nothing")
     given = {one.test for one in record.results if one.users_fault}
-    assert given == {"test_has_a_mistake", "test_of_a_broken_fixture", "test_that_ends_badly"}
+    assert given == {
+        "test_has_a_mistake",
+        "test_of_a_broken_fixture",
+        "test_that_ends_badly",
+        "test_asks_nothing",
+    }
     # A guest for each, whatever the machine has them share.
-    assert len(stage.made) == len(record.results) == 14
+    assert len(stage.made) == len(record.results) == 17
     kept = (tmp_path / "job/ext4-dax/s.test_it.py.test_fails.ktap").read_text()
     assert "assert guest.run" in kept
     assert run_status(run(record)) is ExitStatus.UNEXPECTED
@@ -154,7 +179,7 @@ def test_part_with_a_mistake(guest, subtests):
 
 def test_parts_that_pass(guest, subtests):
     with subtests.test("fine"):
-        assert True
+        guest.run("uname -r", check=True)
 
 class TestCase(unittest.TestCase):
     @pytest.fixture(autouse=True)
@@ -251,9 +276,11 @@ def once():
     made.append(1)
 
 def test_one(guest, once):
+    guest.run("true")
     assert made == [1]
 
 def test_two(guest, once):
+    guest.run("true")
     assert made == [1]
 """
     assert {status for status, _ in found(run_job(make_job(text))).values()} == {"pass"}
@@ -265,7 +292,8 @@ import pytest
 pytestmark = pytest.mark.lab(variants=["mine"])
 
 @pytest.mark.lab(filesystems=["xfs-dax"])
-def test_xfs(filesystem):
+def test_xfs(guest, filesystem):
+    guest.run("true")
     assert filesystem.name == "xfs-dax"
 
 @pytest.mark.lab(variants=["other"])
@@ -273,7 +301,7 @@ def test_other(guest):
     pass
 
 def test_all(guest):
-    pass
+    guest.run("true")
 """
     record = run_job(make_job(text, EXT4, XFS))
     assert [(one.filesystem, one.test, one.status) for one in record.results] == [
@@ -302,7 +330,7 @@ def test_a_file_that_is_at_fault(make_job: MakeJob, text: str, said: str) -> Non
 
 
 def test_again_and_again(make_job: MakeJob, stage: Stage) -> None:
-    record = run_job(make_job("def test_it(guest): pass\n", repeat=3))
+    record = run_job(make_job(ASKS, repeat=3))
     assert [one.status for one in record.results] == [Status.PASS] * 3
     assert len(stage.made) == 3
 
@@ -312,4 +340,4 @@ def test_what_a_project_has_its_own_runs_do_is_not_for_these(
 ) -> None:
     options = "-p no:lab.pytest_plugin -n 2 --no-such-option"
     (tmp_path / "pytest.ini").write_text(f"[pytest]\naddopts = {options}\n")
-    assert found(run_job(make_job("def test_it(guest): pass\n"))) == {"test_it": ("pass", "")}
+    assert found(run_job(make_job(ASKS))) == {"test_it": ("pass", "")}
