@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -52,22 +53,28 @@ def rest_of(report: Report, judged: Sequence[Judged], program: str, *, listed: b
     if missing <= 0:
         return None
     ends = judged[len(judged) - more :] if more else ()
-    done = {*reported, *(end.test for end in ends)} - {program}
+    done = {*reported, *(end.test for end in ends if not _is_whole(end.test, program))}
     why = ends[-1].message if ends else "the program ended before it"
     return Rest(report.planned or 0, missing, frozenset(done), why, listed)
 
 
 def blame(program: str, judged: Sequence[Judged], test: str) -> tuple[Judged, ...]:
     """The program's own result is that of the test during which it ended, if that is known."""
-    whole = next((one for one in judged if one.test == program), None)
-    if whole is None or not test or test == program:
+    if not test or test == program or all(one.test != program for one in judged):
         return tuple(judged)
+    # The last: a test may have the program's name, and has it first.
+    whole = [one for one in judged if _is_whole(one.test, program)][-1]
     others = [one for one in judged if one is not whole]
     for place, result in enumerate(others):
         if result.test == test:
             others[place] = _both(result, whole)
             return tuple(others)
     return (*others, replace(whole, test=test))
+
+
+def _is_whole(test: str, program: str) -> bool:
+    """Whether a name may be that of a program's own result: told_apart() may have numbered it."""
+    return re.fullmatch(rf"{re.escape(program)}(?: \(\d+\))?", test) is not None
 
 
 def _both(result: Judged, whole: Judged) -> Judged:

@@ -274,6 +274,15 @@ def test_a_result_has_the_last_complaint_for_its_cause() -> None:
     assert both.complaint == str(first.complaint)
 
 
+def test_a_test_with_the_name_of_its_program_is_not_its_end() -> None:
+    """As judge() numbers them: a pass was given to the test in which the guest died."""
+    ends = (Judged("p", Status.PASS), Judged("p (2)", Status.CRASH, "the guest died while it ran"))
+    assert [(one.test, one.status) for one in blame("p", ends, "b")] == [
+        ("p", Status.PASS),
+        ("b", Status.CRASH),
+    ]
+
+
 def test_an_error_of_ours_does_not_hide_the_complaint() -> None:
     """Such as a program that a signal killed: the kernel had oopsed in it."""
     errors = [Judged("a", Status.ERROR, "why")]

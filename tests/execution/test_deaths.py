@@ -59,6 +59,15 @@ def test_death_costs_one_test(make_job: MakeJob, stage: Stage) -> None:
     ]
 
 
+def test_a_test_with_the_name_of_its_program(make_job: MakeJob) -> None:
+    """Its pass is none of the test in which the guest died, and it does not run again."""
+    script = Script(("p", "b", "c"), {"b": "panic"})
+    record = run_job(make_job({"p": script}))
+    ends = [(one.test, one.status.value) for one in record.results]
+    assert ends == [("p", "pass"), ("b", "crash"), ("c", "pass")]
+    assert script.ran == ["p", "b", "c"]
+
+
 def test_what_killed_a_program_is_known(make_job: MakeJob, stage: Stage) -> None:
     output = "KTAP version 1\n1..2\nok 1 a\n"
     stage.answers["/lab/p"] = lambda *_: CommandResult(139, output, "", 0.0)
