@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -173,16 +174,18 @@ def _by_key(items: Iterable[pytest.Item]) -> dict[_Key, pytest.Item]:
     """The tests by what names their results.
 
     Raises:
-        pytest.UsageError: One names two.
+        pytest.UsageError: Two tests would be one, or two files.
     """
     found: dict[_Key, pytest.Item] = {}
+    files: dict[str, Path] = {}
     for item in items:
-        other = found.setdefault(key_of(item), item)
-        if other is not item:
+        if (path := files.setdefault(item.path.name, item.path)) != item.path:
             raise pytest.UsageError(
-                f"{item.nodeid} and {other.nodeid} would be one result: files of tests on guests "
-                "need names of their own"
+                f"{item.path} and {path}: files of tests on guests need names of their own, which "
+                "their results have"
             )
+        if (other := found.setdefault(key_of(item), item)) is not item:
+            raise pytest.UsageError(f"{item.nodeid} and {other.nodeid} would be one result")
     return found
 
 
