@@ -20,6 +20,8 @@ from lab.suites.suite import ProgramResult
 
 #: A plan begins one too: TAP 12 has no version line.
 _REPORT = re.compile(rb"^(K?)TAP version \d+\s*$|^1\.\.\d+\s*(?:#.*)?$", re.MULTILINE)
+#: What no program means that ends well: of one without a plan, too.
+_NOT_OK = re.compile(rb"^()not ok\b", re.MULTILINE)
 _SKIPS = (4, 77)
 _NOT_STARTED = (126, 127)
 _MESSAGE_LINES = 3
@@ -44,7 +46,10 @@ class ExitStatus:
         selected: bool,
     ) -> ProgramResult:
         """By its report if it prints one, else by its end; its last lines are the message."""
-        if report := _REPORT.search(output):
+        report = _REPORT.search(output)
+        if report is None and status == 0:
+            report = _NOT_OK.search(output)
+        if report is not None:
             # The kernel's selftests call it TAP 13, and some name two tests alike.
             return (IN_KTAP if report[1] else IN_TAP).judge(
                 program, output, status, ended=ended, detail=detail, selected=selected

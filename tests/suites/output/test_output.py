@@ -37,6 +37,13 @@ def test_a_report_counts_for_more_than_the_status(first: bytes) -> None:
         assert statuses(judged("exit", first + text)).items() >= {"a": "pass", "b": "fail"}.items()
 
 
+def test_what_is_not_ok_is_no_pass_without_a_plan() -> None:
+    text = b"ok 1 a\nnot ok 2 b\n"
+    assert statuses(judged("exit", text)) == {"a": "pass", "b": "fail", "t": "error"}
+    assert statuses(judged("exit", text, 1)) == {"t": "fail"}
+    assert statuses(judged("exit", b"is it\nnot okay?\n")) == {"t": "pass"}
+
+
 @pytest.mark.parametrize("kind", OUTPUTS)
 @pytest.mark.parametrize("status", [1, 2, 3, 64, 126, 127, 134, 139, 255, None])
 def test_no_other_status_is_a_pass(kind: str, status: int | None) -> None:
