@@ -7,6 +7,7 @@ and before that in ``vm``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from lab.suites.by_manner import ByManner
 from lab.suites.guest_tools import with_tools
 from lab.suites.made import Making, made
 from lab.suites.manner import Manner
+from lab.suites.program_file import ProgramFile, kept
 from lab.suites.suite import BuiltPrograms
 from lab.suites.tree_part import TreePart
 
@@ -33,6 +35,8 @@ _PARTS = (
 #: What a target was called before.
 _BEFORE = {"mm": "vm"}
 _JOBS = '-j"$(nproc)"'
+#: In place of a program that a tree has not, or has no more: KSFT_SKIP is 4 (kselftest.h).
+_SKIP = "#!/bin/sh\necho TAP version 13\necho '1..0 # SKIP this tree has no {}'\nexit 4\n"
 
 
 @dataclass(frozen=True)
@@ -66,11 +70,20 @@ class Kselftest(ByManner):
             folder = made(self._making(part, self.job), part.fill, cache)
         except LabError as error:
             return BuiltPrograms({}, dict.fromkeys(programs, error))
-        return with_tools(found(folder, programs), programs, self.manner.tools)
+        return with_tools(self._made(folder, programs, part, cache), programs, self.manner.tools)
 
     def sources(self, programs: Iterable[str]) -> Iterator[tuple[str, Path]]:
         """The tree's, which the run names."""
         return iter(())
+
+    def _made(
+        self, folder: Path, programs: Sequence[str], part: TreePart, cache: Path
+    ) -> BuiltPrograms:
+        built = found(folder, programs)
+        absent = [name for name in built.failed if not _has(part, self.target, name)]
+        skips = {name: _skip(name, cache) for name in absent}
+        failed = {name: why for name, why in built.failed.items() if name not in absent}
+        return BuiltPrograms({**built.files, **skips}, failed)
 
     def _making(self, part: TreePart, job: BuildJob) -> Making:
         target = _called(part, self.target)
@@ -106,3 +119,18 @@ def _called(part: TreePart, target: str) -> str:
         where=part.job.tree.path / _SELFTESTS,
         hint="target in the suite's table of lab.toml",
     )
+
+
+def _has(part: TreePart, target: str, program: str) -> bool:
+    """Whether a tree speaks of a program: what it has and did not build is an error."""
+    folder = f"{_SELFTESTS}/{_called(part, target)}"
+    # Of one source, for 32 and 64 bits: protection_keys_64.
+    program = re.sub(r"_(32|64)$", "", program)
+    if part.has(f"{folder}/{program}") or part.has(f"{folder}/{program}.c"):
+        return True
+    makefile = part.text(f"{folder}/Makefile")
+    return bool(re.search(rf"(?<![\w-]){re.escape(program)}(?![\w-])", makefile))
+
+
+def _skip(program: str, cache: Path) -> Path:
+    return kept(ProgramFile(Path(program), _SKIP.format(program).encode(), ()), cache)

@@ -53,6 +53,11 @@ class TreePart:
         """Whether there is such a file."""
         return path in self._view
 
+    def text(self, path: str) -> str:
+        """What a file of it says; "" where there is none."""
+        file = self._view.read(path)
+        return "" if file is None else file.content.decode(errors="replace")
+
     @cached_property
     def _view(self) -> View:
         return View(self.job.tree, self.job.overlay)

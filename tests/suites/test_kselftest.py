@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import pytest
 
 from lab.build import Build, BuildJob
 from lab.config.model import Suite
+from lab.model.status import Status
 from lab.patches import Overlay
 from lab.patches.overlay import Replacement
 from lab.process.shelf import PROGRAMS
 from lab.suites import suite_for
+from lab.suites.judge import Ended
 from lab.suites.kselftest import Kselftest
 from lab.suites.suite import OfTree, bound
 from lab.suites.tree_part import TreePart
@@ -86,7 +89,7 @@ def test_they_are_built_once_for_the_part_that_they_are_made_from(bench: Bench) 
     assert pickle.loads(pickle.dumps(theirs)) == theirs
     # Whose tree it is has to be said first.
     assert theirs.build(["map_populate"], bench.cache).files == {}
-    programs = ["map_populate", "needs_numa", "none"]
+    programs = ["map_populate", "needs_numa"]
     built = bound(theirs, of(bench.job())).build(programs, bench.cache)
     assert set(built.files) == {"map_populate"}
     assert "no-such-numa.h" in str(built.failed["needs_numa"])
@@ -97,6 +100,21 @@ def test_they_are_built_once_for_the_part_that_they_are_made_from(bench: Bench) 
     other = bound(theirs, of(header)).build(programs, bench.cache)
     assert other.files["map_populate"].read_bytes() != built.files["map_populate"].read_bytes()
     assert len(list(PROGRAMS.place(bench.cache).glob("made-*"))) == 2
+
+
+@pytest.mark.slow
+def test_a_program_that_a_tree_has_not_is_skipped_and_one_that_fails_to_build_is_not(
+    bench: Bench,
+) -> None:
+    theirs = bound(suite(bench.top), of(bench.job()))
+    built = theirs.build(["cow", "needs_numa", "needs_numa_64"], bench.cache)
+    assert set(built.failed) == {"needs_numa", "needs_numa_64"}
+    done = subprocess.run(["/bin/sh", built.files["cow"]], capture_output=True, check=False)
+    judged = theirs.judge(
+        "cow", done.stdout, done.returncode, ended=Ended.EXITED, detail="", selected=False
+    ).judged
+    assert [(one.test, one.status) for one in judged] == [("cow", Status.SKIP)]
+    assert "this tree has no cow" in judged[0].message
 
 
 def test_a_tree_without_such_a_target(bench: Bench) -> None:
