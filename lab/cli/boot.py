@@ -43,6 +43,12 @@ Share = Annotated[
     Path | None,
     typer.Option("--share", metavar="DIR", help="A folder to read, as /mnt/share in the guest."),
 ]
+ShareRw = Annotated[
+    Path | None,
+    typer.Option(
+        "--share-rw", metavar="DIR", help="The same; what the guest makes of it comes back."
+    ),
+]
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -54,6 +60,7 @@ def boot(
     gdb: Gdb = False,
     gdb_wait: GdbWait = False,
     share: Share = None,
+    share_rw: ShareRw = None,
     file: File = None,
     json: Json = False,
 ) -> int:
@@ -73,10 +80,14 @@ def boot(
             where="--json",
             hint=f"lab boot --json {variant} -- COMMAND",
         )
+    if share is not None and share_rw is not None:
+        raise UserError("--share and --share-rw: a guest has one folder", hint="one of them")
     require("test")
     with ExitStack() as stack:
         complaints: list[str] = []
-        by_hand = stack.enter_context(ByHand(gdb or gdb_wait, gdb_wait, share))
+        writable = share_rw is not None
+        own = ByHand(gdb or gdb_wait, gdb_wait, share_rw if writable else share, writable=writable)
+        by_hand = stack.enter_context(own)
         guest = _started(opened, job, stack, complaints.append if json else _say, by_hand)
         by_hand.opened(guest, str(job.variant), stack)
         if json and line is not None:

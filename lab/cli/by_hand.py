@@ -4,18 +4,23 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lab.errors import UserError
+from lab.errors import LabError, UserError
 from lab.guest.courier import Courier
 from lab.guest.guest import Guest, GuestSpec
-from lab.guest.qemu.attached import IMAGE, debugged, mount_share, sharing
+from lab.guest.qemu.attached import IMAGE, SHARE, debugged, mount_share, sharing
 from lab.guest.qemu.guest import QemuSpec
+from lab.guest.shared_folder import bring_back
 from lab.process.temporary import temporary_folder
+from lab.text import plain
+
+_NAMED = 5
 
 
 class ByHand:
@@ -25,12 +30,16 @@ class ByHand:
         gdb: A stub for gdb.
         waits: It stands still until gdb has it go on.
         share: A folder of the host.
+        writable: What the guest makes of it is brought back when it ends.
     """
 
-    def __init__(self, gdb: bool, waits: bool, share: Path | None) -> None:
+    def __init__(
+        self, gdb: bool, waits: bool, share: Path | None, *, writable: bool = False
+    ) -> None:
         self._gdb = gdb
         self._waits = waits
         self._share = share
+        self._writable = writable
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -58,7 +67,7 @@ class ByHand:
             spec.folder.mkdir(parents=True, exist_ok=True)
             # Whoever does not come up mounts nothing, and leaves its image.
             self._stack.callback((spec.folder / IMAGE).unlink, missing_ok=True)
-            spec = sharing(spec, self._share)
+            spec = sharing(spec, self._share, writable=self._writable)
         if self._gdb:
             # A path that unix(7) takes, and gdb.
             stub = self._stack.enter_context(temporary_folder("gdb")) / "stub"
@@ -71,8 +80,26 @@ class ByHand:
     def opened(self, guest: Guest, variant: str, stack: ExitStack) -> None:
         """The guest is up: give it the folder, and others the way in for files."""
         if self._share is not None:
-            mount_share(guest)
+            mount_share(guest, writable=self._writable)
+            if self._writable:
+                stack.callback(_bring_back, guest, self._share)
         stack.enter_context(Courier(guest, variant))
+
+
+def _bring_back(guest: Guest, folder: Path) -> None:
+    """Say what came back, or that nothing did: the guest's own end is what it was."""
+    try:
+        names = bring_back(guest, SHARE, folder)
+    except LabError as error:
+        _tell(f"nothing of {SHARE} was brought back, or not all: {error}")
+    else:
+        if names:
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            _tell(f"brought back to {folder}: {', '.join(names[:_NAMED])}{more}")
+
+
+def _tell(what: str) -> None:
+    print(f"lab: {plain(what)}", file=sys.stderr, flush=True)
 
 
 def gdb_command(build: Path, stub: Path) -> str:

@@ -187,7 +187,7 @@ def get(folder: Path, path: str, target: Path) -> Path:
         target /= name
     try:
         if answer.folder:
-            _unpack(content, target)
+            unpack(content, target)
         else:
             target.write_bytes(content)
     except (OSError, tarfile.TarError) as error:
@@ -231,12 +231,24 @@ def _bytes_of(file: Path) -> bytes:
         return stream.read(MOST + 1)
 
 
-def _unpack(content: bytes, target: Path) -> None:
+def unpack(content: bytes, target: Path, *, links: bool = True) -> None:
+    """Write the files of a tar that a guest made below a folder, which is made.
+
+    Args:
+        links: Symbolic ones too, which must not lead out of it; else they are left out.
+
+    Raises:
+        OSError, tarfile.TarError: They cannot be, or one would be elsewhere.
+    """
     target.mkdir(exist_ok=True)
     # Of a compressed one nobody knows how large it is.
     with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
         # What a guest packed may name any file of the host's.
-        archive.extractall(target, filter="data")
+        archive.extractall(target, filter="data" if links else _without_links)  # noqa: S202
+
+
+def _without_links(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
+    return None if member.issym() else tarfile.data_filter(member, path)
 
 
 def _asked(folder: Path, request: Request, content: bytes = b"") -> tuple[Answer, bytes]:

@@ -42,8 +42,8 @@ FREE = {
     "again", "bisect", "first_fail", "max_fail",
     "at", "browse", "budget", "command", "dry_run", "file", "format", "install", "json", "limit",
     "missing", "name", "named", "origin", "output", "pattern", "pick", "port", "recent", "recover",
-    "each", "gdb", "gdb_wait", "repeat", "repro", "revision", "serve", "share", "source", "stable",
-    "target", "test", "text", "tree", "until_fail", "verbose", "yes",
+    "each", "gdb", "gdb_wait", "repeat", "repro", "revision", "serve", "share", "share_rw",
+    "source", "stable", "target", "test", "text", "tree", "until_fail", "verbose", "yes",
 }  # fmt: skip
 GOOD = {
     "kernel": "6.1",

@@ -48,3 +48,30 @@ def test_gdb_a_folder_and_files(tmp_path: Path) -> None:
     assert boot.returncode == 1
     lost = project.lab("cp", "guest:/proc/version", str(tmp_path))
     assert (lost.returncode, "no guest 'guest' is open" in lost.stderr) == (2, True)
+
+
+def test_a_folder_that_a_guest_may_write(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    shared, elsewhere = tmp_path / "shared", tmp_path / "elsewhere"
+    for folder in (shared, elsewhere):
+        folder.mkdir()
+    for name in ("kept", "changed", "removed"):
+        (shared / name).write_text(f"{name}\n")
+    (shared / "out").symlink_to(elsewhere)
+    script = (
+        "cd /mnt/share && echo more >>changed && rm removed && mkdir sub && echo new >sub/made && "
+        "chmod 755 sub/made && ln -s /etc/passwd link && rm out && mkdir out && echo evil >out/file"
+        "; exit 3"
+    )
+    done = project.lab("boot", KERNEL, "--share-rw", str(shared), "--", "sh", "-c", script)
+    assert done.returncode == 3, done.stderr
+    assert f"lab: brought back to {shared}: changed, sub/made\n" in done.stderr
+    assert (shared / "changed").read_text() == "changed\nmore\n"
+    assert (shared / "sub" / "made").stat().st_mode & 0o777 == 0o755
+    assert (shared / "removed").read_text() == "removed\n"
+    assert not list(elsewhere.iterdir()), "a link of the folder led out of it"
+    assert not (shared / "link").is_symlink()
+    crash = "echo lost >/mnt/share/kept; sync; echo c >/proc/sysrq-trigger"
+    dead = project.lab("boot", KERNEL, "--share-rw", str(shared), "--", "sh", "-c", crash)
+    assert "lab: nothing of /mnt/share was brought back, or not all: " in dead.stderr
+    assert (shared / "kept").read_text() == "kept\n"

@@ -30,6 +30,9 @@ _OF_SIZE = (
 #: Old kernels hotplug memory in sections of 128 MiB.
 _SECTION = 128 << 20
 _BLOCK = 4096
+#: For what a guest makes of a folder that it may write; the file is a sparse one.
+_ROOM = 512 << 20
+_NEW_FILES = 16384
 _INODE = 256
 #: What directories, bitmaps and indirect blocks take beside files, at most, of their size.
 _MORE = 1.05
@@ -60,12 +63,15 @@ def debugged(spec: QemuSpec, stub: Path, *, waits: bool) -> QemuSpec:
     )
 
 
-def sharing(spec: QemuSpec, folder: Path) -> QemuSpec:
+def sharing(spec: QemuSpec, folder: Path, *, writable: bool = False) -> QemuSpec:
     """The same guest with what a folder holds on a persistent memory more, which is read-only.
 
     The kernel needs nothing for it that it has not for its tests, and the guest no memory: an
     image of the folder is made, and mapped.  9p or virtiofs would be an option of the kernel
     more, and each build another.
+
+    Args:
+        writable: The guest may change what it has of it, in memory of the host's.
 
     Raises:
         UserError: It is no folder, something in it cannot be read, or the machine has no NVDIMM.
@@ -85,52 +91,55 @@ def sharing(spec: QemuSpec, folder: Path) -> QemuSpec:
             hint="lab cp DIR guest:/tmp, once it runs; or another --machine",
         )
     image, own = spec.folder / IMAGE, spec.hardware.nvdimm
-    size = _make(folder, image, unlike=own)
+    size = _make(folder, image, unlike=own, writable=writable)
     return replace(
         spec,
-        more=(*spec.more, *_nvdimm(spec.hardware, image, size)),
+        more=(*spec.more, *_nvdimm(spec.hardware, image, size, writable=writable)),
         states=None,
         # Which region is whose QEMU leaves to the order of a hash table (its nvdimm_device_list()).
         prepare=spec.prepare.replace("namespace0.0", f"namespace{_OF_SIZE.format(own)}.0"),
     )
 
 
-def mount_share(guest: Guest) -> None:
+def mount_share(guest: Guest, *, writable: bool = False) -> None:
     """Mount what sharing() gave, and take its image's name away: QEMU has it.
 
     Raises:
         InfrastructureError: The guest cannot.
     """
     (guest.spec.folder / IMAGE).unlink(missing_ok=True)
+    how = "rw" if writable else "ro"
     done = guest.run(
         f"mkdir -p {SHARE}; for d in /dev/pmem*; do "
         f'[ "$(dd if=$d bs=1 skip={_LABEL_AT} count={len(_LABEL)} 2>/dev/null)" = {_LABEL} ] && '
-        f"exec mount -t ext4 -o ro $d {SHARE}; done; echo no such device >&2; exit 1"
+        f"exec mount -t ext4 -o {how} $d {SHARE}; done; echo no such device >&2; exit 1"
     )
     if done.status != 0:
         what = f"the guest could not mount what --share gave: {done.stderr.strip()}"
         raise InfrastructureError(what, where=guest.console.path)
 
 
-def _nvdimm(hardware: Hardware, image: Path, size: int) -> list[str]:
+def _nvdimm(hardware: Hardware, image: Path, size: int, *, writable: bool) -> list[str]:
     most = hardware.memory + _SLOTS * hardware.nvdimm + size + (1 << 30)
-    backend = f"memory-backend-file,id=share,share=off,readonly=on,mem-path={_comma(image)}"
+    kept = "readonly=off" if writable else "readonly=on"
+    backend = f"memory-backend-file,id=share,share=off,{kept},mem-path={_comma(image)}"
     return [
         # Merged into what the machine has.
         "-m", f"slots={_SLOTS},maxmem={most >> 20}M",
         "-object", f"{backend},size={size}",
         # QEMU's docs/nvdimm.txt: what cannot be written, the guest is told so.
-        "-device", "nvdimm,id=zshare,memdev=share,unarmed=on",
+        "-device", f"nvdimm,id=zshare,memdev=share,unarmed={'off' if writable else 'on'}",
     ]  # fmt: skip
 
 
-def _make(folder: Path, image: Path, unlike: int) -> int:
+def _make(folder: Path, image: Path, unlike: int, *, writable: bool) -> int:
     """Make an image of a folder; gives its size in bytes, which is not ``unlike``."""
     if not folder.is_dir():
         raise UserError("is no folder", where=folder, hint="--share takes one")
     sizes = [-(-size // _BLOCK) * _BLOCK for size in _sizes(folder)]
-    inodes = len(sizes) + 16
+    inodes = len(sizes) + (_NEW_FILES if writable else 16)
     content = int((sum(sizes) + inodes * (_INODE + _BLOCK // 8)) * _MORE) + (16 << 20)
+    content += _ROOM if writable else 0
     size = -(-content // _SECTION) * _SECTION
     size += _SECTION if size == unlike else 0
     try:
