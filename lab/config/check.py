@@ -116,8 +116,9 @@ def _fragments(root: Path, names: tuple[str, ...], keys: KeyPath) -> Iterator[Pr
 
 def _images(config: LabConfig) -> Iterator[Problem]:
     for name, suite in config.suites.items():
-        if suite.image is not None and suite.image not in config.images:
-            yield unknown("image", suite.image, config.images, ("suites", name, "image"))
+        for key, image_name in (("image", suite.image), ("build_image", suite.build_image)):
+            if image_name is not None and image_name not in config.images:
+                yield unknown("image", image_name, config.images, ("suites", name, key))
     for name, image in config.images.items():
         yield from _duplicates("package", image.packages, ("images", name, "packages"))
 

@@ -45,6 +45,7 @@ class SuiteKind:
         source: Where a program's source is below that, ``{}`` its name; "" where nobody can say.
         script: Where it may be instead, as what is run.
         keys: Those of a table that say how its programs are run, as far as they may be given.
+        wants: Those that it cannot do without.
         for_table: What makes it of a lab.suites.asked.Asked.
         others: Whether its programs are other people's: they run where somebody asks for them.
     """
@@ -53,6 +54,7 @@ class SuiteKind:
     source: str = ""
     script: str = ""
     keys: frozenset[str] = frozenset()
+    wants: frozenset[str] = frozenset()
     for_table: str = ""
     others: bool = False
 
@@ -60,7 +62,9 @@ class SuiteKind:
 #: The keys of ``[suites.X]`` that say how its programs are run.
 MANNER = frozenset({"arguments", "environment", "cwd", "tmp", "user", "output", "tools", "image"})
 #: Those that say where they are from, and how they are made.
-MAKING = frozenset({"source", "build", "take", "target", "calls", "before", "prints"})
+MAKING = frozenset(
+    {"source", "build", "take", "target", "calls", "before", "prints", "build_image"}
+)
 
 #: The kind of what ships, and of suites that name none: C, or what has a first line ``#!``.
 C = "c"
@@ -90,10 +94,19 @@ SUITES: dict[str, SuiteKind] = {
     "built": SuiteKind(
         "lab.suites.built:Built",
         keys=MANNER | {"source", "build", "take", "calls", "before", "prints"},
+        wants=frozenset({"source", "take"}),
         for_table="lab.suites.built:built_suite",
         others=True,
     ),
 }
+
+SUITES["xfstests"] = SuiteKind(
+    "lab.suites.xfstests:Xfstests",
+    keys=frozenset({"arguments", "environment", "image", "build_image", "source", "build", "take"}),
+    wants=frozenset({"image", "build_image", "source", "take"}),
+    for_table="lab.suites.xfstests:xfstests",
+    others=True,
+)
 
 #: The kind of KUnit's own suites, which the kernel runs as it boots.
 KUNIT = "kunit"

@@ -391,6 +391,8 @@ class Suite(Section):
     image: Name | None = None
     #: Where they are from, where that is not ``guest-tests/``.
     source: Annotated[SuiteSource, Field(discriminator="kind")] | None = None
+    #: The root in which they are built, of ``[images.X]``: it is thrown away then.
+    build_image: Name | None = None
     #: A shell's commands that make them, in a copy of that.
     build: tuple[Text, ...] = ()
     #: Globs of the files that they are then.
@@ -423,7 +425,7 @@ class Suite(Section):
         given = (MANNER | MAKING) & self.model_fields_set
         if wrong := sorted(given - SUITES[self.kind].keys):
             raise ValueError(f"programs of kind {self.kind!r} take no {wrong[0]}")
-        for key in sorted({"source", "take"} & SUITES[self.kind].keys):
+        for key in sorted(SUITES[self.kind].wants):
             if not getattr(self, key):
                 raise ValueError(f"programs of kind {self.kind!r} want a {key}")
         return self

@@ -29,7 +29,7 @@ from lab.results import JobFolder
 from lab.suites import suite_for
 from lab.suites.listing import refuse_pattern
 from lab.suites.on_host import OnHost
-from lab.suites.suite import BuiltPrograms, Suite
+from lab.suites.suite import BuiltPrograms, OneByOne, Suite
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Preparer:
             for filesystem, suite in planned.places
             for _, program, kind in self._programs_of([suite])
         ]
-        tests, uncompiled = _by_test(units, compiled.failed, planned)
+        tests, uncompiled = by_test(units, compiled.files, compiled.failed, planned)
         job = Job(
             variant=planned.variant,
             machine=planned.machine,
@@ -166,15 +166,20 @@ class Preparer:
             refuse_pattern(str(pattern), programs, files)
 
 
-def _by_test(
-    units: Iterable[Unit], failed: Mapping[str, LabError], planned: JobPlan
+def by_test(
+    units: Iterable[Unit],
+    files: Mapping[str, Path],
+    failed: Mapping[str, LabError],
+    planned: JobPlan,
 ) -> tuple[list[Unit], list[tuple[Unit, LabError]]]:
-    """What can run, of what runs on this host test by test; and what cannot, with the reason."""
+    """What can run, test by test where these are known; and what cannot, with the reason."""
     good: list[Unit] = []
     bad: list[tuple[Unit, LabError]] = []
     for unit in units:
         if unit.program in failed:
             bad.append((unit, failed[unit.program]))
+        elif isinstance(unit.kind, OneByOne):
+            good += _singles(unit, unit.kind, files[unit.program], planned.pattern or "")
         elif not isinstance(unit.kind, OnHost):
             good.append(unit)
         else:
@@ -183,6 +188,11 @@ def _by_test(
             except LabError as error:
                 bad.append((unit, error))
     return good, bad
+
+
+def _singles(unit: Unit, kind: OneByOne, built: Path, pattern: str) -> Iterator[Unit]:
+    """A unit for each test of a program on its filesystem."""
+    return unit.singles(kind.tests_on(unit.filesystem.type, unit.program, built, pattern))
 
 
 def _patches(builder: Builder, applied: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -23,8 +23,8 @@ from lab.userland.userland import Userland
 
 #: PID 1, and what the SSH server starts with.
 EVERY_GUEST = ("init", "ssh-waits.so")
-#: Takes the image's name, its table, the cache, and a deadline in seconds.
-MakeUserland = Callable[[str, Image, Path, float], Userland]
+#: Takes the image's name, its table, the cache, a deadline in seconds, and what it has beside.
+MakeUserland = Callable[[str, Image, Path, float, Sequence[Path]], Userland]
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ class Programs:
         """
         files: dict[str, Path] = {}
         failed: dict[str, LabError] = {}
+        for_image: dict[Path, None] = {}
         for suite, names in self.by_suite.items():
             built = bound(suite, kernel).build(names, cache)
             if twice := sorted(_in_both(files, built.files)):
@@ -83,19 +84,22 @@ class Programs:
                 raise UserError(what, hint="another name for one of them")
             files.update(built.files)
             failed.update(built.failed)
+            for_image |= dict.fromkeys(built.for_image)
         for name in self.needed:
             if name in failed:
                 raise failed[name]
-        return self._with_image(BuiltPrograms(files, failed), cache)
+        return self._with_image(BuiltPrograms(files, failed, for_image=tuple(for_image)), cache)
 
     def _with_image(self, built: BuiltPrograms, cache: Path) -> BuiltPrograms:
         """The same with the image that programs run in; those that cannot have it do not run."""
         made: Userland | None = None
         failed = dict(built.failed)
         for name, (table, programs) in self.images.items():
+            if failed.keys() >= set(programs):
+                continue
             try:
                 make: MakeUserland = made_by(IMAGES[table.kind])
-                made = make(name, table, cache, self.making_s)
+                made = make(name, table, cache, self.making_s, built.for_image)
             except LabError as error:
                 failed |= dict.fromkeys(programs, error)
         if made is None:

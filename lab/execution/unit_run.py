@@ -12,6 +12,7 @@ from lab.execution.guest_session import GuestSession
 from lab.execution.hang import Signature
 from lab.execution.host_run import run_on_host
 from lab.execution.job import Job
+from lab.execution.left_files import with_left
 from lab.execution.mount_proof import proved
 from lab.execution.program_end import ProgramEnd, run_program
 from lab.execution.remainder import Rest, blame, rest_of
@@ -55,7 +56,7 @@ def run_unit(session: GuestSession, unit: Unit) -> bool:
         raise
     if not end.good:
         session.lost.append(end.message)
-    for result in _noted(judged, end):
+    for result in with_left(session, unit, _noted(judged, end), asked=end.good):
         session.findings.add(unit, result, duration / len(judged))
     _leave_rest(session, unit, rest)
     if end.hang is not None:

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from lab.arch import ARCH
+from lab.errors import InfrastructureError
 from lab.guest.command import CommandFlood, CommandResult, CommandTimeout
 from lab.guest.console import Console
 from lab.guest.guest import Description, GuestDied, Hang
@@ -237,7 +238,10 @@ class FakeGuest:
 
     def fetch(self, path: str) -> bytes:
         """Such a file."""
-        return self._file(path).read_bytes()
+        try:
+            return self._file(path).read_bytes()
+        except FileNotFoundError as error:
+            raise InfrastructureError(f"the guest has no file {path}") from error
 
     def _file(self, path: str) -> Path:
         return self.spec.folder / "files" / path.lstrip("/")

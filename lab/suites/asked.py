@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.build.sandbox import Wanted
-from lab.config.model import Builds, Deadlines, LabConfig, Suite
+from lab.config.model import Builds, Deadlines, Image, LabConfig, Suite
 
 _LIMITS, _BUILDS = Deadlines(), Builds()
 
@@ -21,6 +21,7 @@ class Asked:
         deadline_s: For a build of its programs, in seconds.
         fetch_s: For bringing its source in.
         sandbox: Where they are built.
+        build_image: The table of the root that they are built in.
     """
 
     root: Path
@@ -29,6 +30,7 @@ class Asked:
     deadline_s: float = _LIMITS.build
     fetch_s: float = _LIMITS.fetch
     sandbox: Wanted = _BUILDS.sandbox
+    build_image: Image | None = None
 
     @staticmethod
     def of(root: Path, section: Suite, program: str, config: LabConfig | None) -> Asked:
@@ -36,4 +38,5 @@ class Asked:
         if config is None:
             return Asked(root, section, program)
         limits, sandbox = config.deadlines, config.build.sandbox
-        return Asked(root, section, program, limits.build, limits.fetch, sandbox)
+        image = config.images.get(section.build_image or "")
+        return Asked(root, section, program, limits.build, limits.fetch, sandbox, image)

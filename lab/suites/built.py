@@ -46,7 +46,7 @@ class Built(ByManner):
         assert self.source is not None
         try:
             tree = source_tree(self.source, self.root, cache, self.fetch_s)
-            folder = made(self._making(tree), lambda work: _copy(tree.path, work), cache)
+            folder = made(self._making(tree), lambda work: copy_source(tree.path, work), cache)
         except LabError as error:
             return BuiltPrograms({}, dict.fromkeys(programs, error))
         return with_tools(self._found(folder, programs, cache), programs, self.manner.tools)
@@ -128,7 +128,8 @@ def _loaded(path: Path) -> dict[str, Path]:
         return {} if stream.read(2) == b"#!" else libraries_of(path)
 
 
-def _copy(source: Path, work: Path) -> None:
+def copy_source(source: Path, work: Path) -> None:
+    """Copy a source, and not its repository."""
     shutil.copytree(
         source, work, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".git")
     )

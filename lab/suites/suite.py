@@ -31,11 +31,13 @@ class BuiltPrograms:
             whole path there; a folder stands for all that is in it.
         failed: Programs that are not among them, and why; an error of the user's most likely.
         userland: The root filesystem that some of them run in.
+        for_image: Archives of what belongs into that, beside its packages.
     """
 
     files: Mapping[str, Path]
     failed: Mapping[str, LabError]
     userland: Userland | None = None
+    for_image: tuple[Path, ...] = ()
 
     def digests(self) -> tuple[tuple[str, str], ...]:
         """(name, digest) pairs of all files."""
@@ -117,6 +119,26 @@ class Suite(Protocol):
             detail: What the lab knows of that: the deadline that passed, the panic.
             selected: Tests were picked, so it may have none of them.
         """
+
+
+@runtime_checkable
+class OneByOne(Protocol):
+    """A suite whose tests are known before anything boots, and each run by itself."""
+
+    def tests_on(self, type: str, program: str, built: Path, pattern: str) -> Sequence[str]:
+        """The names of a program's tests on a filesystem of a type that a pattern picks, in order.
+
+        Args:
+            built: The program, as build() gave it.
+        """
+
+
+@runtime_checkable
+class Leaves(Protocol):
+    """A suite whose tests leave files in their guest that say why they failed."""
+
+    def left_by(self, test: str) -> Sequence[str]:
+        """Where they are, if there are any."""
 
 
 @runtime_checkable
