@@ -15,6 +15,7 @@ from lab.model.recipe import FORMAT, Recipe, RecipeUnit, WantedProof
 from lab.plan import JobPlan
 from lab.results import JobFolder
 from lab.results.recipe import write_recipe
+from lab.suites.suite import Suite
 
 
 def keep_recipe(
@@ -24,6 +25,9 @@ def keep_recipe(
     made = built.job
     digests = keep_build(folder, built)
     boot = job.guest.recipe()
+    # The same on each filesystem, and a C program's sources are read for it.
+    programs = dict.fromkeys((unit.kind, unit.program) for unit in job.units)
+    scripts = {program: _is_script(*program) for program in programs}
     recipe = Recipe(
         format=FORMAT,
         variant=job.variant,
@@ -42,7 +46,7 @@ def keep_recipe(
         hardware=boot.hardware if boot else None,
         arguments=boot.arguments if boot else "",
         prepare=boot.prepare if boot else "",
-        units=tuple(_unit(unit) for unit in job.units),
+        units=tuple(_unit(unit, scripts[unit.kind, unit.program]) for unit in job.units),
         fresh=job.fresh.value,
         pattern=job.pattern,
         program_s=job.program_s,
@@ -50,7 +54,7 @@ def keep_recipe(
     write_recipe(folder.recipe, recipe)
 
 
-def _unit(unit: Unit) -> RecipeUnit:
+def _unit(unit: Unit, is_script: bool) -> RecipeUnit:
     filesystem = unit.filesystem
     return RecipeUnit(
         filesystem=filesystem.name,
@@ -64,16 +68,16 @@ def _unit(unit: Unit) -> RecipeUnit:
         by_hand=unit.kind.by_hand,
         command=_own_command(unit),
         output=_output(unit),
-        script=_is_script(unit),
+        script=is_script,
         brings=unit.tools,
         timeout_s=unit.timeout_s,
     )
 
 
-def _is_script(unit: Unit) -> bool:
+def _is_script(kind: Suite, program: str) -> bool:
     """Whether its file is run as it is; of what cannot be read those tell who keep it."""
     try:
-        return any(name == unit.program for name, _ in unit.kind.sources([unit.program]))
+        return any(name == program for name, _ in kind.sources([program]))
     except UserError:
         return False
 

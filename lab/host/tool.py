@@ -102,7 +102,16 @@ def ask(command: Sequence[Argument], *, check: bool = True) -> Result:
         ProcessFailed: With ``check``: its status is not 0.
     """
     (answer,) = ask_all([command])
-    if check and answer.status != 0:
+    return _checked(answer) if check else answer
+
+
+def ask_each(commands: Iterable[Sequence[Argument]]) -> list[Result]:
+    """The same for several, side by side; raises what ask() raises."""
+    return [_checked(answer) for answer in ask_all(commands)]
+
+
+def _checked(answer: Result) -> Result:
+    if answer.status != 0:
         raise failure(answer)
     return answer
 

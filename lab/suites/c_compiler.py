@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lab.build.make import first_error
 from lab.errors import InfrastructureError, LabError, Location, UserError
-from lab.host.tool import ask
+from lab.host.tool import ask_each
 from lab.process import Result, run
 from lab.process.cache_use import note_use
 from lab.process.lock import locked
@@ -78,10 +78,14 @@ class Compiler:
     def probe(cc: str) -> Compiler:
         if shutil.which(cc) is None:
             raise InfrastructureError(f"{cc} is not installed", hint="lab doctor")
-        said = _asked([cc, "-xc", "-E", "-v", os.devnull]).stderr
-        library = Path(_asked([cc, "-print-file-name=libc.a"]).stdout.strip())
+        headers, place, version = _asked(
+            [cc, "-xc", "-E", "-v", os.devnull],
+            [cc, "-print-file-name=libc.a"],
+            [cc, "--version"],
+        )
+        library = Path(place.stdout.strip())
         digest = hashlib.sha256(library.read_bytes()).hexdigest() if library.is_file() else ""
-        return Compiler(cc, _asked([cc, "--version"]).stdout, tuple(_headers(said)), digest)
+        return Compiler(cc, version.stdout, tuple(_headers(headers.stderr)), digest)
 
 
 def _headers(said: str) -> list[Path]:
@@ -96,9 +100,9 @@ def _clean(command: Sequence[str | Path], timeout: float = 60, *, check: bool = 
     return run([*_bare(), *command], timeout=timeout, check=check)
 
 
-def _asked(command: Sequence[str | Path]) -> Result:
-    """The same for what answers at once."""
-    return ask([*_bare(), *command])
+def _asked(*commands: Sequence[str | Path]) -> list[Result]:
+    """The same for what answers at once, side by side."""
+    return ask_each([*_bare(), *command] for command in commands)
 
 
 def _bare() -> list[str]:

@@ -41,9 +41,10 @@ class CPrograms(KtapPrograms):
     def sources(self, programs: Iterable[str]) -> Iterator[tuple[str, Path]]:
         """Their own files, what they are linked with, and all of the folder that these include."""
         top = self.folder.resolve()
-        for program in dict.fromkeys((*programs, *LIBRARY)):
-            for path, _ in sources_of(self.folder, program).own:
-                yield str(path.relative_to(top)), path
+        named = dict.fromkeys((*programs, *LIBRARY))
+        # They have most in common, and each is read and written once.
+        found = dict.fromkeys(path for name in named for path, _ in sources_of(top, name).own)
+        return ((str(path.relative_to(top)), path) for path in found)
 
     def tests(self, program: str, built: Path | None, pattern: str = "") -> Sequence[str] | None:
         """What the program says itself; unknown where it might run its tests instead."""
