@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,12 @@ _FORMAT = 1
 _LOG = "make.log"
 _SHOWN = 12
 _COMPILER = "gcc"
+_MISSING = re.compile(r"fatal error: ([\w./+-]+\.h): No such file or directory")
+#: Where packages put headers, and with Debian's multiarch.
+_HEADERS = (
+    *(Path("/usr/include"), Path("/usr/local/include")),
+    *sorted(Path("/usr/include").glob("*-linux-*")),
+)
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,7 @@ def made(making: Making, fill: Callable[[Path], None], cache: Path) -> Path:
     final = PROGRAMS.place(cache, f"made-{making.key}")
     with locked(PROGRAMS.lock_of(cache, final.name)):
         names = sealed_digests(final)
-        if not names or damage(final, names):
+        if not names or damage(final, names) or wanted_is_here(final / _LOG, _HEADERS):
             with scratch_folder(final) as scratch:
                 work = scratch / "work"
                 work.mkdir()
@@ -89,6 +96,18 @@ def made(making: Making, fill: Callable[[Path], None], cache: Path) -> Path:
                 remove_tree(work)
         note_use(final)
     return final
+
+
+def wanted_is_here(log: Path, folders: Iterable[Path]) -> bool:
+    """Whether a header that was missing when programs were made has come to this machine since.
+
+    Of a ``make -k`` the programs that need it are missing then, and nothing else.
+    """
+    missing = set(_MISSING.findall(log.read_text(errors="replace")))
+    made_s = log.stat().st_mtime
+    files = (folder / name for folder in folders for name in missing)
+    # A package's files have the times of their making: when one came is when its inode changed.
+    return any(file.is_file() and file.stat().st_ctime > made_s for file in files)
 
 
 def why_not(folder: Path, name: str) -> str:

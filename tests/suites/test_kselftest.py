@@ -16,7 +16,7 @@ from lab.model.status import Status
 from lab.patches import Overlay
 from lab.patches.overlay import Replacement
 from lab.process.shelf import PROGRAMS
-from lab.suites import suite_for
+from lab.suites import made, suite_for
 from lab.suites.judge import Ended
 from lab.suites.kselftest import Kselftest
 from lab.suites.suite import OfTree, bound
@@ -59,9 +59,9 @@ def laid(job: BuildJob, path: str, text: str) -> BuildJob:
 
 def suite(root: Path, **keys: object) -> Kselftest:
     table = {"kind": "kselftest", "programs": ["map_populate"], "timeout": 5.0, **keys}
-    made = suite_for(Suite.model_validate(table), root)
-    assert isinstance(made, Kselftest)
-    return made
+    theirs = suite_for(Suite.model_validate(table), root)
+    assert isinstance(theirs, Kselftest)
+    return theirs
 
 
 def of(job: BuildJob) -> Build:
@@ -115,6 +115,24 @@ def test_a_program_that_a_tree_has_not_is_skipped_and_one_that_fails_to_build_is
     ).judged
     assert [(one.test, one.status) for one in judged] == [("cow", Status.SKIP)]
     assert "this tree has no cow" in judged[0].message
+
+
+@pytest.mark.slow
+def test_what_wants_a_header_is_built_when_that_is_there(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = bench.top / "headers"
+    headers.mkdir()
+    monkeypatch.setattr(made, "_HEADERS", (headers,))
+    theirs = bound(suite(bench.top), of(bench.job()))
+    assert set(theirs.build(["needs_numa"], bench.cache).failed) == {"needs_numa"}
+    log = next(PROGRAMS.place(bench.cache).glob("made-*/make.log"))
+    before = log.stat().st_ino
+    theirs.build(["needs_numa"], bench.cache)
+    assert log.stat().st_ino == before
+    (headers / "no-such-numa.h").touch()
+    theirs.build(["needs_numa"], bench.cache)
+    assert log.stat().st_ino != before
 
 
 def test_a_tree_without_such_a_target(bench: Bench) -> None:
