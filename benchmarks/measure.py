@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Times the lab beside the same work done by hand, on this machine, in one run.
 
-Usage: measure.py [second-variant] [nothing-to-do] [test] [others] [repeat] [edit-to-verdict]
-       [verify] [unpack] [cold] [one-file] [sandbox]
+Usage: measure.py [second-variant] [nothing-to-do] [test] [others] [small] [repeat]
+       [edit-to-verdict] [verify] [unpack] [cold] [one-file] [sandbox]
 
 Without a name all.  cold and one-file build a kernel from nothing, LAB_BENCH_KERNEL or 6.1,
 in a cache of their own; on a busy machine run them again, each is measured in pairs.
@@ -54,6 +54,8 @@ ROOT = Path(__file__).resolve().parents[1]
 _PAIRS = 3
 _SANDBOX_PAIRS = 6
 _REPETITIONS = 100
+#: The first of them is not counted.
+_SMALL = 51
 LAB = Path(sys.executable).with_name("lab")
 BASE, PATCHED = Variant("6.1"), Variant("6.1", ("reintroduce-bug",))
 #: What one would give it by hand; the lab saves its guests more.
@@ -61,6 +63,59 @@ _BARE_ARGUMENTS = "console=ttyS0,115200 panic=-1 oops=panic tsc=reliable nokaslr
 _INIT = """
 #include <sys/reboot.h>
 int main(void) { reboot(RB_POWER_OFF); return 1; }
+"""
+
+#: It forks, and maps a file, locks it and looks at its pages, as LTP's tests of these calls do.
+_SMALL_C = r"""
+#include <stdio.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { BYTES = 1 << 20, ROUNDS = 6 };
+
+static int try_once(int fd)
+{
+	unsigned char pages[BYTES / 4096];
+	char *at = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (at == MAP_FAILED || mlock(at, BYTES) || mincore(at, BYTES, pages))
+		return 1;
+	for (int i = 0; i < BYTES; i += 64)
+		if (at[i]++)
+			return 1;
+	for (int i = 0; i < BYTES; i += 64)
+		at[i] = 0;
+	return munmap(at, BYTES);
+}
+
+int main(void)
+{
+	int fd = open("small", O_RDWR | O_CREAT | O_TRUNC, 0600), failed = 0, how;
+
+	if (fd < 0 || ftruncate(fd, BYTES))
+		return 1;
+	for (int i = 0; i < ROUNDS; i++) {
+		if (!fork())
+			_exit(try_once(fd));
+		failed |= wait(&how) < 0 || how;
+		printf("round %d: %s\n", i, failed ? "failed" : "passed");
+	}
+	return failed;
+}
+"""
+_SMALL_SUITE = """
+[suites.small]
+kind = "built"
+output = "exit"
+build = [
+    "gcc -O2 -static -s -o small small.c",
+    "for n in $(seq -w 0 99); do ln small small-$n; done",
+]
+take = ["small-*"]
+programs = {names}
+source = {{ kind = "dir", path = "{folder}" }}
 """
 
 
@@ -147,27 +202,58 @@ def repeat(lab: Lab, scratch: Path) -> Iterator[Row]:
 
 def others(lab: Lab, scratch: Path) -> Iterator[Row]:
     """LTP's programs on a filesystem, against the same in a shell's loop in such a guest."""
-    plan = plan_variants(lab.loaded, [str(BASE)], ["ext4-dax"], ["ltp"])
+    settings = {"LTP_COLORIZE_OUTPUT": "0", "LTP_TIMEOUT_MUL": "4"}
+    yield from _beside_a_loop(lab, "ltp", "programs of LTP", settings, scratch)
+
+
+def small(lab: Lab, scratch: Path) -> Iterator[Row]:
+    """The same with programs that need nobody's source: each does about what one of LTP's does."""
+    (scratch / "source").mkdir()
+    (scratch / "source" / "small.c").write_text(_SMALL_C)
+    names = [f"small-{number:02}" for number in range(_SMALL)]
+    _project(scratch, _SMALL_SUITE.format(folder=scratch / "source", names=json.dumps(names)))
+    opened = Lab.open(scratch / "lab.toml")
+    yield from _beside_a_loop(opened, "small", "small programs", {}, scratch)
+
+
+def _beside_a_loop(
+    lab: Lab, suite: str, what: str, settings: Mapping[str, str], scratch: Path
+) -> Iterator[Row]:
+    plan = plan_variants(lab.loaded, [str(BASE)], ["ext4-dax"], [suite])
     built = lab.builder.build(BASE, "default")
     job = lab.preparer.job(plan.jobs[0], built, JobFolder(scratch / "jobs" / "1"))
+    ours, by_hand = [], []
+    # In pairs: how busy the machine is changes from one to the next.
+    for number in range(_PAIRS):
+        here = replace(job, guest=job.guest.in_folder(job.guest.folder / str(number)))
+        ours.append(_after_the_first(here))
+        by_hand.append(_in_a_loop(here, settings))
+    part = f"{len(job.units) - 1} {what} on ext4-dax"
+    yield Row.against(part, median(ours), median(by_hand), 1.2, what="a loop")
+
+
+def _after_the_first(job: Job) -> float:
+    """Seconds from the end of the first program on: what comes before is the boot and the mount."""
     ends: dict[str, float] = {}
     run_job(job, lambda result: ends.update({result.program: time.monotonic()}))
     first, *rest = (unit.program for unit in job.units)
     assert set(ends) == {first, *rest}, "some programs did not run"
-    # From the end of the first on: what comes before that is the boot and the mount.
-    ours = max(ends.values()) - ends[first]
-    by_hand = _in_a_loop(job, rest)
-    yield Row.against(f"{len(rest)} programs of LTP on ext4-dax", ours, by_hand, 1.2, what="a loop")
+    return max(ends.values()) - ends[first]
 
 
-def _in_a_loop(job: Job, programs: Sequence[str]) -> float:
-    filesystem = job.filesystems[0]
+def _in_a_loop(job: Job, settings: Mapping[str, str]) -> float:
+    """Seconds that all but the first take in a shell's loop."""
+    filesystem, (first, *rest) = job.filesystems[0], (unit.program for unit in job.units)
     folder = filesystem.mount_point
-    loop = f"cd {folder}; for p in {' '.join(programs)}; do /lab/$p >/root/$p.log 2>&1; done"
-    settings = f"TMPDIR={folder} LTP_COLORIZE_OUTPUT=0 LTP_TIMEOUT_MUL=4"
+    words = {"TMPDIR": folder, **settings}
+    export = "export " + " ".join(f"{name}={value}" for name, value in words.items())
+    run = "/lab/$p >/root/$p.log 2>&1"
     with job.guest.in_folder(job.guest.folder / "by-hand").guest() as guest:
         set_up(guest, filesystem)
-        return _seconds(lambda: guest.run(f"mkdir -p /root; export {settings}; {loop}", 900))
+        # What the first one has been through, the others find in the guest's caches.
+        guest.run(f"mkdir -p /root; cd {folder}; {export}; p={first}; {run}")
+        loop = f"for p in {' '.join(rest)}; do {run}; done"
+        return _seconds(lambda: guest.run(f"cd {folder}; {export}; {loop}", 900))
 
 
 def bare_boot(kernel: Path, scratch: Path) -> str:
@@ -418,6 +504,7 @@ _ALL: dict[str, Measure] = {
     "test": test,
     "repeat": repeat,
     "others": others,
+    "small": small,
     "edit-to-verdict": edit_to_verdict,
     "verify": verify,
     "unpack": unpack,
