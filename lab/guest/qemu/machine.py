@@ -89,7 +89,7 @@ def _prepare(asked: GuestRequest, hardware: Hardware) -> str:
     first = _SHOW_FIRST.format(hardware.nvdimm) if hardware.image else ""
     version = KernelVersion.of_release(asked.built.release)
     second = make_scratch(version) if hardware.scratch else ""
-    return f"{_show_nodes(hardware)}{first}{second}{asked.prepare}"
+    return f"{show_nodes(hardware)}{first}{second}{asked.prepare}"
 
 
 def _scratch(asked: GuestRequest, pmem: Pmem) -> int:
@@ -104,8 +104,11 @@ def _scratch(asked: GuestRequest, pmem: Pmem) -> int:
     return size
 
 
-def _show_nodes(hardware: Hardware) -> str:
-    """Nodes that the kernel does not see would be a machine of another name."""
+def show_nodes(hardware: Hardware) -> str:
+    """Shell code that ends where the kernel does not see each node with CPUs and memory.
+
+    It would be a machine of another name.
+    """
     if hardware.nodes == 1:
         return ""
     nodes = " ".join(map(str, range(hardware.nodes)))

@@ -261,6 +261,41 @@ def test_memmap_machine_is_proved_to_be_dax(clean_folder: Path, matrix: str, tes
         assert int(proof["phys"], 16) >= 4 * G
 
 
+WANTING = """
+[matrix.numa]
+variants = ["distro"]
+machine = "numa"
+suites = ["limits"]
+[matrix.virtio-pmem]
+variants = ["distro"]
+machine = "virtio-pmem"
+suites = ["limits"]
+"""
+
+
+@pytest.mark.guest
+@pytest.mark.parametrize(
+    ("machine", "said", "restored"),
+    [
+        # Each of its guests has shown its nodes, or it would have no result.
+        ("numa", "q35, 4 CPUs on 2 nodes, 1024 MiB of RAM, 512 MiB NVDIMM, tcg", True),
+        ("virtio-pmem", "q35, 2 CPUs, 1024 MiB of RAM, 512 MiB virtio-pmem, tcg", False),
+    ],
+)
+def test_a_machine_that_wants_something_of_the_kernel(
+    clean_folder: Path, machine: str, said: str, restored: bool
+) -> None:
+    document = Project(clean_folder / "project", WANTING).json("matrix", machine)
+    assert document["problems"] == []
+    assert {result["status"] for result in document["results"]} == {"pass"}
+    assert len(document["results"]) == 22
+    (job,) = document["jobs"]
+    evidence = job["evidence"]
+    assert evidence["machine_description"].rpartition(", ")[0] == said.rpartition(", ")[0]
+    assert [bool(guest["state"]) for guest in evidence["guests"]] == [restored, restored]
+    assert [proof["pfn_in_pmem"] for proof in evidence["dax"].values()] == ["yes", "yes"]
+
+
 def test_no_network_but_ports_for_ssh() -> None:
     words = line(Hardware(G, 2, "tcg", "q35", 512 * M))
     assert not any("net" in word for word in words)
