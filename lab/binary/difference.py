@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""In what two linked kernels differ, addresses apart.
+
+A longer function moves all that is linked after it, and with it the operand of every call over
+the place.  So bytes that differ count as equal where both are the address of the same thing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+from lab.binary.image import Image, Name, Symbol
+
+#: scripts/kallsyms.c makes them of all addresses, after the link.
+_OF_ADDRESSES = "kallsyms_"
+#: Content that says where something was, and runs nowhere: the build's digest, the lines of
+#: warnings (struct bug_entry), ORC's places.
+_PLACES = frozenset(
+    (".notes", "__bug_table", ".orc_unwind_ip", ".orc_unwind", ".orc_lookup", ".orc_header")
+)
+_ADDRESSES = 1 << 64
+_SHORT_JUMPS = frozenset((0xEB, *range(0x70, 0x80)))
+_NOT_ZERO = re.compile(rb"[^\0]")
+#: From what an operand of 4 bytes counts, from its own place on.  An instruction's counts from its
+#: end, which may be after an immediate of 1, 2 or 4 bytes more; the kernel's data from itself
+#: (CONFIG_HAVE_ARCH_PREL32_RELOCATIONS); None: it is an address, of which the upper half is 1s.
+_FROM = (4, None, 0, 5, 6, 8)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What is another in the second of two kernels.
+
+    Attributes:
+        same: All that is loaded is the same, byte for byte, but for what says where something
+            was in the source.
+        changed: Functions and data whose own content differs.  Strings and constants have no
+            names: where one is another, that can be all there is.
+        added: Those that the first has not.
+        gone: Those that the second has not.
+    """
+
+    same: bool
+    changed: tuple[Name, ...] = ()
+    added: tuple[Name, ...] = ()
+    gone: tuple[Name, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that is another, each name once."""
+        return tuple(dict.fromkeys(each.name for each in (*self.changed, *self.added, *self.gone)))
+
+
+def difference(base: Path, patched: Path) -> Difference:
+    """In what two vmlinux differ.
+
+    Raises:
+        InfrastructureError: One cannot be read.
+    """
+    old, new = Image.read(base), Image.read(patched)
+    if _is_same(old, new):
+        return Difference(same=True)
+    both = [name for name in old.by_name if name in new.by_name and _is_told(name)]
+    return Difference(
+        same=False,
+        changed=tuple(name for name in both if _Pair.of(name, old, new).differs),
+        added=tuple(name for name in new.by_name if name not in old.by_name and _is_told(name)),
+        gone=tuple(name for name in old.by_name if name not in new.by_name and _is_told(name)),
+    )
+
+
+def is_same(base: Path, patched: Path) -> bool:
+    """Whether two vmlinux run the same; much quicker than difference().
+
+    Raises:
+        InfrastructureError: One cannot be read.
+    """
+    return _is_same(Image.read(base), Image.read(patched))
+
+
+def _is_told(name: Name) -> bool:
+    return not name.name.startswith(_OF_ADDRESSES)
+
+
+def _is_same(old: Image, new: Image) -> bool:
+    """Whether nothing that runs differs, and nothing moved."""
+    kept = [[each for each in image.sections if each.name not in _PLACES] for image in (old, new)]
+    return kept[0] == kept[1]
+
+
+class _Side(NamedTuple):
+    image: Image
+    symbol: Symbol
+    content: bytes
+
+    @staticmethod
+    def of(name: Name, image: Image) -> _Side:
+        symbol = image.by_name[name]
+        return _Side(image, symbol, image.content(symbol))
+
+    def things(self, start: int, end: int, counted_from: int | None) -> frozenset[object]:
+        """What an operand of its content may be the address of."""
+        address = int.from_bytes(self.content[start:end], "little", signed=True)
+        if counted_from is not None:
+            address += self.symbol.address + start + counted_from
+        return self.image.things(address % _ADDRESSES)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A symbol that both have."""
+
+    old: _Side
+    new: _Side
+
+    @staticmethod
+    def of(name: Name, old: Image, new: Image) -> _Pair:
+        return _Pair(_Side.of(name, old), _Side.of(name, new))
+
+    @property
+    def differs(self) -> bool:
+        before, after = self.old.content, self.new.content
+        if self.old.symbol.size != self.new.symbol.size or len(before) != len(after):
+            return True
+        unlike = _exclusive_or(before, after)
+        at = 0
+        while place := _NOT_ZERO.search(unlike, at):
+            end = self._operand_around(place.start())
+            if end is None:
+                return True
+            at = end
+        return False
+
+    def _operand_around(self, at: int) -> int | None:
+        """Where the address ends to which a byte that differs belongs; None where it has none."""
+        is_code = self.old.symbol.is_function
+        operands = _operands(at, len(self.old.content), is_code=is_code)
+        for start, end, counted_from in chain(self._short_jump(at), operands):
+            found = self.old.things(start, end, counted_from)
+            if found and not found.isdisjoint(self.new.things(start, end, counted_from)):
+                return end
+        return None
+
+    def _short_jump(self, at: int) -> Iterator[tuple[int, int, int | None]]:
+        """To another function of the same file, less than 128 bytes off."""
+        if self.old.content[max(at - 1, 0)] in _SHORT_JUMPS:
+            yield at, at + 1, 1
+
+
+def _exclusive_or(one: bytes, two: bytes) -> bytes:
+    either = int.from_bytes(one, "little") ^ int.from_bytes(two, "little")
+    return either.to_bytes(len(one), "little")
+
+
+def _operands(at: int, length: int, *, is_code: bool) -> Iterator[tuple[int, int, int | None]]:
+    """The places that an address over a byte may have, with what it counts from; likely ones first.
+
+    Of an address that moved the lowest byte is another more often than not.
+    """
+    whole = [
+        (start, start + 8, None) for start in range(at, at - 8, -1) if 0 <= start <= length - 8
+    ]
+    if not is_code:
+        yield from whole
+    for counted_from in _FROM:
+        for start in range(at, at - 4, -1):
+            if 0 <= start <= length - 4:
+                yield start, start + 4, counted_from
+    if is_code:
+        yield from whole
