@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lab.execution.prepare import Preparer
     from lab.guest.guest import Guest, GuestSpec
     from lab.model.records import RunRecord
+    from lab.model.variant import Variant
     from lab.trees import Tree
 
 
@@ -183,8 +184,16 @@ class Lab:
         """Raise UserError when a plan's pattern picks no test of its suites; nothing boots."""
         self.preparer.refuse_pattern(plan)
 
-    def test(self, plan: Plan, command: Sequence[str]) -> RunRecord:
+    def test(
+        self,
+        plan: Plan,
+        command: Sequence[str],
+        bases: Mapping[Variant, Variant] | None = None,
+    ) -> RunRecord:
         """Build, boot, test and record a plan; goes on with the last run if that was cut short.
+
+        Args:
+            bases: For a variant the one of which it is not tested if its binary is the same.
 
         Raises:
             Interrupted: From a signal, with what had ended by then.
@@ -193,14 +202,22 @@ class Lab:
         from lab.doctor import require
         from lab.execution.resume import unfinished
         from lab.execution.run import Runner
+        from lab.execution.same_kernel import Bases
 
         require("test")
         begun = self.killed or unfinished(self.loaded, plan, self.listener.say)
-        return Runner(self.builder, begun, self.max_fail).run(plan, command)
+        return Runner(self.builder, begun, self.max_fail, Bases(bases or {})).run(plan, command)
 
-    def verify(self, plan: SeriesPlan, command: Sequence[str]) -> Verification:
-        """Test base against patched on each kernel of a plan, and judge the series."""
+    def verify(
+        self, plan: SeriesPlan, command: Sequence[str], *, again: bool = False
+    ) -> Verification:
+        """Test base against patched on each kernel of a plan, and judge the series.
+
+        Args:
+            again: Also where the series changes nothing in the binary.
+        """
         # Guests: see preparer.
         from lab.execution.verify import verify
 
-        return verify(self.builder, plan, lambda chosen: self.test(chosen, command))
+        bases = {} if again else {plan.patched(kernel): kernel for kernel in plan.kernels}
+        return verify(self.builder, plan, lambda chosen: self.test(chosen, command, bases))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from lab.analysis.verdict import TestVerdict, Verdict
+from lab.binary.difference import Difference
 from lab.config.model import ExpectedVerdict
 from lab.model.glob import matches
 from lab.model.job_name import Around, job_name
@@ -26,6 +27,7 @@ class KernelVerdict:
         ours: It is inconclusive through the lab's or the machine's fault, and so no
             word on the kernel.
         patches: (patch, how it goes onto the tree) pairs.
+        binary: What it changed in the kernel that was built; None where nobody could look.
     """
 
     kernel: str
@@ -39,6 +41,7 @@ class KernelVerdict:
     tests: tuple[TestVerdict, ...] = ()
     machine: str = ""
     config: str = ""
+    binary: Difference | None = None
 
     @property
     def name(self) -> str:

@@ -65,7 +65,7 @@ def verify(
     first_fail: FirstFail = False,
     repro: Repro = None,
     each: Annotated[bool, typer.Option("--each", help="Every patch on those before it.")] = False,
-    again: Annotated[bool, typer.Option("--again", help="Of --each, also what is known.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Also what is known already.")] = False,
     verbose: Verbose = False,
     dry_run: DryRun = False,
     file: File = None,
@@ -84,9 +84,8 @@ def verify(
     from lab.plan import plan_series
 
     _refuse({"--stable": stable, "--max-fail": bool(max_fail), "-x": first_fail}, each=each)
-    if again and not each:
-        what = "--again is for --each: nothing else takes results of earlier runs"
-        raise UserError(what, hint="without --again, or with --each")
+    if again and stable:
+        raise UserError("--stable takes no results of earlier runs", hint="without --again")
     meant = _meant(open_lab(file), series, kernels or (), tree, stable=stable, quiet=json)
     series, intake, parent = meant.series, meant.intake, meant.parent
     opened, bases = meant.opened.taking(meant.kernels)
@@ -118,7 +117,8 @@ def verify(
             return verify_stable_plan(
                 opened, plan, base, tree, verbose=verbose, dry_run=dry_run, json=json
             )
-        return verify_plan(opened, plan, verbose=verbose, dry_run=dry_run, json=json)
+        told = {"dry_run": dry_run, "json": json, "verbose": verbose}
+        return verify_plan(opened, plan, again=again, **told)
 
 
 @dataclass(frozen=True)
@@ -179,11 +179,13 @@ def verify_plan(
     dry_run: bool,
     json: bool,
     whole: bool = False,
+    again: bool = False,
 ) -> int:
     """Verify, print, and say whether every verdict is the one expected.
 
     Args:
         whole: It is a whole matrix: rules that match nothing there are named.
+        again: Tests run where the series changes nothing in the binary, too.
     """
     from lab.cli.commands import check_selection, say_plan, tell_unmatched
     from lab.cli.progress import Show, print_json
@@ -194,7 +196,7 @@ def verify_plan(
         return ExitStatus.EXPECTED
     opened.refuse_pattern(plan.plan)
     with showing_interrupted(verbose=verbose, json=json), Show(opened.cache, quiet=json) as show:
-        verification = opened.telling(show).verify(plan, sys.argv)
+        verification = opened.telling(show).verify(plan, sys.argv, again=again)
     if verification.run is not None:
         check_selection(plan.plan, verification.run)
     if json:

@@ -16,12 +16,13 @@ from lab.execution.job import Job
 from lab.execution.prepare import Preparer
 from lab.execution.recipe import keep_recipe
 from lab.execution.run_job import unrun_job
+from lab.execution.same_kernel import Bases
 from lab.execution.surroundings import surrounded
 from lab.host.capacity import Capacity
 from lab.model.job_error import JobError
 from lab.model.records import DID_NOT_RUN, JobRecord, TestResult, now
 from lab.model.status import Status
-from lab.model.unrun import Stop
+from lab.model.unrun import SAME, Stop
 from lab.plan import JobPlan, Plan
 from lab.results import Recorder, RunFolder
 from lab.unforeseen import as_lab_error
@@ -36,6 +37,7 @@ class Jobs:
     builds: Builds
     folder: RunFolder
     recorder: Recorder
+    bases: Bases = field(default_factory=Bases)
     made: dict[int, Job] = field(default_factory=dict)
 
     @cached_property
@@ -67,7 +69,10 @@ class Jobs:
         if not isinstance(built, Build):
             return _unbuilt(planned, built)
         try:
-            return self._made(number, planned, built)
+            job = self._made(number, planned, built)
+            if self.bases.is_again(self.plan, planned, built, self.builds):
+                return replace(unrun_job(job, SAME), results=())
+            return job
         except LabError:
             raise
         except Exception as error:

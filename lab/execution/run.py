@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from lab.execution.jobs import Jobs
 from lab.execution.prepare import Preparer
 from lab.execution.programs import Programs
 from lab.execution.resume import begun
+from lab.execution.same_kernel import Bases
 from lab.model import job_error
 from lab.model.records import (
     DID_NOT_RUN,
@@ -43,11 +44,13 @@ class Runner:
     Attributes:
         killed: A run that was cut short, to go on with if it is of the same plan.
         max_fail: After how many results that are not as expected it ends; 0 is never.
+        bases: What is not tested where its binary is that of another.
     """
 
     builder: Builder
     killed: RunRecord | None = None
     max_fail: int = 0
+    bases: Bases = field(default_factory=Bases)
 
     @property
     def preparer(self) -> Preparer:
@@ -86,7 +89,7 @@ class Runner:
             goes_on = self.killed is not None and self.killed.id == started.id
             with Recorder(loaded.database, started, begun=goes_on) as recorder:
                 recorder.kept(partial(self._keep_programs, plan, folder))
-                jobs = Jobs(self.preparer, plan, builds, folder, recorder)
+                jobs = Jobs(self.preparer, plan, builds, folder, recorder, self.bases)
                 self._record(jobs, done)
                 run = recorder.finish()
                 recorder.kept(lambda: keep_exports(run, folder.path))

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
+from pathlib import Path
 
 from lab import doctor
 from lab.analysis.series_verdict import (
@@ -20,9 +21,11 @@ from lab.analysis.series_verdict import (
 from lab.analysis.verdict import Place, alone, compare
 from lab.builder import Builder
 from lab.errors import InfrastructureError, LabError
+from lab.execution.same_kernel import recorded_difference
 from lab.model.job_name import Around
 from lab.model.records import JobRecord, RunRecord
 from lab.model.status import Outcome
+from lab.model.unrun import SAME
 from lab.model.variant import Variant
 from lab.patches import Fit, SeriesFit
 from lab.patches.beneath import doubt_of
@@ -91,7 +94,7 @@ def verification_of(
     digest = builder.series(plan.series).digest
     kernels = []
     for (kernel, fit), around in product(fits.items(), plan.arounds):
-        question = _Question(plan, kernel, around, jobs, digest, section.tests)
+        question = _Question(plan, kernel, around, jobs, digest, section.tests, builder.cache)
         verdict = question.answer(fit)
         expected, reason = expected_outcome(config.verdict, plan.series, str(kernel))
         kernels.append(replace(verdict, expected=expected, reason=reason))
@@ -109,6 +112,7 @@ class _Question:
     jobs: Mapping[tuple[str, str, str], JobRecord]
     digest: str
     about: tuple[str, ...]
+    cache: Path
 
     def answer(self, fit: SeriesFit | LabError) -> KernelVerdict:
         if isinstance(fit, LabError):
@@ -143,10 +147,14 @@ class _Question:
         wanting = lost(base, "base") or lost(patched, "patched")
         if wanting or base is None or patched is None:
             return KernelVerdict(name, Outcome.INCONCLUSIVE, wanting, ours=True)
+        binary = recorded_difference(self.cache, base, patched)
+        if binary is not None and binary.same:
+            # What its tests say differently is their own unsteadiness.
+            return KernelVerdict(name, Outcome.NO_CHANGE, SAME.why, binary=binary)
         series = (self.plan.series, self.digest)
         tests = compare(base, patched, series, self._asked())
         outcome, why = judge_pair(tests, self.about)
-        return KernelVerdict(name, outcome, why, ours=is_ours(tests), tests=tests)
+        return KernelVerdict(name, outcome, why, ours=is_ours(tests), tests=tests, binary=binary)
 
     def _base(self) -> KernelVerdict:
         name = str(self.kernel)

@@ -28,5 +28,7 @@ class Stop:
 
 INTERRUPTED = Stop("interrupted", Unrun.INTERRUPTED)
 ENOUGH = Stop("enough results are not as expected (--max-fail)", Unrun.ENOUGH)
+#: Of a kernel that is another one's again, which was tested.
+SAME = Stop("the binary is the same")
 #: Of a job that is repeated.
 FAILED = Stop("a result was not as expected (--until-fail, --max-fail)", Unrun.ENOUGH)

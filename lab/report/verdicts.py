@@ -11,6 +11,8 @@ from rich.text import Text
 
 from lab.analysis.series_verdict import KernelVerdict, Verification
 from lab.analysis.verdict import TestVerdict, Verdict
+from lab.binary.difference import Difference
+from lab.binary.image import Name
 from lab.errors import ExitStatus
 from lab.model.scale import exit_of
 from lab.model.status import Outcome, Status
@@ -20,6 +22,8 @@ from lab.report.lines import Line, Signs, block_lines, line, print_lines, signs_
 
 #: Kernels' names have a column of their own where this is left of the line.
 _LEAST_VERDICT = 24
+#: Functions and data that the series changed.
+_NAMED = 5
 #: What is told of a series' tests, the worst first.
 _TOLD = (Verdict.REGRESSED, Verdict.INCONCLUSIVE, Verdict.FIXED, Verdict.STILL_FAILING)
 
@@ -60,7 +64,18 @@ def _kernel(kernel: KernelVerdict) -> dict[str, Any]:
         "reason": kernel.reason,
         "commit": kernel.commit,
         "patches": [{"patch": patch, "fit": fit} for patch, fit in kernel.patches],
+        "binary": kernel.binary and _binary(kernel.binary),
     }
+
+
+def _binary(found: Difference) -> dict[str, Any]:
+    kinds = {"changed": found.changed, "added": found.added, "gone": found.gone}
+    return {"same": found.same, **{kind: [*map(_symbol, names)] for kind, names in kinds.items()}}
+
+
+def _symbol(name: Name) -> str:
+    """As gdb has it where its file is known."""
+    return f"{name.file}:{name.name}" if name.file else name.name
 
 
 def _test(test: TestVerdict) -> dict[str, Any]:
@@ -111,12 +126,20 @@ def _kernels(verification: Verification, signs: Signs, columns: int) -> Iterator
         yield Line(Text(f"  {name}") + mark, text)
         if not good:
             yield line(" " * (width + 4), _expectation(kernel))
+        if kernel.binary and not kernel.binary.same:
+            yield line(" " * (width + 4), _changed(kernel.binary))
 
 
 def _outcome(kernel: KernelVerdict) -> str:
     if kernel.outcome is Outcome.UPSTREAM:
         return f"{kernel.outcome} ({kernel.commit})"
     return kernel.outcome.value
+
+
+def _changed(binary: Difference) -> str:
+    names = binary.names
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"binary: {', '.join(names[:_NAMED]) or 'no function or datum that has a name'}{more}"
 
 
 def _expectation(kernel: KernelVerdict) -> str:

@@ -18,7 +18,10 @@ from lab.model.variant import Variant
 from lab.model.version import VersionRange
 from lab.patches import Fit, PatchFit, SeriesFit, Upstream
 from lab.plan import SeriesPlan, plan_series
+from lab.process.seal import seal
+from lab.process.shelf import BUILDS
 from lab.session import Lab
+from tests.binary.test_difference import BASE, LONGER, OTHER, linked
 from tests.plan.test_plan import TOML, write
 from tests.results.made import EVIDENCE, job, result, run
 
@@ -48,7 +51,8 @@ MINE = ["default"]
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     loaded = write(tmp_path, TOML + VERDICTS)
     folder = tmp_path / "patches" / "mend"
     (folder / "series").write_text("p.patch\n")
@@ -208,3 +212,32 @@ def test_base_and_patched_are_of_one_machine(lab: Lab) -> None:
         assert (small.name, small.outcome) == ("old", Outcome.FIXED)
         assert (big.name, big.why) == ("old machine big", "there is no record of patched")
         assert {test.on for test in small.tests} == {"old"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("patched_source", [BASE, LONGER])
+def test_what_runs_with_the_series_is_looked_at(
+    lab: Lab, tmp_path: Path, patched_source: str
+) -> None:
+    """A difference between two runs of one binary is no word on the series."""
+    for key, source in (("old", BASE), ("old+mend", patched_source)):
+        folder = BUILDS.place(lab.builder.cache, key)
+        folder.mkdir(parents=True)
+        linked(tmp_path, f"made-{key}", source, OTHER).rename(folder / "vmlinux")
+        seal(folder, ["vmlinux"])
+    found = verdict(
+        lab,
+        APPLIES,
+        record(lab, "old", result("a", FAIL)),
+        record(lab, "old+mend", result("a")),
+        kernel="old",
+    )
+    assert found.binary is not None
+    if patched_source == BASE:
+        assert (found.outcome, found.why) == (Outcome.NO_CHANGE, "the binary is the same")
+    else:
+        assert (found.outcome, found.binary.names) == (Outcome.FIXED, ("first",))
+    (BUILDS.place(lab.builder.cache, "old") / "vmlinux").write_bytes(b"cut")
+    jobs = record(lab, "old", result("a", FAIL)), record(lab, "old+mend", result("a"))
+    blind = verdict(lab, APPLIES, *jobs, kernel="old")
+    assert (blind.outcome, blind.binary) == (Outcome.FIXED, None)
