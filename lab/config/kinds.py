@@ -31,6 +31,7 @@ FILESYSTEMS: dict[str, FilesystemKind] = {
     "ext2": FilesystemKind("lab.filesystems.dax:on_pmem", options=("dax",)),
     "ext4": FilesystemKind("lab.filesystems.dax:on_pmem", options=("dax",)),
     "xfs": FilesystemKind("lab.filesystems.dax:on_pmem", options=("dax",)),
+    "devdax": FilesystemKind("lab.filesystems.device_dax:device_dax", mkfs=False, mounts=False),
     "tmpfs": FilesystemKind("lab.filesystems.plain:tmpfs", mkfs=False),
     "none": FilesystemKind("lab.filesystems.plain:nothing", mkfs=False, mounts=False),
 }

@@ -13,6 +13,7 @@ from lab.errors import LabError
 from lab.execution.job import Job
 from lab.execution.remainder import list_tests
 from lab.execution.unit import Unit
+from lab.filesystems.pmem import DAX_DEVICE
 from lab.suites.on_host import OnHost
 
 
@@ -33,9 +34,18 @@ def groups_of(job: Job) -> Iterator[Sequence[Unit]]:
 def _groups_of(job: Job) -> Iterator[Sequence[Unit]]:
     """The same of one repetition: what runs on the host has a guest for each test, always."""
     for group in _by_freshness(job):
-        for alone, found in groupby(group, lambda unit: isinstance(unit.kind, OnHost)):
+        for (alone, _), found in groupby(group, _needs):
             units = list(found)
             yield from ([unit] for unit in units) if alone else [units]
+
+
+def _needs(unit: Unit) -> tuple[bool, bool]:
+    """What no unit with other needs shares a guest with.
+
+    Whether it runs on the host, and whether it has the persistent memory as a device, where
+    no filesystem is on it any more.
+    """
+    return isinstance(unit.kind, OnHost), unit.filesystem.device == DAX_DEVICE
 
 
 def _by_freshness(job: Job) -> Iterator[Sequence[Unit]]:

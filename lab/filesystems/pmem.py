@@ -18,6 +18,8 @@ from lab.guest.request import NOT_THE_MACHINE
 from lab.model.version import KernelVersion
 
 DEVICE = "/dev/pmem0"
+#: What the same namespace is in devdax mode.
+DAX_DEVICE = "/dev/dax0.0"
 _MAKE_FSDAX = """\
 if [ -e /sys/bus/nd/drivers/nd_pmem ] && ls /sys/bus/nd/devices | grep -q '^pfn'; then
   ndctl create-namespace -f -e namespace0.0 --mode=fsdax >/dev/null || exit 9

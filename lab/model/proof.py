@@ -19,7 +19,7 @@ NOT_DAX = "not-dax"
 #: What each filesystem promised in records that do not tell.
 _PROMISED_BEFORE = (DAX,)
 _MOUNTED = "mounted"
-_IN_WORDS = {DAX: "DAX", NOT_DAX: "without DAX"}
+_IN_WORDS = {DAX: "DAX", NOT_DAX: "without DAX", "device-dax": "device DAX"}
 
 
 def in_words(proof: str) -> str:

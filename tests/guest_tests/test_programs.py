@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 SOURCES = Path(__file__).parents[2] / "guest-tests"
 KTAP_PROGRAMS = ("populate", "mlock", "limits", "first-access")
-PROGRAMS = (*KTAP_PROGRAMS, "dax-proof")
+PROGRAMS = (*KTAP_PROGRAMS, "devdax", "dax-proof")
 MAPPINGS = ("shared-rw", "shared-ro", "private-ro", "private-rw")
 SIZES = ("4k", "2m")
 CALLS = {
@@ -208,6 +208,18 @@ def test_k_selects(built: Path, tmp_path: Path, pattern: str, selected: list[str
     result = _ktap(built / "limits", tmp_path, "-k", pattern)
     assert _plan(result) == len(selected)
     assert _names(result) == selected[: len(_names(result))]
+
+
+def test_a_device_is_wanted_by_who_maps_one(built: Path, tmp_path: Path) -> None:
+    names = _ktap(built / "devdax", tmp_path, "-l").stdout.splitlines()
+    assert len(names) == 13
+    assert [name for name in names if not name.endswith(".2m")] == []
+    missing = _ktap(built / "devdax", tmp_path, "-k", "populate.shared-ro")
+    assert missing.status == 1
+    assert missing.stdout.endswith("Bail out! populate.shared-ro.2m: device: ENOENT\n")
+    (tmp_path / "device").write_bytes(bytes(1 << 20))
+    no_device = _ktap(built / "devdax", tmp_path, "-k", "populate.shared-ro")
+    assert no_device.stdout.endswith(": device is no character device\n")
 
 
 def test_k_that_matches_nothing(built: Path, tmp_path: Path) -> None:
