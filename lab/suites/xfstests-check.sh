@@ -33,12 +33,12 @@ outside() {
 	exit $status
 }
 
-# Those that its tests run as somebody else.
+# Those that its tests run as somebody else: without an x there is no shadow to look in.
 users() {
 	for user in fsgqa:1100 123456-fsgqa:1101 fsgqa2:1102; do
 		name=${user%:*} id=${user#*:}
 		grep -q "^$name:" /etc/passwd && continue
-		echo "$name:x:$id:$id::/tmp:/bin/bash" >>/etc/passwd
+		echo "$name:*:$id:$id::/tmp:/bin/bash" >>/etc/passwd
 		echo "$name:x:$id:" >>/etc/group
 	done
 }
