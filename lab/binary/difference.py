@@ -14,15 +14,18 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from lab.binary.image import Image, Name, Symbol
+from lab.binary.image import Image, Name, Section, Symbol
 
 #: scripts/kallsyms.c makes them of all addresses, after the link.
 _OF_ADDRESSES = "kallsyms_"
-#: Content that says where something was, and runs nowhere: the build's digest, the lines of
-#: warnings (struct bug_entry), ORC's places.
-_PLACES = frozenset(
-    (".notes", "__bug_table", ".orc_unwind_ip", ".orc_unwind", ".orc_lookup", ".orc_header")
-)
+_BUGS = "__bug_table"
+#: Content that says where something was, and runs nowhere: the build's digest, and of a warning
+#: its line.
+_PLACES = frozenset((".notes", _BUGS))
+#: Bytes of a struct bug_entry, without and with a format of what is said.  It begins with its
+#: instruction's place from its own, and ends with the line and with what is done (BUGFLAG_ONCE), of
+#: 2 bytes each.
+_BUG_SIZES = (12, 16)
 _ADDRESSES = 1 << 64
 _SHORT_JUMPS = frozenset((0xEB, *range(0x70, 0x80)))
 _NOT_ZERO = re.compile(rb"[^\0]")
@@ -90,7 +93,38 @@ def _is_told(name: Name) -> bool:
 def _is_same(old: Image, new: Image) -> bool:
     """Whether nothing that runs differs, and nothing moved."""
     kept = [[each for each in image.sections if each.name not in _PLACES] for image in (old, new)]
-    return kept[0] == kept[1]
+    return kept[0] == kept[1] and _warn_alike(old, new)
+
+
+def _warn_alike(old: Image, new: Image) -> bool:
+    """Whether two kernels of the same code warn of the same, in whatever lines."""
+    before, after = _bugs(old), _bugs(new)
+    if before.content == after.content:
+        return True
+    if before.size != after.size:
+        return False
+    size = next((size for size in _BUG_SIZES if _has_entries(old, before, size)), 0)
+    unlike = _exclusive_or(before.content, after.content)
+    return size > 0 and all(
+        found.start() % size in (size - 4, size - 3) for found in _NOT_ZERO.finditer(unlike)
+    )
+
+
+def _bugs(image: Image) -> Section:
+    found = (each for each in image.sections if each.name == _BUGS)
+    return next(found, Section(_BUGS, 0, 0, b""))
+
+
+def _has_entries(image: Image, bugs: Section, size: int) -> bool:
+    """Whether entries of a size would all be of code."""
+    starts = range(0, bugs.size, size)
+    return bugs.size % size == 0 and all(_is_of_code(image, bugs, start) for start in starts)
+
+
+def _is_of_code(image: Image, bugs: Section, start: int) -> bool:
+    offset = int.from_bytes(bugs.content[start : start + 4], "little", signed=True)
+    section = image.section(bugs.address + start + offset)
+    return section is not None and "text" in section.name
 
 
 class _Side(NamedTuple):

@@ -138,7 +138,7 @@ class Image:
 
     def content(self, symbol: Symbol) -> bytes:
         """Its bytes; nothing of what is all zeros."""
-        section = self._section(symbol.address)
+        section = self.section(symbol.address)
         if section is None or not section.content:
             return b""
         start = symbol.address - section.address
@@ -165,7 +165,7 @@ class Image:
     def _found(self, address: int) -> Iterator[object]:
         # The end of what is loaded is a mark, and in none of it.
         yield from self.marks.get(address, ())
-        section = self._section(address)
+        section = self.section(address)
         if section is None:
             # What __pa_symbol() makes of an address.
             if address < 1 << 31:
@@ -196,7 +196,8 @@ class Image:
     def _ends(self) -> list[int]:
         return [each.address + each.size for each in self.symbols]
 
-    def _section(self, address: int) -> Section | None:
+    def section(self, address: int) -> Section | None:
+        """What is loaded at an address."""
         at = bisect_right(self._starts, address) - 1
         if at < 0:
             return None

@@ -14,7 +14,6 @@ from lab.execution.resume import unfinished
 from lab.execution.reuse import Reused, known_results, told
 from lab.model.records import JobRecord, RunRecord
 from lab.model.variant import Variant
-from lab.patches.diff import file_names
 from lab.patches.patch import Patch
 from lab.patches.series import first_patches
 from lab.plan import BuildRequest, Plan
@@ -45,9 +44,7 @@ class Stairs:
         """The files that the patch of a step touches."""
         if not 0 < number <= len(self.patches):
             return ()
-        patch = self.patches[number - 1]
-        names = (file_names(patch.path, file, patch.strip) for file in patch.diff)
-        return tuple(dict.fromkeys(name for pair in names for name in pair if name))
+        return self.patches[number - 1].touched
 
 
 def stairs_of(builder: Builder, series: str, kernel: Variant) -> Stairs:

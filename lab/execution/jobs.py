@@ -70,7 +70,7 @@ class Jobs:
             return _unbuilt(planned, built)
         try:
             job = self._made(number, planned, built)
-            if self.bases.is_again(self.plan, planned, built, self.builds):
+            if self.bases.is_again(self.plan, number, self.made, self.builds):
                 return replace(unrun_job(job, SAME), results=())
             return job
         except LabError:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from lab.binary.difference import Difference, difference, is_same
 from lab.build import Build
 from lab.builder import Builds
 from lab.errors import InfrastructureError
+from lab.execution.job import Job
 from lab.model.records import JobRecord
 from lab.model.variant import Variant
 from lab.plan import JobPlan, Plan
@@ -19,8 +21,9 @@ from lab.process.seal import damage
 from lab.process.shelf import BUILDS
 
 _VMLINUX = "vmlinux"
-#: What unpacks and starts a kernel is in no vmlinux.
-_BOOT = "/boot/"
+#: What unpacks and starts a kernel is in no vmlinux: its own source, and what that includes of
+#: others' (arch/x86/boot/compressed/misc.c: lib/decompress_*.c, the EFI stub).
+_BOOT = re.compile(r"arch/[^/]+/(?:boot/|lib/|Makefile)|lib/|drivers/firmware/efi/libstub/")
 
 
 @dataclass(frozen=True)
@@ -33,22 +36,29 @@ class Bases:
 
     variants: Mapping[Variant, Variant] = field(default_factory=dict)
 
-    def is_again(self, plan: Plan, planned: JobPlan, built: Build, builds: Builds) -> bool:
-        """Whether a build runs the same as its base, as far as that is built by now."""
-        return any(is_same_kernel(base, built) for base in self._bases(plan, planned, builds))
+    def is_again(self, plan: Plan, number: int, made: Mapping[int, Job], builds: Builds) -> bool:
+        """Whether a job runs the same as its base, as far as that is made by now.
 
-    def _bases(self, plan: Plan, planned: JobPlan, builds: Builds) -> Iterator[Build]:
+        What runs is the kernel, and programs: some are made of its tree.
+        """
+        built, programs = builds[plan.jobs[number].build], made[number].evidence.programs
+        for base in self._bases(plan, plan.jobs[number]):
+            if base in made and made[base].evidence.programs == programs:
+                other = builds[plan.jobs[base].build]
+                if isinstance(other, Build) and isinstance(built, Build):
+                    return is_same_kernel(other, built)
+        return False
+
+    def _bases(self, plan: Plan, planned: JobPlan) -> Iterator[int]:
         base = self.variants.get(planned.variant)
-        for other in plan.jobs:
+        for number, other in enumerate(plan.jobs):
             if (other.variant, other.around) == (base, planned.around):
-                found = builds[other.build] if builds.is_there(other.build) else None
-                if isinstance(found, Build):
-                    yield found
+                yield number
 
 
 def is_same_kernel(base: Build, patched: Build) -> bool:
     """Whether two builds of one tree run the same; False where that cannot be told."""
-    if any(_BOOT in f"/{path}" for path in _unlike(base, patched)):
+    if any(map(boots, _unlike(base, patched))):
         return False
     files = [_vmlinux(build.folder) for build in (base, patched)]
     with suppress(InfrastructureError):
@@ -56,10 +66,25 @@ def is_same_kernel(base: Build, patched: Build) -> bool:
     return False
 
 
+def boots(path: str) -> bool:
+    """Whether a file of the tree goes into what is in no vmlinux."""
+    return _BOOT.match(path) is not None
+
+
 def _unlike(base: Build, patched: Build) -> Iterator[str]:
     """Paths of the tree that the two have not alike."""
     one, two = base.job.overlay.files, patched.job.overlay.files
     return (path for path in {*one, *two} if one.get(path) != two.get(path) or path not in one)
+
+
+def ran_the_same(base: JobRecord, patched: JobRecord, touched: Iterable[str]) -> bool:
+    """Whether nothing that two jobs ran is another, where no vmlinux is.
+
+    Args:
+        touched: The files of the tree that are another in the second.
+    """
+    alike = base.evidence.programs == patched.evidence.programs
+    return alike and not any(map(boots, touched))
 
 
 def recorded_difference(cache: Path, base: JobRecord, patched: JobRecord) -> Difference | None:

@@ -21,13 +21,13 @@ from lab.analysis.series_verdict import (
 from lab.analysis.verdict import Place, alone, compare
 from lab.builder import Builder
 from lab.errors import InfrastructureError, LabError
-from lab.execution.same_kernel import recorded_difference
+from lab.execution.same_kernel import ran_the_same, recorded_difference
 from lab.model.job_name import Around
 from lab.model.records import JobRecord, RunRecord
 from lab.model.status import Outcome
 from lab.model.unrun import SAME
 from lab.model.variant import Variant
-from lab.patches import Fit, SeriesFit
+from lab.patches import Fit, Series, SeriesFit
 from lab.patches.beneath import doubt_of
 from lab.plan import Plan, SeriesPlan
 from lab.report import verification_to_json
@@ -91,14 +91,14 @@ def verification_of(
     config = builder.loaded.config
     section = config.series[plan.series]
     jobs = {job.names: job for job in run.jobs} if run else {}
-    digest = builder.series(plan.series).digest
+    series = builder.series(plan.series)
     kernels = []
     for (kernel, fit), around in product(fits.items(), plan.arounds):
-        question = _Question(plan, kernel, around, jobs, digest, section.tests, builder.cache)
+        question = _Question(plan, kernel, around, jobs, series, section.tests, builder.cache)
         verdict = question.answer(fit)
         expected, reason = expected_outcome(config.verdict, plan.series, str(kernel))
         kernels.append(replace(verdict, expected=expected, reason=reason))
-    doubt = doubt_of(builder.series(plan.series).path.parent)
+    doubt = doubt_of(series.path.parent)
     return Verification(plan.series, section.description, tuple(kernels), run, doubt)
 
 
@@ -110,7 +110,7 @@ class _Question:
     kernel: Variant
     around: Around
     jobs: Mapping[tuple[str, str, str], JobRecord]
-    digest: str
+    series: Series
     about: tuple[str, ...]
     cache: Path
 
@@ -125,6 +125,11 @@ class _Question:
     def _job(self, variant: Variant) -> JobRecord | None:
         """That of this config and machine: another's says nothing here."""
         return self.jobs.get((variant, *self.around))
+
+    @property
+    def _touched(self) -> Iterator[str]:
+        """The files of the series, on whatever kernel."""
+        return (path for patch in self.series.patches for path in patch.touched)
 
     def _judged(self, fit: SeriesFit) -> KernelVerdict:
         name = str(self.kernel)
@@ -148,10 +153,10 @@ class _Question:
         if wanting or base is None or patched is None:
             return KernelVerdict(name, Outcome.INCONCLUSIVE, wanting, ours=True)
         binary = recorded_difference(self.cache, base, patched)
-        if binary is not None and binary.same:
+        if binary is not None and binary.same and ran_the_same(base, patched, self._touched):
             # What its tests say differently is their own unsteadiness.
             return KernelVerdict(name, Outcome.NO_CHANGE, SAME.why, binary=binary)
-        series = (self.plan.series, self.digest)
+        series = (self.plan.series, self.series.digest)
         tests = compare(base, patched, series, self._asked())
         outcome, why = judge_pair(tests, self.about)
         return KernelVerdict(name, outcome, why, ours=is_ours(tests), tests=tests, binary=binary)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from lab.errors import Location, UserError
 from lab.model.version import VersionRange
 from lab.patches.common_mistakes import refuse_slips, without_a_diff
-from lab.patches.diff import diff_start, parse_diff, split_lines
+from lab.patches.diff import diff_start, file_names, parse_diff, split_lines
 from lab.patches.mail import ENCODED, Mail, parse_mail, second_mail
 
 if TYPE_CHECKING:
@@ -53,6 +53,16 @@ class Patch:
         """
         lines = split_lines(self.content)
         return parse_diff(self.path, lines, _start(self.path, lines))
+
+    @property
+    def touched(self) -> tuple[str, ...]:
+        """The files that it touches, from the top of the tree.
+
+        Raises:
+            UserError: As of ``diff``, or a name has no more than ``strip`` folders.
+        """
+        names = (file_names(self.path, file, self.strip) for file in self.diff)
+        return tuple(dict.fromkeys(name for pair in names for name in pair if name))
 
     @property
     def for_git(self) -> bytes:

@@ -32,7 +32,7 @@ KEEP int other(int x) { return same(x); }
 LONGER = BASE.replace("x * 3 + 1", "x / 7 ? x % 1234567 / 3 : x / 11 * 5")
 
 
-def linked(folder: Path, name: str, *sources: str) -> Path:
+def linked(folder: Path, name: str, *sources: str, flag: str = "-O2") -> Path:
     """A program that no library is in."""
     place = folder / name
     place.mkdir()
@@ -40,7 +40,7 @@ def linked(folder: Path, name: str, *sources: str) -> Path:
         (place / f"part{at}.c").write_text(source)
     flags = ("-O2", "-nostdlib", "-static", "-no-pie", "-fno-pie", "-fno-builtin", "-Wl,--build-id")
     files = [f"part{at}.c" for at in range(len(sources))]
-    subprocess.run(["gcc", *flags, "-o", "vmlinux", *files], cwd=place, check=True)
+    subprocess.run(["gcc", *flags, "-o", "vmlinux", flag, *files], cwd=place, check=True)
     return place / "vmlinux"
 
 
@@ -110,3 +110,23 @@ def test_no_kernel(tmp_path: Path) -> None:
     for file, why in ((stripped, "has no symbols"), (Path(__file__), "cannot be read")):
         with pytest.raises(InfrastructureError, match=why):
             difference(base, file)
+
+
+#: As arch/x86/include/asm/bug.h makes an entry, of 12 bytes.
+WARNS = """
+KEEP int warns(int x) { if (x) asm volatile("1: ud2\\n"
+  ".pushsection __bug_table,\\"aw\\"\\n2: .long 1b - 2b, 0\\n.word %c0, %c1\\n.popsection"
+  : : "i" (__LINE__), "i" (FLAGS)); return x; }
+"""
+
+
+@pytest.mark.slow
+def test_a_warning_is_another_by_what_it_does_and_not_by_its_line(tmp_path: Path) -> None:
+    once, again = (f"#define FLAGS {flags}\n{BASE}{WARNS}" for flags in (0x909, 0x90B))
+    # The build's digest is in .notes where the kernel's linker script says so.
+    base, moved, other = (
+        linked(tmp_path, name, source, OTHER, flag="-Wl,--build-id=none")
+        for name, source in (("base", once), ("moved", f"\n{once}"), ("again", again))
+    )
+    assert difference(base, moved).same
+    assert not difference(base, other).same

@@ -3,15 +3,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from lab.build import Build, BuildJob
-from lab.execution.same_kernel import is_same_kernel
+from lab.builder import Builds
+from lab.execution.job import Job
+from lab.execution.same_kernel import Bases, is_same_kernel
+from lab.model.records import Evidence
+from lab.model.variant import Variant
 from lab.patches import Overlay
 from lab.patches.overlay import Replacement
+from lab.plan import JobPlan, Plan
 from lab.process.seal import seal
 from tests.binary.test_difference import BASE, OTHER, linked
 from tests.build.conftest import Bench
@@ -44,9 +52,31 @@ def test_a_kernel_that_is_its_base_again(bench: Bench, tmp_path: Path) -> None:
     base = built(bench.job(), tmp_path, "base", BASE)
     comment = built(laid(bench.job(), "mm/gup.c"), tmp_path, "comment", f"\n\n{BASE}")
     assert is_same_kernel(base, comment)
-    boots = built(laid(bench.job(), "arch/x86/boot/main.c"), tmp_path, "boots", BASE)
-    assert not is_same_kernel(base, boots), "what starts a kernel is not in its vmlinux"
+    for at, path in enumerate(("arch/x86/boot/main.c", "lib/decompress_unlz4.c")):
+        boots = built(laid(bench.job(), path), tmp_path, f"boots{at}", BASE)
+        assert not is_same_kernel(base, boots), "what starts a kernel is not in its vmlinux"
     other = built(laid(bench.job(), "mm/mmap.c"), tmp_path, "other", BASE.replace("3 +", "4 +"))
     assert not is_same_kernel(base, other)
     (comment.folder / "vmlinux").write_bytes(b"cut")
     assert not is_same_kernel(base, comment)
+
+
+@pytest.mark.slow
+def test_a_kernel_whose_tree_makes_other_programs_is_tested(bench: Bench, tmp_path: Path) -> None:
+    base = built(bench.job(), tmp_path, "base", BASE)
+    comment = built(laid(bench.job(), "tools/testing/cow.c"), tmp_path, "comment", BASE)
+    names = map(Variant.parse, ("6.1", "6.1+mend"))
+    jobs = [JobPlan(name, "default", "default", ("ext4-dax",), ("mm",)) for name in names]
+    builds = cast("Builds", {jobs[0].build: base, jobs[1].build: comment})
+    bases = Bases({jobs[1].variant: jobs[0].variant})
+    plan = Plan("verify", tuple(jobs))
+    assert bases.is_again(plan, 1, of_programs("a", "a"), builds)
+    assert not bases.is_again(plan, 1, of_programs("a", "b"), builds)
+    assert not bases.is_again(plan, 0, of_programs("a", "a"), builds)
+
+
+def of_programs(*digests: str) -> Mapping[int, Job]:
+    """Jobs, as far as programs go."""
+    programs = ((("cow", digest),) for digest in digests)
+    evidence = (SimpleNamespace(evidence=Evidence(programs=each)) for each in programs)
+    return cast("Mapping[int, Job]", dict(enumerate(evidence)))

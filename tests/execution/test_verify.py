@@ -241,3 +241,31 @@ def test_what_runs_with_the_series_is_looked_at(
     jobs = record(lab, "old", result("a", FAIL)), record(lab, "old+mend", result("a"))
     blind = verdict(lab, APPLIES, *jobs, kernel="old")
     assert (blind.outcome, blind.binary) == (Outcome.FIXED, None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("path", "program"),
+    [
+        ("mm/gup.c", "other"),
+        ("arch/x86/boot/main.c", "same"),
+        ("lib/decompress_unlz4.c", "same"),
+    ],
+)
+def test_what_runs_and_is_in_no_vmlinux_is_judged_by_its_tests(
+    lab: Lab, tmp_path: Path, path: str, program: str
+) -> None:
+    """What starts a kernel, and selftests that are made of its tree."""
+    patch = lab.loaded.root / "patches" / "mend" / "p.patch"
+    patch.write_text(PATCH.replace("mm/gup.c", path))
+    jobs = []
+    for key, digest, status in (("old", "same", PASS), ("old+mend", program, FAIL)):
+        folder = BUILDS.place(lab.builder.cache, key)
+        folder.mkdir(parents=True)
+        linked(tmp_path, f"made-{key}", BASE, OTHER).rename(folder / "vmlinux")
+        seal(folder, ["vmlinux"])
+        made = record(lab, key, result("a", status))
+        programs = (("cow", digest),)
+        jobs.append(replace(made, evidence=replace(made.evidence, programs=programs)))
+    outcome = Outcome.INCONCLUSIVE if program == "other" else Outcome.REGRESSED
+    assert verdict(lab, APPLIES, *jobs, kernel="old").outcome is outcome

@@ -71,7 +71,7 @@ def test_a_folder_in_and_out(folder: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_not_there(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="No such file") as told:
+    with pytest.raises(UserError, match="the guest has no file nowhere") as told:
         get(folder, "nowhere", tmp_path)
     assert told.value.where == "guest:nowhere"
     with pytest.raises(UserError, match="cannot be read: No such file"):
