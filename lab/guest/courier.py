@@ -162,7 +162,7 @@ def put(folder: Path, source: Path, path: str) -> None:
     """
     try:
         is_folder = source.is_dir()
-        if is_folder and sum(_sizes(source)) > MOST:
+        if is_folder and sum(sizes(source)) > MOST:
             raise _too_large(source)
         content = _packed(source) if is_folder else _bytes_of(source)
         mode = source.stat().st_mode & 0o777
@@ -213,7 +213,7 @@ def _too_large(source: Path) -> UserError:
     return UserError(f"has more than {MOST >> 20} MiB", where=source, hint="lab boot --share")
 
 
-def _sizes(folder: Path) -> Iterator[int]:
+def sizes(folder: Path) -> Iterator[int]:
     """Bytes of each file below a folder, of no link's target."""
     for root, _, files in os.walk(folder):
         yield from ((Path(root) / name).lstat().st_size for name in files)
@@ -235,7 +235,8 @@ def unpack(content: bytes, target: Path, *, links: bool = True) -> None:
     """Write the files of a tar that a guest made below a folder, which is made.
 
     Args:
-        links: Symbolic ones too, which must not lead out of it; else they are left out.
+        links: Symbolic ones too, which must not lead out of it; else they are left out, and so is
+            what is no file.
 
     Raises:
         OSError, tarfile.TarError: They cannot be, or one would be elsewhere.
@@ -244,11 +245,12 @@ def unpack(content: bytes, target: Path, *, links: bool = True) -> None:
     # Of a compressed one nobody knows how large it is.
     with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
         # What a guest packed may name any file of the host's.
-        archive.extractall(target, filter="data" if links else _without_links)  # noqa: S202
+        archive.extractall(target, filter="data" if links else _files)  # noqa: S202
 
 
-def _without_links(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
-    return None if member.issym() else tarfile.data_filter(member, path)
+def _files(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
+    """A pipe or a device among them is no reason to lose the others."""
+    return None if member.issym() or member.isdev() else tarfile.data_filter(member, path)
 
 
 def _asked(folder: Path, request: Request, content: bytes = b"") -> tuple[Answer, bytes]:

@@ -6,20 +6,20 @@ from __future__ import annotations
 import filecmp
 import os
 import shlex
-import shutil
 import stat
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from lab.errors import InfrastructureError, UserError
-from lab.guest.courier import MOST, unpack
+from lab.guest.courier import MOST, sizes, unpack
 from lab.guest.guest import Guest
 from lab.process.scratch import write_whole
 from lab.process.temporary import temporary_folder
 
 _ARCHIVE = "/tmp/.lab-share.tar"  # noqa: S108  # the guest's
 _PERMISSIONS = 0o777
+_SHOWN = 80
 
 
 def bring_back(guest: Guest, path: str, folder: Path) -> tuple[str, ...]:
@@ -38,6 +38,8 @@ def bring_back(guest: Guest, path: str, folder: Path) -> tuple[str, ...]:
         packed = _packed(guest, path)
         try:
             unpack(packed, place / "made", links=False)
+            # One that is all holes, or many names of one file, take no place in an archive.
+            _refuse_more(sum(sizes(place / "made")), path)
             return tuple(sorted(_taken(place / "made", folder.resolve())))
         except tarfile.TarError as error:
             what = f"what the guest packed cannot be taken: {error}"
@@ -49,32 +51,56 @@ def bring_back(guest: Guest, path: str, folder: Path) -> tuple[str, ...]:
 
 def _packed(guest: Guest, path: str) -> bytes:
     done = guest.run(f"tar -cf {_ARCHIVE} -C {shlex.quote(path)} . && stat -c %s {_ARCHIVE}")
-    if done.status != 0:
-        raise InfrastructureError(f"the guest could not pack it: {done.stderr.strip()}", where=path)
-    if int(done.stdout) > MOST:
+    said = done.stdout.strip()
+    if done.status != 0 or not said.isdecimal():
+        why = done.stderr.strip() or f"it says {said[:_SHOWN]!r}"
+        raise InfrastructureError(f"the guest could not pack it: {why}", where=path)
+    _refuse_more(int(said), path)
+    return guest.fetch(_ARCHIVE)
+
+
+def _refuse_more(size: int, path: str) -> None:
+    if size > MOST:
         what = f"has more than {MOST >> 20} MiB now: nothing of it was brought back"
         raise InfrastructureError(what, where=path, hint="lab cp, file by file, before it ends")
-    return guest.fetch(_ARCHIVE)
 
 
 def _taken(made: Path, folder: Path) -> Iterator[str]:
     for root, _, names in os.walk(made):
         for file in (Path(root) / name for name in names):
             target = folder / file.relative_to(made)
-            if _is_another(file, target) and _is_within(target, folder):
+            if not stat.S_ISREG(file.lstat().st_mode) or target.is_symlink():
+                continue
+            mode = _mode(file, target)
+            if _is_another(file, target, mode) and _is_within(target, folder):
                 write_whole(target, file.read_bytes())
-                shutil.copymode(file, target)
+                target.chmod(mode)
                 yield str(target.relative_to(folder))
 
 
-def _is_another(file: Path, target: Path) -> bool:
-    mode = file.lstat().st_mode
-    if not stat.S_ISREG(mode) or target.is_symlink():
-        return False
-    if not target.is_file():
+def _is_another(file: Path, target: Path, mode: int) -> bool:
+    if not target.is_file() or _permissions(target) != mode:
         return True
-    same = target.stat().st_mode & _PERMISSIONS == mode & _PERMISSIONS
-    return not (same and filecmp.cmp(file, target, shallow=False))
+    return not filecmp.cmp(file, target, shallow=False)
+
+
+def _mode(file: Path, target: Path) -> int:
+    """The permissions that a file is to have: the host's own, unless the guest changed them."""
+    made = _permissions(file)
+    if target.is_file() and _unpacked(own := _permissions(target)) == made:
+        return own
+    return made
+
+
+def _unpacked(mode: int) -> int | None:
+    """What becomes of permissions in unpack(), which has none to write for others."""
+    member = tarfile.TarInfo("file")
+    member.mode = mode
+    return tarfile.data_filter(member, "/").mode
+
+
+def _permissions(file: Path) -> int:
+    return file.stat().st_mode & _PERMISSIONS
 
 
 def _is_within(target: Path, folder: Path) -> bool:
