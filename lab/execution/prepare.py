@@ -11,7 +11,7 @@ from pathlib import Path
 from lab.build import Build
 from lab.builder import Builder
 from lab.complaints.benign import Benign
-from lab.errors import LabError
+from lab.errors import LabError, UserError
 from lab.execution.host_run import tests_of
 from lab.execution.job import Job
 from lab.execution.programs import Programs
@@ -179,7 +179,10 @@ def by_test(
         if unit.program in failed:
             bad.append((unit, failed[unit.program]))
         elif isinstance(unit.kind, OneByOne):
-            good += _singles(unit, unit.kind, files[unit.program], planned.pattern or "")
+            tests = _singles(unit, unit.kind, files[unit.program], planned.pattern or "")
+            good += tests
+            if not tests and planned.pattern is None:
+                bad.append((unit, _none_for(unit)))
         elif not isinstance(unit.kind, OnHost):
             good.append(unit)
         else:
@@ -190,9 +193,17 @@ def by_test(
     return good, bad
 
 
-def _singles(unit: Unit, kind: OneByOne, built: Path, pattern: str) -> Iterator[Unit]:
+def _singles(unit: Unit, kind: OneByOne, built: Path, pattern: str) -> list[Unit]:
     """A unit for each test of a program on its filesystem."""
-    return unit.singles(kind.tests_on(unit.filesystem.type, unit.program, built, pattern))
+    return list(unit.singles(kind.tests_on(unit.filesystem.type, unit.program, built, pattern)))
+
+
+def _none_for(unit: Unit) -> UserError:
+    return UserError(
+        f"none of its tests is for {unit.filesystem.type}",
+        where=f"suites.{unit.suite}",
+        hint="another --filesystem, or `filesystem` in its table",
+    )
 
 
 def _patches(builder: Builder, applied: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:

@@ -11,14 +11,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from lab.build.sandbox import Wanted, choose_sandbox
 from lab.config.model import Image, SuiteSource
 from lab.errors import LabError, UserError
 from lab.model.glob import is_picked
+from lab.model.spelling import nearest
 from lab.model.status import Status
 from lab.process.cache_use import note_use
 from lab.process.lock import locked
@@ -31,6 +33,7 @@ from lab.suites.by_manner import ByManner
 from lab.suites.judge import Ended, Judged
 from lab.suites.manner import Manner
 from lab.suites.output.xfstests import XFSTESTS
+from lab.suites.output.xunit import has_report
 from lab.suites.suite import BuiltPrograms, ProgramResult
 from lab.suites.suite_source import source_tree
 from lab.trees.tree import Tree
@@ -48,6 +51,9 @@ _BEFORE = re.compile(r"^before: .*$", re.MULTILINE)
 #: What of a proof says whether it is DAX.
 _SAYS = ("dax_option", "statx_dax", "pfn_in_pmem")
 _EARNED = {Status.PASS, Status.FAIL}
+#: What its report has to bear out.
+_UNCONFIRMED = {Status.PASS}
+_NO_REPORT = "check left no report (-R xunit)"
 #: Which tests `check` takes: groups, those left out, and their names.
 Groups = Mapping[str, Sequence[str]]
 
@@ -127,10 +133,12 @@ class Xfstests(ByManner):
         )
         if ended is Ended.EXITED and (before := _BEFORE.search(text)) and "check" not in parts:
             return ProgramResult((Judged(program, Status.ERROR, before[0]),))
-        wrong = "; ".join(_unproved(parts))
-        if not wrong:
-            return found
-        return replace(found, judged=tuple(_unearned(one, wrong) for one in found.judged))
+        if wrong := "; ".join(_unproved(parts)):
+            return replace(found, judged=tuple(_unearned(one, wrong) for one in found.judged))
+        if ended is Ended.EXITED and not has_report(parts.get("check", "")):
+            judged = (_unearned(one, _NO_REPORT, _UNCONFIRMED) for one in found.judged)
+            return replace(found, judged=tuple(judged))
+        return found
 
     def _variables(self) -> Iterator[str]:
         return (f"{name}={value}" for name, value in self.manner.environment)
@@ -206,7 +214,9 @@ def _chosen(arguments: Sequence[str], groups: Groups) -> Iterator[str]:
     words = iter(arguments)
     for word in words:
         if word in ("-g", "-x"):
-            (wanted if word == "-g" else left).update(next(words, "").split(","))
+            named = next(words, "").split(",")
+            _refuse_unknown(named, groups)
+            (wanted if word == "-g" else left).update(named)
         elif word in groups:
             wanted.add(word)
         else:
@@ -215,6 +225,19 @@ def _chosen(arguments: Sequence[str], groups: Groups) -> Iterator[str]:
     for name, of in groups.items():
         if wanted & {name, *of} and not left & {name, *of}:
             yield name
+
+
+def _refuse_unknown(named: Iterable[str], groups: Groups) -> None:
+    """Of several, one that is misspelt would leave out its tests, or none, and nobody would know.
+
+    Raises:
+        UserError: One is neither a group nor a test.
+    """
+    known = {*groups, *chain.from_iterable(groups.values())}
+    for name in named:
+        if name not in known:
+            what = f"no test of this source is of a group {name!r}"
+            raise UserError(what, where="arguments", hint=nearest(name, known))
 
 
 def _script(program: str, tests: Sequence[str], cache: Path) -> Path:
@@ -256,8 +279,8 @@ def _dax(said: str) -> tuple[str | None, ...]:
     return tuple(found.get(key) for key in _SAYS)
 
 
-def _unearned(judged: Judged, wrong: str) -> Judged:
-    if judged.status not in _EARNED:
+def _unearned(judged: Judged, wrong: str, of: Collection[Status] = _EARNED) -> Judged:
+    if judged.status not in of:
         return judged
     message = f"{wrong}; the test itself: {judged.status}"
     return replace(judged, status=Status.ERROR, message=message)

@@ -54,6 +54,18 @@ def test_each_is_a_unit_on_each_filesystem_that_has_it(units: tuple[Unit, ...]) 
     ]
 
 
+def test_a_filesystem_that_none_is_for_is_told(source: Path, unbuilt: Path) -> None:
+    suite = Xfstests(
+        source.parent, Manner(arguments=("xfs/550",)), DirKernel(kind="dir", path=source)
+    )
+    files = suite.build(["check-dax"], unbuilt).files
+    asked = [Unit(recipe, "xfstests-dax", "check-dax", suite) for recipe in (EXT4, XFS)]
+    good, ((unit, error),) = by_test(asked, files, {}, plan())
+    assert [each.test for each in good] == ["xfs/550"]
+    assert (unit, error.what) == (asked[0], "none of its tests is for ext4")
+    assert not by_test(asked[:1], files, {}, plan("xfs/*"))[1], "a pattern may leave one out"
+
+
 def test_what_cannot_be_built_is_told(source: Path) -> None:
     unit = Unit(EXT4, "xfstests-dax", "check-dax", Xfstests(source.parent))
     error = InfrastructureError("no network")

@@ -20,6 +20,14 @@ from tests.suites.output.test_xfstests import read
 DAX = "dax_option=yes\nstatx_dax=yes\npfn_in_pmem=yes\n"
 NONE = DAX.replace("yes", "no")
 PLACES = ("mounted", "TEST_DIR", "SCRATCH_MNT")
+#: Of what "passes" tells.
+REPORT = b"""\
+<?xml version="1.0" encoding="UTF-8"?>
+<testsuite name="xfstests" tests="3">
+<testcase name="ext4/034"/><testcase name="generic/413"/>
+<testcase name="generic/452"><skipped message="this test"/></testcase>
+</testsuite>
+"""
 TESTS = {
     "generic/001": "rw dir udf auto quick",
     "generic/413": "auto quick dax prealloc",
@@ -32,7 +40,8 @@ TESTS = {
 def said(check: bytes, **proofs: str) -> bytes:
     proved = {**dict.fromkeys(PLACES, DAX), **proofs}
     sections = "".join(f"lab: {place}\n{text}" for place, text in proved.items())
-    return f"{sections}lab: check\n".encode() + check + b"\nlab: end\n"
+    report = b"" if b"<?xml" in check else REPORT
+    return f"{sections}lab: check\n".encode() + check + report + b"\nlab: end\n"
 
 
 def judged(
@@ -73,6 +82,15 @@ def test_what_nobody_proved_does_not(place: str) -> None:
     assert statuses(judged(missing).judged)["generic/413"] == "error"
     nothing = said(read("passes"), **dict.fromkeys(PLACES, ""))
     assert statuses(judged(nothing).judged)["generic/413"] == "error"
+
+
+def test_a_pass_takes_the_report_that_was_asked_for() -> None:
+    for name, status in (("passes", 0), ("fails", 1)):
+        check, _, _ = read(name).partition(b"<?xml")
+        output = said(check).replace(REPORT, b"")
+        found = {one.test: one for one in judged(output, status).judged}
+        assert str(found["generic/413"].status) == ("fail" if status else "error")
+        assert status or "left no report" in found["generic/413"].message
 
 
 def test_what_could_not_be_run() -> None:
@@ -139,6 +157,15 @@ def test_arguments_that_name_no_test(
     _, made = built(source, *arguments, cache=unbuilt)
     assert isinstance(made.failed["check-dax"], UserError)
     assert not made.files
+
+
+@pytest.mark.parametrize("arguments", [("-g", "dax,quik"), ("-g", "dax", "-x", "quik")])
+def test_one_group_of_several_that_is_misspelt(
+    source: Path, unbuilt: Path, arguments: tuple[str, ...]
+) -> None:
+    _, made = built(source, *arguments, cache=unbuilt)
+    error = made.failed["check-dax"]
+    assert (error.what, error.hint) == ("no test of this source is of a group 'quik'", "quick")
 
 
 def test_a_source_without_tests(tmp_path: Path) -> None:

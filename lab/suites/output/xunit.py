@@ -31,6 +31,11 @@ class Case:
     said: tuple[str, ...]
 
 
+def has_report(text: str) -> bool:
+    """Whether one begins in what was printed."""
+    return _BEGINS.search(text) is not None
+
+
 def read_report(text: str) -> tuple[str, dict[str, Case], str]:
     """What is before a report, the report's tests by name, and what is wrong with it."""
     begins = _BEGINS.search(text)
