@@ -19,19 +19,24 @@ class FilesystemKind:
         options: Those of its mount where the table names none.
         mkfs: Whether there is something to make, and so options for that.
         mounts: Whether there is something to mount.
+        is_device: Whether it is none, and has no files but its own: what makes some in its
+            folder makes them elsewhere.
     """
 
     maker: str
     options: tuple[str, ...] = ()
     mkfs: bool = True
     mounts: bool = True
+    is_device: bool = False
 
 
 FILESYSTEMS: dict[str, FilesystemKind] = {
     "ext2": FilesystemKind("lab.filesystems.dax:on_pmem", options=("dax",)),
     "ext4": FilesystemKind("lab.filesystems.dax:on_pmem", options=("dax",)),
     "xfs": FilesystemKind("lab.filesystems.dax:on_pmem", options=("dax",)),
-    "devdax": FilesystemKind("lab.filesystems.device_dax:device_dax", mkfs=False, mounts=False),
+    "devdax": FilesystemKind(
+        "lab.filesystems.device_dax:device_dax", mkfs=False, mounts=False, is_device=True
+    ),
     "tmpfs": FilesystemKind("lab.filesystems.plain:tmpfs", mkfs=False),
     "none": FilesystemKind("lab.filesystems.plain:nothing", mkfs=False, mounts=False),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -19,6 +19,8 @@ from lab.config import (
     variant_problems,
     variants_of,
 )
+from lab.config.kinds import FILESYSTEMS
+from lab.config.model import OwnSuite
 from lab.model.job_name import DEFAULT, Around
 from lab.model.planned import BuildRequest, JobPlan, Planned
 from lab.model.problem import Problem
@@ -245,6 +247,7 @@ def _plan(
 ) -> Plan:
     named = dict.fromkeys(settled(loaded, text) for text in variants)
     jobs = _jobs(loaded.config, matrix, named, pattern)
+    loaded.refuse(dict.fromkeys(found for job in jobs for found in _strangers(loaded.config, job)))
     return Plan(name, jobs, choices(loaded, variants))
 
 
@@ -266,6 +269,15 @@ def _jobs(
         )
         for name, machine, text in product(matrix.with_configs, matrix.on_machines, variants)
     )
+
+
+def _strangers(config: LabConfig, job: JobPlan) -> Iterator[Problem]:
+    """Suites on a device that is not their own: their files would be the guest's, and they pass."""
+    for filesystem, suite in job.places:
+        is_own = suite in dict(job.own) or isinstance(config.suites[suite], OwnSuite)
+        if FILESYSTEMS[config.filesystems[filesystem].type].is_device and not is_own:
+            what = f"suite {suite} knows nothing of {filesystem}, a device without files"
+            yield Problem(what, f'suites that have filesystem = "{filesystem}" in their table')
 
 
 def _counted(number: int, noun: str) -> str:

@@ -429,3 +429,21 @@ def test_versions_limit_an_expectation(version: str, inside: bool) -> None:
         test="t",
     )
     assert got == ((Status.FAIL, "old") if inside else (Status.PASS, ""))
+
+
+def test_a_device_is_for_those_that_know_it(tmp_path: Path) -> None:
+    """A program that makes files in its folder would make them elsewhere, and pass."""
+    more = '[suites.maps]\nprograms = ["populate"]\nfilesystem = "raw"\n'
+    table = TOML.replace(
+        "[suites]\n", f'raw = {{type = "devdax", by_name = true}}\n{more}[suites]\n'
+    )
+    loaded = write(tmp_path, table)
+    for suites in (["mlock"], ["maps", "mlock"]):
+        with pytest.raises(UserError, match="suite mlock knows nothing of raw, a device") as told:
+            plan_variants(loaded, ["6.1"], ["raw"], suites)
+        assert told.value.hint == 'suites that have filesystem = "raw" in their table'
+    for filesystem in ("raw", "ram"):
+        (job,) = plan_variants(loaded, ["6.1"], [filesystem], ["maps"]).jobs
+        assert job.places == (("raw", "maps"),)
+    (job,) = plan_variants(loaded, ["6.1"], ["ram"], ["maps", "mlock"]).jobs
+    assert set(job.places) == {("ram", "mlock"), ("raw", "maps")}
