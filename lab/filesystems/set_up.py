@@ -85,9 +85,12 @@ def set_up(guest: Guest, filesystem: Filesystem) -> Mounted:
 
 
 def _hint(filesystem: Filesystem, result: CommandResult) -> str | None:
-    """What ENODEV of mount(2) means: the kernel has no filesystem of that name."""
-    if result.status == _NOT_MOUNTED and "No such device" in result.stderr:
-        return f"a config with {filesystem.type} in it: a fragment of kconfigs/, and --config"
+    """What ENODEV of mount(2) means, and ENXIO of ndctl(1): the kernel has no such driver."""
+    if "No such device" in result.stderr:
+        return (
+            f"a kernel with {filesystem.type} in it: a fragment of kconfigs/ for a config, or for "
+            "a machine (--config, --machine)"
+        )
     return None
 
 

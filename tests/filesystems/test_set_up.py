@@ -211,12 +211,21 @@ def test_a_mount_without_what_the_kernel_lacks_is_a_skip() -> None:
         set_up(guest, replace(ext2, lacking=None))
 
 
-def test_a_kernel_without_the_filesystem_is_told_where_its_config_is() -> None:
-    guest: Any = Guest("", 8)
-    guest.said = replace(guest.said, stderr="mount: mounting x on y failed: No such device\n")
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (8, "mount: mounting x on y failed: No such device\n"),
+        (1, "failed to reconfigure namespace: No such device or address\n"),
+    ],
+)
+def test_a_kernel_without_the_filesystem_is_told_where_its_config_is(
+    status: int, said: str
+) -> None:
+    guest: Any = Guest("", status)
+    guest.said = replace(guest.said, stderr=said)
     with pytest.raises(InfrastructureError) as error:
         set_up(guest, DAX)
-    assert "--config" in (error.value.hint or "")
+    assert "--config, --machine" in (error.value.hint or "")
 
 
 DAX = Dax("d", "ext4", (), ("dax",))
