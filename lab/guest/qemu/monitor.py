@@ -34,10 +34,17 @@ class Monitor:
     """
 
     def __init__(self, connection: socket.socket, deadline_s: float) -> None:
-        self._protocol = QEMUMonitorProtocol(connection)
+        # Its connect() has no deadline, and waits for ever for a socket that another thread closes
+        # with the guest: of one of its own it hears that QEMU went.
+        own = connection.dup()
+        self._protocol = QEMUMonitorProtocol(own)
         self._protocol.settimeout(deadline_s)
-        with _lost():
-            self._protocol.connect()
+        try:
+            with _lost():
+                self._protocol.connect()
+        except MonitorLost:
+            own.close()
+            raise
 
     def registers(self) -> str:
         """The registers of each CPU, as QEMU prints them."""
