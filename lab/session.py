@@ -202,11 +202,10 @@ class Lab:
         from lab.doctor import require
         from lab.execution.resume import unfinished
         from lab.execution.run import Runner
-        from lab.execution.same_kernel import Bases
 
         require("test")
         begun = self.killed or unfinished(self.loaded, plan, self.listener.say)
-        return Runner(self.builder, begun, self.max_fail, Bases(bases or {})).run(plan, command)
+        return Runner(self.builder, begun, self.max_fail, bases or {}).run(plan, command)
 
     def verify(
         self, plan: SeriesPlan, command: Sequence[str], *, again: bool = False

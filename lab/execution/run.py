@@ -29,6 +29,7 @@ from lab.model.records import (
     now,
 )
 from lab.model.unrun import ENOUGH, INTERRUPTED
+from lab.model.variant import Variant
 from lab.plan import Plan
 from lab.process.interrupt import Interrupted, Terminated
 from lab.report import to_json
@@ -44,13 +45,13 @@ class Runner:
     Attributes:
         killed: A run that was cut short, to go on with if it is of the same plan.
         max_fail: After how many results that are not as expected it ends; 0 is never.
-        bases: What is not tested where its binary is that of another.
+        bases: For a variant the one of which it is not tested if its binary is the same.
     """
 
     builder: Builder
     killed: RunRecord | None = None
     max_fail: int = 0
-    bases: Bases = field(default_factory=Bases)
+    bases: Mapping[Variant, Variant] = field(default_factory=dict)
 
     @property
     def preparer(self) -> Preparer:
@@ -89,7 +90,7 @@ class Runner:
             goes_on = self.killed is not None and self.killed.id == started.id
             with Recorder(loaded.database, started, begun=goes_on) as recorder:
                 recorder.kept(partial(self._keep_programs, plan, folder))
-                jobs = Jobs(self.preparer, plan, builds, folder, recorder, self.bases)
+                jobs = Jobs(self.preparer, plan, builds, folder, recorder, Bases(self.bases))
                 self._record(jobs, done)
                 run = recorder.finish()
                 recorder.kept(lambda: keep_exports(run, folder.path))
