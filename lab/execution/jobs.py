@@ -71,7 +71,8 @@ class Jobs:
         try:
             job = self._made(number, planned, built)
             if self.bases.is_again(self.plan, number, self.made, self.builds):
-                return replace(unrun_job(job, SAME), results=())
+                evidence = replace(job.evidence, untested=SAME.why)
+                return replace(unrun_job(job, SAME), results=(), evidence=evidence)
             return job
         except LabError:
             raise

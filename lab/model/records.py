@@ -78,6 +78,7 @@ class Evidence:
             that is kept of the same test.
         left_mounted: (guest's folder, what was said) pairs of those that could not unmount
             all they had mounted; what unmounting shows is not shown of that.
+        untested: Why it has no results, and needs none; "" where it has to have some.
     """
 
     accelerator: str = ""
@@ -106,6 +107,7 @@ class Evidence:
     surroundings: tuple[tuple[str, str], ...] = ()
     hardware: str = ""
     left_mounted: tuple[tuple[str, str], ...] = ()
+    untested: str = ""
 
     @property
     def machine(self) -> str:
@@ -400,7 +402,7 @@ class RunRecord:
         elif all(result.status is Status.SKIP for result in self.results):
             found.append("every test was skipped, so nothing was tested")
         for job in self.jobs if self.results else ():
-            if not job.results and job.error is None:
+            if not job.results and job.error is None and not job.evidence.untested:
                 found.append(f"{job.name}: no test ran")
         return tuple(found)
 

@@ -127,6 +127,8 @@ def _job_rows(job: JobRecord, columns: _Columns, headed: Sequence[str]) -> Itera
     if job.error is not None:
         name = columns.rest if job.results else ""
         yield columns.empty(name, "cut short" if job.interrupted else "error")
+    elif not job.results and job.evidence.untested:
+        yield columns.untested(f"not tested: {job.evidence.untested}")
     elif not job.results:
         yield columns.empty("", "no test ran")
 
@@ -167,6 +169,10 @@ class _Columns:
         none = "".join(f"{'-':>{_width(name)}}" for name in self._names)
         text = Text(f"  {name:{self._width - 2}}").append(none, "dim").append("   ")
         return Line(text.append_text(self._none(why)))
+
+    def untested(self, why: str) -> Line:
+        """For a job that has no results, and needs none."""
+        return _line(f"  {why}", style="dim")
 
     def _none(self, why: str) -> Text:
         return Text(f"{self._signs.no} {why}", "bold magenta")

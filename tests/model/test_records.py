@@ -13,7 +13,7 @@ import pytest
 from lab.model.records import Host, is_as_expected, new_run_id
 from lab.model.status import Status
 from lab.process import run as run_process
-from tests.results.made import job, result, run, slow_and_fast
+from tests.results.made import job, result, run, slow_and_fast, untested
 
 
 @pytest.mark.parametrize("expected", Status)
@@ -45,6 +45,8 @@ def test_no_evidence_is_a_problem() -> None:
         assert "every test was skipped" in run(job(skipped)).problems[0]
     assert run(job(result()), job(variant="v4.2")).problems == ("v4.2: no test ran",)
     assert run(job(result()), job(variant="v4.2", error="no space")).problems == ()
+    assert run(job(result()), untested("6.1+fix")).problems == ()
+    assert run(untested("6.1+fix")).problems == ("no test ran",)
     assert "did not finish" in run(job(result()), finished=None).problems[0]
 
 

@@ -19,7 +19,7 @@ from lab.model.status import Status
 from lab.report import print_run, to_json
 from lab.report.evidence import evidence_lines
 from lab.results import write_json
-from tests.results.made import EVIDENCE, PROOF, job, noted, result, run, slow_and_fast
+from tests.results.made import EVIDENCE, PROOF, job, noted, result, run, slow_and_fast, untested
 
 LONG = "1 of 1024 pages present; 1023 minor and 0 major faults while all pages were read once"
 BUG: dict[str, Any] = {"status": Status.FAIL, "expected": Status.FAIL, "reason": "the bug is back"}
@@ -69,6 +69,7 @@ def test_rows_count_and_say_whether_all_was_expected() -> None:
         (job(variant="v4.2", error="no gcc"), "- - - - - - ✗ error"),
         (job(variant="v4.2", error=""), "- - - - - - ✗ error"),
         (job(variant="v4.2"), "- - - - - - ✗ no test ran"),
+        (untested("v4.2"), "not tested: the binary is the same"),
         (job(result(), variant="v4.2", error="no ssh"), "ext4-dax 1 - - - - - ✓ yes"),
     ],
 )

@@ -54,6 +54,12 @@ def job(*results: TestResult, **more: Any) -> JobRecord:
     return replace(base, evidence=EVIDENCE, results=results, **more)
 
 
+def untested(variant: str) -> JobRecord:
+    """A job that has no results, and needs none."""
+    why = replace(EVIDENCE, untested="the binary is the same")
+    return replace(job(variant=variant), evidence=why)
+
+
 def failed(text: str, *, users_fault: bool = False) -> JobError:
     """A job's error, as an older lab has it on record."""
     fault = Fault.INTERRUPTED if text == "interrupted" else Fault.MACHINE

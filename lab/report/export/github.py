@@ -153,8 +153,9 @@ def _rows(job: JobRecord) -> Iterator[list[str]]:
         cells = [str(count or "-") for count in told]
         yield [name, _cell(filesystem), *cells, "yes" if good else "**no**"]
     if job.error is not None or not job.results:
-        what = "error" if job.error is not None else "no test ran"
-        yield [name, what, *["-"] * (len(Status) + 1), "**no**"]
+        what = "error" if job.error is not None else job.evidence.untested or "no test ran"
+        owes = job.error is not None or not job.evidence.untested
+        yield [name, what, *["-"] * (len(Status) + 1), "**no**" if owes else "-"]
 
 
 def _surprises(run: RunRecord) -> Iterator[str]:

@@ -58,7 +58,8 @@ def _job(job: JobRecord, number: int) -> Iterator[str]:
         yield f"  not ok {place} kernel {_name(str(complaint))}"
     if job.error is not None:
         yield f"  not ok {place + 1} lab # ERROR {_name(str(job.error))}"
-    yield f"{_ok(ok)} {number} {_name(job.name)}"
+    why = job.evidence.untested if ok and not groups else ""
+    yield f"{_ok(ok)} {number} {_name(job.name)}{f' # SKIP {_name(why)}' if why else ''}"
 
 
 def _suite(results: list[TestResult]) -> Iterator[str]:

@@ -21,7 +21,7 @@ from lab.report.export.exporter import exported, keep_exports
 from lab.report.export.forms import EXPORTERS, Place
 from lab.suites.ktap import parse
 from tests.doors.exporter import LINES
-from tests.results.made import EVIDENCE, job, result, run
+from tests.results.made import EVIDENCE, job, result, run, untested
 
 BUILT = replace(EVIDENCE, build_key="k", tree_identity="git:" + "0123456789" * 4, compiler="gcc 12")
 
@@ -152,6 +152,15 @@ def test_a_complaint_of_no_test_is_not_green() -> None:
 def test_a_run_of_nothing_is_no_green_ktap() -> None:
     lines = exported(run(), "ktap").splitlines()
     assert lines == ["KTAP version 1", "1..1", "not ok 1 lab # ERROR no test ran"]
+
+
+def test_what_needed_no_test_is_neither_a_pass_nor_an_error() -> None:
+    record = run(job(result("a")), untested("6.1+fix"))
+    text = exported(record, "ktap")
+    assert parse(text.encode()).problems == ()
+    assert text.splitlines()[-1] == "ok 2 6.1+fix # SKIP the binary is the same"
+    assert "| `6.1+fix` | the binary is the same | - " in exported(record, "github")
+    assert "no test ran" not in exported(record, "junit") + exported(record, "github")
 
 
 @pytest.mark.parametrize("record", [RUN, run()])
