@@ -209,6 +209,11 @@ class _Side:
             return f"{lost.test} ended in error: {lost.message}"
         return ""
 
+    def why_untested(self, key: TestKey) -> str:
+        """Why nobody had to run its job; "" where somebody did, or had to."""
+        told = (evidence.untested for evidence in self.setups.get(key.job, ()))
+        return next((f"not tested: {why}" for why in told if why), "")
+
 
 def _name_programs(a: _Side, b: _Side) -> None:
     """Where one side's record does not tell whose a test was, take the other's word.
@@ -308,7 +313,7 @@ def _missing(key: TestKey, b: _Side) -> tuple[Change, str]:
         return Change.INFRASTRUCTURE, why
     lost = b.end(key, *_CUT_SHORT)
     if lost is None:
-        return Change.GONE, ""
+        return Change.GONE, b.why_untested(key)
     return Change.GONE, f"{lost.test}: {lost.signal if lost.killed else lost.status}"
 
 

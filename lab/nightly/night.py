@@ -167,7 +167,8 @@ class _Run:
 
     def _tested(self, lab: Lab) -> tuple[RunRecord, Verification | None]:
         if isinstance(self.chosen, SeriesPlan):
-            verification = lab.verify(self.chosen, self.command)
+            # Also where the binary is the same: a test that has no result is told as gone.
+            verification = lab.verify(self.chosen, self.command, again=True)
             nothing = RunRecord("", now(), now(), tuple(self.command))
             return verification.run or nothing, verification
         return lab.test(self.chosen, self.command), None

@@ -16,7 +16,7 @@ from lab.model.records import JobRecord, PlacedComplaint, RunRecord, TestResult
 from lab.model.status import Status
 from lab.model.variant import Variant
 from lab.report.changes import comparison_lines
-from tests.results.made import EVIDENCE, job, result, run
+from tests.results.made import EVIDENCE, job, result, run, untested
 
 PASS, FAIL, SKIP, CRASH, TIMEOUT, ERROR = (Status(name) for name in Status)
 
@@ -135,6 +135,13 @@ def test_gone_and_new() -> None:
     bad = compare(*runs(ran("1", result("t")), ran("2", result("t"), result("young", FAIL))))
     assert change_of(bad, "young") is Change.NEW
     assert bad.status is ExitStatus.UNEXPECTED
+
+
+def test_what_was_not_tested_again_says_why() -> None:
+    comparison = compare(*runs(ran("1", result("t")), untested("6.1")))
+    assert [test.why for test in comparison.of(Change.GONE)] == [
+        "not tested: the binary is the same"
+    ]
 
 
 def test_a_program_that_died_regressed_and_its_tests_are_gone() -> None:
