@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from lab.errors import LabError, UserError
-from lab.guest.courier import Courier
+from lab.guest.courier import MOST, Courier, sizes
 from lab.guest.guest import Guest, GuestSpec
 from lab.guest.qemu.attached import IMAGE, SHARE, debugged, mount_share, sharing
 from lab.guest.qemu.guest import QemuSpec
@@ -21,6 +21,8 @@ from lab.process.temporary import temporary_folder
 from lab.text import plain
 
 _NAMED = 5
+#: Of a file in an archive, with what fills its last block.
+_HEAD = 1024
 
 
 class ByHand:
@@ -57,13 +59,20 @@ class ByHand:
         """What the guest is made from, with all that.
 
         Raises:
-            UserError: The folder is none, or the machine cannot have it.
+            UserError: The folder is none, or more than comes back, or the machine cannot have it.
         """
         if not (self._gdb or self._share):
             return spec
         if not isinstance(spec, QemuSpec):
             raise UserError("this kind of machine is not QEMU's", where="--gdb, --share")
         if self._share is not None:
+            # Not when it ends: what was done in it until then would be lost.
+            if self._writable and sum(_HEAD + size for size in sizes(self._share)) > MOST:
+                raise UserError(
+                    f"has more than {MOST >> 20} MiB, and no more comes back",
+                    where=self._share,
+                    hint="--share-rw of a folder for what is made, or --share",
+                )
             spec.folder.mkdir(parents=True, exist_ok=True)
             # Whoever does not come up mounts nothing, and leaves its image.
             self._stack.callback((spec.folder / IMAGE).unlink, missing_ok=True)

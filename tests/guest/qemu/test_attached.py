@@ -112,3 +112,16 @@ def test_an_image_goes_with_a_guest_that_never_came_up(spec: QemuSpec, tmp_path:
 def test_what_is_no_folder(spec: QemuSpec, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is no folder"):
         sharing(spec, tmp_path / "nowhere")
+
+
+def test_a_folder_that_could_not_come_back_is_refused_at_once(
+    spec: QemuSpec, tmp_path: Path
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    with (shared / "much").open("wb") as stream:
+        stream.truncate(256 << 20)
+    what = "has more than 256 MiB, and no more comes back"
+    own = ByHand(gdb=False, waits=False, share=shared, writable=True)
+    with own, pytest.raises(UserError, match=what):
+        own.changed(spec, print)
