@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -23,6 +22,7 @@ from lab.model.job_error import Fault, JobError
 from lab.model.records import Evidence, JobRecord, TestResult, now
 from lab.model.unrun import INTERRUPTED, Stop
 from lab.model.variant import Variant
+from lab.process.spent import spent_s
 from lab.unforeseen import as_lab_error
 
 
@@ -80,7 +80,7 @@ def _run(
     job, began = findings.job, _Began()
 
     def record(error: JobError | None) -> JobRecord:
-        evidence = findings.evidence(_cpu_seconds() - began.cpu_s)
+        evidence = findings.evidence(spent_s() - began.cpu_s)
         return _record(findings, began, evidence, time.monotonic() - began.clock_s, error)
 
     agenda = Agenda(job.units)
@@ -151,16 +151,10 @@ def _record(
     )
 
 
-def _cpu_seconds() -> float:
-    """CPU time of this process and of its children that have ended: QEMU's above all."""
-    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(one.ru_utime + one.ru_stime for one in used)
-
-
 @dataclass(frozen=True)
 class _Began:
     """When a job began: by the calendar, the clock and the CPUs."""
 
     at: str = field(default_factory=now)
     clock_s: float = field(default_factory=time.monotonic)
-    cpu_s: float = field(default_factory=_cpu_seconds)
+    cpu_s: float = field(default_factory=spent_s)

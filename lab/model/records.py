@@ -70,7 +70,7 @@ class Evidence:
         programs_digest: The hash that names the guest programs' binaries, all together.
         programs: (name, digest) pairs of them; empty in runs of before.
         image_digest: SHA-256 of the part of the initramfs that guests share.
-        cost: (what, amount) pairs: ``cpu_s`` of the host's CPUs, ``build_s`` of
+        cost: (what, amount) pairs: ``cpu_s`` of the host's CPUs, QEMU's above all, ``build_s`` of
             the build when this run made it.
         surroundings: (what, value) pairs of all else that shapes a result: how
             filesystems are made and mounted, deadlines, the CPU, rules for complaints.

@@ -114,6 +114,8 @@ def test_guest_that_hangs(make_job: MakeJob, clean_folder: Path) -> None:
         assert "the guest does not answer" in message(record, "starves")
         assert (job.guest.folder / "registers.txt").read_text().count("RIP=") == 2
     assert guests(job) == 2
+    # Two virtual CPUs turned for five seconds and more.
+    assert dict(record.evidence.cost)["cpu_s"] > 5
 
 
 def test_setup_deadline(make_job: MakeJob) -> None:

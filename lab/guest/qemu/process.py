@@ -26,6 +26,7 @@ from lab.guest.timeline import Timeline
 from lab.process import Child, ProcessTimeout, spawn
 from lab.process.cpu_waits import Times, child_of, thread_times
 from lab.process.deadline import Deadline
+from lab.process.spent import cpu_of, note_child
 
 if TYPE_CHECKING:
     from lab.guest.qemu.monitor import Monitor
@@ -80,6 +81,7 @@ class Vm:
         self.incoming = ""
         self._answer_s = answer_s
         self._rest = b""
+        self._cpu_s = 0.0
         self._hearing = threading.Lock()
         self._ended_ports: set[int] = set()
         self._stack = ExitStack()
@@ -130,6 +132,15 @@ class Vm:
     def times(self) -> dict[int, Times]:
         """What CPU time QEMU's threads had, by their ids."""
         return {} if self._pid is None else thread_times(self._pid)
+
+    def note_cpu(self) -> None:
+        """See what CPU time QEMU had: when it has ended, nobody knows."""
+        if self._pid is not None:
+            self._cpu_s = max(self._cpu_s, cpu_of(self._pid))
+
+    def _account(self) -> None:
+        self.note_cpu()
+        note_child(self._cpu_s)
 
     @cached_property
     def _pid(self) -> int | None:
@@ -309,6 +320,7 @@ class Vm:
                 file_size=MOST_PRINTED,
             )
         )
+        self._stack.callback(self._account)
         # QEMU holds its own ends now; closing these makes its death an end-of-file.
         for end in theirs:
             end.close()

@@ -86,6 +86,7 @@ def restore(parts: QemuParts, state: SavedState, stack: ExitStack) -> Started:
 
 def power_off(vm: Vm, deadline_s: float) -> None:
     """End QEMU in good order: nothing of its guest is used again, its disk is thrown away."""
+    vm.note_cpu()
     vm.monitor.quit()
     vm.wait(deadline_s)
 
