@@ -52,7 +52,7 @@ def _ended(session: GuestSession, unit: Unit) -> str | None:
     filesystem = unit.filesystem
     proved = session.mounted.get(filesystem.name)
     then = "true"
-    if proved:
+    if proved is not None:
         then = say_if_moved(filesystem.device, filesystem.mount_point, proved)
     over = ends(filesystem.name, unit.suite, unit.program)
     return read_moved(session.guest.run(f"{over}; {then}").stderr)[1]

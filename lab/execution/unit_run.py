@@ -163,7 +163,7 @@ def _marked(unit: Unit, command: list[str], mounted: str | None) -> str:
     set as it was.
     """
     filesystem, then = unit.filesystem, check()
-    if mounted:
+    if mounted is not None:
         then += f"; {say_if_moved(filesystem.device, filesystem.mount_point, mounted)}"
     return marked(command, filesystem.name, unit.suite, unit.program, then)
 

@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 
 from lab.execution.mount_proof import proved
+from lab.execution.unit import Unit
+from lab.execution.unit_run import _marked
 from lab.filesystems.mounts import look, read, say_if_moved
 from lab.model.log_mark import marked
 from lab.model.status import Status
 from lab.process import run
 from lab.suites.judge import Judged
+from lab.suites.scripts import Scripts
+from tests.execution.conftest import EXT4
 
 DAX = "/dev/pmem0 /mnt/ext4-dax ext4 rw,relatime,dax=always 0 0\n"
 ROOT = "rootfs / rootfs rw 0 0\nproc /proc proc rw 0 0\n"
@@ -99,3 +103,13 @@ def test_what_can_be_named_runs_again_alone() -> None:
     assert rest is not None
     assert (rest.planned, rest.missing, rest.done) == (3, 2, frozenset({"t1"}))
     assert "left something else mounted (x)" in rest.why
+
+
+def test_where_nothing_was_mounted_something_may_be(tmp_path: Path, table: Table) -> None:
+    """A device has no mount that could go, and may have one laid over it."""
+    unit = Unit(EXT4, "s", "p", Scripts(tmp_path))
+    for text, now in ((ROOT, None), (ROOT + DAX, DAX.strip() + ";")):
+        table.says(text)
+        _, stderr, _ = table.shell(_marked(unit, ["true"], ""))
+        assert read(stderr)[1] == now
+    assert "mounted now" not in _marked(unit, ["true"], None)
