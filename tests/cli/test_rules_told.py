@@ -45,7 +45,7 @@ def test_after_a_matrix_with_a_series(
     opened: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     done = Verification("mend", "", (), RUN)
-    monkeypatch.setattr("lab.session.Lab.verify", lambda *_: done)
+    monkeypatch.setattr("lab.session.Lab.verify", lambda *_, **__: done)
     monkeypatch.setattr("lab.report.print_verification", lambda *_: None)
     monkeypatch.setattr("lab.cli.commands.check_selection", lambda *_: None)
     plan = plan_series_matrix(opened.loaded, "history")

@@ -823,7 +823,7 @@ def test_a_signal_that_comes_while_the_record_is_made_interrupts_the_job(
             raise stops.pop()
         return 1.0
 
-    monkeypatch.setattr("lab.execution.run_job._cpu_seconds", cpu_seconds)
+    monkeypatch.setattr("lab.execution.run_job.spent_s", cpu_seconds)
     with pytest.raises(JobInterrupted) as stop:
         run_job(make_job({"p": Script(("a",))}))
     assert [one.test for one in stop.value.record.results] == ["a"]
