@@ -258,7 +258,10 @@ def test_rcu_stall(make_job: MakeJob) -> None:
     job = make_job({"program": program}, "rcupdate.rcu_cpu_stall_timeout=3", stall_s=60.0)
     record = run_job(job)
     assert statuses(record) == {"stalls": "crash"}
-    assert set(complaints(record)) == {"rcu-stall: RCU stall in spin"}
+    # Where the CPU is that notices it has no backtrace of the one that spins, and its own thread
+    # may be the one that starves (kernel/rcu/tree_stall.h, rcu_check_gp_kthread_starvation()).
+    said = complaints(record)
+    assert {one.partition(":")[0] for one in said} == {"rcu-stall"}, said
 
 
 def test_boot_that_hangs(make_job: MakeJob) -> None:
