@@ -7,6 +7,7 @@ makes it oops, warn, or fault thrice.
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -260,8 +261,14 @@ def test_rcu_stall(make_job: MakeJob) -> None:
     assert statuses(record) == {"stalls": "crash"}
     # Where the CPU is that notices it has no backtrace of the one that spins, and its own thread
     # may be the one that starves (kernel/rcu/tree_stall.h, rcu_check_gp_kthread_starvation()).
-    said = complaints(record)
+    said = set(complaints(record))
     assert {one.partition(":")[0] for one in said} == {"rcu-stall"}, said
+    console = (job.guest.folder / "console.log").read_text(errors="replace")
+    # Where it did say, so do we, and nothing else beside.
+    if re.search(r"\] +spin\+0x", console):
+        assert said == {"rcu-stall: RCU stall in spin"}
+    else:
+        assert "kthread starved for" in console, console
 
 
 def test_boot_that_hangs(make_job: MakeJob) -> None:
