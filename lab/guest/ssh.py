@@ -296,8 +296,12 @@ class Ssh:
             timer.cancel()
 
     def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+        """Close the connection, also one whose guest is gone."""
+        try:
+            self._connection.close()
+        except _LOST:
+            # Paramiko says goodbye of each channel, SFTP's too, and fails where nobody listens.
+            self._connection.client.close()
 
 
 def _read_file(client: paramiko.SFTPClient, path: str, most: int) -> bytes:

@@ -125,6 +125,15 @@ def test_an_end_that_is_lost_meanwhile(tmp_path: Path) -> None:
             move(ssh, 20.0)
 
 
+def test_goodbye_to_an_end_that_is_gone(tmp_path: Path) -> None:
+    with served(tmp_path, lambda _: None) as ssh:
+        ssh.put(b"", "/file", 20.0)
+        # What we say fails, before the end of what we hear was noticed.
+        ssh._connection.transport.sock.shutdown(socket.SHUT_WR)
+        ssh.close()
+        assert not ssh._connection.is_connected
+
+
 def test_an_end_that_hangs(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     goes_on = threading.Event()
