@@ -5,16 +5,20 @@ from __future__ import annotations
 
 import logging
 import stat
+import sys
+import termios
 import threading
 import time
+import tty
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from io import BytesIO
 
 import paramiko
 from fabric import Config, Connection
 from fabric.runners import Remote
 from invoke.exceptions import CommandTimedOut, ThreadException
+from invoke.terminals import stdin_is_foregrounded_tty
 from paramiko.auth_strategy import AuthStrategy, NoneAuth
 
 from lab.errors import InfrastructureError
@@ -272,12 +276,13 @@ class Ssh:
         terminal = _is_terminal()
         try:
             self._connection.open()
-            result = _Passing(context=self._connection).run(
-                command + _KEEP_SHELL if command else "exec sh -l",
-                pty=terminal,
-                warn=True,
-                encoding="utf-8",
-            )
+            with _typed_ahead() if terminal else nullcontext():
+                result = _Passing(context=self._connection).run(
+                    command + _KEEP_SHELL if command else "exec sh -l",
+                    pty=terminal,
+                    warn=True,
+                    encoding="utf-8",
+                )
         except _LOST as error:
             raise GuestLost(f"the connection ended: {error}") from error
         if result.exited is None or result.exited < 0:
@@ -317,9 +322,25 @@ def _read_file(client: paramiko.SFTPClient, path: str, most: int) -> bytes:
 
 
 def _is_terminal() -> bool:
-    import sys
-
     return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+@contextmanager
+def _typed_ahead() -> Iterator[None]:
+    """Pass on each key as it is pressed, and what was typed before there was a guest.
+
+    Invoke 2.2 does the first in a thread of its own, and drops what was typed by then
+    (TCSAFLUSH): a shell whose prompt came sooner never saw the first line.
+    """
+    if not stdin_is_foregrounded_tty(sys.stdin):
+        yield
+        return
+    before = termios.tcgetattr(sys.stdin)
+    tty.setcbreak(sys.stdin, termios.TCSANOW)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
 def _connection(keys: GuestKeys, deadline_s: float) -> Connection:
