@@ -13,8 +13,11 @@ from pathlib import Path
 _PROC = Path("/proc")
 #: Before a stall is reported nothing happened for 20 s (soft lockups) to 21 (RCU).
 _WINDOW_S = 20.0
-#: A guest that had less of a CPU than that, and wanted more, need not have stalled by itself.
-_STARVED = 0.1
+#: A guest that waited for a CPU for so much of it need not have stalled by itself: the kernel
+#: counts its own time (rcu_cpu_stall_timeout, watchdog_thresh), and not what it was given.  With
+#: two virtual CPUs more is lost than is seen: who waits for a lock of QEMU's sleeps, and who
+#: holds it may be the one that waits for a CPU.
+_STARVED = 0.25
 
 
 @dataclass(frozen=True)
@@ -101,8 +104,7 @@ class Given:
 
     def starved(self) -> str:
         """Why a stall may be the host's doing; "" when it is not."""
-        ran = sum(spent.ran for _, spent in self._seen)
         waited = sum(spent.waited for _, spent in self._seen)
-        if waited < _WINDOW_S / 2 or ran >= _STARVED * (ran + waited):
+        if waited < _STARVED * _WINDOW_S:
             return ""
-        return f"in {ran + waited:.0f} s QEMU had a CPU for {ran:.1f} s"
+        return f"of the last {_WINDOW_S:.0f} s QEMU waited {waited:.0f} s for a CPU"

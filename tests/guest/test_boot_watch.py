@@ -92,6 +92,15 @@ def test_busy_host_is_no_stall(wait: Callable[..., str]) -> None:
     assert not wait(60, STALL)
 
 
+@pytest.mark.parametrize(("waits", "hangs"), [(4.0, True), (12.0, False)])
+def test_a_host_that_takes_a_part_of_the_time(
+    wait: Callable[..., str], waits: float, hangs: bool
+) -> None:
+    """21 s of the kernel's may be 9 of the guest's: that it stalls then is not shown."""
+    assert not wait(20, waits=waits)
+    assert bool(wait(60, STALL)) is hangs
+
+
 def test_grace_is_time_that_the_guest_had(wait: Callable[..., str]) -> None:
     assert not wait(30, STALL, waits=25.0)
     assert wait(10)
