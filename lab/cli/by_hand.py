@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,7 @@ from lab.guest.courier import MOST, Courier, sizes
 from lab.guest.guest import Guest, GuestSpec
 from lab.guest.qemu.attached import IMAGE, SHARE, debugged, mount_share, sharing
 from lab.guest.qemu.guest import QemuSpec
-from lab.guest.shared_folder import bring_back
+from lab.guest.shared_folder import Brought, bring_back
 from lab.process.temporary import temporary_folder
 from lab.text import plain
 
@@ -98,13 +98,25 @@ class ByHand:
 def _bring_back(guest: Guest, folder: Path) -> None:
     """Say what came back, or that nothing did: the guest's own end is what it was."""
     try:
-        names = bring_back(guest, SHARE, folder)
+        brought = bring_back(guest, SHARE, folder)
     except LabError as error:
         _tell(f"nothing of {SHARE} was brought back, or not all: {error}")
     else:
-        if names:
-            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-            _tell(f"brought back to {folder}: {', '.join(names[:_NAMED])}{more}")
+        if brought.names:
+            _tell(f"brought back to {folder}: {_named(brought.names, len(brought.names))}")
+        if brought.count:
+            _tell(lost(brought))
+
+
+def lost(brought: Brought) -> str:
+    """What of a folder did not come back, and why."""
+    files = _named([f"{name} ({size >> 20} MiB)" for size, name in brought.left], brought.count)
+    return f"NOT brought back, since no more than {MOST >> 20} MiB come: {files}"
+
+
+def _named(names: Sequence[str], count: int) -> str:
+    more = f" and {count - _NAMED} more" if count > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def _tell(what: str) -> None:

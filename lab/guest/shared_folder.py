@@ -9,6 +9,7 @@ import shlex
 import stat
 import tarfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import InfrastructureError, UserError
@@ -20,27 +21,56 @@ from lab.process.temporary import temporary_folder
 _ARCHIVE = "/tmp/.lab-share.tar"  # noqa: S108  # the guest's
 _PERMISSIONS = 0o777
 _SHOWN = 80
+#: Of a file in an archive, with what fills its last block.
+_HEAD = 1024
+#: The smallest first, so that of many files few are left; those it removes from what the guest
+#: has of the folder, which ends with it: busybox's tar takes no list.  Printed are ten of them,
+#: how many there are, and the archive's size.
+_PACK = """
+cd {path} && find . -type f -exec stat -c '%s %n' {{}} + | sort -n >{archive}.all || exit
+: >{archive}.left
+awk -v most={most} -v left={archive}.left '
+    {{ all += $1 + {head}; size = $1; sub(/^[0-9]+ /, "") }}
+    all <= most {{ next }}
+    {{ print >left }}
+    count++ < 10 {{ print "left " size " " $0 }}
+    END {{ print "count " count + 0 }}' {archive}.all || exit
+while IFS= read -r name; do rm -f "$name" || exit; done <{archive}.left
+tar -cf {archive} . && stat -c 'size %s' {archive}
+"""
 
 
-def bring_back(guest: Guest, path: str, folder: Path) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class Brought:
+    """The files that came back, by their names from the folder; and what of them did not.
+
+    Attributes:
+        left: Their sizes in bytes and names, of the first of them: more than 256 MiB do not come.
+        count: How many were left.
+    """
+
+    names: tuple[str, ...]
+    left: tuple[tuple[int, str], ...] = ()
+    count: int = 0
+
+
+def bring_back(guest: Guest, path: str, folder: Path) -> Brought:
     """Write the files that a guest changed or made below ``path`` into a folder of the host's.
 
     Nothing is deleted there, and no link is followed or made.
 
-    Returns:
-        Their names, from the folder.
-
     Raises:
-        InfrastructureError: The guest is gone, or what it made is too much.
+        InfrastructureError: The guest is gone, or packs more than it was told to.
         UserError: The folder cannot be written.
     """
     with temporary_folder("share") as place:
-        packed = _packed(guest, path)
+        packed, left, count = _packed(guest, path)
         try:
             unpack(packed, place / "made", links=False)
             # One that is all holes, or many names of one file, take no place in an archive.
             _refuse_more(sum(sizes(place / "made")), path)
-            return tuple(sorted(_taken(place / "made", folder.resolve())))
+            names = tuple(sorted(_taken(place / "made", folder.resolve())))
+            return Brought(names, left, count)
         except tarfile.TarError as error:
             what = f"what the guest packed cannot be taken: {error}"
             raise InfrastructureError(what, where=path) from error
@@ -49,14 +79,23 @@ def bring_back(guest: Guest, path: str, folder: Path) -> tuple[str, ...]:
             raise UserError(what, where=error.filename or folder) from error
 
 
-def _packed(guest: Guest, path: str) -> bytes:
-    done = guest.run(f"tar -cf {_ARCHIVE} -C {shlex.quote(path)} . && stat -c %s {_ARCHIVE}")
-    said = done.stdout.strip()
-    if done.status != 0 or not said.isdecimal():
-        why = done.stderr.strip() or f"it says {said[:_SHOWN]!r}"
+def _packed(guest: Guest, path: str) -> tuple[bytes, tuple[tuple[int, str], ...], int]:
+    """What of it comes back, and what does not."""
+    words = {"path": shlex.quote(path), "archive": _ARCHIVE, "most": MOST, "head": _HEAD}
+    done = guest.run(_PACK.format(**words))
+    said = [line.partition(" ")[::2] for line in done.stdout.splitlines()]
+    left = tuple(filter(None, (_left(rest) for word, rest in said if word == "left")))
+    numbers = {word: int(rest) for word, rest in said if rest.isdecimal()}
+    if done.status != 0 or not {"count", "size"} <= numbers.keys():
+        why = done.stderr.strip() or f"it says {done.stdout.strip()[:_SHOWN]!r}"
         raise InfrastructureError(f"the guest could not pack it: {why}", where=path)
-    _refuse_more(int(said), path)
-    return guest.fetch(_ARCHIVE)
+    _refuse_more(numbers["size"], path)
+    return guest.fetch(_ARCHIVE), left, numbers["count"]
+
+
+def _left(said: str) -> tuple[int, str] | None:
+    size, _, name = said.partition(" ")
+    return (int(size), name.removeprefix("./")) if size.isdecimal() else None
 
 
 def _refuse_more(size: int, path: str) -> None:

@@ -61,11 +61,13 @@ def test_a_folder_that_a_guest_may_write(tmp_path: Path) -> None:
     script = (
         "cd /mnt/share && echo more >>changed && rm removed && mkdir sub && echo new >sub/made && "
         "chmod 755 sub/made && ln -s /etc/passwd link && rm out && mkdir out && echo evil >out/file"
-        "; exit 3"
+        "; dd if=/dev/zero of=big bs=1M count=257 2>/dev/null; exit 3"
     )
     done = project.lab("boot", KERNEL, "--share-rw", str(shared), "--", "sh", "-c", script)
     assert done.returncode == 3, done.stderr
     assert f"lab: brought back to {shared}: changed, sub/made\n" in done.stderr
+    # What is too much costs itself alone.
+    assert "lab: NOT brought back, since no more than 256 MiB come: big (257 MiB)\n" in done.stderr
     assert (shared / "changed").read_text() == "changed\nmore\n"
     assert (shared / "sub" / "made").stat().st_mode & 0o777 == 0o755
     assert (shared / "removed").read_text() == "removed\n"

@@ -11,10 +11,11 @@ from typing import cast
 
 import pytest
 
+from lab.cli.by_hand import lost
 from lab.errors import InfrastructureError
 from lab.guest.courier import MOST
 from lab.guest.guest import Guest
-from lab.guest.shared_folder import bring_back
+from lab.guest.shared_folder import Brought, bring_back
 
 SHARE = "/mnt/share"
 
@@ -27,7 +28,7 @@ def member(
     return found
 
 
-def guest(*members: tuple[tarfile.TarInfo, bytes], said: str = "9") -> Guest:
+def guest(*members: tuple[tarfile.TarInfo, bytes], said: str = "count 0\nsize 9\n") -> Guest:
     """One that packs these."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
@@ -47,10 +48,10 @@ def test_what_is_as_it_was_is_left_alone(tmp_path: Path, mode: int) -> None:
     (tmp_path / "other").write_bytes(b"y")
     (tmp_path / "other").chmod(mode)
     packed = guest((member("file", mode), b"x"), (member("other", mode), b"changed"))
-    assert bring_back(packed, SHARE, tmp_path) == ("other",)
+    assert bring_back(packed, SHARE, tmp_path).names == ("other",)
     assert {path.stat().st_mode & 0o7777 for path in tmp_path.iterdir()} == {mode}
     runs = guest((member("file", 0o700), b"x"), (member("other", mode), b"changed"))
-    assert bring_back(runs, SHARE, tmp_path) == ("file",)
+    assert bring_back(runs, SHARE, tmp_path).names == ("file",)
     assert (tmp_path / "file").stat().st_mode & 0o7777 == 0o700
 
 
@@ -62,7 +63,7 @@ def test_nobody_else_may_write_what_a_guest_made(tmp_path: Path) -> None:
 def test_a_pipe_costs_no_file(tmp_path: Path) -> None:
     pipe, device = member("pipe", kind=tarfile.FIFOTYPE), member("null", kind=tarfile.CHRTYPE)
     packed = guest((pipe, b""), (device, b""), (member("file"), b"x"))
-    assert bring_back(packed, SHARE, tmp_path) == ("file",)
+    assert bring_back(packed, SHARE, tmp_path).names == ("file",)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -86,3 +87,15 @@ def test_a_small_archive_of_much(tmp_path: Path) -> None:
 def test_a_guest_that_says_no_size(tmp_path: Path) -> None:
     with pytest.raises(InfrastructureError, match="could not pack it: it says 'no'"):
         bring_back(guest(said="no\n"), SHARE, tmp_path)
+
+
+def test_what_is_too_much_is_told_and_the_rest_comes(tmp_path: Path) -> None:
+    said = "left 300000000 ./sub/a big one\nleft 400000000 ./b\ncount 7\nsize 9\n"
+    brought = bring_back(guest((member("file"), b"x"), said=said), SHARE, tmp_path)
+    assert brought == Brought(("file",), ((300000000, "sub/a big one"), (400000000, "b")), 7)
+    assert lost(brought) == (
+        "NOT brought back, since no more than 256 MiB come: "
+        "sub/a big one (286 MiB), b (381 MiB) and 2 more"
+    )
+    with pytest.raises(InfrastructureError, match="has more than 256 MiB now"):
+        bring_back(guest(said=f"count 0\nsize {MOST + 1}\n"), SHARE, tmp_path)
