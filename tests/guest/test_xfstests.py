@@ -20,7 +20,7 @@ pytestmark = [
 ]
 LOCAL = """
 [suites.xfstests-dax]
-arguments = ["generic/413", "generic/428", "ext4/031", "generic/608"]
+arguments = ["generic/413", "generic/428", "generic/608"]
 [suites.xfstests-dax.source]
 url = "{}"
 """
@@ -31,11 +31,11 @@ def test_its_tests_run_on_two_devices(clean_folder: Path) -> None:
     asked = ("test", KERNEL, "-f", "ext4-dax", "-s", "xfstests-dax")
     run = project.json(*asked, "--machine", "two-nvdimms")
     found = {row["test"]: (row["status"], row["message"]) for row in run["results"]}
-    assert set(found) == {"generic/413", "generic/428", "ext4/031", "generic/608"}
-    assert found["generic/413"] == ("pass", "")
-    assert found["generic/428"] == ("pass", "")
+    # The config has no hugetlbfs, without which /proc/meminfo has no such line.
+    assert found.pop("generic/413") == ("skip", "Cannot get the value of Hugepagesize")
+    assert found == dict.fromkeys(("generic/428", "generic/608"), ("pass", ""))
     # On a machine without a second device nothing runs, and nothing passes.
-    run = project.json(*asked, "-k", "generic/413")
+    run = project.json(*asked, "-k", "generic/428")
     (row,) = run["results"]
     assert row["status"] == "error"
     assert "no second device" in row["message"]
