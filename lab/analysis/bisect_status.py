@@ -31,10 +31,10 @@ def bisect_status(run: RunRecord) -> BisectStatus:
     """What a run says of its kernels.
 
     A kernel that does not build, or whose patches do not apply, says nothing of what was
-    asked, and one that never came to run a program, or skipped a test, neither: it is to be
-    skipped.  What this
-    machine or the lab could not do says nothing of any commit, and the next would get the
-    same: git is told to stop, and goes on with the same command later.
+    asked, and one that never came to run a program, or skipped a test, neither, nor one in
+    which a test broke off: it is to be skipped.  What this machine or the lab could not do
+    says nothing of any commit, and the next would get the same: git is told to stop, and
+    goes on with the same command later.
     """
     if any(came_to_run(job) for job in run.jobs if _is_bad(job)):
         return BisectStatus.BAD
@@ -55,5 +55,6 @@ def came_to_run(job: JobRecord) -> bool:
 def _is_bad(job: JobRecord) -> bool:
     told = any(noted.of_job for noted in job.complaints)
     return told or any(
-        is_unexpected(result) and result.status is not Status.SKIP for result in job.results
+        is_unexpected(result) and result.status is not Status.SKIP and not result.broke_off
+        for result in job.results
     )

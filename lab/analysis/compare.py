@@ -19,9 +19,9 @@ from lab.model.test_key import TestKey
 #: What complaints of the kernel that no test tells of are compared as.
 _ALIKE = "the same kernel, machine, recipe and programs"
 #: An end, as statuses are: a signal killed the program, whatever that counts as.
-_KILLED = "killed"
+_STOPPED = "stopped"
 #: What ends a program before all of its tests have run.
-_CUT_SHORT = (Status.CRASH, Status.TIMEOUT, _KILLED)
+_CUT_SHORT = (Status.CRASH, Status.TIMEOUT, _STOPPED)
 
 
 class Change(Word):
@@ -191,7 +191,7 @@ class _Side:
         for result in results_of(job):
             key = TestKey.of(job, result)
             self.results.setdefault(key, []).append(result)
-            end = _KILLED if result.signal and result.killed else result.status
+            end = _STOPPED if result.stopped else result.status
             self.ends.setdefault(key.group, {}).setdefault(end, result)
 
     def end(self, key: TestKey, *statuses: Status | str) -> TestResult | None:
@@ -314,7 +314,7 @@ def _missing(key: TestKey, b: _Side) -> tuple[Change, str]:
     lost = b.end(key, *_CUT_SHORT)
     if lost is None:
         return Change.GONE, b.why_untested(key)
-    return Change.GONE, f"{lost.test}: {lost.signal if lost.killed else lost.status}"
+    return Change.GONE, f"{lost.test}: {lost.signal or lost.broke_off or lost.status}"
 
 
 def _appeared(key: TestKey, after: tuple[TestResult, ...], a: _Side) -> tuple[Change, str]:
@@ -323,7 +323,7 @@ def _appeared(key: TestKey, after: tuple[TestResult, ...], a: _Side) -> tuple[Ch
     if len(_statuses(after)) > 1:
         return Change.FLAKY, "in one run"
     ran = key.group in a.ends
-    lost = any(result.killed or result.status in _CUT_SHORT for result in after)
+    lost = any(result.stopped or result.status in _CUT_SHORT for result in after)
     # Such a result bears the program's name, which no run without one has.
     if lost and ran and not a.end(key, Status.ERROR, *_CUT_SHORT):
         return Change.REGRESSED, f"not seen in {a.run.id}"

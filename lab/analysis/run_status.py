@@ -17,6 +17,11 @@ def is_users_error(result: TestResult) -> bool:
     return result.users_fault and not result.as_expected
 
 
+def is_broken_off(result: TestResult) -> bool:
+    """An error by the program's own word, that it could not test; one of is_unexpected()."""
+    return bool(result.broke_off) and is_unexpected(result)
+
+
 def is_unexpected(result: TestResult) -> bool:
     """A result that is no error of ours, and not the one expected; skips too."""
     told = is_lab_error(result) or is_users_error(result) or not result.ran

@@ -168,7 +168,7 @@ def is_ours(tests: Iterable[TestVerdict]) -> bool:
     errors = {
         _place(test)
         for test in unclear
-        if Status.ERROR in (test.base, test.patched) and not test.killed
+        if Status.ERROR in (test.base, test.patched) and not test.stopped
     }
     return bool(unclear) and all(_place(test) in errors for test in unclear)
 

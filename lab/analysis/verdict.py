@@ -76,7 +76,7 @@ class TestVerdict:
     program: str = ""
     own: str = ""
     complaint: str = ""
-    killed: bool = False
+    stopped: bool = False
     machine: str = ""
     config: str = ""
 
@@ -217,7 +217,7 @@ def _single(
     owner = _owner(result, key[2])
     sides = (result.status, None)
     return TestVerdict(
-        kernel, *key, *sides, verdict, why, said, *owner, killed=_is_killed(result, None)
+        kernel, *key, *sides, verdict, why, said, *owner, stopped=_is_stopped(result, None)
     )
 
 
@@ -282,7 +282,7 @@ class _Pair:
             (base.message if base else "", patched.message if patched else ""),
             *next((_owner(side, key[2]) for side in (base, patched) if side), ("", "")),
             patched.complaint if patched else "",
-            _is_killed(base, patched),
+            _is_stopped(base, patched),
         )
 
     def _unproved(
@@ -333,9 +333,9 @@ def _alone_why(result: TestResult, other: str) -> str:
     return _error(result) or f"{other} has no such result"
 
 
-def _is_killed(*sides: TestResult | None) -> bool:
+def _is_stopped(*sides: TestResult | None) -> bool:
     ran = [side for side in sides if side is not None]
-    return any(side.killed for side in ran) and all(side.has_word for side in ran)
+    return any(side.stopped for side in ran) and all(side.has_word for side in ran)
 
 
 def _error(*results: TestResult) -> str:
@@ -343,7 +343,7 @@ def _error(*results: TestResult) -> str:
     errors = [result for result in results if result.status is Status.ERROR]
     if any(not result.has_word for result in errors):
         return _ERROR
-    return next((f"{result.signal} killed the program" for result in errors), "")
+    return next((result.stopped_by for result in errors), "")
 
 
 def _both(base: TestResult, patched: TestResult) -> tuple[Verdict, str]:

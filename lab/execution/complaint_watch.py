@@ -356,6 +356,7 @@ def doubted(judged: Iterable[Judged], unread: str) -> tuple[Judged, ...]:
             status=Status.ERROR,
             message="; ".join(filter(None, (unread, f"the test itself: {result.status}"))),
             signal="",
+            broke_off="",
         )
         for result in judged
     )
@@ -437,6 +438,7 @@ def _crashed(result: Judged, charged: Sequence[PlacedComplaint]) -> Judged:
         complaint=_said(real[-1].complaint) if real else result.complaint,
         # An error for what the host may have caused is ours.
         signal=result.signal if stays or real else "",
+        broke_off=result.broke_off if stays else "",
         diagnostics=(*result.diagnostics, *_told(charged)),
     )
 

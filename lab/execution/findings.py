@@ -145,6 +145,7 @@ class Findings:
             unrun=judged.unrun,
             complaint=judged.complaint,
             signal=judged.signal,
+            broke_off=judged.broke_off,
         )
         self.results.append(result)
         self.on_result(result)

@@ -95,6 +95,7 @@ def _both(result: Judged, whole: Judged) -> Judged:
         cut=whole.cut,
         complaint=result.complaint or whole.complaint,
         signal=whole.signal,
+        broke_off=whole.broke_off,
     )
 
 

@@ -166,6 +166,7 @@ class TestResult:
     ``complaint`` is what the kernel complained of last while it ran, as a Complaint's text has
     it, with the place in the source: what made the result what it is; "" where it did not.
     ``signal`` is what killed its program, by name; "" where none did.
+    ``broke_off`` is its program's own word for that it could not test: ``TBROK``; "" for none.
     """
 
     # pytest takes a class of such a name for tests.
@@ -188,6 +189,7 @@ class TestResult:
     unrun: Unrun | None = None
     complaint: str = ""
     signal: str = ""
+    broke_off: str = ""
 
     @property
     def as_expected(self) -> bool:
@@ -203,14 +205,20 @@ class TestResult:
     def has_word(self) -> bool:
         """Whether it is a word on the kernel, good or bad: the lab's own errors are none.
 
-        That a signal killed a program is the kernel's doing or the program's, never ours.
+        That a signal killed a program, or that it broke off, is the kernel's doing or the
+        program's, never ours.
         """
-        return self.status is not Status.ERROR or self.killed
+        return self.status is not Status.ERROR or self.stopped
 
     @property
-    def killed(self) -> bool:
-        """Whether it is an error because a signal killed the program."""
-        return self.status is Status.ERROR and bool(self.signal)
+    def stopped(self) -> bool:
+        """Whether it is an error because a signal killed the program, or it broke off."""
+        return self.status is Status.ERROR and bool(self.signal or self.broke_off)
+
+    @property
+    def stopped_by(self) -> str:
+        """What stopped it, for people."""
+        return f"{self.signal} killed the program" if self.signal else f"it says {self.broke_off}"
 
     @property
     def cause(self) -> str:

@@ -60,7 +60,7 @@ class Finding:
 
 
 def _is_bad(result: TestResult) -> bool:
-    return result.status.is_bad or result.killed
+    return result.status.is_bad or result.stopped
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ def _gone(test: Compared) -> tuple[Kind, str]:
 
 def _came_to_its_end(test: Compared, programs: Collection[tuple[str, str]]) -> bool:
     """Whether it stood for the death of a whole program that ran tonight and lived."""
-    dead = all(result.status in DEAD or result.killed for result in test.before)
+    dead = all(result.status in DEAD or result.stopped for result in test.before)
     return dead and (test.key.suite, test.key.test) in programs
 
 

@@ -125,9 +125,10 @@ def _place(key: TestKey) -> tuple[str, ...]:
 def _add_end(found: dict[TestKey, list[TestResult]], key: TestKey) -> None:
     """A result that only a dead or stumbled program has: this time it came to its end."""
     first = found[key][0]
-    if first.status in DEAD or first.killed:
+    if first.status in DEAD or first.stopped:
         text = "came to its end when it was repeated"
-        good = replace(first, status=Status.PASS, message=text, complaint="", signal="")
+        good = replace(first, status=Status.PASS, message=text, complaint="")
+        good = replace(good, signal="", broke_off="")
         found[key].append(good)
     elif not first.has_word:
         # There is nothing to say of it any more.

@@ -18,7 +18,7 @@ def to_json(run: RunRecord) -> dict[str, Any]:
 
     Fields of results: variant, machine, config, kernel_release, filesystem, suite, program, test,
     status, expected, as_expected, duration_s, message, reason, given, unrun, complaint,
-    signal, diagnostics, metrics,
+    signal, broke_off, diagnostics, metrics,
     and ``job``, the place of their job in ``jobs``.
 
     ``repeated`` are the tests that ran more than once in a job: how often they were as
@@ -126,6 +126,7 @@ def _result(result: TestResult, job: JobRecord, number: int) -> dict[str, Any]:
         "unrun": None if result.unrun is None else result.unrun.value,
         "complaint": result.complaint,
         "signal": result.signal,
+        "broke_off": result.broke_off,
         "diagnostics": list(result.diagnostics),
         "metrics": [
             {"name": metric.name, "labels": dict(metric.labels), "value": metric.value}

@@ -14,6 +14,7 @@ from lab.analysis.job_names import jobs_apart
 from lab.analysis.repeated import Repeated, pooled, repeated
 from lab.analysis.run_status import (
     count_errors,
+    is_broken_off,
     is_lab_error,
     is_unexpected,
     job_complaints,
@@ -60,6 +61,7 @@ def print_run(run: RunRecord, console: Console, verbose: bool = False) -> None:
         _repeated(whole),
         _expected(run),
         _unexpected(run, signs),
+        _broken_off(run, signs),
         _complaints(run, signs),
         _unrun(run, signs),
         _unkept(run),
@@ -292,7 +294,9 @@ def _sample(found: Cause[TestResult]) -> str:
 
 
 def _unexpected(run: RunRecord, signs: _Signs) -> Iterator[Line]:
-    results = [result for result in run.results if is_unexpected(result)]
+    results = [
+        result for result in run.results if is_unexpected(result) and not is_broken_off(result)
+    ]
     if not results:
         return
     yield _line(f"NOT AS EXPECTED ({len(results)})", style="bold red")
@@ -305,6 +309,13 @@ def _unexpected(run: RunRecord, signs: _Signs) -> Iterator[Line]:
         yield from block_lines(found, "      ")
         if said := _sample(found):
             yield _line("      e.g. " if found.items[1:] else "      ", said)
+
+
+def _broken_off(run: RunRecord, signs: _Signs) -> Iterator[Line]:
+    """Tests that say themselves that they could not test: nothing of ours, and no pass."""
+    results = list(filter(is_broken_off, run.results))
+    title = f"BROKE OFF, by the test's own word ({len(results)})"
+    yield from _told(title, list(_test_lines(results)), signs, "bold red")
 
 
 def _complaints(run: RunRecord, signs: _Signs) -> Iterator[Line]:
@@ -360,21 +371,23 @@ def _errors(run: RunRecord, signs: _Signs) -> Iterator[Line]:
     unbuilt = [(_job_name(job), str(job.error)) for job in unbuilt_jobs(run)]
     unbuilt += [(f"guest-tests: {name}", why) for name, why in uncompiled_programs(run).items()]
     yield from _told("NOT BUILT: what the lab was given is at fault", unbuilt, signs)
-    errors = [*_run_errors(run), *_test_errors(run)]
+    errors = [*_run_errors(run), *_test_lines(filter(is_lab_error, run.results))]
     yield from _told("ERRORS OF THE LAB, not of the kernel", errors, signs)
 
 
-def _told(title: str, lines: Sequence[tuple[str, str]], signs: _Signs) -> Iterator[Line]:
+def _told(
+    title: str, lines: Sequence[tuple[str, str]], signs: _Signs, style: str = "bold magenta"
+) -> Iterator[Line]:
     if not lines:
         return
-    yield _line(title, style="bold magenta")
+    yield _line(title, style=style)
     alike: dict[str, list[str]] = {}
     for place, message in lines:
         # Without a message, the place is all that there is to tell.
         alike.setdefault(message or place, []).append(place)
     for message, places in alike.items():
         for place in places:
-            yield Line(Text(f"  {signs.no} ", "bold magenta"), Text(place))
+            yield Line(Text(f"  {signs.no} ", style), Text(place))
         for text in message.splitlines() if places != [message] else ():
             yield _line("        ", text)
 
@@ -387,9 +400,9 @@ def _run_errors(run: RunRecord) -> Iterator[tuple[str, str]]:
             yield _job_name(job), str(job.lab_error)
 
 
-def _test_errors(run: RunRecord) -> Iterator[tuple[str, str]]:
+def _test_lines(results: Iterable[TestResult]) -> Iterator[tuple[str, str]]:
     """What stopped several programs alike is said once."""
-    for found in group_results(filter(is_lab_error, run.results)):
+    for found in group_results(results):
         for block in found.blocks:
             names = [f"{head}{rest}" for head, rest in name_lines(block.tests)]
             yield f"{'; '.join(place_lines(block))}: {', '.join(names)}", _sample(found)
@@ -422,8 +435,10 @@ def _sentence(run: RunRecord, status: ExitStatus) -> str:
         return f"{said} That is no verdict on the kernel."
     parts = []
     if status is ExitStatus.UNEXPECTED:
-        unexpected = sum(is_unexpected(result) for result in run.results)
-        parts.append(f"{unexpected + len(job_complaints(run))} not as expected.")
+        broken = sum(map(is_broken_off, run.results))
+        unexpected = sum(map(is_unexpected, run.results)) - broken + len(job_complaints(run))
+        parts += [f"{unexpected} not as expected."] if unexpected else []
+        parts += [f"{broken} broke off."] if broken else []
     if unbuilt := unbuilt_jobs(run):
         parts.append(f"{_count(len(unbuilt), 'kernel')} not built.")
     if programs := uncompiled_programs(run):

@@ -12,7 +12,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from lab.model.records import JobRecord
 from lab.process.stored import read_stored
-from lab.results.older import complaint_of, error_of, evidence_of, signal_of, unrun_of
+from lab.results.older import (
+    broke_off_of,
+    complaint_of,
+    error_of,
+    evidence_of,
+    signal_of,
+    unrun_of,
+)
 
 #: The error's parts; ``error`` is its text, which is all that older labs wrote.
 _PARTS = "failure"
@@ -57,7 +64,12 @@ def _with_parts(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _result_with_values(result: dict[str, Any]) -> dict[str, Any]:
-    told = {"complaint": complaint_of(result), "signal": signal_of(result), **result}
+    told = {
+        "complaint": complaint_of(result),
+        "signal": signal_of(result),
+        "broke_off": broke_off_of(result),
+        **result,
+    }
     return {**told, "users_fault": told.pop(_FAULT, False)}
 
 

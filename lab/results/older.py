@@ -21,6 +21,7 @@ _COMPLAINT = re.compile(
     r"|hang): .*?(?= \(the test itself: |; |$)"
 )
 _KILLED = re.compile(r"was killed by (SIG\w+|signal \d+)")
+_BROKE_OFF = re.compile(r"(TBROK|TWARN): ")
 _DID_NOT_RUN = "did not run: "
 _KINDS = {
     "interrupted": Unrun.INTERRUPTED,
@@ -68,4 +69,12 @@ def signal_of(result: dict[str, Any]) -> str:
     if result.get("status") not in ("error", "fail"):
         return ""
     found = _KILLED.match(str(result.get("message", "")))
+    return found[1] if found else ""
+
+
+def broke_off_of(result: dict[str, Any]) -> str:
+    """A program's own word for that it could not test, of whose result there is a message."""
+    if result.get("status") != "error":
+        return ""
+    found = _BROKE_OFF.match(str(result.get("message", "")))
     return found[1] if found else ""

@@ -239,11 +239,11 @@ def _damaged(row: Row) -> TestResult:
 
 def _result_of(row: Row) -> TestResult:
     variant, release, filesystem, suite, test, status, expected, *rest = row
-    duration_s, message, reason, program, complaint, signal, users_fault, unrun, *details = rest
-    diagnostics, metrics = details
+    duration_s, message, reason, program, complaint, signal, *more = rest
+    broke_off, users_fault, unrun, diagnostics, metrics = more
     # SQLite keeps whatever it is given, whatever the column's type.
     "".join((variant, release, filesystem, suite, test, message, reason, program))
-    "".join((complaint, signal))
+    "".join((complaint, signal, broke_off))
     if diagnostics:
         _refuse_if_no_lines(diagnostics)
     return TestResult(
@@ -264,13 +264,14 @@ def _result_of(row: Row) -> TestResult:
         unrun=_UNRUN[unrun],
         complaint=complaint,
         signal=signal,
+        broke_off=broke_off,
     )
 
 
 RESULT_COLUMNS = (
     "variant", "kernel_release", "filesystem", "suite", "test", "status", "expected",
-    "duration_s", "message", "reason", "program", "complaint", "signal", "given", "unrun",
-    "diagnostics", "metrics",
+    "duration_s", "message", "reason", "program", "complaint", "signal", "broke_off",
+    "given", "unrun", "diagnostics", "metrics",
 )  # fmt: skip
 
 

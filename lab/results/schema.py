@@ -25,7 +25,7 @@ from sqlalchemy import (
     false,
 )
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 
 
 class Text(TypeDecorator[str]):
@@ -143,6 +143,8 @@ RESULTS = Table(
     Column("complaint", Text, nullable=False, server_default=""),
     #: That killed its program; "" where none did.
     Column("signal", String(16), nullable=False, server_default=""),
+    #: Its program's own word for that it could not test; "" for none.
+    Column("broke_off", String(16), nullable=False, server_default=""),
 )
 
 BASELINES = Table(

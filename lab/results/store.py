@@ -304,11 +304,11 @@ class Store:
             RESULTS.c.test,
             RESULTS.c.program,
         )
-        killed = RESULTS.c.signal != ""
+        stopped = or_(RESULTS.c.signal != "", RESULTS.c.broke_off != "")
         query = (
             select(*names)
             .join(JOBS, JOBS.c.number == RESULTS.c.job_number)
-            .where(JOBS.c.setup.in_(setups), or_(RESULTS.c.status != Status.ERROR.value, killed))
+            .where(JOBS.c.setup.in_(setups), or_(RESULTS.c.status != Status.ERROR.value, stopped))
             .group_by(JOBS.c.setup, *names)
             .having(func.min(RESULTS.c.status) != func.max(RESULTS.c.status))
         )

@@ -49,6 +49,7 @@ class Judged:
         cut: It stands for a program that was interrupted, and says nothing of its end.
         complaint: What of the kernel's made it what it is; "" where nothing did.
         signal: What killed the program that it stands for: ``SIGSEGV``; "" where none did.
+        broke_off: The program's own word for that it could not test; "" for none.
     """
 
     test: str
@@ -61,6 +62,7 @@ class Judged:
     cut: bool = False
     complaint: str = ""
     signal: str = ""
+    broke_off: str = ""
 
 
 def judge(

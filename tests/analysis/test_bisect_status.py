@@ -31,6 +31,7 @@ def booted(*results: TestResult, **more: Any) -> JobRecord:
         (run(booted(result("b", Status.CRASH))), BisectStatus.BAD),
         (run(booted(result(), complaints=(noted(),))), BisectStatus.BAD),
         (run(booted(result("mlock", Status.ERROR, signal="SIGBUS"))), BisectStatus.BAD),
+        (run(booted(result("b", Status.ERROR, broke_off="TBROK"))), BisectStatus.SKIP),
         # It was never asked: it did not boot, build or take its patches.
         (run(job(result("mlock", Status.CRASH))), BisectStatus.SKIP),
         (run(job(result("mlock", Status.TIMEOUT))), BisectStatus.SKIP),

@@ -77,10 +77,14 @@ def test_an_error_is_never_the_kernels(other: Status) -> None:
 
 KILLED = result("t", ERROR, message="was killed by SIGBUS", signal="SIGBUS")
 
+BROKEN = result("t", ERROR, message="TBROK: no", broke_off="TBROK")
+
 
 @pytest.mark.parametrize(
     ("before", "after", "change", "status"),
     [
+        (result("t"), BROKEN, Change.REGRESSED, ExitStatus.UNEXPECTED),
+        (BROKEN, result("t"), Change.FIXED, ExitStatus.EXPECTED),
         (result("t"), KILLED, Change.REGRESSED, ExitStatus.UNEXPECTED),
         (KILLED, result("t"), Change.FIXED, ExitStatus.EXPECTED),
         (KILLED, KILLED, Change.SAME, ExitStatus.EXPECTED),

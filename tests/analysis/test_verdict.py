@@ -92,6 +92,13 @@ def test_a_program_that_a_signal_killed_is_no_error_of_ours() -> None:
     assert not is_ours([found])
 
 
+def test_a_test_that_broke_off_is_no_error_of_ours_and_no_verdict() -> None:
+    broken = result("t", ERROR, broke_off="TBROK")
+    (found,) = compare(base(broken), patched(result("t")), DIGEST)
+    assert (found.verdict, found.why) == ("inconclusive", "it says TBROK")
+    assert not is_ours([found])
+
+
 @pytest.mark.parametrize("status", [CRASH, TIMEOUT])
 def test_a_death_that_lab_toml_foretells_can_be_fixed(status: Status) -> None:
     assert one(status, PASS, expected=status).verdict == "fixed"

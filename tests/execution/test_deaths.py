@@ -15,7 +15,7 @@ from lab.model.records import JobRecord, TestResult
 from lab.model.status import Status
 from lab.model.unrun import Unrun
 from lab.process.cpu_waits import Times
-from lab.suites.judge import judge
+from lab.suites.judge import Judged, judge
 from tests.execution.conftest import EXT4, XFS, MakeJob
 
 ABC = ("a", "b", "c", "d")
@@ -75,6 +75,15 @@ def test_what_killed_a_program_is_known(make_job: MakeJob, stage: Stage) -> None
     signals = {one.test: (one.status.value, one.signal) for one in record.results}
     assert signals["a"] == ("pass", "")
     assert signals["p"] == ("error", "SIGSEGV")
+
+
+def test_what_a_test_says_of_itself_is_kept(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = Judged("a", Status.ERROR, "TBROK: no memory", broke_off="TBROK")
+    monkeypatch.setattr("lab.suites.output.ktap.judge", lambda *_, **__: (broken,))
+    (found,) = run_job(make_job({"p": Script(("a",))})).results
+    assert (found.test, found.broke_off, found.has_word) == ("a", "TBROK", True)
 
 
 def test_each_killer_costs_itself(make_job: MakeJob, stage: Stage) -> None:

@@ -155,9 +155,21 @@ def test_a_signal_that_was_told_in_words_is_a_value(tmp_path: Path) -> None:
         connection.executescript(killed)
     with Store.open(tmp_path / "lab.db") as store:
         found = [one for one in store.load(CUT).results if one.signal]
-    assert [(one.status, one.signal, one.killed) for one in found] == [
+    assert [(one.status, one.signal, one.stopped) for one in found] == [
         (Status.ERROR, "SIGBUS", True)
     ]
+
+
+def test_a_word_of_ltps_that_was_told_in_words_is_a_value(tmp_path: Path) -> None:
+    script = (HERE / "lab.sql").read_text()
+    row = "'twins','twin-a','error','pass',0.0,'"
+    said = script.replace(f"{row}did not run: interrupted", f"{row}TBROK: mlock() failed")
+    assert said != script
+    with closing(sqlite3.connect(tmp_path / "lab.db")) as connection:
+        connection.executescript(said)
+    with Store.open(tmp_path / "lab.db") as store:
+        found = [one for one in store.load(CUT).results if one.broke_off]
+    assert [(one.status, one.broke_off) for one in found] == [(Status.ERROR, "TBROK")]
 
 
 def test_setups_have_the_names_they_had(older: Older) -> None:

@@ -231,6 +231,24 @@ def test_a_program_that_a_signal_killed_is_no_error_of_the_lab() -> None:
     assert run_status(run(job(result(), lost))) is ExitStatus.INFRASTRUCTURE
 
 
+def test_a_test_that_broke_off_is_no_error_of_the_lab() -> None:
+    broken = result("mincore02.1", Status.ERROR, message="TBROK: mlock() failed", broke_off="TBROK")
+    record = run(job(result(), broken))
+    text = printed(record)
+    section = text[text.index("BROKE OFF") :]
+    title = "BROKE OFF, by the test's own word (1)"
+    where = "  ✗ 6.1  on ext4-dax: mincore02.1\n        TBROK: mlock() failed\n"
+    assert section.startswith(f"{title}\n{where}")
+    assert "NOT AS EXPECTED" not in text
+    assert "ERRORS OF THE LAB" not in text
+    assert "2 results: 1 pass, 1 error. 1 broke off." in text
+    assert run_status(record) is ExitStatus.UNEXPECTED
+    assert to_json(record)["results"][1]["broke_off"] == "TBROK"
+    both = printed(run(job(result(status=Status.FAIL), broken)))
+    assert "NOT AS EXPECTED (1)" in both
+    assert "1 not as expected. 1 broke off." in both
+
+
 def test_one_cause_is_one_paragraph() -> None:
     worse = [
         result(f"mlock.{mapping}.{size}", Status.FAIL, variant=variant, filesystem=filesystem,

@@ -118,29 +118,32 @@ def test_what_a_result_has_by_value_and_its_file_by_an_older_name(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("status", "message", "complaint", "signal"),
+    ("status", "message", "complaint", "signal", "broke_off"),
     [
-        (Status.CRASH, "oops: at f (the test itself: pass)", "oops: at f", ""),
-        (Status.TIMEOUT, "rcu-stall: at f; it hung", "rcu-stall: at f", ""),
-        (Status.FAIL, "bug: a word of its own", "", ""),
-        (Status.ERROR, "was killed by SIGBUS; bailed out", "", "SIGBUS"),
-        (Status.FAIL, "was killed by signal 34: said", "", "signal 34"),
-        (Status.CRASH, "was killed by nobody", "", ""),
+        (Status.CRASH, "oops: at f (the test itself: pass)", "oops: at f", "", ""),
+        (Status.TIMEOUT, "rcu-stall: at f; it hung", "rcu-stall: at f", "", ""),
+        (Status.FAIL, "bug: a word of its own", "", "", ""),
+        (Status.ERROR, "was killed by SIGBUS; bailed out", "", "SIGBUS", ""),
+        (Status.FAIL, "was killed by signal 34: said", "", "signal 34", ""),
+        (Status.CRASH, "was killed by nobody", "", "", ""),
+        (Status.ERROR, "TBROK: no memory", "", "", "TBROK"),
+        (Status.FAIL, "TBROK: no memory", "", "", ""),
     ],
 )
 def test_what_a_file_of_before_has_in_words(
-    tmp_path: Path, status: Status, message: str, complaint: str, signal: str
+    tmp_path: Path, status: Status, message: str, complaint: str, signal: str, broke_off: str
 ) -> None:
     record = run(job(result("a", status, message=message)), finished=None)
     path = leave(tmp_path, record).job(0, "6.1").record
     document = json.loads(path.read_text())
-    for name in ("complaint", "signal"):
+    for name in ("complaint", "signal", "broke_off"):
         del document["results"][0][name]
     path.write_text(json.dumps(document))
     with Store.open(tmp_path / "lab.db") as store:
         recovered = recover(store, found(tmp_path))
     assert recovered is not None
-    assert [(one.complaint, one.signal) for one in recovered.results] == [(complaint, signal)]
+    (read,) = recovered.results
+    assert (read.complaint, read.signal, read.broke_off) == (complaint, signal, broke_off)
 
 
 def test_a_job_that_cannot_be_read_costs_no_other(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from lab.report.export.forms import Place
 _VERSION = {"major": 5, "minor": 3}
 _ORIGIN = re.compile(r"[a-z0-9_]+")
 #: The test's own code failed.
-_KILLED = "ERROR"
+_STOPPED = "ERROR"
 _MOST = 16384
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -142,7 +142,7 @@ def _test(result: TestResult, test_id: str, build: str, origin: str) -> dict[str
         "build_id": build,
         "origin": origin,
         "path": ".".join(_path(p) for p in (result.filesystem, result.suite, result.test)),
-        "status": _KILLED if result.killed else result.status.row.kcidb,
+        "status": _STOPPED if result.stopped else result.status.row.kcidb,
         "duration": result.duration_s,
         "misc": {
             "test": own_name(result),

@@ -5,7 +5,7 @@ The new library (lib/tst_test.c) prints ``FILE:LINE: TPASS: TEXT``, and at its e
 each there were; before 2018 without the T.  The old one (lib/tst_res.c), and shell tests,
 print ``NAME NUMBER TPASS : TEXT``.  The bits of the status are those of
 include/tst_res_flags.h.  A warning leaves nobody knowing what the rest is worth, and what
-TBROK ended was no test of the kernel: both are errors.
+TBROK ended was no test of the kernel: both are errors, and the program's own word.
 """
 
 from __future__ import annotations
@@ -127,7 +127,8 @@ def _judged(program: str, results: Sequence[_Line]) -> Iterator[Judged]:
         message = "" if status is Status.PASS else _message(line)
         # What it says of a pass is for who wants to know.
         diagnostics = (*line.before, f"T{line.kind}: {line.said}")
-        yield Judged(f"{program}.{number}", status, message, diagnostics)
+        broke_off = f"T{line.kind}" if status is Status.ERROR else ""
+        yield Judged(f"{program}.{number}", status, message, diagnostics, broke_off=broke_off)
 
 
 def _message(line: _Line) -> str:

@@ -54,6 +54,7 @@ def test_what_a_result_says() -> None:
         "TPASS: mlock() 1 bytes",
     )
     assert judged("ltp", read("killed"), 2)[1].message == "TBROK: Test killed by SIGSEGV!"
+    assert [one.broke_off for one in judged("ltp", read("killed"), 2)] == ["", "TBROK"]
     (skipped,) = judged("ltp", read("skips"), 32)
     assert skipped.message == "Aborting due to unsuitable kernel config, see above!"
 
