@@ -404,7 +404,9 @@ def charge(
             named = [place for place, result in enumerate(results) if result.test == program]
         if not named:
             named = [len(results)]
-            results.append(Judged(one.test or program, Status.CRASH))
+            # What the host may have caused is none of the kernel's here, either.
+            status = Status.ERROR if one.doubtful else Status.CRASH
+            results.append(Judged(one.test or program, status))
         for place in named:
             charges.setdefault(place, []).append(one)
     for place, charged in charges.items():

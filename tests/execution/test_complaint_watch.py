@@ -244,6 +244,11 @@ def test_a_host_that_is_busy_is_an_error_of_ours() -> None:
     assert result.complaint == ""
 
 
+def test_a_host_that_is_busy_makes_no_crash_of_a_test_without_a_result() -> None:
+    assert told(charge("p", [], [busy()], marked=True)) == {"a": "error"}
+    assert told(charge("p", [], [busy(), noted("a")], marked=True)) == {"a": "crash"}
+
+
 def test_what_the_lab_did_not_see_is_its_own_error_whatever_killed_the_program() -> None:
     failed = Judged("a", Status.FAIL, "was killed by SIGBUS", signal="SIGBUS")
     (result,) = doubted([failed], "too much")
