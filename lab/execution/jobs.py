@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from lab.build import Build
 from lab.builder import Builds, Failure
 from lab.config import LoadedConfig
-from lab.errors import LabError
+from lab.errors import LabError, UserError
 from lab.execution.job import Job
 from lab.execution.prepare import Preparer
 from lab.execution.recipe import keep_recipe
@@ -74,6 +74,9 @@ class Jobs:
                 evidence = replace(job.evidence, untested=SAME.why)
                 return replace(unrun_job(job, SAME), results=(), evidence=evidence)
             return job
+        except UserError as error:
+            # A machine that a kernel cannot have is none of the others' fault.
+            return _unbuilt(planned, Failure(str(planned.variant), error))
         except LabError:
             raise
         except Exception as error:

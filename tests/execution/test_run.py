@@ -13,7 +13,7 @@ import pytest
 from lab.analysis.run_status import run_status
 from lab.build import Build
 from lab.builder.parallel_builds import FinishedBuilds
-from lab.errors import ExitStatus
+from lab.errors import ExitStatus, UserError
 from lab.execution.job import Job
 from lab.execution.jobs import Jobs as RealJobs
 from lab.execution.pool import _Worker
@@ -283,8 +283,20 @@ def test_max_fail_counts_what_failed_before_the_run_was_interrupted(
     assert [(one.test, one.ran) for one in run.results] == [("t", True), ("populate", False)]
 
 
-def test_a_job_that_cannot_be_made_as_nobody_foresaw_costs_itself(
-    project: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("why", "said", "users_fault"),
+    [
+        (ValueError("'x' is no release"), "the lab itself failed: ValueError: 'x' is no", False),
+        # A matrix has several machines, and not each kernel can have each.
+        (UserError("6.1 has no driver for one"), "6.1 has no driver for one", True),
+    ],
+)
+def test_a_job_that_cannot_be_made_costs_itself(
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    why: Exception,
+    said: str,
+    users_fault: bool,
 ) -> None:
     killed = Killed(project)
     folder = RunFolder(killed.lab.results, "20260101-120000-cccc")
@@ -294,13 +306,13 @@ def test_a_job_that_cannot_be_made_as_nobody_foresaw_costs_itself(
         )
 
         def broken(*_: object) -> None:
-            raise ValueError("'x' is not a kernel's release")
+            raise why
 
         monkeypatch.setattr(Preparer, "job", broken)
         record = jobs.make(0)
     assert isinstance(record, JobRecord)
-    assert "the lab itself failed: ValueError: 'x' is not" in str(record.error)
-    assert not record.users_fault
+    assert said in str(record.error)
+    assert record.users_fault is users_fault
 
 
 def test_a_word_to_end_comes_once_and_only_into_guests() -> None:
