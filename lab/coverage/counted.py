@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The lines of a series and how often each ran, without the series and with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lab.model.ran import Ran
+
+
+class LineState(StrEnum):
+    """What became of a line in one kernel."""
+
+    RAN = "ran"
+    #: Only in tests that did not pass.
+    FAILING = "ran in failing tests only"
+    NEVER = "never ran"
+    #: It is code, and no instruction is its own.
+    MERGED = "compiled away"
+    #: Blank, a comment, a brace, a declaration, a directive, data.
+    NOT_CODE = "not code"
+    #: It is in no object of this kernel.
+    NOT_BUILT = "not built"
+    #: Nobody could count it, and ``why`` says what was in the way.
+    UNKNOWN = "not counted"
+
+
+#: Of these it is known how often they ran.
+COUNTED = frozenset((LineState.RAN, LineState.FAILING, LineState.NEVER))
+
+
+@dataclass(frozen=True)
+class LineCount:
+    """A line of one kernel's source.
+
+    Attributes:
+        number: In its file, from 1.
+        count: How often it ran in all tests together, and between them.
+        tests: (test, how often) pairs, of those in which it did; a program that does not mark
+            its tests is one.
+        why: What more is to be said: into what it was merged, why it was not counted.
+    """
+
+    number: int
+    state: LineState
+    count: int = 0
+    tests: tuple[tuple[Ran, int], ...] = ()
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class DiffLine:
+    """A line of the diff between two kernels: ``change`` is "+", "-" or " ".
+
+    A side is None where the line is not there.
+    """
+
+    change: str
+    text: str
+    base: LineCount | None = None
+    patched: LineCount | None = None
+
+
+@dataclass(frozen=True)
+class Hunk:
+    """Lines of one file that stand together; its name is relative to the top of the tree."""
+
+    file: str
+    lines: tuple[DiffLine, ...]
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What ran of a series on one kernel, with one config on one machine.
+
+    Attributes:
+        means: What counted.
+        notes: What is wanting of it, a sentence each.
+    """
+
+    kernel: str
+    machine: str
+    config: str
+    hunks: tuple[Hunk, ...]
+    means: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def added(self) -> Iterator[tuple[str, LineCount]]:
+        """(file, line) pairs of what the series adds."""
+        for hunk in self.hunks:
+            for line in hunk.lines:
+                if line.change == "+" and line.patched is not None:
+                    yield hunk.file, line.patched
+
+    @property
+    def never(self) -> tuple[tuple[str, LineCount], ...]:
+        """Those of the added lines that never ran."""
+        return tuple(pair for pair in self.added if pair[1].state is LineState.NEVER)
+
+    @property
+    def nothing_ran(self) -> bool:
+        """Whether lines were added that could have run, and none did."""
+        states = {line.state for _, line in self.added}
+        unknown = LineState.UNKNOWN in states
+        return LineState.NEVER in states and not unknown and not states & _RAN
+
+    def tests_of(self, file: str, number: int) -> tuple[Ran, ...]:
+        """The tests that ran a line of the kernel with the series, those first that did so most."""
+        for hunk in self.hunks:
+            for line in hunk.lines if hunk.file == file else ():
+                if line.patched is not None and line.patched.number == number:
+                    ordered = sorted(line.patched.tests, key=lambda pair: -pair[1])
+                    return tuple(test for test, _ in ordered)
+        return ()
+
+
+_RAN = frozenset((LineState.RAN, LineState.FAILING))
