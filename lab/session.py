@@ -18,6 +18,7 @@ from lab.plan import Plan, SeriesPlan, resolve, settled
 
 if TYPE_CHECKING:
     from lab.analysis.series_verdict import Verification
+    from lab.execution.line_counting import LineCounting
     from lab.execution.prepare import Preparer
     from lab.guest.guest import Guest, GuestSpec
     from lab.model.records import RunRecord
@@ -189,11 +190,13 @@ class Lab:
         plan: Plan,
         command: Sequence[str],
         bases: Mapping[Variant, Variant] | None = None,
+        counting: LineCounting | None = None,
     ) -> RunRecord:
         """Build, boot, test and record a plan; goes on with the last run if that was cut short.
 
         Args:
             bases: For a variant the one of which it is not tested if its binary is the same.
+            counting: Counts the lines of a series meanwhile.
 
         Raises:
             Interrupted: From a signal, with what had ended by then.
@@ -204,19 +207,47 @@ class Lab:
         from lab.execution.run import Runner
 
         require("test")
+        if counting is not None:
+            # What a run has counted that was cut short, nobody kept.
+            return Runner(self.builder, None, self.max_fail, bases or {}, counting).run(
+                plan, command
+            )
         begun = self.killed or unfinished(self.loaded, plan, self.listener.say)
         return Runner(self.builder, begun, self.max_fail, bases or {}).run(plan, command)
 
     def verify(
-        self, plan: SeriesPlan, command: Sequence[str], *, again: bool = False
+        self,
+        plan: SeriesPlan,
+        command: Sequence[str],
+        *,
+        again: bool = False,
+        coverage: bool = False,
     ) -> Verification:
         """Test base against patched on each kernel of a plan, and judge the series.
 
         Args:
             again: Also where the series changes nothing in the binary.
+            coverage: Count how often its lines run; guests run under TCG then, see emulated().
         """
         # Guests: see preparer.
         from lab.execution.verify import verify
 
         bases = {} if again else {plan.patched(kernel): kernel for kernel in plan.kernels}
-        return verify(self.builder, plan, lambda chosen: self.test(chosen, command, bases))
+        if not coverage:
+            return verify(self.builder, plan, lambda chosen: self.test(chosen, command, bases))
+        from lab.execution.line_counting import LineCounting
+
+        pairs = {kernel: plan.patched(kernel) for kernel in plan.kernels}
+        counting = LineCounting(self.builder, pairs)
+        return verify(
+            self.builder, plan, lambda chosen: self.test(chosen, command, bases, counting), counting
+        )
+
+    def emulated(self) -> Lab:
+        """The same lab, where all machines run under TCG: QEMU counts nothing of what KVM runs."""
+        machines = {
+            name: machine.model_copy(update={"accelerator": "tcg"})
+            for name, machine in self.loaded.config.machines.items()
+        }
+        config = self.loaded.config.model_copy(update={"machines": machines})
+        return replace(self, loaded=replace(self.loaded, config=config))

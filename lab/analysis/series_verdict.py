@@ -10,10 +10,14 @@ from dataclasses import dataclass, replace
 from lab.analysis.verdict import TestVerdict, Verdict
 from lab.binary.difference import Difference
 from lab.config.model import ExpectedVerdict
+from lab.coverage.counted import Coverage
 from lab.model.glob import matches
 from lab.model.job_name import Around, job_name
 from lab.model.records import KERNEL, JobRecord, RunRecord
 from lab.model.status import Outcome, Status
+
+#: Lines that never ran, by name.
+_MOST_LINES = 5
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class KernelVerdict:
             word on the kernel.
         patches: (patch, how it goes onto the tree) pairs.
         binary: What it changed in the kernel that was built; None where nobody could look.
+        lines: What ran of it; None where nobody counted.
     """
 
     kernel: str
@@ -42,6 +47,7 @@ class KernelVerdict:
     machine: str = ""
     config: str = ""
     binary: Difference | None = None
+    lines: Coverage | None = None
 
     @property
     def name(self) -> str:
@@ -175,6 +181,18 @@ def is_ours(tests: Iterable[TestVerdict]) -> bool:
 
 def _place(test: TestVerdict) -> tuple[str, str]:
     return test.filesystem, test.suite
+
+
+def with_lines(verdict: KernelVerdict, lines: Coverage | None) -> KernelVerdict:
+    """A verdict, and what ran of the series: lines that never did have mended nothing."""
+    found = replace(verdict, lines=lines)
+    if lines is None or verdict.outcome is not Outcome.FIXED or not lines.nothing_ran:
+        return found
+    never = [f"{file}:{line.number}" for file, line in lines.never]
+    more = f" and {len(never) - _MOST_LINES} more" if len(never) > _MOST_LINES else ""
+    named = f"{', '.join(never[:_MOST_LINES])}{more}"
+    why = f"none of the lines that it adds ran ({named}); {verdict.why}"
+    return replace(found, outcome=Outcome.INCONCLUSIVE, why=why)
 
 
 def _is_about(test: TestVerdict, about: Sequence[str]) -> bool:

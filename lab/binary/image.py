@@ -45,6 +45,11 @@ class Name(NamedTuple):
     name: str
     number: int
 
+    @staticmethod
+    def of(symbol: str) -> str:
+        """The name of what an object calls ``symbol``."""
+        return _NUMBER.sub("", symbol)
+
 
 class Symbol(NamedTuple):
     """A function or datum."""
@@ -239,7 +244,7 @@ def _rows(table: bytes, names: bytes, loaded: Collection[int]) -> Iterator[_Row]
         if kind == _FILE:
             file = _text(names, name_at)
         elif kind in (_NOTYPE, _OBJECT, _FUNCTION) and (index in loaded or not size):
-            name = _NUMBER.sub("", _text(names, name_at))
+            name = Name.of(_text(names, name_at))
             yield _Row(address, size, file if is_local else "", name, kind == _FUNCTION)
 
 

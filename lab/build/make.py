@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import select
+import shlex
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -87,10 +88,21 @@ class Make:
             UserError: The kernel does not build; the first error is shown.
             InfrastructureError: No space, no memory, or the build's deadline.
         """
+        self._run(self._command(targets), on_step)
+
+    def shell(self, command: str) -> None:
+        """Run a command that ``make`` would, from the folder of the objects.
+
+        Raises what making a target raises.
+        """
+        moved = f"cd {shlex.quote(str(self.objects))} && {{ {command}\n}}"
+        self._run(self._around(["sh", "-c", moved]), None)
+
+    def _run(self, command: Sequence[str], on_step: Callable[[Step], None] | None) -> None:
         with self.log.open("ab") as log:
             start = log.tell()
             with spawn(
-                self._command(targets),
+                command,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 pass_fds=self.held,
@@ -114,16 +126,20 @@ class Make:
     def _command(self, targets: Sequence[str]) -> list[str]:
         if Host.here().find("make") is None:
             raise InfrastructureError("make is not installed", hint="sudo apt-get install make")
+        return self._around(
+            ["make", "-C", str(self.source), f"O={self.objects}", *self.arguments, *targets]
+        )
+
+    def _around(self, command: Sequence[str]) -> list[str]:
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         settings = {**kept, **self.environment, **KBUILD_ENVIRONMENT, **_QUIET}
-        make = ["make", "-C", str(self.source), f"O={self.objects}", *self.arguments, *targets]
         if self.sandbox is None:
-            return _with(settings, make)
+            return _with(settings, command)
         read = (*tool_folders(settings, self.compilers), *self.tools, self.source)
-        command = _with({**settings, **self.sandbox.environment}, make)
+        inside = _with({**settings, **self.sandbox.environment}, command)
         # The first process in there is the sandbox's own: what it was started with, passwords
         # of the lab's among it, a build could read in /proc/1/environ.
-        return _with({}, self.sandbox.around(command, read=read, write=[self.objects]))
+        return _with({}, self.sandbox.around(inside, read=read, write=[self.objects]))
 
     def _output(self, child: Child) -> Iterator[bytes]:
         """What the child says, as it comes; one that says nothing meets the deadline too."""

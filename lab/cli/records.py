@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json as jsons
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +23,7 @@ from lab.text import plain
 if TYPE_CHECKING:
     from lab.config.load import LoadedConfig
     from lab.model.records import RunRecord
+    from lab.report.lines import Line
 
 Run = Annotated[
     str, typer.Argument(metavar="RUN", help="An id or its beginning, latest, latest~N, a name.")
@@ -94,14 +95,25 @@ def show(
     else:
         from rich.console import Console
 
+        from lab.report.lines import print_lines
+
         console = Console(highlight=False)
         print_run(record, console, verbose)
+        print_lines(console, _coverage(record))
         if verbose:
             from lab.report.evidence import evidence_lines
 
             said = plain("\n".join(evidence_lines(record)))
             console.print(said, markup=False, soft_wrap=True)
     return run_status(record)
+
+
+def _coverage(record: RunRecord) -> Iterator[Iterable[Line]]:
+    """What ran of a series, where its run counted that."""
+    from lab.report.coverage import coverage_lines, read_coverage
+
+    for each in read_coverage(Path(record.folder) / "coverage") if record.folder else ():
+        yield coverage_lines(each)
 
 
 @app.command()

@@ -66,6 +66,9 @@ def verify(
     repro: Repro = None,
     each: Annotated[bool, typer.Option("--each", help="Every patch on those before it.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Also what is known already.")] = False,
+    coverage: Annotated[
+        bool, typer.Option("--coverage", help="Count how often its lines run, under TCG.")
+    ] = False,
     verbose: Verbose = False,
     dry_run: DryRun = False,
     file: File = None,
@@ -83,13 +86,24 @@ def verify(
     """
     from lab.plan import plan_series
 
-    _refuse({"--stable": stable, "--max-fail": bool(max_fail), "-x": first_fail}, each=each)
+    _refuse(
+        {
+            "--stable": stable,
+            "--max-fail": bool(max_fail),
+            "-x": first_fail,
+            "--coverage": coverage,
+        },
+        each=each,
+    )
+    if coverage and stable:
+        raise UserError("--stable counts no lines", hint="without --coverage")
     if again and stable:
         raise UserError("--stable takes no results of earlier runs", hint="without --again")
     meant = _meant(open_lab(file), series, kernels or (), tree, stable=stable, quiet=json)
     series, intake, parent = meant.series, meant.intake, meant.parent
     opened, bases = meant.opened.taking(meant.kernels)
     opened, suites = with_reproducers(opened, repro, suite)
+    opened = opened.emulated() if coverage else opened
     if each:
         from lab.cli.each import verify_each
 
@@ -118,7 +132,7 @@ def verify(
                 opened, plan, base, tree, verbose=verbose, dry_run=dry_run, json=json
             )
         told = {"dry_run": dry_run, "json": json, "verbose": verbose}
-        return verify_plan(opened, plan, again=again, **told)
+        return verify_plan(opened, plan, again=again, coverage=coverage, **told)
 
 
 @dataclass(frozen=True)
@@ -180,12 +194,14 @@ def verify_plan(
     json: bool,
     whole: bool = False,
     again: bool = False,
+    coverage: bool = False,
 ) -> int:
     """Verify, print, and say whether every verdict is the one expected.
 
     Args:
         whole: It is a whole matrix: rules that match nothing there are named.
         again: Tests run where the series changes nothing in the binary, too.
+        coverage: Count how often its lines run.
     """
     from lab.cli.commands import check_selection, say_plan, tell_unmatched
     from lab.cli.progress import Show, print_json
@@ -196,7 +212,7 @@ def verify_plan(
         return ExitStatus.EXPECTED
     opened.refuse_pattern(plan.plan)
     with showing_interrupted(verbose=verbose, json=json), Show(opened.cache, quiet=json) as show:
-        verification = opened.telling(show).verify(plan, sys.argv, again=again)
+        verification = opened.telling(show).verify(plan, sys.argv, again=again, coverage=coverage)
     if verification.run is not None:
         check_selection(plan.plan, verification.run)
     if json:

@@ -16,6 +16,7 @@ from lab.execution.last_words import keep_kernel_log
 from lab.execution.prefetch import Prefetch
 from lab.execution.remainder import Rest, list_tests
 from lab.execution.unit import Unit
+from lab.execution.unit_marks import noting_marks
 from lab.execution.unit_run import run_unit
 from lab.filesystems.pmem import check_prepared
 from lab.filesystems.set_up import StaysMounted
@@ -116,7 +117,8 @@ def _run_next(session: GuestSession) -> bool:
         if unit.rest is not None:
             return _name_rest(session, unit, unit.rest)
         session.ran.append(unit)
-        return run_unit(session, unit)
+        with noting_marks(session, unit):
+            return run_unit(session, unit)
     except OSError as error:
         findings.add_trouble([unit], not_kept(error, session.guest.spec.folder))
         return False

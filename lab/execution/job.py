@@ -28,7 +28,8 @@ class Job:
     lets the next guest start while one works: there is memory for both.  ``uncompiled`` are
     programs that cannot run, and why: they do not compile.  ``max_fail`` is after how many
     results that are not as expected nothing more runs; 0 is never.  All units run ``repeat``
-    times, each time in guests of their own.
+    times, each time in guests of their own.  ``counts`` says that its guests count instructions
+    (lab.coverage).
     """
 
     variant: str
@@ -49,6 +50,7 @@ class Job:
     stall_s: float = 10.0
     max_fail: int = 0
     repeat: int = 1
+    counts: bool = False
 
     @property
     def name(self) -> str:

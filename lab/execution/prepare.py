@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,12 +34,22 @@ from lab.suites.suite import BuiltPrograms, OneByOne, Suite
 
 @dataclass(frozen=True)
 class Preparer:
-    """Makes guests' specs and jobs of what a builder built."""
+    """Makes guests' specs and jobs of what a builder built.
+
+    Attributes:
+        probes: What the guests of a job count, as a file that says it; None: nothing.
+    """
 
     builder: Builder
+    probes: Callable[[JobPlan, Build, JobFolder], Path | None] = lambda *_: None
 
     def guest_spec(
-        self, built: Build, machine: str, folder: Path, programs: BuiltPrograms | None = None
+        self,
+        built: Build,
+        machine: str,
+        folder: Path,
+        programs: BuiltPrograms | None = None,
+        probes: Path | None = None,
     ) -> GuestSpec:
         """All that a guest of a build is made from.
 
@@ -54,6 +64,7 @@ class Preparer:
             deadlines=config.deadlines,
             programs=brought.files,
             userland=brought.userland,
+            probes=probes,
             prepare=prepare_script(
                 version,
                 (option.shown_by for option in built.gone),
@@ -69,7 +80,8 @@ class Preparer:
         """A plan's job, with everything filled in that it needs to run anywhere."""
         config = self.builder.loaded.config
         compiled = self.programs(planned.suites, built)
-        spec = self.guest_spec(built, planned.machine, folder.path, compiled)
+        probes = self.probes(planned, built, folder)
+        spec = self.guest_spec(built, planned.machine, folder.path, compiled, probes)
         version = KernelVersion.of_release(built.release)
         recipes = {
             name: filesystem_of(name, config.filesystems[name]).for_kernel(
@@ -103,6 +115,7 @@ class Preparer:
             settle_s=config.deadlines.settle,
             stall_s=config.deadlines.stall,
             repeat=planned.repeat,
+            counts=probes is not None,
         )
         return job.stretched(config.configs[planned.config].slower)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import lab as package
 from lab.builder import Builder, Builds
@@ -37,6 +38,9 @@ from lab.report.export.exporter import keep_exports
 from lab.results import Recorder, RunFolder, write_json, write_text
 from lab.results.job_file import job_document
 
+if TYPE_CHECKING:
+    from lab.execution.line_counting import LineCounting
+
 
 @dataclass(frozen=True)
 class Runner:
@@ -46,17 +50,21 @@ class Runner:
         killed: A run that was cut short, to go on with if it is of the same plan.
         max_fail: After how many results that are not as expected it ends; 0 is never.
         bases: For a variant the one of which it is not tested if its binary is the same.
+        counting: Counts the lines of a series as its jobs run; None: nothing is counted.
     """
 
     builder: Builder
     killed: RunRecord | None = None
     max_fail: int = 0
     bases: Mapping[Variant, Variant] = field(default_factory=dict)
+    counting: LineCounting | None = None
 
     @property
     def preparer(self) -> Preparer:
         """What makes its jobs."""
-        return Preparer(self.builder)
+        if self.counting is None:
+            return Preparer(self.builder)
+        return Preparer(self.builder, self.counting.probes)
 
     def run(self, plan: Plan, command: Sequence[str]) -> RunRecord:
         """Run a plan.  A kill keeps the jobs that ended; the run then stays unfinished.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab import doctor
 from lab.analysis.series_verdict import (
@@ -17,6 +18,7 @@ from lab.analysis.series_verdict import (
     judge_pair,
     judge_upstream,
     lost,
+    with_lines,
 )
 from lab.analysis.verdict import Place, alone, compare
 from lab.builder import Builder
@@ -31,14 +33,23 @@ from lab.patches import Fit, Series, SeriesFit
 from lab.patches.beneath import doubt_of
 from lab.plan import Plan, SeriesPlan
 from lab.report import verification_to_json
+from lab.report.coverage import keep_coverage
 from lab.results import RunFolder, write_json
 from lab.unforeseen import as_lab_error
+
+if TYPE_CHECKING:
+    from lab.execution.line_counting import LineCounting
 
 #: How a series goes onto a kernel, or why nobody can say.
 Fits = Mapping[Variant, SeriesFit | LabError]
 
 
-def verify(builder: Builder, plan: SeriesPlan, test: Callable[[Plan], RunRecord]) -> Verification:
+def verify(
+    builder: Builder,
+    plan: SeriesPlan,
+    test: Callable[[Plan], RunRecord],
+    counting: LineCounting | None = None,
+) -> Verification:
     """Try the series on each kernel, test what there is to test, and judge it.
 
     A kernel that cannot be fetched is inconclusive, and the others go on.  Where the
@@ -47,6 +58,7 @@ def verify(builder: Builder, plan: SeriesPlan, test: Callable[[Plan], RunRecord]
 
     Args:
         test: Runs a plan and records it.
+        counting: What counted its lines meanwhile.
 
     Raises:
         UserError: The series itself cannot be read.
@@ -58,10 +70,26 @@ def verify(builder: Builder, plan: SeriesPlan, test: Callable[[Plan], RunRecord]
     chosen = plan.keeping(set(_tested(plan, fits)))
     run = test(chosen) if chosen.jobs else None
     verification = verification_of(builder, plan, fits, run)
+    if run is not None and counting is not None:
+        kernels = [_with_lines(each, counting, run, builder) for each in verification.kernels]
+        verification = replace(verification, kernels=tuple(kernels))
+        kept = (each.lines for each in kernels if each.lines is not None)
+        keep_coverage(RunFolder(builder.loaded.results, run.id), kept)
     if run is not None:
         folder = RunFolder(builder.loaded.results, run.id)
         write_json(folder.verdicts, verification_to_json(verification))
     return verification
+
+
+def _with_lines(
+    verdict: KernelVerdict, counting: LineCounting, run: RunRecord, builder: Builder
+) -> KernelVerdict:
+    """A verdict with what ran of the series: what never did has mended nothing."""
+    around = Around(verdict.machine, verdict.config)
+    kernel = Variant(verdict.kernel)
+    if not verdict.tests or kernel not in counting.pairs:
+        return verdict
+    return with_lines(verdict, counting.of(kernel, around, run, builder.loaded.results))
 
 
 def _fit(builder: Builder, plan: SeriesPlan, kernel: Variant) -> SeriesFit | LabError:

@@ -26,6 +26,7 @@ class GuestRequest:
         cache: The lab's, for what can be used again.
         say: Is told what is found out about this host on the way.
         userland: A root filesystem beside the initramfs, for who enters it.
+        probes: What its guests count (lab.coverage.counts), as a file that says it; None: nothing.
     """
 
     built: Build
@@ -37,3 +38,4 @@ class GuestRequest:
     cache: Path
     say: Callable[[str], None]
     userland: Userland | None = None
+    probes: Path | None = None

@@ -17,6 +17,7 @@ from lab.errors import ExitStatus
 from lab.model.scale import exit_of
 from lab.model.status import Outcome, Status
 from lab.report.cause import Cause, Spot, cause_in, cause_of, group_causes
+from lab.report.coverage import coverage_lines, coverage_to_json
 from lab.report.document import to_json
 from lab.report.lines import Line, Signs, block_lines, line, print_lines, signs_for, title
 
@@ -65,6 +66,7 @@ def _kernel(kernel: KernelVerdict) -> dict[str, Any]:
         "commit": kernel.commit,
         "patches": [{"patch": patch, "fit": fit} for patch, fit in kernel.patches],
         "binary": kernel.binary and _binary(kernel.binary),
+        "lines": kernel.lines and coverage_to_json(kernel.lines),
     }
 
 
@@ -101,6 +103,7 @@ def print_verification(verification: Verification, console: Console, verbose: bo
         _header(verification),
         _kernels(verification, signs, console.width if console.is_terminal else 0),
         _differences(verification, signs, verbose),
+        *(coverage_lines(kernel.lines) for kernel in verification.kernels if kernel.lines),
         _end(verification, signs),
     ]
     print_lines(console, sections)

@@ -116,6 +116,11 @@ class RunFolder:
         return self.path / "verdicts.json"
 
     @property
+    def coverage(self) -> Path:
+        """The folder of what ran of a series, where the run counted that."""
+        return self.path / "coverage"
+
+    @property
     def steps(self) -> Path:
         """What each patch of a series does, where the run asked for that, as JSON."""
         return self.path / "steps.json"

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from lab.arch import ARCH
 from lab.arch.architecture import Pmem
-from lab.errors import UserError
+from lab.errors import InfrastructureError, UserError
 from lab.guest.qemu.accelerator import choose
 from lab.guest.qemu.command_line import Hardware
 from lab.guest.qemu.guest import QemuSpec
@@ -16,6 +19,9 @@ from lab.guest.request import NOT_THE_MACHINE, GuestRequest
 from lab.image import base_image
 from lab.model.version import KernelVersion
 from lab.process.shelf import STATES
+
+if TYPE_CHECKING:
+    from lab.guest.qemu.counting import Counting
 
 #: The status is that of a namespace that cannot be made (lab/filesystems/pmem.py).
 _SHOW_FIRST = (
@@ -55,7 +61,20 @@ def qemu_spec(asked: GuestRequest) -> QemuSpec:
         states=STATES.place(asked.cache) if _is_saved(asked, hardware) else None,
         stall_s=deadlines.stall,
         userland=asked.userland,
+        counting=None if asked.probes is None else _counting(asked.cache, asked.probes, hardware),
     )
+
+
+def _counting(cache: Path, probes: Path, hardware: Hardware) -> Counting:
+    # Not at start-up: few count.
+    from lab.guest.qemu.counting import counting
+
+    if hardware.accelerator != "tcg":
+        raise InfrastructureError(
+            f"lines are counted under TCG alone, and this guest has {hardware.accelerator}",
+            hint='accelerator = "tcg" in the table of the machine',
+        )
+    return counting(cache, probes)
 
 
 def _hardware(asked: GuestRequest) -> Hardware:

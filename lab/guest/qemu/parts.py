@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from lab.arch import ARCH
 from lab.guest.console import Console
@@ -18,6 +18,9 @@ from lab.guest.qemu.command_line import Hardware, kernel_arguments
 from lab.guest.qemu.tsc import portable
 from lab.model.recipe import Boot, Machine
 from lab.userland.userland import Userland
+
+if TYPE_CHECKING:
+    from lab.guest.qemu.counting import Counting
 
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -35,6 +38,7 @@ class QemuParts:
         stall_s: What a boot that stalls gets to go on, in seconds.
         userland: What is in the hardware's ``image``.
         states: Where saved states are kept; None boots each guest.
+        counting: What its guests count; a guest that is saved counts nothing.
         more: Words of QEMU's for what somebody has it started with by hand; no saved state, and
             no result, knows of them.
     """
@@ -54,6 +58,7 @@ class QemuParts:
     stall_s: float = 10.0
     more: tuple[str, ...] = ()
     userland: Userland | None = None
+    counting: Counting | None = None
 
     @property
     def console(self) -> Console:

@@ -106,7 +106,7 @@ def _start(
         answer_s=parts.shutdown_s,
         devices=None if state is None else state.devices,
         used_ports=0 if state is None else state.used_ports,
-        more=parts.more,
+        more=(*parts.more, *(parts.counting.words(parts.folder) if parts.counting else ())),
     )
     return stack.enter_context(vm)
 

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from lab.errors import InfrastructureError
@@ -75,7 +76,7 @@ def _made(
 @contextmanager
 def _savable(parts: QemuParts) -> Iterator[Started]:
     with ExitStack() as stack:
-        guest = boot(parts, stack, savable=True)
+        guest = boot(replace(parts, counting=None), stack, savable=True)
         yield guest
         with suppress(Exception):
             power_off(guest.vm, parts.shutdown_s)

@@ -28,6 +28,7 @@ from lab.process.scratch import scratch_folder
 from lab.report.metrics.view import charts as metric_charts
 from lab.report.site import plots
 from lab.report.site.changes import changed, unchanged_surprises
+from lab.report.site.coverage import shown_coverage
 from lab.report.site.detail import detail
 from lab.report.site.facts import (
     ago,
@@ -325,6 +326,7 @@ class _Site:
             pairs=[pair(report, job, name) for job in jobs],
             matrix=matrix(report, jobs, "../"),
             histories=[chart for chart in histories if chart],
+            lines=shown_coverage(self._run),
         )
 
     def test(self, suite: str, test: str) -> str:

@@ -1,0 +1,388 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How often the lines of a series ran: asked before its jobs, read after them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from lab.binary.image import Image
+from lab.build import Build, BuildJob
+from lab.build.debug_objects import debug_objects
+from lab.builder import Builder
+from lab.coverage.code_lines import SourceText, read_source
+from lab.coverage.counted import Coverage, DiffLine, Hunk, LineCount, LineState
+from lab.coverage.counts import PROBES, Probes, read_counts
+from lab.coverage.debug_object import DebugObject
+from lab.coverage.diff_lines import Pair, pairs_of
+from lab.coverage.formulas import FileLines, Formula
+from lab.coverage.machine_code import read_code
+from lab.coverage.places import PlacedFunction, place
+from lab.errors import InfrastructureError, LabError
+from lab.execution.cold_check import ColdGuest, LineCounts, checked
+from lab.execution.unit_marks import UnitMarks, read_units, tests_marked
+from lab.model.job_name import Around
+from lab.model.ran import Ran
+from lab.model.records import JobRecord, RunRecord
+from lab.model.status import Status
+from lab.model.variant import Variant
+from lab.plan import JobPlan
+from lab.results import JobFolder
+from lab.unforeseen import as_lab_error
+
+MEANS = "a plugin of QEMU's TCG that counts instructions"
+#: What the kernel enters when a guest's program writes to /dev/kmsg, since 4.0 (d3b4f8de4c2c).
+_MARK = "devkmsg_write"
+_C = (".c", ".h")
+#: A header's lines may be in half of the kernel.
+_MOST_FUNCTIONS = 500
+
+
+@dataclass(frozen=True)
+class _FilePair:
+    """A file that two kernels have not alike, and its lines that are to be shown."""
+
+    name: str
+    base: tuple[str, ...]
+    patched: tuple[str, ...]
+
+    @cached_property
+    def hunks(self) -> tuple[tuple[Pair, ...], ...]:
+        return tuple(pairs_of(self.base, self.patched))
+
+    def text(self, *, patched: bool) -> tuple[str, ...]:
+        return self.patched if patched else self.base
+
+    def shown(self, *, patched: bool) -> frozenset[int]:
+        numbers = (pair.patched if patched else pair.base for hunk in self.hunks for pair in hunk)
+        return frozenset(number for number in numbers if number is not None)
+
+
+@dataclass(frozen=True, eq=False)
+class _Side:
+    """One kernel of a pair: what tells of its lines, and what its guests count for that."""
+
+    files: Mapping[str, FileLines]
+    probes: Probes
+    notes: tuple[str, ...] = ()
+    shown: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """Names what is counted."""
+        parts = repr((self.probes, self.shown))
+        return hashlib.sha256(parts.encode()).hexdigest()[:24]
+
+    def formula(self, file: str, line: int) -> Formula:
+        known = self.files.get(file)
+        return Formula(LineState.NOT_CODE) if known is None else known.formula(line)
+
+
+@dataclass
+class LineCounting:
+    """Counts the lines of a series in the jobs of one run.
+
+    Attributes:
+        pairs: For each kernel the one with the series.
+    """
+
+    builder: Builder
+    pairs: Mapping[Variant, Variant]
+    _sides: dict[tuple[str, Around], _Side] = field(default_factory=dict)
+    _cold: dict[tuple[str, Around], ColdGuest] = field(default_factory=dict)
+    _wanting: dict[tuple[str, Around], str] = field(default_factory=dict)
+
+    def probes(self, planned: JobPlan, built: Build, folder: JobFolder) -> Path | None:
+        """What the guests of a job count; None, and kept why, where that cannot be found out."""
+        key = (str(planned.variant), Around(planned.machine, planned.config))
+        try:
+            side = self._side(planned, built)
+            path = folder.path / PROBES
+            side.probes.write(path)
+        except Exception as raised:
+            error = as_lab_error(raised)
+            self._wanting[key] = error.what
+            self.builder.listener.say(f"{planned.variant}: its lines are not counted: {error}")
+            return None
+        self._sides[key] = side
+        self._cold[key] = ColdGuest(self.builder, planned, built, path)
+        return path
+
+    def _side(self, planned: JobPlan, built: Build) -> _Side:
+        request = planned.build
+        files = self._files(planned.variant, request.config, request.fragments)
+        patched = planned.variant in self.pairs.values()
+        return _side_of(built, files, patched=patched)
+
+    def _files(
+        self, variant: Variant, config: str, fragments: tuple[str, ...]
+    ) -> tuple[_FilePair, ...]:
+        for base, patched in self.pairs.items():
+            if variant in (base, patched):
+                jobs = [self.builder.build_job(each, config, fragments) for each in (base, patched)]
+                return tuple(changed_files(*jobs))
+        return ()
+
+    def of(self, kernel: Variant, around: Around, run: RunRecord, folders: Path) -> Coverage | None:
+        """What ran of the series on a kernel; None where nothing of it was counted.
+
+        Args:
+            folders: Where the run's folders are.
+        """
+        patched = self.pairs[kernel]
+        jobs = {job.names: job for job in run.jobs}
+        found = [
+            self._counted(variant, around, jobs.get((variant, *around)), folders / run.id)
+            for variant in (kernel, patched)
+        ]
+        if not any(found):
+            return None
+        machine, config = around
+        files = self._files_of(kernel, around, run)
+        hunks = tuple(_hunks(files, *found))
+        notes = tuple(dict.fromkeys(note for each in found if each for note in each.notes))
+        notes += tuple(
+            f"{variant}: not counted: {why}"
+            for (variant, where), why in self._wanting.items()
+            if where == around and variant in (kernel, patched)
+        )
+        return Coverage(str(kernel), machine, config, hunks, MEANS, notes)
+
+    def _files_of(self, kernel: Variant, around: Around, run: RunRecord) -> tuple[_FilePair, ...]:
+        fragments = self.builder.loaded.config.machines[around.machine].fragments
+        return self._files(kernel, around.config, tuple(fragments))
+
+    def _counted(
+        self, variant: Variant, around: Around, job: JobRecord | None, folder: Path
+    ) -> _Counted | None:
+        side = self._sides.get((str(variant), around))
+        if side is None or job is None or not job.evidence.console_path:
+            return None
+        place = (folder / job.evidence.console_path).parent
+        counted = _read(side, job, place)
+        if not counted.whole or not any(use.state for use in job.evidence.guests):
+            return counted
+        return self._checked(counted, self._cold[str(variant), around], job, place)
+
+    def _checked(
+        self, counted: _Counted, guest: ColdGuest, job: JobRecord, place: Path
+    ) -> _Counted:
+        """What was counted, unless a guest that was booted counts otherwise."""
+        # One that runs none of the lines compares nothing.
+        ran = next((one for one in job.ran if any(counted.lines_of(one).values())), job.ran[0])
+
+        def count() -> tuple[LineCounts, LineCounts]:
+            self.builder.listener.say(f"{job.name}: does a booted guest count {ran.unit} alike?")
+            folder = place / "cold"
+            booted = _read(counted.side, guest.run(ran, folder), folder)
+            if not booted.whole:
+                raise InfrastructureError("; ".join(booted.notes) or "it counted nothing")
+            return counted.lines_of(ran), booted.lines_of(ran)
+
+        try:
+            found = checked(guest, counted.side.digest, ran, count)
+        except Exception as raised:
+            error = as_lab_error(raised)
+            note = f"{job.name}: not compared with a guest that was booted: {error.what}"
+            return replace(counted, notes=(*counted.notes, note))
+        if not found.unlike:
+            return counted
+        why = f"a booted guest counts otherwise: {found.unlike[0]}"
+        return replace(counted, whole=False, notes=(*counted.notes, f"{job.name}: {why}"))
+
+
+def changed_files(base: BuildJob, patched: BuildJob) -> Iterator[_FilePair]:
+    """The files of C that two variants of a tree have not alike."""
+    names = {*base.overlay.files, *patched.overlay.files}
+    for name in sorted(names):
+        if name.endswith(_C):
+            old, new = _lines(base, name), _lines(patched, name)
+            if old != new:
+                yield _FilePair(name, old, new)
+
+
+def _lines(job: BuildJob, name: str) -> tuple[str, ...]:
+    """A file's lines; none of one that is not there."""
+    if name in job.overlay.files:
+        found = job.overlay.files[name]
+        content = b"" if found is None else found.content
+    else:
+        path = job.tree.path / name
+        content = path.read_bytes() if path.is_file() else b""
+    return tuple(content.decode(errors="backslashreplace").split("\n"))
+
+
+def _side_of(built: Build, files: Sequence[_FilePair], *, patched: bool) -> _Side:
+    texts = {each.name: read_source("\n".join(each.text(patched=patched))) for each in files}
+    interest = {
+        each.name: frozenset(_around(texts[each.name], each.shown(patched=patched)))
+        for each in files
+    }
+    made = debug_objects(built.job, texts)
+    vmlinux = built.folder / "vmlinux"
+    image = Image.read(vmlinux)
+    functions: list[PlacedFunction] = []
+    lost: list[str] = []
+    for path in made.paths:
+        debug = DebugObject.read(path, made.source)
+        placing = place(
+            debug, image, interest, lambda one: read_code(vmlinux, one.address, one.size)
+        )
+        functions += placing.functions
+        lost += placing.lost
+    notes = [f"of those that include {name} only some were looked at" for name in made.cut]
+    if len(functions) > _MOST_FUNCTIONS:
+        notes.append(f"only {_MOST_FUNCTIONS} of {len(functions)} functions are counted")
+        del functions[_MOST_FUNCTIONS:]
+    found = tuple(functions)
+    known = {
+        name: FileLines(name, text, found, name in made.compiled, tuple(lost))
+        for name, text in texts.items()
+    }
+    addresses = {each for one in found for each in one.addresses}
+    edges = {each for one in found for each in one.code.edges}
+    shown = tuple(
+        (each.name, number) for each in files for number in sorted(each.shown(patched=patched))
+    )
+    return _Side(known, Probes.of(addresses, edges, _mark(image)), tuple(notes), shown)
+
+
+def _around(text: SourceText, shown: Iterable[int]) -> Iterator[int]:
+    """The lines of all functions that some lines are in."""
+    for line in shown:
+        function = text.function_at(line)
+        if function is not None:
+            yield from range(function.first, function.last + 1)
+
+
+def _mark(image: Image) -> int:
+    found = [each.address for each in image.symbols if each.name.name == _MARK]
+    if len(found) != 1:
+        what = f"the kernel has no {_MARK}(), by which tests are told apart"
+        raise InfrastructureError(what, hint="CONFIG_PRINTK=y, and a kernel from 4.0 on")
+    return found[0]
+
+
+@dataclass(frozen=True, eq=False)
+class _Counted:
+    """What the guests of a job counted: by number, how often in which test."""
+
+    side: _Side
+    by_number: Mapping[int, Counter[Ran]]
+    bad: frozenset[Ran]
+    notes: tuple[str, ...]
+    whole: bool
+
+    def lines_of(self, ran: Ran) -> LineCounts:
+        """How often the lines that are shown ran in a program's tests."""
+        return {
+            f"{file}:{number}": {
+                test: count for test, count in self.line(file, number).tests if test[:3] == ran[:3]
+            }
+            for file, number in self.side.shown
+        }
+
+    def line(self, file: str, number: int) -> LineCount:
+        formula = self.side.formula(file, number)
+        if not formula.tells:
+            return LineCount(number, formula.state, why=formula.why)
+        if not self.whole:
+            return LineCount(number, LineState.UNKNOWN, why="not all guests say what they counted")
+        counts = self._sum(formula)
+        total = sum(counts.values())
+        tests = tuple(sorted(counts.items()))
+        state = LineState.RAN if total else LineState.NEVER
+        if total and all(test in self.bad for test, _ in tests):
+            state = LineState.FAILING
+        return LineCount(number, state, total, tests, formula.why)
+
+    def _sum(self, formula: Formula) -> Counter[Ran]:
+        numbers = self.side.probes.numbers
+        found: Counter[Ran] = Counter()
+        for each in formula.plus:
+            found.update(self.by_number.get(numbers[each], {}))
+        for each in formula.minus:
+            found.subtract(self.by_number.get(numbers[each], {}))
+        return +found
+
+
+def _read(side: _Side, job: JobRecord, folder: Path) -> _Counted:
+    by_number: dict[int, Counter[Ran]] = defaultdict(Counter)
+    notes = list(side.notes)
+    whole = bool(job.evidence.guests)
+    for use in job.evidence.guests:
+        place = folder / use.folder
+        try:
+            counts = read_counts(place, side.probes)
+            units = read_units(place)
+            tests, unsure = _tests(units, tests_marked(place / "console.log"))
+        except (LabError, OSError, ValueError) as error:
+            notes.append(f"{job.name}: {error}")
+            whole = False
+            continue
+        notes += unsure
+        for marks, found in counts.items():
+            if (ran := tests.get(marks)) is not None:
+                for number, count in found.items():
+                    by_number[number][ran] += count
+    return _Counted(side, by_number, _bad(job), tuple(notes), whole)
+
+
+def _tests(
+    units: Sequence[UnitMarks], marked: Sequence[tuple[str, ...]]
+) -> tuple[Mapping[int, Ran], list[str]]:
+    """Which test ran before which of a guest's marks, and of which programs nobody can tell."""
+    found: dict[int, Ran] = {}
+    unsure = []
+    for number, unit in enumerate(units):
+        names = marked[number] if len(marked) == len(units) else None
+        tests = None if names is None else unit.tests(names)
+        if tests is None:
+            unsure.append(
+                f"{unit.ran.unit}: its tests are not told apart: its marks are not all there"
+            )
+            tests = dict.fromkeys(range(unit.before + 1, unit.after + 1), unit.ran)
+        found.update(tests)
+    return found, unsure
+
+
+def _bad(job: JobRecord) -> frozenset[Ran]:
+    """The tests, and programs, of which no result is a pass."""
+    good: set[Ran] = set()
+    seen: set[Ran] = set()
+    for result in job.results:
+        for test in (result.test, ""):
+            ran = Ran(result.filesystem, result.suite, result.program, test)
+            seen.add(ran)
+            if result.status is Status.PASS:
+                good.add(ran)
+    return frozenset(seen - good)
+
+
+def _hunks(
+    files: Sequence[_FilePair], base: _Counted | None, patched: _Counted | None
+) -> Iterator[Hunk]:
+    for each in files:
+        for pairs in each.hunks:
+            lines = (
+                DiffLine(
+                    pair.change,
+                    pair.text,
+                    _line(base, each.name, pair.base),
+                    _line(patched, each.name, pair.patched),
+                )
+                for pair in pairs
+            )
+            yield Hunk(each.name, tuple(lines))
+
+
+def _line(side: _Counted | None, file: str, number: int | None) -> LineCount | None:
+    if number is None:
+        return None
+    if side is None:
+        return LineCount(number, LineState.UNKNOWN, why="this kernel was not counted")
+    return side.line(file, number)
