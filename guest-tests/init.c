@@ -36,6 +36,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "init/commands.h"
+#include "init/mounts.h"
 #include "init/settings.h"
 #include "ssh-waits.h"
 
@@ -546,9 +548,14 @@ static void prepare_process(void)
 
 int main(int argc, char **argv)
 {
-	/* The lab asks a guest, lab/guest/settings.py. */
-	if (getpid() != 1 && argc == 2 && settings_know(argv[1]))
-		return settings_main(argv[1]);
+	/* The lab asks a guest: settings.py and command_channel.py of lab/guest, and
+	 * lab/filesystems/mounts.py. */
+	if (getpid() != 1 && argc > 1 && settings_know(argv[1]))
+		return settings_main(argc - 1, argv + 1);
+	if (getpid() != 1 && argc == 5 && !strcmp(argv[1], "mounts"))
+		return mounts_main(argv[2], argv[3], argv[4]);
+	if (getpid() != 1 && argc == 2 && !strcmp(argv[1], "commands"))
+		return commands_main();
 	/* Whoever tries it on a host as root would have /proc, /run and /tmp mounted over. */
 	if (getpid() != 1) {
 		fputs("init: only a guest's kernel starts this, as PID 1\n", stderr);

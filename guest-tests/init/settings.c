@@ -8,6 +8,8 @@
  */
 #include "init/settings.h"
 
+#include "init/mounts.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +28,7 @@
 #define SYS "/sys"
 #endif
 
-enum { TEXT_BYTES = 32768, VALUE_BYTES = 512, ANCESTORS = 2, MOST_PIDS = 1024, SAID_BYTES = 900 };
+enum { TEXT_BYTES = 32768, VALUE_BYTES = 512, ANCESTORS = 3, MOST_PIDS = 1024, SAID_BYTES = 900 };
 
 /*
  * Below /proc/sys and /sys, those that decide what memory a program gets, and what is said of
@@ -51,6 +53,10 @@ static const char *const attributes[] = {
 
 /* Of each process above: a program may set its parent's. */
 static const char *const inherited[] = { "oom_score_adj", "cgroup" };
+
+/* The shell that ran a program, and those from which the next one inherits: commands.c's, and
+ * the SSH server's, which starts another of these. */
+static const char *const ancestors[] = { "its shell", "its server", "its connection" };
 
 static char text[TEXT_BYTES];
 static size_t length;
@@ -172,18 +178,18 @@ static void add_limits(long pid, const char *name)
 	append("\n", 1);
 }
 
-/* The shell that ran a program, and the server above it, from which the next one inherits. */
-static void add_inherited(void)
+static void add_inherited(long shell)
 {
 	char path[64], name[64], value[VALUE_BYTES];
-	long pid = getppid();
+	long pid = shell;
 
 	for (int above = 0; above < ANCESTORS; above++, pid = pid > 1 ? parent_of(pid) : 0) {
-		add_limits(pid > 1 ? pid : getppid(), above ? "limits of its server" : "limits of its shell");
+		snprintf(name, sizeof(name), "limits of %s", ancestors[above]);
+		add_limits(pid > 1 ? pid : shell, name);
 		for (size_t i = 0; i < sizeof(inherited) / sizeof(inherited[0]); i++) {
 			snprintf(path, sizeof(path), "/proc/%ld/%s", pid, inherited[i]);
 			read_value(path, value, sizeof(value));
-			snprintf(name, sizeof(name), "%s of its %s", inherited[i], above ? "server" : "shell");
+			snprintf(name, sizeof(name), "%s of %s", inherited[i], ancestors[above]);
 			add(name, pid > 1 ? value : "");
 		}
 	}
@@ -203,12 +209,13 @@ static size_t list_pids(long *pids)
 	return count;
 }
 
-static void collect(void)
+static void collect(long shell)
 {
+	length = 0;
 	add_files(PROC "/sys", sysctls, sizeof(sysctls) / sizeof(sysctls[0]));
 	add_files(SYS, attributes, sizeof(attributes) / sizeof(attributes[0]));
 	add_dropped();
-	add_inherited();
+	add_inherited(shell);
 }
 
 static int keep(void)
@@ -219,7 +226,7 @@ static int keep(void)
 
 	if (!file)
 		return 1;
-	collect();
+	collect(getppid());
 	fputs(text, file);
 	fputs("pids", file);
 	for (size_t i = 0; i < count; i++)
@@ -326,14 +333,17 @@ static void say_left(const char *before)
 	say(what);
 }
 
-static int check(void)
+void settings_check(FILE *out, pid_t shell)
 {
 	static char kept[TEXT_BYTES + 16384];
 	int fd = open(KEPT, O_RDONLY | O_CLOEXEC);
 	ssize_t got = fd < 0 ? -1 : read(fd, kept, sizeof(kept) - 1);
 	char *was = kept, *now = text, *end;
 
-	collect();
+	if (fd >= 0)
+		close(fd);
+	*said = '\0';
+	collect(shell);
 	kept[got > 0 ? got : 0] = '\0';
 	for (; got > 0 && *now && (end = strchr(was, '\n')); was = end + 1) {
 		char *next = strchr(now, '\n');
@@ -350,8 +360,7 @@ static int check(void)
 	else
 		say_left(was);
 	if (*said)
-		printf("\nlab: changed now: %s\n", said);
-	return 0;
+		fprintf(out, "\nlab: changed now: %s\n", said);
 }
 
 bool settings_know(const char *verb)
@@ -359,7 +368,14 @@ bool settings_know(const char *verb)
 	return strcmp(verb, "keep") == 0 || strcmp(verb, "check") == 0;
 }
 
-int settings_main(const char *verb)
+int settings_main(int argc, char **argv)
 {
-	return strcmp(verb, "keep") == 0 ? keep() : check();
+	if (strcmp(argv[0], "keep") == 0)
+		return argc == 1 ? keep() : 2;
+	if (argc != 1 && argc != 4)
+		return 2;
+	settings_check(stdout, getppid());
+	if (argc == 4)
+		mounts_check(stdout, argv[1], argv[2], argv[3]);
+	return fflush(stdout) ? 1 : 0;
 }

@@ -17,9 +17,8 @@ from lab.execution.mount_proof import proved
 from lab.execution.program_end import ProgramEnd, run_program
 from lab.execution.remainder import Rest, blame, rest_of
 from lab.execution.unit import Unit
-from lab.filesystems.mounts import say_if_moved
+from lab.filesystems.mounts import check
 from lab.guest.guest import Hang
-from lab.guest.settings import check
 from lab.model.log_mark import marked
 from lab.model.status import Status
 from lab.model.unrun import INTERRUPTED
@@ -162,9 +161,8 @@ def _marked(unit: Unit, command: list[str], mounted: str | None) -> str:
     What is mounted then must be what was ``mounted`` when it was proved, and the guest
     set as it was.
     """
-    filesystem, then = unit.filesystem, check()
-    if mounted is not None:
-        then += f"; {say_if_moved(filesystem.device, filesystem.mount_point, mounted)}"
+    filesystem = unit.filesystem
+    then = check(filesystem.device, filesystem.mount_point, mounted)
     return marked(command, filesystem.name, unit.suite, unit.program, then)
 
 

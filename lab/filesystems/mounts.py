@@ -3,14 +3,17 @@
 
 A program may unmount its filesystem, mount it anew without DAX, or mount another over it:
 what runs after that runs elsewhere, and passes there.  The proof stands as long as the
-kernel's table of mounts says the same; the shell reads it without another process.
+kernel's table of mounts says the same; a program of the guest looks (guest-tests/init/mounts.c).
 """
 
 from __future__ import annotations
 
 import shlex
 
+from lab.guest import settings
+
 _SAID = "lab: mounted now: "
+_NOBODY = f'printf "\\n%s\\n" {shlex.quote(f"{_SAID}nobody could look")} >&2'
 
 
 def look(device: str, folder: str) -> str:
@@ -25,8 +28,16 @@ def look(device: str, folder: str) -> str:
 
 def say_if_moved(device: str, folder: str, mounted: str) -> str:
     """Shell code that says on stderr what is mounted, if that is not ``mounted`` any more."""
-    said = f'printf "\\n%s%s\\n" {shlex.quote(_SAID)} "$m" >&2'
-    return f'{look(device, folder)}; [ "$m" = {shlex.quote(mounted)} ] || {said}'
+    words = shlex.join(["/lab/init", "mounts", device, folder, mounted])
+    return f"{words} >&2 || {_NOBODY}"
+
+
+def check(device: str, folder: str, mounted: str | None) -> str:
+    """The same, and whether the guest is set as it was, of one program; None if nobody knows."""
+    if mounted is None:
+        return f"{settings.check()} || {settings.NOBODY}"
+    words = settings.check(device, folder, mounted)
+    return f"{words} || {{ {settings.NOBODY}; {_NOBODY}; }}"
 
 
 def read(stderr: str) -> tuple[str, str | None]:

@@ -10,19 +10,21 @@ import termios
 import threading
 import time
 import tty
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from io import BytesIO
 
 import paramiko
 from fabric import Config, Connection
 from fabric.runners import Remote
-from invoke.exceptions import CommandTimedOut, ThreadException
+from invoke.exceptions import ThreadException
 from invoke.terminals import stdin_is_foregrounded_tty
 from paramiko.auth_strategy import AuthStrategy, NoneAuth
 
 from lab.errors import InfrastructureError
 from lab.guest.command import CommandFlood, CommandResult, CommandTimeout, GuestLost
+from lab.guest.command_channel import BrokenOff, CommandChannel, Late
 from lab.guest.qemu.port import NoPort, Port
 from lab.image import GuestKeys
 from lab.process.deadline import Deadline
@@ -31,8 +33,8 @@ from lab.process.deadline import Deadline
 # when a guest dies. The lab says itself what happened.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
-#: A shell execs its last command, and Paramiko knows no exit-signal (RFC 4254, 6.10): a
-#: program killed by a signal would look like a guest that died.  The shell says 128 + N.
+#: A shell execs its last command: a program killed by a signal would look like a shell that
+#: was, and a shell has no say in its guest's death.  The shell says 128 + N.
 _KEEP_SHELL = "\nexit $?"
 #: What the guest's host key is known by; nothing has to resolve it.
 _NAME = "guest"
@@ -44,61 +46,20 @@ _PATIENCE_S = 10.0
 MOST_PRINTED = 32 << 20
 #: Of a file that is fetched.
 MOST_FETCHED = 256 << 20
-_LOST = (paramiko.SSHException, ThreadException, EOFError, OSError)
+_LOST = (paramiko.SSHException, ThreadException, BrokenOff, EOFError, OSError)
 
 
-class _Runner(Remote):  # type: ignore[misc]
-    """Fabric's, but a signal to the lab ends the command instead of waiting for its end.
+class _Passing(Remote):  # type: ignore[misc]
+    """Fabric's, for what is printed as it comes: none of it is kept.
 
     Invoke's own pieces of 1000 bytes and 10 ms of sleep cost a tenth of a second a command.
     """
 
     read_chunk_size = 1 << 16
     input_sleep = 0.002
-    _killed = False
-    _printed = 0
-
-    @property
-    def flooded(self) -> bool:
-        """Whether it was ended for all that it printed."""
-        return self._printed > MOST_PRINTED
-
-    def read_proc_stdout(self, num_bytes: int) -> bytes:
-        return self._counted(super().read_proc_stdout(num_bytes))
-
-    def read_proc_stderr(self, num_bytes: int) -> bytes:
-        return self._counted(super().read_proc_stderr(num_bytes))
-
-    def _counted(self, data: bytes) -> bytes:
-        self._printed += len(data)
-        if self.flooded:
-            self.channel.close()
-            return b""
-        return data
 
     def respond(self, buffer_: list[str]) -> None:
-        """Nothing: Invoke would join all that was printed with each piece that comes."""
-
-    def kill(self) -> None:
-        """End the command at its deadline: Invoke's timer calls this."""
-        self._killed = True
-        # Who ends it before its deadline may come before it has a channel.
-        if getattr(self, "channel", None) is not None:
-            super().kill()
-
-    @property
-    def timed_out(self) -> bool:
-        """Whether the deadline ended it.
-
-        Invoke asks whether its timer's thread has ended.  Closing the channel wakes whoever
-        asks while that thread still runs, and on a busy host it does for long enough: the
-        deadline would look like a lost connection.
-        """
-        return self._killed
-
-    def heard(self) -> tuple[str, ...]:
-        """The pieces of what the command has printed so far."""
-        return tuple(getattr(self, "stdout", ()))
+        buffer_.clear()
 
     def wait(self) -> None:
         try:
@@ -109,17 +70,6 @@ class _Runner(Remote):  # type: ignore[misc]
             if not (self.using_pty and isinstance(error, KeyboardInterrupt)):
                 self.channel.close()
             raise
-
-
-class _Passing(_Runner):
-    """For what is printed as it comes: none of it is kept, and it may be as much as it likes."""
-
-    @property
-    def flooded(self) -> bool:
-        return False
-
-    def respond(self, buffer_: list[str]) -> None:
-        buffer_.clear()
 
 
 class _ByName(AuthStrategy):
@@ -140,7 +90,9 @@ class Ssh:
         self._dial = dial
         self._deadline_s = deadline_s
         self._connection = _connection(keys, deadline_s)
-        self._runner: _Runner | None = None
+        #: Where the last command runs, and where none does.
+        self._channel: CommandChannel | None = None
+        self._idle: deque[CommandChannel] = deque()
 
     def open(self, alive: Callable[[], bool]) -> Ssh:
         """Log in; returns the same.
@@ -165,41 +117,49 @@ class Ssh:
             GuestLost: The connection ended first.
         """
         started = time.monotonic()
-        self._runner = None
+        self._channel = None
         try:
             with self._cut_after(2 * deadline_s):
-                self._connection.open()
-                # Another thread may run something beside it.
-                runner = self._runner = _Runner(context=self._connection)
-                result = runner.run(
-                    command + _KEEP_SHELL,
-                    hide=True,
-                    warn=True,
-                    in_stream=False,
-                    timeout=deadline_s,
-                    # Not the locale's, which may be ASCII.
-                    encoding="utf-8",
-                )
-        except CommandTimedOut:
+                channel = self._channel = self._take_channel()
+                status = channel.run(command + _KEEP_SHELL, deadline_s, MOST_PRINTED)
+        except Late:
             raise self._timeout(command, deadline_s) from None
         except _LOST as error:
             if self._stopped():
                 raise self._timeout(command, deadline_s) from None
-            lost = GuestLost(f"the connection ended during `{command}`: {error}")
-            lost.stdout = self.said()
-            raise lost from error
-        duration = time.monotonic() - started
-        if runner.flooded:
+            raise self._lost(f"the connection ended during `{command}`: {error}") from error
+        if channel.stopped:
+            raise self._timeout(command, deadline_s)
+        if channel.printed > MOST_PRINTED:
             flood = CommandFlood(f"`{command}` printed more than {MOST_PRINTED >> 20} MiB")
-            flood.stdout = result.stdout
+            flood.stdout = self.said()
             raise flood
-        if result.exited is None or result.exited < 0:
-            # dropbear sends no exit status when it dies with the guest: no
-            # evidence is not a success (osandov/drgn's LostVMError).
-            lost = GuestLost(f"`{command}` ended without an exit status")
-            lost.stdout = result.stdout
-            raise lost
-        return CommandResult(result.exited, result.stdout, result.stderr, duration)
+        if status is None:
+            # No evidence is not a success (osandov/drgn's LostVMError).
+            raise self._lost(f"`{command}` ended without an exit status")
+        self._idle.append(channel)
+        stdout, stderr = "".join(channel.stdout()), "".join(channel.stderr())
+        return CommandResult(status, stdout, stderr, time.monotonic() - started)
+
+    def _take_channel(self) -> CommandChannel:
+        """One for this thread alone: another may run something beside it."""
+        with suppress(IndexError):
+            while True:
+                if (idle := self._idle.pop()).is_open:
+                    # An interrupt may come before it runs anything.
+                    idle.forget()
+                    return idle
+        return CommandChannel(self._session)
+
+    def _session(self) -> paramiko.Channel:
+        self._connection.open()
+        session: paramiko.Channel = self._connection.create_session()
+        return session
+
+    def _lost(self, what: str) -> GuestLost:
+        lost = GuestLost(what)
+        lost.stdout = self.said()
+        return lost
 
     def _timeout(self, command: str, deadline_s: float) -> CommandTimeout:
         timeout = CommandTimeout(f"`{command}` still ran after {deadline_s:g} s")
@@ -207,7 +167,7 @@ class Ssh:
         return timeout
 
     def _stopped(self) -> bool:
-        return self._runner is not None and self._runner.timed_out
+        return self._channel is not None and self._channel.stopped
 
     def said(self) -> str:
         """What the last command has printed, so far; for any thread."""
@@ -215,12 +175,12 @@ class Ssh:
 
     def heard(self) -> tuple[str, ...]:
         """The same in pieces, as they came."""
-        return () if self._runner is None else self._runner.heard()
+        return () if self._channel is None else self._channel.stdout()
 
     def stop(self) -> None:
         """End the command that runs as its deadline would, now; for another thread."""
-        if self._runner is not None:
-            self._runner.kill()
+        if self._channel is not None:
+            self._channel.stop()
 
     def fetch(self, path: str, deadline_s: float, most: int = MOST_FETCHED) -> bytes:
         """A file of the guest, over SFTP.
@@ -349,7 +309,7 @@ def _connection(keys: GuestKeys, deadline_s: float) -> Connection:
         user=keys.login,
         port=22,
         # The user's ~/.ssh/config is about other hosts.
-        config=Config(overrides={"load_ssh_configs": False, "runners": {"remote": _Runner}}),
+        config=Config(overrides={"load_ssh_configs": False}),
         connect_timeout=deadline_s,
         connect_kwargs={
             "auth_strategy": _ByName(keys.login),

@@ -2,56 +2,112 @@
 import socket
 import threading
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
-from fabric import Connection
-from invoke.exceptions import CommandTimedOut
 
 from lab.guest import ssh
-from lab.guest.command import GuestLost
+from lab.guest.command import CommandTimeout, GuestLost
 from lab.guest.qemu.port import NoPort, Port
-from lab.guest.ssh import Ssh, _Runner
+from lab.guest.ssh import Ssh
 from lab.image import GuestKeys
+
+#: What its runner says first of each.
+BEGINS = b"b" + bytes(4)
 
 
 class _Channel:
-    """Ends when it is closed, and lets whoever waits for that run first."""
+    """Nothing more comes than what was said, until it is closed."""
 
-    def __init__(self) -> None:
-        self._closed = threading.Event()
-        self.asked = threading.Event()
+    closed = eof_received = False
+
+    def __init__(self, said: bytes) -> None:
+        self._ended = threading.Event()
+        self._left = 0.0
+        self._said = said
 
     def exec_command(self, command: str) -> None:
         pass
 
+    def settimeout(self, seconds: float) -> None:
+        self._left = seconds
+
+    def sendall(self, data: bytes) -> None:
+        pass
+
     def recv(self, size: int) -> bytes:
-        self._closed.wait(10)
-        return b""
+        said, self._said = self._said, b""
+        if not said and not self._ended.wait(self._left):
+            raise TimeoutError
+        return said
 
-    recv_stderr = recv
-
-    def exit_status_ready(self) -> bool:
-        return self._closed.is_set()
-
-    def recv_exit_status(self) -> int:
-        return -1
+    def recv_stderr_ready(self) -> bool:
+        return False
 
     def close(self) -> None:
-        self._closed.set()
-        # The timer's thread is not scheduled again until all is over.
-        if threading.current_thread() is not threading.main_thread():
-            self.asked.wait(10)
+        self.closed = True
+        self._ended.set()
 
 
-def test_deadline_is_no_lost_connection_on_a_busy_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    channel = _Channel()
-    monkeypatch.setattr(Connection, "create_session", lambda _: channel)
-    runner = _Runner(context=Connection("127.0.0.1"))
-    try:
-        with pytest.raises(CommandTimedOut):
-            runner.run("sleep 600", hide=True, warn=True, in_stream=False, timeout=0.05)
-    finally:
-        channel.asked.set()
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], Ssh]:
+    """A connection whose guest says so much and then nothing."""
+
+    def connect(said: bytes) -> Ssh:
+        monkeypatch.setattr(Ssh, "_session", lambda _: _Channel(said))
+        monkeypatch.setattr(Ssh, "_cut_after", lambda *_: nullcontext())
+        return Ssh(_Dialler(0), GuestKeys.make(), 60)
+
+    return connect
+
+
+@pytest.fixture
+def connected(connect: Callable[[bytes], Ssh]) -> Ssh:
+    """One whose guest begins each command."""
+    return connect(BEGINS)
+
+
+@pytest.mark.parametrize("said", [b"", BEGINS[:3], BEGINS + bytes(5), b"o" + BEGINS[1:]])
+def test_who_does_not_begin_is_no_command_that_hangs(
+    connect: Callable[[bytes], Ssh], said: bytes
+) -> None:
+    with pytest.raises(GuestLost, match=r"`true`: (it did not begin in 0\.1 s|no answer)"):
+        connect(said).run("true", 0.05)
+
+
+@pytest.mark.parametrize("name", [b"o", b"e"])
+def test_who_says_nothing_without_an_end_is_no_guest(
+    connect: Callable[[bytes], Ssh], name: bytes
+) -> None:
+    with pytest.raises(GuestLost, match="no answer: 0 bytes"):
+        connect(BEGINS + (name + bytes(4)) * 3).run("true", 0.05)
+
+
+def test_deadline_is_no_lost_connection(connected: Ssh) -> None:
+    with pytest.raises(CommandTimeout, match=r"`sleep 600` still ran after 0\.05 s"):
+        connected.run("sleep 600", 0.05)
+
+
+def test_a_goodbye_that_nobody_hears_changes_no_end(
+    connected: Ssh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closes(channel: _Channel) -> None:
+        raise EOFError
+
+    monkeypatch.setattr(_Channel, "close", closes)
+    with pytest.raises(CommandTimeout, match=r"`sleep 600` still ran after 0\.05 s"):
+        connected.run("sleep 600", 0.05)
+    connected.stop()
+
+
+def test_who_is_stopped_was_late(connected: Ssh) -> None:
+    """Its channel is closed for it, which looks like a lost connection."""
+    timer = threading.Timer(0.05, connected.stop)
+    timer.start()
+    with pytest.raises(CommandTimeout, match="`sleep 600` still ran after 60 s"):
+        connected.run("sleep 600", 60)
+    timer.join()
 
 
 class _Dialler:

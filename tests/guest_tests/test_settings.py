@@ -9,21 +9,11 @@ import pytest
 
 from lab.guest.settings import read
 from lab.process import run
-from tests.guest_tests.test_programs import SOURCES
 
 pytestmark = pytest.mark.slow
 
-HERE = Path(__file__).parent
 THP = "sys/kernel/mm/transparent_hugepage/enabled"
 VMSTAT = "nr_free_pages 7\ndrop_pagecache {}\ndrop_slab 0\n"
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("settings") / "settings"
-    flags = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror"]
-    run(["gcc", *flags, "-I", SOURCES, "-o", made, HERE / "settings.c"])
-    return made
 
 
 class Guest:
@@ -53,8 +43,8 @@ class Guest:
 
 
 @pytest.fixture
-def guest(tmp_path: Path, program: Path) -> Guest:
-    guest = Guest(tmp_path, program)
+def guest(tmp_path: Path, looker: Path) -> Guest:
+    guest = Guest(tmp_path, looker)
     guest.shell("LOOK keep; true")
     return guest
 
