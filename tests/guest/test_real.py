@@ -135,7 +135,7 @@ def test_evidence(real: Real) -> None:
     for job in jobs:
         evidence = job["evidence"]
         assert evidence["accelerator"] in {"kvm", "tcg"}
-        assert f"accel={evidence['accelerator']}" in evidence["cmdline"]
+        assert f"-accel {evidence['accelerator']}" in evidence["cmdline"]
         assert set(evidence["dax"]) == set(FILESYSTEMS)
         for proof in evidence["dax"].values():
             assert proof["namespace"] == "fsdax"

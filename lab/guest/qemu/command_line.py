@@ -24,6 +24,11 @@ SCRATCH_SLOT = 2
 SCRATCH = ("-device", f"nvdimm,id=scratch,memdev=nv{SCRATCH_SLOT},slot={SCRATCH_SLOT}")
 #: Old kernels wait for entropy before they answer (virtme-ng#217).
 ENTROPY = ("-device", "virtio-rng-pci")
+#: MiB of translated code that TCG keeps before it drops all; by itself up to 1,024 (tcg/region.c).
+#: Each process has a libc's page elsewhere, and so translations of its own of it: of a guest that
+#: started thousands a page has as many, and when it is used for something else each store walks
+#: the list of them (tb_page_remove()).  Of 4 KiB that was 8 s of CPU: on a busy host, an RCU stall.
+_TRANSLATED = 128
 #: SSH connections that a guest can have, one after the other; guest-tests/ssh-waits.h.
 SSH_PORTS = 4
 
@@ -199,7 +204,7 @@ def machine_words(hardware: Hardware, more: str = "") -> list[str]:
     Args:
         more: Properties of the machine, each after a comma.
     """
-    machine = f"{hardware.type},accel={hardware.accelerator},{machine_properties(hardware)}"
+    machine = f"{hardware.type},{machine_properties(hardware)}"
     return [
         ARCH.qemu,
         "-nodefaults",
@@ -207,10 +212,15 @@ def machine_words(hardware: Hardware, more: str = "") -> list[str]:
         "-no-reboot",
         "-display", "none",
         "-machine", f"{machine}{more}",
+        "-accel", _accelerator(hardware.accelerator),
         "-cpu", ARCH.cpus[hardware.accelerator],
         "-smp", _cpus(hardware),
         "-m", memory_size(hardware),
     ]  # fmt: skip
+
+
+def _accelerator(name: str) -> str:
+    return f"tcg,tb-size={_TRANSLATED}" if name == "tcg" else name
 
 
 def _cpus(hardware: Hardware) -> str:
