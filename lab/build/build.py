@@ -277,8 +277,7 @@ def _build_on(
                     steps.expect(_known_steps(job) if from_nothing else None, make)
                 make(ARCH.image, on_step=steps)
             release = read_release(bench.objects)
-            for made, name in _PRODUCTS:
-                shutil.copyfile(product(bench.objects, made), folder / name)
+            copy_products(bench, folder)
         shutil.copyfile(log, folder / "build.log")
         duration = time.monotonic() - started
         _write_record(
@@ -295,15 +294,29 @@ def _build_on(
     return Build(job, release, False, duration, gone)
 
 
+def copy_products(bench: Workbench, folder: Path) -> None:
+    """Copy what a build gives from its objects.
+
+    Raises:
+        NoProduct: Something else lies in the place of one.
+    """
+    for made, name in _PRODUCTS:
+        shutil.copyfile(product(bench.objects, made), folder / name)
+
+
 @contextmanager
-def ready_workbench(job: BuildJob, log: Path) -> Iterator[tuple[Workbench, Make]]:
+def ready_workbench(job: BuildJob, log: Path, number: int = 1) -> Iterator[tuple[Workbench, Make]]:
     """A workbench with a job's source and config, and ``make`` there; no kernel is made.
+
+    Args:
+        number: Of those that its kernel has; whoever builds on it is waited for.
 
     Raises:
         UserError: An option does not stick, or what is made in the block writes elsewhere.
     """
     sandbox = choose_sandbox(job.sandbox)
-    with _held_workbench(job, 1) as (bench, held):
+    bench = workbench_of(job, number)
+    with bench.building() as held:
         _start(bench, job)
         bench.sync(job.tree, job.overlay)
         if sandbox is None:

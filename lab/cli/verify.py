@@ -32,6 +32,7 @@ from lab.cli.commands import (
 )
 from lab.cli.commits import GitTree, base_of, intake_of_commits
 from lab.cli.intake import intake_for, keeping, on_what_it_goes_onto
+from lab.cli.mutate import Most, Mutate, verify_mutants
 from lab.cli.stable import Stable, stable_kernels, verify_stable_plan
 from lab.errors import ExitStatus, UserError
 from lab.model.variant import Variant
@@ -65,6 +66,8 @@ def verify(
     first_fail: FirstFail = False,
     repro: Repro = None,
     each: Annotated[bool, typer.Option("--each", help="Every patch on those before it.")] = False,
+    mutate: Mutate = False,
+    mutants: Most = None,
     again: Annotated[bool, typer.Option("--again", help="Also what is known already.")] = False,
     coverage: Annotated[
         bool, typer.Option("--coverage", help="Count how often its lines run, under TCG.")
@@ -97,6 +100,12 @@ def verify(
     )
     if coverage and stable:
         raise UserError("--stable counts no lines", hint="without --coverage")
+    if mutants and not mutate:
+        raise UserError("--mutants says how many of --mutate", hint="with --mutate")
+    alone = {"--stable": stable, "--each": each, "-x": first_fail, "--coverage": coverage}
+    for option in _given(alone) if mutate else ():
+        what = f"--mutate tries wrong versions of a whole series: not with {option}"
+        raise UserError(what, hint=f"without {option}, or without --mutate")
     if again and stable:
         raise UserError("--stable takes no results of earlier runs", hint="without --again")
     meant = _meant(open_lab(file), series, kernels or (), tree, stable=stable, quiet=json)
@@ -132,6 +141,8 @@ def verify(
                 opened, plan, base, tree, verbose=verbose, dry_run=dry_run, json=json
             )
         told = {"dry_run": dry_run, "json": json, "verbose": verbose}
+        if mutate:
+            return verify_mutants(opened, plan, mutants or 0, **told)
         return verify_plan(opened, plan, again=again, coverage=coverage, **told)
 
 
@@ -177,6 +188,10 @@ def _refuse_unkept(intake: Intake | None) -> None:
     if intake is not None and not intake.known:
         what = "--each reads the patches where they are kept, and --dry-run keeps nothing"
         raise UserError(what, hint=f"lab patch import, then lab verify {intake.name}")
+
+
+def _given(options: Mapping[str, bool]) -> list[str]:
+    return [option for option, is_given in options.items() if is_given]
 
 
 def _refuse(given: Mapping[str, bool], *, each: bool) -> None:

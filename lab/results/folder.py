@@ -125,6 +125,15 @@ class RunFolder:
         """What each patch of a series does, where the run asked for that, as JSON."""
         return self.path / "steps.json"
 
+    @property
+    def mutants(self) -> Path:
+        """What became of each mutant of a series, where the run asked for that, as JSON."""
+        return self.path / "mutants.json"
+
+    def mutant_guests(self, number: int) -> Path:
+        """The guests' folders of the mutants on the kernel with that number, from 0."""
+        return self.path / "mutants" / f"{number:02d}"
+
     def job(self, number: int, variant: str) -> JobFolder:
         """The folder of the job with that number, from 0."""
         return JobFolder(self.jobs / f"{number:02d}-{slug(variant)}")

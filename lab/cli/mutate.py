@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``lab verify --mutate``: would the tests notice if the patch were a little wrong?"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lab.cli.commands import one_of_each, say_plan, showing_interrupted
+from lab.cli.lines import say_lines
+from lab.errors import ExitStatus
+
+if TYPE_CHECKING:
+    from lab.plan import SeriesPlan
+    from lab.session import Lab
+
+Mutate = Annotated[
+    bool, typer.Option("--mutate", help="Then try wrong versions of it: do tests notice?")
+]
+Most = Annotated[
+    int | None,
+    typer.Option("--mutants", metavar="N", min=1, help="With --mutate: so many, spread over all."),
+]
+
+
+def verify_mutants(
+    opened: Lab, plan: SeriesPlan, most: int, *, dry_run: bool, json: bool, verbose: bool
+) -> int:
+    """Verify a series, then try its mutants on each kernel where it was verified, and print both.
+
+    Args:
+        most: How many mutants of each kernel; 0 is all.
+    """
+    from rich.console import Console
+
+    from lab.cli.progress import Show, print_json
+    from lab.execution.mutations import try_mutants
+    from lab.report import print_verification, verification_status, verification_to_json
+    from lab.report.mutants import mutant_lines
+
+    one_of_each(plan.plan, "--mutate")
+    if dry_run:
+        say_plan(plan.plan, "  and then the mutants of what the series changed", json=json)
+        return ExitStatus.EXPECTED
+    opened.refuse_pattern(plan.plan)
+    with showing_interrupted(verbose=verbose, json=json), Show(opened.cache, quiet=json) as show:
+        telling = opened.telling(show)
+        verification = telling.verify(plan, sys.argv)
+        report = try_mutants(telling.builder, plan, verification, most)
+    if json:
+        document: dict[str, Any] = verification_to_json(verification)
+        print_json({**document, "mutants": report.document})
+    else:
+        print_verification(verification, Console(highlight=False), verbose)
+        say_lines(["", *mutant_lines(plan.series, report.scores)])
+    return max(verification_status(verification), report.status, key=_rank)
+
+
+def _rank(status: ExitStatus) -> int:
+    """A verdict that is not as expected counts more than what the lab lost."""
+    order = (ExitStatus.EXPECTED, ExitStatus.INFRASTRUCTURE, ExitStatus.UNEXPECTED)
+    return order.index(status)

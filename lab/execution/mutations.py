@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The mutants of a series on all kernels that it was verified on, kept as they are known."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lab.analysis.mutant_score import Fate, MutantResult, MutantScore
+from lab.analysis.series_verdict import Verification
+from lab.builder import Builder
+from lab.errors import ExitStatus, LabError
+from lab.execution.mutate import Question, mutate, why_not
+from lab.model.variant import Variant
+from lab.mutants.mutant import Kind, Mutant
+from lab.plan import SeriesPlan
+from lab.process.stored import read_stored
+from lab.report.mutants import mutants_to_json
+from lab.results import RunFolder, write_json
+from lab.unforeseen import as_lab_error
+
+#: Runs that are looked at for one that was cut short.
+_MOST_RUNS = 10
+#: Characters of a change, and of what noticed it, in a line of progress.
+_SHOWN = 60
+
+
+@dataclass
+class MutantReport:
+    """What became of the mutants, on each kernel.
+
+    Attributes:
+        folder: The run's.
+    """
+
+    series: str
+    folder: RunFolder
+    scores: list[MutantScore] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The same for programs."""
+        return mutants_to_json(self.series, self.folder.run_id, self.scores, finished=True)
+
+    @property
+    def status(self) -> ExitStatus:
+        """A survivor is a test that is missing, and no fault of the patch's: it changes nothing."""
+        lost = any(score.count(Fate.ERROR) for score in self.scores)
+        return ExitStatus.INFRASTRUCTURE if lost else ExitStatus.EXPECTED
+
+    def keep(self, so_far: MutantScore | None = None) -> None:
+        """Write what is known: a kill loses none of it."""
+        scores = [*self.scores, *([] if so_far is None else [so_far])]
+        finished = so_far is None
+        document = mutants_to_json(self.series, self.folder.run_id, scores, finished=finished)
+        write_json(self.folder.mutants, document)
+
+
+def try_mutants(
+    builder: Builder, plan: SeriesPlan, verification: Verification, most: int
+) -> MutantReport:
+    """Try the mutants of a series on each kernel where it was verified.
+
+    What another call, that was cut short, had tried of the very same is not tried again.
+    """
+    run = verification.run
+    report = MutantReport(plan.series, RunFolder(builder.loaded.results, run.id if run else ""))
+    jobs = run.by_variant() if run else {}
+    for number, verdict in enumerate(verification.kernels):
+        kernel = Variant.parse(verdict.kernel)
+        why = why_not(verdict)
+        if why or kernel not in jobs:
+            report.scores.append(MutantScore(verdict.kernel, why=why or "it was not tested"))
+            continue
+        question = Question(plan, kernel, verdict, jobs[kernel], jobs[plan.patched(kernel)])
+        report.scores.append(_tried(builder, question, report, number, most))
+    if run:
+        report.keep()
+    return report
+
+
+def _tried(
+    builder: Builder, question: Question, report: MutantReport, number: int, most: int
+) -> MutantScore:
+    key = _key(question)
+    score = MutantScore(str(question.kernel), key)
+    known = dict(_known(report, key))
+    if known:
+        builder.listener.say(f"{question.kernel}: {len(known)} mutants were tried by a call before")
+
+    def tell(result: MutantResult) -> None:
+        nonlocal score
+        with report.lock:
+            score = replace(score, results=(*score.results, result))
+            report.keep(score)
+        where, change = result.mutant.where, result.mutant.change[:_SHOWN]
+        builder.listener.say(f"{question.kernel}: {where}: {change}: {_said(result)}")
+
+    folder = report.folder.mutant_guests(number)
+    try:
+        found = mutate(builder, question, folder, most, known=known, tell=tell)
+    except LabError as error:
+        return replace(score, why=f"{error.what}")
+    except Exception as error:
+        return replace(score, why=as_lab_error(error).what)
+    return replace(found, key=key)
+
+
+def _said(result: MutantResult) -> str:
+    return f"{result.fate}: {result.why[:_SHOWN]}" if result.why else str(result.fate)
+
+
+def _key(question: Question) -> str:
+    """Changes with either kernel, and with all that their results depend on."""
+    evidence = question.base.evidence, question.patched.evidence
+    parts = [part for each in evidence for part in (each.build_key, each.setup)]
+    planned = json.dumps(question.planned.to_json(), sort_keys=True)
+    return hashlib.sha256("\0".join((*parts, planned)).encode()).hexdigest()[:24]
+
+
+def _known(report: MutantReport, key: str) -> Iterator[tuple[str, MutantResult]]:
+    """What the newest call of the same that was cut short knew, by the mutants' digests."""
+    folders = sorted(report.folder.results.glob("*/mutants.json"), reverse=True)[:_MOST_RUNS]
+    for path in folders:
+        document = read_stored(path, dict[str, Any])
+        if document is None or document.get("finished"):
+            continue
+        for kernel in document.get("kernels", ()):
+            if kernel.get("key") == key and kernel.get("why") == "":
+                yield from _rows(kernel.get("mutants", ()))
+                return
+
+
+def _rows(rows: Any) -> Iterator[tuple[str, MutantResult]]:
+    for row in rows:
+        mutant = Mutant(
+            row["file"], row["line"], Kind(row["kind"]), row["before"], row["after"], b"", b""
+        )
+        if (fate := Fate(row["fate"])) is not Fate.ERROR:
+            ran = tuple(row["ran"])
+            yield row["digest"], MutantResult(row["number"], mutant, fate, row["why"], ran)
