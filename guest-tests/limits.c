@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Where locking and populating have to stop: the end of the file, RLIMIT_MEMLOCK. */
+/* Where locking and populating have to stop: the end of the file, RLIMIT_MEMLOCK, no pages. */
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
+#include <stdint.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -159,6 +161,36 @@ static enum ktap_status limited_mlockall(const void *argument)
 	return ktap_verdict(mapping_resident(&mapping, 0, MAPPED_PAGES) && passed);
 }
 
+/*
+ * Who populates wants no pages; /proc/PID/mem does (access_remote_vm() in mm/memory.c).  Where
+ * a translation has no struct page to give (DAX before pte_devmap(), 3565fce3a659, 4.5) it is
+ * refused with EIO: what makes populating go on must not make up a page.
+ */
+static enum ktap_status pages_by_mem(const void *argument)
+{
+	size_t read = 0, refused = 0;
+	struct mapping mapping;
+	int fd;
+
+	(void)argument;
+	mapping_create(&mapping, SHARED_RW, SIZE_4K, MAPPED_PAGES * PAGE_BYTES, MAPPED_PAGES);
+	if (!wanted("mmap", 0, mapping_map(&mapping, MAPPED_PAGES, 0)))
+		return KTAP_NOT_OK;
+	fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		ktap_bail("/proc/self/mem: %s", ktap_errno(errno));
+	for (size_t page = 0; page < MAPPED_PAGES; page++) {
+		uintptr_t place = (uintptr_t)mapping.address + page * PAGE_BYTES;
+		uint64_t word = 0;
+		ssize_t got = pread(fd, &word, sizeof(word), (off_t)place);
+
+		read += got == (ssize_t)sizeof(word) && word == page_pattern(page);
+		refused += got < 0 && errno == EIO;
+	}
+	ktap_note("/proc/self/mem: %zu of %d pages read, %zu refused", read, MAPPED_PAGES, refused);
+	return ktap_verdict(read == MAPPED_PAGES || refused == MAPPED_PAGES);
+}
+
 static void add_tests(void)
 {
 	static enum mapping_kind kinds[MAPPING_KINDS];
@@ -174,6 +206,7 @@ static void add_tests(void)
 	ktap_add(limited_mlock, NULL, "rlimit-memlock.mlock");
 	ktap_add(limited_map_locked, NULL, "rlimit-memlock.map-locked");
 	ktap_add(limited_mlockall, NULL, "rlimit-memlock.mlockall");
+	ktap_add(pages_by_mem, NULL, "pages.proc-mem");
 }
 
 int main(int argc, char **argv)

@@ -22,6 +22,7 @@ class Fate(StrEnum):
 
     NOTICED = "noticed"
     SURVIVED = "survived"
+    EQUIVALENT = "said to be equivalent"
     SAME = "same binary"
     UNCOMPILED = "does not compile"
     ERROR = "error"
@@ -59,6 +60,7 @@ class MutantScore:
         of: How many there are; fewer are tried where somebody said how many.
         left_out: (file, why) pairs of what was not mutated.
         unsteady: Tests that did not end with the patch as they had ended: none notices anything.
+        refuted: Those that were said to mean the same as the patch, and that a test noticed.
         why: Why there are none.
         duration_s: Seconds that it took, builds included.
     """
@@ -69,6 +71,7 @@ class MutantScore:
     of: int = 0
     left_out: tuple[tuple[str, str], ...] = ()
     unsteady: tuple[str, ...] = ()
+    refuted: tuple[str, ...] = ()
     why: str = ""
     duration_s: float = 0.0
 
@@ -89,16 +92,28 @@ class MutantScore:
 
 @dataclass(frozen=True)
 class Reference:
-    """How each test ends with the patch as it is, run as mutants are tested."""
+    """How each test ends with the patch as it is, run as mutants are tested.
+
+    Attributes:
+        before: The patched kernel's record of the verdict.
+    """
 
     record: JobRecord
-    complaints: frozenset[str] = frozenset()
+    before: JobRecord
 
-    @staticmethod
-    def of(record: JobRecord) -> Reference:
-        """What the patched kernel's record says."""
-        found = (str(noted.complaint) for noted in record.complaints)
-        return Reference(record, frozenset(found))
+    @cached_property
+    def complaints(self) -> frozenset[str]:
+        """What the patched kernel complains of, too."""
+        return frozenset(str(noted.complaint) for noted in self.record.complaints)
+
+    @cached_property
+    def failures(self) -> Mapping[TestName, str]:
+        """What tests say that fail with the patch, those that say the same each time."""
+        said: dict[TestName, set[str]] = {}
+        for result in (*self.record.results, *self.before.results):
+            if result.status is Status.FAIL:
+                said.setdefault(name_of(result), set()).add(result.message)
+        return {name: next(iter(some)) for name, some in said.items() if len(some) == 1}
 
     @cached_property
     def statuses(self) -> Mapping[TestName, frozenset[Status]]:
@@ -117,13 +132,14 @@ class Reference:
             found[name] = max(found.get(name, 0.0), result.duration_s)
         return found
 
-    def unsteady(self, before: JobRecord) -> frozenset[TestName]:
+    @cached_property
+    def unsteady(self) -> frozenset[TestName]:
         """Tests that did not end as they had, or by the lab's fault."""
-        earlier = Reference.of(before).statuses
+        found = {name: set(statuses) for name, statuses in self.statuses.items()}
+        for result in self.before.results:
+            found.setdefault(name_of(result), set()).add(result.status)
         return frozenset(
-            name
-            for name, statuses in self.statuses.items()
-            if len(statuses | earlier.get(name, frozenset())) > 1 or Status.ERROR in statuses
+            name for name, some in found.items() if len(some) > 1 or Status.ERROR in some
         )
 
 
@@ -165,11 +181,15 @@ def judge(record: JobRecord, reference: Reference) -> Seen:
 
 def _noticed(result: TestResult, reference: Reference) -> str:
     """What a result says that it does not say of the patch; "" for the same."""
-    usual = reference.statuses.get(name_of(result), frozenset({Status.PASS}))
-    if result.status in usual:
-        return ""
+    name = name_of(result)
+    usual = reference.statuses.get(name, frozenset({Status.PASS}))
     said = f": {result.message}" if result.message else ""
-    return f"{named(result)}: {result.status}{said}"
+    if result.status not in usual:
+        return f"{named(result)}: {result.status}{said}"
+    is_failure = result.status is Status.FAIL
+    if is_failure and reference.failures.get(name, result.message) != result.message:
+        return f"{named(result)}: fails in another way{said}"
+    return ""
 
 
 def named(result: TestResult) -> str:

@@ -219,8 +219,8 @@ class _Trial:
             record = guests.run(jobs.control())
             if record.error is not None:
                 raise InfrastructureError(f"the patch as it is: {record.error.line}")
-            reference = Reference.of(record)
-            self.unsteady = reference.unsteady(self.question.patched)
+            reference = Reference(record, self.question.patched)
+            self.unsteady = reference.unsteady
             self.reference.set_result(reference)
         except BaseException as error:
             self.reference.set_exception(error)

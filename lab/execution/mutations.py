@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from lab.analysis.equivalent import load_equivalents, with_equivalents
 from lab.analysis.mutant_score import Fate, MutantResult, MutantScore
 from lab.analysis.series_verdict import Verification
 from lab.builder import Builder
@@ -68,6 +69,7 @@ def try_mutants(
 
     What another call, that was cut short, had tried of the very same is not tried again.
     """
+    said = load_equivalents(builder.loaded.root / "patches", plan.series)
     run = verification.run
     report = MutantReport(plan.series, RunFolder(builder.loaded.results, run.id if run else ""))
     jobs = run.by_variant() if run else {}
@@ -78,7 +80,8 @@ def try_mutants(
             report.scores.append(MutantScore(verdict.kernel, why=why or "it was not tested"))
             continue
         question = Question(plan, kernel, verdict, jobs[kernel], jobs[plan.patched(kernel)])
-        report.scores.append(_tried(builder, question, report, number, most))
+        score = _tried(builder, question, report, number, most)
+        report.scores.append(with_equivalents(score, said))
     if run:
         report.keep()
     return report

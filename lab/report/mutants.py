@@ -36,6 +36,7 @@ def _kernel(score: MutantScore) -> dict[str, Any]:
         "of": score.of,
         "left_out": [list(row) for row in score.left_out],
         "unsteady": list(score.unsteady),
+        "refuted": list(score.refuted),
         "why": score.why,
         "duration_s": score.duration_s,
         "mutants": [_row(each) for each in score.results],
@@ -67,6 +68,7 @@ def mutant_lines(series: str, scores: Sequence[MutantScore]) -> Iterator[str]:
         yield from (_indented(line, 2) for line in _summary(score))
         for result in score.survivors:
             yield from _survivor(result)
+        yield from _equivalent(score)
         for result in score.results:
             if result.fate is Fate.ERROR:
                 yield _indented(f"error: {result.mutant.where} {result.mutant.change}", 2)
@@ -87,6 +89,20 @@ def _summary(score: MutantScore) -> Iterator[str]:
         yield f"not mutated: {file}: {why}"
     if score.unsteady:
         yield f"not asked, as they do not always end alike: {', '.join(score.unsteady)}"
+
+
+def _equivalent(score: MutantScore) -> Iterator[str]:
+    """Those that are said to mean the same, each reason once."""
+    reasons: dict[str, list[str]] = {}
+    for result in score.results:
+        if result.fate is Fate.EQUIVALENT:
+            reasons.setdefault(result.why, []).append(_cut(result.mutant.change))
+    for why, changes in reasons.items():
+        yield _indented("said to mean the same as the patch:", 2)
+        yield from (_indented(change, 6) for change in changes)
+        yield _indented(f"since {why}", 6)
+    for line in score.refuted:
+        yield _indented(f"said to mean the same, and noticed: {line}", 2)
 
 
 def _survivor(result: MutantResult) -> Iterator[str]:
