@@ -26,12 +26,20 @@ Most = Annotated[
 
 
 def verify_mutants(
-    opened: Lab, plan: SeriesPlan, most: int, *, dry_run: bool, json: bool, verbose: bool
+    opened: Lab,
+    plan: SeriesPlan,
+    most: int,
+    *,
+    coverage: bool,
+    dry_run: bool,
+    json: bool,
+    verbose: bool,
 ) -> int:
     """Verify a series, then try its mutants on each kernel where it was verified, and print both.
 
     Args:
         most: How many mutants of each kernel; 0 is all.
+        coverage: Count how often its lines run: the tests that ran one try its mutants first.
     """
     from rich.console import Console
 
@@ -47,7 +55,7 @@ def verify_mutants(
     opened.refuse_pattern(plan.plan)
     with showing_interrupted(verbose=verbose, json=json), Show(opened.cache, quiet=json) as show:
         telling = opened.telling(show)
-        verification = telling.verify(plan, sys.argv)
+        verification = telling.verify(plan, sys.argv, coverage=coverage)
         report = try_mutants(telling.builder, plan, verification, most)
     if json:
         document: dict[str, Any] = verification_to_json(verification)

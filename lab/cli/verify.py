@@ -102,7 +102,7 @@ def verify(
         raise UserError("--stable counts no lines", hint="without --coverage")
     if mutants and not mutate:
         raise UserError("--mutants says how many of --mutate", hint="with --mutate")
-    alone = {"--stable": stable, "--each": each, "-x": first_fail, "--coverage": coverage}
+    alone = {"--stable": stable, "--each": each, "-x": first_fail}
     for option in _given(alone) if mutate else ():
         what = f"--mutate tries wrong versions of a whole series: not with {option}"
         raise UserError(what, hint=f"without {option}, or without --mutate")
@@ -142,7 +142,7 @@ def verify(
             )
         told = {"dry_run": dry_run, "json": json, "verbose": verbose}
         if mutate:
-            return verify_mutants(opened, plan, mutants or 0, **told)
+            return verify_mutants(opened, plan, mutants or 0, coverage=coverage, **told)
         return verify_plan(opened, plan, again=again, coverage=coverage, **told)
 
 

@@ -65,19 +65,25 @@ class MutantJobs:
         return replace(self.template, units=units).stretched(self.load)
 
     def mutant(
-        self, built: Build, folder: Path, reference: Reference, without: Collection[TestName]
+        self,
+        built: Build,
+        folder: Path,
+        reference: Reference,
+        without: Collection[TestName],
+        first: Sequence[TestName],
     ) -> Job:
         """A mutant's, which ends with the first result that is not the patched kernel's.
 
         Args:
             without: Tests that say nothing: their programs do not run.
+            first: Those likeliest to notice.
         """
         guest = self.preparer.guest_spec(built, self.planned.machine, folder, self.programs)
         slower = self.preparer.builder.loaded.config.configs[self.planned.config].slower
         control = self.control()
         units = (
-            _within(unit, reference, control.program_s)
-            for unit in control.units
+            within(unit, reference, control.program_s)
+            for unit in in_order(self.template.units, first, self.template.pattern)
             if not any(_is_of(name, unit) for name in without)
         )
         return replace(
@@ -128,8 +134,8 @@ def _is_of(name: TestName, unit: Unit) -> bool:
     return name[:3] == _place(unit) and unit.test in (None, name[3])
 
 
-def _within(unit: Unit, reference: Reference, program_s: float) -> Unit:
-    """With a deadline by what the patched kernel took: who hangs must not cost minutes."""
+def within(unit: Unit, reference: Reference, program_s: float) -> Unit:
+    """The unit with a deadline by what the patched kernel took: who hangs must not cost minutes."""
     took = sum(s for name, s in reference.durations.items() if _is_of(name, unit))
     most = unit.deadline(program_s)[0]
     return replace(unit, timeout_s=min(most, max(_LEAST_S, _SLOWER * took)))

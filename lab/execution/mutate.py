@@ -27,6 +27,7 @@ from lab.analysis.verdict import Verdict
 from lab.build import Build, BuildJob
 from lab.build.mutant_bench import MutantBench, mutant_bench
 from lab.builder import Builder
+from lab.coverage.counted import COUNTED
 from lab.errors import InfrastructureError, UserError
 from lab.execution.executor import ExecutorRequest, executor_for
 from lab.execution.jobs import guests_at_once
@@ -76,6 +77,24 @@ class Question:
         }
         names = (name_of(result) for result in self.patched.results)
         return tuple(dict.fromkeys(name for name in names if (*name[:2], name[3]) in turned))
+
+    def ran(self, mutant: Mutant) -> frozenset[TestName] | None:
+        """The tests that ran a mutant's line with the patch; None where nobody counted."""
+        hunks = () if self.verdict.lines is None else self.verdict.lines.hunks
+        lines = (line.patched for hunk in hunks if hunk.file == mutant.file for line in hunk.lines)
+        for line in lines:
+            if line is not None and line.number == mutant.line and line.state in COUNTED:
+                return frozenset((*ran[:3], ran.test) for ran, _ in line.tests)
+        return None
+
+    def first_for(self, mutant: Mutant) -> tuple[TestName, ...]:
+        """The tests to begin with: of those that ran its line, those that the series turned."""
+        ran = self.ran(mutant)
+        if ran is None:
+            return self.first
+        turned = (name for name in self.first if name in ran)
+        others = (name for name in map(name_of, self.patched.results) if name in ran)
+        return tuple(dict.fromkeys((*turned, *others)))
 
 
 def why_not(verdict: KernelVerdict) -> str:
@@ -210,6 +229,14 @@ class _Trial:
                         self.tell(result)
                         yield result
 
+    def _told(self, mutant: Mutant, ran: tuple[str, ...]) -> tuple[str, ...]:
+        """Of tests those that ran the line, where that is known: no other could have noticed."""
+        counted = self.question.ran(mutant)
+        if counted is None:
+            return ran
+        names = {f"{name[3] or name[2]} on {name[0]}" for name in counted}
+        return tuple(name for name in ran if name in names)
+
     def _bench(self, number: int) -> AbstractContextManager[MutantBench]:
         return _begun(mutant_bench(self.job, number, self.scratch, tell=self.builder.listener.say))
 
@@ -290,10 +317,11 @@ class _Trial:
         result = MutantResult(number, mutant, Fate.ERROR, "")
         for attempt in range(1, _TRIES + 1):
             folder = self.folder / f"{number:03d}" / f"try-{attempt}"
-            record = guests.run(jobs.mutant(built, folder, reference, self.unsteady))
+            first = self.question.first_for(mutant)
+            record = guests.run(jobs.mutant(built, folder, reference, self.unsteady, first))
             seen = judge(record, reference)
             earlier = result.fate
-            result = MutantResult(number, mutant, seen.fate, seen.why, seen.ran)
+            result = MutantResult(number, mutant, seen.fate, seen.why, self._told(mutant, seen.ran))
             if seen.fate is Fate.SURVIVED and earlier is Fate.NOTICED:
                 # The host's doing, as it seems: nothing that is so once counts.
                 return replace(result, fate=Fate.ERROR, why="it hung once, and once it did not")

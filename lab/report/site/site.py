@@ -43,6 +43,7 @@ from lab.report.site.facts import (
 )
 from lab.report.site.grid import matrix, suite_table
 from lab.report.site.log import Log
+from lab.report.site.mutants import shown_mutants
 from lab.report.site.page_data import (
     Group,
     Job,
@@ -327,6 +328,7 @@ class _Site:
             matrix=matrix(report, jobs, "../"),
             histories=[chart for chart in histories if chart],
             lines=shown_coverage(self._run),
+            mutants=shown_mutants(self._run, name),
         )
 
     def test(self, suite: str, test: str) -> str:
