@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -65,10 +65,18 @@ class Shows(Section):
 
 
 class Claim(Section):
-    """A few words of the author's, and what shows them: ``shows``, or why nothing can."""
+    """A few words of the author's, and what shows them: ``shows``, or why nothing can.
+
+    ``config``: of kernels of that config alone; by default of the default one, or the first there
+    is.
+    ``wrong``: why the kernel does otherwise, where it is known to.  Such a claim is to be
+    refuted by every kernel, beside a control that is shown.
+    """
 
     quote: Text
     means: str = ""
+    wrong: str = ""
+    config: str = ""
     kernels: tuple[Text, ...] = ()
     shows: tuple[Shows, ...] = ()
     untested: str = ""
@@ -77,9 +85,18 @@ class Claim(Section):
     def _is_one_or_the_other(self) -> Self:
         if bool(self.shows) == bool(self.untested):
             raise ValueError("needs either shows, or untested: why no test can show it")
+        if self.wrong and len(self.shows) < 2:
+            raise ValueError("is wrong by its table: needs shows that refute it, and a control")
         if self.shows and not self.kernels:
             raise ValueError("names no kernels that must show it")
         return self
+
+    @property
+    def due(self) -> Answer:
+        """What the kernels are to say of it."""
+        if self.untested:
+            return Answer.NOT_TESTED
+        return Answer.REFUTED if self.wrong else Answer.SHOWN
 
     @property
     def filesystems(self) -> tuple[str, ...]:
@@ -156,6 +173,7 @@ def find_pairs(
     series: tuple[str, str],
     kernels: Sequence[str],
     filesystems: Sequence[str] = (),
+    config: str = "",
 ) -> dict[str, Pair]:
     """For each kernel the pair of the first of ``runs`` that has one; stops when all are found.
 
@@ -164,13 +182,14 @@ def find_pairs(
     Args:
         series: Its name and its digest.
         filesystems: Globs; both sides of a pair must have results on one of each.
+        config: Both must be of this one, if any.
     """
     found: dict[str, Pair] = {}
     for run in runs:
         if run.finished is None:
             continue
         for kernel in kernels:
-            pair = _pair(run, series, kernel)
+            pair = _pair(run, series, kernel, config)
             if pair is not None and pair.is_on(filesystems):
                 found.setdefault(kernel, pair)
         if len(found) == len(set(kernels)):
@@ -178,9 +197,9 @@ def find_pairs(
     return found
 
 
-def _pair(run: RunRecord, series: tuple[str, str], kernel: str) -> Pair | None:
+def _pair(run: RunRecord, series: tuple[str, str], kernel: str, config: str) -> Pair | None:
     """That with the default config on the default machine, or else the first there is."""
-    jobs = {job.names: job for job in run.jobs if job.results}
+    jobs = {job.names: job for job in run.jobs if job.results and config in ("", job.around.config)}
     arounds = dict.fromkeys(job.around for job in jobs.values())
     for around in sorted(arounds, key=lambda one: len(one.words())):
         base = jobs.get((kernel, *around))
@@ -229,19 +248,27 @@ def judge_claim(claim: Claim, pairs: Mapping[str, Pair]) -> list[ClaimAnswer]:
 
 def _judge(claim: Claim, kernel: str, pair: Pair | None) -> ClaimAnswer:
     if pair is None:
-        where = f" on {' '.join(claim.filesystems)}" if claim.filesystems else ""
+        where = f" with config {claim.config}" if claim.config else ""
+        where += f" on {' '.join(claim.filesystems)}" if claim.filesystems else ""
         return ClaimAnswer(
             kernel,
             Answer.NOT_TESTED,
             f"no finished run has this kernel without and with the series{where}",
         )
     checked = [_check(shows, pair) for shows in claim.shows]
-    for answer in (Answer.REFUTED, Answer.NOT_TESTED):
-        for given, why in checked:
-            if given is answer:
-                return ClaimAnswer(kernel, answer, why, pair.run.id)
-    why = "; ".join(summary for _, summary in checked)
-    return ClaimAnswer(kernel, Answer.SHOWN, why, pair.run.id)
+    answer = _decide(claim, {given for given, _ in checked})
+    if answer is claim.due:
+        return ClaimAnswer(kernel, answer, "; ".join(why for _, why in checked), pair.run.id)
+    why = next(why for given, why in checked if given is answer)
+    return ClaimAnswer(kernel, answer, why, pair.run.id)
+
+
+def _decide(claim: Claim, given: Collection[Answer]) -> Answer:
+    """What is known to be wrong is refuted beside its control alone."""
+    order = [Answer.REFUTED, Answer.NOT_TESTED, Answer.SHOWN]
+    if claim.wrong:
+        order[:2] = reversed(order[:2])
+    return next(answer for answer in order if answer in given)
 
 
 def _check(shows: Shows, pair: Pair) -> tuple[Answer, str]:

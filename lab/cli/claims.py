@@ -72,9 +72,11 @@ def _report(series: str, runs: list[str], file: Path | None) -> ClaimsReport:
         names = runs or [summary.run.id for summary in store.runs(_LATEST)]
         pairs = find_pairs(map(load, names), known, kernels)
         own = {
-            place: find_pairs(map(load, names), known, claim.kernels, claim.filesystems)
+            place: find_pairs(
+                map(load, names), known, claim.kernels, claim.filesystems, claim.config
+            )
             for place, claim in enumerate(claimed.claim)
-            if claim.filesystems
+            if claim.filesystems or claim.config
         }
     ordered = {kernel: pairs[kernel] for kernel in kernels if kernel in pairs}
     return report_claims(series, claimed, ordered, own)

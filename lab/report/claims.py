@@ -55,9 +55,14 @@ class ClaimsReport:
         return {kernel: pair.narrowed(about) for kernel, pair in pairs.items()}
 
     @property
+    def refuted(self) -> int:
+        """How many claims a kernel refutes."""
+        return sum(answer_of(results) is Answer.REFUTED for results in self.tested)
+
+    @property
     def status(self) -> ExitStatus:
-        """EXPECTED when every kernel shows every claim that results can show."""
-        good = all(map(_all_shown, self.tested))
+        """EXPECTED when every kernel says of every claim that results can show what is due."""
+        good = all(_is_as_due(claim, results) for claim, results in self.claims)
         return ExitStatus.EXPECTED if good else ExitStatus.UNEXPECTED
 
 
@@ -95,6 +100,7 @@ def claims_to_markdown(report: ClaimsReport) -> str:
         claims=report.claims,
         tested=len(report.tested),
         shown=sum(map(_all_shown, report.tested)),
+        refuted=report.refuted,
         untested=len(report.claims) - len(report.tested),
         all_shown=_all_shown,
         answer_of=answer_of,
@@ -116,6 +122,7 @@ def claims_to_json(report: ClaimsReport) -> dict[str, Any]:
             {
                 "quote": claim.quote,
                 "untested": claim.untested or None,
+                "wrong": claim.wrong or None,
                 "shown": None if claim.untested else _all_shown(results),
                 "answer": Answer.NOT_TESTED if claim.untested else answer_of(results),
                 "kernels": [{**asdict(result), "shown": result.shown} for result in results],
@@ -136,6 +143,12 @@ def _shown_pairs(report: ClaimsReport) -> list[Pair]:
 
 def _all_shown(results: Sequence[ClaimAnswer]) -> bool:
     return bool(results) and all(result.shown for result in results)
+
+
+def _is_as_due(claim: Claim, results: Sequence[ClaimAnswer]) -> bool:
+    if claim.untested:
+        return True
+    return bool(results) and all(result.answer is claim.due for result in results)
 
 
 def _cell(text: str) -> str:

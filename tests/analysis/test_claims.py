@@ -9,14 +9,27 @@ from typing import Any
 
 import pytest
 
-from lab.analysis.claims import Claim, ClaimAnswer, Claims, find_pairs, judge_claim, load_claims
+from lab.analysis.claims import (
+    Answer,
+    Claim,
+    ClaimAnswer,
+    Claims,
+    find_pairs,
+    judge_claim,
+    load_claims,
+)
 from lab.errors import UserError
 from lab.model.job_error import JobError
 from lab.model.metric import Metric
 from lab.model.records import RunRecord, TestResult
 from lab.model.status import Status
 from lab.model.unrun import Unrun
-from lab.report.claims import claims_to_json, claims_to_markdown, report_claims
+from lab.report.claims import (
+    ClaimsReport,
+    claims_to_json,
+    claims_to_markdown,
+    report_claims,
+)
 from tests.results.made import EVIDENCE, job, result, run, slow_and_fast
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +81,9 @@ def recorded(*base: TestResult, patched: tuple[TestResult, ...] = (), **more: An
 
 
 def judged(claim: dict[str, Any], *runs: RunRecord) -> ClaimAnswer:
-    (shown,) = judge_claim(Claim.model_validate(claim), find_pairs(runs, DIGEST, ["6.1"]))
+    model = Claim.model_validate(claim)
+    pairs = find_pairs(runs, DIGEST, ["6.1"], config=model.config)
+    (shown,) = judge_claim(model, pairs)
     return shown
 
 
@@ -97,6 +112,67 @@ def test_not_shown(results: list[TestResult], why: str) -> None:
     shown = judged(MLOCK, recorded(*results))
     assert not shown.shown
     assert shown.why.startswith(why)
+
+
+def test_a_claim_of_a_config_wants_that_one() -> None:
+    record = recorded(failed())
+    plain = judged({**MLOCK, "config": "probes"}, record)
+    assert plain.answer is Answer.NOT_TESTED
+    assert plain.why.endswith("without and with the series with config probes")
+    probed = replace(record, jobs=tuple(replace(job, config="probes") for job in record.jobs))
+    assert judged({**MLOCK, "config": "probes"}, record, probed).answer is Answer.SHOWN
+
+
+def wrong(*results: TestResult) -> ClaimAnswer:
+    """A claim that is known to be wrong, by a control on ext4."""
+    shows = [
+        {"side": "base", "tests": ["mlock.*"], "filesystems": [name], "status": "pass",
+         "says": ["lo"]}
+        for name in ("ext4-dax", "ext4")
+    ]  # fmt: skip
+    claim = {"quote": "sets it", "wrong": "it does not", "kernels": ["6.1"], "shows": shows}
+    record = recorded(*results)
+    ext4 = {
+        "promises": (*EVIDENCE.promises, ("ext4", ())),
+        "proofs": (*EVIDENCE.proofs, ("ext4", ())),
+    }
+    first = replace(record.jobs[0], evidence=replace(record.jobs[0].evidence, **ext4))
+    return judged(claim, replace(record, jobs=(first, record.jobs[1])))
+
+
+SAYS = result("mlock.a", filesystem="ext4", message="lo")
+SILENT = result("mlock.a", filesystem="ext4-dax", message="no")
+
+
+@pytest.mark.parametrize(
+    ("results", "answer", "why"),
+    [
+        (
+            (SILENT, SAYS),
+            Answer.REFUTED,
+            "base: mlock.a on ext4-dax: does not say 'lo'; base: 1 pass on ext4, `lo`",
+        ),
+        # Its control wants to be seen to say the opposite.
+        ((SILENT,), Answer.NOT_TESTED, "base: no test has a name like"),
+        ((replace(SILENT, message="lo"), SAYS), Answer.SHOWN, ""),
+    ],
+)
+def test_what_is_wrong_is_refuted_beside_its_control(
+    results: tuple[TestResult, ...], answer: Answer, why: str
+) -> None:
+    given = wrong(*results)
+    assert given.answer is answer
+    if answer is Answer.REFUTED:
+        assert given.why == why
+
+
+def test_exit_status_wants_the_answer_that_is_due() -> None:
+    known = Claim.model_validate({**MLOCK, "shows": MLOCK["shows"] * 2, "wrong": "it does not"})
+    for claim, due in ((Claim.model_validate(MLOCK), Answer.SHOWN), (known, Answer.REFUTED)):
+        for answer in Answer:
+            judged_so = ((claim, (ClaimAnswer("6.1", answer, ""),)),)
+            report = ClaimsReport("fix", "s", {}, judged_so, {})
+            assert (report.status == 0) == (answer is due), (claim.wrong, answer)
 
 
 @pytest.mark.parametrize(
