@@ -132,7 +132,7 @@ def wrong(*results: TestResult) -> ClaimAnswer:
     ]  # fmt: skip
     claim = {"quote": "sets it", "wrong": "it does not", "kernels": ["6.1"], "shows": shows}
     record = recorded(*results)
-    ext4 = {
+    ext4: dict[str, Any] = {
         "promises": (*EVIDENCE.promises, ("ext4", ())),
         "proofs": (*EVIDENCE.proofs, ("ext4", ())),
     }

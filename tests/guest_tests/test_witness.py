@@ -23,10 +23,23 @@ def witness(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program on the kernel of ours, with breakpoints of ours."""
     folder = tmp_path_factory.mktemp("witness")
     built = _make(folder / "guest-tests")
-    flags = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror", "-I", SOURCES]
+    flags: list[str | Path] = [
+        "-std=c11",
+        "-D_GNU_SOURCE",
+        "-O2",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-I",
+        SOURCES,
+    ]
     run(["gcc", *flags, "-c", "-o", folder / "kernel.o", HERE / "witness.c"])
     wraps = "-Wl," + ",".join(f"--wrap={call}" for call in CALLS)
-    parts = [built / "obj/witness.o", folder / "kernel.o", built / "obj/library.a"]
+    parts: list[str | Path] = [
+        built / "obj/witness.o",
+        folder / "kernel.o",
+        built / "obj/library.a",
+    ]
     run(["gcc", "-static", wraps, "-o", folder / "witness", *parts])
     return folder / "witness"
 
