@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from lab.errors import InfrastructureError
 from lab.filesystems.filesystem import Filesystem
-from lab.filesystems.set_up import Mounted, set_up
+from lab.filesystems.set_up import Mounted, command, set_up
 from lab.guest.guest import Guest, GuestSpec
 
 _TICK_S = 0.1
@@ -67,18 +67,27 @@ class Prefetch:
     Args:
         next_spec: What the next guest is made from.
         on: Whether one may start before it is asked for: it takes memory of its own.
+        ready: Whether guests may be saved with their first filesystem made and mounted: there
+            are so many to come that one pays.
     """
 
-    def __init__(self, next_spec: Callable[[], GuestSpec], *, on: bool) -> None:
+    def __init__(
+        self, next_spec: Callable[[], GuestSpec], *, on: bool, ready: bool = False
+    ) -> None:
         self._next_spec = next_spec
         self._on = on
+        self._ready = ready
         self._starting: _Starting | None = None
         self._taken: _Starting | None = None
 
     def begin(self, filesystem: Filesystem) -> None:
         """Start the next guest now, and make and mount its filesystem, if none is on its way."""
         if self._on and self._starting is None:
-            self._starting = _Starting(self._next_spec(), filesystem)
+            self._starting = _Starting(self._spec_with(filesystem), filesystem)
+
+    def _spec_with(self, filesystem: Filesystem) -> GuestSpec:
+        spec = self._next_spec()
+        return spec.ready_with(command(filesystem)) if self._ready else spec
 
     def spec(self, filesystem: Filesystem) -> GuestSpec:
         """What the guest for a filesystem is, or is going to be, made from.
@@ -87,7 +96,7 @@ class Prefetch:
         """
         if self._starting is not None and self._starting.filesystem == filesystem:
             return self._starting.guest.spec
-        return self._next_spec()
+        return self._spec_with(filesystem)
 
     def guest(self, spec: GuestSpec) -> Guest:
         """The guest of ``spec``, to enter; raises what opening it raised."""
@@ -99,6 +108,14 @@ class Prefetch:
 
     def set_up(self, guest: Guest, filesystem: Filesystem) -> Mounted:
         """What set_up() says, or said when it was done ahead."""
+        try:
+            return self._mounted(guest, filesystem)
+        except InfrastructureError:
+            # No state is kept of that: each guest would be booted, in vain.
+            self._ready = False
+            raise
+
+    def _mounted(self, guest: Guest, filesystem: Filesystem) -> Mounted:
         done, self._taken = self._taken, None
         is_same = done is not None and done.guest is guest and done.filesystem == filesystem
         if done is None or not is_same or done.mounted is None:

@@ -25,6 +25,10 @@ from lab.model.variant import Variant
 from lab.process.spent import spent_s
 from lab.unforeseen import as_lab_error
 
+#: Of so many repetitions a state of their own pays, with the filesystem made and mounted: it
+#: takes a boot and 100 MB.
+_PAYS = 8
+
 
 class JobInterrupted(BaseException):
     """What was raised in the middle of a job: Ctrl-C, or a signal.
@@ -87,7 +91,7 @@ def _run(
     for unit, error in job.uncompiled:
         findings.add_trouble([unit], error)
     try:
-        guests = Prefetch(job.guests().__next__, on=job.prefetch)
+        guests = Prefetch(job.guests().__next__, on=job.prefetch, ready=job.repeat >= _PAYS)
         with findings.host, closing(guests) as prefetch, interruptible():
             _run_groups(findings, agenda, prefetch)
         # A signal may come until there is a record of what ran.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lab.errors import InfrastructureError
@@ -56,7 +57,33 @@ def set_up(guest: Guest, filesystem: Filesystem) -> Mounted:
     """
     if filesystem.device == DEVICE:
         refuse_lacking(guest)
-    result = _run(guest, filesystem)
+    asked = command(filesystem)
+    with _setup_deadline(guest, filesystem):
+        ahead = guest.take_readied(asked)
+        result = ahead or guest.run(asked)
+    try:
+        return _judged(guest, filesystem, result)
+    except NotProved:
+        # What chance left in a saved state would be told of each guest of it.
+        if ahead is None or not guest.state:
+            raise
+    with _setup_deadline(guest, filesystem):
+        return _judged(guest, filesystem, guest.run(asked))
+
+
+def command(filesystem: Filesystem) -> str:
+    """The shell command that does it; guests may be had in which it was run ahead."""
+    # Before anything of it could be changed by a program.
+    return f"{KEEP}\n{script(filesystem)}"
+
+
+def _judged(guest: Guest, filesystem: Filesystem, result: CommandResult) -> Mounted:
+    if len(result.stdout) > _MOST_SAID:
+        raise InfrastructureError(
+            f"the guest said {len(result.stdout) / 1e6:.1f} MB while {filesystem.name} was made "
+            "and mounted: nobody knows what was meant",
+            where=guest.console.path,
+        )
     if result.status == _NOT_UNMOUNTED and (left := read_left(result.stderr)):
         raise StaysMounted(left, where=guest.console.path)
     said = read(result.stdout)
@@ -94,10 +121,10 @@ def _hint(filesystem: Filesystem, result: CommandResult) -> str | None:
     return None
 
 
-def _run(guest: Guest, filesystem: Filesystem) -> CommandResult:
+@contextmanager
+def _setup_deadline(guest: Guest, filesystem: Filesystem) -> Iterator[None]:
     try:
-        # Before anything of it could be changed by a program.
-        result = guest.run(f"{KEEP}\n{script(filesystem)}")
+        yield
     except CommandTimeout as error:
         raise CommandTimeout(
             f"the setup deadline of {guest.spec.command_s:g} s passed while {filesystem.name} was "
@@ -105,13 +132,6 @@ def _run(guest: Guest, filesystem: Filesystem) -> CommandResult:
             where=guest.console.path,
             hint="raise deadlines.setup in lab.toml if the guest was only slow",
         ) from error
-    if len(result.stdout) > _MOST_SAID:
-        raise InfrastructureError(
-            f"the guest said {len(result.stdout) / 1e6:.1f} MB while {filesystem.name} was made "
-            "and mounted: nobody knows what was meant",
-            where=guest.console.path,
-        )
-    return result
 
 
 def script(filesystem: Filesystem) -> str:

@@ -91,6 +91,7 @@ class Stage:
         deeds: Beside DEEDS.
         opens: Is called when a guest opens, and may raise.
         prepared: How the command ended that runs first.
+        readied: How it ended what ran ahead, for guests that have that; may raise.
         who: Who hangs, when that is asked.
         times: The CPU time of their threads.
         second_s: How long one of their seconds takes.
@@ -103,6 +104,7 @@ class Stage:
     deeds: dict[str, Deed] = field(default_factory=dict)
     opens: Callable[[FakeGuest], None] = _opens
     prepared: CommandResult = _PREPARED
+    readied: Callable[[FakeGuest], CommandResult] | None = None
     who: Hang = Hang.PROGRAM
     times: Callable[[], Mapping[int, Times]] = _no_times
     second_s: float = 0.05
@@ -118,6 +120,7 @@ class FakeSpec:
     stage: Stage
     boot_s: float = 30.0
     command_s: float = 30.0
+    ready: str = ""
 
     @property
     def kernel(self) -> Path:
@@ -139,6 +142,10 @@ class FakeSpec:
     def in_folder(self, folder: Path) -> Self:
         """The same with traces elsewhere."""
         return replace(self, folder=folder)
+
+    def ready_with(self, command: str) -> Self:
+        """The same for guests in which a command was run ahead."""
+        return replace(self, ready=command)
 
     def stretched(self, factor: float) -> Self:
         """The same with deadlines for a host that is ``factor`` times as busy."""
@@ -172,12 +179,18 @@ class FakeGuest:
         spec.folder.mkdir(parents=True, exist_ok=True)
         self.console = Console(spec.folder / "console.log")
         self._kernel_log = ""
+        self._readied = self.stage.readied
         self.stage.made.append(self)
 
     @property
     def prepared(self) -> CommandResult:
         """How the command ended that runs first."""
         return self.stage.prepared
+
+    def take_readied(self, command: str) -> CommandResult | None:
+        """How it ended if it was run ahead."""
+        readied, self._readied = self._readied, None
+        return readied(self) if readied is not None and command == self.spec.ready else None
 
     def open(self) -> None:
         """Start it."""

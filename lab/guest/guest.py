@@ -106,6 +106,12 @@ class GuestSpec(Protocol):
     def in_folder(self, folder: Path) -> Self:
         """The same with traces elsewhere."""
 
+    def ready_with(self, command: str) -> Self:
+        """The same for guests in which a shell command was run ahead, where that can be had.
+
+        See Guest.take_readied().
+        """
+
     def stretched(self, factor: float) -> Self:
         """The same with deadlines for a host that is ``factor`` times as busy."""
 
@@ -142,6 +148,15 @@ class Guest(Protocol):
     @property
     def prepared(self) -> CommandResult:
         """How the command ended that runs first in each guest of its kind."""
+
+    def take_readied(self, command: str) -> CommandResult | None:
+        """How ``command`` ended if it was run ahead (``spec.ready_with``), in what was saved.
+
+        None if it was not, and the second time: what ran since may have undone it.
+
+        Raises:
+            GuestDied, CommandTimeout, CommandFlood: It did not come to an end.
+        """
 
     @property
     def state(self) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from lab.analysis.run_status import run_status
 from lab.config.model import Expectation, Fresh
 from lab.errors import ExitStatus
 from lab.execution.run_job import JobInterrupted, run_job
-from lab.guest.fake import FakeGuest, Script, Stage
+from lab.filesystems.set_up import command as set_up_command
+from lab.guest.command import CommandResult
+from lab.guest.fake import MOUNTED, FakeGuest, Script, Stage
 from lab.guest.guest import GuestDied
 from lab.model.records import JobRecord, TestResult
 from lab.model.status import Status
@@ -170,3 +173,55 @@ def test_an_interrupt_while_it_is_said_what_did_not_run_loses_nothing(
     with pytest.raises(JobInterrupted) as stop:
         run_job(make_job(scripts, max_fail=1), tell)
     assert {one.program for one in stop.value.record.results} == set("pqrs")
+
+
+def set_ups(stage: Stage) -> int:
+    """How often a filesystem was made and mounted."""
+    return sum(command == set_up_command(EXT4) for command, _ in stage.asked)
+
+
+def ahead(guest: FakeGuest) -> CommandResult:
+    """What a saved state has of it."""
+    guest.state = "state"
+    return CommandResult(0, MOUNTED, "", 0.0)
+
+
+@pytest.mark.parametrize(("repeat", "times"), [(7, 7), (8, 0)])
+def test_of_many_each_starts_with_its_filesystem_mounted(
+    make_job: MakeJob, stage: Stage, repeat: int, times: int
+) -> None:
+    stage.readied = ahead
+    record = run_job(make_job({"p": Script(("a",))}, EXT4, repeat=repeat))
+    assert ends(record, "a") == ["pass"] * repeat
+    assert set_ups(stage) == times
+    assert dict(record.evidence.proofs)["ext4-dax"]
+
+
+def test_a_state_that_proves_nothing_is_none(make_job: MakeJob, stage: Stage) -> None:
+    def unproved(guest: FakeGuest) -> CommandResult:
+        return replace(ahead(guest), stdout="")
+
+    stage.readied = unproved
+    record = run_job(make_job({"p": Script(("a",))}, EXT4, repeat=8))
+    assert ends(record, "a") == ["pass"] * 8
+    assert set_ups(stage) == 8
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_what_cannot_be_mounted_ahead_is_told_of_the_guest_it_failed_in(
+    make_job: MakeJob, stage: Stage, dies: bool
+) -> None:
+    """And the next ones are not booted for such a state in vain."""
+
+    def fails(guest: FakeGuest) -> CommandResult:
+        if dies:
+            raise guest.dies("Kernel panic - not syncing: mount")
+        return CommandResult(9, "", "mkfs: no\n", 0.0)
+
+    stage.readied = fails
+    record = run_job(make_job({"p": Script(("a",))}, EXT4, repeat=9))
+    assert ends(record, "p") == ["crash" if dies else "error"]
+    assert ends(record, "a") == ["pass"] * 8
+    assert set_ups(stage) == 8
+    assert [guest.spec.ready != "" for guest in stage.made] == [True] + [False] * 8
+    assert bool(record.complaints) == dies

@@ -43,6 +43,7 @@ class QemuGuest:
         self._notes: list[str] = []
         self._stack = ExitStack()
         self._up: Started | None = None
+        self._readied: CommandResult | InfrastructureError | None = None
 
     def open(self) -> None:
         """Start it, as entering its block does, which then finds it open; for a thread to do.
@@ -51,7 +52,10 @@ class QemuGuest:
         """
         try:
             state = self._saved_state()
-            self._up = (state and self._restored(state)) or boot(self.spec, self._stack)
+            if isinstance(state, SavedState):
+                state = self._restored(state)
+            self._up = state or boot(self.spec, self._stack)
+            self._readied = self._up.readied
         except BaseException:
             self.close()
             raise
@@ -97,6 +101,15 @@ class QemuGuest:
     def prepared(self) -> CommandResult:
         """How ``spec.prepare`` ended, in this guest or in the one it was saved from."""
         return self._started.prepared
+
+    def take_readied(self, command: str) -> CommandResult | None:
+        """How ``command`` ended where it was ``spec.ready``: once, and before anything is run."""
+        readied, self._readied = self._readied, None
+        if command != self.spec.ready:
+            return None
+        if isinstance(readied, InfrastructureError):
+            raise readied
+        return readied
 
     @property
     def state(self) -> str:
@@ -164,9 +177,10 @@ class QemuGuest:
         assert self._up is not None, "the guest is not open"
         return self._up
 
-    def _saved_state(self) -> SavedState | None:
-        states = self.spec.states
-        return None if states is None else state_for(self.spec, states, self._notes.append)
+    def _saved_state(self) -> SavedState | Started | None:
+        if self.spec.states is None:
+            return None
+        return state_for(self.spec, self.spec.states, self._stack, self._notes.append)
 
     def _restored(self, state: SavedState) -> Started | None:
         """The guest started from a saved state; None if that is of no use."""

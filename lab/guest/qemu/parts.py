@@ -37,6 +37,7 @@ class QemuParts:
         prepare: A shell command that runs first in each guest; see Guest.prepared.
         stall_s: What a boot that stalls gets to go on, in seconds.
         userland: What is in the hardware's ``image``.
+        ready: A shell command that ran in what guests of a saved state are saved from; "" is none.
         states: Where saved states are kept; None boots each guest.
         counting: What its guests count; a guest that is saved counts nothing.
         more: Words of QEMU's for what somebody has it started with by hand; no saved state, and
@@ -59,6 +60,7 @@ class QemuParts:
     more: tuple[str, ...] = ()
     userland: Userland | None = None
     counting: Counting | None = None
+    ready: str = ""
 
     @property
     def console(self) -> Console:
@@ -101,6 +103,13 @@ class QemuParts:
     def in_folder(self, folder: Path) -> Self:
         """The same with traces elsewhere."""
         return replace(self, folder=folder)
+
+    def ready_with(self, command: str) -> Self:
+        """The same for guests in which a command was run ahead: those of a saved state.
+
+        Not of guests that count: one that is not saved after all would have counted nothing.
+        """
+        return self if self.counting else replace(self, ready=command)
 
     def stretched(self, factor: float) -> Self:
         """The same with deadlines for a host that is ``factor`` times as busy."""

@@ -63,6 +63,7 @@ class SavedState:
         login: The user name that its guests let in.
         used_ports: How many of its SSH ports no longer lead to a server.
         prepared: How the command ended that ran before it was saved.
+        readied: The same of one that ran after it, if there was any.
         checksums: (name, number) pairs of what SEALED has not, see damage().
     """
 
@@ -72,6 +73,7 @@ class SavedState:
     used_ports: int
     prepared: CommandResult
     checksums: tuple[tuple[str, int], ...] = ()
+    readied: CommandResult | None = None
 
     @property
     def key(self) -> str:
@@ -136,6 +138,7 @@ class _Document:
     used_ports: Annotated[int, Field(ge=0, le=SSH_PORTS)]
     prepared: CommandResult
     checksums: tuple[tuple[str, int], ...]
+    readied: CommandResult | None = None
 
 
 def name_state(command: Sequence[str], files: Iterable[Path], *more: str) -> str:
@@ -173,6 +176,7 @@ def find_state(states: Path, key: str) -> SavedState | None:
         document.used_ports,
         document.prepared,
         document.checksums,
+        document.readied,
     )
     found.touch()
     return found
@@ -225,6 +229,7 @@ def write_state(
     keys: GuestKeys,
     used_ports: int,
     prepared: CommandResult,
+    readied: CommandResult | None = None,
 ) -> SavedState:
     """Keep a stopped guest; the oldest states beyond a dozen go.
 
@@ -248,11 +253,13 @@ def write_state(
         host_key = keys.host.public.hex()
         large = (name for name, _ in sizes if name not in SEALED)
         checksums = tuple((name, _checksum_of(scratch / name)) for name in large)
-        document = _Document(sizes, host_key, keys.login, used_ports, prepared, checksums)
+        document = _Document(sizes, host_key, keys.login, used_ports, prepared, checksums, readied)
         (scratch / "state.json").write_text(json.dumps(asdict(document)))
         seal(scratch, SEALED)
     _keep_newest(states)
-    return SavedState(states / key, keys.host.public, keys.login, used_ports, prepared, checksums)
+    return SavedState(
+        states / key, keys.host.public, keys.login, used_ports, prepared, checksums, readied
+    )
 
 
 def _keep_newest(states: Path) -> None:

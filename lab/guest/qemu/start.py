@@ -6,7 +6,7 @@ from __future__ import annotations
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.errors import InfrastructureError
@@ -27,6 +27,7 @@ class Started:
 
     Attributes:
         prepared: How ``parts.prepare`` ended, in this guest or in the one it was saved from.
+        readied: The same of ``parts.ready``, or why nobody knows; None where it was not run.
         state: The key of the saved state it started from; "" when it was booted.
     """
 
@@ -35,6 +36,14 @@ class Started:
     keys: GuestKeys
     prepared: CommandResult
     state: str = ""
+    readied: CommandResult | InfrastructureError | None = None
+
+    @property
+    def can_be_saved(self) -> bool:
+        """Whether what ran in it came to a good end."""
+        if self.prepared.status != 0 or isinstance(self.readied, InfrastructureError):
+            return False
+        return self.readied is None or self.readied.status == 0
 
 
 def boot(parts: QemuParts, stack: ExitStack, *, savable: bool = False) -> Started:
@@ -55,7 +64,19 @@ def boot(parts: QemuParts, stack: ExitStack, *, savable: bool = False) -> Starte
     commands.log_in()
     prepared = commands.run(parts.prepare, parts.command_s)
     vm.timeline.mark("prepared")
-    return Started(vm, commands, keys, prepared)
+    started = Started(vm, commands, keys, prepared)
+    return _readied(started, parts) if savable and parts.ready and not prepared.status else started
+
+
+def _readied(started: Started, parts: QemuParts) -> Started:
+    """The same guest once ``parts.ready`` has run, whatever came of that."""
+    try:
+        readied: CommandResult | InfrastructureError
+        readied = started.commands.run(parts.ready, parts.command_s)
+        started.vm.timeline.mark("readied")
+    except InfrastructureError as error:
+        readied = error
+    return replace(started, readied=readied)
 
 
 def restore(parts: QemuParts, state: SavedState, stack: ExitStack) -> Started:
@@ -81,7 +102,7 @@ def restore(parts: QemuParts, state: SavedState, stack: ExitStack) -> Started:
         commands.log_in()
         if why := damage.result():
             raise InfrastructureError(why)
-    return Started(vm, commands, keys, state.prepared, state.key)
+    return Started(vm, commands, keys, state.prepared, state.key, state.readied)
 
 
 def power_off(vm: Vm, deadline_s: float) -> None:

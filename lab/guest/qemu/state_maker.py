@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,29 +42,39 @@ def state_key(parts: QemuParts) -> str:
     places, programs = zip(*sorted(placed(parts.programs)), strict=True)
     # Its guests' kernel has read some of it.
     image = () if parts.userland is None else (parts.userland.digest,)
+    ready = (f"ready: {parts.ready}",) if parts.ready else ()
     files_read = [parts.kernel, parts.image, *programs]
-    return name_state(command, files_read, parts.prepare, *places, *image)
+    return name_state(command, files_read, parts.prepare, *places, *image, *ready)
 
 
-def state_for(parts: QemuParts, states: Path, note: Callable[[str], None]) -> SavedState | None:
+def state_for(
+    parts: QemuParts, states: Path, stack: ExitStack, note: Callable[[str], None]
+) -> SavedState | Started | None:
     """The state that guests of these parts start from, made now if there is none.
 
     Args:
+        stack: What ends a guest that is returned.
         note: Is told why none could be saved.
 
     Returns:
-        None where none can be.
+        None where none can be; a guest that is up where ``parts.ready`` came to no good end in it:
+        what that was is told by who uses it, and seen on its console.
     """
     key = state_key(parts)
     with locked(states / STATES.lock.format(key)):
-        return find_state(states, key) or _made(parts, states, key, note)
+        return find_state(states, key) or _made(parts, states, key, stack, note)
 
 
 def _made(
-    parts: QemuParts, states: Path, key: str, note: Callable[[str], None]
-) -> SavedState | None:
-    with _savable(parts) as guest:
-        if guest.prepared.status != 0:
+    parts: QemuParts, states: Path, key: str, stack: ExitStack, note: Callable[[str], None]
+) -> SavedState | Started | None:
+    with ExitStack() as making:
+        guest = boot(replace(parts, counting=None), making, savable=True)
+        if guest.readied is not None and not guest.can_be_saved:
+            stack.push(making.pop_all())
+            return guest
+        making.callback(_power_off, guest, parts)
+        if not guest.can_be_saved:
             return None
         try:
             return _save(guest, parts, states, key)
@@ -73,13 +83,9 @@ def _made(
             return None
 
 
-@contextmanager
-def _savable(parts: QemuParts) -> Iterator[Started]:
-    with ExitStack() as stack:
-        guest = boot(replace(parts, counting=None), stack, savable=True)
-        yield guest
-        with suppress(Exception):
-            power_off(guest.vm, parts.shutdown_s)
+def _power_off(guest: Started, parts: QemuParts) -> None:
+    with suppress(Exception):
+        power_off(guest.vm, parts.shutdown_s)
 
 
 def _save(guest: Started, parts: QemuParts, states: Path, key: str) -> SavedState:
@@ -115,4 +121,5 @@ def _save(guest: Started, parts: QemuParts, states: Path, key: str) -> SavedStat
             keys=guest.keys,
             used_ports=vm.used_ports,
             prepared=guest.prepared,
+            readied=None if isinstance(guest.readied, InfrastructureError) else guest.readied,
         )

@@ -25,8 +25,9 @@ from lab.execution.job import Job
 from lab.execution.run_job import run_job
 from lab.execution.unit import Unit
 from lab.filesystems.dax import Dax
+from lab.filesystems.mounts import check, read
 from lab.filesystems.pmem import namespace_mode
-from lab.filesystems.set_up import set_up
+from lab.filesystems.set_up import command, set_up
 from lab.guest.guest import Guest, GuestDied
 from lab.guest.qemu.command_line import SSH_PORTS
 from lab.guest.qemu.guest import QemuSpec
@@ -283,6 +284,10 @@ def test_what_shapes_a_guest_names_its_state(spec: QemuSpec, tmp_path: Path) -> 
         replace(spec, hardware=replace(spec.hardware, nvdimm=256 << 20)),
         replace(spec, append="quiet"),
         replace(spec, prepare="true"),
+        spec.ready_with("true"),
+        spec.ready_with(command(EXT4)),
+        spec.ready_with(command(replace(EXT4, mkfs=("-b", "2048")))),
+        spec.ready_with(command(replace(EXT4, options=("dax=always",)))),
         replace(spec, programs={**spec.programs, "populate": program}),
         # The same by another name, and a folder.
         replace(spec, programs={**spec.programs, "twin": spec.programs["init"]}),
@@ -312,6 +317,44 @@ def test_preparation_that_fails_is_told_by_each_guest(spec: QemuSpec, tmp_path: 
     own = replace(spec, prepare="echo none >&2; exit 9", states=tmp_path / "states")
     with own.guest() as guest, pytest.raises(InfrastructureError, match="none"):
         namespace_mode(guest)
+    assert states(own) == []
+
+
+def test_guests_with_a_filesystem_share_nothing_of_it(spec: QemuSpec, tmp_path: Path) -> None:
+    ready = replace(spec, states=tmp_path / "states").ready_with(command(EXT4))
+    for name in ("one", "two"):
+        with in_own_folder(ready, name).guest() as guest:
+            assert guest.state
+            assert "readied" not in marks(guest)
+            mounted = set_up(guest, EXT4)
+            looks = check(EXT4.device, EXT4.mount_point, mounted.table)
+            assert guest.run("ls /mnt/ext4-dax").stdout == "lost+found\n"
+            done = guest.run(f"echo mine >/mnt/ext4-dax/file; sync; {looks}")
+            assert done.stderr == ""
+            # By then another may be mounted, or files may be there: it is made anew.
+            assert guest.take_readied(command(EXT4)) is None
+            moved = guest.run(f"umount /mnt/ext4-dax; {looks}")
+            assert read(moved.stderr)[1] == ""
+            set_up(guest, EXT4)
+            assert guest.run("ls /mnt/ext4-dax").stdout == "lost+found\n"
+    assert len(states(ready)) == 1
+
+
+def test_what_could_not_be_made_ready_is_the_guest_that_tells(
+    spec: QemuSpec, tmp_path: Path
+) -> None:
+    own = replace(spec, states=tmp_path / "states")
+    with own.ready_with("echo no >&2; exit 9").guest() as guest:
+        readied = guest.take_readied("echo no >&2; exit 9")
+        assert readied is not None
+        assert (readied.status, readied.stderr, guest.state) == (9, "no\n", "")
+        assert guest.run("true").status == 0
+    panics = "echo c >/proc/sysrq-trigger"
+    with in_own_folder(own.ready_with(panics), "dead").guest() as guest:
+        with pytest.raises(GuestDied, match="panic") as died:
+            guest.take_readied(panics)
+        assert died.value.kernel
+        assert "sysrq" in guest.console.path.read_text()
     assert states(own) == []
 
 
