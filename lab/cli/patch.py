@@ -3,19 +3,33 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lab.cli.commands import File, Json, app, open_lab, worst
+from lab.cli.commands import (
+    Configs,
+    File,
+    Filesystems,
+    Json,
+    Machines,
+    Pattern,
+    Suites,
+    app,
+    open_lab,
+    worst,
+)
 from lab.cli.help import Typer
 from lab.cli.intake import trees_of
 from lab.cli.lines import say, say_lines
 from lab.cli.verify import Kernels
 from lab.errors import ExitStatus, LabError
+from lab.model.scale import exit_of
 
 if TYPE_CHECKING:
+    from lab.analysis.series_verdict import Verification
     from lab.model.variant import Variant
     from lab.patches import SeriesFit
     from lab.patches.intake import Intake
@@ -59,6 +73,63 @@ def check(
     if json:
         print_json({"series": series, "patches": _rows(fits)})
     return _status(fits)
+
+
+@patch_app.command()
+def coverage(
+    series: Annotated[str, typer.Argument(metavar="SERIES")],
+    kernels: Kernels = None,
+    filesystem: Filesystems = None,
+    suite: Suites = None,
+    pattern: Pattern = None,
+    machine: Machines = None,
+    config: Configs = None,
+    file: File = None,
+    json: Json = False,
+) -> int:
+    """Say how often each line of a series runs, without it and with it: tested under TCG.
+
+    The patch is shown with its counts; the verdict is that of `lab verify --coverage`.
+    """
+    from lab.cli.commands import showing_interrupted
+    from lab.cli.progress import Show
+    from lab.plan import plan_series
+
+    opened, bases = open_lab(file).taking(kernels or ())
+    opened = opened.emulated()
+    plan = plan_series(
+        opened.loaded,
+        series,
+        bases,
+        filesystem or (),
+        suite or (),
+        pattern,
+        machines=machine or (),
+        configs=config or (),
+    )
+    opened.refuse_pattern(plan.plan)
+    with showing_interrupted(verbose=False, json=json), Show(opened.cache, quiet=json) as show:
+        found = opened.telling(show).verify(plan, sys.argv, again=True, coverage=True)
+    return _say_coverage(found, json=json)
+
+
+def _say_coverage(found: Verification, *, json: bool) -> int:
+    """Print what ran; what was not counted is an error of the lab's, or of what it was given."""
+    from rich.console import Console
+
+    from lab.cli.progress import print_json
+    from lab.report.coverage import coverage_lines, coverage_to_json
+    from lab.report.lines import print_lines
+
+    counted = [kernel.lines for kernel in found.kernels if kernel.lines is not None]
+    if json:
+        print_json({"series": found.series, "lines": [coverage_to_json(each) for each in counted]})
+    else:
+        print_lines(Console(highlight=False), map(coverage_lines, counted))
+    for kernel in found.kernels:
+        if kernel.lines is None:
+            say(f"{kernel.name}: not counted: {kernel.outcome}: {kernel.why}", err=True)
+    return exit_of(kernel.ours for kernel in found.kernels if kernel.lines is None)
 
 
 @patch_app.command("import")

@@ -15,6 +15,7 @@ from functools import cached_property
 
 from lab.coverage.code_lines import Function, SourceText, Statement
 from lab.coverage.counted import LineState
+from lab.coverage.debug_object import Row
 from lab.coverage.machine_code import Edge
 from lab.coverage.places import PlacedFunction
 
@@ -64,6 +65,15 @@ class FileLines:
 
     def formula(self, line: int) -> Formula:
         """What tells how often a line ran."""
+        if line not in self._known:
+            self._known[line] = self._found(line)
+        return self._known[line]
+
+    @cached_property
+    def _known(self) -> dict[int, Formula]:
+        return {}
+
+    def _found(self, line: int) -> Formula:
         if not self.text.is_code(line):
             return Formula(LineState.NOT_CODE)
         if not self.compiled:
@@ -105,9 +115,30 @@ class FileLines:
         found = tuple(
             site
             for placed in self.functions
-            for site in placed.sites(self.file, line, starts=starts)
+            for site in placed.sites(
+                self.file, line, starts=starts, goes_on=lambda row: self._goes_on(line, row)
+            )
         )
         return Formula(LineState.RAN, found) if found else _NONE
+
+    def _goes_on(self, line: int, row: Row) -> bool:
+        """Whether what a row is of comes next after a line, and after nothing else.
+
+        BUG() leaves nothing at its place, which is that of what others come to.
+        """
+        function = self.text.function_at(line)
+        if (
+            function is None
+            or row.file != self.file
+            or self.text.function_at(row.line) is not (function)
+        ):
+            return True
+        one, two = function.statement_at(line), function.statement_at(row.line)
+        if one is None or two is None or one is two:
+            return True
+        if any(each is two for each in one.everything()):
+            return True
+        return _come_next(one, two)
 
     def _pieces(self, line: int) -> Formula:
         """Of a line of which pieces are left, and not where a statement begins."""
@@ -217,6 +248,17 @@ def _leading(
 
 
 _EMPTY: frozenset[tuple[str, int]] = frozenset()
+
+
+def _come_next(one: Statement, two: Statement) -> bool:
+    """Whether a statement stands behind another among its like, with no label between them."""
+    at = next(n for n, each in enumerate(one.siblings) if each is one)
+    for each in one.siblings[at + 1 :]:
+        if each.kind == "label":
+            return False
+        if any(inner is two for inner in each.everything()):
+            return True
+    return False
 
 
 def _because(formula: Formula, why: str) -> Formula:

@@ -48,28 +48,42 @@ class PlacedFunction:
                 found[row.address].add((row.file, row.line))
         return {address: frozenset(lines) for address, lines in found.items()}
 
-    def sites(self, file: str, line: int, *, starts: bool = True) -> Iterator[int]:
+    def sites(
+        self,
+        file: str,
+        line: int,
+        *,
+        starts: bool = True,
+        goes_on: Callable[[Row], bool] = lambda _: True,
+    ) -> Iterator[int]:
         """Addresses at which a line begins: one of each straight run and each inlined copy.
 
         A line whose instructions the compiler moved among others' begins once all the same.
-        """
-        seen: set[tuple[int, int]] = set()
-        for row in self.by_line.get((file, line), ()):
-            key = (self.code.block_of(row.address), 0)
-            if row.starts is starts and key not in seen:
-                seen.add(key)
-                yield row.address
-            elif row.starts is starts:
-                again = (key[0], self.copies(row.address))
-                if again[1] and again not in seen and self._first_copy(row) != again[1]:
-                    seen.add(again)
-                    yield row.address
 
-    def _first_copy(self, row: Row) -> int:
-        block = self.code.block_of(row.address)
-        same = self.by_line[row.file, row.line]
-        first = next(each for each in same if self.code.block_of(each.address) == block)
-        return self.copies(first.address)
+        Args:
+            goes_on: Whether control goes on from the line to what a row is of, and does so from
+                nowhere else: asked where the line has no instruction before that.
+        """
+        seen: dict[int, set[int]] = defaultdict(set)
+        for row in self.by_line.get((file, line), ()):
+            if row.starts is not starts:
+                continue
+            behind = self._behind.get(row)
+            if behind is not None and not goes_on(behind):
+                continue
+            block, copy = self.code.block_of(row.address), self.copies(row.address)
+            if not seen[block] or (copy and copy not in seen[block]):
+                yield row.address
+            seen[block].add(copy)
+
+    @cached_property
+    def _behind(self) -> Mapping[Row, Row]:
+        """Of a row that has no instruction, the next one of another line at its address."""
+        found: dict[Row, Row] = {}
+        for row, following in zip(self.rows, self.rows[1:], strict=False):
+            if row.address == following.address and row[1:3] != following[1:3]:
+                found.setdefault(row, following)
+        return found
 
     def edges_of(self, file: str, lines: range) -> Iterator[Edge]:
         """The ways of those branches whose instruction is of some lines."""

@@ -24,7 +24,7 @@ from lab.coverage.machine_code import read_code
 from lab.coverage.places import PlacedFunction, place
 from lab.errors import InfrastructureError, LabError
 from lab.execution.cold_check import ColdGuest, LineCounts, checked
-from lab.execution.unit_marks import UnitMarks, read_units, tests_marked
+from lab.execution.unit_marks import UnitMarks, marked_tests, read_units
 from lab.model.job_name import Around
 from lab.model.ran import Ran
 from lab.model.records import JobRecord, RunRecord
@@ -172,8 +172,8 @@ class LineCounting:
         self, counted: _Counted, guest: ColdGuest, job: JobRecord, place: Path
     ) -> _Counted:
         """What was counted, unless a guest that was booted counts otherwise."""
-        # One that runs none of the lines compares nothing.
-        ran = next((one for one in job.ran if any(counted.lines_of(one).values())), job.ran[0])
+        # The more lines it runs, the more is compared.
+        ran = max(job.ran, key=lambda one: sum(map(bool, counted.lines_of(one).values())))
 
         def count() -> tuple[LineCounts, LineCounts]:
             self.builder.listener.say(f"{job.name}: does a booted guest count {ran.unit} alike?")
@@ -319,7 +319,7 @@ def _read(side: _Side, job: JobRecord, folder: Path) -> _Counted:
         try:
             counts = read_counts(place, side.probes)
             units = read_units(place)
-            tests, unsure = _tests(units, tests_marked(place / "console.log"))
+            tests, unsure = _tests(units, marked_tests(place / "console.log"))
         except (LabError, OSError, ValueError) as error:
             notes.append(f"{job.name}: {error}")
             whole = False

@@ -65,7 +65,7 @@ def read_units(folder: Path) -> tuple[UnitMarks, ...]:
     return tuple(UnitMarks(Ran(*row[:4]), int(row[4]), int(row[5])) for row in rows)
 
 
-def tests_marked(console: Path) -> tuple[tuple[str, ...], ...]:
+def marked_tests(console: Path) -> tuple[tuple[str, ...], ...]:
     """The tests that each program marked in a guest, program by program, in order.
 
     Raises:

@@ -14,9 +14,11 @@ from lab.analysis.series_verdict import (
     judge_pair,
     judge_upstream,
     lost,
+    with_lines,
 )
 from lab.analysis.verdict import TestVerdict, Verdict
 from lab.config.model import ExpectedVerdict
+from lab.coverage.counted import Coverage, DiffLine, Hunk, LineCount, LineState
 from lab.model.records import KERNEL
 from lab.model.status import Outcome, Status
 from tests.results.made import job, result
@@ -183,3 +185,41 @@ def test_a_verdict_is_as_expected_when_it_is_just_that() -> None:
 )
 def test_what_was_counted_is_said(verdicts: list[str], about: tuple[str, ...], why: str) -> None:
     assert judge_pair(made(*verdicts), about)[1] == why
+
+
+def counted(*states: LineState) -> Coverage:
+    lines = (
+        DiffLine("+", "x;", None, LineCount(number, state, int(state is LineState.RAN)))
+        for number, state in enumerate(states, 1)
+    )
+    return Coverage("6.1", "default", "default", (Hunk("mm/gup.c", tuple(lines)),))
+
+
+FIXED = KernelVerdict("6.1", Outcome.FIXED, "2 tests")
+
+
+def test_lines_that_never_ran_have_fixed_nothing() -> None:
+    found = with_lines(FIXED, counted(LineState.NOT_CODE, LineState.NEVER, LineState.NEVER))
+    assert found.outcome is Outcome.INCONCLUSIVE
+    assert found.why == "none of the lines that it adds ran (mm/gup.c:2, mm/gup.c:3); 2 tests"
+
+
+@pytest.mark.parametrize(
+    "states",
+    [
+        [LineState.RAN, LineState.NEVER],
+        [LineState.FAILING, LineState.NEVER],
+        # Nobody can say that it did not.
+        [LineState.UNKNOWN, LineState.NEVER],
+        [LineState.MERGED, LineState.NOT_CODE],
+        [],
+    ],
+)
+def test_what_ran_or_could_not_have_leaves_the_verdict(states: list[LineState]) -> None:
+    assert with_lines(FIXED, counted(*states)).outcome is Outcome.FIXED
+
+
+def test_what_is_not_fixed_stays_what_it_is() -> None:
+    regressed = replace(FIXED, outcome=Outcome.REGRESSED)
+    assert with_lines(regressed, counted(LineState.NEVER)).outcome is Outcome.REGRESSED
+    assert with_lines(FIXED, None).outcome is Outcome.FIXED

@@ -89,7 +89,7 @@ def test_a_branch_is_counted_by_its_way(host: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_way_is_of_one_cpu(host: Path, tmp_path: Path) -> None:
-    ran(host, tmp_path, (0, 7), (1, 9), (0, 20))
+    ran(host, tmp_path, (1, 7), (0, 9), (1, 20))
     assert counted(tmp_path) == {0: {7: 1, 9: 1, 20: 1, Edge(7, 20): 1}}
 
 

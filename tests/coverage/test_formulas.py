@@ -30,6 +30,7 @@ TEXT = """\
 #include "twice.h"
 extern long ask(long), put(long);
 volatile long seen, hidden;
+#define BUG() do { if (count) __builtin_unreachable(); } while (0)
 
 static inline long unused(long x)
 {
@@ -57,6 +58,23 @@ next:
 		i++;
 	} while (i < count);
 	return i;
+}
+
+long stops(long count, long *pages)
+{
+	if (count) {
+		if (put(count))
+			pages[0] = count;
+		else
+			pages[1] = ask(count);
+		count = ask(1);
+		if (count)
+			return put(count);
+		BUG();
+	}
+	if (pages)
+		return pages[2];
+	return ask(2);
 }
 
 long pair(long x)
@@ -108,7 +126,7 @@ def _lines(folder: Path, name: str, debug: str = "debug.o") -> FileLines:
 
 def formula(folder: Path, words: str, name: str = "walk.c") -> Formula:
     text = TEXT if name == "walk.c" else HEADER
-    number = next(n for n, line in enumerate(text.split("\n"), 1) if words in line)
+    number = text[: text.index(words)].count("\n") + 1
     return _lines(folder, name).formula(number)
 
 
@@ -147,6 +165,13 @@ def test_what_nothing_uses_is_in_no_kernel(linked: Path) -> None:
     assert (found.state, found.why) == (
         LineState.MERGED, "nothing in this kernel has unused()",
     )  # fmt: skip
+
+
+def test_what_leaves_nothing_is_not_counted_as_what_comes_behind_it(linked: Path) -> None:
+    """Its place is that of a line to which others come as well."""
+    own = formula(linked, "if (pages)\n\t\treturn")
+    found = formula(linked, "\t\tBUG();")
+    assert set(found.plus) != set(own.plus)
 
 
 @pytest.mark.parametrize("words", ["it goes round", "long count", "next:", "\tdo {"])

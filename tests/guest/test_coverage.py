@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``lab verify --coverage`` on a real kernel: the lines of the mail's patch, counted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.guest.conftest import KERNEL, Project
+
+pytestmark = pytest.mark.guest
+
+BUGGY = f"{KERNEL}+reintroduce-bug"
+#: What the test maps, in pages of 4 KiB.
+PAGES = 1024
+TEST = "mlock.shared-rw.4k"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(tmp_path_factory.mktemp("coverage") / "project")
+
+
+@pytest.fixture(scope="module")
+def verified(project: Project) -> dict[str, Any]:
+    words = ("verify", "dax-populate", BUGGY, "-f", "ext4-dax", "-s", "mlock", "-k", TEST)
+    return dict(project.json(*words, "--coverage"))
+
+
+def lines(verified: dict[str, Any]) -> list[dict[str, Any]]:
+    [kernel] = verified["kernels"]
+    return [line for hunk in kernel["lines"]["hunks"] for line in hunk["lines"]]
+
+
+def count_of(verified: dict[str, Any], text: str, side: str) -> tuple[str, int]:
+    [found] = [line[side] for line in lines(verified) if line["text"].strip() == text]
+    return found["state"], found["count"]
+
+
+def test_each_page_without_a_struct_page_goes_on_once(verified: dict[str, Any]) -> None:
+    assert verified["kernels"][0]["verdict"] == "fixed"
+    assert count_of(verified, "goto next_page;", "patched") == ("ran", PAGES)
+
+
+def test_the_error_is_returned_without_the_series_alone(verified: dict[str, Any]) -> None:
+    assert count_of(verified, "ret = -EFAULT;", "patched") == ("never ran", 0)
+    assert count_of(verified, "ret = -EFAULT;", "base") == ("ran in failing tests only", 1)
+
+
+def test_the_test_is_named_that_ran_a_line(verified: dict[str, Any]) -> None:
+    [line] = [line for line in lines(verified) if line["text"].strip() == "if (!pages)"]
+    assert line["patched"]["tests"] == [[["ext4-dax", "mlock", "mlock", TEST], PAGES]]
+
+
+def test_a_guest_that_was_booted_counted_the_same(verified: dict[str, Any]) -> None:
+    assert verified["kernels"][0]["lines"]["notes"] == []
+    for job in verified["jobs"]:
+        folder = Path(verified["folder"]) / Path(job["evidence"]["console_path"]).parent
+        assert [use["state"] != "" for use in job["evidence"]["guests"]] == [True]
+        # Once a build: it may be an earlier run's.
+        assert not (folder / "cold").exists() or (folder / "cold" / "lines.counts").exists()
+
+
+def test_lcov_and_json_are_kept(verified: dict[str, Any]) -> None:
+    folder = Path(verified["folder"]) / "coverage"
+    assert f",{PAGES}\n" in (folder / f"{BUGGY}.info").read_text()
+    assert json.loads((folder / "coverage.json").read_text())[0]["kernel"] == BUGGY
