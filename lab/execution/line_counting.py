@@ -40,6 +40,7 @@ _MARK = "devkmsg_write"
 _C = (".c", ".h")
 #: A header's lines may be in half of the kernel.
 _MOST_FUNCTIONS = 500
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,18 @@ class _FilePair:
 
 @dataclass(frozen=True, eq=False)
 class _Side:
-    """One kernel of a pair: what tells of its lines, and what its guests count for that."""
+    """One kernel of a pair: what tells of its lines, and what its guests count for that.
+
+    Attributes:
+        shown: The lines that are told of, by file.
+        partly: Files of which the kernel has more places than are counted.
+    """
 
     files: Mapping[str, FileLines]
     probes: Probes
     notes: tuple[str, ...] = ()
     shown: tuple[tuple[str, int], ...] = ()
+    partly: frozenset[str] = frozenset()
 
     @property
     def digest(self) -> str:
@@ -235,8 +242,13 @@ def _side_of(built: Build, files: Sequence[_FilePair], *, patched: bool) -> _Sid
         functions += placing.functions
         lost += placing.lost
     notes = [f"of those that include {name} only some were looked at" for name in made.cut]
-    if len(functions) > _MOST_FUNCTIONS:
-        notes.append(f"only {_MOST_FUNCTIONS} of {len(functions)} functions are counted")
+    if lost:
+        named = ", ".join(f"{name}()" for name in lost[:_MOST_NAMED])
+        more = f" and {len(lost) - _MOST_NAMED} more" if len(lost) > _MOST_NAMED else ""
+        notes.append(f"not in the kernel as it was compiled again: {named}{more}")
+    placed = len(functions)
+    if placed > _MOST_FUNCTIONS:
+        notes.append(f"only {_MOST_FUNCTIONS} of {placed} functions are counted")
         del functions[_MOST_FUNCTIONS:]
     found = tuple(functions)
     known = {
@@ -245,10 +257,13 @@ def _side_of(built: Build, files: Sequence[_FilePair], *, patched: bool) -> _Sid
     }
     addresses = {each for one in found for each in one.addresses}
     edges = {each for one in found for each in one.code.edges}
+    # A line that some lost function has may have run there.
+    is_cut = lost or len(functions) < placed
+    partly = frozenset(texts if is_cut else made.cut)
     shown = tuple(
         (each.name, number) for each in files for number in sorted(each.shown(patched=patched))
     )
-    return _Side(known, Probes.of(addresses, edges, _mark(image)), tuple(notes), shown)
+    return _Side(known, Probes.of(addresses, edges, _mark(image)), tuple(notes), shown, partly)
 
 
 def _around(text: SourceText, shown: Iterable[int]) -> Iterator[int]:
@@ -288,6 +303,11 @@ class _Counted:
 
     def line(self, file: str, number: int) -> LineCount:
         formula = self.side.formula(file, number)
+        is_code = formula.state is not LineState.NOT_CODE
+        if is_code and file in self.side.partly and not self._sum(formula):
+            # It may have run where nobody counted.
+            why = "not all places are counted that the kernel has of it"
+            return LineCount(number, LineState.UNKNOWN, why=why)
         if not formula.tells:
             return LineCount(number, formula.state, why=formula.why)
         if not self.whole:

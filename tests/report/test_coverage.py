@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from lab.coverage.counted import Coverage, DiffLine, Hunk, LineCount, LineState
 from lab.model.ran import Ran
+from lab.model.records import RunRecord
 from lab.report.coverage import (
     cobertura_text,
     coverage_lines,
@@ -19,6 +21,8 @@ from lab.report.coverage import (
     read_coverage,
 )
 from lab.report.lines import print_lines
+from lab.report.site.coverage import shown_coverage
+from lab.report.site.render import render
 from lab.results import RunFolder
 
 TEST = Ran("ext4-dax", "mlock", "mlock", "mlock.shared-rw.4k")
@@ -105,6 +109,31 @@ def test_what_is_kept_with_a_run_is_read_again(tmp_path: Path) -> None:
         "6.1+bug.xml",
         "coverage.json",
     ]
+
+
+def test_the_page_of_the_series_has_them(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path, "20260101-000000-abcd")
+    hostile = DiffLine("+", "<script>x</script>", None, line(9, LineState.NEVER))
+    hunks = (Hunk("mm/gup.c", (*FOUND.hunks[0].lines, hostile)),)
+    keep_coverage(folder, [replace(FOUND, hunks=hunks)])
+    run = RunRecord(id=folder.run_id, started="2026-01-01T00:00:00+00:00", folder=str(folder.path))
+    [shown] = shown_coverage(run)
+    text = render(
+        "series.html.j2",
+        root="../",
+        run=run,
+        nav=[],
+        name="bug",
+        digests=[],
+        pairs=[],
+        matrix="",
+        histories=[],
+        mutants=(),
+        lines=[shown],
+    )
+    assert '<td class="num" title="line 5: ran; ext4-dax/mlock' in text
+    assert "6,144</td><td><code>+         if (!pages)</code>" in text
+    assert "<script>x" not in text
 
 
 def test_a_run_that_counted_nothing_has_none(tmp_path: Path) -> None:

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is said of a line, from what the guests of a job counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from lab.coverage.code_lines import read_source
+from lab.coverage.counted import LineState
+from lab.coverage.counts import Probes
+from lab.coverage.formulas import FileLines, Formula
+from lab.coverage.machine_code import Edge
+from lab.execution.line_counting import _bad, _Counted, _Side, _tests
+from lab.execution.unit_marks import UnitMarks
+from lab.model.ran import Ran
+from lab.model.status import Status
+from tests.results.made import job, result
+
+FILE = "mm/gup.c"
+TEXT = "int f(int x)\n{\n\treturn x;\n}\n"
+GOOD = Ran("ext4-dax", "mlock", "mlock", "good")
+BAD = GOOD._replace(test="bad")
+EDGE = Edge(16, 32)
+PROBES = Probes.of((16, 32, 48), (EDGE,), 8)
+
+
+def counted(
+    formula: Formula,
+    counts: Mapping[object, Mapping[Ran, int]],
+    *,
+    partly: frozenset[str] = frozenset(),
+    whole: bool = True,
+) -> tuple[LineState, int]:
+    lines = FileLines(FILE, read_source(TEXT), ())
+    lines._known[3] = formula
+    side = _Side({FILE: lines}, PROBES, partly=partly)
+    numbers = PROBES.numbers
+    by_number = {numbers[each]: Counter(found) for each, found in counts.items()}  # type: ignore[index]
+    found = _Counted(side, by_number, frozenset((BAD,)), (), whole).line(FILE, 3)
+    return found.state, found.count
+
+
+RAN = Formula(LineState.RAN, (16, 48))
+
+
+def test_copies_add_up() -> None:
+    assert counted(RAN, {16: {GOOD: 2}, 48: {GOOD: 3, BAD: 1}}) == (LineState.RAN, 6)
+
+
+def test_what_did_not_go_a_branchs_way_is_taken_off() -> None:
+    formula = Formula(LineState.RAN, (16,), (EDGE,))
+    assert counted(formula, {16: {GOOD: 5}, EDGE: {GOOD: 5}}) == (LineState.NEVER, 0)
+    assert counted(formula, {16: {GOOD: 5, BAD: 2}, EDGE: {GOOD: 5}}) == (LineState.FAILING, 2)
+
+
+def test_what_ran_where_nobody_counted_is_not_said_to_be_still() -> None:
+    partly = frozenset((FILE,))
+    assert counted(RAN, {}) == (LineState.NEVER, 0)
+    assert counted(RAN, {}, partly=partly) == (LineState.UNKNOWN, 0)
+    assert counted(RAN, {16: {GOOD: 1}}, partly=partly) == (LineState.RAN, 1)
+    assert counted(Formula(LineState.MERGED), {}, partly=partly) == (LineState.UNKNOWN, 0)
+    assert counted(Formula(LineState.NOT_CODE), {}, partly=partly) == (LineState.NOT_CODE, 0)
+
+
+def test_a_guest_that_does_not_say_what_it_counted_leaves_no_count() -> None:
+    assert counted(RAN, {16: {GOOD: 1}}, whole=False) == (LineState.UNKNOWN, 0)
+
+
+def test_a_program_passes_where_one_of_its_tests_does() -> None:
+    good, bad = result("a"), result("b", Status.FAIL)
+    assert {ran.test for ran in _bad(job(good, bad))} == {"b"}
+    assert {ran.test for ran in _bad(job(bad))} == {"b", ""}
+
+
+def test_tests_that_marks_do_not_tell_apart_are_their_program() -> None:
+    program = GOOD._replace(test="")
+    unit = UnitMarks(program, 0, 4)
+    assert _tests([unit], [("a", "b")])[0] == {
+        1: program,
+        2: program._replace(test="a"),
+        3: program._replace(test="b"),
+    }
+    found, unsure = _tests([unit], [("a",)])
+    assert set(found.values()) == {program}
+    assert len(unsure) == 1
