@@ -2,7 +2,7 @@
 """Times the lab beside the same work done by hand, on this machine, in one run.
 
 Usage: measure.py [second-variant] [nothing-to-do] [test] [others] [small] [repeat]
-       [edit-to-verdict] [verify] [unpack] [cold] [one-file] [sandbox]
+       [edit-to-verdict] [verify] [mutants] [unpack] [cold] [one-file] [sandbox]
 
 Without a name all.  cold and one-file build a kernel from nothing, LAB_BENCH_KERNEL or 6.1,
 in a cache of their own; on a busy machine run them again, each is measured in pairs.
@@ -54,6 +54,8 @@ ROOT = Path(__file__).resolve().parents[1]
 _PAIRS = 3
 _SANDBOX_PAIRS = 6
 _REPETITIONS = 100
+#: 30 of them, builds included, on two CPUs.
+_MUTANTS_S = 300.0
 #: The first of them is not counted.
 _SMALL = 51
 LAB = Path(sys.executable).with_name("lab")
@@ -328,6 +330,23 @@ def verify(lab: Lab, scratch: Path) -> Iterator[Row]:
     )
 
 
+def mutants(lab: Lab, scratch: Path) -> Iterator[Row]:
+    """All wrong versions of the patch of 2015: its verdict first, both kernels being built.
+
+    Object folders for them may have to be copied, and each mutant is compiled anew always.
+    """
+    _project(scratch, f'[paths]\nresults = "{scratch}/results"\n')
+    place = ("-C", scratch / "lab.toml")
+    _run([LAB, "build", "v4.2", "v4.2+dax-populate", *place])
+    took = _run([LAB, "verify", "dax-populate", "v4.2", "--mutate", *place])
+    (kept,) = (scratch / "results").glob("*/mutants.json")
+    (kernel,) = json.loads(kept.read_text())["kernels"]
+    assert kernel["counts"]["error"] == 0, kernel["counts"]
+    tried = len(kernel["mutants"])
+    yield Row.alone(f"`lab verify --mutate`, {tried} mutants", took, _MUTANTS_S)
+    yield Row.alone("the same, from the verdict on", kernel["duration_s"])
+
+
 def _patch_of(tree: Path, what: str, scratch: Path) -> Path:
     """A patch that adds a line at the end of mm/gup.c, and changes what no test sees."""
     before = (tree / "mm/gup.c").read_text().splitlines(keepends=True)
@@ -507,6 +526,7 @@ _ALL: dict[str, Measure] = {
     "small": small,
     "edit-to-verdict": edit_to_verdict,
     "verify": verify,
+    "mutants": mutants,
     "unpack": unpack,
     "cold": partial(cold, kernel=KERNEL),
     "one-file": partial(one_file, kernel=KERNEL),

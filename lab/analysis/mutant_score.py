@@ -26,7 +26,6 @@ class Fate(StrEnum):
     SAME = "same binary"
     UNCOMPILED = "does not compile"
     ERROR = "error"
-    UNTRIED = "not tried"
 
 
 @dataclass(frozen=True)

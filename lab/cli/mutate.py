@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lab.cli.commands import one_of_each, say_plan, showing_interrupted
-from lab.cli.lines import say_lines
+from lab.cli.lines import say, say_lines
 from lab.errors import ExitStatus
 
 if TYPE_CHECKING:
+    from lab.analysis.series_verdict import Verification
     from lab.plan import SeriesPlan
     from lab.session import Lab
 
@@ -56,7 +59,8 @@ def verify_mutants(
     with showing_interrupted(verbose=verbose, json=json), Show(opened.cache, quiet=json) as show:
         telling = opened.telling(show)
         verification = telling.verify(plan, sys.argv, coverage=coverage)
-        report = try_mutants(telling.builder, plan, verification, most)
+        with _telling_what_is_kept(verification):
+            report = try_mutants(telling.builder, plan, verification, most)
     if json:
         document: dict[str, Any] = verification_to_json(verification)
         print_json({**document, "mutants": report.document})
@@ -64,6 +68,20 @@ def verify_mutants(
         print_verification(verification, Console(highlight=False), verbose)
         say_lines(["", *mutant_lines(plan.series, report.scores)])
     return max(verification_status(verification), report.status, key=_rank)
+
+
+@contextmanager
+def _telling_what_is_kept(verification: Verification) -> Iterator[None]:
+    """Say where what was tried is, before a signal ends the command."""
+    from lab.process.interrupt import Terminated
+
+    try:
+        yield
+    except (KeyboardInterrupt, Terminated):
+        if verification.run is not None:
+            what = "mutants that were tried are kept, and the same command goes on after them"
+            say(f"{verification.run.folder}/mutants.json: {what}", err=True)
+        raise
 
 
 def _rank(status: ExitStatus) -> int:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -92,7 +93,7 @@ def _tried(
 ) -> MutantScore:
     key = _key(question)
     score = MutantScore(str(question.kernel), key)
-    known = dict(_known(report, key))
+    known = known_before(report, key)
     if known:
         builder.listener.say(f"{question.kernel}: {len(known)} mutants were tried by a call before")
 
@@ -126,17 +127,19 @@ def _key(question: Question) -> str:
     return hashlib.sha256("\0".join((*parts, planned)).encode()).hexdigest()[:24]
 
 
-def _known(report: MutantReport, key: str) -> Iterator[tuple[str, MutantResult]]:
+def known_before(report: MutantReport, key: str) -> dict[str, MutantResult]:
     """What the newest call of the same that was cut short knew, by the mutants' digests."""
     folders = sorted(report.folder.results.glob("*/mutants.json"), reverse=True)[:_MOST_RUNS]
     for path in folders:
         document = read_stored(path, dict[str, Any])
         if document is None or document.get("finished"):
             continue
-        for kernel in document.get("kernels", ()):
-            if kernel.get("key") == key and kernel.get("why") == "":
-                yield from _rows(kernel.get("mutants", ()))
-                return
+        # Whatever is damaged there is done anew.
+        with suppress(KeyError, ValueError, TypeError, AttributeError):
+            for kernel in document["kernels"]:
+                if kernel["key"] == key:
+                    return dict(_rows(kernel["mutants"]))
+    return {}
 
 
 def _rows(rows: Any) -> Iterator[tuple[str, MutantResult]]:
@@ -144,6 +147,8 @@ def _rows(rows: Any) -> Iterator[tuple[str, MutantResult]]:
         mutant = Mutant(
             row["file"], row["line"], Kind(row["kind"]), row["before"], row["after"], b"", b""
         )
-        if (fate := Fate(row["fate"])) is not Fate.ERROR:
-            ran = tuple(row["ran"])
-            yield row["digest"], MutantResult(row["number"], mutant, fate, row["why"], ran)
+        fate, why = Fate(row["fate"]), row["why"]
+        if fate is Fate.EQUIVALENT:
+            fate, why = Fate.SURVIVED, ""  # what is said of it now is what counts
+        if fate is not Fate.ERROR:
+            yield row["digest"], MutantResult(row["number"], mutant, fate, why, tuple(row["ran"]))

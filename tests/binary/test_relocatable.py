@@ -54,6 +54,15 @@ def test_what_a_kernel_would_run_is_not(tmp_path: Path, before: str, after: str)
     assert digest(tmp_path, CODE.replace(before, after)) != digest(tmp_path)
 
 
+def test_what_is_called_counts_where_all_else_is_the_same(tmp_path: Path) -> None:
+    order = '__asm__(".globl one\\n.globl two\\n");\nvoid one(void), two(void);\n'
+    first, second = (
+        f"{order}void f(void) {{ {one}(); {two}(); }}\n"
+        for one, two in (("one", "two"), ("two", "one"))
+    )
+    assert digest(tmp_path, first) != digest(tmp_path, second)
+
+
 def test_where_it_was_built_is_no_difference(tmp_path: Path) -> None:
     code = "const char *f(void) { return __FILE__; }\n"
     one, two = tmp_path / "a", tmp_path / "b"

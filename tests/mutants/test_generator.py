@@ -126,6 +126,15 @@ def test_each_hunk_is_left_out_alone() -> None:
     assert found[1].content == patched.replace(b"	last();\n", b"")
 
 
+def test_what_two_ways_make_is_one_mutant() -> None:
+    base = BASE.replace(b"	if (n)\n", b"	if (n <= 4)\n")
+    found = list(
+        mutants_of("f.c", Change(base, BASE.replace(b"	if (n)\n", b"	if (n < 4)\n")))
+    )
+    # Without the hunk there is the comparison that it changed.
+    assert [each.kind for each in found if each.content == base] == [Kind.HUNK]
+
+
 def test_what_is_not_c_is_told() -> None:
     text = Change(b"", b"obj-y += f.o\n")
     found = generate({"mm/Makefile": text, "f.c": change("	g(n);\n"), "gone.c": None})
