@@ -70,7 +70,7 @@ static bool has_flag(const struct sight *sight, const char *flag)
 	return strstr(sight->flags, word) != NULL;
 }
 
-/* Where it says nothing, the frame is beyond the last struct page (abec749facff, 5.15). */
+/* Where it says nothing, the frame is beyond the last struct page (abec749facff). */
 static void ask_frame(int kpageflags, uint64_t frame, struct sight *sight)
 {
 	uint64_t flags;
@@ -121,7 +121,7 @@ static void say_sight(const char *what, const struct sight *sight)
 		  sight->unpaged, sight->mlocked, sight->untold);
 }
 
-/* The frames are told to who may see them alone (ab676b7d6fbf, 4.2: zeroes to others). */
+/* The frames are told to who may see them alone (ab676b7d6fbf, 1c90308e7a77). */
 static enum ktap_status may_look(void)
 {
 	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);

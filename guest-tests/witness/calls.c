@@ -61,7 +61,7 @@ enum ktap_status calls_open(struct calls *calls)
 		return ktap_skip("/proc/kallsyms has no %s",
 				 calls->get_address ? "__mm_populate" : "__get_user_pages");
 	calls->populate = break_at(calls->populate_address);
-	/* Without kprobes it may not be (e5779e8e1229). */
+	/* After 4.2, without kprobes: within_kprobe_blacklist() is true of all then. */
 	if (calls->populate < 0 && errno == EINVAL && !find_symbol("register_kprobe"))
 		return ktap_skip("no breakpoint in a kernel without CONFIG_KPROBES");
 	if (calls->populate < 0)
