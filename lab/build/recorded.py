@@ -34,7 +34,11 @@ exec /bin/sh "$@"
 _MAKE = re.compile(r"\s*[@+]?\s*(?:\S*/)?make\b")
 #: How kbuild's recipes begin (scripts/Kbuild.include); all else is asked while make reads, or looks
 #: whether what it writes is another than it was.
-_RECIPE = re.compile(r"\s*(?:set -e;)?\s*echo ['\"]  (?!CHK |CALL |UPD |GEN )[A-Z][A-Z0-9_]+ ")
+_RECIPE = re.compile(
+    r"\s*(?:set -e;)?\s*echo ['\"]  (?!CHK |CALL |UPD |GEN )[A-Z][A-Z0-9_]+ "
+    # The link says nothing of itself since 5.18 (cmd_link_vmlinux).
+    r"|\s*set -e;[^\n]*/link-vmlinux\.sh "
+)
 #: Of the make that ran: descriptors that are closed now, and how many jobs at once.
 _OF_MAKE = re.compile(r"(?:^|\s)-?-?(?:j\d*|jobserver-(?:auth|fds)=\S+)(?=\s|$)")
 _OWN = ("LAB_RECORD", "LAB_ABOVE", "_", "PWD", "OLDPWD", "SHLVL", "MAKE_TERMERR", "MAKE_TERMOUT")

@@ -88,8 +88,9 @@ def test_a_script_stands_for_all_that_it_starts() -> None:
         command("5", "set -e; echo '  CC      init/version.o'; gcc -c version.c", "4"),
         command("6", "set -e; TMP=.tmp; if gcc -c x.c; then echo y; fi", "1"),
         command("7", "set -e; echo '  CHK     version.h'; cmp a b", "1"),
+        command("8", "set -e;  sh /src/scripts/link-vmlinux.sh ld; echo done", "1"),
     ]
-    assert [each.number for each in chosen(commands)] == ["2", "3"]
+    assert [each.number for each in chosen(commands)] == ["2", "3", "8"]
 
 
 def test_a_command_runs_in_its_folder_with_its_environment_alone(tmp_path: Path) -> None:
