@@ -100,6 +100,9 @@ class CommandChannel:
     def _begin(self, command: bytes, patience_s: float) -> None:
         """Who does not begin does not hang in the command: that is the guest, or its host."""
         until = time.monotonic() + patience_s
+        # One that says so before it is asked speaks of what it was never told.
+        if self._rest or self._channel.recv_ready():
+            raise BrokenOff("an answer that came before its command")
         try:
             self._channel.settimeout(patience_s)
             self._channel.sendall(_LENGTH.pack(len(command)) + command)

@@ -62,6 +62,11 @@ class Pipes:
                 raise TimeoutError
         return b""
 
+    def recv_ready(self) -> bool:
+        import select
+
+        return bool(select.select([self.process.stdout], [], [], 0)[0])
+
     def recv_stderr_ready(self) -> bool:
         return False
 
@@ -124,6 +129,20 @@ def test_what_is_left_behind_says_nothing_later(channel: CommandChannel) -> None
     assert said(channel, "(sleep 0.2; echo late; echo late >&2) & echo now")[1] == "now\n"
     assert said(channel, "sleep 0.5; echo then") == (0, "then\n", "")
     assert time.monotonic() - began < 5
+
+
+def test_an_answer_that_comes_before_its_command_is_none(
+    channel: CommandChannel, pipes: Pipes
+) -> None:
+    """A program left behind writes where the runner does, as if the next one had ended well."""
+    forged = r"b\0\0\0\0x\004\0\0\0\0\0\0\0"
+    later = f"{{ sleep 0.2; printf '{forged}' >/proc/$PPID/fd/1; }} >/dev/null 2>&1 &"
+    assert said(channel, later) == (0, "", "")
+    until = time.monotonic() + 20
+    while not pipes.recv_ready() and time.monotonic() < until:
+        time.sleep(0.01)
+    with pytest.raises(BrokenOff, match="before its command"):
+        channel.run("false", 10, MOST)
 
 
 def test_a_group_that_is_killed_ends_one_shell(channel: CommandChannel, pipes: Pipes) -> None:
