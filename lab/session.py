@@ -235,6 +235,7 @@ class Lab:
         bases = {} if again else {plan.patched(kernel): kernel for kernel in plan.kernels}
         if not coverage:
             return verify(self.builder, plan, lambda chosen: self.test(chosen, command, bases))
+        # Debug information is read by who counts alone.
         from lab.execution.line_counting import LineCounting
 
         pairs = {kernel: plan.patched(kernel) for kernel in plan.kernels}
