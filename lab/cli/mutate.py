@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lab.session import Lab
 
 Mutate = Annotated[
-    bool, typer.Option("--mutate", help="Then try wrong versions of it: do tests notice?")
+    bool, typer.Option("--mutate", help="Then wrong versions of it, for tests to notice.")
 ]
 Most = Annotated[
     int | None,

@@ -154,6 +154,9 @@ class Guest:
         self.spec: Any = SimpleNamespace(command_s=30.0)
         self.late = False
 
+    def take_readied(self, _: str) -> None:
+        """Nothing was run ahead in it."""
+
     def run(self, _: str) -> CommandResult:
         if self.late:
             raise CommandTimeout("still ran")

@@ -236,7 +236,7 @@ boot() { # one guest, with a disk of its own
 	truncate -s 536870912 "$work/nvdimm"
 	: >"$work/serial"
 	status=0
-	timeout "${DEADLINE:-360}" qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none -machine q35,accel=tcg,nvdimm=on,sata=off,smbus=off -cpu max,-erms,-fsrm,-la57 -smp 2 -m size=1024M,slots=1,maxmem=2560M -device virtio-rng-pci -serial stdio -device nvdimm,id=nvdimm0,memdev=nv0 \
+	timeout "${DEADLINE:-360}" qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none -machine q35,nvdimm=on,sata=off,smbus=off -accel tcg,tb-size=128 -cpu max,-erms,-fsrm,-la57 -smp 2 -m size=1024M,slots=1,maxmem=2560M -device virtio-rng-pci -serial stdio -device nvdimm,id=nvdimm0,memdev=nv0 \
 	-object "memory-backend-file,id=nv0,share=on,mem-path=$work/nvdimm,size=536870912" -serial "file:$work/serial" \
 	-kernel "$BZIMAGE" -initrd "$work/initramfs.cpio" -append 'console=ttyS0,115200 panic=-1 oops=panic tsc=reliable no_timer_check nokaslr'" guest=$guest" </dev/null || status=$?
 	rm -f "$work/nvdimm"
