@@ -44,4 +44,4 @@ def test_a_killed_nightly_goes_on_the_next_time(clean_folder: Path) -> None:
     assert run["finished"]
     shown = project.json("show")["results"]
     assert {row["variant"] for row in shown} == {KERNEL, f"{KERNEL}+reintroduce-bug"}
-    assert len(shown) == sum(night["counts"].values()) == 22
+    assert len(shown) == sum(night["counts"].values()) == 24
