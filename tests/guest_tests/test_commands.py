@@ -65,6 +65,7 @@ class Pipes:
     def recv_ready(self) -> bool:
         import select
 
+        assert self.process.stdout is not None
         return bool(select.select([self.process.stdout], [], [], 0)[0])
 
     def recv_stderr_ready(self) -> bool:
