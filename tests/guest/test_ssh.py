@@ -42,6 +42,9 @@ class _Channel:
             raise TimeoutError
         return said
 
+    def recv_ready(self) -> bool:
+        return False
+
     def recv_stderr_ready(self) -> bool:
         return False
 
