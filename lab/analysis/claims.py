@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -69,8 +69,8 @@ class Claim(Section):
 
     ``config``: of kernels of that config alone; by default of the default one, or the first there
     is.
-    ``wrong``: why the kernel does otherwise, where it is known to.  Such a claim is to be
-    refuted by every kernel, beside a control that is shown.
+    ``wrong``: why the kernel does otherwise, where it is known to.  ``shows`` is then what
+    refutes the claim, and a control that shows how it would look if it were true.
     """
 
     quote: Text
@@ -86,7 +86,7 @@ class Claim(Section):
         if bool(self.shows) == bool(self.untested):
             raise ValueError("needs either shows, or untested: why no test can show it")
         if self.wrong and len(self.shows) < 2:
-            raise ValueError("is wrong by its table: needs shows that refute it, and a control")
+            raise ValueError("is said to be wrong: needs shows that refute it, and a control")
         if self.shows and not self.kernels:
             raise ValueError("names no kernels that must show it")
         return self
@@ -256,19 +256,14 @@ def _judge(claim: Claim, kernel: str, pair: Pair | None) -> ClaimAnswer:
             f"no finished run has this kernel without and with the series{where}",
         )
     checked = [_check(shows, pair) for shows in claim.shows]
-    answer = _decide(claim, {given for given, _ in checked})
-    if answer is claim.due:
-        return ClaimAnswer(kernel, answer, "; ".join(why for _, why in checked), pair.run.id)
-    why = next(why for given, why in checked if given is answer)
-    return ClaimAnswer(kernel, answer, why, pair.run.id)
-
-
-def _decide(claim: Claim, given: Collection[Answer]) -> Answer:
-    """What is known to be wrong is refuted beside its control alone."""
-    order = [Answer.REFUTED, Answer.NOT_TESTED, Answer.SHOWN]
-    if claim.wrong:
-        order[:2] = reversed(order[:2])
-    return next(answer for answer in order if answer in given)
+    for answer in (Answer.REFUTED, Answer.NOT_TESTED):
+        for given, why in checked:
+            if given is answer:
+                # What is to refute a claim, and does not, need not show it.
+                answer = Answer.NOT_TESTED if claim.wrong else answer
+                return ClaimAnswer(kernel, answer, why, pair.run.id)
+    why = "; ".join(summary for _, summary in checked)
+    return ClaimAnswer(kernel, claim.due, why, pair.run.id)
 
 
 def _check(shows: Shows, pair: Pair) -> tuple[Answer, str]:
