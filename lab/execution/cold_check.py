@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from lab.builder import Builder
 from lab.errors import InfrastructureError
 from lab.execution.job import Job
 from lab.execution.prepare import Preparer
-from lab.execution.run_job import run_job
+from lab.execution.run_job import JobInterrupted, run_job
 from lab.model.ran import Ran
 from lab.model.records import JobRecord
 from lab.plan import JobPlan
@@ -37,11 +38,11 @@ class ColdCheck:
 
     Attributes:
         unit: The program that both ran.
-        lines: How many lines were compared.
+        compared: How many lines ran in one of them at least: none say nothing of the others.
     """
 
     unit: str
-    lines: int
+    compared: int
     unlike: tuple[str, ...]
 
 
@@ -64,7 +65,11 @@ class ColdGuest:
         return (note or {}).get(asked)
 
     def keep(self, asked: str, found: ColdCheck) -> None:
-        """Keep it with the build, which is still good where that cannot be done."""
+        """Keep it with the build.
+
+        Raises:
+            OSError: It cannot be written; the build is still good.
+        """
         known = read_stored(self._note, dict[str, ColdCheck]) or {}
         rows = {**known, asked: found}
         document = {key: vars(row) for key, row in rows.items()}
@@ -78,13 +83,19 @@ class ColdGuest:
         """Run one of the job's programs.
 
         Raises:
-            InfrastructureError: The job has no such program.
+            InfrastructureError: The job has no such program, or its guest came to no good end.
         """
         job = self._job(JobFolder(folder))
         units = tuple(unit for unit in job.units if unit.ran == ran)
         if not units:
             raise InfrastructureError(f"{job.name} has no {ran.unit}")
-        return run_job(replace(job, units=units, uncompiled=(), prefetch=False))
+        try:
+            record = run_job(replace(job, units=units, uncompiled=(), prefetch=False))
+        except JobInterrupted as stop:
+            raise stop.cause from None
+        if record.error is not None:
+            raise InfrastructureError(f"its guest: {record.error.what}")
+        return record
 
     def _job(self, folder: JobFolder) -> Job:
         """The job, of a machine that boots all its guests."""
@@ -114,7 +125,10 @@ def unlike(one: LineCounts, other: LineCounts) -> tuple[str, ...]:
 def checked(
     guest: ColdGuest, asked: str, ran: Ran, count: Callable[[], tuple[LineCounts, LineCounts]]
 ) -> ColdCheck:
-    """What was found out before, or is found out now, and kept.
+    """What was found out before, or is found out now; kept where both counted the same.
+
+    Raises:
+        InfrastructureError: Nothing was compared, since no line ran.
 
     Args:
         asked: A digest of what is counted.
@@ -124,6 +138,12 @@ def checked(
     if known is not None:
         return known
     restored, booted = count()
-    found = ColdCheck(ran.unit, len({*restored, *booted}), unlike(restored, booted))
-    guest.keep(asked, found)
+    compared = sum(any(side.get(line) for side in (restored, booted)) for line in restored)
+    found = ColdCheck(ran.unit, compared, unlike(restored, booted))
+    if not compared:
+        raise InfrastructureError(f"no line of the series ran in {ran.unit}")
+    if not found.unlike:
+        # What is odd once may be the host's doing: that is looked at anew.
+        with suppress(OSError):
+            guest.keep(asked, found)
     return found

@@ -179,19 +179,21 @@ class LineCounting:
         self, counted: _Counted, guest: ColdGuest, job: JobRecord, place: Path
     ) -> _Counted:
         """What was counted, unless a guest that was booted counts otherwise."""
-        # The more lines it runs, the more is compared.
-        ran = max(job.ran, key=lambda one: sum(map(bool, counted.lines_of(one).values())))
 
         def count() -> tuple[LineCounts, LineCounts]:
             self.builder.listener.say(f"{job.name}: does a booted guest count {ran.unit} alike?")
             folder = place / "cold"
-            booted = _read(counted.side, guest.run(ran, folder), folder)
+            record = guest.run(ran, folder)
+            if _ends(record, ran) != _ends(job, ran):
+                raise InfrastructureError(f"tests of {ran.unit} end otherwise there")
+            booted = _read(counted.side, record, folder)
             if not booted.whole:
                 raise InfrastructureError("; ".join(booted.notes) or "it counted nothing")
             return counted.lines_of(ran), booted.lines_of(ran)
 
         try:
-            found = checked(guest, counted.side.digest, ran, count)
+            ran = _most_telling(counted, job)
+            found = checked(guest, _asked(counted.side, job), ran, count)
         except Exception as raised:
             error = as_lab_error(raised)
             note = f"{job.name}: not compared with a guest that was booted: {error.what}"
@@ -200,6 +202,39 @@ class LineCounting:
             return counted
         why = f"a booted guest counts otherwise: {found.unlike[0]}"
         return replace(counted, whole=False, notes=(*counted.notes, f"{job.name}: {why}"))
+
+
+def _asked(side: _Side, job: JobRecord) -> str:
+    """What is compared once: another QEMU or machine may count otherwise."""
+    parts = (side.digest, job.evidence.qemu_version, job.evidence.machine)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+def _most_telling(counted: _Counted, job: JobRecord) -> Ran:
+    """Of the programs that tested something, that whose tests ran most lines.
+
+    Raises:
+        InfrastructureError: None did.
+    """
+    able = [ran for ran in job.ran if _ends(job, ran)]
+    if not able:
+        raise InfrastructureError("no program has a result")
+    return max(able, key=lambda one: sum(map(len, counted.lines_of(one).values())))
+
+
+def _ends(job: JobRecord, ran: Ran) -> frozenset[tuple[str, Status]]:
+    """How the tests of a program ended."""
+    return frozenset(
+        (result.test, result.status)
+        for result in job.results
+        if result.ran
+        and _is_of(Ran(result.filesystem, result.suite, result.program, result.test), ran)
+    )
+
+
+def _is_of(test: Ran, ran: Ran) -> bool:
+    """Whether a test is one of what ran: of a program's all, of one that ran alone that one."""
+    return test[:3] == ran[:3] and ran.test in ("", test.test)
 
 
 def changed_files(base: BuildJob, patched: BuildJob) -> Iterator[_FilePair]:
@@ -296,7 +331,7 @@ class _Counted:
         """How often the lines that are shown ran in a program's tests."""
         return {
             f"{file}:{number}": {
-                test: count for test, count in self.line(file, number).tests if test[:3] == ran[:3]
+                test: count for test, count in self.line(file, number).tests if _is_of(test, ran)
             }
             for file, number in self.side.shown
         }
