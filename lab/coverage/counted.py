@@ -41,6 +41,7 @@ class LineCount:
         tests: (test, how often) pairs, of those in which it did; a program that does not mark
             its tests is one.
         why: What more is to be said: into what it was merged, why it was not counted.
+        idle: Of one that was compiled away: nothing of its function ran, and so it did not.
     """
 
     number: int
@@ -48,6 +49,7 @@ class LineCount:
     count: int = 0
     tests: tuple[tuple[Ran, int], ...] = ()
     why: str = ""
+    idle: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,10 +104,9 @@ class Coverage:
 
     @property
     def nothing_ran(self) -> bool:
-        """Whether lines were added that could have run, and none did."""
-        states = {line.state for _, line in self.added}
-        unknown = LineState.UNKNOWN in states
-        return LineState.NEVER in states and not unknown and not states & _RAN
+        """Whether lines were added that could have run, and it is known of all that none did."""
+        states = {line.state for _, line in self.added if not line.idle}
+        return LineState.NEVER in states and not states & _MAY_HAVE
 
     def tests_of(self, file: str, number: int) -> tuple[Ran, ...]:
         """The tests that ran a line of the kernel with the series, those first that did so most."""
@@ -117,4 +118,5 @@ class Coverage:
         return ()
 
 
-_RAN = frozenset((LineState.RAN, LineState.FAILING))
+#: What no instruction is left of may have been done by another's.
+_MAY_HAVE = frozenset((LineState.RAN, LineState.FAILING, LineState.MERGED, LineState.UNKNOWN))

@@ -73,6 +73,17 @@ class FileLines:
     def _known(self) -> dict[int, Formula]:
         return {}
 
+    def around(self, line: int) -> frozenset[int]:
+        """Where statements of the function begin that a line is in, in all its copies."""
+        function = self.text.function_at(line)
+        lines = range(0) if function is None else range(function.first, function.last + 1)
+        return frozenset(
+            address
+            for placed in self.functions
+            for address, starting in placed.starting.items()
+            if any(file == self.file and number in lines for file, number in starting)
+        )
+
     def _found(self, line: int) -> Formula:
         if not self.text.is_code(line):
             return Formula(LineState.NOT_CODE)

@@ -344,7 +344,8 @@ class _Counted:
             why = "not all places are counted that the kernel has of it"
             return LineCount(number, LineState.UNKNOWN, why=why)
         if not formula.tells:
-            return LineCount(number, formula.state, why=formula.why)
+            idle = formula.state is LineState.MERGED and self._is_idle(file, number)
+            return LineCount(number, formula.state, why=formula.why, idle=idle)
         if not self.whole:
             return LineCount(number, LineState.UNKNOWN, why="not all guests say what they counted")
         counts = self._sum(formula)
@@ -354,6 +355,16 @@ class _Counted:
         if total and all(test in self.bad for test, _ in tests):
             state = LineState.FAILING
         return LineCount(number, state, total, tests, formula.why)
+
+    def _is_idle(self, file: str, number: int) -> bool:
+        """Whether it is known that nothing of the function ran that a line is in."""
+        around = self.side.files[file].around(number)
+        numbers = self.side.probes.numbers
+        return (
+            self.whole
+            and bool(around)
+            and all(each in numbers and not self.by_number.get(numbers[each]) for each in around)
+        )
 
     def _sum(self, formula: Formula) -> Counter[Ran]:
         numbers = self.side.probes.numbers

@@ -204,6 +204,15 @@ def test_lines_that_never_ran_have_fixed_nothing() -> None:
     assert found.why == "none of the lines that it adds ran (mm/gup.c:2, mm/gup.c:3); 2 tests"
 
 
+def test_what_is_compiled_away_of_a_function_that_never_ran_has_not_either() -> None:
+    never = counted(LineState.NEVER, LineState.MERGED)
+    [hunk] = never.hunks
+    idle = [replace(line, patched=replace(line.patched, idle=True)) for line in hunk.lines
+            if line.patched and line.patched.state is LineState.MERGED]  # fmt: skip
+    found = replace(never, hunks=(replace(hunk, lines=(hunk.lines[0], *idle)),))
+    assert with_lines(FIXED, found).outcome is Outcome.INCONCLUSIVE
+
+
 @pytest.mark.parametrize(
     "states",
     [
@@ -211,6 +220,7 @@ def test_lines_that_never_ran_have_fixed_nothing() -> None:
         [LineState.FAILING, LineState.NEVER],
         # Nobody can say that it did not.
         [LineState.UNKNOWN, LineState.NEVER],
+        [LineState.MERGED, LineState.NEVER],
         [LineState.MERGED, LineState.NOT_CODE],
         [],
     ],

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 from lab.coverage.code_lines import read_source
 from lab.coverage.counted import LineState
 from lab.coverage.counts import Probes
 from lab.coverage.formulas import FileLines, Formula
-from lab.coverage.machine_code import Edge
+from lab.coverage.debug_object import Row
+from lab.coverage.machine_code import Code, Edge, Instruction
+from lab.coverage.places import PlacedFunction
 from lab.execution.line_counting import _bad, _Counted, _Side, _tests
 from lab.execution.unit_marks import UnitMarks
 from lab.model.ran import Ran
@@ -65,6 +68,27 @@ def test_what_ran_where_nobody_counted_is_not_said_to_be_still() -> None:
 
 def test_a_guest_that_does_not_say_what_it_counted_leaves_no_count() -> None:
     assert counted(RAN, {16: {GOOD: 1}}, whole=False) == (LineState.UNKNOWN, 0)
+
+
+def test_what_is_compiled_away_is_still_where_nothing_of_its_function_ran() -> None:
+    row = Row(16, FILE, 3, True)
+    code = Code((Instruction(16, "ret", None),))
+    lines = FileLines(FILE, read_source(TEXT), (PlacedFunction("f", code, (row,), lambda _: 0),))
+    lines._known[3] = Formula(LineState.MERGED)
+    side = _Side({FILE: lines}, PROBES)
+    number = PROBES.numbers[16]
+
+    def is_idle(counts: Mapping[int, Counter[Ran]], *, whole: bool = True) -> bool:
+        return _Counted(side, counts, frozenset(), (), whole).line(FILE, 3).idle
+
+    assert is_idle({})
+    assert not is_idle({number: Counter({GOOD: 1})})
+    assert not is_idle({}, whole=False)
+    # What has no code left may be in what its callers do.
+    lines = replace(lines, functions=())
+    lines._known[3] = Formula(LineState.MERGED)
+    side = _Side({FILE: lines}, PROBES)
+    assert not is_idle({})
 
 
 def test_a_program_passes_where_one_of_its_tests_does() -> None:

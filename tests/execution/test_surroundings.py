@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from lab.analysis.setup import differences, is_same
 from lab.execution.surroundings import surrounded
 from lab.guest.fake import Script
 from lab.model.records import Evidence
@@ -25,6 +26,17 @@ def test_its_parts_stay_as_they_are(make_job: MakeJob) -> None:
         "deadlines": "boot 30 s, setup 30 s, program 120 s, stall 0.15 s, settle 0.1 s",
         "preparation of the guest": "e3b0c44298fc1c149afbf4c8",
     }
+
+
+def test_that_its_guests_count_is_a_part(make_job: MakeJob) -> None:
+    """Who tests without that takes no result of it for one of its own."""
+    evidence = Evidence(build_key="ab")
+    plain = surrounded(make_job({"p": Script(("a",))}, evidence=evidence)).evidence
+    counted = surrounded(make_job({"p": Script(("a",))}, evidence=evidence, counts=True)).evidence
+    assert counted.setup != plain.setup
+    assert not is_same([plain], [counted], "ext4-dax", "p")
+    # Where one of two kernels could not be counted, the series has its verdict all the same.
+    assert differences([plain], [counted]) == ()
 
 
 def test_how_a_suite_runs_its_programs_is_a_part(make_job: MakeJob, tmp_path: Path) -> None:
