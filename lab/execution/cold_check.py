@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from lab.build import Build
 from lab.builder import Builder
@@ -32,18 +33,32 @@ _NOTE = "counted-cold.json"
 LineCounts = Mapping[str, Mapping[Ran, int]]
 
 
+class BothCounts(NamedTuple):
+    """What the run's guests counted of a program, and what a booted one does.
+
+    Attributes:
+        outside: The lines that ran in the booted one, and in no test.
+    """
+
+    restored: LineCounts
+    booted: LineCounts
+    outside: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class ColdCheck:
     """What a booted guest counted otherwise, a line each; nothing where it is the same.
 
     Attributes:
         unit: The program that both ran.
-        compared: How many lines ran in one of them at least: none say nothing of the others.
+        compared: How many lines ran in one of them at least; with none nothing was compared.
+        outside: The lines that ran in the booted guest, and in no test of it.
     """
 
     unit: str
     compared: int
     unlike: tuple[str, ...]
+    outside: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -122,27 +137,20 @@ def unlike(one: LineCounts, other: LineCounts) -> tuple[str, ...]:
     return tuple(found)
 
 
-def checked(
-    guest: ColdGuest, asked: str, ran: Ran, count: Callable[[], tuple[LineCounts, LineCounts]]
-) -> ColdCheck:
+def checked(guest: ColdGuest, asked: str, ran: Ran, count: Callable[[], BothCounts]) -> ColdCheck:
     """What was found out before, or is found out now; kept where both counted the same.
-
-    Raises:
-        InfrastructureError: Nothing was compared, since no line ran.
 
     Args:
         asked: A digest of what is counted.
-        count: Gives what the run's guests counted of a program, and what a booted one does.
+        count: Has a program run in a booted guest, too.
     """
     known = guest.known(asked)
     if known is not None:
         return known
-    restored, booted = count()
+    restored, booted, outside = count()
     compared = sum(any(side.get(line) for side in (restored, booted)) for line in restored)
-    found = ColdCheck(ran.unit, compared, unlike(restored, booted))
-    if not compared:
-        raise InfrastructureError(f"no line of the series ran in {ran.unit}")
-    if not found.unlike:
+    found = ColdCheck(ran.unit, compared, unlike(restored, booted), outside)
+    if compared and not found.unlike:
         # What is odd once may be the host's doing: that is looked at anew.
         with suppress(OSError):
             guest.keep(asked, found)

@@ -23,7 +23,7 @@ from lab.coverage.formulas import FileLines, Formula
 from lab.coverage.machine_code import read_code
 from lab.coverage.places import PlacedFunction, place
 from lab.errors import InfrastructureError, LabError
-from lab.execution.cold_check import ColdGuest, LineCounts, checked
+from lab.execution.cold_check import BothCounts, ColdGuest, LineCounts, checked
 from lab.execution.unit_marks import UnitMarks, marked_tests, read_units
 from lab.model.job_name import Around
 from lab.model.ran import Ran
@@ -180,7 +180,7 @@ class LineCounting:
     ) -> _Counted:
         """What was counted, unless a guest that was booted counts otherwise."""
 
-        def count() -> tuple[LineCounts, LineCounts]:
+        def count() -> BothCounts:
             self.builder.listener.say(f"{job.name}: does a booted guest count {ran.unit} alike?")
             folder = place / "cold"
             record = guest.run(ran, folder)
@@ -189,7 +189,7 @@ class LineCounting:
             booted = _read(counted.side, record, folder)
             if not booted.whole:
                 raise InfrastructureError("; ".join(booted.notes) or "it counted nothing")
-            return counted.lines_of(ran), booted.lines_of(ran)
+            return BothCounts(counted.lines_of(ran), booted.lines_of(ran), booted.outside_tests)
 
         try:
             ran = _most_telling(counted, job)
@@ -197,6 +197,10 @@ class LineCounting:
         except Exception as raised:
             error = as_lab_error(raised)
             note = f"{job.name}: not compared with a guest that was booted: {error.what}"
+            return replace(counted, notes=(*counted.notes, note))
+        counted = replace(counted, booting=frozenset(found.outside))
+        if not found.compared:
+            note = f"{job.name}: nothing was compared with a guest that was booted: no line ran"
             return replace(counted, notes=(*counted.notes, note))
         if not found.unlike:
             return counted
@@ -319,13 +323,31 @@ def _mark(image: Image) -> int:
 
 @dataclass(frozen=True, eq=False)
 class _Counted:
-    """What the guests of a job counted: by number, how often in which test."""
+    """What the guests of a job counted: by number, how often in which test.
+
+    Attributes:
+        outside: By number, how often in no test.
+        booting: Lines, FILE:NUMBER, that run in no test of a guest that is booted.
+    """
 
     side: _Side
     by_number: Mapping[int, Counter[Ran]]
     bad: frozenset[Ran]
     notes: tuple[str, ...]
     whole: bool
+    outside: Counter[int] = field(default_factory=Counter)
+    booting: frozenset[str] = frozenset()
+
+    @property
+    def outside_tests(self) -> tuple[str, ...]:
+        """The lines that ran in no test, FILE:NUMBER."""
+        return tuple(f"{file}:{n}" for file, n in self.side.shown if self._ran_outside(file, n))
+
+    def _ran_outside(self, file: str, number: int) -> bool:
+        formula, numbers = self.side.formula(file, number), self.side.probes.numbers
+        plus = sum(self.outside[numbers[each]] for each in formula.plus)
+        minus = sum(self.outside[numbers[each]] for each in formula.minus)
+        return plus > minus or f"{file}:{number}" in self.booting
 
     def lines_of(self, ran: Ran) -> LineCounts:
         """How often the lines that are shown ran in a program's tests."""
@@ -350,6 +372,9 @@ class _Counted:
             return LineCount(number, LineState.UNKNOWN, why="not all guests say what they counted")
         counts = self._sum(formula)
         total = sum(counts.values())
+        if not total and self._ran_outside(file, number):
+            why = "it ran, and in no test: as a guest booted, was set up or unmounted"
+            return LineCount(number, LineState.UNKNOWN, why=why)
         tests = tuple(sorted(counts.items()))
         state = LineState.RAN if total else LineState.NEVER
         if total and all(test in self.bad for test, _ in tests):
@@ -378,6 +403,7 @@ class _Counted:
 
 def _read(side: _Side, job: JobRecord, folder: Path) -> _Counted:
     by_number: dict[int, Counter[Ran]] = defaultdict(Counter)
+    outside: Counter[int] = Counter()
     notes = list(side.notes)
     whole = bool(job.evidence.guests)
     for use in job.evidence.guests:
@@ -385,6 +411,7 @@ def _read(side: _Side, job: JobRecord, folder: Path) -> _Counted:
         try:
             counts = read_counts(place, side.probes)
             units = read_units(place)
+            _require_marks(units)
             tests, unsure = _tests(units, marked_tests(place / "console.log"))
         except (LabError, OSError, ValueError) as error:
             notes.append(f"{job.name}: {error}")
@@ -392,10 +419,20 @@ def _read(side: _Side, job: JobRecord, folder: Path) -> _Counted:
             continue
         notes += unsure
         for marks, found in counts.items():
-            if (ran := tests.get(marks)) is not None:
-                for number, count in found.items():
+            ran = tests.get(marks)
+            for number, count in found.items():
+                if ran is None:
+                    outside[number] += count
+                else:
                     by_number[number][ran] += count
-    return _Counted(side, by_number, _bad(job), tuple(notes), whole)
+    return _Counted(side, by_number, _bad(job), tuple(notes), whole, outside)
+
+
+def _require_marks(units: Sequence[UnitMarks]) -> None:
+    """Raise ValueError where a program's own mark was not counted: then nothing was."""
+    for unit in units:
+        if unit.after <= unit.before:
+            raise ValueError(f"no mark of {unit.ran.unit} was counted")
 
 
 def _tests(

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from lab.errors import InfrastructureError
-from lab.execution.cold_check import ColdCheck, ColdGuest, LineCounts, checked
+from lab.execution.cold_check import BothCounts, ColdCheck, ColdGuest, LineCounts, checked
 from lab.execution.job import Job
 from lab.execution.line_counting import _asked, _Counted, _ends, _most_telling, _Side
 from lab.guest.fake import Script
@@ -27,6 +27,7 @@ MLOCK = Ran("ext4-dax", "mlock", "mlock")
 GOOD = MLOCK._replace(test="good")
 OTHER = Ran("ext4-dax", "populate", "populate")
 ONE: LineCounts = {"mm/gup.c:5": {GOOD: 2}, "mm/gup.c:6": {}}
+OUTSIDE = ("mm/gup.c:6",)
 STILL: LineCounts = {"mm/gup.c:5": {}, "mm/gup.c:6": {}}
 
 
@@ -47,17 +48,16 @@ def guest(folder: Path, made: Job | None = None) -> Guest:
 
 
 def check(folder: Path, restored: LineCounts, booted: LineCounts) -> ColdCheck:
-    return checked(guest(folder), "asked", MLOCK, lambda: (restored, booted))
+    return checked(guest(folder), "asked", MLOCK, lambda: BothCounts(restored, booted, OUTSIDE))
 
 
 def test_what_both_counted_alike_is_kept(tmp_path: Path) -> None:
-    assert check(tmp_path, ONE, ONE) == ColdCheck(MLOCK.unit, 1, ())
-    assert guest(tmp_path).known("asked") == ColdCheck(MLOCK.unit, 1, ())
+    assert check(tmp_path, ONE, ONE) == ColdCheck(MLOCK.unit, 1, (), OUTSIDE)
+    assert guest(tmp_path).known("asked") == ColdCheck(MLOCK.unit, 1, (), OUTSIDE)
 
 
 def test_lines_that_ran_in_neither_are_no_check(tmp_path: Path) -> None:
-    with pytest.raises(InfrastructureError, match="no line of the series ran"):
-        check(tmp_path, STILL, STILL)
+    assert check(tmp_path, STILL, STILL) == ColdCheck(MLOCK.unit, 0, (), OUTSIDE)
     assert guest(tmp_path).known("asked") is None
 
 

@@ -3,22 +3,26 @@
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from lab.coverage.code_lines import read_source
 from lab.coverage.counted import LineState
-from lab.coverage.counts import Probes
-from lab.coverage.formulas import FileLines, Formula
+from lab.coverage.counts import COUNTS, LOG, UNITS, Probes
 from lab.coverage.debug_object import Row
+from lab.coverage.formulas import FileLines, Formula
 from lab.coverage.machine_code import Code, Edge, Instruction
 from lab.coverage.places import PlacedFunction
-from lab.execution.line_counting import _bad, _Counted, _Side, _tests
+from lab.execution.line_counting import _bad, _Counted, _read, _Side, _tests
 from lab.execution.unit_marks import UnitMarks
+from lab.model.log_mark import program_mark
 from lab.model.ran import Ran
+from lab.model.records import GuestUse
 from lab.model.status import Status
-from tests.results.made import job, result
+from tests.results.made import EVIDENCE, job, result
 
 FILE = "mm/gup.c"
 TEXT = "int f(int x)\n{\n\treturn x;\n}\n"
@@ -68,6 +72,54 @@ def test_what_ran_where_nobody_counted_is_not_said_to_be_still() -> None:
 
 def test_a_guest_that_does_not_say_what_it_counted_leaves_no_count() -> None:
     assert counted(RAN, {16: {GOOD: 1}}, whole=False) == (LineState.UNKNOWN, 0)
+
+
+def test_what_ran_in_no_test_is_not_said_to_be_still() -> None:
+    lines = FileLines(FILE, read_source(TEXT), ())
+    lines._known[3] = Formula(LineState.RAN, (16,), (EDGE,))
+    side = _Side({FILE: lines}, PROBES, shown=((FILE, 3),))
+    own, way = PROBES.numbers[16], PROBES.numbers[EDGE]
+
+    def found(outside: Mapping[int, int], booting: frozenset[str] = frozenset()) -> _Counted:
+        return _Counted(side, {}, frozenset(), (), True, Counter(outside), booting)
+
+    assert found({}).line(FILE, 3).state is LineState.NEVER
+    assert found({own: 2, way: 1}).line(FILE, 3).state is LineState.UNKNOWN
+    assert found({own: 2, way: 1}).outside_tests == (f"{FILE}:3",)
+    assert found({own: 2, way: 2}).line(FILE, 3).state is LineState.NEVER
+    assert found({}, frozenset((f"{FILE}:3",))).line(FILE, 3).state is LineState.UNKNOWN
+
+
+def counts(folder: Path, marks: int, units: str) -> None:
+    """A guest's files: one address that ran before any mark, and one after the first."""
+    numbers = [0] * PROBES.size
+    numbers[PROBES.numbers[16]] = 5
+    (folder / COUNTS).write_bytes(struct.pack(f"<QQ{PROBES.size}Q", 0, marks, *numbers))
+    (folder / LOG).write_bytes(struct.pack("<IIQ", 0, PROBES.numbers[48], 7))
+    (folder / UNITS).write_text(units)
+    (folder / "console.log").write_text(f"[ 1.0] {program_mark('ext4-dax', 'mlock', 'mlock')}\n")
+
+
+def test_what_ran_before_a_program_is_of_no_test(tmp_path: Path) -> None:
+    lines = FileLines(FILE, read_source(TEXT), ())
+    use = GuestUse(".", "", ())
+    done = replace(job(result("good")), evidence=replace(EVIDENCE, guests=(use,)))
+    counts(tmp_path, 1, '["ext4-dax", "mlock", "mlock", "", 0, 1]\n')
+    found = _read(_Side({FILE: lines}, PROBES), done, tmp_path)
+    assert found.whole
+    assert found.outside == {PROBES.numbers[48]: 7}
+    assert found.by_number == {PROBES.numbers[16]: {GOOD._replace(test=""): 5}}
+
+
+def test_a_guest_whose_marks_nobody_counted_counted_nothing(tmp_path: Path) -> None:
+    """The plugin watched addresses at which nothing runs: it would say that nothing ran."""
+    lines = FileLines(FILE, read_source(TEXT), ())
+    use = GuestUse(".", "", ())
+    done = replace(job(result("good")), evidence=replace(EVIDENCE, guests=(use,)))
+    counts(tmp_path, 0, '["ext4-dax", "mlock", "mlock", "", 0, 0]\n')
+    found = _read(_Side({FILE: lines}, PROBES), done, tmp_path)
+    assert not found.whole
+    assert "no mark of ext4-dax/mlock.mlock was counted" in found.notes[0]
 
 
 def test_what_is_compiled_away_is_still_where_nothing_of_its_function_ran() -> None:
