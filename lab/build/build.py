@@ -241,7 +241,7 @@ def workbench_of(job: BuildJob, number: int = 1) -> Workbench:
 
 def _bench_name(job: BuildJob) -> str:
     parts = f"{job.config_digest}\n{_compilers(job)}"
-    return f"{job.tree.kernel}-{hashlib.sha256(parts.encode()).hexdigest()[:12]}"
+    return f"{job.tree.family}-{hashlib.sha256(parts.encode()).hexdigest()[:12]}"
 
 
 def _compilers(job: BuildJob) -> str:

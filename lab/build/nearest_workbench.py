@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +20,12 @@ from lab.build.workbench import UNKNOWN, Workbench
 from lab.errors import LabError
 from lab.kconfig import Option, parse_config
 from lab.process import ProcessFailed, run
+from lab.process.placing import copy_one, link_one, place_all
 from lab.process.removal import remove_tree
 from lab.trees import Rows, read_rows, write_rows
 
 #: Of a tree's files, as many may differ: between two releases everything is compiled anyway.
 _MOST_DIFFERING = 0.25
-_BATCH = 500
-_THREADS = min(8, os.cpu_count() or 1)
 _COPY_S = 300.0
 #: Of a file with saved commands; a larger one is no text, or no build's.
 _LONGEST = 16 << 20
@@ -135,8 +133,8 @@ def _copy(source: Workbench, target: Workbench) -> bool:
     # A kill may have left files that nobody knows.
     rows = read_rows(source.manifest).items()
     present = {path: row for path, row in rows if row != UNKNOWN}
-    place = _copy_one if source.own.exists() else _link
-    _place_all(source.source, target.source, list(present), place)
+    place = copy_one if source.own.exists() else link_one
+    place_all(source.source, target.source, list(present), place)
     # Copies: what is made anew is written into the file that is there, now and then.
     try:
         run(["cp", "-a", "--reflink=auto", source.objects, target.objects], timeout=_COPY_S)
@@ -147,39 +145,6 @@ def _copy(source: Workbench, target: Workbench) -> bool:
     shutil.copyfile(source.configured, target.configured)
     write_rows(target.manifest, present)
     return True
-
-
-def _place_all(
-    source: Path, target: Path, paths: Sequence[str], place: Callable[[str, str], object]
-) -> None:
-    """Links and copies keep the time stamps; a linked file is never written into."""
-    for folder in sorted({os.path.dirname(path) for path in paths}):  # noqa: PTH120
-        (target / folder).mkdir(parents=True, exist_ok=True)
-
-    def link(batch: Iterable[str]) -> None:
-        for path in batch:
-            place(f"{source}/{path}", f"{target}/{path}")
-
-    batches = [paths[at : at + _BATCH] for at in range(0, len(paths), _BATCH)]
-    with ThreadPoolExecutor(_THREADS) as pool:
-        try:
-            for _ in pool.map(link, batches):
-                pass
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:  # too many links
-        _copy_one(source, target)
-
-
-def _copy_one(source: str, target: str) -> None:
-    # A kernel has symlinks to folders, too: scripts/dtc/include-prefixes/arm.
-    shutil.copy2(source, target, follow_symlinks=False)
 
 
 def _rename_in(objects: Path, old: Path, new: Path) -> None:

@@ -21,10 +21,13 @@ from lab.process import ProcessFailed, Result
 from lab.process.cache_use import note_use
 from lab.process.removal import remove_tree
 from lab.process.scratch import write_whole
-from lab.process.shelf import MIRRORS
+from lab.process.shelf import MIRRORS, TREES
 from lab.trees.credentials import asks, git_environment
 from lab.trees.history import git_commits
+from lab.trees.manifest import Entry
+from lab.trees.neighbour import link_neighbour
 from lab.trees.request import ELSEWHERE, Brought, Request
+from lab.trees.rows import Rows, entry_of
 from lab.trees.source import VERSION, Bringing, Called, Commits, SourceKind
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -104,21 +107,42 @@ class GitSource(Bringing):
         commit = self._commit
         self._request.say(f"writing {commit[:12]}")
         try:
-            self._check_out(commit, source, work)
+            entries = self._check_out(commit, source, work)
         except InfrastructureError as error:
             if not _is_damage(error):
                 raise
             self._make_again(error)
             remove_tree(source, all_of_it=True)
             (work / "index").unlink(missing_ok=True)
-            self._check_out(commit, source, work)
-        return Brought({"url": self._url, "ref": self._kernel.ref, "commit": commit})
+            entries = self._check_out(commit, source, work)
+        return Brought({"url": self._url, "ref": self._kernel.ref, "commit": commit}, entries)
 
-    def _check_out(self, commit: str, source: Path, work: Path) -> None:
+    def _check_out(self, commit: str, source: Path, work: Path) -> Mapping[str, Entry] | None:
+        """Write the files; their entries where most of them are another tree's, and not read."""
         source.mkdir()
+        wanted = self._rows(commit)
+        left = link_neighbour(TREES.place(self._request.cache), wanted, source) if wanted else None
         index = {"GIT_INDEX_FILE": str(work / "index")}
         self._git(f"--work-tree={source}", "read-tree", commit, cwd=source, env=index)
-        self._git(f"--work-tree={source}", "checkout-index", "--all", cwd=source, env=index)
+        if left is None:
+            self._git(f"--work-tree={source}", "checkout-index", "--all", cwd=source, env=index)
+            return None
+        names = "".join(f"{name}\0" for name in sorted(left)).encode()
+        these = (f"--work-tree={source}", "checkout-index", "-z", "--stdin")
+        self._git(*these, cwd=source, env=index, input=names)
+        return {path: entry_of(row) for path, row in wanted.items()}
+
+    def _rows(self, commit: str) -> Rows:
+        """The manifest that the commit has; nothing where a name in it is no text."""
+        said = self._git("ls-tree", "-r", "-z", "--full-tree", commit).stdout
+        if "\N{REPLACEMENT CHARACTER}" in said:
+            return {}
+        lines = (line.split("\t", 1) for line in said.split("\0")[:-1])
+        parts = ((*entry.split(" "), path) for entry, path in lines)
+        # A submodule is a commit, and no file.
+        return {
+            path: f"{_mode(mode)} {digest}" for mode, kind, digest, path in parts if kind == "blob"
+        }
 
     @cached_property
     def _commit(self) -> str:
@@ -243,6 +267,7 @@ class GitSource(Bringing):
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
         check: bool = True,
+        input: bytes | None = None,
     ) -> Result:
         settings = {
             "GIT_CONFIG_NOSYSTEM": "1",
@@ -255,11 +280,16 @@ class GitSource(Bringing):
         unset = [word for name in FOREIGN if name not in settings for word in ("-u", name)]
         command = ["env", *unset, "git", f"--git-dir={self._mirror}", *arguments]
         try:
-            return self._request.run(command, cwd=cwd, env=settings, check=check)
+            return self._request.run(command, cwd=cwd, env=settings, check=check, input=input)
         except ProcessFailed as error:
             raise InfrastructureError(
                 f"git {' '.join(arguments)} failed", where=self._mirror, detail=error.detail
             ) from None
+
+
+def _mode(mode: str) -> str:
+    """As a file has it that git wrote: of old commits some say 100664."""
+    return "100644" if mode == "100664" else mode
 
 
 def _is_damage(error: InfrastructureError) -> bool:

@@ -109,8 +109,9 @@ class Request:
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
         check: bool = True,
+        input: bytes | None = None,
     ) -> Result:
-        """Run a child until the deadline at most; messages are in English."""
+        """Run a child until the deadline at most; messages are in English, ``input`` its stdin."""
         try:
             return run(
                 arguments,
@@ -118,6 +119,7 @@ class Request:
                 env={"LC_ALL": "C", **(env or {})},
                 check=check,
                 timeout=self.left(),
+                input=input,
             )
         except ProcessTimeout:
             self.left()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 from collections.abc import Mapping
@@ -46,6 +47,21 @@ class Tree:
             what = "the file changed while the lab was at work"
             hint = "run the same command again when the folder is at rest"
         return InfrastructureError(what, where=self.path / path, hint=hint)
+
+    @property
+    def family(self) -> str:
+        """What it has in common with trees that are built where it was: as a rule its kernel.
+
+        A commit that is a kernel for once, under no name but its own digits, has that in common
+        with all others of its repository and version: one after the other is built then, as
+        `git bisect` would have it, and what they share is compiled once.
+        """
+        identity = TreeIdentity(self.identity)
+        url = self.provenance.get("url", "")
+        if identity.kind != "git" or identity.short_digest != self.kernel or not url:
+            return self.kernel
+        version = f"{self.version.version}.{self.version.patchlevel}"
+        return f"commits-{hashlib.sha256(url.encode()).hexdigest()[:8]}-{version}"
 
     @property
     def signature(self) -> str:

@@ -239,7 +239,7 @@ class Killed(BaseException):
     """As SIGKILL between two system calls: nothing is tidied up."""
 
 
-@pytest.mark.parametrize("step", ["_place_all", "_rename_in", "write_rows"])
+@pytest.mark.parametrize("step", ["place_all", "_rename_in", "write_rows"])
 def test_killed_while_copying(bench: Bench, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     bench.build(bench.job())
     mine = _mine(bench, {"mm/gup.c": GUP})
