@@ -228,6 +228,9 @@ class Lab:
         Args:
             again: Also where the series changes nothing in the binary.
             coverage: Count how often its lines run; guests run under TCG then, see emulated().
+
+        Raises:
+            InfrastructureError: Lines are to be counted, and QEMU loads no plugin.
         """
         # Guests: see preparer.
         from lab.execution.verify import verify
@@ -237,7 +240,9 @@ class Lab:
             return verify(self.builder, plan, lambda chosen: self.test(chosen, command, bases))
         # Debug information is read by who counts alone.
         from lab.execution.line_counting import LineCounting
+        from lab.guest.qemu.counting import require_counting
 
+        require_counting(self.cache)
         pairs = {kernel: plan.patched(kernel) for kernel in plan.kernels}
         counting = LineCounting(self.builder, pairs)
         return verify(

@@ -26,6 +26,8 @@ Most = Annotated[
     int | None,
     typer.Option("--mutants", metavar="N", min=1, help="With --mutate: so many, spread over all."),
 ]
+#: Of a plan whose lines are counted.
+COUNTED = ("  its lines are counted: these guests run under TCG, where KVM is there, too",)
 
 
 def verify_mutants(
@@ -53,7 +55,8 @@ def verify_mutants(
 
     one_of_each(plan.plan, "--mutate")
     if dry_run:
-        say_plan(plan.plan, "  and then the mutants of what the series changed", json=json)
+        then = "  and then the mutants of what the series changed"
+        say_plan(plan.plan, then, *COUNTED[:coverage], json=json)
         return ExitStatus.EXPECTED
     opened.refuse_pattern(plan.plan)
     with showing_interrupted(verbose=verbose, json=json), Show(opened.cache, quiet=json) as show:

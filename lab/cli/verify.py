@@ -32,7 +32,7 @@ from lab.cli.commands import (
 )
 from lab.cli.commits import GitTree, base_of, intake_of_commits
 from lab.cli.intake import intake_for, keeping, on_what_it_goes_onto
-from lab.cli.mutate import Most, Mutate, verify_mutants
+from lab.cli.mutate import COUNTED, Most, Mutate, verify_mutants
 from lab.cli.stable import Stable, stable_kernels, verify_stable_plan
 from lab.errors import ExitStatus, UserError
 from lab.model.variant import Variant
@@ -223,7 +223,8 @@ def verify_plan(
     from lab.report import print_verification, verification_status, verification_to_json
 
     if dry_run:
-        say_plan(plan.plan, f"  of these, with {plan.series} only what it applies to", json=json)
+        of_these = f"  of these, with {plan.series} only what it applies to"
+        say_plan(plan.plan, of_these, *COUNTED[:coverage], json=json)
         return ExitStatus.EXPECTED
     opened.refuse_pattern(plan.plan)
     with showing_interrupted(verbose=verbose, json=json), Show(opened.cache, quiet=json) as show:

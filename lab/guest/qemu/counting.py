@@ -21,6 +21,8 @@ from lab.process.seal import damage, file_digest, seal
 _SOURCE = Path(__file__).with_name("counts.c")
 _PLUGIN = "counts.so"
 _DEADLINE_S = 60.0
+#: What it says when it is only tried.
+_LOADED = "lab: loaded"
 #: QEMU takes plugins of some versions of its interface alone (QEMU_PLUGIN_MIN_VERSION,
 #: QEMU_PLUGIN_VERSION of qemu-plugin.h): 9.0 dropped all before 2.
 _FIRST_OF_2 = (9, 0)
@@ -47,11 +49,26 @@ def counting(cache: Path, probes: Path) -> Counting:
     Raises:
         InfrastructureError: QEMU takes no plugins, or there is no compiler.
     """
-    qemu = need_tool(ARCH.qemu)
-    if "-plugin" not in run([qemu, "-help"], timeout=_DEADLINE_S).stdout:
-        what = f"{qemu} takes no plugins, and lines are counted by one"
-        raise InfrastructureError(what, hint="a QEMU that was built with --enable-plugins")
-    return Counting(_plugin(cache), probes)
+    return Counting(require_counting(cache), probes)
+
+
+def require_counting(cache: Path) -> Path:
+    """The plugin, which this machine's QEMU loads.
+
+    Raises:
+        InfrastructureError: It does not, or there is no compiler.
+    """
+    plugin = _plugin(cache)
+    words = ["-machine", "none", "-display", "none", "-plugin", f"file={_comma(plugin)},try=on"]
+    # QEMU's -help has the option, whether it was built with plugins or not.
+    tried = run([need_tool(ARCH.qemu), *words], check=False, timeout=_DEADLINE_S)
+    if _LOADED not in tried.stderr:
+        raise InfrastructureError(
+            f"{ARCH.qemu} loads no plugin, and lines are counted by one",
+            detail=tried.stderr.strip(),
+            hint=f"a {ARCH.qemu} that was built with --enable-plugins, as Debian's is since 12",
+        )
+    return plugin
 
 
 def _plugin(cache: Path) -> Path:
