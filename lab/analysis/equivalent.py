@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from lab.analysis.mutant_score import Fate, MutantResult, MutantScore
 from lab.config.model import Globs, Section, Text
@@ -15,22 +16,39 @@ from lab.config.sources import Document
 from lab.errors import UserError
 from lab.model.glob import matches
 from lab.mutants.mutant import Mutant
+from lab.trees import blob_digest
 
 _NAME = "mutants.toml"
+#: Digits of git's name of a file, as it shows them.
+_SHORT = 12
+
+
+#: Of git's names, as short as a patch's index line has them at least.
+Blob = Annotated[str, Field(pattern=r"^[0-9a-f]{7,40}$")]
 
 
 class Equivalent(Section):
-    """Mutants of some kernels, by what was done to the code, and why that changes nothing."""
+    """Mutants of some kernels, by what was done to the code, and why that changes nothing.
+
+    Attributes:
+        blobs: What git names the file as the series makes it: who says that it means the same
+            has read that, and no other.
+    """
 
     kernels: Globs = ("*",)
     file: Text
+    blobs: Annotated[tuple[Blob, ...], Field(min_length=1)]
     changes: tuple[Text, ...]
     reason: Text
 
     def is_of(self, kernel: str, mutant: Mutant) -> bool:
-        """Whether it speaks of a mutant."""
+        """Whether it speaks of a mutant, if of this content of its file."""
         named = mutant.file == self.file and mutant.change in self.changes
         return named and matches(kernel, self.kernels)
+
+    def has_read(self, mutant: Mutant) -> bool:
+        """Whether it speaks of the file as it is."""
+        return blob_digest(mutant.patched).startswith(self.blobs)
 
 
 class Equivalents(Section):
@@ -66,18 +84,25 @@ def with_equivalents(score: MutantScore, said: tuple[Equivalent, ...]) -> Mutant
 
 
 def _judged(result: MutantResult, kernel: str, said: tuple[Equivalent, ...]) -> MutantResult:
-    found = _reason(result, kernel, said)
-    if result.fate is not Fate.SURVIVED or not found:
+    if result.fate is not Fate.SURVIVED:
         return result
-    return replace(result, fate=Fate.EQUIVALENT, why=found)
+    for one in _of(result, kernel, said):
+        if one.has_read(result.mutant):
+            return replace(result, fate=Fate.EQUIVALENT, why=one.reason)
+    others = {blob for one in _of(result, kernel, said) for blob in one.blobs}
+    if not others:
+        return result
+    now = blob_digest(result.mutant.patched)[:_SHORT]
+    why = f"said to mean the same of {', '.join(sorted(others))}, and this file is {now}: read it"
+    return replace(result, why=why)
 
 
 def _refuted(score: MutantScore, said: tuple[Equivalent, ...]) -> Iterator[str]:
     for each in score.results:
-        if each.fate is Fate.NOTICED and _reason(each, score.kernel, said):
+        speaks = any(one.has_read(each.mutant) for one in _of(each, score.kernel, said))
+        if each.fate is Fate.NOTICED and speaks:
             yield f"{each.mutant.where}: {each.mutant.change}: {each.why}"
 
 
-def _reason(result: MutantResult, kernel: str, said: tuple[Equivalent, ...]) -> str:
-    reasons = (one.reason for one in said if one.is_of(kernel, result.mutant))
-    return next(reasons, "")
+def _of(result: MutantResult, kernel: str, said: tuple[Equivalent, ...]) -> list[Equivalent]:
+    return [one for one in said if one.is_of(kernel, result.mutant)]

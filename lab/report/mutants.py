@@ -9,6 +9,7 @@ from typing import Any
 
 from lab.analysis.mutant_score import Fate, MutantResult, MutantScore
 from lab.text import plain
+from lab.trees import blob_digest
 
 _WIDTH = 80
 _MOST_TESTS = 4
@@ -49,6 +50,7 @@ def _row(result: MutantResult) -> dict[str, Any]:
         "number": result.number,
         "digest": mutant.digest,
         "file": mutant.file,
+        "blob": blob_digest(mutant.patched),
         "line": mutant.line,
         "kind": mutant.kind.value,
         "before": mutant.before,

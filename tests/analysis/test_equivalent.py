@@ -18,6 +18,7 @@ TOML = """\
 [[equivalent]]
 kernels = ["v4.*"]
 file = "mm/gup.c"
+blobs = ["3367afdbbf"]
 changes = ["without !pages", "a -> b"]
 reason = "nobody else asks for none"
 """
@@ -48,11 +49,29 @@ def test_a_survivor_that_means_the_same_is_none(patches: Path) -> None:
         score(Fate.SURVIVED, "6.1"),
         score(Fate.SURVIVED, mutant=replace(MUTANT, file="mm/mlock.c")),
         score(Fate.SURVIVED, mutant=replace(MUTANT, before="pages")),
+        score(Fate.SURVIVED, mutant=replace(MUTANT, patched=b"another\n")),
     ],
 )
 def test_it_speaks_of_none_but_what_it_names(patches: Path, other: MutantScore) -> None:
     found = with_equivalents(other, load_equivalents(patches, "fix"))
     assert found.count(Fate.SURVIVED) == 1
+
+
+def test_of_a_file_that_is_another_now_it_says_whose_word_that_was(patches: Path) -> None:
+    other = score(Fate.SURVIVED, mutant=replace(MUTANT, patched=b"another\n"))
+    (found,) = with_equivalents(other, load_equivalents(patches, "fix")).survivors
+    assert found.why.startswith(
+        "said to mean the same of 3367afdbbf, and this file is 9b24da92a91f: "
+    )
+    noticed = score(Fate.NOTICED, mutant=replace(MUTANT, patched=b"another\n"))
+    assert with_equivalents(noticed, load_equivalents(patches, "fix")).refuted == ()
+
+
+@pytest.mark.parametrize("blobs", ['["3367"]', '["v4.2"]', "[]"])
+def test_whose_word_it_is_has_to_be_said(patches: Path, blobs: str) -> None:
+    (patches / "fix" / "mutants.toml").write_text(TOML.replace('["3367afdbbf"]', blobs))
+    with pytest.raises(UserError, match=r"equivalent\.0\.blobs"):
+        load_equivalents(patches, "fix")
 
 
 def test_one_that_a_test_noticed_is_told_to_be_said_wrongly(patches: Path) -> None:
