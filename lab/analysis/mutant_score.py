@@ -149,12 +149,17 @@ def name_of(result: TestResult) -> TestName:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a mutant's job shows: ``fate`` and why; ``again`` where it has to be shown once more."""
+    """What a mutant's job shows: ``fate`` and why.
+
+    Attributes:
+        hung: The test that did not come to its end, where only that noticed it: a host that is
+            busy does the same.
+    """
 
     fate: Fate
     why: str
     ran: tuple[str, ...] = ()
-    again: bool = False
+    hung: TestName | None = None
 
 
 def judge(record: JobRecord, reference: Reference) -> Seen:
@@ -165,7 +170,8 @@ def judge(record: JobRecord, reference: Reference) -> Seen:
     ran = [result for result in record.results if result.ran]
     for result in ran:
         if result.has_word and (said := _noticed(result, reference)):
-            return Seen(Fate.NOTICED, said, again=result.status is Status.TIMEOUT)
+            hung = name_of(result) if result.status is Status.TIMEOUT else None
+            return Seen(Fate.NOTICED, said, hung=hung)
     for noted in record.complaints:
         if noted.of_job and str(noted.complaint) not in reference.complaints:
             return Seen(Fate.NOTICED, f"the kernel complains: {noted.complaint.headline}")

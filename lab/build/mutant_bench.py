@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +15,7 @@ from lab.arch import ARCH
 from lab.binary.relocatable import object_digest
 from lab.build.build import Build, BuildJob, copy_products, ready_workbench
 from lab.build.make import Make
-from lab.build.product import product
+from lab.build.product import is_product, product, read_product
 from lab.build.recorded import record
 from lab.build.release import read_release
 from lab.build.workbench import UNKNOWN, Workbench
@@ -49,6 +50,7 @@ class MutantBench:
     known: set[str] = field(default_factory=set)
     trusted: dict[str, bool] = field(default_factory=dict)
     by_make: set[str] = field(default_factory=set)
+    parts: dict[str, bool] = field(default_factory=dict)
 
     def begin(self) -> None:
         """Make the job's own kernel, which is what all others are measured by."""
@@ -57,24 +59,43 @@ class MutantBench:
 
     def compiles(self, file: str) -> bool:
         """Whether the kernel is made of a file; of a header nobody can tell."""
-        target = _object(file)
-        if target is None:
+        if not file.endswith(".c") or self._object(file) is not None:
             return True
-        path = self.bench.objects / target
-        return path.with_name(f".{path.name}.cmd").exists()
+        if file not in self.parts:
+            self.parts[file] = self._is_part(file)
+        return self.parts[file]
+
+    def _object(self, file: str) -> str | None:
+        """The object that a C file is; None of what is made part of something else."""
+        target = f"{file.removesuffix('.c')}.o"
+        is_one = file.endswith(".c") and _note(self.bench.objects / target).exists()
+        return target if is_one else None
+
+    def _is_part(self, file: str) -> bool:
+        """Whether kbuild noted a file of anything that it made: others include it, or run it."""
+        wanted = re.compile(rf"(?:/|\s){re.escape(file)}(?:\s|$)", re.MULTILINE)
+        objects = self.bench.objects
+        names = (str(note.relative_to(objects)) for note in objects.rglob(".*.cmd"))
+        return any(
+            wanted.search(read_product(objects, name))
+            for name in names
+            if is_product(objects, name)
+        )
 
     def is_own(self) -> bool:
         """Whether the kernel that was linked last is the job's own, down to the byte."""
         return self._image() == self.own
 
     def compile(self, file: str, content: bytes) -> str:
-        """Compile a file with this content; the digest of its object, "" of a header.
+        """Compile a file with this content; the digest of its object.
+
+        "" of a header, and of a C file that others include: link() sees to those.
 
         Raises:
             UserError: It does not compile, or this config compiles it nowhere.
         """
         self._write(file, content)
-        target = _object(file)
+        target = self._object(file)
         if target is None:
             return ""
         script = self._script(file, "object")
@@ -106,10 +127,14 @@ class MutantBench:
         return object_digest(product(self.bench.objects, target), self.bench.folder)
 
     def link(self, folder: Path) -> Build:
-        """Make the kernel of what was compiled last, below a folder of the caller's."""
+        """Make the kernel of what was compiled last, below a folder of the caller's.
+
+        Raises:
+            UserError: It does not compile, of what link() sees to; or it cannot be linked.
+        """
         assert self.changed is not None
         file, script = self.changed, self._script(self.changed, "image")
-        if _object(file) is None or self.trusted.get(file) is False:
+        if self._object(file) is None or self.trusted.get(file) is False:
             self.make(ARCH.image)
         elif not script.exists():
             record(self.make, ARCH.image, self.bench.folder / _TOOLS, script)
@@ -214,5 +239,6 @@ def _used(
         found.restore()
 
 
-def _object(file: str) -> str | None:
-    return file.removesuffix(".c") + ".o" if file.endswith(".c") else None
+def _note(target: Path) -> Path:
+    """Where kbuild notes how it made an object, if it did."""
+    return target.with_name(f".{target.name}.cmd")

@@ -71,12 +71,14 @@ class MutantJobs:
         reference: Reference,
         without: Collection[TestName],
         first: Sequence[TestName],
+        only: TestName | None = None,
     ) -> Job:
         """A mutant's, which ends with the first result that is not the patched kernel's.
 
         Args:
             without: Tests that say nothing: their programs do not run.
             first: Those likeliest to notice.
+            only: A test whose program alone runs.
         """
         guest = self.preparer.guest_spec(built, self.planned.machine, folder, self.programs)
         slower = self.preparer.builder.loaded.config.configs[self.planned.config].slower
@@ -85,6 +87,7 @@ class MutantJobs:
             within(unit, reference, control.program_s)
             for unit in in_order(self.template.units, first, self.template.pattern)
             if not any(_is_of(name, unit) for name in without)
+            and (only is None or _is_of(only, unit))
         )
         return replace(
             control,

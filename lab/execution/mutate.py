@@ -18,7 +18,6 @@ from lab.analysis.mutant_score import (
     Reference,
     TestName,
     Twins,
-    judge,
     name_of,
     named,
 )
@@ -33,6 +32,7 @@ from lab.execution.executor import ExecutorRequest, executor_for
 from lab.execution.jobs import guests_at_once
 from lab.execution.mutant_crew import Crew, Guests
 from lab.execution.mutant_job import MutantJobs
+from lab.execution.mutant_trial import GuestTrial
 from lab.execution.prepare import Preparer
 from lab.model.records import JobRecord
 from lab.model.status import Outcome
@@ -45,8 +45,6 @@ from lab.process.temporary import temporary_folder
 from lab.results import JobFolder
 from lab.unforeseen import as_lab_error
 
-#: A mutant that only our own failure kept from being judged is tried so often.
-_TRIES = 2
 #: What is told of a mutant, and its number of all.
 Tell = Callable[[MutantResult], None]
 
@@ -310,24 +308,20 @@ class _Trial:
     def _tested(
         self, bench: MutantBench, number: int, mutant: Mutant, jobs: MutantJobs, guests: Guests
     ) -> MutantResult:
-        built = bench.link(self.scratch / str(number))
+        try:
+            built = bench.link(self.scratch / str(number))
+        except UserError as error:
+            # What others include is compiled there.
+            return MutantResult(number, mutant, Fate.UNCOMPILED, error.what)
         if bench.is_own():
             return MutantResult(number, mutant, Fate.SAME, "as the patch is linked")
-        reference = self.reference.result()
-        result = MutantResult(number, mutant, Fate.ERROR, "")
-        for attempt in range(1, _TRIES + 1):
-            folder = self.folder / f"{number:03d}" / f"try-{attempt}"
-            first = self.question.first_for(mutant)
-            record = guests.run(jobs.mutant(built, folder, reference, self.unsteady, first))
-            seen = judge(record, reference)
-            earlier = result.fate
-            result = MutantResult(number, mutant, seen.fate, seen.why, self._told(mutant, seen.ran))
-            if seen.fate is Fate.SURVIVED and earlier is Fate.NOTICED:
-                # The host's doing, as it seems: nothing that is so once counts.
-                return replace(result, fate=Fate.ERROR, why="it hung once, and once it did not")
-            if seen.fate is not Fate.ERROR and not (seen.again and attempt == 1):
-                return result
-        return result
+        place = self.folder / f"{number:03d}"
+        trial = GuestTrial(
+            jobs, guests.run, self.reference.result(), self.unsteady,
+            self.question.first_for(mutant), place,
+        )  # fmt: skip
+        seen = trial.judged(built, self.patched)
+        return MutantResult(number, mutant, seen.fate, seen.why, self._told(mutant, seen.ran))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from lab.analysis.mutant_score import (
     Reference,
     Twins,
     judge,
+    name_of,
 )
 from lab.model.complaint import Complaint, Kind
 from lab.model.job_error import JobError
@@ -75,9 +76,10 @@ def test_what_the_patched_kernel_complains_of_too_is_no_mutants() -> None:
     assert judge(record(ran(), complaints=(WARNS,)), usual).fate is Fate.SURVIVED
 
 
-def test_a_hang_has_to_be_seen_twice() -> None:
-    assert judge(record(ran(Status.TIMEOUT)), PATCHED).again
-    assert not judge(record(ran(Status.FAIL)), PATCHED).again
+def test_who_hung_is_told_apart() -> None:
+    hung = judge(record(ran(Status.TIMEOUT)), PATCHED).hung
+    assert hung == name_of(ran())
+    assert judge(record(ran(Status.FAIL)), PATCHED).hung is None
 
 
 def test_who_noticed_is_named() -> None:

@@ -3,16 +3,21 @@
 
 from __future__ import annotations
 
+import fcntl
+import multiprocessing
+import threading
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 
-from lab.build import build
+from lab.build import BuildJob, build
+from lab.build.build import ready_workbench, workbench_of
 from lab.build.mutant_bench import MutantBench, mutant_bench
 from lab.build.workbench import UNKNOWN
 from lab.errors import UserError
 from lab.trees import read_rows
-from tests.build.conftest import Bench
+from tests.build.conftest import Bench, until
 
 pytestmark = pytest.mark.slow
 
@@ -111,3 +116,88 @@ def test_after_a_kill_a_build_finds_no_mutant(bench: Bench, tmp_path: Path) -> N
         assert read_rows(mutants.bench.manifest)["mm/gup.c"] == UNKNOWN
     with mutant_bench(job, 1, tmp_path) as mutants:
         assert (mutants.bench.source / "mm/gup.c").read_text() == GUP % 1
+
+
+INCLUDES = '#include "part.c"\n'
+
+
+def test_what_others_include_is_compiled_with_them(bench: Bench, tmp_path: Path) -> None:
+    with (bench.kernel / "Makefile").open("a") as file:
+        file.write("$(objtree)/mm/gup.o: $(srctree)/mm/part.c\n")
+    job = bench.job({"mm/gup.c": INCLUDES, "mm/part.c": GUP % 1})
+    with mutant_bench(job, 1, tmp_path) as mutants:
+        mutants.begin()
+        assert not mutants.compiles("mm/part.c")
+        mutants.parts.clear()
+        # As kbuild notes what an object depends on (scripts/basic/fixdep.c).
+        with (mutants.bench.objects / "mm" / ".mlock.o.cmd").open("a") as note:
+            note.write(f"deps_mm/gup.o := {mutants.bench.source}/mm/part.c \\\n")
+        assert mutants.compiles("mm/part.c")
+        assert mutants.compile("mm/part.c", (GUP % "nobody").encode()) == ""
+        with pytest.raises(UserError, match="nobody"):
+            mutants.link(tmp_path / "1")
+        second = made(mutants, tmp_path / "2", "mm/part.c", GUP % 2)
+        assert not mutants.is_own()
+        # Not what an object of its own would have been, had one been there.
+        assert not (mutants.bench.objects / "mm" / "part.o").exists()
+    assert second == bench.from_nothing(bench.job({"mm/gup.c": INCLUDES, "mm/part.c": GUP % 2}))
+
+
+def mutating(job: BuildJob, folder: Path, ready: Path, last: str) -> BaseProcess:
+    """Another lab that makes a mutant, and does not come to its end."""
+
+    def run() -> None:
+        with mutant_bench(job, 1, folder) as mutants:
+            mutants.begin()
+            made(mutants, folder / "first", "mm/gup.c", GUP % 2)
+            mutants.compile("mm/gup.c", (GUP % 3).encode())
+            if last == "image":
+                mutants.link(folder / "second")
+            ready.touch()
+            threading.Event().wait()
+
+    process = multiprocessing.get_context("fork").Process(target=run)
+    process.start()
+    until(ready.exists)
+    return process
+
+
+@pytest.mark.parametrize("last", ["object", "image"])
+def test_a_lab_that_is_killed_leaves_no_mutant_to_any_build(
+    bench: Bench, tmp_path: Path, last: str
+) -> None:
+    like_kbuild(bench.kernel)
+    files = {"mm/gup.c": GUP % 1}
+    job = bench.job(files)
+    (tmp_path / "log").touch()
+    own = build(job).image.read_bytes()
+    process = mutating(job, tmp_path, tmp_path / "ready", last)
+    try:
+        mutated = workbench_of(job, 2)
+        # Whoever else wants that bench waits, a second lab with mutants of its own, too.
+        with pytest.raises(BlockingIOError), mutated.building(wait=False):
+            pass
+        # The kernel's own bench is free meanwhile, and knows of none of it.
+        beside = bench.job({**files, "fs/dax.c": DAX % 7})
+        assert build(beside, at_once=2).image.read_bytes() == bench.from_nothing(beside)
+    finally:
+        process.kill()
+        process.join()
+    with (mutated.folder / "lock").open("a") as lock:
+        # Until the last of what it had started is gone.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    assert (mutated.source / "mm" / "gup.c").read_text() == GUP % 3
+    # As where builds are in a sandbox: nobody looks then at what was written there.
+    mutated.own.unlink()
+    # Another build on that bench, as there are of several at once.
+    after = bench.job({**files, "fs/dax.c": DAX % 8})
+    with ready_workbench(after, tmp_path / "log", 2) as (_, make):
+        assert (mutated.source / "mm" / "gup.c").read_text() == GUP % 1
+        make("bzImage")
+        image = (mutated.objects / "vmlinux").read_bytes()
+    assert image == bench.from_nothing(after)
+    with mutant_bench(job, 1, tmp_path) as mutants:
+        mutants.begin()
+        assert (mutants.bench.objects / "vmlinux").read_bytes() == own
+        again = made(mutants, tmp_path / "again", "mm/gup.c", GUP % 4)
+    assert again == bench.from_nothing(bench.job({"mm/gup.c": GUP % 4}))
