@@ -39,6 +39,7 @@ LATE = {
     ("session.py", "lab.execution.run"),
     ("session.py", "lab.execution.verify"),
     ("session.py", "lab.execution.line_counting"),
+    ("session.py", "lab.guest.qemu.counting"),
     ("session.py", "lab.suites.suite_source"),
     ("suites/pytest_programs.py", "lab.suites.pytest_player"),
     ("trees/download.py", "lab.network.http"),
