@@ -7,6 +7,7 @@ is, too.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from lab.model.rate import Rate
 #: All other rates are as likely as each other.
 _STEADY = 0.9
 #: Passes that one more point may cost at the end.
-_MOST = 1000
+_MOST = 5000
 
 
 def passes_needed(rate: float, confidence: float) -> int:
@@ -56,10 +57,11 @@ class Belief:
     def more_passes(self, keys: Collection[str], confidence: float) -> int:
         """How often each of some points has to pass besides for an answer that is so sure.
 
-        As many as may be asked for, if that is not enough.
+        0 where no number of them that may be asked for is enough.
         """
-        enough = (n for n in range(_MOST) if self._after(n, keys) >= confidence)
-        return next(enough, _MOST)
+        counts = range(_MOST)
+        found = bisect_left(counts, confidence, key=lambda more: self._after(more, keys))
+        return found if found < _MOST else 0
 
     def _after(self, more: int, keys: Collection[str]) -> float:
         others = Counter(self._chances(doubt, more, keys) for doubt in self.doubts)

@@ -30,9 +30,9 @@ class OrderedSearch:
     old: tuple[str, ...]
     new: str
 
-    def next(self, told: Sequence[Told]) -> Point | Found | Undecided:
+    def next(self, told: Sequence[Told], sure: Side = Side.NEW) -> Point | Found | Undecided:
         """See Search."""
-        ends = self._ends(told)
+        ends = self._ends(told, sure)
         candidates = self.order.candidates(ends.old, ends.new)
         if len(candidates) == 1:
             return Found(self.order.point(ends.new))
@@ -46,48 +46,55 @@ class OrderedSearch:
         """See Search."""
         return [self.order.point(key) for key in self.order.parents(point.key)]
 
-    def doubts(self, told: Sequence[Told], found: Point) -> Sequence[Collection[str]]:
+    def doubts(
+        self, told: Sequence[Told], found: Point, sure: Side = Side.NEW
+    ) -> Sequence[Collection[str]]:
         """See Search."""
-        keys = [one.key for one in self.order.candidates(self.old, found.key)]
-        covers = {key: self._history(key, found) for key in self._ends(told).old}
+        if sure is Side.OLD:
+            return self._later(told, found)
+        keys = self._between(self.old, found.key)
+        passed = [key for key, side in _last(told).items() if side is Side.OLD]
+        ends = {old: keys - self._between((*self.old, old), found.key) for old in passed}
         return [
-            frozenset(old for old, history in covers.items() if key in history)
-            for key in keys
-            if key != found.key
+            frozenset(old for old, history in ends.items() if key in history)
+            for key in sorted(keys - {found.key})
         ]
 
-    def _history(self, old: str, found: Point) -> frozenset[str]:
-        """The candidates that are in the history of one told to be old."""
-        keys = {one.key for one in self.order.candidates(self.old, found.key)}
-        away = {one.key for one in self.order.candidates((*self.old, old), found.key)}
-        return frozenset(keys - away)
+    def _later(self, told: Sequence[Told], found: Point) -> Sequence[Collection[str]]:
+        """As doubts(), where it failed before: what passed without the change did so by chance."""
+        keys = self._between((*self.old, found.key), self.new)
+        passed = [key for key, side in _last(told).items() if side is Side.NEW]
+        without = {new: self._between((*self.old, new), self.new) for new in passed}
+        return [
+            frozenset(new for new, away in without.items() if key in away) for key in sorted(keys)
+        ]
 
-    def _ends(self, told: Sequence[Told]) -> _Ends:
-        """Between what the change still is: the newest known old ones, the oldest known new one."""
-        ends = _Ends(self.old, self.new)
-        for one in told:
-            ends = self._narrowed(ends, one)
-        return ends
+    def _ends(self, told: Sequence[Told], sure: Side) -> _Ends:
+        """Between what the change still is.
 
-    def _narrowed(self, ends: _Ends, one: Told) -> _Ends:
-        key = one.point.key
-        if one.side is Side.SKIP or key in (ends.new, *self.old):
-            return ends
-        if one.side is Side.OLD:
-            between = self._is_between(ends, key)
-            return _Ends((*ends.old, key), ends.new) if between else ends
-        if self._is_between(ends, key):
-            return _Ends(ends.old, key)
-        # A pass proves less than a failure does: what is told to be old and has this in its
-        # history was told so by chance.
-        kept = tuple(old for old in ends.old if old in self.old or not self._has(old, key))
-        return _Ends(kept, key) if self._is_between(_Ends(kept, ends.new), key) else ends
+        A pass proves less than a failure does.  One that a failure contradicts was told by
+        chance: of two such, what is told on the sure side holds.
+        """
+        last = _last(told)
+        on = {side: [key for key, one in last.items() if one is side] for side in Side}
+        if sure is Side.NEW:
+            new = self._narrowed(self.old, self.new, on[Side.NEW])
+            olds = (*self.old, *on[Side.OLD])
+            if not self.order.candidates(olds, new):
+                olds = (*self.old, *(key for key in on[Side.OLD] if self._between((key,), new)))
+            return _Ends(olds, new)
+        olds = (*self.old, *on[Side.OLD])
+        return _Ends(olds, self._narrowed(olds, self.new, on[Side.NEW]))
 
-    def _has(self, old: str, key: str) -> bool:
-        return not self.order.candidates((old,), key)
+    def _narrowed(self, old: tuple[str, ...], new: str, told: Sequence[str]) -> str:
+        """The new end after each that was told to be new and lies between."""
+        for key in told:
+            if key in self._between(old, new):
+                new = key
+        return new
 
-    def _is_between(self, ends: _Ends, key: str) -> bool:
-        return any(one.key == key for one in self.order.candidates(ends.old, ends.new))
+    def _between(self, old: tuple[str, ...], new: str) -> frozenset[str]:
+        return frozenset(one.key for one in self.order.candidates(old, new))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lab.bisect.point import Point
-from lab.bisect.told import Told
+from lab.bisect.told import Side, Told
 
 
 @dataclass(frozen=True)
@@ -28,22 +28,25 @@ class Undecided:
 class Search(Protocol):
     """How the points between two ends are searched."""
 
-    def next(self, told: Sequence[Told]) -> Point | Found | Undecided:
+    def next(self, told: Sequence[Told], sure: Side = Side.NEW) -> Point | Found | Undecided:
         """What to try next, or what it came to.
 
         Args:
-            told: All that was told, in the order told, the ends first.  The same gives the
-                same, in this process and in the one that goes on after a kill.
+            told: All that was told, in the order told.  The same gives the same, in this process
+                and in the one that goes on after a kill.
+            sure: The side of which nothing is told by chance: where it fails.
         """
 
     def before(self, point: Point) -> Sequence[Point]:
         """What has to be on the old side if a point is the change: its parents."""
 
-    def doubts(self, told: Sequence[Told], found: Point) -> Sequence[Collection[str]]:
-        """What else could be the change, if what was told to be old is not.
+    def doubts(
+        self, told: Sequence[Told], found: Point, sure: Side = Side.NEW
+    ) -> Sequence[Collection[str]]:
+        """What else could be the change, if what was told to be on the other side is not.
 
         Returns:
-            For each other point, the keys of those told to be old that would have to be new.
+            For each other point, the keys of those that would have been told so by chance.
         """
 
 

@@ -47,7 +47,7 @@ class SubsetSearch:
     parts: _Parts
     point: Callable[[_Parts], Point]
 
-    def next(self, told: Sequence[Told]) -> Point | Found | Undecided:
+    def next(self, told: Sequence[Told], sure: Side = Side.NEW) -> Point | Found | Undecided:
         """See Search."""
         known = {frozenset(one.point.parts): one.side for one in told}
         try:
@@ -59,8 +59,12 @@ class SubsetSearch:
         """Each set with one part less."""
         return [self.point(_without(point.parts, (part,))) for part in point.parts]
 
-    def doubts(self, told: Sequence[Told], found: Point) -> Sequence[Collection[str]]:
-        """See Search; that one part alone is none of the change is no doubt of its own."""
+    def doubts(
+        self, told: Sequence[Told], found: Point, sure: Side = Side.NEW
+    ) -> Sequence[Collection[str]]:
+        """See Search; that fewer parts are enough, or that these are not."""
+        if sure is Side.OLD:
+            return [(found.key,)]
         if len(found.parts) < 2:
             return []
         return [(one.key,) for one in self.before(found)]

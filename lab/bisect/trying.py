@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Protocol
 
 from lab.bisect.point import Point
@@ -13,14 +13,16 @@ from lab.bisect.told import Trial
 class Trier(Protocol):
     """Builds points and asks the question of them."""
 
-    def try_(self, point: Point, times: int) -> Iterator[Trial]:
+    def try_(self, point: Point, times: int) -> Generator[Trial, None, None]:
         """Try a point in a guest that was booted for it, and say what each trial shows.
 
-        Who iterates may stop at any trial, and closes the iterator then: no more is run.  It
-        raises nothing for what a point or the machine comes to: that is a ``Sight``.
+        At least one; it may end after one that fails, and does after one that is untestable, or
+        ours: who needs more asks again.  Who iterates may stop at any trial, and closes the
+        iterator then: no more is run.  It raises nothing for what a point or the machine comes
+        to: that is a ``Sight``.
 
         Args:
-            times: How often, at most; fewer when it is untestable, or ours.
+            times: How often, at most.
         """
 
     def prepare(self, points: Sequence[Point]) -> None:

@@ -3,13 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
 
+from lab.bisect.ends import GOOD_BAD
 from lab.bisect.line import Line
+from lab.bisect.log import Begun
+from lab.bisect.ordered import OrderedSearch
 from lab.bisect.point import Point
+from lab.bisect.question import Question
 from lab.bisect.search import Candidate, Found, Search, Undecided
-from lab.bisect.told import Side, Told
+from lab.bisect.subject import Subject
+from lab.bisect.told import Seen, Side, Sight, Told, Trial
 
 #: More steps than any search here needs.
 _MOST = 300
@@ -60,3 +66,86 @@ def played(
         assert step not in [one.point for one in told], f"{step} is asked for twice"
         told.append(Told(step, side_of(step)))
     raise AssertionError(f"no end after {_MOST} steps")
+
+
+@dataclass
+class PlayedSubject:
+    """Points in an order, or a set, between two ends."""
+
+    search: Search
+    old: tuple[Point, ...]
+    new: Point
+    without: Callable[[Point], Point | None] = lambda _: None
+    noun: str = "commit"
+    name: str = "commits that are played"
+
+    def reverted(self, point: Point) -> Point | None:
+        return self.without(point)
+
+
+def subject_of(count: int, without: Callable[[Point], Point | None] = lambda _: None) -> Subject:
+    """A row of so many points behind the old end."""
+    line = row(count)
+    search = OrderedSearch(line, ("0",), str(count))
+    return PlayedSubject(search, (line.points[0],), line.points[-1], without)
+
+
+PASSES = Seen(Sight.PASSES)
+FAILS = Seen(Sight.FAILS, "mmap: fail: 3 of 4 pages are not present", ("mmap: fail: N of N pages",))
+OTHERWISE = Seen(Sight.FAILS, "oops: BUG in foo", ("oops: BUG in foo",))
+NOT_BUILT = Seen(Sight.UNTESTABLE, "mm/gup.c:12: error: expected ';'")
+OURS = Seen(Sight.OURS, "no space left on device")
+
+
+def fails_from(first: int) -> Callable[[Point, int], Seen]:
+    """What a row of kernels shows of which all from one on fail."""
+    return lambda point, _: FAILS if int(point.key) >= first else PASSES
+
+
+def now_and_then(
+    shown: Callable[[Point, int], Seen], rate: float, seed: int
+) -> Callable[[Point, int], Seen]:
+    """The same, where what fails does so in a share of its trials alone."""
+    dice = Random(seed)
+
+    def show(point: Point, number: int) -> Seen:
+        seen = shown(point, number)
+        return seen if seen.sight is not Sight.FAILS or dice.random() < rate else PASSES
+
+    return show
+
+
+@dataclass
+class PlayedTrier:
+    """Shows what a function says of a point, and of the number of the trial, from 0.
+
+    Attributes:
+        tried: The points of all trials, in order.
+        asked: Of each try, how often it was to be tried.
+        prepared: What was to be built ahead of each try.
+    """
+
+    show: Callable[[Point, int], Seen]
+    tried: list[Point] = field(default_factory=list)
+    asked: list[tuple[Point, int]] = field(default_factory=list)
+    prepared: list[tuple[str, ...]] = field(default_factory=list)
+
+    def try_(self, point: Point, times: int) -> Generator[Trial, None, None]:
+        self.asked.append((point, times))
+        for _ in range(times):
+            seen = self.show(point, len(self.tried))
+            self.tried.append(point)
+            yield Trial(seen, f"run-{len(self.tried)}", 2.0, 1.0)
+            # As a job that ends with its first failure.
+            if seen.sight is not Sight.PASSES:
+                return
+
+    def prepare(self, points: Sequence[Point]) -> None:
+        self.prepared.append(tuple(point.key for point in points))
+
+
+def begun(
+    subject: Subject, question: Question, words: tuple[str, str] = GOOD_BAD, sure: float = 0.99
+) -> Begun:
+    """The first line of a log."""
+    return Begun(question.name, subject.name, words, subject.old, subject.new, sure, "")

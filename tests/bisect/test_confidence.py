@@ -61,6 +61,6 @@ def test_passes_of_several_points_count_together() -> None:
     assert two.probability > one.probability
 
 
-def test_nothing_more_is_needed_of_what_is_sure_and_no_end_of_it_is_asked_for() -> None:
+def test_nothing_more_is_asked_for_where_it_is_sure_or_would_never_be() -> None:
     assert Belief(Rate(9, 9), {"4": 1}, [{"4"}]).more_passes({"4"}, 0.99) == 0
-    assert Belief(Rate(1, 9), {}, [set()]).more_passes({"4"}, 0.99) == 1000
+    assert Belief(Rate(1, 9), {}, [set()]).more_passes({"4"}, 0.99) == 0

@@ -1,0 +1,366 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a bisection does next, and what it came to: all of it follows from what was tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from itertools import groupby
+
+from lab.bisect.confidence import Belief
+from lab.bisect.ends import Ends, EndsCheck
+from lab.bisect.log import Begun, Tried
+from lab.bisect.point import Point
+from lab.bisect.question import Question, judge, together
+from lab.bisect.search import Found, Undecided
+from lab.bisect.subject import Subject
+from lab.bisect.told import Answer, Seen, Side, Sight, Told, Trial
+from lab.model.rate import Rate
+
+
+class Phase(StrEnum):
+    """What a point is tried for."""
+
+    END = "end"
+    STEP = "step"
+    #: Of the answer: that it fails, that what is before it passes, and the end without it, too.
+    FAILS = "fails"
+    PASSES = "passes"
+    REVERT = "revert"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A point to try next, for what, and how often at most."""
+
+    phase: Phase
+    point: Point
+    times: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """One point, tried for one thing; ``told`` is None while it is under way."""
+
+    number: int
+    phase: Phase
+    point: Point
+    trials: tuple[Trial, ...]
+    told: Told | None = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A part of the proof; ``holds`` is None where it could not be tried."""
+
+    what: str
+    point: Point | None
+    holds: bool | None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a bisection came to.
+
+    Args:
+        found: The change; None where it is one of ``undecided``.
+        proof: What was shown of it.
+        probability: How likely it is the change; None where that is not counted.
+        rate: How often what has the failure failed.
+        skipped: What could not be told, and why.
+        steps: How many points between the ends were tried.
+    """
+
+    found: Point | None
+    undecided: tuple[Point, ...] = ()
+    proof: tuple[Shown, ...] = ()
+    probability: float | None = None
+    rate: Rate | None = None
+    skipped: tuple[Told, ...] = ()
+    steps: int = 0
+
+    @property
+    def proved(self) -> bool:
+        """Whether there is an answer of which all that could be tried holds.
+
+        That a change can be taken out cleanly is no part of it, only that this mends what is.
+        """
+        needed = [one for one in self.proof if one.holds is not None or one.what != "reverted"]
+        return self.found is not None and all(one.holds for one in needed)
+
+
+@dataclass(frozen=True)
+class Course:
+    """A pure function of the log's trials.
+
+    Args:
+        tried: All trials, in order.
+    """
+
+    subject: Subject
+    question: Question
+    begun: Begun
+    tried: Sequence[Tried]
+    _reverted: dict[str, Point | None] = field(default_factory=dict, repr=False)
+
+    def next(self) -> Wanted | Result:
+        """What to try, or what it came to.
+
+        Raises:
+            NoDifference: The ends are none.
+        """
+        ends = self.ends
+        if isinstance(ends, Wanted):
+            return ends
+        unfinished = next((one for one in self.steps if one.told is None), None)
+        if unfinished is not None:
+            return self._more(unfinished)
+        step = self.subject.search.next(self.told, self._sure)
+        if isinstance(step, Point):
+            return Wanted(Phase.STEP, step, self._batch)
+        return self._decided(step)
+
+    def ahead(self, wanted: Wanted) -> tuple[Point, ...]:
+        """What would be tried after a step, whichever way it goes."""
+        if wanted.phase is not Phase.STEP:
+            return ()
+        sides = (Told(wanted.point, side) for side in (Side.OLD, Side.NEW))
+        steps = (self.subject.search.next([*self.told, one], self._sure) for one in sides)
+        return tuple(
+            step.point if isinstance(step, Found) else step
+            for step in steps
+            if not isinstance(step, Undecided)
+        )
+
+    @cached_property
+    def ends(self) -> Ends | Wanted:
+        """The ends, or which of them is to be tried next."""
+        seen: dict[str, list[Seen]] = {}
+        for one in self.tried:
+            if one.phase == Phase.END and one.trial.seen.sight is not Sight.OURS:
+                seen.setdefault(one.point.key, []).append(one.trial.seen)
+        begun = self.begun
+        old, new = self.subject.old, self.subject.new
+        found = EndsCheck(self.question, old, new, begun.words, begun.confidence, seen).next()
+        return found if isinstance(found, Ends) else Wanted(Phase.END, found.point, found.times)
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """All that was tried, the ends first."""
+        return tuple(self._steps())
+
+    @property
+    def between(self) -> tuple[Step, ...]:
+        """The steps between the ends."""
+        return tuple(one for one in self.steps if one.phase is Phase.STEP)
+
+    @cached_property
+    def told(self) -> list[Told]:
+        """What the search is told: the steps, and what contradicts one in the proof."""
+        found = []
+        for one in self.steps:
+            contradicts = one.phase is Phase.PASSES and one.told and one.told.side is self._sure
+            if one.told is not None and (one.phase is Phase.STEP or contradicts):
+                found.append(one.told)
+        return found
+
+    @property
+    def skipped(self) -> tuple[Told, ...]:
+        """What cannot be told."""
+        return tuple(one for one in self.told if one.side is Side.SKIP)
+
+    def _steps(self) -> Iterator[Step]:
+        for number, group in groupby(self.tried, key=lambda one: one.step):
+            lines = list(group)
+            phase, point = Phase(lines[0].phase), lines[0].point
+            trials = tuple(one.trial for one in lines)
+            if phase is Phase.END:
+                yield Step(number, phase, point, trials, self._end_told(point, trials))
+                continue
+            told = self.tell(point, phase, trials, lines[0].times)
+            yield Step(number, phase, point, trials, told if isinstance(told, Told) else None)
+
+    def _end_told(self, point: Point, trials: Sequence[Trial]) -> Told:
+        """An end is on its side as far as it was tried: whether it was enough, ``ends`` says."""
+        side = Side.NEW if point == self.subject.new else Side.OLD
+        return Told(point, side, trials[-1].seen.why)
+
+    def tell(self, point: Point, phase: Phase, trials: Iterable[Trial], needed: int) -> Told | int:
+        """What a step's trials come to, or how many more it takes.
+
+        Args:
+            needed: How many passes are a pass.
+        """
+        seen = [one.seen for one in trials if one.seen.sight is not Sight.OURS]
+        if self.question.trials:
+            return self._measured(point, seen)
+        for one in seen:
+            answer = self._answer(one)
+            if answer is Answer(self._sure):
+                return Told(point, self._sure, one.why)
+            if answer in (Answer.OTHER, Answer.UNTESTABLE):
+                otherwise = "fails otherwise: " if answer is Answer.OTHER else ""
+                return Told(point, Side.SKIP, otherwise + one.why)
+        if len(seen) < needed:
+            return needed - len(seen)
+        return Told(point, self._unsure, f"passes {len(seen)} of {len(seen)}")
+
+    def _measured(self, point: Point, seen: Sequence[Seen]) -> Told | int:
+        for one in seen:
+            if one.sight is not Sight.MEASURED:
+                return Told(point, Side.SKIP, one.why)
+        if len(seen) < self.question.trials:
+            return self.question.trials - len(seen)
+        all_ = together(seen)
+        return Told(point, Side(self._answer(all_)), all_.why)
+
+    def _answer(self, seen: Seen) -> Answer:
+        return judge(self.question, seen, self._known.reference)
+
+    def _more(self, step: Step) -> Wanted:
+        """The rest of a step that a kill, or our own trouble, cut short."""
+        wanted = self.tell(step.point, step.phase, step.trials, self._times[step.number])
+        assert isinstance(wanted, int)
+        return Wanted(step.phase, step.point, wanted)
+
+    @cached_property
+    def _times(self) -> dict[int, int]:
+        return {one.step: one.times for one in reversed(self.tried)}
+
+    def _decided(self, step: Found | Undecided) -> Wanted | Result:
+        if isinstance(step, Undecided):
+            return self._result(None, step.points)
+        proof = []
+        for shown in self._proof(step.point):
+            if isinstance(shown, Wanted):
+                return shown
+            proof.append(shown)
+        return self._result(step.point, proof=tuple(proof))
+
+    def _proof(self, found: Point) -> Iterator[Wanted | Shown]:
+        """What is shown of the answer in fresh guests, or what is to be tried for that."""
+        before = self.subject.search.before(found)
+        fails, passes = ((found,), before) if self._sure is Side.NEW else (before, (found,))
+        for point in fails:
+            yield self._shown_failing(point)
+        for point in passes:
+            yield from self._shown_passing(found, point, [one.key for one in passes])
+        yield from self._shown_reverted(found)
+
+    def _shown_failing(self, point: Point) -> Wanted | Shown:
+        step = self._step_of(Phase.FAILS, point)
+        if step is None or step.told is None:
+            return Wanted(Phase.FAILS, point, self._batch)
+        return Shown("fails", point, _holds(step.told, self._sure), step.told.why)
+
+    def _shown_passing(
+        self, found: Point, point: Point, keys: Sequence[str]
+    ) -> Iterator[Wanted | Shown]:
+        """As many passes as it takes for an answer that is as sure as asked."""
+        step = self._step_of(Phase.PASSES, point)
+        lacking = self._lacking(found, keys)
+        if step is None or step.told is None:
+            yield Wanted(Phase.PASSES, point, max(self._batch, lacking))
+            return
+        if step.told.side is self._unsure and lacking:
+            yield Wanted(Phase.PASSES, point, lacking)
+        yield Shown("passes", point, _holds(step.told, self._unsure), self._passed(step))
+
+    def _passed(self, step: Step) -> str:
+        assert step.told is not None
+        passes = self._passes.get(step.point.key, 0)
+        counted = step.told.side is self._unsure and not self.question.trials
+        return f"passes {passes} of {passes}" if counted else step.told.why
+
+    def _shown_reverted(self, found: Point) -> Iterator[Wanted | Shown]:
+        reverted = self._without(found)
+        if reverted is None:
+            yield Shown("reverted", None, None, "it cannot be taken out of the end cleanly")
+            return
+        step = self._step_of(Phase.REVERT, reverted)
+        if step is None or step.told is None:
+            yield Wanted(Phase.REVERT, reverted, self._batch)
+            return
+        holds = _holds(step.told, Side.OLD)
+        skipped = step.told.side is Side.SKIP
+        yield Shown("reverted", reverted, None if skipped else holds, step.told.why)
+
+    def _without(self, found: Point) -> Point | None:
+        if found.key not in self._reverted:
+            self._reverted[found.key] = self.subject.reverted(found)
+        return self._reverted[found.key]
+
+    def _step_of(self, phase: Phase, point: Point) -> Step | None:
+        """The last step that tried a point for something."""
+        steps = (one for one in reversed(self.steps) if one.phase is phase)
+        return next((one for one in steps if one.point.key == point.key), None)
+
+    def _lacking(self, found: Point, keys: Sequence[str]) -> int:
+        if self._known.rate is None or self.question.steady:
+            return 0
+        return self._belief(found).more_passes(keys, self.begun.confidence)
+
+    def _belief(self, found: Point) -> Belief:
+        doubts = self.subject.search.doubts(self.told, found, self._sure)
+        return Belief(self._rate, self._passes, doubts)
+
+    @cached_property
+    def _rate(self) -> Rate:
+        """How often all failed that is known to have the failure."""
+        certain = {one.point.key for one in self.told if one.side is self._sure}
+        certain |= {self._failing_end.key}
+        steps = (one for one in self.steps if one.point.key in certain)
+        answers = [self._answer(one.seen) for step in steps for one in step.trials]
+        failed = answers.count(Answer(self._sure))
+        return Rate(failed, failed + answers.count(Answer(self._unsure)))
+
+    @cached_property
+    def _passes(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for one in self.tried:
+            if self._answer(one.trial.seen) is Answer(self._unsure):
+                found[one.point.key] = found.get(one.point.key, 0) + 1
+        return found
+
+    @property
+    def _failing_end(self) -> Point:
+        return self.subject.new if self._sure is Side.NEW else self.subject.old[0]
+
+    def _result(
+        self, found: Point | None, undecided: tuple[Point, ...] = (), proof: tuple[Shown, ...] = ()
+    ) -> Result:
+        counts = self._known.rate is not None and not self.question.steady
+        return Result(
+            found,
+            undecided,
+            proof,
+            self._belief(found).probability if counts and found is not None else None,
+            self._rate if counts else None,
+            self.skipped,
+            len({one.point.key for one in self.between}),
+        )
+
+    @property
+    def _known(self) -> Ends:
+        assert isinstance(self.ends, Ends)
+        return self.ends
+
+    @property
+    def _batch(self) -> int:
+        """How many trials a step has at most."""
+        return self.question.trials or self._known.needed
+
+    @property
+    def _sure(self) -> Side:
+        return self._known.reference.failing
+
+    @property
+    def _unsure(self) -> Side:
+        return Side.OLD if self._sure is Side.NEW else Side.NEW
+
+
+def _holds(told: Told, side: Side) -> bool | None:
+    return None if told.side is Side.SKIP else told.side is side

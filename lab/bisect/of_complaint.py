@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Whether the kernel complains of something."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lab.analysis.bisect_status import came_to_run
+from lab.bisect.question import trouble
+from lab.bisect.signature import of_complaint, of_error
+from lab.bisect.told import Seen, Sight
+from lab.errors import LabError
+from lab.model.glob import is_picked
+from lab.model.records import JobRecord, PlacedComplaint, RunRecord
+
+
+@dataclass(frozen=True)
+class OfComplaint:
+    """A Question of complaints: those with a title, a part of one, or a glob's.
+
+    Args:
+        pattern: The tests that run meanwhile; None for all.
+    """
+
+    title: str
+    pattern: str | None = None
+
+    needs_guest = True
+    trials = 0
+    steady = False
+
+    @property
+    def name(self) -> str:
+        """See Question."""
+        during = f" during {self.pattern}" if self.pattern else ""
+        return f'complaint "{self.title}"{during}'
+
+    def look(self, run: RunRecord) -> tuple[Seen, ...]:
+        """See Question; complaints do not say which repetition had them, so it is one trial."""
+        found = list(self._asked(run))
+        counted = [one for one in found if not one.doubtful]
+        if counted:
+            signature = dict.fromkeys(of_complaint(one.complaint) for one in counted)
+            return (Seen(Sight.FAILS, next(iter(signature)), tuple(signature)),)
+        if found:
+            return (Seen(Sight.OURS, f"{found[0].benign}: {found[0].complaint}"),)
+        if ours := trouble(run):
+            return (ours,)
+        return (self._without(run.jobs[0], run),)
+
+    def unbuilt(self, error: LabError) -> Seen:
+        """See Question."""
+        return Seen(Sight.UNTESTABLE, error.what, (of_error(error),))
+
+    def built(self) -> Seen:
+        """See Question; nothing was asked."""
+        return Seen(Sight.UNTESTABLE, "it was built, and nothing ran")
+
+    def is_beyond(self, value: float, reference: float | None) -> bool:
+        """See Question; nothing is measured."""
+        raise NotImplementedError
+
+    def _asked(self, run: RunRecord) -> Iterator[PlacedComplaint]:
+        for job in run.jobs:
+            for one in job.complaints:
+                if is_picked(str(one.complaint), self.title):
+                    yield one
+
+    def _without(self, job: JobRecord, run: RunRecord) -> Seen:
+        """A kernel that did not complain of that; one that died before shows nothing."""
+        if not came_to_run(job):
+            return Seen(Sight.UNTESTABLE, "it did not boot")
+        others = [one.complaint for one in job.complaints if not one.benign]
+        if dead := next((one for one in others if one.breaks), None):
+            return Seen(Sight.FAILS, str(dead), (of_complaint(dead),))
+        if not any(one.has_word and one.ran for one in job.results):
+            return Seen(Sight.UNTESTABLE, "no test ran")
+        if lost := next((one for one in run.results if not one.ran), None):
+            return Seen(Sight.UNTESTABLE, f"{lost.test} did not run: {lost.cause}")
+        return Seen(Sight.PASSES)

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is asked of each point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Protocol
+
+from lab.analysis.run_status import is_lab_error, is_users_error
+from lab.bisect.told import Answer, Seen, Side, Sight
+from lab.errors import LabError
+from lab.model.records import JobRecord, RunRecord
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the ends showed, by which all between is judged.
+
+    Args:
+        failing: The side on which it fails.
+        signature: How it fails there.
+        value: What was measured at the old end.
+    """
+
+    failing: Side = Side.NEW
+    signature: tuple[str, ...] = ()
+    value: float | None = None
+
+
+class Question(Protocol):
+    """One question: a test, a complaint, a metric, a boot, a build."""
+
+    @property
+    def name(self) -> str:
+        """The question for people, and what tells it from others: ``test mmap.*``."""
+
+    @property
+    def pattern(self) -> str | None:
+        """Which tests have to run, as ``-k`` picks them; None for all."""
+
+    @property
+    def needs_guest(self) -> bool:
+        """Whether anything boots; else a build is all of it: see unbuilt() and built()."""
+
+    @property
+    def trials(self) -> int:
+        """How many trials of one point are judged together; 0 where each is a word of its own."""
+
+    @property
+    def steady(self) -> bool:
+        """Whether the same point always gives the same."""
+
+    def look(self, run: RunRecord) -> tuple[Seen, ...]:
+        """What a run of one point shows: for each of its repetitions, in order; at least one."""
+
+    def unbuilt(self, error: LabError) -> Seen:
+        """What it shows that a point could not be built or patched."""
+
+    def built(self) -> Seen:
+        """What it shows that a point was built."""
+
+    def is_beyond(self, value: float, reference: float | None) -> bool:
+        """Whether what was measured is on the new side."""
+
+
+def judge(question: Question, seen: Seen, reference: Reference) -> Answer:
+    """What one trial says."""
+    if seen.sight is Sight.MEASURED:
+        assert seen.value is not None
+        beyond = question.is_beyond(seen.value, reference.value)
+        return Answer.NEW if beyond else Answer.OLD
+    if seen.sight is Sight.FAILS:
+        alike = set(seen.signature) & set(reference.signature)
+        return _ANSWERS[reference.failing] if alike else Answer.OTHER
+    if seen.sight is Sight.PASSES:
+        return _ANSWERS[Side.OLD if reference.failing is Side.NEW else Side.NEW]
+    return Answer(seen.sight)
+
+
+_ANSWERS = {Side.OLD: Answer.OLD, Side.NEW: Answer.NEW}
+
+
+def together(seen: Sequence[Seen]) -> Seen:
+    """Measurements as one: their median."""
+    values = [one.value for one in seen if one.value is not None]
+    return Seen(
+        Sight.MEASURED, f"{median(values):g}, the median of {len(values)}", (), median(values)
+    )
+
+
+def trouble(run: RunRecord) -> Seen | None:
+    """Why a run shows nothing: what the machine, the lab or the user did; None when it may.
+
+    What failed all the same is a word on the kernel, so that is looked for before; what passed
+    beside such trouble is none.
+    """
+    for job in run.jobs:
+        if job.error is not None and job.users_fault:
+            return Seen(Sight.UNTESTABLE, job.error.line)
+    if not run.jobs:
+        said = run.problems
+        return Seen(Sight.OURS, said[0] if said else "the run has no job")
+    return next(filter(None, map(_job_trouble, run.jobs)), _run_trouble(run))
+
+
+def _job_trouble(job: JobRecord) -> Seen | None:
+    if job.error is not None:
+        return Seen(Sight.OURS, job.error.line)
+    for result in job.results:
+        if is_lab_error(result) or is_users_error(result):
+            return Seen(Sight.OURS, f"{result.test}: {result.message}")
+    return None
+
+
+def _run_trouble(run: RunRecord) -> Seen | None:
+    """A run that did not finish; that nothing ran is for the question to say."""
+    if run.finished is None:
+        return Seen(Sight.OURS, "the run did not finish: tests may be missing")
+    return Seen(Sight.OURS, run.troubles[0]) if run.troubles else None

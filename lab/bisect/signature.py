@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What tells one failure from another, in this kernel and in those before and behind it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from lab.complaints.title import stable
+from lab.errors import LabError
+from lab.model.complaint import Complaint
+from lab.model.records import JobRecord, PlacedComplaint, TestResult
+from lab.model.status import Status
+
+
+def of_complaint(complaint: Complaint) -> str:
+    """A complaint: its kind, and its title, which names the guilty function."""
+    return str(complaint)
+
+
+def of_result(job: JobRecord, result: TestResult) -> tuple[str, ...]:
+    """A result that is no pass.
+
+    Where the kernel complained, that is what happened, whichever test was there to see it;
+    else it is the test and what it said, without its numbers.
+    """
+    charged = [of_complaint(one.complaint) for one in job.complaints if _is_about(one, result)]
+    if result.status is Status.CRASH and charged:
+        return tuple(dict.fromkeys(charged))
+    said = result.stopped_by if result.stopped else _said(result.message)
+    return (": ".join(filter(None, (result.test, str(result.status), said))),)
+
+
+def of_error(error: LabError) -> str:
+    """What cannot be built: the compiler's first error, or what the lab says."""
+    lines = (error.detail or "").splitlines()
+    first = next((line for line in lines if "error:" in line.lower()), error.what)
+    return stable(first)
+
+
+def commonest(seen: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """What the failures of one point have in common.
+
+    One that fails now and then in another way, too, is known by what it does most often.
+    """
+    counts = Counter(text for one in seen for text in dict.fromkeys(one))
+    if not counts:
+        return ()
+    most = max(counts.values())
+    return tuple(text for text, count in counts.items() if count * 2 > len(seen) or count == most)
+
+
+def _is_about(one: PlacedComplaint, result: TestResult) -> bool:
+    if one.benign or one.program != result.program:
+        return False
+    return one.filesystem == result.filesystem and one.test in ("", result.test)
+
+
+def _said(message: str) -> str:
+    """The message without what differs from one run to the next."""
+    return stable(" ".join(_words(message)))
+
+
+def _words(message: str) -> Iterator[str]:
+    """Its words; a folder for a moment has another name each time."""
+    for word in message.split():
+        yield "PATH" if word.startswith("/tmp/") else word  # noqa: S108  (said, not made)

@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Bisections of kernels that are played: what is tried, what is found, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lab.bisect.bisection import Bisection, Paused
+from lab.bisect.course import Result
+from lab.bisect.ends import NoDifference
+from lab.bisect.log import Log
+from lab.bisect.of_build import OfBuild
+from lab.bisect.of_metric import OfMetric, parse_threshold
+from lab.bisect.of_test import OfTest
+from lab.bisect.point import Point
+from lab.bisect.question import Question
+from lab.bisect.subject import Subject
+from lab.bisect.subset import SubsetSearch, spelled
+from lab.bisect.told import Seen, Sight
+from tests.bisect.played import (
+    FAILS,
+    NOT_BUILT,
+    OTHERWISE,
+    OURS,
+    PASSES,
+    PlayedSubject,
+    PlayedTrier,
+    begun,
+    fails_from,
+    now_and_then,
+    subject_of,
+)
+
+COUNT = 1024
+OLD_NEW = ("old", "new")
+
+
+class Played:
+    """A bisection in a folder, which a second one can go on with."""
+
+    def __init__(
+        self,
+        folder: Path,
+        subject: Subject,
+        show: Callable[[Point, int], Seen],
+        question: Question | None = None,
+        words: tuple[str, str] = ("good", "bad"),
+    ) -> None:
+        self.path = folder / "log"
+        self.subject, self.question = subject, question or OfTest("mmap")
+        if not self.path.exists():
+            Log.begin(self.path, begun(subject, self.question, words))
+        self.trier = PlayedTrier(show)
+        self.bisection = Bisection(subject, self.question, self.trier, Log.read(self.path))
+
+    def run(self) -> Result:
+        return self.bisection.run()
+
+    @property
+    def between(self) -> list[str]:
+        """The points between the ends that were tried, in order."""
+        return [step.point.key for step in self.bisection.course.between]
+
+
+@pytest.mark.parametrize("first", [1, 512, 700, 1024])
+def test_the_first_bad_commit_of_1024_takes_ten_steps_and_a_proof(
+    tmp_path: Path, first: int
+) -> None:
+    played = Played(tmp_path, subject_of(COUNT), fails_from(first))
+    result = played.run()
+    assert result.found == Point(str(first), f"commit {first}")
+    assert result.proved
+    assert result.steps <= 10
+    assert [(one.what, one.holds) for one in result.proof] == [
+        ("fails", True),
+        ("passes", True),
+        ("reverted", None),
+    ]
+    assert result.probability is not None
+    assert result.probability >= 0.99
+
+
+def test_both_ends_are_tried_before_all_else(tmp_path: Path) -> None:
+    played = Played(tmp_path, subject_of(COUNT), fails_from(700))
+    played.run()
+    keys = list(dict.fromkeys(point.key for point in played.trier.tried))
+    assert keys[:3] == [str(COUNT), "0", "512"]
+
+
+def test_the_two_that_can_come_next_are_built_ahead(tmp_path: Path) -> None:
+    played = Played(tmp_path, subject_of(16), fails_from(7))
+    played.run()
+    assert [ahead for ahead in played.trier.prepared if ahead][:2] == [("12", "4"), ("6", "2")]
+
+
+@pytest.mark.parametrize(
+    ("show", "said"),
+    [
+        (lambda _point, _: PASSES, "the bad end commit 8 passes: test mmap"),
+        (lambda _point, _: FAILS, "the good end commit 0 fails too: test mmap"),
+        (lambda point, _: FAILS if point.key == "8" else OTHERWISE, "0 fails too, in another way"),
+        (lambda _point, _: NOT_BUILT, "the bad end commit 8 cannot be tested"),
+        (lambda point, _: FAILS if point.key == "8" else NOT_BUILT, "good end commit 0 cannot be"),
+    ],
+)
+def test_ends_that_are_none_are_refused(
+    tmp_path: Path, show: Callable[[Point, int], Seen], said: str
+) -> None:
+    played = Played(tmp_path, subject_of(8), show)
+    with pytest.raises(NoDifference) as caught:
+        played.run()
+    assert said in str(caught.value)
+    assert {point.key for point in played.trier.tried} <= {"0", "8"}
+    ended = Log.read(played.path).ended
+    assert ended is not None
+    assert said in ended.refused
+
+
+def test_a_good_end_that_fails_now_and_then_is_refused(tmp_path: Path) -> None:
+    show = now_and_then(lambda _point, _: FAILS, 0.2, seed=4)
+    with pytest.raises(NoDifference, match="the good end commit 0 fails too"):
+        Played(tmp_path, subject_of(8), show).run()
+
+
+def test_a_crash_on_the_way_is_skipped_and_listed(tmp_path: Path) -> None:
+    def show(point: Point, _: int) -> Seen:
+        return OTHERWISE if 342 <= int(point.key) <= 682 else fails_from(900)(point, 0)
+
+    result = Played(tmp_path, subject_of(COUNT), show).run()
+    assert result.found is not None
+    assert result.found.key == "900"
+    assert result.proved
+    assert [(one.point.key, one.why) for one in result.skipped][:1] == [
+        ("512", "fails otherwise: oops: BUG in foo")
+    ]
+
+
+def test_a_change_among_what_does_not_build_is_one_of_these(tmp_path: Path) -> None:
+    def show(point: Point, _: int) -> Seen:
+        return NOT_BUILT if 412 <= int(point.key) < 612 else fails_from(500)(point, 0)
+
+    result = Played(tmp_path, subject_of(COUNT), show).run()
+    assert result.found is None
+    assert not result.proved
+    assert [point.key for point in result.undecided] == [str(n) for n in range(412, 613)]
+
+
+def test_our_own_trouble_is_no_answer_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    subject = subject_of(COUNT)
+    first = Played(
+        tmp_path, subject, lambda point, number: OURS if number == 8 else fails_from(700)(point, 0)
+    )
+    with pytest.raises(Paused, match="no space left on device"):
+        first.run()
+    failed_at = first.trier.tried[-1]
+    second = Played(tmp_path, subject, fails_from(700))
+    result = second.run()
+    assert second.trier.tried[0] == failed_at
+    assert result.found is not None
+    assert result.found.key == "700"
+    assert result.proved
+    (tmp_path / "whole").mkdir()
+    whole = Played(tmp_path / "whole", subject, fails_from(700))
+    whole.run()
+    assert first.trier.tried[:-1] + second.trier.tried == whole.trier.tried
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_flake_of_one_in_five_is_found(tmp_path: Path, seed: int) -> None:
+    first = 1 + seed * 51
+    played = Played(tmp_path, subject_of(COUNT), now_and_then(fails_from(first), 0.2, seed))
+    result = played.run()
+    assert result.found is not None
+    assert result.found.key == str(first)
+    assert result.proved
+    assert result.probability is not None
+    assert result.probability >= 0.99
+    assert result.rate is not None
+    low, high = result.rate.interval
+    assert low < 0.35
+    assert high > 0.1
+
+
+def test_what_was_mended_is_told_by_its_passes(tmp_path: Path) -> None:
+    def show(point: Point, _: int) -> Seen:
+        return PASSES if int(point.key) >= 700 else FAILS
+
+    result = Played(tmp_path, subject_of(COUNT), show, words=OLD_NEW).run()
+    assert result.found is not None
+    assert result.found.key == "700"
+    assert result.proved
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_was_mended_of_a_flake(tmp_path: Path, seed: int) -> None:
+    first = 1 + seed * 102
+
+    def show(point: Point, _: int) -> Seen:
+        return PASSES if int(point.key) >= first else FAILS
+
+    played = Played(tmp_path, subject_of(COUNT), now_and_then(show, 0.2, seed), words=OLD_NEW)
+    result = played.run()
+    assert result.found is not None
+    assert result.found.key == str(first)
+    assert result.proved
+
+
+def test_old_and_new_may_break_as_well(tmp_path: Path) -> None:
+    result = Played(tmp_path, subject_of(64), fails_from(9), words=OLD_NEW).run()
+    assert result.found is not None
+    assert result.found.key == "9"
+
+
+def test_old_and_new_that_both_pass_are_refused(tmp_path: Path) -> None:
+    played = Played(tmp_path, subject_of(64), lambda _point, _: PASSES, words=OLD_NEW)
+    with pytest.raises(NoDifference, match="passes, and so does the other end"):
+        played.run()
+
+
+def _reverted(point: Point) -> Point:
+    return Point(f"{1000 + int(point.key)}", f"the end without {point.name}")
+
+
+def test_the_end_without_the_change_passes(tmp_path: Path) -> None:
+    def show(point: Point, _: int) -> Seen:
+        return FAILS if 40 <= int(point.key) < 1000 else PASSES
+
+    played = Played(tmp_path, subject_of(64, _reverted), show)
+    result = played.run()
+    assert result.proved
+    assert (result.proof[-1].what, result.proof[-1].holds) == ("reverted", True)
+    assert played.trier.tried[-1].key == "1040"
+
+
+def test_an_end_that_fails_without_the_change_too_is_no_proof(tmp_path: Path) -> None:
+    result = Played(tmp_path, subject_of(64, _reverted), fails_from(40)).run()
+    assert result.found is not None
+    assert result.found.key == "40"
+    assert result.proof[-1].holds is False
+    assert not result.proved
+
+
+def test_a_build_is_asked_for_once_each(tmp_path: Path) -> None:
+    broken = Seen(Sight.FAILS, "mm/gup.c:12: error: x", ("mm/gup.c:N: error: x",))
+    played = Played(
+        tmp_path,
+        subject_of(64),
+        lambda point, _: broken if int(point.key) >= 33 else PASSES,
+        OfBuild(),
+    )
+    result = played.run()
+    assert result.found is not None
+    assert result.found.key == "33"
+    assert all(times == 1 for _, times in played.trier.asked)
+    assert result.probability is None
+
+
+def test_a_metric_is_compared_with_the_good_end(tmp_path: Path) -> None:
+    def show(point: Point, number: int) -> Seen:
+        value = 250.0 if int(point.key) >= 20 else 100.0
+        # One measurement in five is far off.
+        return Seen(Sight.MEASURED, "", (), value * (5 if number % 5 == 2 else 1))
+
+    text = "first_access_ns_per_page > 2 x good"
+    played = Played(tmp_path, subject_of(32), show, OfMetric(text, parse_threshold(text)))
+    result = played.run()
+    assert result.found is not None
+    assert result.found.key == "20"
+    assert result.proved
+
+
+def test_ends_that_measure_alike_are_refused(tmp_path: Path) -> None:
+    text = "first_access_ns_per_page > 2 x good"
+    played = Played(
+        tmp_path,
+        subject_of(32),
+        lambda _point, _: Seen(Sight.MEASURED, "", (), 100.0),
+        OfMetric(text, parse_threshold(text)),
+    )
+    with pytest.raises(NoDifference, match="the bad end commit 32 is not on the bad side"):
+        played.run()
+
+
+def test_two_options_that_are_needed_together(tmp_path: Path) -> None:
+    parts = tuple(f"CONFIG_{n}" for n in range(40))
+    search = SubsetSearch(parts, lambda some: spelled("option", some, len(parts)))
+    subject = PlayedSubject(search, (search.point(()),), search.point(parts), noun="option")
+    pair = {"CONFIG_3", "CONFIG_31"}
+    result = Played(
+        tmp_path, subject, lambda point, _: FAILS if pair <= set(point.parts) else PASSES
+    ).run()
+    assert result.found is not None
+    assert set(result.found.parts) == pair
+    assert result.proved
+    assert [one.what for one in result.proof] == ["fails", "passes", "passes", "reverted"]
+
+
+def test_a_second_time_it_says_the_same_and_tries_nothing(tmp_path: Path) -> None:
+    first = Played(tmp_path, subject_of(64), fails_from(9))
+    result = first.run()
+    second = Played(tmp_path, subject_of(64), fails_from(50))
+    assert second.run() == result
+    assert not second.trier.tried
+    assert first.path.read_text().count('"ended"') == 1
