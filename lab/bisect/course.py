@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cached_property
 from itertools import groupby
 
-from lab.bisect.confidence import Belief
+from lab.bisect.confidence import Belief, passes_needed
 from lab.bisect.ends import Ends, EndsCheck
 from lab.bisect.log import Begun, Tried
 from lab.bisect.point import Point
@@ -159,13 +159,29 @@ class Course:
 
     @cached_property
     def told(self) -> list[Told]:
-        """What the search is told: the steps, and what contradicts one in the proof."""
-        found = []
+        """What the search is told: the steps, and what contradicts one in the proof.
+
+        Where one that was told to have passed by chance comes out, others that passed no more
+        often may have as well: they are asked again, or each would have to come out by itself.
+        """
+        found: dict[str, Step] = {}
         for one in self.steps:
-            contradicts = one.phase is Phase.PASSES and one.told and one.told.side is self._sure
-            if one.told is not None and (one.phase is Phase.STEP or contradicts):
-                found.append(one.told)
-        return found
+            if one.told is None or not self._is_told(one):
+                continue
+            if one.phase is Phase.PASSES and one.point.key in found:
+                least = len(found[one.point.key].trials)
+                found = {key: step for key, step in found.items() if self._stays(step, least)}
+            found.pop(one.point.key, None)
+            found[one.point.key] = one
+        return [one.told for one in found.values() if one.told is not None]
+
+    def _is_told(self, step: Step) -> bool:
+        contradicts = step.told is not None and step.told.side is self._sure
+        return step.phase is Phase.STEP or (step.phase is Phase.PASSES and contradicts)
+
+    def _stays(self, step: Step, least: int) -> bool:
+        doubted = step.told is not None and step.told.side is self._unsure
+        return not doubted or len(step.trials) > least
 
     @property
     def skipped(self) -> tuple[Told, ...]:
@@ -350,8 +366,10 @@ class Course:
 
     @property
     def _batch(self) -> int:
-        """How many trials a step has at most."""
-        return self.question.trials or self._known.needed
+        """How many trials a step has at most; its rate is known the better the more has failed."""
+        if self.question.trials or self.question.steady:
+            return self.question.trials or 1
+        return passes_needed(self._rate.count / self._rate.total, self.begun.confidence)
 
     @property
     def _sure(self) -> Side:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lab.analysis.bisect_status import came_to_run
-from lab.bisect.question import trouble
+from lab.bisect.question import trouble, untestable
 from lab.bisect.signature import of_complaint, of_error, of_result
 from lab.bisect.told import Seen, Sight
 from lab.errors import InfrastructureError, LabError
@@ -65,7 +65,7 @@ class OfBoot:
 
     def unbuilt(self, error: LabError) -> Seen:
         """See Question."""
-        return Seen(Sight.UNTESTABLE, error.what, (of_error(error),))
+        return untestable(error)
 
     def built(self) -> Seen:
         """See Question; it did not boot yet."""

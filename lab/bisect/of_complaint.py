@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lab.analysis.bisect_status import came_to_run
-from lab.bisect.question import trouble
-from lab.bisect.signature import of_complaint, of_error
+from lab.bisect.question import trouble, untestable
+from lab.bisect.signature import of_complaint
 from lab.bisect.told import Seen, Sight
 from lab.errors import LabError
 from lab.model.glob import is_picked
-from lab.model.records import JobRecord, PlacedComplaint, RunRecord
+from lab.model.records import JobRecord, PlacedComplaint, RunRecord, TestResult
+from lab.model.status import Status
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class OfComplaint:
 
     def unbuilt(self, error: LabError) -> Seen:
         """See Question."""
-        return Seen(Sight.UNTESTABLE, error.what, (of_error(error),))
+        return untestable(error)
 
     def built(self) -> Seen:
         """See Question; nothing was asked."""
@@ -74,8 +75,12 @@ class OfComplaint:
         others = [one.complaint for one in job.complaints if not one.benign]
         if dead := next((one for one in others if one.breaks), None):
             return Seen(Sight.FAILS, str(dead), (of_complaint(dead),))
-        if not any(one.has_word and one.ran for one in job.results):
+        if not any(_tested(one) for one in job.results):
             return Seen(Sight.UNTESTABLE, "no test ran")
         if lost := next((one for one in run.results if not one.ran), None):
             return Seen(Sight.UNTESTABLE, f"{lost.test} did not run: {lost.cause}")
         return Seen(Sight.PASSES)
+
+
+def _tested(result: TestResult) -> bool:
+    return result.ran and result.has_word and result.status is not Status.SKIP

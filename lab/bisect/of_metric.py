@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
-from lab.bisect.question import trouble
+from lab.bisect.question import trouble, untestable
 from lab.bisect.repetition import repetitions
-from lab.bisect.signature import of_error
 from lab.bisect.told import Seen, Sight
 from lab.errors import LabError, UserError
 from lab.model.metric import Metric
@@ -109,7 +108,7 @@ class OfMetric:
 
     def unbuilt(self, error: LabError) -> Seen:
         """See Question."""
-        return Seen(Sight.UNTESTABLE, error.what, (of_error(error),))
+        return untestable(error)
 
     def built(self) -> Seen:
         """See Question; nothing was measured."""

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lab.analysis.bisect_status import came_to_run
-from lab.bisect.question import trouble
+from lab.bisect.question import trouble, untestable
 from lab.bisect.repetition import repetitions
-from lab.bisect.signature import of_error, of_result
+from lab.bisect.signature import of_result
 from lab.bisect.told import Seen, Sight
 from lab.errors import LabError
 from lab.model.glob import is_picked
@@ -43,7 +43,7 @@ class OfTest:
 
     def unbuilt(self, error: LabError) -> Seen:
         """See Question."""
-        return Seen(Sight.UNTESTABLE, error.what, (of_error(error),))
+        return untestable(error)
 
     def built(self) -> Seen:
         """See Question; nothing was asked."""

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from lab.analysis.run_status import is_lab_error, is_users_error
 from lab.bisect.told import Answer, Seen, Side, Sight
-from lab.errors import LabError
+from lab.errors import InfrastructureError, LabError
 from lab.model.records import JobRecord, RunRecord
 
 
@@ -88,6 +88,13 @@ def together(seen: Sequence[Seen]) -> Seen:
     return Seen(
         Sight.MEASURED, f"{median(values):g}, the median of {len(values)}", (), median(values)
     )
+
+
+def untestable(error: LabError) -> Seen:
+    """A point that could not be built or patched, of which something else was asked."""
+    if isinstance(error, InfrastructureError):
+        return Seen(Sight.OURS, error.what)
+    return Seen(Sight.UNTESTABLE, error.what)
 
 
 def trouble(run: RunRecord) -> Seen | None:
