@@ -52,7 +52,7 @@ ENTRIES = ("pytest_plugin/__init__.py",)
 def _late(path: Path) -> Iterator[tuple[str, int]]:
     """The lab's modules that its functions import, with the line."""
     text = path.read_text()
-    if not re.search(r"^\s+(from|import) lab\b", text, re.MULTILINE):
+    if not re.search(r"^[ \t]+(from|import) lab\b", text, re.MULTILINE):
         return  # most have none, and to parse all takes a second
     for function in ast.walk(ast.parse(text)):
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
