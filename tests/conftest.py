@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What several stages' tests share: a tiny kernel that ``make`` really builds."""
+"""What several stages' tests share: a tiny kernel that ``make`` really builds, and programs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from lab.process.shelf import PROGRAMS
+from lab.suites.c_compiler import compile_programs
 
 FAKES = Path(__file__).parent / "fakes"
 
@@ -27,3 +30,23 @@ def fake_kernel(tmp_path: Path) -> Path:
     folder = tmp_path / "fake-kernel"
     shutil.copytree(FAKES / "kernel", folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with what each run on populate compiles; it is only to be copied."""
+    top = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        top = top.parent  # one for all workers: the lab has a lock for each program
+    cache = top / "compiled"
+    names = ("init", "ssh-waits.so", "dax-proof", "populate")
+    built = compile_programs(FAKES.parents[1] / "guest-tests", names, cache=cache)
+    assert not built.failed
+    return cache
+
+
+@pytest.fixture
+def programs_at_hand(compiled: Path, tmp_path: Path) -> None:
+    """The programs in the test's own cache: to compile them takes 2.5 s each time."""
+    place = Path(PROGRAMS.folder)
+    shutil.copytree(compiled / place, tmp_path / "cache" / place)

@@ -25,7 +25,7 @@ from tests.attacks.servers import Guarded, guarded
 from tests.cli.test_cli import lab, project
 from tests.execution.test_run import Jobs
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("programs_at_hand")]
 
 __all__ = ["project"]
 

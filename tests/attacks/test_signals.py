@@ -65,6 +65,7 @@ def slow_http(words: list[bytes]) -> Behaviour:
 @pytest.mark.parametrize(
     ("section", "server", "begins"), [(MAIL, slow_smtp, b"mail"), (WEBHOOK, slow_http, b"POST")]
 )
+@pytest.mark.usefixtures("programs_at_hand")
 def test_while_a_night_is_told(
     project: Path, section: str, server: Callable[[list[bytes]], Behaviour], begins: bytes
 ) -> None:

@@ -283,6 +283,7 @@ def test_closed_pipe_is_no_error(project: Path) -> None:
     assert done.stderr == b""
 
 
+@pytest.mark.usefixtures("programs_at_hand")
 def test_what_git_bisect_is_told(project: Path) -> None:
     """Its statuses: 1 to 127 but 125 would blame the commit for this machine, or for us."""
     (project / "patches" / "fix" / "series").write_text("a.patch\n")

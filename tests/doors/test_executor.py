@@ -16,7 +16,7 @@ from lab.plan import plan_variants
 from lab.session import Lab
 from tests.cli.test_cli import project
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("programs_at_hand")]
 
 __all__ = ["project"]
 

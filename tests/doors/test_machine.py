@@ -18,7 +18,7 @@ from tests.cli.test_cli import project
 from tests.doors import machine
 from tests.execution.conftest import stage
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("programs_at_hand")]
 
 __all__ = ["project", "stage"]
 

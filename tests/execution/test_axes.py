@@ -46,7 +46,7 @@ from tests.cli.test_cli import project
 
 __all__ = ["project"]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("programs_at_hand")]
 
 AXES = """
 [configs.kasan]

@@ -22,7 +22,7 @@ from tests.build.conftest import until
 from tests.cli.test_cli import project
 from tests.execution.test_run import Jobs, lab_and_plan
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("programs_at_hand")]
 
 __all__ = ["lab_and_plan", "project"]
 

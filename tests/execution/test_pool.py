@@ -24,7 +24,7 @@ from lab.session import Lab
 from tests.cli.test_cli import project
 from tests.execution.conftest import KTAP, MakeJob
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("programs_at_hand")]
 
 __all__ = ["project"]
 

@@ -121,9 +121,10 @@ FIRST = ["fake", "fake+one@1", "fake+one@2", "fake+one"]
 
 
 @pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bare(tmp_path_factory: pytest.TempPathFactory, compiled: Path) -> Path:
     """A project to be copied; its copies share a cache."""
     above = tmp_path_factory.mktemp("reuse")
+    shutil.copytree(compiled, above / "cache")
     shutil.copytree(FAKES / "kernel", above / "fake-kernel")
     folder = above / "project"
     (folder / "kconfigs").mkdir(parents=True)

@@ -39,7 +39,7 @@ from tests.cli.test_cli import project
 from tests.execution.conftest import KTAP
 from tests.results.made import failed
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("programs_at_hand")]
 
 __all__ = ["project"]
 

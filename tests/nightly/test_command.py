@@ -154,6 +154,7 @@ def test_two_never_run_at_once(project: Path) -> None:
         other.kill()
 
 
+@pytest.mark.usefixtures("programs_at_hand")
 def test_nights_in_which_nothing_can_be_built(project: Path) -> None:
     """That is told once, counts against no kernel, and does not stop a nightly."""
     (project / "kconfigs" / "tiny.config").write_text("CONFIG_NO_SUCH_OPTION=y\n")
