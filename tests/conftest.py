@@ -34,12 +34,12 @@ def fake_kernel(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache with what each run on populate compiles; it is only to be copied."""
+    """A cache with what most runs compile; it is only to be copied."""
     top = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         top = top.parent  # one for all workers: the lab has a lock for each program
     cache = top / "compiled"
-    names = ("init", "ssh-waits.so", "dax-proof", "populate")
+    names = ("init", "ssh-waits.so", "dax-proof", "populate", "mlock")
     built = compile_programs(FAKES.parents[1] / "guest-tests", names, cache=cache)
     assert not built.failed
     return cache

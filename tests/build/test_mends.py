@@ -239,7 +239,7 @@ def test_flags_reach_every_compilation(bench: Bench, mends: Path) -> None:
     for name in ("mm/gup.c", "mm/mlock.c", "fs/dax.c", "scripts/host.c"):
         source = bench.kernel / name
         wants = "HOST" if name == "scripts/host.c" else "KERNEL"
-        source.write_text(f"#ifndef {wants}\n#error no flag\n#endif\nint x_{wants};\n")
+        source.write_text(f"#ifndef {wants}\n#error no flag\n#endif\nstatic int x;\n")
     makefile = bench.kernel / "Makefile"
     rule = "\ntinyconfig: host\nhost:\n\t@$(HOSTCC) -c -o $(objtree)/host.o scripts/host.c\n"
     makefile.write_text(makefile.read_text() + rule)

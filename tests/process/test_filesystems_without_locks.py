@@ -13,7 +13,7 @@ import pytest
 from lab.results import Store
 from tests.results.made import job, result, run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("programs_at_hand")]
 
 ROOT = Path(__file__).parents[2]
 #: Before libc's: what NFS without its lock daemon says, for what is below a folder.

@@ -115,6 +115,7 @@ def loaded() -> LoadedConfig:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("programs_at_hand")
 def test_a_file_is_a_suite_in_one_word(loaded: LoadedConfig, tmp_path: Path) -> None:
     file = tmp_path / "my.bug v2.c"
     file.write_text(GOOD)
@@ -143,6 +144,7 @@ def test_a_file_is_a_suite_in_one_word(loaded: LoadedConfig, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("programs_at_hand")
 @pytest.mark.parametrize("taken", ["mlock", "populate", "ktap", "init", "dax-proof"])
 def test_names_that_are_taken(loaded: LoadedConfig, tmp_path: Path, taken: str) -> None:
     file = tmp_path / f"{taken}.c"
