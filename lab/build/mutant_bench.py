@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lab.arch import ARCH
 from lab.binary.relocatable import object_digest
-from lab.build.build import Build, BuildJob, copy_products, ready_workbench
+from lab.build.build import Build, BuildJob, copy_products, ready_workbench, workbench_of
 from lab.build.make import Make
 from lab.build.product import is_product, product, read_product
 from lab.build.recorded import record
@@ -220,6 +220,8 @@ def mutant_bench(
     """
     log = folder / f"make-{number}.log"
     log.touch()
+    if (bench := workbench_of(job, number + 1)).is_held:
+        tell(f"{bench.folder}: another lab builds there, and is waited for")
     with ready_workbench(job, log, number + 1) as (bench, make):
         scripts = bench.folder / _TOOLS / "mutants"
         yield from _used(job, bench, replace(make, stopped=stopped), scripts, tell)

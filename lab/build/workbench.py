@@ -115,6 +115,15 @@ class Workbench:
                 raise
             self.in_use.unlink()
 
+    @property
+    def is_held(self) -> bool:
+        """Whether somebody builds on it just now."""
+        try:
+            self._locked(wait=False).close()
+        except BlockingIOError:
+            return True
+        return False
+
     @contextmanager
     def at_rest(self) -> Iterator[bool]:
         """Hold the workbench while nothing is built on it; gives whether time stamps count.

@@ -162,6 +162,30 @@ def mutating(job: BuildJob, folder: Path, ready: Path, last: str) -> BaseProcess
     return process
 
 
+def test_two_labs_take_turns_at_a_bench(bench: Bench, tmp_path: Path) -> None:
+    like_kbuild(bench.kernel)
+    job = bench.job({"mm/gup.c": GUP % 1})
+    build(job)
+    process = mutating(job, tmp_path, tmp_path / "ready", "object")
+    said: list[str] = []
+    images: list[bytes] = []
+
+    def mutate() -> None:
+        with mutant_bench(job, 1, tmp_path, tell=said.append) as mutants:
+            mutants.begin()
+            images.append(made(mutants, tmp_path / "other", "mm/gup.c", GUP % 5))
+
+    other = threading.Thread(target=mutate, daemon=True)
+    other.start()
+    until(lambda: said)
+    assert "another lab builds there" in said[0]
+    assert not images
+    process.kill()
+    process.join()
+    other.join()
+    assert images == [bench.from_nothing(bench.job({"mm/gup.c": GUP % 5}))]
+
+
 @pytest.mark.parametrize("last", ["object", "image"])
 def test_a_lab_that_is_killed_leaves_no_mutant_to_any_build(
     bench: Bench, tmp_path: Path, last: str
