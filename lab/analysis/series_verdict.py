@@ -188,7 +188,7 @@ def with_lines(verdict: KernelVerdict, lines: Coverage | None) -> KernelVerdict:
     found = replace(verdict, lines=lines)
     if lines is None or verdict.outcome is not Outcome.FIXED or not lines.nothing_ran:
         return found
-    never = [f"{file}:{line.number}" for file, line in lines.never]
+    never = [f"{file}:{line.number}" for file, line in lines.still]
     more = f" and {len(never) - _MOST_LINES} more" if len(never) > _MOST_LINES else ""
     named = f"{', '.join(never[:_MOST_LINES])}{more}"
     why = f"none of the lines that it adds ran ({named}); {verdict.why}"

@@ -41,7 +41,8 @@ class LineCount:
         tests: (test, how often) pairs, of those in which it did; a program that does not mark
             its tests is one.
         why: What more is to be said: into what it was merged, why it was not counted.
-        idle: Of one that was compiled away: nothing of its function ran, and so it did not.
+        idle: It has no count, and did not run for sure: nothing of its function did, or the
+            kernel has no such function.
     """
 
     number: int
@@ -98,15 +99,15 @@ class Coverage:
                     yield hunk.file, line.patched
 
     @property
-    def never(self) -> tuple[tuple[str, LineCount], ...]:
-        """Those of the added lines that never ran."""
-        return tuple(pair for pair in self.added if pair[1].state is LineState.NEVER)
+    def still(self) -> tuple[tuple[str, LineCount], ...]:
+        """Those of the added lines of which it is known that they did not run."""
+        return tuple(pair for pair in self.added if _is_still(pair[1]))
 
     @property
     def nothing_ran(self) -> bool:
         """Whether lines were added that could have run, and it is known of all that none did."""
-        states = {line.state for _, line in self.added if not line.idle}
-        return LineState.NEVER in states and not states & _MAY_HAVE
+        others = {line.state for _, line in self.added if not _is_still(line)}
+        return bool(self.still) and not others & _MAY_HAVE
 
     def tests_of(self, file: str, number: int) -> tuple[Ran, ...]:
         """The tests that ran a line of the kernel with the series, those first that did so most."""
@@ -120,3 +121,7 @@ class Coverage:
 
 #: What no instruction is left of may have been done by another's.
 _MAY_HAVE = frozenset((LineState.RAN, LineState.FAILING, LineState.MERGED, LineState.UNKNOWN))
+
+
+def _is_still(line: LineCount) -> bool:
+    return line.idle or line.state is LineState.NEVER

@@ -19,7 +19,7 @@ from lab.process.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from elftools.dwarf.compileunit import CompileUnit
-    from elftools.dwarf.dwarfinfo import DWARFInfo
+    from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DWARFInfo
     from elftools.elf.elffile import ELFFile
     from elftools.elf.sections import Symbol
 
@@ -102,6 +102,19 @@ class DebugObject:
         except (OSError, ELFError, DWARFError, struct.error, KeyError, IndexError) as error:
             raise InfrastructureError(f"cannot be read: {error}", where=path) from error
 
+    def may_have(self, name: str) -> bool:
+        """Whether a function of this name may be part of it, inlined and folded away or not.
+
+        Its debug information names each that is: of all others the name is nowhere in it.
+        """
+        return any(f"{name}\0".encode() in text for text in self._texts)
+
+    @cached_property
+    def _texts(self) -> tuple[bytes, ...]:
+        # A short name stands where it is used (DW_FORM_string).
+        sections = (self.dwarf.debug_str_sec, self.dwarf.debug_info_sec)
+        return tuple(_content(each) for each in sections if each is not None)
+
     def copy_at(self, address: int) -> int:
         """Which inlined copy an address is in, the innermost; 0 in none."""
         around = [each for each in self._inlined if each.low <= address < each.high]
@@ -122,6 +135,11 @@ class DebugObject:
     @cached_property
     def _starts(self) -> list[int]:
         return [each.address for each in self._ordered]
+
+
+def _content(section: DebugSectionDescriptor) -> bytes:
+    section.stream.seek(0)
+    return section.stream.read()
 
 
 def _linked(path: Path) -> bytes:

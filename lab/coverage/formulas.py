@@ -9,7 +9,8 @@ runs whenever it does, and what an ``if`` leads to as often as its branch went t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -30,12 +31,14 @@ class Formula:
     Attributes:
         state: ``RAN`` where this tells; else what the line is instead.
         why: Into what it was merged, or why nobody can tell.
+        absent: It is in a function that no object of this kernel has, in whatever form.
     """
 
     state: LineState
     plus: tuple[Counted, ...] = ()
     minus: tuple[Counted, ...] = ()
     why: str = ""
+    absent: bool = False
 
     @property
     def tells(self) -> bool:
@@ -44,6 +47,8 @@ class Formula:
 
 
 _NONE = Formula(LineState.MERGED)
+#: What is the name of a function for sure, and not of a macro that makes one, or of an attribute.
+_PLAIN = re.compile(r"(?!__)[a-z_]\w*")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +60,7 @@ class FileLines:
         functions: Those of the kernel that have code of it.
         compiled: Whether any object of the kernel was compiled of it.
         lost: Functions whose code is another in the kernel.
+        may_have: Whether any of its objects may have a function of some name.
     """
 
     file: str
@@ -62,6 +68,7 @@ class FileLines:
     functions: tuple[PlacedFunction, ...]
     compiled: bool = True
     lost: tuple[str, ...] = ()
+    may_have: Callable[[str], bool] = lambda _: True
 
     def formula(self, line: int) -> Formula:
         """What tells how often a line ran."""
@@ -99,6 +106,9 @@ class FileLines:
             why = f"{function.name}() is not in the kernel as it was compiled again"
             return Formula(LineState.UNKNOWN, why=why)
         if not self._has_code(function):
+            if _PLAIN.fullmatch(function.name) and not self.may_have(function.name):
+                why = f"the config leaves {function.name}() out, or nobody uses it"
+                return Formula(LineState.NOT_BUILT, why=why, absent=True)
             return Formula(LineState.MERGED, why=f"nothing in this kernel has {function.name}()")
         return Formula(LineState.MERGED, why=found.why or "no instruction is its own")
 

@@ -273,8 +273,8 @@ def _side_of(built: Build, files: Sequence[_FilePair], *, patched: bool) -> _Sid
     image = Image.read(vmlinux)
     functions: list[PlacedFunction] = []
     lost: list[str] = []
-    for path in made.paths:
-        debug = DebugObject.read(path, made.source)
+    objects = [DebugObject.read(path, made.source) for path in made.paths]
+    for debug in objects:
         placing = place(
             debug, image, interest, lambda one: read_code(vmlinux, one.address, one.size)
         )
@@ -290,8 +290,12 @@ def _side_of(built: Build, files: Sequence[_FilePair], *, patched: bool) -> _Sid
         notes.append(f"only {_MOST_FUNCTIONS} of {placed} functions are counted")
         del functions[_MOST_FUNCTIONS:]
     found = tuple(functions)
+
+    def may_have(name: str) -> bool:
+        return any(each.may_have(name) for each in objects)
+
     known = {
-        name: FileLines(name, text, found, name in made.compiled, tuple(lost))
+        name: FileLines(name, text, found, name in made.compiled, tuple(lost), may_have)
         for name, text in texts.items()
     }
     addresses = {each for one in found for each in one.addresses}
@@ -366,7 +370,8 @@ class _Counted:
             why = "not all places are counted that the kernel has of it"
             return LineCount(number, LineState.UNKNOWN, why=why)
         if not formula.tells:
-            idle = formula.state is LineState.MERGED and self._is_idle(file, number)
+            merged = formula.state is LineState.MERGED
+            idle = formula.absent or (merged and self._is_idle(file, number))
             return LineCount(number, formula.state, why=formula.why, idle=idle)
         if not self.whole:
             return LineCount(number, LineState.UNKNOWN, why="not all guests say what they counted")

@@ -214,8 +214,33 @@ def test_what_is_compiled_away_of_a_function_that_never_ran_has_not_either() -> 
 
 
 @pytest.mark.parametrize(
+    ("others", "wanted"),
+    [
+        ([], Outcome.INCONCLUSIVE),
+        ([LineState.NOT_CODE], Outcome.INCONCLUSIVE),
+        ([LineState.MERGED], Outcome.FIXED),
+        ([LineState.UNKNOWN], Outcome.FIXED),
+        ([LineState.RAN], Outcome.FIXED),
+    ],
+)
+def test_what_the_kernel_has_not_has_fixed_nothing(
+    others: list[LineState], wanted: Outcome
+) -> None:
+    found = counted(*others)
+    [hunk] = found.hunks
+    absent = DiffLine("+", "x;", None, LineCount(9, LineState.NOT_BUILT, idle=True))
+    whole = replace(found, hunks=(replace(hunk, lines=(*hunk.lines, absent)),))
+    given = with_lines(FIXED, whole)
+    assert given.outcome is wanted
+    if wanted is Outcome.INCONCLUSIVE:
+        assert given.why == "none of the lines that it adds ran (mm/gup.c:9); 2 tests"
+
+
+@pytest.mark.parametrize(
     "states",
     [
+        # A file that is in no object may have made one: it is compiled for the host, say.
+        [LineState.NOT_BUILT],
         [LineState.RAN, LineState.NEVER],
         [LineState.FAILING, LineState.NEVER],
         # Nobody can say that it did not.

@@ -83,6 +83,25 @@ long pair(long x)
 		put(x);
 	return twice(x) + twice(put(x));
 }
+
+static inline long folded(long x)
+{
+	if (x)
+		x = 2;
+	return 7;
+}
+
+long folds(long x)
+{
+	return put(folded(x));
+}
+
+#ifdef CONFIG_NOT_HERE
+long left_out(long x)
+{
+	return x + 1;
+}
+#endif
 """
 
 
@@ -121,7 +140,9 @@ def _lines(folder: Path, name: str, debug: str = "debug.o") -> FileLines:
     placing = place(
         found, Image.read(vmlinux), interest, lambda one: read_code(vmlinux, one.address, one.size)
     )
-    return FileLines(name, read_source(text), placing.functions, lost=placing.lost)
+    return FileLines(
+        name, read_source(text), placing.functions, lost=placing.lost, may_have=found.may_have
+    )
 
 
 def formula(folder: Path, words: str, name: str = "walk.c") -> Formula:
@@ -160,11 +181,26 @@ def test_inlined_copies_add_up(linked: Path) -> None:
     assert {function_of(linked, each) for each in found.plus if isinstance(each, int)} == {"pair"}
 
 
-def test_what_nothing_uses_is_in_no_kernel(linked: Path) -> None:
-    found = formula(linked, "hidden = x")
-    assert (found.state, found.why) == (
-        LineState.MERGED, "nothing in this kernel has unused()",
-    )  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "name"), [("hidden = x", "unused"), ("return x + 1", "left_out")]
+)
+def test_what_nothing_uses_or_the_config_leaves_out_is_in_no_kernel(
+    linked: Path, words: str, name: str
+) -> None:
+    found = formula(linked, words)
+    assert (found.state, found.absent) == (LineState.NOT_BUILT, True)
+    assert found.why == f"the config leaves {name}() out, or nobody uses it"
+
+
+def test_what_was_folded_into_others_may_have_run(linked: Path) -> None:
+    found = formula(linked, "x = 2;")
+    assert found.state in (LineState.MERGED, LineState.RAN)
+    assert not found.absent
+    # Who has no debug information of it cannot say so.
+    text = _lines(linked, "walk.c")
+    other = FileLines(text.file, text.text, text.functions)
+    number = TEXT[: TEXT.index("hidden = x")].count("\n") + 1
+    assert other.formula(number).why == "nothing in this kernel has unused()"
 
 
 def test_what_leaves_nothing_is_not_counted_as_what_comes_behind_it(linked: Path) -> None:

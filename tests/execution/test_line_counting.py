@@ -136,6 +136,9 @@ def test_what_is_compiled_away_is_still_where_nothing_of_its_function_ran() -> N
     assert is_idle({})
     assert not is_idle({number: Counter({GOOD: 1})})
     assert not is_idle({}, whole=False)
+    # What the kernel has not needs no count.
+    lines._known[3] = Formula(LineState.NOT_BUILT, absent=True)
+    assert is_idle({}, whole=False)
     # What has no code left may be in what its callers do.
     lines = replace(lines, functions=())
     lines._known[3] = Formula(LineState.MERGED)
