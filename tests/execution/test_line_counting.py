@@ -102,7 +102,7 @@ def counts(folder: Path, marks: int, units: str) -> None:
 
 def test_what_ran_before_a_program_is_of_no_test(tmp_path: Path) -> None:
     lines = FileLines(FILE, read_source(TEXT), ())
-    use = GuestUse(".", "", ())
+    use = GuestUse(".", "", ("ext4-dax/mlock.mlock",))
     done = replace(job(result("good")), evidence=replace(EVIDENCE, guests=(use,)))
     counts(tmp_path, 1, '["ext4-dax", "mlock", "mlock", "", 0, 1]\n')
     found = _read(_Side({FILE: lines}, PROBES), done, tmp_path)
@@ -111,10 +111,27 @@ def test_what_ran_before_a_program_is_of_no_test(tmp_path: Path) -> None:
     assert found.by_number == {PROBES.numbers[16]: {GOOD._replace(test=""): 5}}
 
 
+def test_a_guest_in_which_nothing_could_run_leaves_the_others_counts(tmp_path: Path) -> None:
+    """4.1 mounts no XFS with DAX: that guest is booted, and no program runs in it."""
+    lines = FileLines(FILE, read_source(TEXT), ())
+    uses = GuestUse("one", "", ("ext4-dax/mlock.mlock",)), GuestUse("two", "", ())
+    done = replace(job(result("good")), evidence=replace(EVIDENCE, guests=uses))
+    for use in uses:
+        (tmp_path / use.folder).mkdir()
+        counts(tmp_path / use.folder, 1, '["ext4-dax", "mlock", "mlock", "", 0, 1]\n')
+    (tmp_path / "two" / UNITS).unlink()
+    found = _read(_Side({FILE: lines}, PROBES), done, tmp_path)
+    assert found.whole
+    assert found.by_number == {PROBES.numbers[16]: {GOOD._replace(test=""): 5}}
+    # Where one did run, that nobody noted it is another matter.
+    (tmp_path / "one" / UNITS).unlink()
+    assert not _read(_Side({FILE: lines}, PROBES), done, tmp_path).whole
+
+
 def test_a_guest_whose_marks_nobody_counted_counted_nothing(tmp_path: Path) -> None:
     """The plugin watched addresses at which nothing runs: it would say that nothing ran."""
     lines = FileLines(FILE, read_source(TEXT), ())
-    use = GuestUse(".", "", ())
+    use = GuestUse(".", "", ("ext4-dax/mlock.mlock",))
     done = replace(job(result("good")), evidence=replace(EVIDENCE, guests=(use,)))
     counts(tmp_path, 0, '["ext4-dax", "mlock", "mlock", "", 0, 0]\n')
     found = _read(_Side({FILE: lines}, PROBES), done, tmp_path)
