@@ -41,6 +41,7 @@ from lab.results.store import Store
 from tests.cli.test_cli import ROOT, lab
 from tests.config.conftest import Project
 from tests.results.made import EVIDENCE, job, result, run
+from tests.rights import NOBODY, as_a_user
 
 MB = 1 << 20
 IDS = [f"2026010{n}-120000-aaaa" for n in range(1, 6)]
@@ -498,22 +499,11 @@ def test_a_run_whose_folder_is_gone_is_still_there(disk: Disk) -> None:
     assert lab(disk.root, "show", IDS[0]).returncode == 0
 
 
-@pytest.fixture
-def open_disk() -> Iterator[Disk]:
-    """Not below pytest's own folder, which each start of pytest closes to all but its owner."""
-    with tempfile.TemporaryDirectory(prefix="gc-of-a-user-") as folder:
-        yield Disk(Path(folder))
-
-
 def gc_as_a_user(disk: Disk, budget: str = "1K") -> subprocess.CompletedProcess[str]:
     """As whoever must heed modes; root need not."""
     command = [sys.executable, "-m", "lab", "gc", "--file", str(disk.root), "--budget", budget]
-    if os.geteuid() == 0:
-        command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command]
-        for above in (disk.root, *list(disk.root.parents)[:-2]):
-            above.chmod(above.stat().st_mode | 0o055)
     return subprocess.run(
-        command,
+        as_a_user(command),
         cwd="/",
         env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": "/nonexistent"},
         stdin=subprocess.DEVNULL,
@@ -523,17 +513,9 @@ def gc_as_a_user(disk: Disk, budget: str = "1K") -> subprocess.CompletedProcess[
     )
 
 
-def given_away(disk: Disk) -> None:
-    """All of the project is that user's."""
-    if os.geteuid() == 0:
-        for path in (disk.root, *disk.root.rglob("*")):
-            os.lchown(path, 65534, 65534)
-
-
 @pytest.mark.slow
-def test_folders_that_nobody_may_look_into_go(open_disk: Disk) -> None:
+def test_folders_that_nobody_may_look_into_go(disk: Disk) -> None:
     """As a build leaves them whose Makefile makes them so."""
-    disk = open_disk
     bench = disk.make("workbenches/6.1-0", 9)
     other = disk.make("workbenches/.gc-1-6.1-1", 9)
     for path in (bench / "obj/mm/deep", other / "obj"):
@@ -541,7 +523,6 @@ def test_folders_that_nobody_may_look_into_go(open_disk: Disk) -> None:
         (path / "file").touch()
     disk.age(bench, 9)
     disk.loaded.results.mkdir(exist_ok=True)
-    given_away(disk)
     for path in (bench / "obj/mm/deep", bench / "obj/mm", other / "obj"):
         path.chmod(0)
     done = gc_as_a_user(disk, "1M")
@@ -551,16 +532,14 @@ def test_folders_that_nobody_may_look_into_go(open_disk: Disk) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_what_cannot_be_removed_costs_itself_alone(open_disk: Disk) -> None:
+def test_what_cannot_be_removed_costs_itself_alone(disk: Disk) -> None:
     """A file of another user's, say of a lab that was once run with sudo."""
-    disk = open_disk
     disk.make("builds/b1", 8)
     foreign = disk.make("workbenches/.gc-1-6.1-1", 9)
     (foreign / "obj").mkdir()
     (foreign / "obj/file").touch()
     disk.loaded.results.mkdir(exist_ok=True)
-    given_away(disk)
-    os.chown(foreign / "obj", 0, 0)
+    os.chown(foreign / "obj", NOBODY, NOBODY)
     done = gc_as_a_user(disk)
     assert done.returncode == 3
     assert "cannot be removed" in done.stderr
@@ -581,11 +560,9 @@ def test_what_stays_is_told_by_its_reason(disk: Disk) -> None:
 
 
 @pytest.mark.slow
-def test_a_cache_that_cannot_be_written(open_disk: Disk) -> None:
-    disk = open_disk
+def test_a_cache_that_cannot_be_written(disk: Disk) -> None:
     disk.make("builds/b1", 9)
     disk.loaded.results.mkdir(exist_ok=True)
-    disk.loaded.results.chmod(0o777)
     disk.cache.chmod(0o555)
     done = gc_as_a_user(disk)
     disk.cache.chmod(0o755)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab.process.removal import remove_tree
+from tests.rights import NOBODY, as_a_user
 
 ROOT = Path(__file__).parents[2]
 _REMOVE = """
@@ -56,23 +56,14 @@ def place() -> Iterator[Path]:
 
 
 def removed(folder: Path, how: str = "some") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", _REMOVE, str(folder), how]
-    if os.geteuid() == 0:
-        command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command]
+    command = as_a_user([sys.executable, "-c", _REMOVE, str(folder), how])
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(command, env=env, cwd="/", capture_output=True, text=True, check=False)
-
-
-def given_away(folder: Path) -> None:
-    if os.geteuid() == 0:
-        for path in (folder, *folder.rglob("*")):
-            shutil.chown(path, 65534, 65534)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["some", "all"])
 def test_folders_that_nobody_may_look_into(place: Path, how: str) -> None:
-    given_away(place)
     other = place / "other"
     other.mkdir(mode=0o500)
     (place / "all/link").symlink_to(other)
@@ -87,8 +78,7 @@ def test_folders_that_nobody_may_look_into(place: Path, how: str) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_what_cannot_be_removed_is_an_error_where_that_counts(place: Path) -> None:
-    given_away(place)
-    os.chown(place / "all/of", 0, 0)
+    os.chown(place / "all/of", NOBODY, NOBODY)
     assert removed(place / "all").returncode == 0
     done = removed(place / "all", "all")
     assert "something of it cannot be removed" in done.stderr
