@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -71,15 +71,21 @@ class Mended:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def mend_tree(tree: Tree, toolchain: Toolchain, folder: Path) -> Mended:
+def mend_tree(
+    tree: Tree, toolchain: Toolchain, folder: Path, chosen: Collection[str] | None = None
+) -> Mended:
     """Choose the mends of ``folder/mends.toml`` that the tree needs, and apply them.
+
+    Args:
+        chosen: Just these, whether they are needed or not.
 
     Raises:
         UserError: The file is not right, or none of a mend's patches applies.
     """
     mended = Mended.none()
     for name, mend in load_mends(folder / FILE).items():
-        if mend.concerns(tree.version, toolchain.versions):
+        needed = mend.concerns(tree.version, toolchain.versions)
+        if needed if chosen is None else name in chosen:
             mended = _with(mended, tree, name, mend, folder)
     return mended
 

@@ -72,6 +72,8 @@ class BuildJob:
     mends: Mended = field(default_factory=Mended.none)
     #: Where it is built, which makes it no other build.
     sandbox: Wanted = "none"
+    #: How much others go before it, which makes it no other build, either.
+    nice: int = 0
 
     @property
     def key(self) -> str:
@@ -411,6 +413,7 @@ def _make(bench: Workbench, job: BuildJob, log: Path, held: int) -> Make:
         environment,
         compilers=(cc,),
         tools=(folder,),
+        nice=job.nice,
     )
 
 

@@ -80,6 +80,8 @@ class Make:
     sandbox: Sandbox | None = None
     compilers: Sequence[str] = ()
     tools: Sequence[Path] = ()
+    #: As nice(1) has it: how much others go before it.
+    nice: int = 0
 
     def __call__(self, *targets: str, on_step: Callable[[Step], None] | None = None) -> None:
         """Make ``targets``; the output is appended to the log as it comes.
@@ -131,6 +133,13 @@ class Make:
         )
 
     def _around(self, command: Sequence[str]) -> list[str]:
+        return [*self._nice, *self._in_its_place(command)]
+
+    @property
+    def _nice(self) -> list[str]:
+        return ["nice", "-n", str(self.nice)] if self.nice else []
+
+    def _in_its_place(self, command: Sequence[str]) -> list[str]:
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         settings = {**kept, **self.environment, **KBUILD_ENVIRONMENT, **_QUIET}
         if self.sandbox is None:

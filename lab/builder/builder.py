@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,7 +19,7 @@ from lab.builder.parallel_builds import Building, FinishedBuilds
 from lab.config import FirstKernel, LoadedConfig
 from lab.errors import LabError, UserError
 from lab.host.capacity import Capacity
-from lab.kconfig import load_fragments
+from lab.kconfig import Option, load_fragments
 from lab.model.variant import Variant
 from lab.model.version import VersionRange
 from lab.patches import Overlay, Series, SeriesFit, apply_series, fit_series, load_series
@@ -50,10 +50,19 @@ class _Overlays(dict[tuple[Path, str, str, str], Overlay]):
 
 @dataclass(frozen=True)
 class Builder:
-    """Builds what ``lab.toml`` names, or finds it in the cache."""
+    """Builds what ``lab.toml`` names, or finds it in the cache.
+
+    Attributes:
+        nice: How much others go before what it compiles, as nice(1) has it.
+        options: What is asked for in place of the fragments of a config, by its name.
+        mends: The mends that a tree gets, whatever the toolchain; None for those it needs.
+    """
 
     loaded: LoadedConfig
     listener: Listener = field(default_factory=Silent)
+    nice: int = 0
+    options: Mapping[str, tuple[Option, ...]] = field(default_factory=dict)
+    mends: frozenset[str] | None = None
     _applied: _Overlays = field(default_factory=_Overlays, repr=False, compare=False)
 
     @property
@@ -165,19 +174,19 @@ class Builder:
             UserError: A series, or the config, is not meant for this kernel, or does not apply.
         """
         tree = self.tree(variant.kernel)
-        mends = mend_tree(tree, self.toolchain, self.loaded.root / "patches" / "toolchain")
+        folder = self.loaded.root / "patches" / "toolchain"
+        mends = mend_tree(tree, self.toolchain, folder, self.mends)
         self.loaded.require("config", config)
         section = self.loaded.config.configs[config]
         if not VersionRange.parse(section.versions).contains(tree.version):
             what = f"config {config} is for kernels {section.versions}, and this is {tree.version}"
             where = self.loaded.locate("configs", config, "versions")
             raise UserError(what, where=where, hint="another --config")
-        asked = tuple(dict.fromkeys((*section.fragments, *fragments)))
         return BuildJob(
             variant=str(variant),
             tree=tree,
             overlay=self._overlay(tree, variant, mends.overlay),
-            options=load_fragments(self.loaded.root / "kconfigs", asked),
+            options=self.asked(config, fragments),
             toolchain=self.toolchain,
             cache=self.cache,
             # Those that are built beside it take their share of the CPUs.
@@ -185,7 +194,20 @@ class Builder:
             series=tuple((name, self.series(name).digest) for name in variant.series),
             mends=mends,
             sandbox=self.loaded.config.build.sandbox,
+            nice=self.nice,
         )
+
+    def asked(self, config: str, fragments: Sequence[str] = ()) -> tuple[Option, ...]:
+        """The options that a config asks for, whatever kernel each is for.
+
+        Raises:
+            UserError: A fragment cannot be read.
+        """
+        folder = self.loaded.root / "kconfigs"
+        if config in self.options:
+            return (*self.options[config], *load_fragments(folder, fragments))
+        own = self.loaded.config.configs[config].fragments
+        return load_fragments(folder, tuple(dict.fromkeys((*own, *fragments))))
 
     def build(
         self,

@@ -66,6 +66,8 @@ _CONFIG = b"""\
 """
 # Before any .gitattributes (gitattributes(5)): the files are to be the blobs, byte by byte.
 _ATTRIBUTES = b"* -text -ident -filter -working-tree-encoding\n"
+#: Who makes commits of the lab's own.
+_OWN = "lab <lab@localhost>"
 #: Set when the lab runs from a hook or from git bisect (git rev-parse --local-env-vars).
 FOREIGN = (
     "GIT_DIR",
@@ -116,6 +118,32 @@ class GitSource(Bringing):
             (work / "index").unlink(missing_ok=True)
             entries = self._check_out(commit, source, work)
         return Brought({"url": self._url, "ref": self._kernel.ref, "commit": commit}, entries)
+
+    def with_patch(self, patch: bytes, message: str, work: Path) -> str | None:
+        """A commit of the lab's own on top of this one; None where the patch does not apply.
+
+        It is in the mirror alone, so that a kernel with its digits is found there.  The same
+        patch and message give the same commit.
+
+        Args:
+            work: A folder for a moment.
+        """
+        parent = self._commit
+        index = {"GIT_INDEX_FILE": str(work / "index")}
+        with self._request.turn(self._lock, "fetching with git"):
+            self._git("read-tree", parent, env=index)
+            asked = ("apply", "--cached", "--whitespace=nowarn")
+            # Where the index is all there is, as for write-tree.
+            said = self._git(*asked, cwd=work, env=index, check=False, input=patch)
+            if said.status != 0:
+                return None
+            tree = self._git("write-tree", env=index).stdout.strip()
+            who = f"{_OWN} 0 +0000"
+            text = f"tree {tree}\nparent {parent}\nauthor {who}\ncommitter {who}\n\n{message}"
+            made = ("hash-object", "-t", "commit", "-w", "--stdin")
+            commit = self._git(*made, input=text.encode()).stdout.strip()
+            self._git("update-ref", f"refs/lab/made/{commit}", commit)
+            return commit
 
     def _check_out(self, commit: str, source: Path, work: Path) -> Mapping[str, Entry] | None:
         """Write the files; their entries where most of them are another tree's, and not read."""

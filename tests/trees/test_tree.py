@@ -41,3 +41,7 @@ def test_others_are_of_another(other: Tree) -> None:
 def test_a_kernel_with_a_name_is_its_own_family(identity: str) -> None:
     assert _tree("6.1", identity).family == "6.1"
     assert _tree(OTHER[:12], identity).family == OTHER[:12]
+
+
+def test_only_a_commit_is_of_its_repository() -> None:
+    assert _tree(ONE[:12], f"dir:{ONE}").family == ONE[:12]

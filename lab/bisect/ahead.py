@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Builds that are likely to be wanted, made while a guest runs: they decide nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from lab.bisect.point import Point
+
+#: As long as one file takes to be compiled and linked on a host with nothing else to do.
+_PATIENCE_S = 10.0
+#: Says whether to give up.
+Stopped = Callable[[], bool]
+#: Builds a point, or gives up.
+Make = Callable[[Point, Stopped], object]
+
+
+class Ahead:
+    """One build after the other, in a thread, until somebody wants another.
+
+    A build that fails here is made again by whoever wants it, and says there why.
+
+    Args:
+        make: Builds a point, and may raise anything.
+    """
+
+    def __init__(self, make: Make) -> None:
+        self._make = make
+        self._work: _Work | None = None
+
+    def begin(self, points: Sequence[Point]) -> None:
+        """Build these, the likeliest first; what was under way for others is stopped."""
+        self.end()
+        if points:
+            self._work = _Work(self._make, points)
+
+    def give_way(self, point: Point) -> None:
+        """Let somebody else build a point: stops all else, and that if it takes its time.
+
+        What is built ahead has what others leave, which may be little: who builds it in earnest
+        goes on where it is stopped.
+        """
+        work, self._work = self._work, None
+        if work is not None:
+            work.stop(but=point)
+
+    def end(self) -> None:
+        """Stop what is under way, and wait until it has stopped."""
+        work, self._work = self._work, None
+        if work is not None:
+            work.stop()
+
+
+class _Work:
+    def __init__(self, make: Make, points: Sequence[Point]) -> None:
+        self._make = make
+        self._points = points
+        self._now: Point | None = None
+        self._kept: Point | None = None
+        self._stopped = False
+        self._lock = threading.Lock()
+        # A daemon: one that waits for a lock or a download ends with the process.
+        self._thread = threading.Thread(target=self._run, name="ahead", daemon=True)
+        self._thread.start()
+
+    def stop(self, but: Point | None = None) -> None:
+        with self._lock:
+            self._stopped, self._kept = True, but
+        if but is not None:
+            self._thread.join(_PATIENCE_S)
+        self._kept = None
+        self._thread.join()
+
+    def _run(self) -> None:
+        for point in self._points:
+            with self._lock:
+                if self._stopped:
+                    return
+                self._now = point
+            with suppress(Exception):
+                self._make(point, self._is_over)
+
+    def _is_over(self) -> bool:
+        """Whether what is under way is to be given up."""
+        return self._stopped and self._now != self._kept

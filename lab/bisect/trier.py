@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Points tried for real: built through the cache, run in guests, each run recorded."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from lab.bisect.ahead import Ahead, Stopped
+from lab.bisect.point import Point
+from lab.bisect.question import Question
+from lab.bisect.subjects.setup import Buildable, Setup
+from lab.bisect.told import Seen, Sight, Trial
+from lab.build import Build
+from lab.builder import Builder
+from lab.config import LoadedConfig
+from lab.config.model import KernelConfig
+from lab.doctor import require
+from lab.errors import InfrastructureError, LabError
+from lab.execution.prepare import Preparer
+from lab.execution.resume import unfinished
+from lab.execution.run import Runner
+from lab.model.records import RunRecord
+from lab.plan import JobPlan, Plan, plan_variants
+from lab.unforeseen import as_lab_error
+
+#: Repetitions of a first run: each that follows has twice as many, since one that failed ends it.
+_FIRST = 4
+#: What is built ahead has what the guest leaves.
+_AHEAD_NICE = 19
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is tested of each point beside the question's pattern: one machine, one config.
+
+    Empty is what ``lab test`` takes.
+    """
+
+    filesystems: tuple[str, ...] = ()
+    suites: tuple[str, ...] = ()
+    machine: str = "default"
+    config: str = "default"
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """What was seen of a point, and by which bytes it may be known again."""
+
+    digest: str
+    trials: tuple[Trial, ...]
+
+
+@dataclass
+class GuestTrier:
+    """A Trier whose guests are real.
+
+    Args:
+        command: What is recorded as the command of each run.
+        ahead: Whether what is likely to come next is built while a guest runs.
+    """
+
+    subject: Buildable
+    question: Question
+    asked: Asked
+    command: Sequence[str]
+    ahead: bool = True
+    _tested: list[_Tested] = field(default_factory=list)
+    _tried_once: set[str] = field(default_factory=set)
+    _next: tuple[Point, ...] = ()
+
+    def __post_init__(self) -> None:
+        self._builds = Ahead(self._build_ahead)
+
+    def prepare(self, points: Sequence[Point]) -> None:
+        """See Trier; they are begun when a guest of the point that is wanted now is."""
+        self._next = tuple(points)
+
+    def close(self) -> None:
+        """Stop what is built ahead."""
+        self._builds.end()
+
+    def try_(self, point: Point, times: int) -> Generator[Trial, None, None]:
+        """See Trier."""
+        begun = time.monotonic()
+        self._builds.give_way(point)
+        try:
+            setup = self.subject.setup(point)
+            planned = self._plan(setup, 1).jobs[0]
+            built = _built(setup.builder, planned)
+        except Exception as raised:
+            yield Trial(self._unbuilt(as_lab_error(raised)), build_s=_since(begun))
+            return
+        build_s = _since(begun)
+        if not self.question.needs_guest:
+            yield Trial(self.question.built(), build_s=build_s)
+            return
+        for trial in self._tried(point, setup, planned, built, times):
+            yield replace(trial, build_s=build_s)
+            build_s = 0.0
+
+    def _tried(
+        self, point: Point, setup: Setup, planned: JobPlan, built: Build, times: int
+    ) -> Iterator[Trial]:
+        """The trials of a point that was built, or those of another that is the same bytes."""
+        try:
+            digest = _digest(setup.builder, planned, built)
+        except Exception as raised:
+            yield Trial(_ours(as_lab_error(raised)))
+            return
+        known = list(self._known(point, digest))[:times]
+        self._tried_once.add(point.key)
+        yield from (replace(trial, test_s=0.0) for trial in known)
+        made: list[Trial] = []
+        try:
+            for trial in self._run_all(setup, times - len(known)):
+                made.append(trial)
+                yield trial
+        finally:
+            if made and all(trial.seen.sight is not Sight.OURS for trial in made):
+                self._tested.append(_Tested(digest, tuple(made)))
+
+    def _known(self, point: Point, digest: str) -> Iterator[Trial]:
+        """What another point showed that was booted from the very same bytes.
+
+        A point that is tried again is tried again: an end, or the answer, is to be proved.
+        """
+        if point.key in self._tried_once:
+            return
+        for tested in self._tested:
+            if tested.digest == digest:
+                yield from tested.trials
+                return
+
+    def _run_all(self, setup: Setup, times: int) -> Iterator[Trial]:
+        """Runs, until there were so many trials, or one that says nothing."""
+        left, size = times, _FIRST if times > 1 else 1
+        while left > 0:
+            number = min(size, left)
+            trials = self._run(setup, number)
+            yield from trials
+            if trials[-1].seen.sight in (Sight.OURS, Sight.UNTESTABLE) or len(trials) < number:
+                return
+            left, size = left - number, size * 2
+
+    def _run(self, setup: Setup, times: int) -> list[Trial]:
+        """One recorded run with so many repetitions."""
+        begun = time.monotonic()
+        beside_builds = self.ahead and bool(self._next)
+        if beside_builds:
+            self._builds.begin(self._next)
+        try:
+            require("test")
+            loaded = _for_trial(setup.builder.loaded, beside_builds=beside_builds)
+            builder, plan = replace(setup.builder, loaded=loaded), self._plan(setup, times)
+            killed = unfinished(builder.loaded, plan, builder.listener.say)
+            run = Runner(builder, killed).run(plan, self.command)
+            seen = self.question.look(run)
+        except Exception as raised:
+            return [Trial(_ours(as_lab_error(raised)), test_s=_since(begun))]
+        return _trials(run, seen, _since(begun))
+
+    def _plan(self, setup: Setup, times: int) -> Plan:
+        plan = plan_variants(
+            setup.builder.loaded,
+            [setup.variant],
+            self.asked.filesystems,
+            self.asked.suites,
+            self.question.pattern,
+            machines=[self.asked.machine],
+            configs=[setup.config or self.asked.config],
+        )
+        return replace(plan, name="bisect").repeated(times)
+
+    def _build_ahead(self, point: Point, stopped: Stopped) -> None:
+        setup = self.subject.setup(point)
+        builder = replace(setup.builder, nice=_AHEAD_NICE)
+        _built(builder, self._plan(setup, 1).jobs[0], stopped)
+
+    def _unbuilt(self, error: LabError) -> Seen:
+        if isinstance(error, InfrastructureError):
+            return _ours(error)
+        return self.question.unbuilt(error)
+
+
+def _built(builder: Builder, planned: JobPlan, stopped: Stopped = lambda: False) -> Build:
+    asked = planned.build
+    return builder.build(asked.variant, asked.config, stopped, asked.fragments)
+
+
+def _digest(builder: Builder, planned: JobPlan, built: Build) -> str:
+    """Of all that runs in a guest of it: what is booted, and programs, some made of its tree."""
+    programs = Preparer(builder).programs(planned.suites, built).digests()
+    return hashlib.sha256(built.image.read_bytes() + repr(programs).encode()).hexdigest()
+
+
+def _for_trial(loaded: LoadedConfig, *, beside_builds: bool) -> LoadedConfig:
+    """A ``lab.toml`` that expects nothing of any point, and knows what goes on beside its guest."""
+    configs = loaded.config.configs
+    if beside_builds:
+        configs = {name: _slower(section) for name, section in configs.items()}
+    config = loaded.config.model_copy(update={"expect": (), "configs": configs})
+    return replace(loaded, config=config)
+
+
+def _slower(section: KernelConfig) -> KernelConfig:
+    """Twice the deadlines: a host that compiles beside a guest is no fault of the kernel's."""
+    return section.model_copy(update={"slower": 2 * section.slower})
+
+
+def _trials(run: RunRecord, seen: Sequence[Seen], test_s: float) -> list[Trial]:
+    """One for each repetition; the seconds of all are the first's."""
+    return [
+        Trial(one, run.id, test_s=test_s if number == 0 else 0.0) for number, one in enumerate(seen)
+    ]
+
+
+def _ours(error: LabError) -> Seen:
+    return Seen(Sight.OURS, error.what)
+
+
+def _since(begun: float) -> float:
+    return round(time.monotonic() - begun, 1)

@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Points tried by the real trier: kernels that build in a moment, guests that are played."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from lab.bisect import trier as trier_module
+from lab.bisect.ahead import Ahead
+from lab.bisect.bisection import Bisection
+from lab.bisect.log import Begun, Log
+from lab.bisect.of_build import OfBuild
+from lab.bisect.of_test import OfTest
+from lab.bisect.point import Point
+from lab.bisect.question import Question
+from lab.bisect.subjects.commits import Commits, open_commits
+from lab.bisect.told import Sight, Trial
+from lab.bisect.trier import Asked, GuestTrier
+from lab.build import BuildJob, find_build
+from lab.errors import InfrastructureError
+from lab.model.records import now
+from lab.model.status import Status
+from lab.process.shelf import BUILDS
+from lab.results import Store
+from lab.session import Lab
+from tests.bisect.made_repository import (
+    Played,
+    Repository,
+    answers,
+    git,
+    make_project,
+    play,
+)
+
+pytestmark = pytest.mark.slow
+
+FAIL = """
+[[expect]]
+tests = ["t"]
+status = "fail"
+reason = "known"
+"""
+
+
+class Bench:
+    """A repository, a lab and guests that are played."""
+
+    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.lab = make_project(tmp_path)
+        self.repository = Repository.begin(tmp_path / "linux")
+        self.first = git(self.repository.folder, "rev-parse", "HEAD")
+        self.played = Played(lambda job: answers(self.lab, job))
+        self.log = tmp_path / "log"
+        play(monkeypatch, self.played)
+
+    def opened(self, new: str = "main") -> Iterator[Commits]:
+        with open_commits(self.lab, self.repository.folder, [self.first], new) as subject:
+            yield subject
+
+    def trier(self, subject: Commits, question: Question | None = None) -> GuestTrier:
+        return GuestTrier(subject, question or OfTest("t"), Asked(suites=("populate",)), ["lab"])
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    return Bench(tmp_path, monkeypatch)
+
+
+def _all(trier: GuestTrier, point: Point, times: int = 1) -> list[Trial]:
+    with closing(trier.try_(point, times)) as trials:
+        return list(trials)
+
+
+def _sights(trials: list[Trial]) -> list[Sight]:
+    return [trial.seen.sight for trial in trials]
+
+
+def test_a_bug_is_found_and_proved(bench: Bench) -> None:
+    for number in range(10):
+        bench.repository.add("mm/mlock.c", f"int before_{number};")
+    bug = bench.repository.put_bug_in()
+    for number in range(10):
+        bench.repository.add("fs/dax.c", f"int after_{number};")
+    for subject in bench.opened():
+        trier, question = bench.trier(subject), OfTest("t")
+        begun = Begun(
+            question.name, subject.name, ("good", "bad"), subject.old, subject.new, 0.99, now()
+        )
+        found = Bisection(subject, question, trier, Log.begin(bench.log, begun)).run()
+        trier.close()
+    assert found.found is not None
+    assert found.found.key == bug
+    assert found.proved
+    assert [(shown.what, shown.holds) for shown in found.proof][-1][1] is True
+    assert found.steps <= 5
+
+
+def test_each_trial_is_a_recorded_run(bench: Bench) -> None:
+    bug = bench.repository.put_bug_in()
+    for subject in bench.opened():
+        (trial,) = _all(bench.trier(subject), subject.new)
+    assert trial.seen.sight is Sight.FAILS
+    assert trial.build_s > 0
+    with Store.open(bench.lab.database) as store:
+        run = store.load(trial.run)
+    assert run.finished is not None
+    (job,) = run.jobs
+    assert job.evidence.tree_identity == f"git:{bug}"
+    assert job.variant == bug[:12]
+
+
+def test_the_very_same_bytes_are_not_tested_twice(bench: Bench) -> None:
+    one = bench.repository.add("mm/mlock.c", "int other;")
+    docs = bench.repository.add("Documentation/a.rst", "Words.")
+    code = bench.repository.add("fs/dax.c", "int more;")
+    for subject in bench.opened():
+        trier = bench.trier(subject)
+        points = [subject.order.point(key) for key in (one, docs, code)]
+        first, second, third = (_all(trier, point) for point in points)
+        assert second[0].run == first[0].run
+        assert second[0].test_s == 0.0
+        assert third[0].run != first[0].run
+        assert len(bench.played.began) == 2
+        # What is asked again is to be proved.
+        again = _all(trier, points[1])
+        assert again[0].run not in ("", first[0].run)
+
+
+def test_what_does_not_build_says_nothing(bench: Bench) -> None:
+    bench.repository.add("mm/gup.c", "#error not now")
+    for subject in bench.opened():
+        (trial,) = _all(bench.trier(subject), subject.new)
+        assert trial.seen.sight is Sight.UNTESTABLE
+        assert "not now" in trial.seen.why
+        assert trial.run == ""
+        (trial,) = _all(bench.trier(subject, OfBuild()), subject.new)
+        assert trial.seen.sight is Sight.FAILS
+        (trial,) = _all(bench.trier(subject, OfBuild()), subject.old[0])
+        assert trial.seen.sight is Sight.PASSES
+    assert bench.played.began == []
+
+
+def test_a_disk_that_is_full_is_ours(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.repository.put_bug_in()
+
+    def full(*_: object, **__: object) -> None:
+        raise InfrastructureError("no space left on device")
+
+    for subject in bench.opened():
+        for name in ("_built", "_digest"):
+            with monkeypatch.context() as patched:
+                patched.setattr(trier_module, name, full)
+                (trial,) = _all(bench.trier(subject), subject.new)
+            assert trial.seen.sight is Sight.OURS
+        for question in (OfTest("t"), OfBuild()):
+            with monkeypatch.context() as patched:
+                patched.setattr(trier_module, "_built", full)
+                (trial,) = _all(bench.trier(subject, question), subject.new)
+            assert trial.seen.sight is Sight.OURS
+        with monkeypatch.context() as patched:
+            patched.setattr("lab.execution.run.Runner.run", full)
+            (trial,) = _all(bench.trier(subject), subject.new)
+        assert trial.seen.sight is Sight.OURS
+        # Nothing of it is taken for what the point shows.
+        (trial,) = _all(bench.trier(subject), subject.new)
+        assert trial.seen.sight is Sight.FAILS
+
+
+def test_what_is_expected_of_a_kernel_changes_nothing(bench: Bench) -> None:
+    toml = bench.lab.loaded.root / "lab.toml"
+    toml.write_text(toml.read_text().replace("[paths]", f"{FAIL}\n[paths]"))
+    bench.lab = Lab.open(bench.lab.loaded.root)
+    bench.repository.put_bug_in()
+    for subject in bench.opened():
+        (trial,) = _all(bench.trier(subject), subject.new)
+        (good,) = _all(bench.trier(subject), subject.old[0])
+    assert (trial.seen.sight, good.seen.sight) == (Sight.FAILS, Sight.PASSES)
+
+
+def test_repetitions_end_with_who_asks(bench: Bench) -> None:
+    left = iter(range(100))
+    bench.played.says = lambda job: _flaky(next(left))
+    bench.repository.put_bug_in()
+    for subject in bench.opened():
+        trier = bench.trier(subject)
+        trials = []
+        with closing(trier.try_(subject.new, 21)) as asked:
+            for trial in asked:
+                trials.append(trial)
+                if trial.seen.sight is Sight.FAILS:
+                    break
+        assert _sights(trials) == [Sight.PASSES] * 6 + [Sight.FAILS]
+        # Of the runs' repetitions no third one began.
+        assert len(bench.played.began) == 2
+        assert next(left) == 12
+        bench.played.says = lambda job: (Status.PASS, "")
+        assert _sights(_all(trier, subject.new, 21)) == [Sight.PASSES] * 21
+
+
+def _flaky(number: int) -> tuple[Status, str]:
+    return (Status.FAIL, "gup: ENOMEM") if number == 6 else (Status.PASS, "")
+
+
+def test_the_next_is_built_while_a_guest_runs(bench: Bench) -> None:
+    one = bench.repository.add("mm/mlock.c", "int one;")
+    bad = bench.repository.add("mm/mlock.c", "#error not now")
+    two = bench.repository.change("mm/mlock.c", "#error not now", "int two;", "mended")
+    for subject in bench.opened():
+        trier = bench.trier(subject)
+        setups = {key: subject.setup(subject.order.point(key)) for key in (bad, two)}
+        job = setups[two].builder.build_job(setups[two].variant, "default")
+        is_built = partial(_is_built, job)
+        bench.played.meanwhile = partial(_until, is_built)
+        trier.prepare([subject.order.point(bad), subject.order.point(two)])
+        assert not (BUILDS.place(bench.lab.cache, job.key)).exists()
+        (trial,) = _all(trier, subject.order.point(one))
+        assert trial.seen.sight is Sight.PASSES
+        bench.played.meanwhile = lambda: None
+        trier.prepare([])
+        # That it did not build then is no reason: it is built anew, and says so itself.
+        (failed,) = _all(trier, subject.order.point(bad))
+        assert failed.seen.sight is Sight.UNTESTABLE
+        (trial,) = _all(trier, subject.order.point(two))
+        assert trial.seen.sight is Sight.PASSES
+        trier.close()
+
+
+def test_what_failed_ahead_is_built_again_in_earnest(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = bench.repository.add("mm/mlock.c", "int one;")
+    two = bench.repository.add("mm/mlock.c", "int two;")
+    real, failed = trier_module._built, threading.Event()
+
+    def ahead_fails(builder: object, *rest: object) -> object:
+        if getattr(builder, "nice", 0):
+            failed.set()
+            raise InfrastructureError("no space left on device")
+        return real(builder, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(trier_module, "_built", ahead_fails)
+    bench.played.meanwhile = lambda: _until(failed.is_set)
+    for subject in bench.opened():
+        trier = bench.trier(subject)
+        trier.prepare([subject.order.point(two)])
+        assert _sights(_all(trier, subject.order.point(one))) == [Sight.PASSES]
+        bench.played.meanwhile = lambda: None
+        assert _sights(_all(trier, subject.order.point(two))) == [Sight.PASSES]
+        trier.close()
+
+
+def _is_built(job: BuildJob) -> bool:
+    return find_build(job) is not None
+
+
+def _until(is_so: object) -> None:
+    assert callable(is_so)
+    for _ in range(3000):
+        if is_so():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("it did not come to that")
+
+
+class Slow:
+    """Builds that end when they are told to."""
+
+    def __init__(self) -> None:
+        self.began: list[str] = []
+        self.ended: list[tuple[str, bool]] = []
+        self.go_on = threading.Event()
+
+    def make(self, point: Point, stopped: object) -> None:
+        assert callable(stopped)
+        self.began.append(point.key)
+        _until(lambda: stopped() or self.go_on.is_set())
+        self.ended.append((point.key, stopped()))
+
+
+POINTS = [Point("1", "1"), Point("2", "2"), Point("3", "3")]
+
+
+def test_what_is_wanted_is_waited_for() -> None:
+    slow = Slow()
+    ahead = Ahead(slow.make)
+    ahead.begin(POINTS)
+    _until(lambda: slow.began == ["1"])
+    threading.Timer(0.05, slow.go_on.set).start()
+    ahead.give_way(POINTS[0])
+    assert slow.ended == [("1", False)]
+    assert slow.began == ["1"]
+
+
+def test_what_is_not_wanted_is_stopped() -> None:
+    slow = Slow()
+    ahead = Ahead(slow.make)
+    ahead.begin(POINTS)
+    _until(lambda: slow.began == ["1"])
+    ahead.give_way(POINTS[1])
+    assert slow.ended == [("1", True)]
+    ahead.begin(POINTS[2:])
+    _until(lambda: slow.began == ["1", "3"])
+    ahead.end()
+    assert slow.ended[1:] == [("3", True)]
+
+
+def test_what_takes_its_time_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.bisect.ahead._PATIENCE_S", 0.05)
+    slow = Slow()
+    ahead = Ahead(slow.make)
+    ahead.begin(POINTS)
+    _until(lambda: slow.began == ["1"])
+    ahead.give_way(POINTS[0])
+    assert slow.ended == [("1", True)]
+
+
+def test_one_that_fails_does_not_keep_the_next_from_it() -> None:
+    done: list[str] = []
+
+    def make(point: Point, _: object) -> None:
+        done.append(point.key)
+        raise ValueError(point.key)
+
+    ahead = Ahead(make)
+    ahead.begin(POINTS)
+    _until(lambda: len(done) == 3)
+    ahead.end()
+
+
+def test_builds_ahead_are_nice(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    niced = bench.repository.folder.parent / "nice"
+    makefile = bench.repository.folder / "Makefile"
+    text = makefile.read_text().replace(
+        '@echo "  LD      vmlinux"', f"@nice >> {niced}; echo '  LD      vmlinux'"
+    )
+    makefile.write_text(text)
+    one = bench.repository.commit("tells its niceness")
+    toml = bench.lab.loaded.root / "lab.toml"
+    toml.write_text(f'{toml.read_text()}\n[build]\nsandbox = "none"\n')
+    bench.lab = Lab.open(bench.lab.loaded.root)
+    for subject in bench.opened():
+        trier = bench.trier(subject)
+        trier._build_ahead(subject.order.point(one), lambda: False)
+    assert niced.read_text().split() == [str(min(19, os.nice(0) + 19))]
