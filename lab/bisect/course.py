@@ -123,6 +123,10 @@ class Course:
             return Wanted(Phase.STEP, step, self._batch)
         return self._decided(step)
 
+    def left(self) -> int:
+        """How many points can still be the change."""
+        return self.subject.search.left(self.told, self._sure)
+
     def ahead(self, wanted: Wanted) -> tuple[Point, ...]:
         """What would be tried after a step, whichever way it goes."""
         if wanted.phase is not Phase.STEP:
@@ -335,10 +339,14 @@ class Course:
 
     @cached_property
     def _passes(self) -> dict[str, int]:
+        """How often each point passed; what another showed that is the same bytes counts there."""
         found: dict[str, int] = {}
+        first: dict[str, str] = {}
         for one in self.tried:
-            if self._answer(one.trial.seen) is Answer(self._unsure):
-                found[one.point.key] = found.get(one.point.key, 0) + 1
+            key, run = one.point.key, one.trial.run
+            own = not run or first.setdefault(run, key) == key
+            if own and self._answer(one.trial.seen) is Answer(self._unsure):
+                found[key] = found.get(key, 0) + 1
         return found
 
     @property

@@ -42,6 +42,11 @@ class OrderedSearch:
             return Undecided(tuple(self.order.point(one.key) for one in candidates))
         return self.order.point(chosen)
 
+    def left(self, told: Sequence[Told], sure: Side = Side.NEW) -> int:
+        """See Search."""
+        ends = self._ends(told, sure)
+        return len(self.order.candidates(ends.old, ends.new))
+
     def before(self, point: Point) -> Sequence[Point]:
         """See Search."""
         return [self.order.point(key) for key in self.order.parents(point.key)]

@@ -37,6 +37,9 @@ class Search(Protocol):
             sure: The side of which nothing is told by chance: where it fails.
         """
 
+    def left(self, told: Sequence[Told], sure: Side = Side.NEW) -> int:
+        """How many can still be the change."""
+
     def before(self, point: Point) -> Sequence[Point]:
         """What has to be on the old side if a point is the change: its parents."""
 

@@ -55,6 +55,11 @@ class SubsetSearch:
         except _Wanted as wanted:
             return self.point(wanted.parts)
 
+    def left(self, told: Sequence[Told], sure: Side = Side.NEW) -> int:
+        """See Search: the parts of the smallest set that has it."""
+        sizes = (len(one.point.parts) for one in told if one.side is Side.NEW)
+        return min(sizes, default=len(self.parts))
+
     def before(self, point: Point) -> Sequence[Point]:
         """Each set with one part less."""
         return [self.point(_without(point.parts, (part,))) for part in point.parts]

@@ -135,7 +135,7 @@ class PlayedTrier:
         for _ in range(times):
             seen = self.show(point, len(self.tried))
             self.tried.append(point)
-            yield Trial(seen, f"run-{len(self.tried)}", 2.0, 1.0)
+            yield Trial(seen, f"{point.key}-{len(self.tried)}", 2.0, 1.0)
             # As a job that ends with its first failure.
             if seen.sight is not Sight.PASSES:
                 return

@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lab.bisect.bisection import Bisection, Paused
-from lab.bisect.course import Result
+from lab.bisect.course import Phase, Result, Wanted
 from lab.bisect.ends import NoDifference
-from lab.bisect.log import Log
+from lab.bisect.log import Log, Tried
 from lab.bisect.of_build import OfBuild
 from lab.bisect.of_metric import OfMetric, parse_threshold
 from lab.bisect.of_test import OfTest
@@ -305,3 +306,22 @@ def test_a_second_time_it_says_the_same_and_tries_nothing(tmp_path: Path) -> Non
     assert second.run() == result
     assert not second.trier.tried
     assert first.path.read_text().count('"ended"') == 1
+
+
+def test_what_was_copied_from_the_same_bytes_is_no_pass_of_its_own(tmp_path: Path) -> None:
+    """As a trier does that tests no binary twice: the same run, shown of another point."""
+    subject, question = subject_of(16), OfTest("mmap")
+    log = Log.begin(tmp_path / "log", begun(subject, question))
+    bisection = Bisection(subject, question, PlayedTrier(fails_from(10)), log)
+    sure = bisection.run().probability
+    copied = [
+        replace(one, trial=replace(one.trial, run="run")) if isinstance(one, Tried) else one
+        for one in log.lines
+    ]
+    log.lines = copied
+    doubtful = bisection.course.next()
+    assert sure is not None
+    assert sure >= 0.99
+    # No pass but one counts: it has to be tried again.
+    assert isinstance(doubtful, Wanted)
+    assert doubtful.phase is Phase.PASSES

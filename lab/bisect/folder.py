@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The bisections of a lab: ``results/bisects/ID``, each with its log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.bisect.log import Begun, Log
+from lab.errors import UserError
+from lab.model.records import new_run_id
+from lab.process.lock import locked_if_free
+from lab.process.scratch import write_whole
+
+_HINT = "lab bisect --good GOOD --bad BAD begins one"
+
+
+@dataclass(frozen=True)
+class Bisections:
+    """All bisections beside a lab's runs."""
+
+    results: Path
+
+    @property
+    def path(self) -> Path:
+        """The folder of all."""
+        return self.results / "bisects"
+
+    def log(self, name: str) -> Path:
+        """The log of one."""
+        return self.path / name / "log"
+
+    def names(self) -> list[str]:
+        """Their names, the oldest first."""
+        return sorted(path.parent.name for path in self.path.glob("*/log"))
+
+    def named(self, name: str | None) -> tuple[str, Log]:
+        """One by its name, the newest without one, and its log.
+
+        Raises:
+            UserError: There is none, or its log is damaged.
+        """
+        names = self.names()
+        if not names:
+            raise UserError("no bisection was begun here", where=self.path, hint=_HINT)
+        chosen = name or names[-1]
+        if chosen not in names:
+            hint = "one of these: " + ", ".join(reversed(names[-5:]))
+            raise UserError(f"there is no bisection {chosen}", where=self.path, hint=hint)
+        return chosen, Log.read(self.log(chosen))
+
+    def going_on(self, begun: Begun) -> tuple[str, Log]:
+        """The one that asked the same before, or a new one.
+
+        One whose ends were none is not gone on with: who asks again has changed something.
+        """
+        for name in reversed(self.names()):
+            log = Log.read(self.log(name))
+            if log.begun.key == begun.key and not (log.ended and log.ended.refused):
+                return name, log
+        name = new_run_id()
+        return name, Log.begin(self.log(name), begun)
+
+    def take(self, path: Path) -> tuple[str, Log]:
+        """A copy of another's log, as a bisection of this lab's.
+
+        Raises:
+            UserError: It is no such log.
+        """
+        Log.read(path)
+        name = new_run_id()
+        write_whole(self.log(name), path.read_bytes())
+        return name, Log.read(self.log(name))
+
+    @contextmanager
+    def held(self, name: str) -> Iterator[None]:
+        """Nobody else goes on with it meanwhile.
+
+        Raises:
+            UserError: Somebody does.
+        """
+        with locked_if_free(self.path / name / "lock") as held:
+            if not held:
+                raise UserError(
+                    f"another lab is at work on bisection {name}", where=self.path / name
+                )
+            yield

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a bisection's log and its result say to people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from lab.bisect.course import Phase, Result, Shown
+from lab.bisect.log import Closed, Log, Tried
+from lab.bisect.point import Point
+from lab.bisect.told import Side, Sight
+
+_FOR = {
+    Phase.END: "end",
+    Phase.STEP: "step",
+    Phase.FAILS: "proof: it fails",
+    Phase.PASSES: "proof: it passes",
+    Phase.REVERT: "proof: the end without the change",
+}
+
+
+@dataclass(frozen=True)
+class StepWords:
+    """A step, as its log has it."""
+
+    number: int
+    phase: Phase
+    point: Point
+    side: Side | None
+    said: str
+    build_s: float
+    test_s: float
+    runs: tuple[str, ...]
+
+
+def steps_of(log: Log) -> Iterator[StepWords]:
+    """The steps of a log, whoever reads it: neither subject nor question are asked."""
+    closed = {one.step: one for one in log.lines if isinstance(one, Closed)}
+    tried = (one for one in log.lines if isinstance(one, Tried))
+    for number, group in groupby(tried, key=lambda one: one.step):
+        lines = list(group)
+        told = closed.get(number)
+        yield StepWords(
+            number,
+            Phase(lines[0].phase),
+            lines[0].point,
+            told.side if told else None,
+            _said(lines, told),
+            sum(one.trial.build_s for one in lines),
+            sum(one.trial.test_s for one in lines),
+            tuple(dict.fromkeys(one.trial.run for one in lines if one.trial.run)),
+        )
+
+
+def _said(lines: Sequence[Tried], told: Closed | None) -> str:
+    if told is not None:
+        return told.why
+    counts = Counter(one.trial.seen.sight for one in lines)
+    counted = ", ".join(f"{sight} {count} of {len(lines)}" for sight, count in counts.items())
+    odd = next(
+        (one.trial.seen.why for one in lines if one.trial.seen.sight is not Sight.PASSES), ""
+    )
+    return ": ".join(filter(None, (counted, odd)))
+
+
+def log_lines(log: Log) -> Iterator[str]:
+    """A bisection, step by step, with what each cost."""
+    begun = log.begun
+    yield f"{begun.subject}: {begun.question}"
+    for one in steps_of(log):
+        cost = f"build {one.build_s:.0f} s, test {one.test_s:.0f} s"
+        yield f"{one.number:3} {_FOR[one.phase]}: {one.point}"
+        yield f"      {side_word(log, one.side)}{one.said}; {cost}"
+        if one.runs:
+            yield f"      {' '.join(one.runs)}"
+    if log.ended is None:
+        yield "  it is not decided yet: the command that began it goes on"
+    elif log.ended.refused:
+        yield from (f"  {line}" for line in log.ended.refused.splitlines())
+
+
+def side_word(log: Log, side: Side | None) -> str:
+    """``bad: ``, as the user calls it; "" for what is under way."""
+    if side is None:
+        return ""
+    words = {Side.OLD: log.begun.words[0], Side.NEW: log.begun.words[1], Side.SKIP: "skipped"}
+    return f"{words[side]}: "
+
+
+def picture(log: Log) -> Iterator[str]:
+    """The points that were tried, the newest first, and where between them the change is."""
+    told = {one.point.key: one for one in log.lines if isinstance(one, Closed)}
+    by_side = {side: [one for one in told.values() if one.side is side] for side in Side}
+    found = (log.ended.result.get("found") or {}).get("key") if log.ended else None
+    yield f"  {side_word(log, Side.NEW)}{log.begun.new} (end)"
+    for one in by_side[Side.NEW]:
+        if one.point.key != log.begun.new.key:
+            mark = "  <- the change" if one.point.key == found else ""
+            yield f"  {side_word(log, one.side)}{one.point}{mark}"
+    for one in by_side[Side.SKIP]:
+        yield f"  {side_word(log, one.side)}{one.point}: {one.why}"
+    ends = {point.key for point in log.begun.old}
+    for one in reversed(by_side[Side.OLD]):
+        if one.point.key not in ends:
+            yield f"  {side_word(log, one.side)}{one.point}"
+    for point in log.begun.old:
+        yield f"  {side_word(log, Side.OLD)}{point} (end)"
+
+
+def result_lines(result: Result, noun: str, words: tuple[str, str]) -> Iterator[str]:
+    """What it came to, how that was shown, and how sure it is."""
+    if result.found is None:
+        yield f"the first {words[1]} {noun} is one of these {len(result.undecided)}:"
+        yield from (f"  {point}" for point in result.undecided[:20])
+        if (more := len(result.undecided) - 20) > 0:
+            yield f"  and {more} more"
+    else:
+        yield f"{result.found} is the first {words[1]} {noun}"
+        yield from (f"  {_shown(one)}" for one in result.proof)
+    if result.probability is not None:
+        yield f"  probability {_share(result.probability)}; where it fails it failed {result.rate}"
+    for one in result.skipped[:20]:
+        yield f"  skipped {one.point}: {one.why}"
+    if (more := len(result.skipped) - 20) > 0:
+        yield f"  and {more} more were skipped"
+    yield f"  {result.steps} steps" + ("" if result.proved else "; not proved")
+
+
+def _share(probability: float) -> str:
+    """Never 100 %, which nothing is, nor more digits than say something."""
+    return "above 99.9%" if probability > 0.999 else f"{probability:.1%}"
+
+
+_SHOWN = {
+    "fails": ("fails", "does not fail"),
+    "passes": ("passes", "does not pass"),
+    "reverted": ("is as the other end", "is as it was"),
+}
+
+
+def _shown(one: Shown) -> str:
+    if one.point is None:
+        return f"not shown by taking it out: {one.why}"
+    holds, not_ = _SHOWN[one.what]
+    word = {True: holds, False: not_, None: "could not be tried"}[one.holds]
+    said = f": {one.why}" if one.why not in ("", word) else ""
+    return f"{one.point.name} {word}{said}"

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a bisection says to people, and where it is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.bisect.bisection import Bisection, Paused
+from lab.bisect.course import Result
+from lab.bisect.ends import NoDifference
+from lab.bisect.folder import Bisections
+from lab.bisect.log import Log
+from lab.bisect.of_test import OfTest
+from lab.bisect.point import Point
+from lab.bisect.told import Seen
+from lab.bisect.words import log_lines, picture, result_lines
+from lab.errors import UserError
+from tests.bisect.played import (
+    NOT_BUILT,
+    OURS,
+    PASSES,
+    PlayedTrier,
+    begun,
+    fails_from,
+    subject_of,
+)
+
+QUESTION = OfTest("mmap")
+WORDS = ("good", "bad")
+
+
+def _show(point: Point, _: int) -> Seen:
+    return NOT_BUILT if point.key == "8" else fails_from(6)(point, 0)
+
+
+def _run(folder: Path) -> tuple[Log, Result]:
+    subject = subject_of(16)
+    name, log = Bisections(folder).going_on(begun(subject, QUESTION))
+    assert name in Bisections(folder).names()
+    result = Bisection(subject, QUESTION, PlayedTrier(_show), log).run()
+    return log, result
+
+
+def test_the_result(tmp_path: Path) -> None:
+    _, result = _run(tmp_path)
+    assert list(result_lines(result, "commit", WORDS)) == [
+        "commit 6 is the first bad commit",
+        "  commit 6 fails: mmap: fail: 3 of 4 pages are not present",
+        "  commit 5 passes: passes 2 of 2",
+        "  not shown by taking it out: it cannot be taken out of the end cleanly",
+        "  probability above 99.9%; where it fails it failed 6/6 [61%, 100%]",
+        "  skipped commit 8: mm/gup.c:12: error: expected ';'",
+        "  5 steps",
+    ]
+
+
+def test_nothing_is_called_certain() -> None:
+    found = Point("6", "commit 6")
+    (_, sure, _) = result_lines(Result(found, probability=1.0), "commit", WORDS)
+    assert "probability above 99.9%" in sure
+
+
+def test_one_of_several() -> None:
+    points = tuple(Point(str(n), f"commit {n}") for n in range(30))
+    lines = list(result_lines(Result(None, points), "commit", WORDS))
+    assert lines[0] == "the first bad commit is one of these 30:"
+    assert lines[20:] == ["  commit 19", "  and 10 more", "  0 steps; not proved"]
+
+
+def test_the_log_has_each_step_with_its_cost_and_runs(tmp_path: Path) -> None:
+    log, _ = _run(tmp_path)
+    lines = list(log_lines(log))
+    assert lines[:6] == [
+        "commits that are played: test mmap",
+        "  1 end: commit 16",
+        "      fails 3 of 3: mmap: fail: 3 of 4 pages are not present; build 6 s, test 3 s",
+        "      16-1 16-2 16-3",
+        "  2 end: commit 0",
+        "      passes 1 of 1; build 2 s, test 1 s",
+    ]
+    assert "      skipped: mm/gup.c:12: error: expected ';'; build 2 s, test 1 s" in lines
+
+
+def test_the_picture_has_the_newest_first(tmp_path: Path) -> None:
+    log, _ = _run(tmp_path)
+    assert list(picture(log)) == [
+        "  bad: commit 16 (end)",
+        "  bad: commit 12",
+        "  bad: commit 6  <- the change",
+        "  skipped: commit 8: mm/gup.c:12: error: expected ';'",
+        "  good: commit 5",
+        "  good: commit 4",
+        "  good: commit 0 (end)",
+    ]
+
+
+def test_the_same_question_goes_on_and_another_does_not(tmp_path: Path) -> None:
+    bisections, subject = Bisections(tmp_path), subject_of(16)
+    name, log = bisections.going_on(begun(subject, QUESTION))
+    with pytest.raises(Paused):
+        Bisection(subject, QUESTION, PlayedTrier(lambda *_: OURS), log).run()
+    again, _ = bisections.going_on(begun(subject, QUESTION))
+    assert again == name
+    other, _ = bisections.going_on(begun(subject, OfTest("mlock")))
+    assert other != name
+
+
+def test_ends_that_were_none_are_tried_anew(tmp_path: Path) -> None:
+    bisections, subject = Bisections(tmp_path), subject_of(16)
+    name, log = bisections.going_on(begun(subject, QUESTION))
+    with pytest.raises(NoDifference):
+        Bisection(subject, QUESTION, PlayedTrier(lambda *_: PASSES), log).run()
+    assert "the bad end commit 16 passes" in "\n".join(log_lines(Log.read(log.path)))
+    again, _ = bisections.going_on(begun(subject, QUESTION))
+    assert again != name
+
+
+def test_a_name_that_is_none_is_told_with_those_there_are(tmp_path: Path) -> None:
+    bisections = Bisections(tmp_path)
+    with pytest.raises(UserError, match="no bisection was begun here"):
+        bisections.named(None)
+    log, _ = _run(tmp_path)
+    with pytest.raises(UserError) as caught:
+        bisections.named("none")
+    assert log.path.parent.name in str(caught.value)
+    assert bisections.named(None)[1].lines == Log.read(log.path).lines
+
+
+def test_a_log_is_taken_over(tmp_path: Path) -> None:
+    log, result = _run(tmp_path)
+    name, taken = Bisections(tmp_path / "other").take(log.path)
+    assert taken.path == tmp_path / "other/bisects" / name / "log"
+    trier = PlayedTrier(_show)
+    assert Bisection(subject_of(16), QUESTION, trier, taken).run() == result
+    assert not trier.tried
+
+
+def test_one_at_a_time(tmp_path: Path) -> None:
+    log, _ = _run(tmp_path)
+    bisections, name = Bisections(tmp_path), log.path.parent.name
+    with (
+        bisections.held(name),
+        pytest.raises(UserError, match="another lab is at work"),
+        bisections.held(name),
+    ):
+        pass
