@@ -9,8 +9,8 @@ from contextlib import suppress
 
 from lab.bisect.point import Point
 
-#: As long as one file takes to be compiled and linked on a host with nothing else to do.
-_PATIENCE_S = 10.0
+#: As long as what is left of one file's build may take on a host with nothing else to do.
+_PATIENCE_S = 5.0
 #: Says whether to give up.
 Stopped = Callable[[], bool]
 #: Builds a point, or gives up.

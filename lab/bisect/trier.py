@@ -30,6 +30,9 @@ from lab.unforeseen import as_lab_error
 _FIRST = 4
 #: What is built ahead has what the guest leaves.
 _AHEAD_NICE = 19
+#: It has a workbench of its own: a guess that was wrong must not take the other one further from
+#: what is wanted then.
+_BENCHES, _AHEAD_BENCHES = (1, 2), (2,)
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class GuestTrier:
         try:
             setup = self.subject.setup(point)
             planned = self._plan(setup, 1).jobs[0]
-            built = _built(setup.builder, planned)
+            built = _built(replace(setup.builder, benches=_BENCHES), planned)
         except Exception as raised:
             yield Trial(self._unbuilt(as_lab_error(raised)), build_s=_since(begun))
             return
@@ -176,7 +179,7 @@ class GuestTrier:
 
     def _build_ahead(self, point: Point, stopped: Stopped) -> None:
         setup = self.subject.setup(point)
-        builder = replace(setup.builder, nice=_AHEAD_NICE)
+        builder = replace(setup.builder, nice=_AHEAD_NICE, benches=_AHEAD_BENCHES)
         _built(builder, self._plan(setup, 1).jobs[0], stopped)
 
     def _unbuilt(self, error: LabError) -> Seen:

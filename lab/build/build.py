@@ -19,7 +19,7 @@ from lab.arch import ARCH
 from lab.build.applied_mends import Mended
 from lab.build.key import build_key, config_digest, config_lines
 from lab.build.make import OUT_OF_SOURCE, Make, Step
-from lab.build.nearest_workbench import note_kind, start_from_nearest
+from lab.build.nearest_workbench import differing, note_kind, start_from_nearest
 from lab.build.old_builds import adopt
 from lab.build.paths import buildable
 from lab.build.product import NoProduct, is_product, product, read_product
@@ -41,7 +41,7 @@ from lab.process.scratch import scratch_folder, write_whole
 from lab.process.seal import SEAL, damage, seal
 from lab.process.shelf import BUILDS, WORKBENCHES
 from lab.process.stored import read_stored
-from lab.trees import Tree
+from lab.trees import Tree, read_rows
 
 _PRODUCTS = (
     (ARCH.image_path, ARCH.image),
@@ -74,6 +74,8 @@ class BuildJob:
     sandbox: Wanted = "none"
     #: How much others go before it, which makes it no other build, either.
     nice: int = 0
+    #: Numbers of the workbenches it may be built on, whichever is nearest; () is as they come.
+    benches: tuple[int, ...] = ()
 
     @property
     def key(self) -> str:
@@ -208,8 +210,7 @@ def build(
 @contextmanager
 def _held_workbench(job: BuildJob, at_once: int) -> Iterator[tuple[Workbench, int]]:
     """The first of a kernel's workbenches that nobody builds on, and its lock's descriptor."""
-    own = workbench_of(job)
-    others = [workbench_of(job, number) for number in range(2, at_once + 1)]
+    own, others = _workbenches(job, at_once)
     with ExitStack() as stack:
         while True:
             # The others start as copies of the first one.
@@ -220,6 +221,22 @@ def _held_workbench(job: BuildJob, at_once: int) -> Iterator[tuple[Workbench, in
                     return
             with own.at_rest():
                 pass  # somebody else has built on it
+
+
+def _workbenches(job: BuildJob, at_once: int) -> tuple[Workbench, list[Workbench]]:
+    """The workbench that a build waits for, and those that it takes where that is in use."""
+    if not job.benches:
+        others = [workbench_of(job, number) for number in range(2, at_once + 1)]
+        return workbench_of(job), others
+    benches = [workbench_of(job, number) for number in job.benches]
+    wanted = wanted_rows(job.tree, job.overlay)
+    # What was built on none yet is a copy of another: a step on what is there is sooner.
+    near = sorted(
+        (bench for bench in benches if bench.is_whole),
+        key=lambda bench: differing(read_rows(bench.manifest), wanted),
+    )
+    own, *others = near or benches[:1]
+    return own, others
 
 
 def _held(bench: Workbench, stack: ExitStack) -> int | None:

@@ -89,7 +89,7 @@ def _candidates(
             other_config, _, with_compilers = other.kind.read_text().partition("\n")
             if with_compilers != compilers:
                 continue
-            files = _differing(read_rows(other.manifest), wanted)
+            files = differing(read_rows(other.manifest), wanted)
             if files <= len(wanted) * _MOST_DIFFERING:
                 unlike = (0, 0) if other_config == config else _unlike(other, options)
                 yield _Candidate(other, other_config != config, unlike, files)
@@ -118,7 +118,8 @@ def _kernel_of(bench: Workbench) -> str:
     return bench.folder.name.rpartition("-")[0]
 
 
-def _differing(present: Rows, wanted: Rows) -> int:
+def differing(present: Rows, wanted: Rows) -> int:
+    """How many files differ between two sources."""
     return len(wanted.items() - present.items()) + len(present.keys() - wanted.keys())
 
 

@@ -54,6 +54,7 @@ class Builder:
 
     Attributes:
         nice: How much others go before what it compiles, as nice(1) has it.
+        benches: Of a kernel's workbenches those that it builds on; () is as they come.
         options: What is asked for in place of the fragments of a config, by its name.
         mends: The mends that a tree gets, whatever the toolchain; None for those it needs.
     """
@@ -61,6 +62,7 @@ class Builder:
     loaded: LoadedConfig
     listener: Listener = field(default_factory=Silent)
     nice: int = 0
+    benches: tuple[int, ...] = ()
     options: Mapping[str, tuple[Option, ...]] = field(default_factory=dict)
     mends: frozenset[str] | None = None
     _applied: _Overlays = field(default_factory=_Overlays, repr=False, compare=False)
@@ -195,6 +197,7 @@ class Builder:
             mends=mends,
             sandbox=self.loaded.config.build.sandbox,
             nice=self.nice,
+            benches=self.benches,
         )
 
     def asked(self, config: str, fragments: Sequence[str] = ()) -> tuple[Option, ...]:

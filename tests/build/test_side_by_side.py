@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -15,6 +16,7 @@ from lab.errors import InfrastructureError
 from tests.build.conftest import Bench, elsewhere, until
 
 GUP = "int gup(void)\n{\n\treturn 1;\n}\n"
+DAX = "int dax(void)\n{\n\treturn 1;\n}\n"
 MLOCK = "int mlock(void)\n{\n\treturn 1;\n}\n"
 
 
@@ -37,6 +39,25 @@ def test_a_second_workbench_where_the_first_is_in_use(bench: Bench) -> None:
     with workbench_of(first).building():
         third = bench.job({"mm/mlock.c": MLOCK, "mm/gup.c": GUP})
         assert build(third, at_once=2).image.read_bytes() == bench.from_nothing(third)
+
+
+def test_the_nearest_of_some_workbenches(bench: Bench) -> None:
+    far = "".join(f"// {number}\n" for number in range(3))
+    bench.build(replace(bench.job(), benches=(1, 2)))
+    assert not workbench_of(bench.job(), 2).folder.exists()
+    ahead = bench.job({"mm/gup.c": far + GUP, "mm/mlock.c": far + MLOCK})
+    bench.build(replace(ahead, benches=(2,)))
+    steps: list[str] = []
+    near = bench.job({"mm/gup.c": far + GUP})
+    built = build(replace(near, benches=(1, 2)), on_step=lambda step: steps.append(step.target))
+    # As near to the one as to the other: the first.
+    assert steps == ["mm/gup.o", "vmlinux"]
+    assert built.image.read_bytes() == bench.from_nothing(near)
+    steps.clear()
+    third = bench.job({"mm/gup.c": far + GUP, "mm/mlock.c": far + MLOCK, "fs/dax.c": DAX})
+    built = build(replace(third, benches=(1, 2)), on_step=lambda step: steps.append(step.target))
+    assert steps == ["fs/dax.o", "vmlinux"]
+    assert built.image.read_bytes() == bench.from_nothing(third)
 
 
 def test_the_first_build_of_a_kernel_is_waited_for(bench: Bench) -> None:
