@@ -10,7 +10,7 @@ from pathlib import Path
 from lab.bisect.subjects.variants import Variants
 from lab.errors import UserError
 from lab.model.variant import Variant
-from lab.patches.origin import Origin, kept_folders, read_origin
+from lab.patches.origin import Origin, read_origin
 from lab.session import Lab
 
 _SUFFIX = re.compile(r"(.+)-v(\d+(?:\.\d+)?)")
@@ -33,15 +33,17 @@ def revisions_of(lab: Lab, kernel: Variant, old: str, new: str) -> Variants:
         what = f"{new} is no later revision than {old}"
         raise UserError(what, where=lab.patches, hint="the old end first: what was mended has it")
     between = {
-        folder.name: number
-        for folder in kept_folders(lab.patches)
-        if ends[0] < (number := _number(lab.patches, folder.name)) < ends[1]
-        and _is_of(lab.patches, folder.name, new)
+        name: number
+        for name in (path.parent.name for path in lab.patches.glob("*/series"))
+        if ends[0] < (number := _number(lab.patches, name)) < ends[1]
+        and _is_of(lab.patches, name, new)
     }
     if not _is_of(lab.patches, old, new):
         what = f"{old} and {new} are not revisions of one series"
         raise UserError(what, where=lab.patches, hint="their titles, or names but for -v2, differ")
     names = (old, *sorted(between, key=lambda name: (between[name], name)), new)
+    for name in names:
+        lab = lab.with_series(name)
     variants = tuple(Variant(kernel, (name,)) for name in names)
     titles = tuple(_title(lab.patches, name) for name in names)
     return Variants(lab, "revision", f"revisions {old} to {new} on {kernel}", variants, titles)
