@@ -11,7 +11,7 @@ from lab.execution.remainder import Rest
 from lab.filesystems.filesystem import Filesystem
 from lab.model.ran import Ran
 from lab.results.folder import safe_name
-from lab.suites.suite import Suite
+from lab.suites.suite import InShell, Suite
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,13 @@ class Unit:
         """The program's command line in the guest; ``pattern`` is for ``-k``."""
         folder = self.filesystem.mount_point
         return self.kind.command(self.program, folder, pattern or "", self.test or "")
+
+    def shell(self, pattern: str | None) -> str:
+        """The same for a shell; "" where nothing is to be run."""
+        if not isinstance(self.kind, InShell):
+            return shlex.join(self.command(pattern))
+        folder = self.filesystem.mount_point
+        return self.kind.shell(self.program, folder, pattern or "", self.test or "")
 
     def listing(self, pattern: str | None) -> str | None:
         """The shell command that names its tests, if there is one."""

@@ -34,11 +34,11 @@ def run_unit(session: GuestSession, unit: Unit) -> bool:
     """
     job = session.findings.job
     started = time.monotonic()
-    words = unit.command(job.pattern)
-    if not words:
+    shell = unit.shell(job.pattern)
+    if not shell:
         _leave_out(session, unit)
         return True
-    command = _marked(unit, words, session.mounted.get(unit.filesystem.name))
+    command = _marked(unit, shell, session.mounted.get(unit.filesystem.name))
     try:
         if isinstance(unit.kind, OnHost):
             end = run_on_host(session, unit, unit.kind)
@@ -155,7 +155,7 @@ def _is_cut(judged: Judged, unit: Unit) -> bool:
     return whole and judged.status is Status.ERROR
 
 
-def _marked(unit: Unit, command: list[str], mounted: str | None) -> str:
+def _marked(unit: Unit, command: str, mounted: str | None) -> str:
     """The command, between lines in the kernel log that say what runs.
 
     What is mounted then must be what was ``mounted`` when it was proved, and the guest

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 #: Where a guest program writes its marks, for who sets this in its environment.
@@ -56,10 +55,8 @@ def parse_mark(text: str) -> Mark | None:
     return Mark(match["verb"] == "run", match["filesystem"], match["program"])
 
 
-def marked(
-    command: Sequence[str], filesystem: str, suite: str, program: str, then: str = "true"
-) -> str:
-    """A shell command that runs ``command`` between two marks; its exit status is kept.
+def marked(command: str, filesystem: str, suite: str, program: str, then: str = "true") -> str:
+    """Shell code that runs ``command``, which is that too, between two marks, and ends as it does.
 
     ``then`` is shell code that is run after it, by the same shell.
 
@@ -67,10 +64,7 @@ def marked(
     """
     begins = _says(program_mark(filesystem, suite, program))
     over = ends(filesystem, suite, program)
-    return (
-        f"{begins}; {VARIABLE}={_LOG} {shlex.join(command)}; status=$?; "
-        f"{over}; {then}; exit $status"
-    )
+    return f"{begins}; export {VARIABLE}={_LOG}; {command}; status=$?; {over}; {then}; exit $status"
 
 
 def ends(filesystem: str, suite: str, program: str) -> str:

@@ -41,10 +41,23 @@ class ByManner:
 
     def command(self, program: str, folder: str, pattern: str, test: str) -> list[str]:
         """The program where its table says, and with what that says."""
+        words = self._words(program, folder, pattern, test)
+        return self.manner.command(words, folder, merged=self._merged) if words else []
+
+    def shell(self, program: str, folder: str, pattern: str, test: str) -> str:
+        """The same for a shell that stays."""
+        words = self._words(program, folder, pattern, test)
+        return self.manner.shell(words, folder, merged=self._merged) if words else ""
+
+    @property
+    def _merged(self) -> bool:
+        """Whether what they say of errors is a part of their output."""
+        return self.manner.tells.merged
+
+    def _words(self, program: str, folder: str, pattern: str, test: str) -> list[str]:
         if self.tests(program, None, pattern) == []:
             return []
-        words = [f"/lab/{program}", *self.manner.arguments]
-        return self.manner.command(words, folder, merged=self.manner.tells.merged)
+        return [f"/lab/{program}", *self.manner.arguments]
 
     def listing(self, program: str, folder: str, pattern: str) -> list[str] | None:
         """It cannot list anything."""

@@ -37,12 +37,15 @@ class CByManner(ByManner):
             return CPrograms(self.root).tests(program, built, pattern)
         return super().tests(program, built, pattern)
 
-    def command(self, program: str, folder: str, pattern: str, test: str) -> list[str]:
+    @property
+    def _merged(self) -> bool:
+        return not self._is_ktap and super()._merged
+
+    def _words(self, program: str, folder: str, pattern: str, test: str) -> list[str]:
         """``/lab/PROGRAM FOLDER -k PATTERN``, or as a script is run."""
         if not self._is_ktap:
-            return super().command(program, folder, pattern, test)
-        words = CPrograms(self.root).command(program, folder, pattern, test)
-        return self.manner.command(words, folder, merged=False)
+            return super()._words(program, folder, pattern, test)
+        return CPrograms(self.root).command(program, folder, pattern, test)
 
     def listing(self, program: str, folder: str, pattern: str) -> list[str] | None:
         """The same with ``-l``."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -82,6 +83,21 @@ class Manner:
         """
         return [*self._enter(mount), *self._command(words, mount, merged=merged)]
 
+    def shell(self, words: Sequence[str], mount: str, *, merged: bool) -> str:
+        """The same as text for a shell that stays: to start a shell and an env(1) for it takes a
+        guest under TCG as long as a small program does.
+        """
+        if self.image or self.user or not all(name.isidentifier() for name, _ in self.environment):
+            return shlex.join(self.command(words, mount, merged=merged))
+        sets = "".join(f"export {shlex.quote(each)}; " for each in self._settings(mount))
+        ran = shlex.join([*self._over_tmp(mount), *words])
+        after = " 2>&1" if merged else ""
+        there = f"cd {shlex.quote(self._cwd(mount))} || exit 126"
+        return f"({there}; {sets}exec {ran} </dev/null{after})"
+
+    def _cwd(self, mount: str) -> str:
+        return mount if self.cwd == "mount" else self.cwd
+
     def _enter(self, mount: str) -> list[str]:
         if not self.image:
             return []
@@ -89,7 +105,7 @@ class Manner:
         return [f"/lab/{IN_IMAGE}", mount, mount if self.tmp == "mount" else "/tmp"]  # noqa: S108  # the guest's
 
     def _command(self, words: Sequence[str], mount: str, *, merged: bool) -> list[str]:
-        folder = mount if self.cwd == "mount" else self.cwd
+        folder = self._cwd(mount)
         after = " 2>&1" if merged else ""
         own = [*self._over_tmp(mount), *self._set(mount), *words]
         if not self.user:
@@ -104,9 +120,12 @@ class Manner:
             return []
         return ["unshare", "-m", "sh", "-c", _OVER_TMP, mount]
 
-    def _set(self, mount: str) -> list[str]:
+    def _settings(self, mount: str) -> list[str]:
         there = [(name, value.replace(_MOUNT, mount)) for name, value in self.environment]
-        names = [f"{name}={value}" for name, value in there]
+        return [f"{name}={value}" for name, value in there]
+
+    def _set(self, mount: str) -> list[str]:
+        names = self._settings(mount)
         hidden = ["-u", _MARKS] if self.user else []
         return ["env", *hidden, *names] if names or hidden else []
 

@@ -142,6 +142,14 @@ class Leaves(Protocol):
 
 
 @runtime_checkable
+class InShell(Protocol):
+    """A suite whose programs a shell that runs already can start as command() says."""
+
+    def shell(self, program: str, folder: str, pattern: str, test: str) -> str:
+        """Shell code that ends as the program does; "" where the pattern picks nothing of it."""
+
+
+@runtime_checkable
 class OfTree(Protocol):
     """A suite whose programs are made from the tree under test."""
 

@@ -406,7 +406,7 @@ def test_marks() -> None:
 
 def test_marked_command_keeps_the_exit_status(tmp_path: Path) -> None:
     log = tmp_path / "kmsg"
-    command = marked(["sh", "-c", "echo $LAB_MARKS; exit 7"], "fs", "s", "p").replace(
+    command = marked("sh -c 'echo $LAB_MARKS; exit 7'", "fs", "s", "p").replace(
         "/dev/kmsg", str(log)
     )
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)

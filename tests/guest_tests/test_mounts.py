@@ -63,7 +63,7 @@ class Table:
     def after(self, text: str, then: str) -> tuple[str | None, str | None]:
         """What is said of the table, and of the settings, after a program, if anything."""
         self.says(text)
-        command = ["sh", "-c", "echo says-this >&2; exit 7"]
+        command = "sh -c 'echo says-this >&2; exit 7'"
         _, stderr, status = self.shell(marked(command, "ext4-dax", "s", "p", then))
         assert status == 7
         rest, now = read(stderr)
@@ -112,9 +112,9 @@ def test_where_nothing_was_mounted_something_may_be(table: Table, tmp_path: Path
     unit = Unit(EXT4, "s", "p", Scripts(tmp_path))
     for text, now in ((ROOT, None), (ROOT + DAX, DAX.strip() + ";")):
         table.says(text)
-        _, stderr, _ = table.shell(_marked(unit, ["true"], ""))
+        _, stderr, _ = table.shell(_marked(unit, "true", ""))
         assert read(read_changed(stderr)[0])[1] == now
-    assert DEVICE not in _marked(unit, ["true"], None)
+    assert DEVICE not in _marked(unit, "true", None)
 
 
 def test_both_are_told(table: Table) -> None:
