@@ -199,6 +199,8 @@ class ComplaintWatch:
         self._read = 0
         self._lags = False
         self._dead = False
+        self._ended = 0
+        self._kept: list[tuple[Place, Complaint]] = []
         self._behind = 0
         self._gave_up = False
         self._doubts: dict[tuple[int, Kind], str] = {}
@@ -238,8 +240,13 @@ class ComplaintWatch:
             return f"the last {self._behind / 1e6:.1f} MB of the console came too fast to be read"
         return self._log.too_much
 
+    @property
+    def ended(self) -> int:
+        """The number of the last program that ran() was called for."""
+        return self._ended
+
     def ran(
-        self, *, alive: bool, gone: bool = False, hurry: bool = False
+        self, *, alive: bool, gone: bool = False, hurry: bool = False, ahead: bool = False
     ) -> tuple[PlacedComplaint, ...]:
         """The complaints since the last call; a program has just ended.
 
@@ -249,13 +256,29 @@ class ComplaintWatch:
             alive: Whether the guest is good for more.
             gone: Whether it ended by itself.
             hurry: Whether somebody waits for the lab to end.
+            ahead: Whether the next one may have begun: what is of that is for the next call.
         """
         self._catch_up(0.0 if hurry else _CATCH_UP_S)
         if alive and not self._lags:
-            self._lags = not self._wait(lambda: self._log.place.number == 0)
+            self._lags = not self._wait(lambda: self._is_over(ahead=ahead))
             self._wait(lambda: not self._log.unfinished)
-        number = self._log.programs
-        return (*self._noted(self._log.news(), number), *self._death(number, gone))
+        number = self._ended = self._last(ahead=ahead)
+        news = [*self._kept, *self._log.news()]
+        self._kept = [one for one in news if one[0].number > number]
+        told = [one for one in news if one[0].number <= number]
+        gone = gone and number == self._log.programs
+        return (*self._noted(told, number), *self._death(number, gone))
+
+    def _last(self, *, ahead: bool) -> int:
+        """The number of the program that has just ended."""
+        programs = self._log.programs
+        return min(programs, self._ended + 1) if ahead else programs
+
+    def _is_over(self, *, ahead: bool) -> bool:
+        """Whether the console has the end of the program that has just ended."""
+        if ahead and self._log.programs > self._ended + 1:
+            return True
+        return self._log.place.number == 0
 
     @property
     def unkept(self) -> int:
@@ -264,7 +287,7 @@ class ComplaintWatch:
 
     def marked_tests(self) -> bool:
         """Whether the last program said which test it ran."""
-        return self._log.tested(self._log.programs)
+        return self._log.tested(self._ended)
 
     def rest(
         self, kernel_log: str = "", *, gone: bool = False, hurry: bool = False
@@ -277,7 +300,9 @@ class ComplaintWatch:
         log = Log(lambda one: one not in seen and not self._excuse(one))
         log.feed(kernel_log.encode(errors="replace") + b"\n")
         only_there = [found for found in log.complaints() if found[1] not in seen]
-        return (*self._noted([*self._log.news(), *only_there], 0), *self._death(0, gone))
+        news = [*self._kept, *self._log.news()]
+        self._kept = []
+        return (*self._noted([*news, *only_there], 0), *self._death(0, gone))
 
     def _death(self, number: int, gone: bool) -> Iterator[PlacedComplaint]:
         """The end of a guest whose kernel did not say why."""

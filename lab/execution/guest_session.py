@@ -45,5 +45,4 @@ class GuestSession:
     @property
     def sound(self) -> bool:
         """Whether its kernel is whole and would complain, and all that it said was read."""
-        watch = self.stall_watch
-        return watch.broken is None and watch.complained is None and not self.watch.unread
+        return self.stall_watch.sound and not self.watch.unread

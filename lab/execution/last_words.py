@@ -30,7 +30,7 @@ def keep_kernel_log(session: GuestSession) -> str:
     try:
         done = guest.run(last_words(DEVICE, settle_s), deadline_s)
     except LabError as error:
-        if not session.lost and session.stall_watch.broken is None:
+        if not session.lost and not session.stall_watch.broken:
             _note_last_hang(session, error, deadline_s)
         return ""
     if left := read_left(done.stderr):

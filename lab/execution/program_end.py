@@ -22,7 +22,8 @@ class ProgramEnd:
 
     ``hang`` is who did not go on, where somebody did not; ``complaint`` what the kernel
     said of that.  ``moved`` is what is mounted, where that is not what was proved;
-    ``changed`` what else it left otherwise than it found it.
+    ``changed`` what else it left otherwise than it found it.  ``took_s`` is what it took by the
+    guest's clock, where that is known.
     """
 
     output: str
@@ -34,6 +35,7 @@ class ProgramEnd:
     complaint: Complaint | None = None
     moved: str | None = None
     changed: str | None = None
+    took_s: float | None = None
 
     @property
     def left_as_found(self) -> bool:
@@ -47,15 +49,17 @@ def run_program(
     command: str,
     deadline_s: float,
     key: str = "deadlines.program",
+    then: str | None = None,
 ) -> ProgramEnd:
     """Run a program; whatever becomes of it and its guest, that is its end.
 
     Args:
         key: Of ``lab.toml``, that says how long it may run.
+        then: The command of the program that runs next there, if that is known; see Guest.run().
     """
     try:
         with stall_watch.looking():
-            done = guest.run(command, deadline_s)
+            done = guest.run(command, deadline_s, then)
     except CommandTimeout as error:
         return hung(guest, stall_watch, error.stdout, f"{key} is {deadline_s:g} s")
     except CommandFlood as error:
@@ -68,7 +72,7 @@ def run_program(
     said, changed = read_changed(said)
     first = _first_line(said)
     end = ProgramEnd(done.stdout, done.status, Ended.EXITED, first, good=True)
-    return replace(end, moved=moved, changed=changed)
+    return replace(end, moved=moved, changed=changed, took_s=done.duration_s)
 
 
 def hung(guest: Guest, stall_watch: StallWatch, output: str, deadline: str) -> ProgramEnd:

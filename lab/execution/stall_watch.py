@@ -82,10 +82,8 @@ class StallWatch:
         self._weighed: set[tuple[int, Kind]] = set()
         self._grown = (0.0, -1)
         self.hung: Hung | None = None
-        self.broken: Complaint | None = None
-        #: What the kernel said during a program.  Of much it tells the first alone: WARN_ONCE(),
-        #: KASAN (b0845ce58379), lockdep (debug_locks_off()).
-        self.complained: Complaint | None = None
+        self._unsound: int | None = None
+        self._broken: int | None = None
 
     @contextmanager
     def looking(self) -> Iterator[None]:
@@ -122,6 +120,20 @@ class StallWatch:
             if whole or not complaint.cut:
                 self._say(place, complaint)
 
+    @property
+    def sound(self) -> bool:
+        """Whether the kernel is whole, and would complain of the next program as of the first.
+
+        What a program did that has begun already, and was not asked for its end yet, is its own:
+        that is to be told first.
+        """
+        return self._unsound is None or self._unsound > self._watch.ended
+
+    @property
+    def broken(self) -> bool:
+        """Whether the kernel is known to be half dead."""
+        return self._broken is not None and self._broken <= self._watch.ended
+
     def _say(self, place: Place, complaint: Complaint) -> None:
         where = place.test or place.program
         if (where, complaint.title) in self._told or self._watch.is_benign(complaint):
@@ -134,10 +146,12 @@ class StallWatch:
         """Whether the guest is on trial for this from now on."""
         if self._watch.is_benign(complaint):
             return
-        if complaint.breaks:
-            self.broken = complaint
-        if place.program:
-            self.complained = complaint
+        # Of much the kernel tells the first alone: WARN_ONCE(), KASAN (b0845ce58379), lockdep
+        # (debug_locks_off()).
+        if (complaint.breaks or place.program) and self._unsound is None:
+            self._unsound = place.number
+        if complaint.breaks and self._broken is None:
+            self._broken = place.number
         if self._suspect is not None and self._suspect.complaint.offset == complaint.offset:
             # More lines of the same: its title may have become another.
             self._suspect = _Suspect(place, complaint, self._suspect.since, self._suspect.progress)

@@ -24,6 +24,7 @@ from lab.model.status import Status
 from lab.model.unrun import INTERRUPTED
 from lab.suites.judge import Ended, Judged
 from lab.suites.on_host import OnHost
+from lab.suites.suite import Leaves
 
 
 def run_unit(session: GuestSession, unit: Unit) -> bool:
@@ -38,17 +39,12 @@ def run_unit(session: GuestSession, unit: Unit) -> bool:
     if not shell:
         _leave_out(session, unit)
         return True
-    command = _marked(unit, shell, session.mounted.get(unit.filesystem.name))
+    then = _following(session, unit)
     try:
-        if isinstance(unit.kind, OnHost):
-            end = run_on_host(session, unit, unit.kind)
-        else:
-            end = run_program(
-                session.guest, session.stall_watch, command, *unit.deadline(job.program_s)
-            )
-        duration = time.monotonic() - started
+        end = _ran(session, unit, shell, then)
+        duration = time.monotonic() - started if end.took_s is None else end.took_s
         # A console that is long takes a while, too.
-        judged, rest = _judged(session, unit, end)
+        judged, rest = _judged(session, unit, end, ahead=then is not None)
     except BaseException as stop:
         if not isinstance(stop, Exception):
             _keep_what_began(session, unit, time.monotonic() - started)
@@ -61,6 +57,14 @@ def run_unit(session: GuestSession, unit: Unit) -> bool:
     if end.hang is not None:
         _note_hang(session, unit, end, end.hang)
     return end.left_as_found and session.sound
+
+
+def _ran(session: GuestSession, unit: Unit, shell: str, then: str | None) -> ProgramEnd:
+    if isinstance(unit.kind, OnHost):
+        return run_on_host(session, unit, unit.kind)
+    deadline = unit.deadline(session.findings.job.program_s)
+    command = _marked(unit, shell, session.mounted.get(unit.filesystem.name))
+    return run_program(session.guest, session.stall_watch, command, *deadline, then)
 
 
 def _noted(judged: Sequence[Judged], end: ProgramEnd) -> Sequence[Judged]:
@@ -92,7 +96,12 @@ def _note_hang(session: GuestSession, unit: Unit, end: ProgramEnd, who: Hang) ->
 
 
 def _judged(
-    session: GuestSession, unit: Unit, end: ProgramEnd, *, hurry: bool = False
+    session: GuestSession,
+    unit: Unit,
+    end: ProgramEnd,
+    *,
+    hurry: bool = False,
+    ahead: bool = False,
 ) -> tuple[Sequence[Judged], Rest | None]:
     """The results of a program, and what its end left of it."""
     job, watch = session.findings.job, session.watch
@@ -110,7 +119,7 @@ def _judged(
         judged = (Judged(unit.test, Status.ERROR, "was listed, and then did not run"),)
     elif not judged and job.pattern is None:
         judged = (Judged(unit.program, Status.ERROR, "ran, and nothing was made of it"),)
-    noted = watch.ran(alive=end.good, gone=session.guest.gone(), hurry=hurry)
+    noted = watch.ran(alive=end.good, gone=session.guest.gone(), hurry=hurry, ahead=ahead)
     session.findings.note(noted)
     judged = charge(unit.program, judged, noted, marked=watch.marked_tests())
     judged = doubted(judged, watch.unread)
@@ -153,6 +162,24 @@ def _is_cut(judged: Judged, unit: Unit) -> bool:
     """Whether an interrupted program's result says only that: whichever kind of suite judged."""
     whole = judged.cut or judged.test == (unit.test or unit.program)
     return whole and judged.status is Status.ERROR
+
+
+def _following(session: GuestSession, unit: Unit) -> str | None:
+    """The command that certainly runs next in the guest if it is good for it, without a look at
+    what this one did: nobody asks the guest anything between the two.
+    """
+    job, after = session.findings.job, next(iter(session.agenda.group), None)
+    if after is None or after.filesystem != unit.filesystem or after.rest is not None:
+        return None
+    if job.counts or job.max_fail or isinstance(unit.kind, Leaves):
+        return None
+    if isinstance(unit.kind, OnHost) or isinstance(after.kind, OnHost):
+        return None
+    if session.findings.hangs.given_up(after.of):
+        return None
+    shell = after.shell(job.pattern)
+    mounted = session.mounted.get(after.filesystem.name)
+    return _marked(after, shell, mounted) if shell else None
 
 
 def _marked(unit: Unit, command: str, mounted: str | None) -> str:

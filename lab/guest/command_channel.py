@@ -4,16 +4,21 @@
 To open a channel for each costs 10 ms of a guest under TCG, which is what a small program
 takes.  A process of the guest (guest-tests/init/commands.c) has the other end, and starts a
 shell for each command.
+
+It can be told ahead which command comes next, and begins that by itself if the one before
+left all as it was: it runs while the lab looks at what that one said.
 """
 
 from __future__ import annotations
 
 import codecs
 import os
+import secrets
 import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 
 from paramiko import Channel, SSHException
 
@@ -21,6 +26,12 @@ from paramiko import Channel, SSHException
 COMMAND = "exec /lab/init commands"
 _LENGTH = struct.Struct("<I")
 _HEAD = struct.Struct("<cI")
+#: As waitpid() says it, and microseconds.
+_END = struct.Struct("<iQ")
+#: In the length of a command that is to begin by itself.
+_NEXT = 1 << 31
+#: Bytes that a command is known by: an answer to another is none to it.
+_NAME_BYTES = 8
 #: What one frame has of output at most; a guest that says more is not believed.
 _LONGEST = 1 << 16
 _PIECE = 1 << 16
@@ -35,6 +46,14 @@ class Late(Exception):
     """A command still ran at its deadline."""
 
 
+@dataclass(frozen=True)
+class Sent:
+    """A command that the guest was told, and the bytes that it is known by there."""
+
+    command: str
+    name: bytes
+
+
 class CommandChannel:
     """One channel; it ends with a command that does not come to a status.
 
@@ -44,13 +63,16 @@ class CommandChannel:
     Attributes:
         printed: How many bytes the last command has printed.
         stopped: Whether stop() ended it.
+        took_s: Seconds the last command took, by the guest's clock.
     """
 
     def __init__(self, dial: Callable[[], Channel]) -> None:
         self._dial = dial
         self._opened: Channel | None = None
         self._rest = bytearray()
+        self._ahead: Sent | None = None
         self.stopped = False
+        self.took_s = 0.0
         self.forget()
 
     @property
@@ -71,11 +93,20 @@ class CommandChannel:
         self._said: dict[int, list[str]] = {name: [] for name in b"oe"}
         self.printed = 0
 
-    def run(self, command: str, deadline_s: float, most: int) -> int | None:
+    @property
+    def ahead(self) -> str | None:
+        """The command that has to be run here next, if there is one: it may run already."""
+        return None if self._ahead is None else self._ahead.command
+
+    def run(
+        self, command: str, deadline_s: float, most: int, then: str | None = None
+    ) -> int | None:
         """Run a shell command; returns its exit status, or None where a signal ended its shell.
 
         Args:
             most: Of what it may print, in bytes; ``printed`` is more where that ended it.
+            then: What runs here next, and may begin once this one has had its guest looked at
+                and left all as it was, without a word of the kernel's.
 
         Raises:
             Late: It still ran after ``deadline_s`` seconds.
@@ -85,7 +116,9 @@ class CommandChannel:
         """
         self.forget()
         try:
-            self._begin(command.encode(), 2 * deadline_s)
+            self._begin(command, 2 * deadline_s)
+            if then is not None:
+                self._ahead = self._send(then, _NEXT)
             status = self._answer(deadline_s, most)
         except TimeoutError:
             self.close()
@@ -97,20 +130,40 @@ class CommandChannel:
             self.close()
         return status
 
-    def _begin(self, command: bytes, patience_s: float) -> None:
+    def _begin(self, command: str, patience_s: float) -> None:
         """Who does not begin does not hang in the command: that is the guest, or its host."""
         until = time.monotonic() + patience_s
-        # One that says so before it is asked speaks of what it was never told.
-        if self._rest or self._channel.recv_ready():
-            raise BrokenOff("an answer that came before its command")
         try:
+            if self._has_begun(command, until):
+                return
+            # One that says so before it is asked speaks of what it was never told.
+            if self._rest or self._channel.recv_ready():
+                raise BrokenOff("an answer that came before its command")
             self._channel.settimeout(patience_s)
-            self._channel.sendall(_LENGTH.pack(len(command)) + command)
+            sent = self._send(command)
             name, data = self._frame(until)
         except TimeoutError:
             raise BrokenOff(f"it did not begin in {patience_s:g} s") from None
-        if (name, data) != (b"b", b""):
+        if (name, data) != (b"b", sent.name):
             raise BrokenOff(f"no answer: {name!r} for the beginning")
+
+    def _has_begun(self, command: str, until: float) -> bool:
+        """Whether it was told ahead, and begun."""
+        sent, self._ahead = self._ahead, None
+        if sent is None:
+            return False
+        if sent.command != command:
+            raise BrokenOff("another command was to run there next")
+        name, data = self._frame(until)
+        if name not in (b"b", b"s") or data != sent.name:
+            raise BrokenOff(f"no answer: {name!r} for the beginning")
+        return name == b"b"
+
+    def _send(self, command: str, flags: int = 0) -> Sent:
+        sent = Sent(command, secrets.token_bytes(_NAME_BYTES))
+        told = sent.name + command.encode()
+        self._channel.sendall(_LENGTH.pack(len(told) | flags) + told)
+        return sent
 
     def _answer(self, deadline_s: float, most: int) -> int | None:
         until = time.monotonic() + deadline_s
@@ -118,7 +171,8 @@ class CommandChannel:
             name, data = self._frame(until)
             if name == b"x":
                 self._end_output()
-                return _exit_status(data)
+                status, self.took_s = _end(data)
+                return status
             self._hear(name[0], data, most)
         return None
 
@@ -192,8 +246,10 @@ class CommandChannel:
                 self._opened.close()
 
 
-def _exit_status(data: bytes) -> int | None:
-    if len(data) != _LENGTH.size:
+def _end(data: bytes) -> tuple[int | None, float]:
+    """The exit status, None after a signal, and the seconds it took."""
+    if len(data) != _END.size:
         raise BrokenOff("no answer: no exit status")
-    code = os.waitstatus_to_exitcode(*_LENGTH.unpack(data))
-    return code if code >= 0 else None
+    how, took = _END.unpack(data)
+    code = os.waitstatus_to_exitcode(how)
+    return (code if code >= 0 else None), took / 1e6

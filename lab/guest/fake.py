@@ -11,6 +11,7 @@ from __future__ import annotations
 import fnmatch
 import shlex
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -261,7 +262,9 @@ class FakeGuest:
     def _file(self, path: str) -> Path:
         return self.spec.folder / "files" / path.lstrip("/")
 
-    def run(self, command: str, deadline_s: float | None = None) -> CommandResult:
+    def run(
+        self, command: str, deadline_s: float | None = None, then: str | None = None
+    ) -> CommandResult:
         """Run a program of the stage's, or answer what a job asks beside these."""
         assert self.is_open, "the guest is not open"
         deadline_s = deadline_s or self.spec.command_s
@@ -321,11 +324,12 @@ class FakeGuest:
         if "-l" in arguments and script.lists:
             names = "".join(f"{test}\n" for test in script.selected(arguments))
             return CommandResult(0, names, "", 0.0)
+        began = time.monotonic()
         self.says(f"lab: run fs s/{name}\n")
         for line in self._lines(script, script.selected(arguments), deadline_s):
             self.printed.append(line)
         self.says(f"lab: ran fs s/{name}\n")
-        return CommandResult(0, self.said(), "", 0.0)
+        return CommandResult(0, self.said(), "", time.monotonic() - began)
 
     def _lines(self, script: Script, names: list[str], deadline_s: float) -> Iterator[str]:
         yield f"KTAP version 1\n1..{len(names)}\n"

@@ -184,8 +184,14 @@ class Guest(Protocol):
         trace: TracebackType | None,
     ) -> None: ...
 
-    def run(self, command: str, deadline_s: float | None = None) -> CommandResult:
+    def run(
+        self, command: str, deadline_s: float | None = None, then: str | None = None
+    ) -> CommandResult:
         """Run a shell command there; ``spec.command_s`` is its deadline if none is given.
+
+        Args:
+            then: What is certainly run next, unless the guest is given up: it may begin by
+                itself when this command had its guest looked at and left all as it was.
 
         Raises:
             GuestDied: The guest went down during it; says its last words.

@@ -10,9 +10,8 @@ import termios
 import threading
 import time
 import tty
-from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from io import BytesIO
 
 import paramiko
@@ -92,7 +91,8 @@ class Ssh:
         self._connection = _connection(keys, deadline_s)
         #: Where the last command runs, and where none does.
         self._channel: CommandChannel | None = None
-        self._idle: deque[CommandChannel] = deque()
+        self._idle: list[CommandChannel] = []
+        self._choosing = threading.Lock()
 
     def open(self, alive: Callable[[], bool]) -> Ssh:
         """Log in; returns the same.
@@ -108,20 +108,24 @@ class Ssh:
         _open(self._connection, self._deadline_s, self._dial, alive)
         return self
 
-    def run(self, command: str, deadline_s: float) -> CommandResult:
+    def run(self, command: str, deadline_s: float, then: str | None = None) -> CommandResult:
         """Run a shell command; its exit status is in the result, whatever it is.
+
+        Args:
+            then: The one that runs next, if one will; see CommandChannel.run().
 
         Raises:
             CommandTimeout: It still ran after ``deadline_s`` seconds, or was stopped.
             CommandFlood: It printed more than MOST_PRINTED bytes.
             GuestLost: The connection ended first.
         """
-        started = time.monotonic()
         self._channel = None
+        text = command + _KEEP_SHELL
+        following = None if then is None else then + _KEEP_SHELL
         try:
             with self._cut_after(2 * deadline_s):
-                channel = self._channel = self._take_channel()
-                status = channel.run(command + _KEEP_SHELL, deadline_s, MOST_PRINTED)
+                channel = self._channel = self._take_channel(text)
+                status = channel.run(text, deadline_s, MOST_PRINTED, following)
         except Late:
             raise self._timeout(command, deadline_s) from None
         except _LOST as error:
@@ -137,19 +141,24 @@ class Ssh:
         if status is None:
             # No evidence is not a success (osandov/drgn's LostVMError).
             raise self._lost(f"`{command}` ended without an exit status")
-        self._idle.append(channel)
+        with self._choosing:
+            self._idle.append(channel)
         stdout, stderr = "".join(channel.stdout()), "".join(channel.stderr())
-        return CommandResult(status, stdout, stderr, time.monotonic() - started)
+        return CommandResult(status, stdout, stderr, channel.took_s)
 
-    def _take_channel(self) -> CommandChannel:
+    def _take_channel(self, command: str) -> CommandChannel:
         """One for this thread alone: another may run something beside it."""
-        with suppress(IndexError):
-            while True:
-                if (idle := self._idle.pop()).is_open:
-                    # An interrupt may come before it runs anything.
-                    idle.forget()
-                    return idle
-        return CommandChannel(self._session)
+        with self._choosing:
+            self._idle = [channel for channel in self._idle if channel.is_open]
+            # One that was told another command has that to run.
+            free = [channel for channel in self._idle if channel.ahead in (command, None)]
+            if not free:
+                return CommandChannel(self._session)
+            idle = max(free, key=lambda channel: channel.ahead is not None)
+            self._idle.remove(idle)
+        # An interrupt may come before it runs anything.
+        idle.forget()
+        return idle
 
     def _session(self) -> paramiko.Channel:
         self._connection.open()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,9 @@ class ByManner:
 
     def shell(self, program: str, folder: str, pattern: str, test: str) -> str:
         """The same for a shell that stays."""
+        if type(self).command is not ByManner.command:
+            # Whoever is run otherwise says so in command() alone.
+            return shlex.join(self.command(program, folder, pattern, test))
         words = self._words(program, folder, pattern, test)
         return self.manner.shell(words, folder, merged=self._merged) if words else ""
 

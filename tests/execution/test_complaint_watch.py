@@ -77,6 +77,42 @@ def test_complaint_is_told_once(guest: Guest) -> None:
     assert guest.watch.rest() == ()
 
 
+P = "lab: run ext4 s/p\nlab: ran ext4 s/p\n"
+
+
+def test_what_began_ahead_has_what_it_did_for_the_next_call(guest: Guest) -> None:
+    """It ran on while the first was judged, and is judged by its own end."""
+    guest.says(P + "lab: run ext4 s/q\n" + begins("a") + WARN)
+    assert guest.watch.ran(alive=True, ahead=True) == ()
+    assert not guest.watch.marked_tests()
+    assert guest.watch.ended == 1
+    guest.says("lab: ran ext4 s/q\n")
+    assert places(guest.watch.ran(alive=True)) == [("q", "a", False)]
+    assert guest.watch.marked_tests()
+    assert guest.watch.ended == 2
+
+
+def test_a_death_is_that_of_what_began_ahead(guest: Guest) -> None:
+    guest.says(P + "lab: run ext4 s/q\n")
+    assert guest.watch.ran(alive=True, gone=True, ahead=True) == ()
+    noted = guest.watch.ran(alive=False, gone=True)
+    assert places(noted) == [("q", "", False)]
+    assert noted[0].complaint.kind is Kind.SILENT_DEATH
+
+
+def test_what_began_ahead_and_was_never_asked_for_is_not_lost(guest: Guest) -> None:
+    guest.says(P + "lab: run ext4 s/q\n" + WARN)
+    assert guest.watch.ran(alive=True, ahead=True) == ()
+    assert places(guest.watch.rest()) == [("", "", True)]
+
+
+def test_one_that_was_to_begin_and_did_not(guest: Guest) -> None:
+    guest.says("lab: run ext4 s/p\n" + WARN + "lab: ran ext4 s/p\n")
+    assert places(guest.watch.ran(alive=True, ahead=True)) == [("p", "", False)]
+    guest.says("lab: run ext4 s/q\n" + WARN.replace("12", "13") + "lab: ran ext4 s/q\n")
+    assert places(guest.watch.ran(alive=True)) == [("q", "", False)]
+
+
 def test_complaint_between_programs_is_the_jobs(guest: Guest) -> None:
     guest.says("lab: run ext4 s/p\nlab: ran ext4 s/p\n" + WARN)
     assert places(guest.watch.ran(alive=True)) == [("", "", True)]

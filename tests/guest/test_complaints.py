@@ -333,3 +333,16 @@ def test_marked_tests_of_a_real_program(
     assert not record.complaints
     for result in record.results:
         assert f"lab: test {result.test} begins" in console
+
+
+@pytest.mark.parametrize("kind", ["warn", "panic"])
+def test_what_the_next_program_does_at_once_is_its_own(make_job: MakeJob, kind: str) -> None:
+    """It begins before the lab has judged the one before."""
+    bad = HEAD + complain(kind) + "\necho 1..1\necho ok 1 bad\n"
+    names = {name: GOOD.replace("works", name) for name in ("a", "b", "c", "d")}
+    record = run_job(make_job(names | {"bad": bad} | {"e": GOOD.replace("works", "e")}))
+    found = statuses(record)
+    assert found.pop("bad") == "crash"
+    assert found == dict.fromkeys("abcde", "pass")
+    assert [len(use.units) for use in record.evidence.guests] == [5, 1]
+    assert not [one for one in record.complaints if one.of_job]

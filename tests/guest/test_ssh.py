@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +15,8 @@ from lab.guest.ssh import Ssh
 from lab.image import GuestKeys
 
 #: What its runner says first of each.
-BEGINS = b"b" + bytes(4)
+_NAME = b"its name"
+BEGINS = b"b" + struct.pack("<I", len(_NAME)) + _NAME
 
 
 class _Channel:
@@ -34,7 +36,8 @@ class _Channel:
         self._left = seconds
 
     def sendall(self, data: bytes) -> None:
-        pass
+        # It is told by which name it knows the command.
+        self._said = self._said.replace(_NAME, data[4 : 4 + len(_NAME)])
 
     def recv(self, size: int) -> bytes:
         said, self._said = self._said, b""
@@ -71,7 +74,9 @@ def connected(connect: Callable[[bytes], Ssh]) -> Ssh:
     return connect(BEGINS)
 
 
-@pytest.mark.parametrize("said", [b"", BEGINS[:3], BEGINS + bytes(5), b"o" + BEGINS[1:]])
+@pytest.mark.parametrize(
+    "said", [b"", BEGINS[:3], BEGINS + bytes(5), BEGINS[:-1] + b"?", b"o" + BEGINS[1:]]
+)
 def test_who_does_not_begin_is_no_command_that_hangs(
     connect: Callable[[bytes], Ssh], said: bytes
 ) -> None:

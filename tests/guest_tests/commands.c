@@ -2,6 +2,7 @@
 /* commands.c of init as a program, with what it looks at in the working directory. */
 #define LOOK "look"
 #define LOOKED "looked"
+#define KERNEL_LOG "kmsg"
 #define main looker_main
 
 #include "settings.c"

@@ -78,7 +78,18 @@ class Pipes:
 
 
 @pytest.fixture
-def pipes(commander: Path, tmp_path: Path) -> Iterator[Pipes]:
+def kernel_log(tmp_path: Path) -> Iterator[Path]:
+    """What the runner takes for the kernel's log: it looks for it once, when it begins."""
+    path = tmp_path / "kmsg"
+    os.mkfifo(path)
+    # Somebody has the other end, or there would be no log.
+    held = os.open(path, os.O_RDWR)
+    yield path
+    os.close(held)
+
+
+@pytest.fixture
+def pipes(commander: Path, kernel_log: Path, tmp_path: Path) -> Iterator[Pipes]:
     pipes = Pipes(commander, tmp_path)
     yield pipes
     pipes.close()
@@ -136,7 +147,7 @@ def test_an_answer_that_comes_before_its_command_is_none(
     channel: CommandChannel, pipes: Pipes
 ) -> None:
     """A program left behind writes where the runner does, as if the next one had ended well."""
-    forged = r"b\0\0\0\0x\004\0\0\0\0\0\0\0"
+    forged = r"b\010\0\0\0namelessx\014\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
     later = f"{{ sleep 0.2; printf '{forged}' >/proc/$PPID/fd/1; }} >/dev/null 2>&1 &"
     assert said(channel, later) == (0, "", "")
     until = time.monotonic() + 20
@@ -144,6 +155,126 @@ def test_an_answer_that_comes_before_its_command_is_none(
         time.sleep(0.01)
     with pytest.raises(BrokenOff, match="before its command"):
         channel.run("false", 10, MOST)
+
+
+class Ahead:
+    """Commands of which each is told before the one before it has ended."""
+
+    def __init__(self, channel: CommandChannel, commander: Path, folder: Path) -> None:
+        self._channel = channel
+        self._folder = folder
+        self.looks = Looks(channel, commander, folder)
+
+    def looked(self, program: str) -> str:
+        """The program, and then the look."""
+        return self.looks.code(program)
+
+    def ran(self, first: str, then: str) -> tuple[str, bool]:
+        """What the second printed, and whether it began by itself."""
+        told = f"{then}; echo $$ >>begun"
+        assert self._channel.run(first, 10, MOST, told) == 0
+        until = time.monotonic() + 1
+        begun = self._folder / "begun"
+        while not begun.exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        by_itself = begun.exists()
+        assert self._channel.ahead == told
+        status = self._channel.run(told, 10, MOST)
+        # Once, whoever had it begin.
+        assert len(begun.read_text().split()) == 1
+        begun.unlink()
+        assert status == 0
+        assert self._channel.ahead is None
+        return "".join(self._channel.stdout()), by_itself
+
+
+@pytest.fixture
+def ahead(channel: CommandChannel, commander: Path, tmp_path: Path) -> Ahead:
+    return Ahead(channel, commander, tmp_path)
+
+
+def test_the_next_begins_by_itself_where_all_is_as_it_was(ahead: Ahead) -> None:
+    assert ahead.ran(ahead.looked("echo one"), "echo two") == ("two\n", True)
+    mark = "echo '5,1,2,-;lab: ran fs s/p' >>kmsg"
+    assert ahead.ran(ahead.looked(mark), "echo three") == ("three\n", True)
+    # Its shell was there before, and has nothing more for it.
+    assert ahead.ran(ahead.looked("true"), "ls /proc/self/fd | wc -l") == ("4\n", True)
+    # A program's own failure is no word of the guest.
+    assert ahead.ran(ahead.looked("(exit 7)").replace("$status", "0"), ":") == ("", True)
+
+
+def test_what_is_printed_waits_until_it_matters(ahead: Ahead, channel: CommandChannel) -> None:
+    """A guest may die of the next: what came before is known then."""
+    slow = "for i in 1 2 3 4 5; do echo $i; done; "
+    assert channel.run(f"echo 0; sleep 0.01; {slow}sleep 0.3", 10, MOST) == 0
+    assert len(channel.stdout()) <= 2
+    for said in ("5,1,2,-;lab: test a begins", "4,1,2,-;WARNING: CPU: 0"):
+        begun = f"echo '{said}' >kmsg; sleep 0.1; "
+        assert channel.run(begun + slow.replace("$i;", "$i; sleep 0.02;"), 10, MOST) == 0
+        assert len(channel.stdout()) == 5
+    for report in ("KTAP version 1", "TAP version 13", "1..5"):
+        report = f"echo {report}; {slow.replace('$i;', '$i; sleep 0.02;')}"
+        assert channel.run(report, 10, MOST) == 0
+        assert len(channel.stdout()) == 6
+    begun = "echo '5,1,2,-;lab: run fs s/p' >kmsg; echo 0; sleep 0.01; "
+    assert channel.run(f"{begun}{slow}sleep 0.3", 10, MOST) == 0
+    assert len(channel.stdout()) <= 2
+
+
+def test_one_that_says_nothing_has_begun(ahead: Ahead, channel: CommandChannel) -> None:
+    """Or it would be a guest that hangs, at its deadline, and no command."""
+    silent = "sleep 60"
+    assert channel.run(ahead.looked("true"), 10, MOST, silent) == 0
+    with pytest.raises(Late):
+        channel.run(silent, 0.3, MOST)
+
+
+def test_what_stops_the_next(ahead: Ahead) -> None:
+    looks = ahead.looks
+    assert ahead.ran("echo one", "echo two") == ("two\n", False)
+    said = "echo '4,1,2,-;WARNING: CPU: 0' >>kmsg"
+    assert ahead.ran(ahead.looked(said), "echo two") == ("two\n", False)
+    changed = ahead.looked("echo 10 >proc/sys/vm/swappiness")
+    assert ahead.ran(changed, "echo two") == ("two\n", False)
+    looks.swappiness.write_text("60\n")
+    assert ahead.ran(ahead.looked(": >mounts"), "echo two") == ("two\n", False)
+    looks.mounts.write_text(MOUNTED + "\n")
+    itself = ahead.looked("rm look-$PPID")
+    assert ahead.ran(itself, "echo two") == ("two\n", False)
+
+
+def test_a_log_that_nobody_can_read_stops_it(
+    kernel_log: Path, commander: Path, tmp_path: Path
+) -> None:
+    kernel_log.unlink()
+    pipes = Pipes(commander, tmp_path)
+    try:
+        channel = CommandChannel(lambda: pipes)  # type: ignore[arg-type, return-value]
+        ahead = Ahead(channel, commander, tmp_path)
+        assert ahead.ran(ahead.looked("true"), "echo two") == ("two\n", False)
+    finally:
+        pipes.close()
+        pipes.process.kill()
+        pipes.process.wait(10)
+
+
+def test_what_was_told_ahead_is_what_has_to_run(ahead: Ahead, channel: CommandChannel) -> None:
+    assert channel.run(ahead.looked("true"), 10, MOST, "echo one") == 0
+    with pytest.raises(BrokenOff, match="another command was to run there next"):
+        channel.run("echo two", 10, MOST)
+
+
+def test_an_answer_to_another_command_is_none(ahead: Ahead, channel: CommandChannel) -> None:
+    """Told ahead or not, its beginning is known by what no program was told."""
+    forged = r"b\010\0\0\0nameless"
+    first = ahead.looked(f"printf '{forged}' >/proc/$PPID/fd/1")
+    with pytest.raises(BrokenOff, match="no answer"):
+        channel.run(first, 10, MOST, "false")
+
+
+def test_what_a_command_took_is_told(channel: CommandChannel) -> None:
+    assert channel.run("sleep 0.2", 10, MOST) == 0
+    assert 0.2 <= channel.took_s < 5
 
 
 def test_a_group_that_is_killed_ends_one_shell(channel: CommandChannel, pipes: Pipes) -> None:
@@ -216,12 +347,17 @@ class Looks:
         Args:
             itself: What runs where the shell has to look itself.
         """
-        code = check("/dev/pmem0", "/mnt", was).replace("/run/", "")
-        code = code.replace("/lab/init", itself)
-        status, _, stderr = said(self._channel, f"{program}\nstatus=$?; {code}; exit $status")
+        status, _, stderr = said(self._channel, self.code(program, was, itself))
         rest, moved = read(stderr)
         text, changed = read_changed(rest)
         return status, text, moved, changed
+
+    @staticmethod
+    def code(program: str, was: str = WAS, itself: str = "false") -> str:
+        """A program, and the look after it."""
+        code = check("/dev/pmem0", "/mnt", was).replace("/run/", "")
+        code = code.replace("/lab/init", itself)
+        return f"{program}\nstatus=$?; {code}; exit $status"
 
 
 @pytest.fixture

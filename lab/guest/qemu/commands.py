@@ -69,9 +69,9 @@ class Commands:
         for ssh in reversed(self._opened):
             ssh.close()
 
-    def run(self, command: str, deadline_s: float) -> CommandResult:
+    def run(self, command: str, deadline_s: float, then: str | None = None) -> CommandResult:
         """Run a shell command; see Guest.run()."""
-        return self._unless_lost(lambda: self._ssh.run(command, deadline_s))
+        return self._unless_lost(lambda: self._ssh.run(command, deadline_s, then))
 
     def fetch(self, path: str) -> bytes:
         """A regular file of the guest, of 256 MiB at most; see Guest.fetch()."""

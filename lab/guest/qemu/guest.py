@@ -121,9 +121,11 @@ class QemuGuest:
         """Whether it can be asked anything more, as far as is known."""
         return self._started.commands.answers
 
-    def run(self, command: str, deadline_s: float | None = None) -> CommandResult:
+    def run(
+        self, command: str, deadline_s: float | None = None, then: str | None = None
+    ) -> CommandResult:
         """Run a shell command in the guest; CommandFlood is after 32 MiB."""
-        return self._started.commands.run(command, deadline_s or self.spec.command_s)
+        return self._started.commands.run(command, deadline_s or self.spec.command_s, then)
 
     def put(self, content: bytes, path: str) -> None:
         """Write a file in the guest."""
