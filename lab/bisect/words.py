@@ -118,7 +118,10 @@ def result_lines(result: Result, noun: str, words: tuple[str, str]) -> Iterator[
         if (more := len(result.undecided) - 20) > 0:
             yield f"  and {more} more"
     else:
-        yield f"{result.found} is the first {words[1]} {noun}"
+        if result.found.parts:
+            yield f"{result.found} makes it {words[1]}"
+        else:
+            yield f"{result.found} is the first {words[1]} {noun}"
         yield from (f"  {_shown(one)}" for one in result.proof)
     if result.probability is not None:
         yield f"  probability {_share(result.probability)}; where it fails it failed {result.rate}"

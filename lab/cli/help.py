@@ -14,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 
 #: In the order of a day's work; what is in none comes last.
 _GROUPS = {
-    "Build and test": ("build", "test", "matrix", "verify", "boot", "cp"),
+    "Build and test": ("build", "test", "matrix", "verify", "bisect", "boot", "cp"),
     "Patches": ("patch", "reply", "claims"),
     "Results": ("runs", "show", "compare", "history", "report", "baseline", "export", "repro"),
     "This machine": ("doctor", "fetch", "gc", "nightly"),

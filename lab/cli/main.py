@@ -52,6 +52,7 @@ def commands() -> Any:
     # Each adds its commands to the app.
     from lab.cli import (  # noqa: F401
         base,
+        bisect,
         boot,
         claims,
         cp,

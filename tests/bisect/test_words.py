@@ -62,6 +62,12 @@ def test_nothing_is_called_certain() -> None:
     assert "probability above 99.9%" in sure
 
 
+def test_a_set_is_no_first_of_anything() -> None:
+    found = Point("CONFIG_DAX=y", "CONFIG_DAX=y", parts=("CONFIG_DAX=y",))
+    lines = list(result_lines(Result(found), "option", WORDS))
+    assert lines[0] == "CONFIG_DAX=y makes it bad"
+
+
 def test_one_of_several() -> None:
     points = tuple(Point(str(n), f"commit {n}") for n in range(30))
     lines = list(result_lines(Result(None, points), "commit", WORDS))

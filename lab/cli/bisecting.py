@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A bisection as it was asked for, and what is printed of one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from lab.cli.lines import say, say_lines
+from lab.errors import ExitStatus
+
+if TYPE_CHECKING:
+    from lab.bisect.bisection import Bisection
+    from lab.bisect.course import Result, Wanted
+    from lab.bisect.log import Log
+    from lab.bisect.question import Question
+    from lab.bisect.subjects.setup import Buildable
+    from lab.bisect.told import Told
+    from lab.session import Lab
+
+
+class Asking:
+    """What was asked on the command line, and who does it."""
+
+    def __init__(
+        self,
+        opened: Lab,
+        subject: Buildable,
+        question: Question,
+        words: tuple[str, str],
+        confidence: float,
+        asked: tuple[tuple[str, ...], tuple[str, ...]],
+    ) -> None:
+        self.opened, self.subject, self.question = opened, subject, question
+        self.words, self.confidence, self.asked = words, confidence, asked
+
+    def run(self, *, json: bool) -> int:
+        from lab.bisect.bisection import Bisection, Listener
+        from lab.bisect.folder import Bisections
+        from lab.bisect.log import Begun
+        from lab.model.records import now
+
+        begun = Begun(
+            self.question.name,
+            self._subject_name(),
+            self.words,
+            self.subject.old,
+            self.subject.new,
+            self.confidence,
+            now(),
+            tuple(sys.argv),
+        )
+        bisections = Bisections(self.opened.results)
+        name, log = bisections.going_on(begun)
+        say(f"lab: bisection {name}: {self.question.name}", err=True)
+        with bisections.held(name), self._trier() as trier:
+            bisection = Bisection(self.subject, self.question, trier, log)
+            bisection.listener = Listener(self._wanted(bisection), on_told=self._told(bisection))
+            result = bisection.run()
+        return self._end(name, log, result, json=json)
+
+    def _subject_name(self) -> str:
+        """With what else is run: another suite is another question."""
+        also = (*self.asked[0], *self.asked[1])
+        return self.subject.name + (f", {', '.join(also)}" if also else "")
+
+    @contextmanager
+    def _trier(self) -> Iterator[Any]:
+        from lab.bisect.trier import Asked, GuestTrier
+
+        trier = GuestTrier(self.subject, self.question, Asked(*self.asked), sys.argv)
+        try:
+            yield trier
+        finally:
+            trier.close()
+
+    def _wanted(self, bisection: Bisection) -> Any:
+        def tell(wanted: Wanted) -> None:
+            left = "" if wanted.phase == "end" else f", {bisection.course.left()} left"
+            say(f"lab: {wanted.phase}: {wanted.point}{left}", err=True)
+
+        return tell
+
+    def _told(self, bisection: Bisection) -> Any:
+        from lab.bisect.words import side_word
+
+        def tell(_: Wanted, told: Told) -> None:
+            say(f"lab:   {side_word(bisection.log, told.side)}{told.why}", err=True)
+
+        return tell
+
+    def _end(self, name: str, log: Log, result: Result, *, json: bool) -> int:
+        from lab.bisect.words import result_lines
+
+        status = ExitStatus.EXPECTED if result.proved else ExitStatus.UNEXPECTED
+        lines = [*result_lines(result, self.subject.noun, self.words), f"  {log.path.parent}"]
+        print_bisection(json, document_of(name, log) | {"exit_status": int(status)}, lines)
+        return status
+
+
+def document_of(name: str, log: Log) -> dict[str, Any]:
+    from lab.bisect.words import steps_of
+
+    begun, ended = log.begun, log.ended
+    return {
+        "bisection": name,
+        "subject": begun.subject,
+        "question": begun.question,
+        "words": list(begun.words),
+        "old": [point.key for point in begun.old],
+        "new": begun.new.key,
+        "confidence": begun.confidence,
+        "refused": ended.refused or None if ended else None,
+        "result": ended.result or None if ended else None,
+        "steps": [
+            {
+                "step": one.number,
+                "phase": one.phase.value,
+                "point": one.point.key,
+                "name": one.point.name,
+                "title": one.point.title,
+                "side": one.side.value if one.side else None,
+                "said": one.said,
+                "build_s": round(one.build_s, 1),
+                "test_s": round(one.test_s, 1),
+                "runs": list(one.runs),
+            }
+            for one in steps_of(log)
+        ],
+    }
+
+
+def print_bisection(json: bool, document: dict[str, Any], lines: Iterable[str]) -> int:
+    from lab.cli.progress import print_json
+
+    if json:
+        print_json(document)
+    else:
+        say_lines(lines)
+    return ExitStatus.EXPECTED
