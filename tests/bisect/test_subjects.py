@@ -183,6 +183,11 @@ def test_two_configs_come_down_to_what_differs(lab: Lab, tmp_path: Path) -> None
     # What one depends on is not there: it does not stick, which says nothing.
     with pytest.raises(UserError, match="DAX"):
         _built(subject, without)
+    back = options_of(lab, FAKE, "more", "default")
+    assert set(back.new.parts) == {
+        "CONFIG_SMP=y not asked for", "CONFIG_DAX=y not asked for", "CONFIG_OTHER=y",
+    }  # fmt: skip
+    assert _config(back, back.new) == {"CONFIG_BASE=y", "CONFIG_OTHER=y"}
     with pytest.raises(UserError, match="ask the same"):
         options_of(lab, FAKE, "more", "more")
 

@@ -95,8 +95,9 @@ class Options:
         return spelled(self.noun, parts, len(self.parts))
 
     def _spelled(self, name: str) -> str:
-        option = self.after.get(name)
-        return option.line if option is not None else f"CONFIG_{name}{_NOT_ASKED}"
+        if name in self.after:
+            return self.after[name].line
+        return f"{self.before[name].line}{_NOT_ASKED}"
 
 
 def options_of(lab: Lab, variant: Variant, old: str, new: str) -> Options:
