@@ -151,7 +151,8 @@ class GuestTrier:
     def _run(self, setup: Setup, times: int) -> list[Trial]:
         """One recorded run with so many repetitions."""
         begun = time.monotonic()
-        beside_builds = self.ahead and bool(self._next)
+        # Compilers beside a guest shape what is measured in it.
+        beside_builds = self.ahead and bool(self._next) and not self.question.trials
         if beside_builds:
             self._builds.begin(self._next)
         try:

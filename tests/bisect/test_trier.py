@@ -256,6 +256,23 @@ def test_what_failed_ahead_is_built_again_in_earnest(
         trier.close()
 
 
+def test_nothing_is_built_while_something_is_measured(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = bench.repository.add("mm/mlock.c", "int one;")
+    two = bench.repository.add("mm/mlock.c", "int two;")
+    began: list[object] = []
+    monkeypatch.setattr(Ahead, "begin", lambda _, points: began.append(points))
+    for subject in bench.opened():
+        for trials, times in ((5, 0), (0, 1)):
+            question = OfTest("t")
+            object.__setattr__(question, "trials", trials)
+            trier = bench.trier(subject, question)
+            trier.prepare([subject.order.point(two)])
+            assert _sights(_all(trier, subject.order.point(one))) == [Sight.PASSES]
+            assert len(began) == times
+
+
 def _is_built(job: BuildJob) -> bool:
     return find_build(job) is not None
 
