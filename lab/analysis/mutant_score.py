@@ -60,7 +60,8 @@ class MutantScore:
         left_out: (file, why) pairs of what was not mutated.
         unsteady: Tests that did not end with the patch as they had ended: none notices anything.
         refuted: Those that were said to mean the same as the patch, and that a test noticed.
-        why: Why there are none.
+        why: Why there are none, or not all.
+        lost: ``why`` is that the lab came to no end with them.
         duration_s: Seconds that it took, builds included.
     """
 
@@ -72,6 +73,7 @@ class MutantScore:
     unsteady: tuple[str, ...] = ()
     refuted: tuple[str, ...] = ()
     why: str = ""
+    lost: bool = False
     duration_s: float = 0.0
 
     def count(self, fate: Fate) -> int:

@@ -15,7 +15,7 @@ from lab.analysis.equivalent import load_equivalents, with_equivalents
 from lab.analysis.mutant_score import Fate, MutantResult, MutantScore
 from lab.analysis.series_verdict import Verification
 from lab.builder import Builder
-from lab.errors import ExitStatus, LabError
+from lab.errors import ExitStatus
 from lab.execution.mutate import Question, mutate, why_not
 from lab.model.variant import Variant
 from lab.mutants.mutant import Kind, Mutant
@@ -47,18 +47,24 @@ class MutantReport:
     @property
     def document(self) -> dict[str, Any]:
         """The same for programs."""
-        return mutants_to_json(self.series, self.folder.run_id, self.scores, finished=True)
+        run, finished = self.folder.run_id, self.finished
+        return mutants_to_json(self.series, run, self.scores, finished=finished)
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left for another call to go on with."""
+        return not any(score.lost for score in self.scores)
 
     @property
     def status(self) -> ExitStatus:
         """A survivor is a test that is missing, and no fault of the patch's: it changes nothing."""
-        lost = any(score.count(Fate.ERROR) for score in self.scores)
+        lost = any(score.lost or score.count(Fate.ERROR) for score in self.scores)
         return ExitStatus.INFRASTRUCTURE if lost else ExitStatus.EXPECTED
 
     def keep(self, so_far: MutantScore | None = None) -> None:
         """Write what is known: a kill loses none of it."""
         scores = [*self.scores, *([] if so_far is None else [so_far])]
-        finished = so_far is None
+        finished = so_far is None and self.finished
         document = mutants_to_json(self.series, self.folder.run_id, scores, finished=finished)
         write_json(self.folder.mutants, document)
 
@@ -108,10 +114,8 @@ def _tried(
     folder = report.folder.mutant_guests(number)
     try:
         found = mutate(builder, question, folder, most, known=known, tell=tell)
-    except LabError as error:
-        return replace(score, why=f"{error.what}")
     except Exception as error:
-        return replace(score, why=as_lab_error(error).what)
+        return replace(score, why=as_lab_error(error).what, lost=True)
     return replace(found, key=key)
 
 

@@ -32,16 +32,23 @@ def _kernel(score: MutantScore) -> dict[str, Any]:
     return {
         "kernel": score.kernel,
         "key": score.key,
-        "score": round(score.count(Fate.NOTICED) / score.told, 4) if score.told else None,
+        "score": _share(score),
         "counts": {fate.value: score.count(fate) for fate in Fate},
         "of": score.of,
         "left_out": [list(row) for row in score.left_out],
         "unsteady": list(score.unsteady),
         "refuted": list(score.refuted),
         "why": score.why,
+        "lost": score.lost,
         "duration_s": score.duration_s,
         "mutants": [_row(each) for each in score.results],
     }
+
+
+def _share(score: MutantScore) -> float | None:
+    """Of those that tell anything the noticed ones; None where that is not known of all."""
+    is_known = score.told and not score.lost
+    return round(score.count(Fate.NOTICED) / score.told, 4) if is_known else None
 
 
 def _row(result: MutantResult) -> dict[str, Any]:
@@ -79,11 +86,13 @@ def mutant_lines(series: str, scores: Sequence[MutantScore]) -> Iterator[str]:
 
 def _summary(score: MutantScore) -> Iterator[str]:
     if score.why:
-        yield f"none: {score.why}"
+        yield f"{'not all' if score.results else 'none'}: {score.why}"
+    if not score.results:
         return
-    told = score.told
-    share = f" ({100 * score.count(Fate.NOTICED) / told:.0f} %)" if told else ""
-    yield f"noticed {score.count(Fate.NOTICED)} of {told}{share}, in {score.duration_s:.0f} s"
+    if not score.lost:
+        share = f" ({100 * score.count(Fate.NOTICED) / score.told:.0f} %)" if score.told else ""
+        noticed = f"noticed {score.count(Fate.NOTICED)} of {score.told}{share}"
+        yield f"{noticed}, in {score.duration_s:.0f} s"
     others = [f"{score.count(fate)} {fate}" for fate in Fate if score.count(fate)]
     of = f" of {score.of} (--mutants)" if score.of > len(score.results) else ""
     yield f"{len(score.results)} mutants{of}: {', '.join(others)}"

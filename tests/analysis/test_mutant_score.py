@@ -178,3 +178,10 @@ def test_without_mutants_there_is_a_reason_and_no_score() -> None:
         "  none: the series changes nothing in the binary"
     ]
     assert mutants_to_json("s", "run", [nothing], finished=True)["kernels"][0]["score"] is None
+
+
+def test_where_the_lab_came_to_no_end_there_is_no_score() -> None:
+    cut = MutantScore("v4.2", results=SCORE.results[:1], why="no QEMU", lost=True)
+    assert list(mutant_lines("s", [cut]))[1:] == ["  not all: no QEMU", "  1 mutants: 1 noticed"]
+    (kernel,) = mutants_to_json("s", "run", [cut], finished=False)["kernels"]
+    assert (kernel["score"], kernel["lost"]) == (None, True)

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from lab.analysis.mutant_score import Fate, MutantResult, MutantScore
-from lab.errors import ExitStatus
+from lab.errors import ExitStatus, InfrastructureError
+from lab.execution import mutations
 from lab.execution.mutations import MutantReport, known_before
 from lab.mutants.mutant import Kind, Mutant
 from lab.results import RunFolder
@@ -68,3 +71,34 @@ def test_a_survivor_is_no_fault_of_the_patch_and_an_error_is_ours(
     found = report(tmp_path, "run")
     found.scores.append(replace(SCORE, results=results))
     assert found.status is status
+
+
+def test_what_the_lab_came_to_no_end_with_is_ours_and_is_gone_on_with(tmp_path: Path) -> None:
+    cut = report(tmp_path, "20260101-120000-aaaa")
+    why = "a process that ran a guest was killed"
+    cut.scores.append(replace(SCORE, results=SCORE.results[:1], why=why, lost=True))
+    cut.keep()
+    assert cut.status is ExitStatus.INFRASTRUCTURE
+    assert cut.document["finished"] is False
+    assert list(known_before(report(tmp_path, "20260102-120000-bbbb"), "key")) == [FIRST.digest]
+    # A series without anything to mutate is no failure.
+    none = report(tmp_path, "20260103-120000-cccc")
+    none.scores.append(MutantScore("6.1", why="the series changes nothing in the binary"))
+    assert none.status is ExitStatus.EXPECTED
+    assert none.document["finished"] is True
+
+
+def test_whatever_goes_wrong_with_a_kernel_is_the_labs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> MutantScore:
+        raise InfrastructureError("a process that ran a guest was killed")
+
+    evidence = SimpleNamespace(evidence=SimpleNamespace(build_key="b", setup="s"))
+    planned = SimpleNamespace(to_json=dict)
+    question = SimpleNamespace(kernel="v4.2", base=evidence, patched=evidence, planned=planned)
+    monkeypatch.setattr(mutations, "mutate", broken)
+    found = mutations._tried(
+        cast("Any", None), cast("Any", question), report(tmp_path, "run"), 0, 0
+    )
+    assert (found.lost, found.why) == (True, "a process that ran a guest was killed")

@@ -57,7 +57,7 @@ def _kernel(found: Mapping[str, Any]) -> ShownMutants:
 
 def _sentence(found: Mapping[str, Any]) -> str:
     if found["why"]:
-        return f"None: {found['why']}"
+        return f"{'Not all' if found['mutants'] else 'None'}: {found['why']}"
     counts = found["counts"]
     told = counts["noticed"] + counts["survived"]
     others = (f"{count} {fate}" for fate, count in counts.items() if count)
