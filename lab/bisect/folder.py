@@ -11,7 +11,7 @@ from pathlib import Path
 from lab.bisect.log import Begun, Log
 from lab.errors import UserError
 from lab.model.records import new_run_id
-from lab.process.lock import locked_if_free
+from lab.process.lock import locked_if_free, take
 from lab.process.scratch import write_whole
 
 _HINT = "lab bisect --good GOOD --bad BAD begins one"
@@ -73,6 +73,14 @@ class Bisections:
         name = new_run_id()
         write_whole(self.log(name), path.read_bytes())
         return name, Log.read(self.log(name))
+
+    def is_held(self, name: str) -> bool:
+        """Whether a lab is at work on one now."""
+        try:
+            with (self.path / name / "lock").open() as file:
+                return not take(file, self.path, shared=True)
+        except FileNotFoundError:
+            return False
 
     @contextmanager
     def held(self, name: str) -> Iterator[None]:

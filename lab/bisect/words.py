@@ -11,7 +11,7 @@ from itertools import groupby
 from lab.bisect.course import Phase, Result, Shown
 from lab.bisect.log import Closed, Log, Tried
 from lab.bisect.point import Point
-from lab.bisect.told import Side, Sight
+from lab.bisect.told import Side, Sight, Trial
 
 _FOR = {
     Phase.END: "end",
@@ -34,6 +34,12 @@ class StepWords:
     build_s: float
     test_s: float
     runs: tuple[str, ...]
+    trials: tuple[Trial, ...]
+
+
+def purpose_of(phase: Phase) -> str:
+    """What a point is tried for, to people."""
+    return _FOR[phase]
 
 
 def steps_of(log: Log) -> Iterator[StepWords]:
@@ -52,6 +58,7 @@ def steps_of(log: Log) -> Iterator[StepWords]:
             sum(one.trial.build_s for one in lines),
             sum(one.trial.test_s for one in lines),
             tuple(dict.fromkeys(one.trial.run for one in lines if one.trial.run)),
+            tuple(one.trial for one in lines),
         )
 
 
@@ -72,7 +79,7 @@ def log_lines(log: Log) -> Iterator[str]:
     yield f"{begun.subject}: {begun.question}"
     for one in steps_of(log):
         cost = f"build {one.build_s:.0f} s, test {one.test_s:.0f} s"
-        yield f"{one.number:3} {_FOR[one.phase]}: {one.point}"
+        yield f"{one.number:3} {purpose_of(one.phase)}: {one.point}"
         yield f"      {side_word(log, one.side)}{one.said}; {cost}"
         if one.runs:
             yield f"      {' '.join(one.runs)}"
@@ -122,9 +129,9 @@ def result_lines(result: Result, noun: str, words: tuple[str, str]) -> Iterator[
             yield f"{result.found} makes it {words[1]}"
         else:
             yield f"{result.found} is the first {words[1]} {noun}"
-        yield from (f"  {_shown(one)}" for one in result.proof)
+        yield from (f"  {proof_line(one)}" for one in result.proof)
     if result.probability is not None:
-        yield f"  probability {_share(result.probability)}; where it fails it failed {result.rate}"
+        yield f"  probability {share(result.probability)}; where it fails it failed {result.rate}"
     for one in result.skipped[:20]:
         yield f"  skipped {one.point}: {one.why}"
     if (more := len(result.skipped) - 20) > 0:
@@ -132,8 +139,8 @@ def result_lines(result: Result, noun: str, words: tuple[str, str]) -> Iterator[
     yield f"  {result.steps} steps" + ("" if result.proved else "; not proved")
 
 
-def _share(probability: float) -> str:
-    """Never 100 %, which nothing is, nor more digits than say something."""
+def share(probability: float) -> str:
+    """A probability: never 100 %, which nothing is, nor more digits than say something."""
     return "above 99.9%" if probability > 0.999 else f"{probability:.1%}"
 
 
@@ -144,7 +151,8 @@ _SHOWN = {
 }
 
 
-def _shown(one: Shown) -> str:
+def proof_line(one: Shown) -> str:
+    """A part of a proof, in a line."""
     if one.point is None:
         return f"not shown by taking it out: {one.why}"
     holds, not_ = _SHOWN[one.what]

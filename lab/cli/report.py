@@ -6,6 +6,7 @@ from __future__ import annotations
 import signal
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -36,23 +37,25 @@ def report(
     json: Json = False,
 ) -> int:
     """Write a run as static HTML pages, or serve them."""
+    from lab.bisect.records import bisection_records
     from lab.report.site.publish import publish
     from lab.results import Store
 
     opened = open_lab(file)
+    bisections = partial(bisection_records, opened.results)
     with Store.open(opened.database) as store:
         if serve:
             from lab.report.site.serve import ReportRequest, served
 
             with served(
-                store, ReportRequest(opened.results, run, baseline, output), port
+                store, ReportRequest(opened.results, run, baseline, output, bisections), port
             ) as address:
                 _say(address, browse, json)
                 with suppress(KeyboardInterrupt):
                     signal.pause()
             return ExitStatus.EXPECTED
         lost: list[str] = []
-        page = publish(store, opened.results, run, baseline, output, lost.append)
+        page = publish(store, opened.results, run, baseline, output, lost.append, bisections)
     _say(str(page), browse, json)
     for trouble in lost:
         say(f"lab: a page could not be made: {trouble}", err=True)

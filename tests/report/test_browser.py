@@ -11,8 +11,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from lab.bisect.point import Point
+from lab.bisect.told import Seen
 from lab.report.site.serve import ReportRequest, served
 from lab.results import Store
+from tests.report.bisected import bisected, breaks_off, hostile, report_beside, shows
 from tests.report.browser import launch
 from tests.report.recorded import HOSTILE, OOPS
 
@@ -153,6 +156,30 @@ def test_a_phone_and_axe(opened: Opened, name: str) -> None:
         serious = [v for v in found if v["impact"] in {"serious", "critical"}]
         nodes = [(v["id"], v["nodes"][0]["html"][:200]) for v in serious]
         assert nodes == [], scheme
+
+
+def serious(page: Page) -> list[object]:
+    """What axe has against a page."""
+    found = Axe().run(page, REST_ALIKE, {"preload": False}).response["violations"]
+    bad = [one for one in found if one["impact"] in {"serious", "critical"}]
+    return [(one["id"], one["nodes"][0]["html"][:200]) for one in bad]
+
+
+@pytest.mark.parametrize("show", [shows, hostile, breaks_off])
+def test_a_bisection_on_a_phone(
+    browser: Browser, tmp_path: Path, show: Callable[[Point, int], Seen]
+) -> None:
+    name = bisected(tmp_path, show)
+    folder = report_beside(tmp_path)
+    context = browser.new_context(viewport={"width": 375, "height": 812})
+    context.set_default_timeout(180_000)
+    page = context.new_page()
+    for file in (f"bisections/{name}.html", "bisections.html", "index.html", "runs/16-1.html"):
+        page.goto((folder / file).as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") == 375, file
+        assert page.title() != "owned"
+        assert serious(page) == [], file
+    context.close()
 
 
 def test_a_table_shows_that_it_goes_on(opened: Opened) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from lab.analysis.run_status import is_lab_error
 from lab.model.proof import in_words, promised, proofs_of
-from lab.model.records import RunRecord
+from lab.model.records import JobRecord, RunRecord
 from lab.report.site.complaint import ShownComplaint
 from lab.report.site.page_data import Cell, Job, log_page
 from lab.report.site.page_names import count
@@ -78,9 +78,9 @@ def _shown(said: Mapping[str, str]) -> str:
     return ", ".join(named) or said.get("proved_by", "")
 
 
-def facts(job: Job) -> list[tuple[str, str]]:
+def facts(record: JobRecord) -> list[tuple[str, str]]:
     """What it takes to have the same again."""
-    record, evidence = job.record, job.record.evidence
+    evidence = record.evidence
     named = [
         ("tree", evidence.tree_identity),
         ("signature", evidence.tree_signature),

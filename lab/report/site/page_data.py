@@ -6,7 +6,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from lab.analysis.test_names import key_apart, own_name, run_apart, shared_names
 from lab.model.job_name import Around
 from lab.model.records import JobRecord, RunRecord, TestResult
 from lab.model.test_key import TestKey
+from lab.report.site.bisections import Bisected
 from lab.report.site.complaint import ComplaintBook, ShownComplaint, complaints
 from lab.report.site.log import JobLogs, job_folder, read_logs
 from lab.report.site.page_names import safe_name
@@ -135,6 +136,7 @@ class Report:
     trail: Trail
     jobs: tuple[Job, ...]
     comparison: Comparison | None = None
+    bisected: Bisected = field(default_factory=Bisected)
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:

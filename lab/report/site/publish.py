@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from lab.analysis.compare import Comparison, compare
+from lab.model.bisection import BisectionRecord
 from lab.model.records import RunRecord
+from lab.report.site.bisections import Bisected, chosen
 from lab.report.site.page_data import Report, make_report
 from lab.report.site.site import write_site
 from lab.results.past_endings import Trail
@@ -18,12 +20,23 @@ from lab.results.store import Store
 _MOST_ASKED = 4
 
 
-def gather(store: Store, results: Path, run: str = "latest", baseline: str | None = None) -> Report:
+#: Gives the bisections of a lab, the newest first.
+Bisections = Callable[[], Sequence[BisectionRecord]]
+
+
+def gather(
+    store: Store,
+    results: Path,
+    run: str = "latest",
+    baseline: str | None = None,
+    bisections: Bisections = tuple,
+) -> Report:
     """All that a report tells.
 
     Args:
         results: Where runs are recorded; a run's folder may have been moved with it.
         baseline: The run to compare with; by default the last that was asked the same.
+        bisections: Those that were made beside the runs.
 
     Raises:
         UserError: There is no such run.
@@ -31,7 +44,13 @@ def gather(store: Store, results: Path, run: str = "latest", baseline: str | Non
     record = store.load(run)
     trail = store.trail(record.id)
     comparison = _compare(store, record, trail, baseline)
-    return make_report(record, trail, comparison, (results / record.id, Path(record.folder)))
+    report = make_report(record, trail, comparison, (results / record.id, Path(record.folder)))
+    return replace(report, bisected=_bisected(store, bisections(), record.id))
+
+
+def _bisected(store: Store, records: Sequence[BisectionRecord], run: str) -> Bisected:
+    found = chosen(records, run)
+    return Bisected(found, store.known() if found else frozenset(), store.load, run)
 
 
 def publish(
@@ -41,17 +60,19 @@ def publish(
     baseline: str | None = None,
     output: Path | None = None,
     troubles: Callable[[str], object] = lambda _: None,
+    bisections: Bisections = tuple,
 ) -> Path:
     """Write the report of a run; returns its first page.
 
     Args:
+        bisections: Those that were made beside the runs.
         troubles: Is told of each page that could not be made.
 
     Raises:
         UserError: There is no such run, or ``output`` holds something else.
         InfrastructureError: It cannot be written.
     """
-    report = gather(store, results, run, baseline)
+    report = gather(store, results, run, baseline, bisections)
     return write_site(report, output or results / report.run.id / "report", troubles)
 
 

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from lab.errors import InfrastructureError, LabError
 from lab.report.site.progress import Progress, progress
-from lab.report.site.publish import publish
+from lab.report.site.publish import Bisections, publish
 from lab.results.store import Store
 from lab.unforeseen import as_lab_error
 
@@ -36,6 +36,7 @@ class ReportRequest:
     run: str = "latest"
     baseline: str | None = None
     output: Path | None = None
+    bisections: Bisections = tuple
 
 
 class ReportDesk:
@@ -61,7 +62,14 @@ class ReportDesk:
         state = (run.run.id, run.run.finished, run.jobs)
         edition = self.edition
         if state != self._seen:
-            page = publish(self._store, asked.results, run.run.id, asked.baseline, asked.output)
+            page = publish(
+                self._store,
+                asked.results,
+                run.run.id,
+                asked.baseline,
+                asked.output,
+                bisections=asked.bisections,
+            )
             self.folder, edition = page.parent, edition + 1
             self._seen = state
         now = progress(latest, asked.results / latest.run.id)

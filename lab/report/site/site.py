@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -21,12 +21,21 @@ from lab.analysis.run_status import (
     uncompiled_programs,
 )
 from lab.errors import ExitStatus, InfrastructureError, UserError
+from lab.model.bisection import BisectionRecord
 from lab.model.records import RunRecord, command_line
 from lab.model.variant import Variant
 from lab.process.lock import locked
 from lab.process.scratch import scratch_folder
 from lab.report.metrics.view import charts as metric_charts
 from lab.report.site import plots
+from lab.report.site.bisections import (
+    bisection_page,
+    run_page,
+    shown_results,
+    shown_steps,
+    state_mark,
+    state_said,
+)
 from lab.report.site.changes import changed, unchanged_surprises
 from lab.report.site.coverage import shown_coverage
 from lab.report.site.detail import detail
@@ -56,11 +65,13 @@ from lab.report.site.page_data import (
 from lab.report.site.page_names import count
 from lab.report.site.pairs import all_pairs, pair
 from lab.report.site.render import asset, render, safe
-from lab.report.site.status_mark import legend
+from lab.report.site.status_mark import Mark, legend
 from lab.report.site.template_data import ShownDetail, ShownExcerpt, log_html, shortened
 from lab.unforeseen import as_lab_error
 
 _MOST_KERNELS = 6
+#: On the first page; all have a line on a page of their own.
+_MOST_BISECTIONS = 4
 _ASSETS = ("report.css", "report.js")
 #: Marks a folder as a report's, which a new one may replace.
 _STAMP = ".lab-report"
@@ -93,7 +104,7 @@ def write_site(
 
 
 def _fill(report: Report, folder: Path, troubles: Callable[[str], object]) -> None:
-    for name in ("kernels", "logs", "results", "series", "tests"):
+    for name in ("bisections", "kernels", "logs", "results", "runs", "series", "tests"):
         (folder / name).mkdir()
     for name in _ASSETS:
         (folder / name).write_bytes(asset(name))
@@ -125,6 +136,7 @@ def _makers(report: Report) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "kernels.html", site.kernels
     if report.series:
         yield "series.html", site.all_series
+    yield from _bisection_makers(site, report)
     for variant in site.variants:
         yield kernel_page(variant), partial(site.kernel, variant)
     for name in report.series:
@@ -136,6 +148,15 @@ def _makers(report: Report) -> Iterator[tuple[str, Callable[[], str]]]:
             yield group.page, partial(site.group, job, group)
         for log in job.logs.all:
             yield log_page(log.page), partial(site.log, job, log)
+
+
+def _bisection_makers(site: _Site, report: Report) -> Iterator[tuple[str, Callable[[], str]]]:
+    if report.bisected.records:
+        yield "bisections.html", site.bisections
+    for record in report.bisected.records:
+        yield bisection_page(record.id), partial(site.bisection, record)
+    for run in report.bisected.runs:
+        yield run_page(run), partial(site.step_run, run)
 
 
 @dataclass(frozen=True)
@@ -211,6 +232,8 @@ class _Site:
         self._nav = [("Tests", "index.html#tests"), ("Kernels", "kernels.html")]
         if report.series:
             self._nav.append(("Series", "series.html"))
+        if report.bisected.records:
+            self._nav.append(("Bisections", "bisections.html"))
         self._nav.append(("Plots", "plots.html"))
         self.variants = tuple(dict.fromkeys(job.record.variant for job in report.jobs))
 
@@ -242,6 +265,8 @@ class _Site:
             changes=changed(report),
             surprises=unchanged_surprises(report),
             verdicts=[(series_page(name), found) for name, found in all_pairs(report)],
+            bisections=self._bisection_links(report.bisected.records[:_MOST_BISECTIONS]),
+            step_of=self._step_of(self._run.id),
             matrix=matrix(report, report.jobs),
             legend=legend(),
             tables=[(suite, suite_table(report, suite)) for suite in suites],
@@ -291,6 +316,48 @@ class _Site:
             entries.append((name, series_page(name), count(len(variants), "kernel")))
         return self._page("list", "", title="Series", entries=entries)
 
+    def bisections(self) -> str:
+        links = self._bisection_links(self._report.bisected.records)
+        return self._page("bisections", "", bisections=links)
+
+    def bisection(self, record: BisectionRecord) -> str:
+        return self._page(
+            "bisection",
+            "../",
+            found=record,
+            mark=state_mark(record),
+            state_said=state_said(record),
+            command=command_line(record.command),
+            began=when(record.began) if record.began else "",
+            steps=list(shown_steps(record, self._report.bisected)),
+        )
+
+    def step_run(self, run: str) -> str:
+        record = self._report.bisected.load(run)
+        return self._page(
+            "run",
+            "../",
+            step=record,
+            parents=self._step_of(run),
+            sub=[when(record.started), took(record)],
+            jobs=[(job, facts(job), *shown_results(job)) for job in record.jobs],
+        )
+
+    def _bisection_links(
+        self, records: Sequence[BisectionRecord]
+    ) -> list[tuple[Mark, str, BisectionRecord]]:
+        return [(state_mark(record), bisection_page(record.id), record) for record in records]
+
+    def _step_of(self, run: str) -> list[tuple[str, str]]:
+        """The steps that a run is of, and where they are told."""
+        return [
+            (
+                f"step {step.number} of bisection {record.id}",
+                f"{bisection_page(record.id)}#step-{step.number}",
+            )
+            for record, step in self._report.bisected.steps_of(run)
+        ]
+
     def kernel(self, variant: Variant) -> str:
         report = self._report
         jobs = [job for job in report.jobs if job.record.variant == variant]
@@ -304,7 +371,7 @@ class _Site:
             history=plots.kernel_history(report, variant),
             boots=plots.boots(jobs),
             builds=plots.builds(mine),
-            jobs=[(job, facts(job), log_links(job)) for job in jobs],
+            jobs=[(job, facts(job.record), log_links(job)) for job in jobs],
             job_told=[[(told, told_page(told)) for told in job.told] for job in jobs],
         )
 
