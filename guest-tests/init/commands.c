@@ -50,6 +50,12 @@ enum { HEAD_BYTES = 5, PIECE_BYTES = 32768, MOST_BYTES = 64 << 20, WORDS = 3, NA
 enum { MOST_FDS = 32, GO_FD = 9 };
 
 /*
+ * Of what is said here: before all else, with the letter "v".  A lab that was replaced while it
+ * ran, or beside another's guest-tests/, is to know that no kernel is at fault.
+ */
+enum { VERSION = 2 };
+
+/*
  * That a command begins, and what it prints, is passed on so much later, and all at once: each
  * piece costs the SSH server a packet, as long as many a test takes under TCG.  At once, though,
  * in a report of several tests, and from when the kernel has said something, or the program
@@ -590,12 +596,15 @@ static int open_fifo(const char *name)
 int commands_main(void)
 {
 	sigset_t children;
+	char frame[HEAD_BYTES + 1];
 	struct command command;
 	bool is_sound = false;
 
 	kernel_log = open(KERNEL_LOG, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (kernel_log >= 0)
 		lseek(kernel_log, 0, SEEK_END);
+	frame[HEAD_BYTES] = VERSION;
+	tell('v', frame, 1);
 	looked = open_fifo(LOOKED);
 	look = looked < 0 ? -1 : open_fifo(LOOK);
 

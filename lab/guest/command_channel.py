@@ -22,10 +22,14 @@ from dataclasses import dataclass
 
 from paramiko import Channel, SSHException
 
+from lab.errors import InfrastructureError
+
 #: By the name of the shell's own: what it gives the guest's program goes nowhere else.
 COMMAND = "exec /lab/init commands"
 _LENGTH = struct.Struct("<I")
 _HEAD = struct.Struct("<cI")
+#: VERSION in commands.c.
+_GREETING = _HEAD.pack(b"v", 1) + bytes([2])
 #: As waitpid() says it, and microseconds.
 _END = struct.Struct("<iQ")
 #: In the length of a command that is to begin by itself.
@@ -40,6 +44,16 @@ _MOST_SAID = 200
 
 class BrokenOff(Exception):
     """The channel ended before a command did."""
+
+
+class OtherVersion(InfrastructureError):
+    """The guest's init speaks otherwise than this lab does."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the guest's init (guest-tests/init) and this lab are of different versions",
+            hint="take both from one: a lab that runs goes on with the files that it finds",
+        )
 
 
 class Late(Exception):
@@ -71,6 +85,7 @@ class CommandChannel:
         self._opened: Channel | None = None
         self._rest = bytearray()
         self._ahead: Sent | None = None
+        self._greeted = False
         self.stopped = False
         self.took_s = 0.0
         self.forget()
@@ -110,6 +125,7 @@ class CommandChannel:
 
         Raises:
             Late: It still ran after ``deadline_s`` seconds.
+            OtherVersion: Who has the other end is not of this lab.
             BrokenOff: It did not begin in twice the time, the channel ended or was stopped, or
                 what came through it was no answer.
             SSHException, OSError: It could not be opened, or told the command.
@@ -141,11 +157,18 @@ class CommandChannel:
                 raise BrokenOff("an answer that came before its command")
             self._channel.settimeout(patience_s)
             sent = self._send(command)
+            self._greet(until)
             name, data = self._frame(until)
         except TimeoutError:
             raise BrokenOff(f"it did not begin in {patience_s:g} s") from None
         if (name, data) != (b"b", sent.name):
             raise BrokenOff(f"no answer: {name!r} for the beginning")
+
+    def _greet(self, until: float) -> None:
+        """Whoever is there says first how it speaks."""
+        if not self._greeted and self._take(len(_GREETING), until) != _GREETING:
+            raise OtherVersion
+        self._greeted = True
 
     def _has_begun(self, command: str, until: float) -> bool:
         """Whether it was told ahead, and begun."""

@@ -10,13 +10,15 @@ import pytest
 
 from lab.guest import ssh
 from lab.guest.command import CommandTimeout, GuestLost
+from lab.guest.command_channel import OtherVersion
 from lab.guest.qemu.port import NoPort, Port
 from lab.guest.ssh import Ssh
 from lab.image import GuestKeys
 
 #: What its runner says first of each.
 _NAME = b"its name"
-BEGINS = b"b" + struct.pack("<I", len(_NAME)) + _NAME
+GREETS = b"v" + struct.pack("<I", 1) + bytes([2])
+BEGINS = GREETS + b"b" + struct.pack("<I", len(_NAME)) + _NAME
 
 
 class _Channel:
@@ -75,13 +77,22 @@ def connected(connect: Callable[[bytes], Ssh]) -> Ssh:
 
 
 @pytest.mark.parametrize(
-    "said", [b"", BEGINS[:3], BEGINS + bytes(5), BEGINS[:-1] + b"?", b"o" + BEGINS[1:]]
+    "said", [b"", BEGINS[:3], BEGINS + bytes(5), BEGINS[:-1] + b"?", GREETS + b"o" + BEGINS[7:]]
 )
 def test_who_does_not_begin_is_no_command_that_hangs(
     connect: Callable[[bytes], Ssh], said: bytes
 ) -> None:
     with pytest.raises(GuestLost, match=r"`true`: (it did not begin in 0\.1 s|no answer)"):
         connect(said).run("true", 0.05)
+
+
+@pytest.mark.parametrize("said", [BEGINS[6:], GREETS[:-1] + bytes([1]), GREETS[1:] + BEGINS])
+def test_who_speaks_otherwise_is_no_guest_that_is_lost(
+    connect: Callable[[bytes], Ssh], said: bytes
+) -> None:
+    """A lab that was replaced while it runs finds another init: no kernel did that."""
+    with pytest.raises(OtherVersion, match="different versions"):
+        connect(said + bytes(300)).run("true", 0.05)
 
 
 @pytest.mark.parametrize("name", [b"o", b"e"])
