@@ -13,8 +13,15 @@ from lab.bisect.folder import Bisections
 from lab.bisect.point import Point
 from lab.bisect.records import _trials, bisection_records
 from lab.bisect.told import Seen, Sight, Trial
-from lab.model.bisection import BisectionRecord, BisectionState, PointName, StepSide, TrialSaid
-from lab.report.site.bisections import chosen
+from lab.model.bisection import (
+    BisectionRecord,
+    BisectionState,
+    BisectionStep,
+    PointName,
+    StepSide,
+    TrialSaid,
+)
+from lab.report.site.bisections import Bisected, chosen, shown_steps
 from tests.bisect.conftest import _no_power_cut  # noqa: F401  (autouse)
 from tests.bisect.played import PASSES
 from tests.report.bisected import (
@@ -55,6 +62,21 @@ def test_a_bisection_has_a_page(tmp_path: Path) -> None:
     assert f"Skipped Of these nobody knows on which side they are. commit {UNBUILT} :" in said
     assert "error: expected ';'" in said
     assert f"lab bisect log {name}" in said
+
+
+def test_of_what_was_mended_the_old_side_fails() -> None:
+    """Neither is marked as the worse one, then."""
+
+    def signs(words: tuple[str, str]) -> list[tuple[str, str]]:
+        steps = tuple(
+            BisectionStep(1, "step", PointName("p", ""), side, word, "", (), 0.0, 0.0)
+            for side, word in zip((StepSide.OLD, StepSide.NEW), words, strict=True)
+        )
+        record = BisectionRecord("b", BisectionState.FOUND, words=words, steps=steps)
+        return [(row.mark.sign, row.mark.css) for row in shown_steps(record, Bisected())]
+
+    assert signs(("good", "bad")) == [("✓", "pass"), ("✗", "fail odd")]
+    assert signs(("old", "new")) == [("○", "skip"), ("●", "skip")]
 
 
 def test_each_step_says_what_it_was_for_and_what_each_trial_said(tmp_path: Path) -> None:

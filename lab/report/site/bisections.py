@@ -17,6 +17,9 @@ _MOST = 12
 _MOST_RESULTS = 200
 _SIGNS = {StepSide.OLD: "✓", StepSide.NEW: "✗", StepSide.SKIPPED: "?", StepSide.OPEN: "…"}
 _CSS = {StepSide.OLD: "pass", StepSide.NEW: "fail odd", StepSide.SKIPPED: "skip"}
+#: Where neither side is the worse one: of what was mended the old one fails.
+_NEUTRAL = {StepSide.OLD: "○", StepSide.NEW: "●"}
+_JUDGED = ("good", "bad")
 
 
 def _no_run(name: str) -> RunRecord:
@@ -126,10 +129,12 @@ def shown_steps(record: BisectionRecord, bisected: Bisected) -> Iterator[ShownSt
             )
             for one in step.trials
         )
-        yield ShownStep(step, _step_mark(step), trials, _cost(step))
+        yield ShownStep(step, _step_mark(step, record.words), trials, _cost(step))
 
 
-def _step_mark(step: BisectionStep) -> Mark:
+def _step_mark(step: BisectionStep, words: tuple[str, str]) -> Mark:
+    if words != _JUDGED and step.side in _NEUTRAL:
+        return Mark(_NEUTRAL[step.side], step.word, "skip", False, 0)
     css = _CSS.get(step.side, "error")
     return Mark(_SIGNS[step.side], step.word or "not decided", css, False, 0)
 
