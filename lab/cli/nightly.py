@@ -68,8 +68,10 @@ def _describe(opened: Lab, json: bool) -> int:
     from lab.plan import SeriesPlan
 
     plan = nightly_plan(opened.loaded)
-    reruns = opened.loaded.config.nightly.reruns
-    notes = [f"what got worse is repeated {reruns} times"]
+    asked = opened.loaded.config.nightly
+    notes = [f"what got worse is repeated {asked.reruns} times"]
+    if asked.bisect:
+        notes.append(f"what got worse is bisected for {asked.bisect_budget:g} s at most")
     notes += [channel.plan for channel in channels(opened.loaded).values()]
     say_plan(plan.plan if isinstance(plan, SeriesPlan) else plan, *notes, json=json)
     return ExitStatus.EXPECTED

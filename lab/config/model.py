@@ -649,6 +649,10 @@ class Nightly(Section):
     matrix: Name = "default"
     #: How many times what got worse is repeated before it is told.
     reruns: Count = Field(default=2, ge=0, le=100)
+    #: Whether what got worse on a git kernel is bisected between the commits of the two nights.
+    bisect: bool = False
+    #: Seconds for all bisections of a night.
+    bisect_budget: Seconds = 7200.0
     mail: Mail | None = None
     webhook: Webhook | None = None
 

@@ -31,11 +31,19 @@ class Before:
     Args:
         runs: The run that has the last word on a test.
         setups: ``Evidence.setup`` of a test's last word.
+        trees: The source's identity at a test's last word.
     """
 
     run: RunRecord
     runs: Mapping[TestKey, str] = field(default_factory=dict)
     setups: Mapping[TestKey, str] = field(default_factory=dict)
+    trees: Mapping[TestKey, str] = field(default_factory=dict)
+
+    def tree(self, key: TestKey) -> str:
+        """What the last word on a test was said of; of a new one, what its job has last run."""
+        jobs = (job for job in self.run.jobs if job.names == key.job)
+        last = next((job.evidence.tree_identity for job in jobs), "")
+        return self.trees.get(key, last)
 
 
 def last_words(store: Store, memory: Memory) -> Before | None:
@@ -85,4 +93,5 @@ def put_together(
         replace(runs[baseline], jobs=tuple(jobs.values()), finished=runs[baseline].started),
         {key: run_id for key, (run_id, _, _) in words.items()},
         {key: job.evidence.setup for key, (_, job, _) in words.items()},
+        {key: job.evidence.tree_identity for key, (_, job, _) in words.items()},
     )

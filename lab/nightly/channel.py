@@ -56,4 +56,5 @@ def channels(loaded: LoadedConfig) -> dict[str, Channel]:
 
 def has_news(night: Night) -> bool:
     """Whether there is something to tell: the first night, too, so that it is seen to work."""
-    return not night.baseline or night.judgement.is_news
+    bisected = any(one.is_news for one in night.bisected)
+    return not night.baseline or night.judgement.is_news or bisected

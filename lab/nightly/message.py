@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lab.analysis.run_status import unbuilt_jobs, uncompiled_programs
 from lab.model.records import TestResult
 from lab.model.tree_identity import TreeIdentity
+from lab.nightly.bisected import Bisected
 from lab.nightly.judgement import Finding, Kind, VerdictChange
 from lab.nightly.kernel_changes import Since
 from lab.report.cause import Cause, Spot, cause_in, group_causes, name_lines, said_cause
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 _WIDTH = 79
 #: Files of one kernel, and causes of one kind; `lab compare -v` lists all tests.
 _MOST = 12
+#: Bisections that came to an end, of which the state tells.
+_MOST_BISECTED = 20
 
 
 def subject_of(night: Night) -> str:
@@ -37,11 +40,21 @@ def subject_of(night: Night) -> str:
         parts.append(f"{len(night.judgement.back)} with a result again")
     if unbuilt := unbuilt_jobs(night.run):
         parts.append(f"{len(unbuilt)} not built")
+    parts += _bisected_parts(night.bisected)
     if night.troubles:
         parts.append("errors of the lab")
     what = _first(night) if not night.baseline else ", ".join(parts) or "nothing changed"
     host = f" on {night.run.host.name}" if night.run.host.name else ""
     return _one_line(f"lab nightly {night.matrix}{host}: {what}{_of_what(night)}")
+
+
+def _bisected_parts(bisected: Sequence[Bisected]) -> Iterator[str]:
+    for one in bisected:
+        if one.culprit is not None:
+            yield f"bisected to {one.culprit.commit[:12]}"
+    others = sum(one.is_news and one.culprit is None for one in bisected)
+    if others:
+        yield f"{_count(others, 'bisection')} without a commit"
 
 
 def _of_what(night: Night) -> str:
@@ -104,6 +117,8 @@ def text_of(night: Night) -> str:
     lines += _verdicts(night.judgement.verdicts)
     for kind in Kind:
         lines += _section(kind, _told(night, kind))
+        if kind is Kind.REGRESSED:
+            lines += _bisections(night.bisected)
     if night.judgement.back:
         lines += ["", f"{len(night.judgement.back)} tests have a result again, as before"]
     lines += _troubles(night)
@@ -237,6 +252,23 @@ def _verdicts(verdicts: Sequence[VerdictChange]) -> Iterator[str]:
         yield from _wrapped(change.after.why, "    ")
 
 
+def _bisections(bisected: Sequence[Bisected]) -> Iterator[str]:
+    if not bisected:
+        return
+    yield from ("", f"BISECTED ({len(bisected)})")
+    for one in bisected:
+        key = one.what.key
+        where = f" on {key.filesystem}" if key.filesystem else ""
+        more = f", and {one.what.more} more of the same" if one.what.more else ""
+        yield from _wrapped(f"{key.job_name}{where}: {key.suite}  {key.test}{more}", "  ")
+        yield from _wrapped(f"{one.what.old[:12]}..{one.what.new[:12]}: {one.ending}", "    ")
+        for line in one.lines:
+            blanks = len(line) - len(line.lstrip())
+            yield from _wrapped(line, " " * (4 + blanks))
+        if one.bisection:
+            yield f"    lab bisect log {one.bisection}"
+
+
 def _troubles(night: Night) -> Iterator[str]:
     unbuilt = [f"{job.name}: {job.error}" for job in unbuilt_jobs(night.run)]
     unbuilt += [f"guest-tests: {why}" for why in uncompiled_programs(night.run).values()]
@@ -297,7 +329,7 @@ def document_of(night: Night) -> dict[str, Any]:
         "baseline": night.baseline or None,
         "reruns": night.reruns.id if night.reruns else None,
         "exit_status": int(night.status),
-        "news": night.judgement.is_news,
+        "news": night.judgement.is_news or any(one.is_news for one in night.bisected),
         "counts": {kind.value: len(night.judgement.of(kind)) for kind in Kind},
         "not_as_expected": night.judgement.surprises,
         "around": list(night.judgement.around),
@@ -316,11 +348,39 @@ def document_of(night: Night) -> dict[str, Any]:
             }
             for change in night.judgement.verdicts
         ],
+        "bisected": [_bisection(one) for one in night.bisected],
         "errors": list(night.troubles),
         "not_built": {job.name: str(job.error) for job in unbuilt_jobs(night.run)},
         "report": str(night.report) if night.report else None,
         "told": list(night.told),
     }
+
+
+def _bisection(one: Bisected) -> dict[str, Any]:
+    what = one.what
+    return {
+        **what.key._asdict(),
+        "old": what.old,
+        "new": what.new,
+        "complaint": what.complaint or None,
+        "more": what.more,
+        "ending": one.ending.value,
+        "bisection": one.bisection or None,
+        "commit": asdict(one.culprit) if one.culprit else None,
+        "proved": one.proved,
+        "probability": one.probability,
+        "left": [asdict(left) for left in one.left],
+        "left_count": one.left_count,
+        "steps": one.steps,
+        "goes_on": one.goes_on,
+        "said": list(one.lines),
+    }
+
+
+def kept(past: Sequence[Mapping[str, Any]], tonight: Sequence[Bisected]) -> tuple[Any, ...]:
+    """What the next night is to know of bisections that came to an end: those of the last."""
+    ended = (_bisection(one) for one in tonight if not one.goes_on)
+    return (*past, *ended)[-_MOST_BISECTED:]
 
 
 def _finding(found: Finding) -> dict[str, Any]:

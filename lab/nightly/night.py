@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,16 @@ from lab.errors import ExitStatus
 from lab.model.records import RunRecord, now
 from lab.model.test_key import TestKey
 from lab.nightly.baseline import BASELINE, Before, last_words
+from lab.nightly.bisected import Bisected
+from lab.nightly.got_worse import got_worse, wanted
 from lab.nightly.judgement import Judgement, Kind, judge_night, judge_verdicts, remember
 from lab.nightly.kernel_changes import Manifests, Since, since
-from lab.nightly.message import text_of
+from lab.nightly.message import kept, text_of
 from lab.nightly.refresh import refresh
 from lab.nightly.rerun import doubtful, rerun_plan, together
 from lab.nightly.single_instance import alone
 from lab.nightly.state import Memory
+from lab.nightly.worse import GotWorse
 from lab.plan import Plan, SeriesPlan, plan_matrix, plan_series_matrix
 from lab.results import RunFolder, write_text
 from lab.unforeseen import as_lab_error
@@ -30,8 +34,8 @@ from lab.unforeseen import as_lab_error
 if TYPE_CHECKING:
     from lab.session import Lab
 
-#: Runs that a killed nightly is looked for among.
-_RECENT = 50
+#: Runs that a killed nightly is looked for among: its bisections record many behind its own.
+_RECENT = 500
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Night:
         report: What was written for people to look at.
         since: What of the kernels, and of what is built on them, is not as it was.
         told: How each channel took it; empty when there was nothing to tell.
+        bisected: What became of the bisections of this night; none of it changes the status.
     """
 
     matrix: str
@@ -59,6 +64,7 @@ class Night:
     report: Path | None = None
     since: tuple[Since, ...] = ()
     told: tuple[str, ...] = ()
+    bisected: tuple[Bisected, ...] = ()
 
     @property
     def status(self) -> ExitStatus:
@@ -101,7 +107,7 @@ def _named(plan: Plan, matrix: str) -> Plan:
 
 
 def nightly(lab: Lab, command: Sequence[str], tell: Tell) -> Night:
-    """Refresh, build, test, repeat what got worse, judge, report, tell, remember.
+    """Refresh, build, test, repeat what got worse, judge, bisect, report, tell, remember.
 
     Raises:
         UserError: The configuration.
@@ -112,7 +118,7 @@ def nightly(lab: Lab, command: Sequence[str], tell: Tell) -> Night:
         chosen = nightly_plan(lab.loaded)
         memory = Memory.load(folder / "memory.json")
         run = _Run(lab, chosen, command, memory)
-        night = run.judged()
+        night = replace(judged := run.judged(), bisected=run.bisected(judged))
         night = _reported(lab, night)
         told, troubles, unsent = _told(tell, night, memory)
         night = replace(night, told=told, troubles=(*night.troubles, *troubles))
@@ -212,6 +218,32 @@ class _Run:
         night = Night(name, run, judgement, baseline, reruns, verification, tuple(troubles))
         return replace(night, since=apart)
 
+    def bisected(self, night: Night) -> tuple[Bisected, ...]:
+        """Bisect what got worse, if that is asked for; ``after`` knows what is left of that."""
+        asked = self.lab.loaded.config.nightly
+        self.after = replace(self.after, bisecting=())
+        if not asked.bisect:
+            return ()
+        new: tuple[GotWorse, ...] = ()
+        if self.before is not None and night.run.jobs:
+            new = got_worse(self.before, night.judgement, night.run)
+        found = self._bisected(wanted(self.memory.bisecting, new), asked.bisect_budget)
+        self.after = replace(
+            self.after,
+            bisecting=tuple(one.what for one in found if one.goes_on),
+            bisected=kept(self.memory.bisected, found),
+        )
+        return found
+
+    def _bisected(self, what: Sequence[GotWorse], budget_s: float) -> tuple[Bisected, ...]:
+        if not what:
+            return ()
+        # Guests: a night that bisects nothing does without.
+        from lab.nightly.bisecting import bisect_all
+        from lab.nightly.budget import Budget
+
+        return bisect_all(self.lab, what, Budget(budget_s), self.command)
+
     def _forget(self, *runs: RunRecord | None) -> None:
         jobs = [job for run in runs if run for job in run.jobs]
         if jobs:
@@ -250,11 +282,20 @@ def _reported(lab: Lab, night: Night) -> Night:
 def write_report(lab: Lab, night: Night, troubles: Callable[[str], object]) -> Path:
     """Write the pages of a night; returns the first, and tells which could not be made."""
     # Jinja: after a night, when nobody waits for it.
+    from lab.bisect.records import bisection_records
     from lab.report.site import publish
 
     with _store(lab) as store:
         baseline = night.baseline or None
-        return publish(store, lab.results, night.run.id, baseline, troubles=troubles)
+        bisections = partial(bisection_records, lab.results)
+        return publish(
+            store,
+            lab.results,
+            night.run.id,
+            baseline,
+            troubles=troubles,
+            bisections=bisections,
+        )
 
 
 def _remembered(lab: Lab, night: Night, run: _Run, memory: Memory) -> Night:
@@ -266,7 +307,12 @@ def _remembered(lab: Lab, night: Night, run: _Run, memory: Memory) -> Night:
                 store.set_baseline(BASELINE, night.run.id)
     except Exception as error:
         trouble = f"the baseline stays {night.baseline}: {as_lab_error(error).what}"
-        old = replace(run.memory, unsent=memory.unsent)
+        old = replace(
+            run.memory,
+            unsent=memory.unsent,
+            bisecting=memory.bisecting,
+            bisected=memory.bisected,
+        )
         old.save(path)
         return replace(night, troubles=(*night.troubles, trouble))
     memory.save(path)

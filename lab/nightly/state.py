@@ -10,6 +10,7 @@ from typing import Any
 
 from lab.errors import InfrastructureError
 from lab.model.test_key import TestKey
+from lab.nightly.worse import GotWorse
 from lab.process.stored import parse_stored
 from lab.results import write_json
 
@@ -40,6 +41,16 @@ class _Row:
 
 
 @dataclass(frozen=True)
+class _Worse:
+    key: tuple[str, ...]
+    old: str
+    new: str
+    complaint: str = ""
+    more: int = 0
+    failures: int = 0
+
+
+@dataclass(frozen=True)
 class _Document:
     """The file."""
 
@@ -51,6 +62,8 @@ class _Document:
     verdicts: dict[str, str]
     unsent: tuple[dict[str, Any], ...]
     outlived: list[tuple[tuple[str, ...], int]] = field(default_factory=list)
+    bisecting: list[_Worse] = field(default_factory=list)
+    bisected: tuple[dict[str, Any], ...] = ()
 
 
 def _key(words: tuple[str, ...]) -> TestKey:
@@ -73,6 +86,8 @@ class Memory:
         verdicts: The last verdict on each kernel, of a matrix with a series.
         unsent: What could not be delivered yet, as tell() takes it.
         outlived: For how many nights tests have passed that are expected to end otherwise.
+        bisecting: What got worse whose bisection has not come to its end.
+        bisected: What the last bisections came to, as document_of() has it.
     """
 
     baseline: str = ""
@@ -82,6 +97,8 @@ class Memory:
     verdicts: Mapping[str, str] = field(default_factory=dict)
     unsent: tuple[Mapping[str, Any], ...] = ()
     outlived: Mapping[TestKey, int] = field(default_factory=dict)
+    bisecting: tuple[GotWorse, ...] = ()
+    bisected: tuple[Mapping[str, Any], ...] = ()
 
     @classmethod
     def load(cls, path: Path) -> Memory:
@@ -113,6 +130,11 @@ class Memory:
             verdicts=document.verdicts,
             unsent=document.unsent,
             outlived={_key(key): nights for key, nights in document.outlived},
+            bisecting=tuple(
+                GotWorse(_key(row.key), row.old, row.new, row.complaint, row.more, row.failures)
+                for row in document.bisecting
+            ),
+            bisected=document.bisected,
         )
 
     def naming(self, keys: Iterable[TestKey]) -> Memory:
@@ -149,5 +171,7 @@ class Memory:
                 "verdicts": dict(self.verdicts),
                 "unsent": list(self.unsent),
                 "outlived": sorted(self.outlived.items()),
+                "bisecting": [asdict(one) for one in self.bisecting],
+                "bisected": list(self.bisected),
             },
         )

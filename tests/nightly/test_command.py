@@ -131,6 +131,10 @@ def test_dry_run(project: Path) -> None:
     done = lab(project, "nightly", "-n")
     assert done.returncode == 0
     assert "nightly default: 2 builds" in done.stdout
+    assert "bisected" not in done.stdout
+    (project / "lab.local.toml").write_text("[nightly]\nbisect = true\nbisect_budget = 60.0\n")
+    asked = lab(project, "nightly", "-n")
+    assert "what got worse is bisected for 60 s at most" in asked.stdout
     (project / "lab.local.toml").write_text('[nightly]\nmatrix = "defualt"\n')
     wrong = lab(project, "nightly", "-n")
     assert wrong.returncode == 2
