@@ -133,14 +133,17 @@ class FileLines:
         return found if found.tells else self._pieces(line)
 
     def _own(self, line: int, *, starts: bool = True) -> Formula:
-        found = tuple(
-            site
-            for placed in self.functions
-            for site in placed.sites(
-                self.file, line, starts=starts, goes_on=lambda row: self._goes_on(line, row)
+        plus: list[Counted] = []
+        minus: list[Counted] = []
+        for placed in self.functions:
+            rows = tuple(
+                placed.beginnings(
+                    self.file, line, starts=starts, goes_on=lambda row: self._goes_on(line, row)
+                )
             )
-        )
-        return Formula(LineState.RAN, found) if found else _NONE
+            plus += [row.address for row in rows]
+            minus += placed.goes_back(rows)
+        return Formula(LineState.RAN, tuple(plus), tuple(minus)) if plus else _NONE
 
     def _goes_on(self, line: int, row: Row) -> bool:
         """Whether what a row is of comes next after a line, and after nothing else.
@@ -235,7 +238,7 @@ class FileLines:
             return Formula(LineState.RAN, taken, why=why)
         left, own = _leading(ways, unwanted, self.file), self._own(head.first)
         if left and own.tells:
-            return Formula(LineState.RAN, own.plus, left, why)
+            return Formula(LineState.RAN, own.plus, (*own.minus, *left), why)
         return Formula(LineState.MERGED, why=f"merged into line {head.first}")
 
     def _entries(self, function: Function, statements: Iterable[Statement]) -> Iterator[int]:

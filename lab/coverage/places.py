@@ -48,15 +48,15 @@ class PlacedFunction:
                 found[row.address].add((row.file, row.line))
         return {address: frozenset(lines) for address, lines in found.items()}
 
-    def sites(
+    def beginnings(
         self,
         file: str,
         line: int,
         *,
         starts: bool = True,
         goes_on: Callable[[Row], bool] = lambda _: True,
-    ) -> Iterator[int]:
-        """Addresses at which a line begins: one of each straight run and each inlined copy.
+    ) -> Iterator[Row]:
+        """Where a line begins: one row of each straight run and each inlined copy.
 
         A line whose instructions the compiler moved among others' begins once all the same.
 
@@ -73,8 +73,23 @@ class PlacedFunction:
                 continue
             block, copy = self.code.block_of(row.address), self.copies(row.address)
             if not seen[block] or (copy and copy not in seen[block]):
-                yield row.address
+                yield row
             seen[block].add(copy)
+
+    def goes_back(self, beginnings: Iterable[Row]) -> Iterator[Edge]:
+        """Of where a line begins the ways by which it comes there from itself.
+
+        Where the compiler knows how a comparison ends it leaves the line a place without an
+        instruction, to which the comparison leads that it could not spare elsewhere.
+        """
+        bare = {
+            (self.code.block_of(row.address), row.file, row.line)
+            for row in beginnings
+            if row in self._behind
+        }
+        for place, file, line in bare:
+            ways = self.edges_of(file, range(line, line + 1))
+            yield from (edge for edge in ways if edge.end == place)
 
     @cached_property
     def _behind(self) -> Mapping[Row, Row]:
