@@ -381,6 +381,8 @@ static void forget(struct command *command)
 
 	if (command->go >= 0) {
 		close(command->go);
+		/* A program may have stopped it: such a one would be waited for without an end. */
+		kill(command->shell, SIGKILL);
 		waitpid(command->shell, &how, 0);
 		close(command->streams[0].fd);
 		close(command->streams[1].fd);

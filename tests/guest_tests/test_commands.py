@@ -243,6 +243,12 @@ def test_what_stops_the_next(ahead: Ahead) -> None:
     assert ahead.ran(itself, "echo two") == ("two\n", False)
 
 
+def test_a_shell_that_waits_and_was_stopped_holds_nobody_up(ahead: Ahead) -> None:
+    """A program may stop all that it finds."""
+    stops = "sleep 0.2; for p in $(pgrep -P $PPID); do [ $p = $$ ] || kill -STOP $p; done"
+    assert ahead.ran(f"{stops}; exit 0", "echo two") == ("two\n", False)
+
+
 def test_a_log_that_nobody_can_read_stops_it(
     kernel_log: Path, commander: Path, tmp_path: Path
 ) -> None:
