@@ -47,7 +47,6 @@ class Group(TyperGroup):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the commands; the few options are where one looks for them last."""
-        formatter.write("\n")
         width = max(map(len, self._shown()))
         for title, names in self._groups():
             formatter.write(f"{title}\n")
