@@ -15,25 +15,33 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from bench import Part, Row, run
-from measure import bare_boot
+from measure import bare_boot, project
 
 from lab.guest.qemu.command_line import SSH_PORTS, Hardware, machine_properties, memory_size
 from lab.guest.qemu.guest import QemuSpec
 from lab.model.variant import Variant
 from lab.session import Lab
+from lab.suites.manner import IN_IMAGE
 
 ROOT = Path(__file__).resolve().parents[1]
+#: The largest of the images that lab.toml names.
+_IMAGE_SUITE = """
+[suites.seen]
+programs = ["seen.sh"]
+image = "xfstests"
+"""
 
 
 def _first_answer(spec: QemuSpec) -> tuple[float, list[tuple[str, float]]]:
@@ -106,7 +114,49 @@ def boot(rounds: int = 7, kernel: str = "6.1") -> Iterator[Row]:
         yield Row.against(part, median["boot"], median["virtme-ng"], 0.3, what="virtme-ng")
 
 
-PARTS: dict[str, Part] = {"boot": boot}
+def image(rounds: int = 7, kernel: str = "6.1") -> Iterator[Row]:
+    """A guest with the image of `[images.xfstests]` in turn with one without, each both ways."""
+    variant = Variant.parse(kernel)
+    cache = Lab.open(ROOT / "lab.toml").cache
+    with tempfile.TemporaryDirectory(prefix="lab-bench-", dir=cache) as scratch:
+        folder = Path(scratch)
+        project(folder, _IMAGE_SUITE)
+        (folder / "guest-tests").unlink()
+        shutil.copytree(ROOT / "guest-tests", folder / "guest-tests")
+        (folder / "guest-tests" / "seen.sh").write_text("#!/bin/bash\nexit 0\n")
+        lab = Lab.open(folder / "lab.toml")
+        built = lab.builder.build(variant, "default")
+        small = lab.preparer.guest_spec(built, "default", folder / "small")
+        brought = lab.preparer.programs(["seen"], built)
+        large = lab.preparer.guest_spec(built, "default", folder / "large", brought)
+        specs: dict[str, QemuSpec] = {}
+        for name, spec in (("small", small), ("image", large)):
+            assert isinstance(spec, QemuSpec)
+            specs[f"{name}, restored"] = spec
+            specs[f"{name}, booted"] = replace(spec, states=None, prepare="true")
+        found = [_each_once(specs) for _ in range(rounds + 1)][1:]  # the first makes the states
+    median = {name: statistics.median(each[name] for each in found) for name in specs}
+    for way in ("booted", "restored"):
+        ours, beside = median[f"image, {way}"], median[f"small, {way}"]
+        yield Row.against(f"a guest with an image, {way}", ours, beside, 1.5, what="without")
+
+
+def _each_once(specs: Mapping[str, QemuSpec]) -> dict[str, float]:
+    found = {name: _answer_of(spec) for name, spec in specs.items()}
+    print(
+        "  " + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in found.items()), flush=True
+    )
+    return found
+
+
+def _answer_of(spec: QemuSpec) -> float:
+    """Seconds from QEMU's start to the answer of a program, in the image's root if it has one."""
+    with spec.guest() as guest:
+        guest.run("true" if spec.userland is None else f"/lab/{IN_IMAGE} /tmp /tmp /bin/true")
+        return time.monotonic() - guest.timeline.started
+
+
+PARTS: dict[str, Part] = {"boot": boot, "image": image}
 
 
 if __name__ == "__main__":

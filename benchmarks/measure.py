@@ -162,7 +162,8 @@ def second_variant(lab: Lab, scratch: Path) -> Iterator[Row]:
     yield Row.against("a second variant built", ours, by_hand, 1.3, what="`make`")
 
 
-def _project(folder: Path, local: str) -> None:
+def project(folder: Path, local: str) -> None:
+    """A project of the lab's own files in a folder; ``local`` is its lab.local.toml."""
     for name in ("lab.toml", "kconfigs", "patches", "guest-tests"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "lab.local.toml").write_text(local)
@@ -176,7 +177,7 @@ def nothing_to_do(lab: Lab, scratch: Path) -> Iterator[Row]:
 
 def test(lab: Lab, scratch: Path) -> Iterator[Row]:
     """``lab test`` of a built variant, against a bare boot and the programs' own time."""
-    _project(scratch, f'[paths]\nresults = "{scratch}/results"\n')
+    project(scratch, f'[paths]\nresults = "{scratch}/results"\n')
     found = find_build(lab.builder.build_job(BASE, "default"))
     assert found is not None
     bare = bare_boot(found.image, scratch)
@@ -189,7 +190,7 @@ def test(lab: Lab, scratch: Path) -> Iterator[Row]:
 
 def repeat(lab: Lab, scratch: Path) -> Iterator[Row]:
     """One test a hundred times, each in a guest of its own: what each costs beyond the test."""
-    _project(scratch, f'[paths]\nresults = "{scratch}/results"\n')
+    project(scratch, f'[paths]\nresults = "{scratch}/results"\n')
     test: list[str | Path] = [LAB, "test", str(BASE), "-f", "ext4-dax", "-s", "populate"]
     one = [*test, "-k", "populate.shared-rw.4k", "-C", scratch / "lab.toml", "--repeat"]
     _run([*one, "2"])
@@ -213,7 +214,7 @@ def small(lab: Lab, scratch: Path) -> Iterator[Row]:
     (scratch / "source").mkdir()
     (scratch / "source" / "small.c").write_text(_SMALL_C)
     names = [f"small-{number:02}" for number in range(_SMALL)]
-    _project(scratch, _SMALL_SUITE.format(folder=scratch / "source", names=json.dumps(names)))
+    project(scratch, _SMALL_SUITE.format(folder=scratch / "source", names=json.dumps(names)))
     opened = Lab.open(scratch / "lab.toml")
     yield from _beside_a_loop(opened, "small", "small programs", {}, scratch)
 
@@ -281,15 +282,15 @@ def edit_to_verdict(lab: Lab, scratch: Path) -> Iterator[Row]:
     folder = scratch / "mine"
     subprocess.run(["cp", "-al", lab.builder.tree(str(BASE)).path, folder], check=True)
     local = f'[paths]\nresults = "{scratch}/results"\n[kernels.mine]\nkind = "dir"\n'
-    _project(scratch, f'{local}path = "{folder}"\n')
-    opened, project = Lab.open(scratch / "lab.toml"), scratch / "lab.toml"
-    _run([LAB, "build", "mine", "-C", project])
+    project(scratch, f'{local}path = "{folder}"\n')
+    opened, toml = Lab.open(scratch / "lab.toml"), scratch / "lab.toml"
+    _run([LAB, "build", "mine", "-C", toml])
     # Another edit than any before: what was built once is in the cache.
     edit = f"{time.time_ns():x}"
     ours, by_hand = [], []
     for number in range(3):
         _edit(folder / "mm/gup.c", f"edit {edit} {number}")
-        ours.append(_run([LAB, "test", "mine", "-C", project]))
+        ours.append(_run([LAB, "test", "mine", "-C", toml]))
         job = opened.builder.build_job(Variant("mine"), "default")
         by_hand.append(_make_edited(job, f"by hand {edit} {number}"))
     boot = hyperfine(bare_boot(job.folder / "bzImage", scratch))[0]
@@ -306,7 +307,7 @@ def edit_to_verdict(lab: Lab, scratch: Path) -> Iterator[Row]:
 
 def verify(lab: Lab, scratch: Path) -> Iterator[Row]:
     """A patch file to its verdict, the base being built, against what that takes by hand."""
-    _project(scratch, f'[paths]\nresults = "{scratch}/results"\n')
+    project(scratch, f'[paths]\nresults = "{scratch}/results"\n')
     # What is verified is kept there.
     (scratch / "patches").unlink()
     shutil.copytree(ROOT / "patches", scratch / "patches")
@@ -335,7 +336,10 @@ def mutants(lab: Lab, scratch: Path) -> Iterator[Row]:
 
     Object folders for them may have to be copied, and each mutant is compiled anew always.
     """
-    _project(scratch, f'[paths]\nresults = "{scratch}/results"\n')
+    # Where this machine has v4.2 from, too.
+    local = ROOT / "lab.local.toml"
+    kernels = local.read_text() if local.exists() else ""
+    project(scratch, f'{kernels}\n[paths]\nresults = "{scratch}/results"\n')
     place = ("-C", scratch / "lab.toml")
     _run([LAB, "build", "v4.2", "v4.2+dax-populate", *place])
     took = _run([LAB, "verify", "dax-populate", "v4.2", "--mutate", *place])

@@ -15,7 +15,9 @@ from pathlib import Path
 from lab.config.model import NAME_PATTERN, LabConfig, OwnSuite
 
 #: What ships beside the tests: a library, and what each guest needs.
-NO_TESTS = frozenset({"dax", "dax-proof", "init", "ktap", "mapping", "residency", "ssh-waits"})
+NO_TESTS = frozenset(
+    {"dax", "dax-proof", "in-image", "init", "ktap", "mapping", "residency", "ssh-waits"}
+)
 
 
 def with_programs(config: LabConfig, root: Path) -> LabConfig:

@@ -18,7 +18,6 @@ from lab.model.maker import made_by
 from lab.suites import suite_for, suite_of
 from lab.suites.manner import IN_IMAGE
 from lab.suites.suite import BuiltPrograms, Suite, bound
-from lab.userland.enter import ENTER
 from lab.userland.userland import Userland
 
 #: PID 1, and what the SSH server starts with.
@@ -59,11 +58,12 @@ class Programs:
                 found.setdefault(suite_for(section, loaded.root, program, loaded.config), {})[
                     program
                 ] = None
-        needed = (*_proving(loaded), *EVERY_GUEST)
+        images = _images(loaded, suites)
+        needed = (*_proving(loaded), *EVERY_GUEST, *([IN_IMAGE] if images else []))
         found.setdefault(suite_of(C, loaded.root), {}).update(dict.fromkeys(needed))
         _refuse_twins(found, loaded)
         by_suite = {suite: tuple(names) for suite, names in found.items()}
-        return cls(by_suite, needed, _images(loaded, suites), loaded.config.deadlines.fetch)
+        return cls(by_suite, needed, images, loaded.config.deadlines.fetch)
 
     def build(self, cache: Path, kernel: Build | None = None) -> BuiltPrograms:
         """Build them, as far as they can be built.
@@ -102,9 +102,7 @@ class Programs:
                 made = make(name, table, cache, self.making_s, built.for_image)
             except LabError as error:
                 failed |= dict.fromkeys(programs, error)
-        if made is None:
-            return BuiltPrograms(built.files, failed)
-        return BuiltPrograms({**built.files, IN_IMAGE: ENTER}, failed, made)
+        return BuiltPrograms(built.files, failed, made)
 
     def sources(self) -> Iterator[tuple[str, Path]]:
         """(name, file) pairs of all that they are built from.

@@ -25,7 +25,7 @@ _OVER_TMP = 'mount -o bind "$0" /tmp || exit 126; exec "$@"'
 _UIDS = {NOBODY: 65534}
 #: In what is set for a program, the filesystem under test.
 _MOUNT = "{mount}"
-#: The program that runs another in the root of an image; lab/userland has its source.
+#: The program that runs another in the root of an image: guest-tests/in-image.c.
 IN_IMAGE = "in-image"
 #: Where the lab's marks go, which only root may write.
 _MARKS = "LAB_MARKS"
