@@ -13,7 +13,6 @@ from lab.model.problem import KeyPath
 from lab.model.records import JobRecord, RunRecord, TestResult
 from lab.model.version import KernelVersion
 
-
 #: What a rule says of suites that names none.
 _ANY = ("*",)
 
