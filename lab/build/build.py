@@ -41,6 +41,7 @@ from lab.process.scratch import scratch_folder, write_whole
 from lab.process.seal import SEAL, damage, seal
 from lab.process.shelf import BUILDS, WORKBENCHES
 from lab.process.stored import read_stored
+from lab.store.left_there import VMLINUX, is_left
 from lab.trees import Tree, read_rows
 
 _PRODUCTS = (
@@ -51,7 +52,7 @@ _PRODUCTS = (
 )
 _MOST_NAMED = 5
 #: What is taken from a build in the cache: as it was made, or not at all.
-_SEALED = ("build.json", *(name for _, name in _PRODUCTS))
+SEALED = ("build.json", *(name for _, name in _PRODUCTS))
 
 
 @dataclass(frozen=True)
@@ -162,11 +163,11 @@ def find_build(job: BuildJob, tell: Callable[[str], None] = lambda _: None) -> B
 
 def _damage(folder: Path) -> str | None:
     """What is wrong with a build in the cache; who reads vmlinux, 20 to 400 MB, looks at that."""
-    if not (folder / "vmlinux").is_file():
+    if not (folder / VMLINUX).is_file() and not is_left(folder, VMLINUX):
         return "its vmlinux is gone"
     if not (folder / SEAL).exists():
-        return None if adopt(folder, _SEALED) else "nothing says what was written"
-    return damage(folder, (name for name in _SEALED if name != "vmlinux"))
+        return None if adopt(folder, SEALED) else "nothing says what was written"
+    return damage(folder, (name for name in SEALED if name != VMLINUX))
 
 
 def build(
@@ -309,7 +310,7 @@ def _build_on(
             steps=steps.done if from_nothing else None,
             sandbox=sandbox.version if sandbox else None,
         )
-        seal(folder, _SEALED)
+        seal(folder, SEALED)
     return Build(job, release, False, duration, gone)
 
 

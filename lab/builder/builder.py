@@ -14,6 +14,7 @@ from lab.build import Build, BuildJob, Toolchain, build, find_build, mend_tree
 from lab.build.build import workbench_of
 from lab.build.paths import buildable
 from lab.build.sandbox import probe_sandbox
+from lab.build.shared import pull_build, push_build
 from lab.builder.listener import Listener, Silent
 from lab.builder.parallel_builds import Building, FinishedBuilds
 from lab.config import FirstKernel, LoadedConfig
@@ -26,6 +27,7 @@ from lab.patches import Overlay, Series, SeriesFit, apply_series, fit_series, lo
 from lab.patches.patched_tree import View
 from lab.plan import BuildRequest, Plan, settled
 from lab.process.cache_use import use_cache
+from lab.store import store_of, use_store
 from lab.trees import Tree, fetch, find
 from lab.unforeseen import as_lab_error
 
@@ -66,6 +68,10 @@ class Builder:
     options: Mapping[str, tuple[Option, ...]] = field(default_factory=dict)
     mends: frozenset[str] | None = None
     _applied: _Overlays = field(default_factory=_Overlays, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Have all that makes something for this cache ask the store first."""
+        use_store(self.cache, self.loaded.store, self.listener.say)
 
     @property
     def cache(self) -> Path:
@@ -226,6 +232,10 @@ class Builder:
         if found is not None:
             self.listener.say(f"{name}: cached {found.key}")
             return found
+        store = store_of(self.cache)
+        if store is not None and (found := pull_build(job, store)) is not None:
+            self.listener.say(f"{name}: had {found.key} from the store")
+            return found
         # 4 ms, which a build that is there need not wait for.
         from lab.doctor import require
 
@@ -246,6 +256,8 @@ class Builder:
         self.listener.say(f"{name}: built {built.release} in {built.duration_s:.0f} s")
         for option in built.gone:
             self.listener.say(f"{name}: this kernel has {option}")
+        if store is not None and push_build(built, store):
+            self.listener.say(f"{name}: put into the store")
         return built
 
     def build_all(self, plan: Plan) -> dict[BuildRequest, Build | Failure]:

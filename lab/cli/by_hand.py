@@ -18,6 +18,7 @@ from lab.guest.qemu.attached import IMAGE, SHARE, debugged, mount_share, sharing
 from lab.guest.qemu.guest import QemuSpec
 from lab.guest.shared_folder import Brought, bring_back
 from lab.process.temporary import temporary_folder
+from lab.store.left_there import require_vmlinux
 from lab.text import plain
 
 _NAMED = 5
@@ -81,6 +82,7 @@ class ByHand:
             # A path that unix(7) takes, and gdb.
             stub = self._stack.enter_context(temporary_folder("gdb")) / "stub"
             spec = debugged(spec, stub, waits=self._waits)
+            require_vmlinux(spec.kernel.parent)
             say(f"lab: {gdb_command(spec.kernel.parent, stub)}")
             if self._waits:
                 say("lab: the guest stands still until gdb says `continue`")

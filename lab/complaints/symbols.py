@@ -16,6 +16,7 @@ from lab.errors import LabError
 from lab.model.complaint import Frame
 from lab.process import run
 from lab.process.seal import damage, sealed_digests
+from lab.store.left_there import VMLINUX, is_left, vmlinux_of
 
 #: Paths in debug information begin with wherever it was built.
 _IN_TREE = re.compile(
@@ -61,6 +62,9 @@ class Symbols:
         from elftools.common.exceptions import ELFError
         from elftools.elf.elffile import ELFFile
 
+        if is_left(self.folder, VMLINUX) and not self._may_have_lines:
+            return False  # 20 MB that would say no more
+        vmlinux_of(self.folder)
         if "vmlinux" in sealed_digests(self.folder) and damage(self.folder, ["vmlinux"]):
             # Lines that are not so are worse than none; the next build makes it again.
             with suppress(OSError):
@@ -71,6 +75,14 @@ class Symbols:
                 return ELFFile(stream).get_section_by_name(".debug_line") is not None
         except (OSError, ELFError):
             return False
+
+    @property
+    def _may_have_lines(self) -> bool:
+        """Whether its config asks for them, as far as that can be read."""
+        try:
+            return "\nCONFIG_DEBUG_INFO=y\n" in (self.folder / "config").read_text()
+        except OSError:
+            return True
 
     @cached_property
     def _functions(self) -> Mapping[str, tuple[tuple[int, int], ...]]:

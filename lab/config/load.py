@@ -22,6 +22,7 @@ from lab.config.validation import problems_of
 from lab.errors import Location, UserError
 from lab.model.problem import Problem, as_error
 from lab.model.url import Url
+from lab.store.settings import StoreSettings
 
 _NAME = "lab.toml"
 #: The variable of the environment that names a ``lab.toml``, or its folder.
@@ -73,6 +74,15 @@ class LoadedConfig:
         asked = self.path(self.config.paths.results) == self.results
         moved = f"results are in {self.results}" if elsewhere and not asked else ""
         return tuple(filter(None, (self.found, moved)))
+
+    @property
+    def store(self) -> StoreSettings | None:
+        """The store that is shared with other machines; None where there is none."""
+        store = self.config.store
+        if store.url is None:
+            return None
+        stall_s = self.config.deadlines.store
+        return StoreSettings(store.url, store.push, store.rebuild_every, stall_s)
 
     @property
     def database(self) -> Path | Url:

@@ -31,6 +31,7 @@ from lab.model.status import Outcome, Status
 from lab.model.url import HookUrl, Url
 from lab.model.version import KernelVersion, VersionRange
 from lab.process.xdg import cache_home
+from lab.store.settings import wrong_url
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
@@ -573,6 +574,8 @@ class Deadlines(Section):
     settle: Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)] = 0.1
     mail: Seconds = 60.0
     webhook: Seconds = 30.0
+    #: For which a store may say nothing; then all is made here.
+    store: Seconds = 30.0
 
 
 class Paths(Section):
@@ -663,6 +666,24 @@ class Gc(Section):
     disk: Size = 50 << 30
 
 
+def _a_store(url: Url) -> Url:
+    if why := wrong_url(url):
+        raise ValueError(why)
+    return url
+
+
+class Store(Section):
+    """Where machines share trees, builds, images and programs by their keys."""
+
+    #: ``file:///FOLDER``, ``sftp://USER@HOST/FOLDER``, ``s3://BUCKET/FOLDER``; ``https://`` is
+    #: only read.
+    url: Annotated[Url, AfterValidator(_a_store)] | None = None
+    #: Whether what is made here goes there.
+    push: bool = False
+    #: Of how many builds that were found there one is made here all the same; 0 is none.
+    rebuild_every: Count = Field(default=0, ge=0)
+
+
 class Toolchain(Section):
     """The compiler and how many of its processes run at once."""
 
@@ -704,6 +725,7 @@ class LabConfig(Section):
     build: Builds = Field(default_factory=Builds)
     nightly: Nightly = Field(default_factory=Nightly)
     gc: Gc = Field(default_factory=Gc)
+    store: Store = Field(default_factory=Store)
     #: Guests that run side by side; 0 is what the host's CPUs allow.
     guests: Count = Field(default=0, ge=0)
     #: Variants that are built side by side; 0 is what the host's CPUs allow.

@@ -32,6 +32,7 @@ from lab.model.status import Status
 from lab.model.variant import Variant
 from lab.plan import JobPlan
 from lab.results import JobFolder
+from lab.store.left_there import require_vmlinux
 from lab.unforeseen import as_lab_error
 
 MEANS = "a plugin of QEMU's TCG that counts instructions"
@@ -269,7 +270,7 @@ def _side_of(built: Build, files: Sequence[_FilePair], *, patched: bool) -> _Sid
         for each in files
     }
     made = debug_objects(built.job, texts)
-    vmlinux = built.folder / "vmlinux"
+    vmlinux = require_vmlinux(built.folder)
     image = Image.read(vmlinux)
     functions: list[PlacedFunction] = []
     lost: list[str] = []

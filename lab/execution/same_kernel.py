@@ -19,8 +19,8 @@ from lab.model.variant import Variant
 from lab.plan import JobPlan, Plan
 from lab.process.seal import damage
 from lab.process.shelf import BUILDS
+from lab.store.left_there import VMLINUX, vmlinux_of
 
-_VMLINUX = "vmlinux"
 #: What unpacks and starts a kernel is in no vmlinux: its own source, and what that includes of
 #: others' (arch/x86/boot/compressed/misc.c: lib/decompress_*.c, the EFI stub).
 _BOOT = re.compile(r"arch/[^/]+/(?:boot/|lib/|Makefile)|lib/|drivers/firmware/efi/libstub/")
@@ -100,4 +100,5 @@ def recorded_difference(cache: Path, base: JobRecord, patched: JobRecord) -> Dif
 
 def _vmlinux(folder: Path) -> Path | None:
     """That of a build, if it is the one that was made."""
-    return None if damage(folder, [_VMLINUX]) else folder / _VMLINUX
+    vmlinux = vmlinux_of(folder)
+    return None if damage(folder, [VMLINUX]) else vmlinux

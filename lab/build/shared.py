@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Builds had from the store, and put there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from lab.build.build import SEALED, Build, BuildJob, find_build
+from lab.process.lock import locked
+from lab.process.scratch import scratch_folder
+from lab.process.seal import SEAL, damage, sealed_digests
+from lab.process.shelf import BUILDS
+from lab.process.stored import read_stored
+from lab.store import Store
+from lab.store.left_there import VMLINUX, Note, write_note
+from lab.store.manifest import Manifest
+
+LOG = "build.log"
+_FILES = (*SEALED, SEAL, LOG)
+
+
+class _NotHad(Exception):
+    """The store has it not, or not so that it can be used."""
+
+
+def pull_build(job: BuildJob, store: Store) -> Build | None:
+    """A build from the store, without its vmlinux; None where it has to be made here."""
+    with suppress(_NotHad), locked(BUILDS.lock_of(job.cache, job.key)):
+        if (found := find_build(job)) is not None:
+            return found  # another lab was quicker
+        with scratch_folder(job.folder) as folder:
+            manifest = store.pull(BUILDS.kind, job.key, folder, wanted=_FILES, later=[VMLINUX])
+            if manifest is None:
+                raise _NotHad
+            if why := next(_wrong(job, folder, manifest), ""):
+                store.refuse(BUILDS.kind, job.key, why)
+                raise _NotHad
+            _note(folder, store, manifest)
+        return find_build(job)
+    return None
+
+
+def push_build(built: Build, store: Store) -> bool:
+    """Put a build there, if it is not; whether it is there now."""
+    if not store.pushes or damage(built.folder, SEALED):
+        return False
+    files = {name: built.folder / name for name in _FILES}
+    return store.push(BUILDS.kind, built.key, files, packed=[VMLINUX])
+
+
+def _wrong(job: BuildJob, folder: Path, manifest: Manifest) -> Iterator[str]:
+    """Why what came is not this build, whatever its manifest says."""
+    digests = sealed_digests(folder)
+    for name in SEALED:
+        file = manifest.file(name)
+        if file is None or digests.get(name) != file.sha256:
+            yield f"its seal is not of its {name}"
+    record = read_stored(folder / "build.json", dict[str, Any]) or {}
+    made = record.get("toolchain")
+    said = {**record, **(made if isinstance(made, dict) else {})}
+    for what, wanted in _named(job):
+        if said.get(what) != wanted:
+            yield f"its build.json is that of another {what}"
+
+
+def _named(job: BuildJob) -> Iterator[tuple[str, str]]:
+    """What build.json says of it as well: all that the key is a digest of but the environment."""
+    yield "key", job.key
+    yield "tree", job.tree.identity
+    yield "overlay", job.overlay.digest
+    yield "config", job.config_digest
+    yield "compiler", job.toolchain.compiler
+    yield "linker", job.toolchain.linker
+
+
+def _note(folder: Path, store: Store, manifest: Manifest) -> None:
+    left = tuple(file for file in manifest.files if file.name == VMLINUX)
+    settings = store.settings
+    note = Note(str(settings.url), settings.stall_s, left, manifest.host, manifest.made)
+    write_note(folder, note)
