@@ -152,6 +152,13 @@ class Store:
                 return False
             return True
 
+    def can_unpack(self) -> bool:
+        """Whether this machine has what packed files take; it is told where not."""
+        with suppress(Unusable):
+            self._require_zstd()
+            return True
+        return False
+
     def has(self, kind: str, key: str) -> bool:
         """Whether it has an entry, by what its manifest says."""
         with self._lock, suppress(BadManifest, Unusable):

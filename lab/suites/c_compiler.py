@@ -23,6 +23,7 @@ from lab.process.scratch import scratch_folder
 from lab.process.seal import damage, seal
 from lab.process.shelf import PROGRAMS
 from lab.process.tool_failure import trouble
+from lab.store.bundle import pull_folder, push_folder
 from lab.suites.c_source import Sources, sources_of
 from lab.suites.suite import BuiltPrograms
 
@@ -130,12 +131,16 @@ def _compile(folder: Path, name: str, cache: Path, compiler: Compiler) -> Path |
         if damage(final, [name]):
             try:
                 with scratch_folder(final) as scratch:
-                    _make(folder, name, scratch, compiler.cc)
-                    seal(scratch, [name])
+                    had = pull_folder(PROGRAMS.kind, final, scratch, [name])
+                    if not had:
+                        _make(folder, name, scratch, compiler.cc)
+                        seal(scratch, [name])
                     if sources_of(folder, name, compiler.headers) != sources:
                         raise _EditedError
             except _EditedError:
                 return None
+            if not had:
+                push_folder(PROGRAMS.kind, final)
         note_use(final)
     return final / name
 

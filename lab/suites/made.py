@@ -26,10 +26,12 @@ from lab.process.deadline import Deadline
 from lab.process.lock import locked
 from lab.process.removal import remove_tree
 from lab.process.scratch import scratch_folder
-from lab.process.seal import damage, seal, sealed_digests
+from lab.process.seal import SEAL, damage, seal, sealed_digests
 from lab.process.shelf import PROGRAMS
 from lab.process.tool_failure import trouble
+from lab.store.bundle import pull_folder, push_folder
 from lab.suites.c_compiler import Compiler
+from lab.suites.guest_tools import libraries_of
 
 _FORMAT = 1
 _LOG = "make.log"
@@ -88,14 +90,34 @@ def made(making: Making, fill: Callable[[Path], None], cache: Path) -> Path:
         names = sealed_digests(final)
         if not names or damage(final, names) or wanted_is_here(final / _LOG, _HEADERS):
             with scratch_folder(final) as scratch:
-                work = scratch / "work"
-                work.mkdir()
-                fill(work)
-                _run(making, work, scratch / _LOG)
-                seal(scratch, [*_take(making, work, scratch), _LOG])
-                remove_tree(work)
+                had = pull_folder(PROGRAMS.kind, final, scratch, [_LOG], _unlike_here)
+                if not had:
+                    work = scratch / "work"
+                    work.mkdir()
+                    fill(work)
+                    _run(making, work, scratch / _LOG)
+                    seal(scratch, [*_take(making, work, scratch), _LOG])
+                    remove_tree(work)
+            if not had:
+                push_folder(PROGRAMS.kind, final)
         note_use(final)
     return final
+
+
+def _unlike_here(folder: Path) -> str:
+    """Why programs that another machine made are not those that this one would make.
+
+    Which headers and libraries there are is in no key: what was left out there could be made
+    here, and what was made there may not run here.
+    """
+    missing = set(_MISSING.findall((folder / _LOG).read_text(errors="replace")))
+    for name in sorted(missing):
+        if any((place / name).is_file() for place in _HEADERS):
+            return f"it was made without {name}, which is here"
+    for path in sorted(folder.iterdir()):
+        if path.name not in (_LOG, SEAL) and path.read_bytes()[:4] == b"\x7fELF":
+            libraries_of(path)  # an error that says which is not here
+    return ""
 
 
 def wanted_is_here(log: Path, folders: Iterable[Path]) -> bool:

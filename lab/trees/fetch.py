@@ -23,6 +23,7 @@ from lab.trees.disk_errors import storage_errors
 from lab.trees.kernel_names import check_names, misnomer
 from lab.trees.manifest import compute_manifest, write_manifest
 from lab.trees.request import Brought, Locate, Progress, Request
+from lab.trees.shared import pull_tree, push_tree
 from lab.trees.signature import BadSignature
 from lab.trees.source import Bringing, source_kind
 from lab.trees.tree import Tree, load_tree, save_record
@@ -169,13 +170,22 @@ class _Trees:
         with self._partial() as partial:
             work = partial / "work"
             work.mkdir()
-            brought = source.write(partial / "source", work)
+            shared = pull_tree(identity, partial / "source", work, self._request)
+            if shared is None:
+                shutil.rmtree(work)
+                work.mkdir()
+            brought = shared or source.write(partial / "source", work)
             shutil.rmtree(work)
             self._describe(partial, identity, brought)
             remove_tree(folder)
             partial.rename(folder)
         tree = load_tree(folder)
         assert tree is not None
+        if shared is not None:
+            # What another lab took for whole, this one may have a key to check.
+            return self._recheck(source, tree)
+        if self._request.store is not None:
+            push_tree(tree, self._request.store)
         return tree
 
     def _recheck(self, source: Bringing, tree: Tree) -> Tree:

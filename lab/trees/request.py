@@ -15,6 +15,7 @@ from lab.process import ProcessTimeout, Result, run
 from lab.process.child import Argument
 from lab.process.deadline import Deadline
 from lab.process.lock import locked
+from lab.store import Store, store_of
 from lab.trees.manifest import Entry
 
 #: Called with one line for each thing that begins.
@@ -47,6 +48,11 @@ class Request:
     keyring: Path | None = None
     locate: Locate | None = None
     of_kernel: bool = True
+
+    @property
+    def store(self) -> Store | None:
+        """What is asked before whoever has it first."""
+        return store_of(self.cache)
 
     def version(self, folder: Path, key: str) -> KernelVersion:
         """The source's, by its top Makefile.

@@ -8,7 +8,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from lab.arch import ARCH
@@ -18,8 +18,10 @@ from lab.host import need_tool
 from lab.process import run
 from lab.process.lock import locked
 from lab.process.scratch import scratch_folder
-from lab.process.seal import file_digest, seal
+from lab.process.seal import SEAL, damage, file_digest, seal
 from lab.process.shelf import USERLANDS
+from lab.process.stored import read_stored
+from lab.store import Store, store_of
 from lab.userland.bootstrap import bootstrap, packages_key
 from lab.userland.userland import (
     ALIGNMENT,
@@ -70,19 +72,13 @@ def _key(name: str, image: Image, adds: Sequence[Path]) -> str:
 def _made(
     name: str, image: Image, adds: Sequence[Path], folder: Path, deadline_s: float
 ) -> Userland:
-    for tool in ("mmdebstrap", "genext2fs"):
-        need_tool(tool)
+    store = store_of(folder.parents[1])
+    had = False
     try:
         with scratch_folder(folder) as scratch:
-            tar = scratch / "root.tar"
-            hooks = [f"tar-in {shlex.quote(str(path.absolute()))} /" for path in adds]
-            bootstrap(name, image, tar, deadline_s, hooks)
-            _write_filesystem(tar, scratch / FILE, deadline_s)
-            packages = tuple(_packages(tar))
-            tar.unlink()
-            known = Known(stamp_of(scratch / FILE), packages)
-            (scratch / KNOWN).write_text(json.dumps(asdict(known)))
-            seal(scratch, [FILE])
+            had = store is not None and _had(store, folder.name, scratch)
+            if not had:
+                _make(name, image, adds, scratch, deadline_s)
     except OSError as error:
         what = f"image {name!r} cannot be made: {error.strerror or error}"
         raise InfrastructureError(what, where=folder.parent) from error
@@ -90,7 +86,41 @@ def _made(
     if made is None:
         what = f"image {name!r} is not there, though it was made"
         raise InfrastructureError(what, where=folder)
+    if store is not None and not had:
+        files = {each: folder / each for each in (FILE, KNOWN, SEAL)}
+        store.push(USERLANDS.kind, folder.name, files, packed=[FILE])
     return made
+
+
+def _had(store: Store, key: str, scratch: Path) -> bool:
+    """Whether it came from the store."""
+    if store.pull(USERLANDS.kind, key, scratch, wanted=[FILE, KNOWN, SEAL]) is None:
+        return False
+    known = read_stored(scratch / KNOWN, Known)
+    why = damage(scratch, [FILE]) if known else "nothing says what is in it"
+    if known is None or why:
+        store.refuse(USERLANDS.kind, key, str(why))
+        for path in scratch.iterdir():
+            path.unlink()
+        return False
+    # What its file was like on another disk is not what it is like here.
+    known = replace(known, stamp=stamp_of(scratch / FILE))
+    (scratch / KNOWN).write_text(json.dumps(asdict(known)))
+    return True
+
+
+def _make(name: str, image: Image, adds: Sequence[Path], scratch: Path, deadline_s: float) -> None:
+    for tool in ("mmdebstrap", "genext2fs"):
+        need_tool(tool)
+    tar = scratch / "root.tar"
+    hooks = [f"tar-in {shlex.quote(str(path.absolute()))} /" for path in adds]
+    bootstrap(name, image, tar, deadline_s, hooks)
+    _write_filesystem(tar, scratch / FILE, deadline_s)
+    packages = tuple(_packages(tar))
+    tar.unlink()
+    known = Known(stamp_of(scratch / FILE), packages)
+    (scratch / KNOWN).write_text(json.dumps(asdict(known)))
+    seal(scratch, [FILE])
 
 
 def _write_filesystem(tar: Path, target: Path, deadline_s: float) -> None:

@@ -24,6 +24,7 @@ from lab.process.removal import remove_tree
 from lab.process.scratch import scratch_folder
 from lab.process.seal import damage, seal, sealed_digests
 from lab.process.shelf import PROGRAMS
+from lab.store.bundle import pull_folder, push_folder
 from lab.userland.bootstrap import HookFailed, bootstrap, packages_key
 
 #: Raised when the lab comes to make them otherwise.
@@ -76,12 +77,16 @@ def made_in_root(
     with locked(PROGRAMS.lock_of(cache, final.name)):
         if not sealed_digests(final) or damage(final, [_ARCHIVE]):
             with scratch_folder(final) as scratch:
-                source = scratch / _SOURCE
-                source.mkdir()
-                fill(source)
-                _build(build, name, image, scratch, deadline_s)
-                remove_tree(source)
-                seal(scratch, [_ARCHIVE])
+                had = pull_folder(PROGRAMS.kind, final, scratch, [_ARCHIVE])
+                if not had:
+                    source = scratch / _SOURCE
+                    source.mkdir()
+                    fill(source)
+                    _build(build, name, image, scratch, deadline_s)
+                    remove_tree(source)
+                    seal(scratch, [_ARCHIVE])
+            if not had:
+                push_folder(PROGRAMS.kind, final)
         note_use(final)
     return final / _ARCHIVE
 
