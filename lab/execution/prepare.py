@@ -129,7 +129,8 @@ class Preparer:
             UserError: What every guest needs does not compile.
         """
         self.builder.require_buildable()
-        return Programs.of(self.builder.loaded, suites).build(self.builder.cache, kernel)
+        say = self.builder.listener.say
+        return Programs.of(self.builder.loaded, suites).build(self.builder.cache, kernel, say)
 
     def _programs_of(self, suites: Iterable[str]) -> Iterator[tuple[str, str, Suite]]:
         """Each program of some suites, with its suite's name and kind."""

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -20,6 +22,8 @@ from lab.suites.manner import IN_IMAGE
 from lab.suites.suite import BuiltPrograms, Suite, bound
 from lab.userland.userland import Userland
 
+#: Seconds; what is there already takes less.
+_SILENT_S = 3.0
 #: PID 1, and what the SSH server starts with.
 EVERY_GUEST = ("init", "ssh-waits.so")
 #: Takes the image's name, its table, the cache, a deadline in seconds, and what it has beside.
@@ -65,11 +69,14 @@ class Programs:
         by_suite = {suite: tuple(names) for suite, names in found.items()}
         return cls(by_suite, needed, images, loaded.config.deadlines.fetch)
 
-    def build(self, cache: Path, kernel: Build | None = None) -> BuiltPrograms:
+    def build(
+        self, cache: Path, kernel: Build | None = None, say: Callable[[str], None] = lambda _: None
+    ) -> BuiltPrograms:
         """Build them, as far as they can be built.
 
         Args:
             kernel: Whose tree some of them are made from; without it these are left out.
+            say: Told what takes long; from any thread.
 
         Raises:
             LabError: What every guest needs cannot.
@@ -78,7 +85,8 @@ class Programs:
         failed: dict[str, LabError] = {}
         for_image: dict[Path, None] = {}
         for suite, names in self.by_suite.items():
-            built = bound(suite, kernel).build(names, cache)
+            with _telling(say, f"{_some(names)}: being built"):
+                built = bound(suite, kernel).build(names, cache)
             if twice := sorted(_in_both(files, built.files)):
                 what = f"two kinds of suites would put a file {twice[0]!r} into the guest"
                 raise UserError(what, hint="another name for one of them")
@@ -88,9 +96,13 @@ class Programs:
         for name in self.needed:
             if name in failed:
                 raise failed[name]
-        return self._with_image(BuiltPrograms(files, failed, for_image=tuple(for_image)), cache)
+        return self._with_image(
+            BuiltPrograms(files, failed, for_image=tuple(for_image)), cache, say
+        )
 
-    def _with_image(self, built: BuiltPrograms, cache: Path) -> BuiltPrograms:
+    def _with_image(
+        self, built: BuiltPrograms, cache: Path, say: Callable[[str], None]
+    ) -> BuiltPrograms:
         """The same with the image that programs run in; those that cannot have it do not run."""
         made: Userland | None = None
         failed = dict(built.failed)
@@ -99,7 +111,8 @@ class Programs:
                 continue
             try:
                 make: MakeUserland = made_by(IMAGES[table.kind])
-                made = make(name, table, cache, self.making_s, built.for_image)
+                with _telling(say, f"image {name!r}: being made, once"):
+                    made = make(name, table, cache, self.making_s, built.for_image)
             except LabError as error:
                 failed |= dict.fromkeys(programs, error)
         return BuiltPrograms(built.files, failed, made)
@@ -112,6 +125,22 @@ class Programs:
         """
         for suite, names in self.by_suite.items():
             yield from suite.sources(names)
+
+
+@contextmanager
+def _telling(say: Callable[[str], None], what: str) -> Iterator[None]:
+    """Have it told what takes longer than anybody waits without a word."""
+    timer = threading.Timer(_SILENT_S, say, (what,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join((*names[:3], *(["..."] if len(names) > 3 else ())))
 
 
 def _images(
