@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from lab.store.place import CHUNK, Beat, Found, Place, PlaceError, Sink
 
 #: How the name of a file ends that is not whole yet.
 PART = ".part"
+#: Folders from the store's own to a file's.
+_DEEPEST = 5
 
 
 class FsspecPlace(Place):
@@ -81,6 +84,7 @@ class FsspecPlace(Place):
                 while piece := file.read(CHUNK):
                     stream.write(piece)
                     beat(len(piece))
+            self._require_whole(beside, source.stat().st_size)
             self._replace(beside, path)
         except BaseException:
             self._forget(beside)
@@ -93,6 +97,7 @@ class FsspecPlace(Place):
         try:
             with self._writing(beside) as stream:
                 stream.write(content)
+            self._require_whole(beside, len(content))
             return self._give_name(beside, path)
         finally:
             self._forget(beside)
@@ -102,12 +107,22 @@ class FsspecPlace(Place):
         return self._fs.open(path, "wb")
 
     def _make_folder(self, folder: str) -> None:
-        try:
-            self._fs.makedirs(folder, exist_ok=True)
-        except OSError:
-            # Another made it meanwhile; what else is wrong, who writes there is told.
-            if not self._fs.isdir(folder):
-                raise
+        for _ in range(_DEEPEST):
+            try:
+                self._fs.makedirs(folder, exist_ok=True)
+            except OSError as error:
+                # Another may have made one on the way there meanwhile.
+                trouble = error
+            else:
+                return
+        if not self._fs.isdir(folder):
+            raise trouble
+
+    def _require_whole(self, path: str, size: int) -> None:
+        """Raise OSError where not all is there: SFTP's last writes tell nobody that they failed."""
+        kept = self._fs.info(path)["size"]
+        if kept != size:
+            raise OSError(errno.ENOSPC, f"it kept {kept} of {size} bytes")
 
     @abstractmethod
     def _replace(self, beside: str, path: str) -> None:

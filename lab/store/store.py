@@ -143,14 +143,13 @@ class Store:
             if not self.pushes:
                 return False
             try:
-                self._push(kind, key, files, packed)
+                return self._push(kind, key, files, packed)
             except Unusable:
                 return False
             except (OSError, LabError) as error:
                 # Of this machine: a file that went, no room to pack it.
                 self._door.say(f"{kind} {key} was not put there: {said(error)}")
                 return False
-            return True
 
     def can_unpack(self) -> bool:
         """Whether this machine has what packed files take; it is told where not."""
@@ -212,11 +211,11 @@ class Store:
 
     def _push(
         self, kind: str, key: str, files: Mapping[str, Path], packed: Collection[str]
-    ) -> None:
+    ) -> bool:
         again = (kind, key) in self._damaged
         for _ in range(_TRIES):
             if not again and self._is_there(kind, key):
-                return
+                return True
             with temporary_folder("store") as work:
                 rows = tuple(
                     self._put(name, path, name in packed, work, again=again)
@@ -233,7 +232,11 @@ class Store:
             if self._publish(manifest):
                 self.account.pushed[kind] += 1
                 self._damaged.discard((kind, key))
-                return
+                return True
+        if self._is_there(kind, key):
+            return True
+        self._door.say(f"{kind} {key} was not put there: what was, went away each time")
+        return False
 
     def _is_there(self, kind: str, key: str) -> bool:
         try:

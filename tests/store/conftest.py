@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from lab.build.shared import pull_build, push_build
 from lab.model.url import Url
 from lab.store import Store, StoreSettings
 from tests.build.conftest import Bench, bench
+from tests.store.servers import SFTP_SERVER, https_server, sftp_server
 
 __all__ = ["bench"]
 
@@ -74,6 +77,58 @@ def one(bench: Bench, tmp_path: Path, folder: Path) -> Machine:
 @pytest.fixture
 def two(bench: Bench, tmp_path: Path, folder: Path) -> Machine:
     return Machine(bench, tmp_path / "two", folder.as_uri())
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a store in a bucket."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "lab")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    # Those of a process share what they hold.
+    bucket = f"kernels-{secrets.token_hex(4)}"
+    boto3.client("s3").create_bucket(Bucket=bucket)
+    yield f"s3://{bucket}/lab"
+    server.stop()
+
+
+@pytest.fixture
+def sftp(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """That of one in the folder, by ssh."""
+    if not SFTP_SERVER.exists():
+        pytest.skip("openssh-sftp-server is not installed")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    with sftp_server(tmp_path / "home") as port:
+        yield f"sftp://somebody@127.0.0.1:{port}{folder}"
+
+
+@pytest.fixture
+def file(folder: Path) -> str:
+    """That of the folder itself."""
+    return folder.as_uri()
+
+
+@pytest.fixture
+def https(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """That of the folder, to read."""
+    certificate = tmp_path / "certificate.pem"
+    with https_server(folder, certificate) as port:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+        yield f"https://127.0.0.1:{port}"
+
+
+@pytest.fixture(params=["file", "sftp", "s3"])
+def url(request: pytest.FixtureRequest) -> str:
+    """That of each that can be written."""
+    found: str = request.getfixturevalue(request.param)
+    return found
 
 
 def manifests(folder: Path) -> list[Path]:
