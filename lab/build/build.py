@@ -17,6 +17,7 @@ from typing import Any
 
 from lab.arch import ARCH
 from lab.build.applied_mends import Mended
+from lab.build.kept_objects import KeptObjects
 from lab.build.key import build_key, config_digest, config_lines
 from lab.build.make import OUT_OF_SOURCE, Make, Step
 from lab.build.nearest_workbench import differing, note_kind, start_from_nearest
@@ -259,6 +260,18 @@ def workbench_of(job: BuildJob, number: int = 1) -> Workbench:
     return Workbench(WORKBENCHES.place(buildable(job.cache), name))
 
 
+def kept_objects(job: BuildJob) -> KeptObjects:
+    """What the workbenches of a job's kernel, config and compiler have compiled before."""
+    return KeptObjects(workbench_of(job).folder / "kept")
+
+
+def _taken_back(kept: KeptObjects, bench: Workbench, stale: frozenset[str]) -> list[str]:
+    taken = kept.take_back(bench, stale)
+    with bench.log.open("a") as log:
+        log.writelines(f"lab: {name} was compiled before\n" for name in taken)
+    return taken
+
+
 def _bench_name(job: BuildJob) -> str:
     parts = f"{job.config_digest}\n{_compilers(job)}"
     return f"{job.tree.family}-{hashlib.sha256(parts.encode()).hexdigest()[:12]}"
@@ -281,6 +294,8 @@ def _build_on(
     with scratch_folder(job.folder) as folder:
         _write_record(folder, job, release=None, duration_s=None)
         started_from = _start(bench, job)
+        kept = kept_objects(job)
+        stale = kept.leave(bench, wanted_rows(job.tree, job.overlay))
         bench.sync(job.tree, job.overlay)
         if sandbox is None:
             bench.part()
@@ -293,11 +308,13 @@ def _build_on(
         with _objects_trusted(bench, job):
             with _source_kept(bench, job, sandbox):
                 gone = _configure(make, bench, job, options)
+                taken = _taken_back(kept, bench, stale)
                 if not (bench.objects / "vmlinux").exists():
                     steps.expect(_known_steps(job) if from_nothing else None, make)
                 make(ARCH.image, on_step=steps)
             release = read_release(bench.objects)
             copy_products(bench, folder)
+            kept.keep(bench, stale.difference(taken))
         shutil.copyfile(log, folder / "build.log")
         duration = time.monotonic() - started
         _write_record(
@@ -306,6 +323,7 @@ def _build_on(
             release=release,
             duration_s=duration,
             started_from=started_from,
+            taken_back=len(taken),
             gone=gone,
             steps=steps.done if from_nothing else None,
             sandbox=sandbox.version if sandbox else None,
@@ -491,6 +509,7 @@ def _write_record(
     release: str | None,
     duration_s: float | None,
     started_from: Workbench | None = None,
+    taken_back: int = 0,
     gone: Sequence[Gone] = (),
     steps: int | None = None,
     sandbox: str | None = None,
@@ -513,6 +532,8 @@ def _write_record(
         "release": release,
         "duration_s": duration_s,
         "started_from": started_from and started_from.folder.name,
+        # Objects that a build before it had compiled.
+        "taken_back": taken_back,
         # Of a build from nothing: how many the next one is going to take.
         "steps": steps,
         "sandbox": sandbox,
