@@ -45,7 +45,11 @@ def pull_build(job: BuildJob, store: Store) -> Build | None:
 
 def push_build(built: Build, store: Store) -> bool:
     """Put a build there, if it is not; whether it is there now."""
-    if not store.pushes or damage(built.folder, SEALED):
+    if not store.pushes:
+        return False
+    if store.has(BUILDS.kind, built.key):
+        return True
+    if damage(built.folder, SEALED):
         return False
     files = {name: built.folder / name for name in _FILES}
     return store.push(BUILDS.kind, built.key, files, packed=[VMLINUX])

@@ -45,13 +45,13 @@ def gc(
 ) -> int:
     """Free disk until cache and results fit, oldest first."""
     loaded = load_config(file)
-    size = _size(budget) or loaded.config.gc.disk
+    size = parsed_size(budget) or loaded.config.gc.disk
     used_before = inf if recent else time.time() - _DAY_S
     ask = not yes and sys.stdin.isatty() and sys.stderr.isatty()
     tell = (lambda _: None) if json else partial(_tell, verbose=verbose)
     removal, freed = _free(loaded, size, used_before, tell, dry_run=dry_run, ask=ask)
     if freed is None and not dry_run:
-        question = f"That is more than half of {_human(removal.before)}. Free it?"
+        question = f"That is more than half of {human(removal.before)}. Free it?"
         if typer.confirm(question, err=True):
             removal, freed = _free(loaded, size, used_before, told=removal)
         else:
@@ -66,7 +66,7 @@ def gc(
         raise InfrastructureError(f"it cannot be removed: {why}{more}", where=item.path)
     if not removal.fits:
         raise InfrastructureError(
-            f"{_human(removal.after)} must stay, which is more than {_human(size)}",
+            f"{human(removal.after)} must stay, which is more than {human(size)}",
             hint="a larger gc.disk, fewer baselines (lab runs --named), or lab gc --recent",
         )
     return ExitStatus.EXPECTED
@@ -109,9 +109,9 @@ def _free(
 
 def removal_lines(removal: Removal, verbose: bool = False) -> Iterator[str]:
     """What would go, before it does; what stays although it is too much, by the reason."""
-    yield f"{_human(removal.before)} in cache and results; the budget is {_human(removal.budget)}"
+    yield f"{human(removal.before)} in cache and results; the budget is {human(removal.budget)}"
     for item, size in removal.items:
-        yield f"  {_human(size):>7}  {_row(item)}"
+        yield f"  {human(size):>7}  {_row(item)}"
     if not removal.items:
         yield "nothing to free"
     if verbose:
@@ -148,7 +148,7 @@ def _freed_lines(freed: Freed | None) -> Iterator[str]:
     if freed is None:
         return
     if freed.items:
-        yield f"freed {_human(freed.bytes)}"
+        yield f"freed {human(freed.bytes)}"
     for item, why in (*freed.passed_over, *freed.failed):
         yield f"left {item.path.name}: {why}"
 
@@ -173,7 +173,8 @@ def _item(item: Item) -> dict[str, object]:
     return {"kind": item.kind, "path": str(item.path), "used": item.used, "about": item.about}
 
 
-def _size(text: str | None) -> int | None:
+def parsed_size(text: str | None) -> int | None:
+    """The bytes of ``--budget``; None without it."""
     from lab.config import parse_size
 
     if text is None:
@@ -188,7 +189,8 @@ def _size(text: str | None) -> int | None:
     return size
 
 
-def _human(size: int) -> str:
+def human(size: int) -> str:
+    """Bytes for people: 1.2G."""
     value = float(size)
     for unit in ("B", "K", "M", "G"):
         if value < 1024:

@@ -17,7 +17,7 @@ _GROUPS = {
     "Build and test": ("build", "test", "matrix", "verify", "bisect", "boot", "cp"),
     "Patches": ("patch", "reply", "claims"),
     "Results": ("runs", "show", "compare", "history", "report", "baseline", "export", "repro"),
-    "This machine": ("doctor", "fetch", "gc", "nightly"),
+    "This machine": ("doctor", "fetch", "store", "gc", "nightly"),
 }
 
 
@@ -44,6 +44,12 @@ class Command(TyperCommand):
 
 class Group(TyperGroup):
     """A command of commands, which are listed in groups."""
+
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        """Write what it is about right below the usage: of all lines it can spare one."""
+        formatter.indent()
+        formatter.write_text(self.help or "")
+        formatter.dedent()
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the commands; the few options are where one looks for them last."""

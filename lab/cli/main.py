@@ -64,6 +64,7 @@ def commands() -> Any:
         reply,
         report,
         review_check,
+        store,
         verify,
     )
     from lab.cli.commands import app

@@ -67,6 +67,11 @@ class Store:
         self._door.tell = tell
 
     @property
+    def door(self) -> Door:
+        """The way to it, for whoever looks at all that it has."""
+        return self._door
+
+    @property
     def away(self) -> str:
         """Why it is not asked any more; "" where it is."""
         return self._door.away
@@ -159,7 +164,9 @@ class Store:
         return False
 
     def has(self, kind: str, key: str) -> bool:
-        """Whether it has an entry, by what its manifest says."""
+        """Whether it has an entry that is not known to be damaged, by what its manifest says."""
+        if (kind, key) in self._damaged:
+            return False
         with self._lock, suppress(BadManifest, Unusable):
             return self._manifest(kind, key) is not None
         return False
