@@ -10,6 +10,8 @@ from lab.model.records import Evidence
 
 #: What begins the name of a part that is one filesystem's alone.
 RECIPE = "recipe of "
+#: The name of the machine that the guest ran on, where a run has several.
+HOST = "host"
 _LABELS = {
     "accelerator": "accelerator",
     "qemu_version": "QEMU",
@@ -77,7 +79,9 @@ def _values(
 ) -> dict[str, tuple[str, ...]]:
     found: dict[str, dict[str, None]] = {}
     for evidence in evidences:
-        for name, value in parts(evidence, filesystem, program).items():
+        # Where it ran makes it no other setup, but is told where the results differ.
+        where = {HOST: evidence.host} if evidence.host else {}
+        for name, value in {**where, **parts(evidence, filesystem, program)}.items():
             found.setdefault(name, {})[value] = None
     return {name: tuple(sorted(values)) for name, values in found.items()}
 

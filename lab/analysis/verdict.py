@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from lab.analysis.repeated import Repeated, by_test, is_mixed
-from lab.analysis.setup import differences
+from lab.analysis.setup import HOST, differences
 from lab.analysis.test_names import job_apart, own_name, shared_names
 from lab.model.job_name import job_name
 from lab.model.proof import unproved
@@ -187,8 +187,10 @@ def unlike(base: JobRecord, patched: JobRecord, series: tuple[str, str]) -> str:
     for name in _SAME:
         if getattr(base.evidence, name) != getattr(patched.evidence, name):
             return f"they differ in {_IN_WORDS.get(name, name.replace('_', ' '))}"
-    if differs := differences([base.evidence], [patched.evidence]):
-        return f"they differ in {differs[0].part}"
+    # Another host of the same QEMU, CPU and programs is said, and no reason to know nothing.
+    parts = [one.part for one in differences([base.evidence], [patched.evidence])]
+    if differs := [part for part in parts if part != HOST]:
+        return f"they differ in {differs[0]}"
     if patched.evidence.series_digests != (*base.evidence.series_digests, series):
         return "the two kernels differ in more than the series"
     if base.evidence.build_key == patched.evidence.build_key:

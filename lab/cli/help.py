@@ -63,7 +63,8 @@ class Group(TyperGroup):
             formatter.dedent()
         if any("--version" in parameter.opts for parameter in self.params):
             formatter.write_text(
-                f"{ctx.command_path} COMMAND --help says more; --version is there too."
+                f"{ctx.command_path} COMMAND --help says more; lab cluster: other hosts; "
+                "also --version."
             )
 
     def _shown(self) -> dict[str, None]:

@@ -55,6 +55,7 @@ def commands() -> Any:
         bisect,
         boot,
         claims,
+        cluster,
         cp,
         gc,
         nightly,

@@ -694,6 +694,18 @@ class Toolchain(Section):
     env: dict[Variable, str] = {}
 
 
+class Execution(Section):
+    """Where jobs run: on this host, or on the workers of a Dask cluster."""
+
+    kind: Literal["local", "dask"] = "local"
+    #: Of the scheduler; None is a cluster on this host.
+    address: Text | None = None
+    #: The folder that ``lab cluster certificates`` made.
+    tls: Path | None = None
+    #: What workers have to be labelled that get any.
+    labels: tuple[Name, ...] = ()
+
+
 class Builds(Section):
     """Where kernels are built."""
 
@@ -723,6 +735,7 @@ class LabConfig(Section):
     database: Database = Field(default_factory=Database)
     toolchain: Toolchain = Field(default_factory=Toolchain)
     build: Builds = Field(default_factory=Builds)
+    executor: Execution = Field(default_factory=Execution)
     nightly: Nightly = Field(default_factory=Nightly)
     gc: Gc = Field(default_factory=Gc)
     store: Store = Field(default_factory=Store)

@@ -90,6 +90,7 @@ class ExecutorRequest:
 
 #: ``MODULE:NAME`` of what makes an executor of a request; None where it is not the one for it.
 EXECUTORS: dict[str, str] = {
+    "dask": "lab.execution.cluster.asked:cluster",
     "processes": "lab.execution.pool:pool",
     "in-process": "lab.execution.in_process:in_process",
 }

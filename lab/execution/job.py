@@ -29,7 +29,7 @@ class Job:
     programs that cannot run, and why: they do not compile.  ``max_fail`` is after how many
     results that are not as expected nothing more runs; 0 is never.  All units run ``repeat``
     times, each time in guests of their own.  ``counts`` says that its guests count instructions
-    (lab.coverage).
+    (lab.coverage).  Jobs with the same ``beside`` are compared: on one host, if that can be.
     """
 
     variant: str
@@ -51,6 +51,7 @@ class Job:
     max_fail: int = 0
     repeat: int = 1
     counts: bool = False
+    beside: str = ""
 
     @property
     def name(self) -> str:

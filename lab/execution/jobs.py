@@ -20,12 +20,16 @@ from lab.execution.same_kernel import Bases
 from lab.execution.surroundings import surrounded
 from lab.host.capacity import Capacity
 from lab.model.job_error import JobError
+from lab.model.job_name import job_name
 from lab.model.records import DID_NOT_RUN, JobRecord, TestResult, now
 from lab.model.status import Status
 from lab.model.unrun import SAME, Stop
 from lab.plan import JobPlan, Plan
 from lab.results import Recorder, RunFolder
 from lab.unforeseen import as_lab_error
+
+#: A worker has no more guests than CPUs for them, and may build beside these.
+_LOAD_ELSEWHERE = 2.0
 
 
 @dataclass
@@ -45,10 +49,17 @@ class Jobs:
         """How many of them run side by side."""
         return min(len(self.plan.jobs), guests_at_once(self._loaded, self.plan, self._capacity))
 
+    @property
+    def _elsewhere(self) -> bool:
+        """Whether its jobs run on other hosts, which know themselves what they carry."""
+        return self._loaded.config.executor.kind == "dask"
+
     @cached_property
     def prefetch(self) -> bool:
         """Whether memory carries the next guest of each beside them."""
-        return self._capacity.carries(2 * self.width, largest(self._loaded, self.plan))
+        return not self._elsewhere and self._capacity.carries(
+            2 * self.width, largest(self._loaded, self.plan)
+        )
 
     @property
     def _loaded(self) -> LoadedConfig:
@@ -90,11 +101,19 @@ class Jobs:
         self.recorder.kept(partial(keep_recipe, self._loaded, planned, built, place, job))
         # Deadlines of a host that runs so many side by side, and builds beside them.
         load = self._load(planned)
-        self.made[number] = replace(surrounded(job.stretched(load)), prefetch=self.prefetch)
+        job = replace(job.stretched(load), beside=self._beside(planned))
+        self.made[number] = replace(surrounded(job), prefetch=self.prefetch)
         return self.made[number]
+
+    def _beside(self, planned: JobPlan) -> str:
+        """Names what the job is compared with, and itself; "" where that is nothing."""
+        base = self.bases.base_of(planned.variant)
+        return "" if base is None else job_name(base, planned.machine, planned.config)
 
     def _load(self, planned: JobPlan) -> float:
         """How many times slower its guest is than alone, at most."""
+        if self._elsewhere:
+            return _LOAD_ELSEWHERE
         builder, builds = self.preparer.builder, self.builds.left
         compilers = (
             min(builds, self._capacity.builds_at_once) * builder.toolchain.jobs if builds else 0

@@ -36,6 +36,12 @@ class Bases:
 
     variants: Mapping[Variant, Variant] = field(default_factory=dict)
 
+    def base_of(self, variant: Variant) -> Variant | None:
+        """What a variant is compared with, or is compared with another; None if with nothing."""
+        return self.variants.get(variant) or next(
+            (base for base in self.variants.values() if base == variant), None
+        )
+
     def is_again(self, plan: Plan, number: int, made: Mapping[int, Job], builds: Builds) -> bool:
         """Whether a job runs the same as its base, as far as that is made by now.
 

@@ -187,6 +187,7 @@ class _Question:
         series = (self.plan.series, self.series.digest)
         tests = compare(base, patched, series, self._asked())
         outcome, why = judge_pair(tests, self.about)
+        why = "; ".join(filter(None, (why, two_hosts(base, patched))))
         return KernelVerdict(name, outcome, why, ours=is_ours(tests), tests=tests, binary=binary)
 
     def _base(self) -> KernelVerdict:
@@ -207,6 +208,12 @@ class _Question:
             if job.names == (self.kernel, *self.around) and job.pattern is None
             for place in job.places
         )
+
+
+def two_hosts(base: JobRecord, patched: JobRecord) -> str:
+    """What is to be said of a pair that did not run on one host; "" where it did."""
+    hosts = [job.evidence.host for job in (base, patched)]
+    return "" if hosts[0] == hosts[1] else "the two ran on {} and {}".format(*hosts)
 
 
 def _line(error: LabError) -> str:

@@ -24,6 +24,7 @@ from lab.process.shelf import (
     MIRRORS,
     MKFS,
     PROGRAMS,
+    SENT,
     SHELVES,
     STATES,
     TREES,
@@ -72,6 +73,7 @@ class _Place:
             DOWNLOADS: self._downloads,
             MIRRORS: self._mirror,
             MKFS: self._answers,
+            SENT: lambda: self._locked_folders(SENT),
         }
 
     def _kept_while_used(self, item: Item) -> Item:

@@ -78,6 +78,7 @@ class Evidence:
             that is kept of the same test.
         left_mounted: (guest's folder, what was said) pairs of those that could not unmount
             all they had mounted; what unmounting shows is not shown of that.
+        host: The name of the host that its guests ran on; "" is that of the run.
         untested: Why it has no results, and needs none; "" where it has to have some.
     """
 
@@ -108,6 +109,7 @@ class Evidence:
     hardware: str = ""
     left_mounted: tuple[tuple[str, str], ...] = ()
     untested: str = ""
+    host: str = ""
 
     @property
     def machine(self) -> str:

@@ -48,6 +48,8 @@ DOWNLOADS = Shelf("download", "downloads", ".lock-{}")
 MIRRORS = Shelf("mirror", "git", ".lock")
 #: What the host's mkfs answered.
 MKFS = Shelf("answer", "mkfs")
+#: What another host sent for a job of its.
+SENT = Shelf("sent", "sent", ".{}.lock")
 
 #: All of them.
 SHELVES = (
@@ -61,4 +63,5 @@ SHELVES = (
     DOWNLOADS,
     MIRRORS,
     MKFS,
+    SENT,
 )

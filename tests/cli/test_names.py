@@ -40,6 +40,7 @@ NOUNS = {
 }
 #: Names of tests, numbers, files: nothing that is defined anywhere.
 FREE = {
+    "address", "folder", "label", "tls",
     "again", "bisect", "first_fail", "max_fail",
     "bad", "boots", "builds", "complaint", "confidence", "first_parent", "good", "metric", "new",
     "of", "old",

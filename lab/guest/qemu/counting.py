@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,14 @@ class Counting:
 
     plugin: Path
     probes: Path
+
+    def settled(self, place: Callable[[Path], Path], cache: Path) -> Counting:
+        """The same for this host's QEMU, which takes plugins of its own.
+
+        Raises:
+            InfrastructureError: It takes none, or there is no compiler.
+        """
+        return counting(cache, place(self.probes))
 
     def words(self, folder: Path) -> tuple[str, ...]:
         """QEMU's words for a guest that leaves what it counts in a folder."""

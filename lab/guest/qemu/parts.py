@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -13,16 +13,21 @@ from typing import TYPE_CHECKING, Self
 from lab.arch import ARCH
 from lab.guest.console import Console
 from lab.guest.guest import Description
+from lab.guest.movable import Files
 from lab.guest.qemu.accelerator import qemu_version
 from lab.guest.qemu.command_line import Hardware, kernel_arguments
-from lab.guest.qemu.tsc import portable
+from lab.guest.qemu.tsc import host_tsc_khz, portable, retimed
 from lab.model.recipe import Boot, Machine
+from lab.process.seal import files_below
+from lab.process.shelf import STATES
 from lab.userland.userland import Userland
 
 if TYPE_CHECKING:
     from lab.guest.qemu.counting import Counting
 
 _CPUINFO = Path("/proc/cpuinfo")
+#: Who explains an oops, or a hang, looks there.
+_BESIDE_KERNEL = ("System.map", "vmlinux")
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,38 @@ class QemuParts:
             shutdown_s=self.shutdown_s * factor,
             stall_s=self.stall_s * factor,
         )
+
+    def files(self) -> Iterator[Files]:
+        """All that it takes of this host's disk."""
+        beside = (name for name in _BESIDE_KERNEL if (self.kernel.parent / name).is_file())
+        yield Files(self.kernel.parent, (self.kernel.name, *beside))
+        yield _as_files(self.image)
+        yield from map(_as_files, self.programs.values())
+        if self.userland is not None:
+            yield _as_files(self.userland.path)
+        if self.counting is not None:
+            yield _as_files(self.counting.probes)
+
+    def settled(self, place: Callable[[Path], Path], cache: Path) -> Self:
+        """The same for the host that this process is on; see Movable."""
+        userland, counted = self.userland, self.counting
+        return replace(
+            self,
+            kernel=place(self.kernel),
+            image=place(self.image),
+            programs={name: place(path) for name, path in self.programs.items()},
+            append=retimed(self.append, host_tsc_khz(cache)) if self.append else "",
+            states=STATES.place(cache) if self.states is not None else None,
+            userland=userland and replace(userland, path=place(userland.path)),
+            counting=counted and counted.settled(place, cache),
+        )
+
+
+def _as_files(path: Path) -> Files:
+    """A file, or all that is in a folder."""
+    if not path.is_dir():
+        return Files(path.parent, (path.name,))
+    return Files(path.parent, tuple(f"{path.name}/{name}" for name, _ in files_below(path)))
 
 
 def _cpu(accelerator: str) -> str:

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which schedulers the lab speaks to: whoever speaks to one can have it run anything."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from lab.errors import Location, UserError
+
+if TYPE_CHECKING:
+    from distributed.security import Security
+
+CA = "ca.pem"
+#: Who signs; it stays where the certificates were made.
+CA_KEY = "ca.key"
+#: What each host has beside the CA's certificate: its own, and the key of that.
+OWN = "lab.pem"
+_ANYBODYS = "whoever reaches it runs what they like on each of its hosts, and reads all of it"
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a scheduler is, checked.
+
+    Attributes:
+        tls: The folder of the certificates; None on this host alone.
+    """
+
+    url: str
+    tls: Path | None = None
+
+    def security(self) -> Security:
+        """What Dask's connections are made with."""
+        from distributed.security import Security
+
+        if self.tls is None:
+            return Security()
+        own = str(self.tls / OWN)
+        return Security(
+            tls_ca_file=str(self.tls / CA),
+            tls_client_cert=own,
+            tls_worker_cert=own,
+            tls_scheduler_cert=own,
+            require_encryption=True,
+        )
+
+
+def checked_address(
+    url: str, tls: Path | None, where: Location | Path | str | None = None
+) -> Address:
+    """An address that is safe to use.
+
+    Args:
+        tls: The folder of the certificates, as `lab cluster certificates` makes it.
+        where: What names the address.
+
+    Raises:
+        UserError: It is none, is in the open, or has no certificates.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("tcp", "tls") or not parts.hostname:
+        raise UserError(
+            f"{url!r} is no address of a scheduler", where=where, hint="tls://HOST:8786"
+        )
+    if parts.scheme == "tcp":
+        if not is_loopback(parts.hostname):
+            raise UserError(
+                f"{url} is neither encrypted nor asks who is there: {_ANYBODYS}",
+                where=where,
+                hint="lab cluster certificates DIR, and tls:// in place of tcp://; or a tunnel: "
+                "ssh -N -L 8786:localhost:8786 HOST, and tcp://localhost:8786",
+            )
+        return Address(url)
+    if tls is None:
+        raise UserError(
+            f"{url} takes certificates, and none are named",
+            where=where,
+            hint="lab cluster certificates DIR makes them; then --tls DIR, or tls = "
+            '"DIR" in [executor]',
+        )
+    for name in (CA, OWN):
+        if not (tls / name).is_file():
+            raise UserError(
+                f"there is no {name}", where=tls, hint=f"lab cluster certificates {tls}"
+            )
+    return Address(url, tls)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what listens there is reached from this host alone; names but localhost are not."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Whether a run is to go to a cluster; asked of each run, so it brings nothing of Dask along."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lab.errors import UserError
+from lab.execution.cluster.address import Address, checked_address
+from lab.execution.executor import ExecutorRequest
+
+if TYPE_CHECKING:
+    from lab.config import LoadedConfig
+    from lab.execution.cluster.executor import Cluster
+
+
+def cluster(asked: ExecutorRequest) -> Cluster | None:
+    """For runs of a ``lab.toml`` that says ``[executor] kind = "dask"``.
+
+    Raises:
+        UserError: Its address is not safe, or Dask is not installed.
+    """
+    if asked.loaded.config.executor.kind != "dask":
+        return None
+    where = address_of(asked.loaded)
+    require_dask()
+    # It takes a second, which other runs need not spend.
+    from lab.execution.cluster.executor import Cluster
+
+    return Cluster(asked, where)
+
+
+def address_of(loaded: LoadedConfig) -> Address | None:
+    """The scheduler's; None for a cluster on this host alone.
+
+    Raises:
+        UserError: It is not safe.
+    """
+    section = loaded.config.executor
+    if section.address is None:
+        return None
+    tls = section.tls and loaded.path(section.tls)
+    return checked_address(section.address, tls, loaded.locate("executor", "address"))
+
+
+def require_dask() -> None:
+    """Raise UserError where Dask is not installed."""
+    from importlib.util import find_spec
+
+    if find_spec("distributed") is None:
+        raise UserError("Dask distributed is not installed", hint="pip install 'lab[dask]'")

@@ -1,0 +1,499 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Jobs on the workers of a Dask cluster: the third of the executors.
+
+Dask's scheduler chooses among the workers that offer what a job asks for, and sends a job
+elsewhere when its worker is gone.  What the lab adds: no more jobs are sent than run at
+once, so that a lost worker is not blamed on those that only waited there; a job that two
+workers were lost with is an error, with what was heard of both; and each job's files come
+back as if it had run here.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import queue
+import secrets
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+import dask
+from distributed import Client, Future, LocalCluster
+from distributed.scheduler import KilledWorker
+
+from lab.doctor.proved import qemu_here
+from lab.errors import InfrastructureError
+from lab.execution.cluster.address import Address
+from lab.execution.cluster.attempts import MOST, Attempts
+from lab.execution.cluster.host import HostFacts
+from lab.execution.cluster.needs import fits, needs_of, nobody, oddities, slots
+from lab.execution.cluster.parcel import Bundle, Parcel, bundles_of, scattered
+from lab.execution.cluster.serving import FACTS, KILLED, SHARE
+from lab.execution.cluster.words import (
+    Begun,
+    Done,
+    Failed,
+    NotBegun,
+    Outcome,
+    Said,
+    Wants,
+    unpacked,
+)
+from lab.execution.cluster.work import end_jobs, take, work
+from lab.execution.executor import ExecutorRequest
+from lab.execution.job import Job
+from lab.execution.run_job import unrun_job
+from lab.host.boot_id import boot_id
+from lab.model.job_error import Fault, JobError
+from lab.model.records import JobRecord
+from lab.model.unrun import Stop
+from lab.process.deadline import Deadline
+from lab.unforeseen import as_lab_error
+
+#: Seconds a scheduler has to answer.
+_CONNECT_S = 30
+#: And a cluster without any worker to have one again: Slurm and Kubernetes take their time.
+_ALONE_S = 120.0
+_LOOK_S = 2.0
+#: What jobs have to end and say what they have: SIGTERM ends the lab in ten seconds.
+_ENDING_S = 8.0
+#: Workers on this host, at most: each takes memory, and guests run in processes of their own.
+_MOST_HERE = 4
+
+
+@dataclass
+class _Sent:
+    """A job that is on its way."""
+
+    job: Job
+    parcel: Parcel
+    future: Future[Outcome] | None = None
+    tried: list[str] = field(default_factory=list)
+    begun: bool = False
+
+
+#: What comes to who waits: a future that ended, a record that needs none, or a word to look.
+_Numbered = tuple[int, JobRecord]
+_Ended: TypeAlias = "Future[Outcome] | _Numbered | None"
+
+
+class Cluster:
+    """Runs jobs on workers, in a ``with`` block; leaving it early ends them."""
+
+    def __init__(self, asked: ExecutorRequest, address: Address | None) -> None:
+        self._asked, self._address = asked, address
+        self._run = f"lab-{secrets.token_hex(6)}"
+        self._stack = ExitStack()
+        self._jobs: dict[int, _Sent] = {}
+        self._numbers: dict[str, int] = {}
+        self._ended: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
+        self._attempts = Attempts()
+        self._hosts: dict[str, HostFacts] = {}
+        self._looked = 0.0
+        self._alone_since: float | None = None
+        self._needs: dict[str, float] = {}
+        self._together: dict[str, str] = {}
+        self._over = False
+        self._lock = threading.RLock()
+        self._client: Client
+
+    def __enter__(self) -> Self:
+        try:
+            where = self._address.url if self._address is not None else self._here()
+            security = None if self._address is None else self._address.security()
+            self._client = self._stack.enter_context(_client(where, security))
+            self._client.subscribe_topic(self._run, self._hear)
+            self._wait_for_workers()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._jobs:
+            self._have_ended()
+        self._stack.close()
+
+    def _here(self) -> LocalCluster:
+        """Workers on this host, which share what it has."""
+        count = max(1, min(self._asked.width, _MOST_HERE))
+        # A daemon may have no children, and a job is one.
+        self._stack.enter_context(
+            dask.config.set(
+                {
+                    "distributed.worker.daemon": False,
+                    "distributed.scheduler.allowed-failures": KILLED,
+                }
+            )
+        )
+        toml = str(self._asked.loaded.toml)
+        made = LocalCluster(
+            n_workers=count,
+            threads_per_worker=max(2, -(-self._asked.width // count) + 1),
+            processes=True,
+            memory_limit=0,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            preload=["lab.execution.cluster.serving"],
+            env={"LAB_CONFIG": toml, SHARE: str(count)},
+            silence_logs=logging.CRITICAL,
+        )
+        return self._stack.enter_context(made)
+
+    def _wait_for_workers(self) -> None:
+        deadline = Deadline("the first worker", _ALONE_S)
+        said = False
+        while not self._look(anew=True):
+            if deadline.left_s <= 0:
+                raise _no_workers(self._told_address)
+            if not said:
+                self._asked.on_word(f"{self._told_address} has no worker yet: waiting for one")
+                said = True
+            time.sleep(0.5)
+        names = [f"{facts.name} ({facts.cpus} CPUs)" for facts in self._hosts.values()]
+        self._asked.on_word(f"{len(names)} workers: {', '.join(names[:8])}"
+                            f"{', …' if names[8:] else ''}")  # fmt: skip
+
+    @property
+    def _told_address(self) -> str:
+        return self._address.url if self._address is not None else "the cluster on this host"
+
+    def _look(self, *, anew: bool = False) -> dict[str, HostFacts]:
+        """The lab's workers there are, as of a moment ago."""
+        with self._lock:
+            if not anew and time.monotonic() - self._looked < _LOOK_S:
+                return self._hosts
+        try:
+            told = self._client.scheduler_info(n_workers=-1)["workers"]
+        except (OSError, TimeoutError, AttributeError, CancelledError):
+            # Gone, or on its way back: who waits for a record finds out which.
+            return self._hosts
+        found: dict[str, HostFacts] = {}
+        for worker, row in told.items():
+            facts = HostFacts.of_plain(row.get(FACTS))
+            if facts is not None:
+                changing = (row.get("metrics") or {}).get(FACTS) or {}
+                found[worker] = replace(facts, free=changing.get("free", facts.free))
+        with self._lock:
+            new = [found[worker] for worker in found.keys() - self._hosts.keys()]
+            self._hosts, self._looked = found, time.monotonic()
+        for facts in {facts.name: facts for facts in new}.values():
+            for line in oddities(facts, facts.at, qemu_here()):
+                self._asked.on_word(line)
+        return found
+
+    @property
+    def width(self) -> int:
+        """See Executor: so many as all workers run at once; one each, until a job was seen."""
+        hosts = self._look().values()
+        if not self._needs:
+            return max(1, len(hosts))
+        return max(1, sum(slots(self._needs, host) for host in hosts))
+
+    @property
+    def busy(self) -> int:
+        """See Executor."""
+        return len(self._jobs)
+
+    def submit(self, number: int, job: Job) -> None:
+        """See Executor."""
+        needs = needs_of(job, self._asked.loaded.config.executor.labels)
+        parcel = Parcel(
+            run=self._run,
+            number=number,
+            job=job,
+            host=boot_id(),
+            cache=self._asked.loaded.path(self._asked.loaded.config.paths.cache),
+            bundles=bundles_of(job),
+            needs=needs,
+        )
+        with self._lock:
+            if self._over:
+                return
+            self._needs = needs
+            sent = self._jobs[number] = _Sent(job, parcel)
+        hosts = list(self._look().values())
+        refused = nobody(needs, hosts) if hosts else None
+        if refused is None:
+            self._send(number, sent)
+        else:
+            error = JobError.of(refused, Fault.MACHINE)
+            self._ended.put((number, unrun_job(job, Stop(refused.what), error)))
+
+    def _send(self, number: int, sent: _Sent) -> None:
+        with self._lock:
+            if self._over:
+                return
+            chosen = self._candidates(sent)
+            key = f"{self._run}-{number}-{len(sent.tried)}-{secrets.token_hex(3)}"
+            sent.future = self._client.submit(
+                work,
+                # Dask would look through a value for names of its tasks.
+                pickle.dumps(sent.parcel),
+                key=key,
+                pure=False,
+                resources=dict(sent.parcel.needs),
+                workers=chosen or None,
+                allow_other_workers=bool(chosen),
+            )
+            self._numbers[key] = number
+        sent.future.add_done_callback(self._ended.put)
+
+    def _candidates(self, sent: _Sent) -> list[str]:
+        """The workers that a job is for, if not for any: not those it failed on; with its like."""
+        hosts = self._look()
+        fitting = {worker: facts for worker, facts in hosts.items()
+                   if fits(sent.parcel.needs, facts)}  # fmt: skip
+        if sent.tried:
+            return [worker for worker in fitting if worker not in sent.tried]
+        like = self._together.get(sent.job.beside) if sent.job.beside else None
+        return [worker for worker, facts in fitting.items() if like and facts.name == like]
+
+    def _hear(self, event: tuple[float, Any]) -> None:
+        # Whatever goes wrong with telling: nothing more would be heard.
+        with suppress(Exception):
+            word = unpacked(event[1])
+            if isinstance(word, Begun):
+                self._has_begun(word)
+            elif self._attempts.hear(word) and word.shown:
+                self._show(word)
+
+    def _show(self, word: Said) -> None:
+        if isinstance(word.what, str):
+            self._asked.on_word(word.what)
+        else:
+            self._asked.on_result(word.what)
+
+    def _has_begun(self, word: Begun) -> None:
+        sent = self._jobs.get(word.number)
+        if sent is None:
+            return
+        before = self._attempts.begin(word)
+        sent.begun = True
+        name = sent.job.name
+        if sent.job.beside:
+            self._together.setdefault(sent.job.beside, word.host)
+        if before is not None:
+            self._asked.on_word(f"{name}: {before}; again on {word.host}")
+        else:
+            self._asked.on_word(f"{name}: booting on {word.host}")
+        facts = self._hosts.get(word.worker)
+        if facts is not None and before is None:
+            self._tell_clock(replace(facts, at=word.at, free=1 << 60))
+        if len(self._attempts.of(word.number)) > MOST:
+            self._give_up(word.number, sent)
+
+    def _tell_clock(self, facts: HostFacts) -> None:
+        with self._lock:
+            known = f"clock {facts.name}"
+            if known in self._together:
+                return
+            self._together[known] = facts.name
+        for line in oddities(facts, time.time(), ""):
+            self._asked.on_word(line)
+
+    def _give_up(self, number: int, sent: _Sent) -> None:
+        """A scheduler that is not the lab's would have it kill more workers than two."""
+        made = self._attempts.of(number)
+        del made[MOST:]
+        if sent.future is not None:
+            self._numbers.pop(sent.future.key, None)
+            self._client.loop.add_callback(sent.future.cancel)
+        self._ended.put((number, self._lost(number, sent)))
+
+    def _lost(self, number: int, sent: _Sent) -> JobRecord:
+        error = self._attempts.verdict(number, sent.job.name)
+        return unrun_job(sent.job, Stop(error.what), error)
+
+    def wake(self) -> None:
+        """See Executor."""
+        self._ended.put(None)
+
+    def next_record(self) -> tuple[int, JobRecord] | None:
+        """See Executor."""
+        while True:
+            try:
+                ended = self._ended.get(timeout=_LOOK_S)
+            except queue.Empty:
+                self._refuse_silence()
+                continue
+            if ended is None:
+                return None
+            waiting = self.busy
+            found = self._ended_job(ended)
+            if found is not None or self.busy < waiting:
+                return found
+
+    def _ended_job(self, ended: Future[Outcome] | tuple[int, JobRecord]) -> _Numbered | None:
+        """A job's record; None where there is none yet, or the job is not to have one."""
+        if isinstance(ended, tuple):
+            return ended if self._jobs.pop(ended[0], None) is not None else None
+        number = self._numbers.pop(ended.key, None)
+        if number is None or number not in self._jobs:
+            return None
+        record = self._record(number, ended)
+        if record is None:
+            return None
+        del self._jobs[number]
+        return number, record
+
+    def _refuse_silence(self) -> None:
+        """Raise InfrastructureError where nobody is there who could end the waiting."""
+        if self._client.status != "running":
+            raise _gone(self._told_address)
+        if self._look():
+            self._alone_since = None
+        elif self._alone_since is None:
+            self._alone_since = time.monotonic()
+            self._asked.on_word(f"{self._told_address} has no worker left: waiting for one")
+        elif time.monotonic() - self._alone_since > _ALONE_S:
+            raise _no_workers(self._told_address)
+
+    def _record(self, number: int, future: Future[Outcome]) -> JobRecord | None:
+        """What came of a job; None where nothing did, or it goes on elsewhere."""
+        sent = self._jobs[number]
+        if future.status == "finished":
+            return self._of(number, sent, future.result())
+        if future.cancelled():
+            if not self._over:
+                raise _gone(self._told_address)
+            del self._jobs[number]
+            return None
+        error = future.exception()
+        if isinstance(error, KilledWorker):
+            return self._lost(number, sent)
+        said = as_lab_error(error) if isinstance(error, Exception) else _gone(self._told_address)
+        return unrun_job(sent.job, Stop(said.what), JobError.of(said, Fault.MACHINE))
+
+    def _of(self, number: int, sent: _Sent, outcome: Outcome) -> JobRecord | None:
+        if isinstance(outcome, Done):
+            scattered(sent.job.guest.folder, outcome.files)
+            evidence = replace(outcome.record.evidence, host=outcome.host)
+            return replace(outcome.record, evidence=evidence)
+        if isinstance(outcome, Wants):
+            # Megabytes: others are not to wait for them.
+            bring = threading.Thread(target=self._bring, args=(number, sent, outcome), daemon=True)
+            bring.start()
+            return None
+        if isinstance(outcome, NotBegun):
+            del self._jobs[number]
+            return None
+        return self._failed(number, sent, outcome)
+
+    def _failed(self, number: int, sent: _Sent, failed: Failed) -> JobRecord | None:
+        self._attempts.fail(number, failed.worker, failed.host, failed.error)
+        sent.tried.append(failed.worker)
+        if len(self._attempts.of(number)) >= MOST or not self._candidates(sent):
+            error = JobError.of(failed.error, Fault.MACHINE)
+            if len(self._attempts.of(number)) >= MOST:
+                error = self._attempts.verdict(number, sent.job.name)
+            return unrun_job(sent.job, Stop(error.what), error)
+        self._asked.on_word(f"{sent.job.name}: {failed.host}: {failed.error.what}; again elsewhere")
+        self._send(number, sent)
+        return None
+
+    def _bring(self, number: int, sent: _Sent, wants: Wants) -> None:
+        """Send a worker what it lacks, and the job again."""
+        try:
+            for bundle in wants.bundles:
+                self._bring_one(wants.worker, bundle)
+        except Exception as error:
+            failed = Failed(wants.worker, wants.worker, as_lab_error(error))
+            record = self._failed(number, sent, failed)
+            if record is not None:
+                self._ended.put((number, record))
+            return
+        self._send(number, sent)
+
+    def _bring_one(self, worker: str, bundle: Bundle) -> None:
+        said = self._client.run(take, bundle, bundle.read(), workers=[worker])
+        error = said.get(worker)
+        if error is not None:
+            raise error
+
+    def end(self) -> None:
+        """See Executor."""
+        with self._lock:
+            self._over = True
+            waiting = [sent.future for sent in self._jobs.values()
+                       if not sent.begun and sent.future is not None]  # fmt: skip
+        # From any thread, Dask's own among them, which would wait for itself.
+        threading.Thread(target=self._tell_end, args=(waiting,), daemon=True).start()
+
+    def _tell_end(self, waiting: Sequence[Future[Outcome]]) -> None:
+        with suppress(Exception):
+            self._client.run(end_jobs, self._run, on_error="ignore", wait=True)
+        if waiting:
+            with suppress(Exception):
+                self._client.cancel(waiting)
+
+    def stop(self) -> Iterator[tuple[int, JobRecord]]:
+        """See Executor."""
+        self.end()
+        deadline = Deadline("ending", _ENDING_S)
+        while self._jobs and deadline.left_s > 0:
+            try:
+                ended = self._ended.get(timeout=max(0.01, deadline.left_s))
+            except queue.Empty:
+                break
+            if ended is None or isinstance(ended, tuple):
+                continue
+            number = self._numbers.pop(ended.key, None)
+            sent = self._jobs.pop(number, None) if number is not None else None
+            if sent is None or number is None or ended.status != "finished":
+                continue
+            outcome = ended.result()
+            if isinstance(outcome, Done):
+                record = self._of(number, sent, outcome)
+                if record is not None:
+                    yield number, record
+
+    def _have_ended(self) -> None:
+        """Leave nothing that runs: what a worker was told is done, whoever hears of it."""
+        self._over = True
+        with suppress(Exception):
+            self._client.run(end_jobs, self._run, on_error="ignore")
+        futures = [sent.future for sent in self._jobs.values() if sent.future is not None]
+        with suppress(Exception):
+            self._client.cancel(futures, force=True)
+
+
+def _client(where: str | LocalCluster, security: Any) -> Client:
+    try:
+        return Client(
+            where,
+            security=security,
+            timeout=_CONNECT_S,
+            set_as_default=False,
+            name="lab",
+        )
+    except (OSError, TimeoutError) as error:
+        raise InfrastructureError(
+            f"no scheduler answers at {where}: {error}",
+            hint=f"lab cluster scheduler {where}, on its host; then lab worker on each",
+        ) from error
+
+
+def _gone(address: str) -> InfrastructureError:
+    return InfrastructureError(
+        f"the scheduler of {address} is gone",
+        hint="start it and its workers again; the same command goes on from here",
+    )
+
+
+def _no_workers(address: str) -> InfrastructureError:
+    return InfrastructureError(
+        f"{address} has no worker",
+        hint="lab worker ADDRESS, on each host; the same command goes on from here",
+    )

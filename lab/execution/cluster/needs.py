@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a job asks of a worker, and who of those that are there has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from lab.errors import InfrastructureError
+from lab.execution.cluster.host import (
+    GUEST,
+    KVM,
+    MEMORY,
+    HostFacts,
+    arch_token,
+    version_token,
+    versions,
+)
+from lab.execution.job import Job
+
+#: A clock that is further off than this is told.
+_CLOCK_S = 120.0
+#: Bytes: less than this is told.
+_LITTLE = 2 << 30
+#: What one offers of which each job takes a little: whatever is no CPU, memory or build.
+_TOKEN = 1e-6
+
+
+def needs_of(job: Job, labels: Sequence[str] = ()) -> dict[str, float]:
+    """What a worker has to offer that a job goes to.
+
+    Args:
+        labels: Of ``[executor]``.
+    """
+    needs: dict[str, float] = {version_token(): _TOKEN}
+    needs |= {f"label {name}": _TOKEN for name in labels}
+    boot = job.guest.recipe()
+    if boot is not None:
+        # One that is only played takes nothing, and runs anywhere.
+        hardware = boot.hardware
+        needs |= {
+            GUEST: hardware.cpus,
+            MEMORY: hardware.memory + hardware.nvdimm,
+            arch_token(): _TOKEN,
+        }
+        if hardware.accelerator == "kvm":
+            needs[KVM] = hardware.cpus
+    return needs
+
+
+def fits(needs: Mapping[str, float], facts: HostFacts) -> bool:
+    """Whether a host offers all of it."""
+    return all(facts.offers.get(name, 0) >= amount for name, amount in needs.items())
+
+
+def slots(needs: Mapping[str, float], facts: HostFacts) -> int:
+    """How many such jobs a host runs at once."""
+    return int(min((facts.offers.get(name, 0) // most for name, most in needs.items()), default=1))
+
+
+def nobody(needs: Mapping[str, float], hosts: Sequence[HostFacts]) -> InfrastructureError | None:
+    """Why no host there is takes a job; None if one does."""
+    if any(fits(needs, host) for host in hosts):
+        return None
+    fitting = [host for host in hosts if version_token() in host.offers]
+    if not fitting:
+        return other_versions(hosts)
+    wanted = [
+        _said(name, amount) for name, amount in needs.items() if _is_short(name, needs, hosts)
+    ]
+    said = "; ".join(f"{host.name} has {_offered(needs, host)}" for host in fitting)
+    return InfrastructureError(
+        f"no worker offers {' and '.join(wanted) or 'all of it at once'}",
+        detail=said,
+        hint="lab doctor on a host says what it lacks; lab worker ADDRESS adds another",
+    )
+
+
+def _is_short(name: str, needs: Mapping[str, float], hosts: Iterable[HostFacts]) -> bool:
+    return not any(host.offers.get(name, 0) >= needs[name] for host in hosts)
+
+
+def _said(name: str, amount: float) -> str:
+    if name == MEMORY:
+        return f"{amount / (1 << 30):.1f} GiB of memory for a guest"
+    if name == GUEST:
+        return f"{amount:g} CPUs for a guest"
+    return name if amount == _TOKEN else f"{name} ({amount:g} CPUs)"
+
+
+def _offered(needs: Mapping[str, float], host: HostFacts) -> str:
+    here = [name for name in needs if name in host.offers and name != version_token()]
+    said = [_said(name, host.offers[name]) if name in (MEMORY, GUEST) else name for name in here]
+    return ", ".join(said) or "nothing of it"
+
+
+def other_versions(hosts: Sequence[HostFacts]) -> InfrastructureError:
+    """What is said where nobody has our versions: who has which, and what mends it."""
+    ours = dict(versions())
+    lines = []
+    for host in hosts:
+        theirs = dict(host.versions)
+        unlike = [f"{name} {theirs.get(name) or 'none'}, here {value}"
+                  for name, value in ours.items() if theirs.get(name) != value]  # fmt: skip
+        lines.append(f"{host.name}: {'; '.join(unlike)}")
+    dask = " ".join(f"{name}=={ours[name]}" for name in ("distributed", "dask"))
+    return InfrastructureError(
+        "no worker has the versions that are here",
+        detail="\n".join(lines),
+        hint=f"on each host: the same commit of the lab, Python {ours['Python']}, "
+        f"pip install '{dask}', and start `lab worker` again",
+    )
+
+
+def oddities(facts: HostFacts, now: float, qemu: str) -> Iterator[str]:
+    """What a reader of its results should know of a host.
+
+    Args:
+        now: The clock here when facts.at was told.
+        qemu: Of this host; "" where it has none.
+    """
+    off = facts.at - now
+    if abs(off) > _CLOCK_S:
+        side = "ahead" if off > 0 else "behind"
+        yield (
+            f"{facts.name}: its clock is {_span(abs(off))} {side} of this one: so are its "
+            "records' times; deadlines do not ask it"
+        )
+    if qemu and facts.qemu and facts.qemu != qemu:
+        yield f"{facts.name}: QEMU is {facts.qemu} there, {qemu} here: lab compare tells them apart"
+    if facts.free < _LITTLE:
+        yield f"{facts.name}: {facts.free / (1 << 30):.1f} GiB are free for its cache: lab gc there"
+
+
+def _span(seconds: float) -> str:
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} seconds"

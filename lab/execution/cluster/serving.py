@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A worker or a scheduler in this process, until a signal or the other's end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from distributed import Scheduler, Status, Worker
+
+from lab.config import LoadedConfig, load
+from lab.errors import InfrastructureError
+from lab.execution.cluster.address import Address
+from lab.execution.cluster.host import BUILD, GUEST, HostFacts, offers_of_here
+from lab.execution.cluster.work import Here, settle_here
+from lab.process.cache_use import use_cache
+
+#: What a worker's facts go by, at the scheduler.
+FACTS = "lab"
+#: Of how many workers on its host one is, and its labels: for those that others start.
+SHARE, LABELS = "LAB_SHARE", "LAB_LABELS"
+#: Of two workers that a job kills the second ends it: it is the job, and no host.
+KILLED = 1
+_CONNECT_S = 30
+_LEAVING_S = 2.0
+
+
+def dask_setup(worker: Worker) -> None:
+    """Make a worker of Dask's the lab's: ``--preload lab.execution.cluster.serving``.
+
+    Its ``lab.toml`` is the one that ``LAB_CONFIG`` names, or that of the lab.
+    """
+    labels = tuple(filter(None, os.environ.get(LABELS, "").split(",")))
+    adopt(worker, load(), labels, int(os.environ.get(SHARE, "1")))
+
+
+def adopt(
+    worker: Worker, loaded: LoadedConfig, labels: tuple[str, ...] = (), share: int = 1
+) -> Here:
+    """Have a worker that is not connected yet offer what this host does for the lab."""
+    cache = loaded.path(loaded.config.paths.cache)
+    use_cache(cache, loaded.toml)
+    config = loaded.config
+    offers = offers_of_here(
+        cache, config.deadlines.accelerator, config.guests, config.builds, labels, share
+    )
+    mine = Here(cache, offers)
+    settle_here(mine)
+    worker.state.total_resources.update(offers)
+    worker.state.available_resources.update(offers)
+    worker.startup_information[FACTS] = lambda _: mine.facts.as_plain()
+    worker.metrics[FACTS] = _changing(mine)
+    return mine
+
+
+def _changing(mine: Here) -> Callable[[Worker], dict[str, object]]:
+    """What a heartbeat says anew of the host."""
+
+    def told(_: Worker) -> dict[str, object]:
+        facts = mine.facts
+        return {"at": facts.at, "free": facts.free}
+
+    return told
+
+
+def serve_worker(
+    address: Address,
+    loaded: LoadedConfig,
+    labels: tuple[str, ...],
+    say: Callable[[str], None],
+) -> None:
+    """Be a worker until a signal comes, or the scheduler is gone.
+
+    Raises:
+        InfrastructureError: The scheduler is not there, went away, or refuses this worker.
+    """
+    asyncio.run(_work_for(address, loaded, labels, say))
+
+
+async def _work_for(
+    address: Address, loaded: LoadedConfig, labels: tuple[str, ...], say: Callable[[str], None]
+) -> None:
+    stop = _stopped_by_signals()
+    with_threads = _threads(loaded)
+    try:
+        worker = Worker(
+            address.url,
+            nthreads=with_threads,
+            memory_limit=0,
+            security=address.security(),
+            dashboard=False,
+            dashboard_address="127.0.0.1:0",
+            death_timeout=_CONNECT_S,
+            host=_own_host(address),
+        )
+        mine = adopt(worker, loaded, labels)
+        await worker
+    except (OSError, TimeoutError, ValueError) as error:
+        raise InfrastructureError(
+            f"no scheduler at {address.url} takes this worker: {error or type(error).__name__}",
+            hint=f"lab cluster scheduler {address.url}, on its host",
+        ) from error
+    say(f"offers {told_offers(mine.facts)} to {address.url}")
+    ended = asyncio.create_task(worker.finished())
+    await asyncio.wait({ended, asyncio.create_task(stop.wait())},
+                       return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
+    for run in {run for run, _ in mine.running}:
+        mine.end(run)
+    gone = worker.status in (Status.closed, Status.closing, Status.failed)
+    if not stop.is_set() and gone:
+        raise InfrastructureError(
+            f"the scheduler at {address.url} is gone",
+            hint="start both again: what ran there runs again with the same command",
+        )
+    await asyncio.wait_for(worker.close(timeout=_LEAVING_S), 2 * _LEAVING_S)
+
+
+def _threads(loaded: LoadedConfig) -> int:
+    """As many as jobs and builds may be at once; each of them only waits."""
+    return max(2, loaded.config.guests or len(os.sched_getaffinity(0))) + 2
+
+
+def _own_host(address: Address) -> str | None:
+    """Where a worker listens: where only this host reaches it, if that is where all are."""
+    return "127.0.0.1" if address.tls is None else None
+
+
+def told_offers(facts: HostFacts) -> str:
+    """What a host offers, for people."""
+    names = (GUEST, "kvm", BUILD)
+    numbers = [f"{name} {facts.offers[name]:g}" for name in names if name in facts.offers]
+    words = [name for name in facts.offers if name.startswith(("arch ", "label "))]
+    return ", ".join([*numbers, *words])
+
+
+def serve_scheduler(address: Address, say: Callable[[str], None]) -> None:
+    """Be the scheduler until a signal comes.
+
+    Raises:
+        InfrastructureError: Something else has the port.
+    """
+    asyncio.run(_schedule(address, say))
+
+
+async def _schedule(address: Address, say: Callable[[str], None]) -> None:
+    stop = _stopped_by_signals()
+    parts = urlsplit(address.url)
+    try:
+        scheduler = await Scheduler(
+            host=f"{parts.scheme}://{parts.hostname}",
+            port=parts.port or 8786,
+            security=address.security(),
+            allowed_failures=KILLED,
+            dashboard=False,
+            dashboard_address="127.0.0.1:0",
+        )
+    except OSError as error:
+        raise InfrastructureError(
+            f"cannot listen at {address.url}: {error.strerror or error}", hint="another port"
+        ) from error
+    say(f"listens at {scheduler.address}; on each host: lab worker {scheduler.address}")
+    await stop.wait()
+    await scheduler.close()
+
+
+def _stopped_by_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop

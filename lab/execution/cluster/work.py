@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a worker does with a job: in a process of its own, which dies with the worker."""
+
+from __future__ import annotations
+
+import pickle
+import platform
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from distributed import Worker, get_worker
+
+from lab.errors import InfrastructureError, LabError
+from lab.execution.cluster.host import GUEST, MEMORY, HostFacts, facts_of_here
+from lab.execution.cluster.parcel import (
+    Bundle,
+    Parcel,
+    Unpacked,
+    free_of,
+    gathered,
+    receive,
+)
+from lab.execution.cluster.words import (
+    Begun,
+    Done,
+    Failed,
+    NotBegun,
+    Outcome,
+    Said,
+    Wants,
+    Word,
+    packed,
+)
+from lab.execution.job import Job
+from lab.execution.pool import Pool
+from lab.guest.movable import Movable
+from lab.model.records import JobRecord, TestResult
+from lab.process.temporary import temporary_folder
+from lab.suites.on_host import OnHost
+from lab.unforeseen import as_lab_error
+
+#: How often a worker looks whether anybody still waits for a job, in seconds.
+_TICK_S = 1.0
+#: How often it says what its guest said last: that is all that is known once it was killed.
+_CONSOLE_S = 5.0
+#: Bytes of disk without which no job begins: a guest's state alone takes 100 MB.
+_ROOM = 512 << 20
+_LONGEST_LINE = 300
+
+
+@dataclass
+class Here:
+    """This worker, as its jobs know it.
+
+    Attributes:
+        cache: This host's.
+        offers: What it told the scheduler that jobs may ask for.
+        running: The pools of the jobs that run, by run and number.
+        over: Runs that had their jobs ended.
+    """
+
+    cache: Path
+    offers: Mapping[str, float]
+    running: dict[tuple[str, int], Pool] = field(default_factory=dict)
+    over: set[str] = field(default_factory=set)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def facts(self) -> HostFacts:
+        """The host, now."""
+        return facts_of_here(self.cache, self.offers)
+
+    def end(self, run: str) -> None:
+        """Have a run's jobs end and give what they have, and none begin."""
+        with self.lock:
+            self.over.add(run)
+            pools = [pool for (of, _), pool in self.running.items() if of == run]
+        for pool in pools:
+            pool.end()
+
+    @contextmanager
+    def at(self, parcel: Parcel, pool: Pool) -> Iterator[bool]:
+        """A job is in a pool; False where its run is over."""
+        place = (parcel.run, parcel.number)
+        with self.lock:
+            self.running[place] = pool
+            wanted = parcel.run not in self.over
+        try:
+            yield wanted
+        finally:
+            with self.lock:
+                self.running.pop(place, None)
+
+
+_HERE: list[Here] = []
+
+
+def settle_here(here: Here) -> None:
+    """Make this process a worker of the lab's."""
+    _HERE[:] = [here]
+
+
+def here() -> Here:
+    """What this worker is.
+
+    Raises:
+        InfrastructureError: It is none of the lab's.
+    """
+    if not _HERE:
+        raise InfrastructureError("this worker was not started by the lab", hint="lab worker")
+    return _HERE[0]
+
+
+def end_jobs(run: str) -> None:
+    """Have a run's jobs end on this worker; called by whoever began it."""
+    here().end(run)
+
+
+def take(bundle: Bundle, contents: Mapping[str, bytes]) -> LabError | None:
+    """Keep what was sent for a job to come; what is wrong with that, if anything."""
+    try:
+        receive(here().cache, bundle, contents)
+    except Exception as error:
+        return as_lab_error(error)
+    return None
+
+
+def work(content: bytes) -> Outcome:
+    """Run the job of a pickled Parcel; what went wrong with this host is an outcome, too."""
+    worker = get_worker()
+    try:
+        # From whoever has a certificate of this cluster, or is on this host.
+        parcel: Parcel = pickle.loads(content)  # noqa: S301
+        return _work(parcel, here(), worker)
+    except Exception as error:
+        return Failed(_name(), worker.address, as_lab_error(error))
+
+
+def _name() -> str:
+    return platform.node()
+
+
+def _work(parcel: Parcel, mine: Here, worker: Worker) -> Outcome:
+    unpacked = Unpacked(parcel, mine.cache)
+    if unpacked.missing:
+        return Wants(worker.address, tuple(unpacked.missing))
+    free = free_of(mine.cache)
+    if free < _ROOM:
+        raise InfrastructureError(
+            f"its disk is full: {free / (1 << 20):.0f} MiB are free for {mine.cache}",
+            hint="lab gc there, or another disk as paths.cache in its lab.local.toml",
+        )
+    _refuse_elsewhere(parcel, mine)
+    with temporary_folder("job") as folder:
+        return _Play(parcel, mine, worker, folder / parcel.job.guest.folder.name, unpacked).run()
+
+
+def _refuse_elsewhere(parcel: Parcel, mine: Here) -> None:
+    """What runs on the host of the lab cannot be moved: its files, its interpreter."""
+    if parcel.host == mine.facts.boot:
+        return
+    for unit in parcel.job.units:
+        if isinstance(unit.kind, OnHost):
+            raise InfrastructureError(
+                f"suite {unit.suite} runs its programs on the host of the lab, and this is another",
+                hint='[executor] kind = "local" for it, or another --suite',
+            )
+
+
+class _Play:
+    """A job on its way through this worker."""
+
+    def __init__(
+        self, parcel: Parcel, mine: Here, worker: Worker, folder: Path, unpacked: Unpacked
+    ) -> None:
+        self._parcel, self._mine, self._worker = parcel, mine, worker
+        self._folder = folder
+        job = settled(parcel.job, folder, mine.cache, unpacked.place)
+        self._job = replace(job, prefetch=_has_room_for_two(parcel.needs, mine.offers))
+        self._key = worker.get_current_task()
+        self._last = ""
+        self._said_at = time.monotonic()
+
+    def run(self) -> Outcome:
+        number = self._parcel.number
+        self._say(Begun(number, _name(), self._worker.address, time.time()))
+        with Pool(1, self._tell, self._tell) as pool, self._mine.at(self._parcel, pool) as wanted:
+            if not wanted:
+                return NotBegun()
+            pool.submit(number, self._job)
+            record = self._waited(pool)
+        if record is None:
+            return NotBegun()
+        return Done(_name(), record, gathered(self._folder))
+
+    def _waited(self, pool: Pool) -> JobRecord | None:
+        """The record; looks now and then whether anybody waits for it."""
+        over = threading.Event()
+        ticker = threading.Thread(target=_tick, args=(pool.wake, over), daemon=True)
+        ticker.start()
+        try:
+            while pool.busy:
+                ended = pool.next_record()
+                if ended is not None:
+                    return ended[1]
+                if self._is_given_up():
+                    pool.end()
+                self._say_console()
+        finally:
+            over.set()
+        return None
+
+    def _is_given_up(self) -> bool:
+        """Whether the scheduler wants it no more: whoever began it is gone."""
+        task = self._worker.state.tasks.get(self._key)
+        return task is None or task.state in ("cancelled", "resumed")
+
+    def _say_console(self) -> None:
+        if time.monotonic() - self._said_at < _CONSOLE_S:
+            return
+        self._said_at = time.monotonic()
+        line = _last_line(self._job.guest.folder / "console.log")
+        if line and line != self._last:
+            self._last = line
+            self._say(
+                Said(self._parcel.number, self._worker.address, f"its guest: {line}", shown=False)
+            )
+
+    def _tell(self, what: TestResult | str) -> None:
+        self._say(Said(self._parcel.number, self._worker.address, what))
+
+    def _say(self, word: Word) -> None:
+        self._worker.log_event(self._parcel.run, packed(word))
+
+
+def settled(job: Job, folder: Path, cache: Path, place: Callable[[Path], Path]) -> Job:
+    """A job for this host, whose QEMU and CPU its evidence then names."""
+    spec = job.guest.settled(place, cache) if isinstance(job.guest, Movable) else job.guest
+    spec = spec.in_folder(folder)
+    told, around = spec.describe(), dict(job.evidence.surroundings)
+    if "CPU" in around:
+        around["CPU"] = told.cpu
+    evidence = replace(
+        job.evidence, qemu_version=spec.version(), surroundings=tuple(around.items())
+    )
+    return replace(job, guest=spec, evidence=evidence)
+
+
+def _has_room_for_two(needs: Mapping[str, float], offers: Mapping[str, float]) -> bool:
+    """Whether there is memory for the next guest of each job that may run here."""
+    jobs = offers.get(GUEST, 0) // needs.get(GUEST, 1)
+    return 0 < 2 * jobs * needs.get(MEMORY, 0) <= offers.get(MEMORY, 0)
+
+
+def _tick(wake: Callable[[], None], over: threading.Event) -> None:
+    while not over.wait(_TICK_S):
+        wake()
+
+
+def _last_line(console: Path) -> str:
+    try:
+        with console.open("rb") as stream:
+            stream.seek(max(0, console.stat().st_size - 4096))
+            lines = stream.read().decode(errors="replace").split("\n")
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")[:_LONGEST_LINE]

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Played guests on workers of a real cluster of processes on this host."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab.config import LoadedConfig, load
+from lab.execution.cluster.executor import Cluster
+from lab.execution.executor import ExecutorRequest
+from lab.guest.fake import Script
+from lab.model.records import JobRecord, TestResult
+from lab.process.deadline import Deadline
+from tests.config.conftest import Project
+from tests.execution.conftest import MakeJob
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> LoadedConfig:
+    project = Project(tmp_path_factory.mktemp("project"))
+    project.append('[paths]\ncache = "cache"\n[executor]\nkind = "dask"\n')
+    return load(project.root)
+
+
+class Told:
+    def __init__(self) -> None:
+        self.results: list[TestResult] = []
+        self.words: list[str] = []
+
+
+@pytest.fixture(scope="module")
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture(scope="module")
+def cluster(loaded: LoadedConfig, told: Told) -> Iterator[Cluster]:
+    asked = ExecutorRequest(loaded, 2, told.results.append, told.words.append)
+    with Cluster(asked, None) as cluster:
+        yield cluster
+
+
+def ended(cluster: Cluster) -> tuple[int, JobRecord]:
+    while True:
+        found = cluster.next_record()
+        if found is not None:
+            return found
+
+
+def worker_with(cluster: Cluster, number: int, attempt: int) -> int:
+    """The process that a job is on, once it was begun for that time."""
+    deadline = Deadline("a job's beginning", 60.0)
+    while len(made := cluster._attempts.of(number)) < attempt or made[-1].last == "nothing":
+        assert deadline.left_s > 0
+        time.sleep(0.1)
+    pids: dict[str, int] = cluster._client.run(os.getpid, workers=[made[-1].worker])
+    return pids[made[-1].worker]
+
+
+def test_jobs_run_elsewhere_and_come_back(
+    cluster: Cluster, told: Told, make_job: MakeJob, tmp_path: Path
+) -> None:
+    """Records, what is told meanwhile, and the files of their folders."""
+    jobs = [make_job({"p": Script(("a", "b"))}) for _ in range(3)]
+    for number, job in enumerate(jobs):
+        spec = job.guest.in_folder(tmp_path / "run" / f"{number}")
+        cluster.submit(number, replace(job, guest=spec))
+    records = dict(ended(cluster) for _ in jobs)
+    assert set(records) == {0, 1, 2}
+    for number, record in records.items():
+        assert [result.status for result in record.results] == ["pass", "pass"]
+        assert record.evidence.host == os.uname().nodename
+        assert (tmp_path / "run" / f"{number}" / "console.log").is_file()
+    assert cluster.busy == 0
+    assert len(told.results) == 6
+    assert any("booting on" in word for word in told.words)
+
+
+def test_a_job_that_kills_two_workers_is_an_error(
+    cluster: Cluster, told: Told, make_job: MakeJob
+) -> None:
+    """Never the kernel's: it says what was heard of both."""
+    job = make_job({"p": Script(("a", "b"), {"b": "hang"})}, program_s=60.0)
+    cluster.submit(7, job)
+    for attempt in (1, 2):
+        os.kill(worker_with(cluster, 7, attempt), signal.SIGKILL)
+    number, record = ended(cluster)
+    assert number == 7
+    assert record.fault == "machine"
+    assert {result.status for result in record.results} == {"error"}
+    assert record.error is not None
+    assert str(record.error).count("last heard: ") == 2

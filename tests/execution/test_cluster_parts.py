@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a cluster of the lab's is made of, each by itself: no worker is started."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab.errors import InfrastructureError, UserError
+from lab.execution.cluster.address import CA, OWN, checked_address
+from lab.execution.cluster.attempts import Attempts
+from lab.execution.cluster.certificates import make_certificates
+from lab.execution.cluster.host import GUEST, KVM, MEMORY, HostFacts, version_token, versions
+from lab.execution.cluster.needs import nobody, oddities, slots
+from lab.execution.cluster.parcel import Bundle, Parcel, Sent, Unpacked, below, receive
+from lab.execution.cluster.words import Begun, Said
+from lab.execution.job import Job
+from lab.model.records import TestResult
+from lab.model.status import Status
+from lab.process.seal import file_digest
+from tests.execution.conftest import MakeJob
+
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    "url", ["tcp://10.0.0.1:8786", "tcp://build.example.org:8786", "tcp://0.0.0.0:8786",
+            "tcp://[::]:8786", "tcp://127.0.0.1.example.org:1"]
+)  # fmt: skip
+def test_an_address_in_the_open_is_refused(url: str) -> None:
+    """A name may lead anywhere: what is not plainly this host is not."""
+    with pytest.raises(UserError, match="neither encrypted") as caught:
+        checked_address(url, None)
+    assert "lab cluster certificates" in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["tcp://127.0.0.1:1", "tcp://localhost:1", "tcp://[::1]:1"])
+def test_this_host_alone_needs_no_certificate(url: str) -> None:
+    assert checked_address(url, None).security().require_encryption in (False, None)
+
+
+@pytest.mark.parametrize("url", ["10.0.0.1:8786", "http://a", "tls://", ""])
+def test_what_is_no_address(url: str) -> None:
+    with pytest.raises(UserError, match="no address of a scheduler"):
+        checked_address(url, None)
+
+
+def test_certificates_are_a_ca_and_what_it_signed(tmp_path: Path) -> None:
+    folder = tmp_path / "tls"
+    with pytest.raises(UserError, match="none are named"):
+        checked_address("tls://a:1", None)
+    with pytest.raises(UserError, match=CA):
+        checked_address("tls://a:1", folder)
+    made = make_certificates(folder)
+    assert {path.name: path.stat().st_mode & 0o777 for path in made} == {
+        CA: 0o644, "ca.key": 0o600, OWN: 0o600
+    }  # fmt: skip
+    assert checked_address("tls://a:1", folder).security().require_encryption is True
+    context = ssl.create_default_context(cafile=str(folder / CA))
+    context.load_cert_chain(folder / OWN)
+    with pytest.raises(UserError, match="already"):
+        make_certificates(folder)
+
+
+def facts(**offers: float) -> HostFacts:
+    return HostFacts(name="far", offers={version_token(): 4, GUEST: 4, MEMORY: 8 * GIB, **offers})
+
+
+def test_so_many_jobs_as_cpus_and_memory_carry() -> None:
+    assert slots({GUEST: 1, MEMORY: GIB}, facts()) == 4
+    assert slots({GUEST: 1, MEMORY: 3 * GIB}, facts()) == 2
+    assert slots({GUEST: 1, KVM: 1}, facts()) == 0
+
+
+def test_what_nobody_offers_is_named_with_what_there_is() -> None:
+    needs = {version_token(): 1e-6, GUEST: 1, MEMORY: GIB}
+    assert nobody(needs, [facts()]) is None
+    error = nobody({**needs, KVM: 1, "label fast": 1e-6}, [facts()])
+    assert error is not None
+    assert "kvm" in error.what
+    assert "label fast" in error.what
+    assert "memory" not in error.what
+    assert "far has" in str(error.detail)
+
+
+def test_other_versions_are_named_with_what_mends_it() -> None:
+    theirs = tuple((name, "1.0" if name == "dask" else value) for name, value in versions())
+    other = replace(facts(), versions=theirs, offers={GUEST: 4, "versions 0": 4})
+    error = nobody({version_token(): 1e-6}, [other])
+    assert error is not None
+    assert "far: dask 1.0, here " in str(error.detail)
+    assert "Python" not in str(error.detail)
+    assert "pip install" in str(error.hint)
+
+
+def test_a_host_that_is_odd_is_told() -> None:
+    assert list(oddities(replace(facts(), at=100.0, free=9 * GIB), 100.0, "")) == []
+    far = replace(facts(), at=100.0 + 86400 * 2, free=GIB, qemu="9.2")
+    told = " ".join(oddities(far, 100.0, "7.2"))
+    for word in ("2 days ahead", "QEMU is 9.2 there, 7.2 here", "1.0 GiB are free"):
+        assert word in told
+
+
+def result(test: str, status: Status = Status.PASS) -> TestResult:
+    return TestResult("6.1", "6.1.1", "ext4-dax", "s", test, status)
+
+
+def test_what_a_second_attempt_tells_again_is_not_told_twice() -> None:
+    """A limit of failures counts each of them once."""
+    made = Attempts()
+    made.begin(Begun(0, "near", "tcp://1", 0.0))
+    assert made.hear(Said(0, "tcp://1", result("a")))
+    assert made.hear(Said(0, "tcp://1", result("a")))  # repeated
+    made.begin(Begun(0, "far", "tcp://2", 0.0))
+    told = [made.hear(Said(0, "tcp://2", result(name))) for name in ("a", "a", "a", "b")]
+    assert told == [False, False, True, True]
+
+
+def test_the_error_of_a_job_that_killed_has_the_last_words_of_both() -> None:
+    made = Attempts()
+    for host, worker, words in (("near", "tcp://1", "its guest: BUG"), ("far", "tcp://2", "")):
+        made.begin(Begun(3, host, worker, 0.0))
+        if words:
+            made.hear(Said(3, worker, words, shown=False))
+    made.fail(3, "tcp://2", "far", InfrastructureError("a process was killed"))
+    error = made.verdict(3, "6.1")
+    assert error.fault == "machine"
+    assert "near: the worker tcp://1 was killed" in error.detail
+    assert "last heard: its guest: BUG" in error.detail
+    assert "far: a process was killed; last heard: nothing" in error.detail
+
+
+@pytest.fixture
+def sent(tmp_path: Path, make_job: MakeJob) -> tuple[Parcel, Bundle]:
+    folder = tmp_path / "theirs" / "builds" / "k"
+    folder.mkdir(parents=True)
+    (folder / "bzImage").write_bytes(b"kernel")
+    bundle = Bundle(folder, (Sent("bzImage", file_digest(folder / "bzImage"), False),))
+    job: Job = make_job({})
+    return Parcel("r", 0, job, "", tmp_path / "theirs", (bundle,)), bundle
+
+
+def test_a_file_is_taken_where_it_is_the_same(sent: tuple[Parcel, Bundle], tmp_path: Path) -> None:
+    """One of the same name that holds something else is never booted."""
+    parcel, bundle = sent
+    ours = tmp_path / "ours"
+    place = ours / "builds" / "k" / "bzImage"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"lennek")
+    contents = bundle.read()
+    (bundle.folder / "bzImage").rename(tmp_path / "gone")
+    assert Unpacked(parcel, ours).missing == [bundle]
+    receive(ours, bundle, contents)
+    unpacked = Unpacked(parcel, ours)
+    assert unpacked.missing == []
+    found = unpacked.place(bundle.folder / "bzImage")
+    assert found.read_bytes() == b"kernel"
+    assert found.is_relative_to(ours / "sent")
+    found.write_bytes(b"lennek")
+    assert Unpacked(parcel, ours).missing == [bundle]
+    place.write_bytes(b"kernel")
+    assert Unpacked(parcel, ours).place(bundle.folder / "bzImage") == place
+
+
+def test_what_came_otherwise_is_not_kept(sent: tuple[Parcel, Bundle], tmp_path: Path) -> None:
+    _, bundle = sent
+    with pytest.raises(InfrastructureError, match="did not come as it was sent"):
+        receive(tmp_path / "ours", bundle, {"bzImage": b"other"})
+    assert not list((tmp_path / "ours" / "sent").glob("[!.]*"))
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/../../x", ""])
+def test_another_hosts_name_for_a_file_leads_nowhere_else(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InfrastructureError, match="nowhere here"):
+        below(tmp_path, name)
