@@ -20,9 +20,13 @@ from lab.execution.cluster.parcel import free_of
 from lab.host.boot_id import boot_id
 from lab.host.capacity import Capacity
 
-#: Names of what a worker offers: CPUs for guests, bytes of memory for them, CPUs under KVM,
-#: and builds side by side.
-GUEST, MEMORY, KVM, BUILD = "guest", "memory", "kvm", "build"
+#: Names of what a worker offers: guests at once, CPUs for guests, bytes of memory for them,
+#: CPUs under KVM, and builds side by side.
+SLOT, GUEST, MEMORY, KVM, BUILD = "slot", "guest", "memory", "kvm", "build"
+#: Who says how many guests there are to be at once means them whatever CPUs they have.
+_CPUS_OF_ANY = 64
+#: Of what is there or is not.
+_PLENTY = 1.0
 
 
 @dataclass(frozen=True)
@@ -89,16 +93,21 @@ def offers_of_here(
     """What this host was shown to be able to do: KVM only where a guest ran under it.
 
     Args:
-        guests, builds: How many of one CPU at once somebody asked for; 0 is what it carries.
+        guests, builds: How many at once somebody asked for; 0 is what it carries.
         share: Of how many workers on this host this is one.
     """
     capacity = Capacity.of_this_host()
-    cpus = guests or max(1, capacity.cpus // share)
-    offers: dict[str, float] = {f"label {name}": cpus for name in labels}
-    offers[version_token()] = cpus
-    offers[BUILD] = builds or Capacity.of_this_host().builds_at_once
+    cpus = guests * _CPUS_OF_ANY or max(1, capacity.cpus // share)
+    tokens = [f"label {name}" for name in labels]
+    offers: dict[str, float] = dict.fromkeys((*tokens, version_token()), _PLENTY)
+    offers[BUILD] = builds or capacity.builds_at_once
     if qemu_here():
-        offers |= {GUEST: cpus, MEMORY: capacity.memory // share, arch_token(): cpus}
+        offers |= {
+            SLOT: guests or cpus,
+            GUEST: cpus,
+            MEMORY: capacity.memory // share,
+            arch_token(): _PLENTY,
+        }
         if kvm_runs(cache, deadline_s):
             offers[KVM] = cpus
     return offers

@@ -10,6 +10,7 @@ from lab.execution.cluster.host import (
     GUEST,
     KVM,
     MEMORY,
+    SLOT,
     HostFacts,
     arch_token,
     version_token,
@@ -38,6 +39,7 @@ def needs_of(job: Job, labels: Sequence[str] = ()) -> dict[str, float]:
         # One that is only played takes nothing, and runs anywhere.
         hardware = boot.hardware
         needs |= {
+            SLOT: 1,
             GUEST: hardware.cpus,
             MEMORY: hardware.memory + hardware.nvdimm,
             arch_token(): _TOKEN,
@@ -67,7 +69,7 @@ def nobody(needs: Mapping[str, float], hosts: Sequence[HostFacts]) -> Infrastruc
     wanted = [
         _said(name, amount) for name, amount in needs.items() if _is_short(name, needs, hosts)
     ]
-    said = "; ".join(f"{host.name} has {_offered(needs, host)}" for host in fitting)
+    said = "\n".join(dict.fromkeys(f"{host.name} has {_offered(needs, host)}" for host in fitting))
     return InfrastructureError(
         f"no worker offers {' and '.join(wanted) or 'all of it at once'}",
         detail=said,

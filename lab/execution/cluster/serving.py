@@ -14,7 +14,7 @@ from distributed import Scheduler, Status, Worker
 from lab.config import LoadedConfig, load
 from lab.errors import InfrastructureError
 from lab.execution.cluster.address import Address
-from lab.execution.cluster.host import BUILD, GUEST, HostFacts, offers_of_here
+from lab.execution.cluster.host import BUILD, KVM, SLOT, HostFacts, offers_of_here
 from lab.execution.cluster.work import Here, settle_here
 from lab.process.cache_use import use_cache
 
@@ -130,10 +130,11 @@ def _own_host(address: Address) -> str | None:
 
 def told_offers(facts: HostFacts) -> str:
     """What a host offers, for people."""
-    names = (GUEST, "kvm", BUILD)
-    numbers = [f"{name} {facts.offers[name]:g}" for name in names if name in facts.offers]
-    words = [name for name in facts.offers if name.startswith(("arch ", "label "))]
-    return ", ".join([*numbers, *words])
+    names = (SLOT, KVM, BUILD)
+    words = {SLOT: "guests at once", KVM: "CPUs under KVM", BUILD: "builds at once"}
+    numbers = [f"{facts.offers[name]:g} {words[name]}" for name in names if name in facts.offers]
+    tokens = [name for name in facts.offers if name.startswith(("arch ", "label "))]
+    return ", ".join([*numbers, *tokens])
 
 
 def serve_scheduler(address: Address, say: Callable[[str], None]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from distributed import Worker, get_worker
 
 from lab.errors import InfrastructureError, LabError
-from lab.execution.cluster.host import GUEST, MEMORY, HostFacts, facts_of_here
+from lab.execution.cluster.host import GUEST, MEMORY, SLOT, HostFacts, facts_of_here
 from lab.execution.cluster.parcel import (
     Bundle,
     Parcel,
@@ -252,7 +252,7 @@ def settled(job: Job, folder: Path, cache: Path, place: Callable[[Path], Path]) 
 
 def _has_room_for_two(needs: Mapping[str, float], offers: Mapping[str, float]) -> bool:
     """Whether there is memory for the next guest of each job that may run here."""
-    jobs = offers.get(GUEST, 0) // needs.get(GUEST, 1)
+    jobs = min(offers.get(name, 0) // needs.get(name, 1) for name in (SLOT, GUEST))
     return 0 < 2 * jobs * needs.get(MEMORY, 0) <= offers.get(MEMORY, 0)
 
 
