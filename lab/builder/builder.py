@@ -271,7 +271,8 @@ class Builder:
     @contextmanager
     def building(self, plan: Plan) -> Iterator[Builds]:
         """The plan's builds, one of which is there; the others come, where that pays."""
-        if not self.capacity.builds_beside_guests:
+        guests_are_here = self.loaded.config.executor.kind == "local"
+        if guests_are_here and not self.capacity.builds_beside_guests:
             yield FinishedBuilds(self.build_all(plan))
             return
         self._say_choices(plan)

@@ -16,7 +16,7 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
@@ -86,8 +86,19 @@ _Ended: TypeAlias = "Future[Outcome] | _Numbered | None"
 class Cluster:
     """Runs jobs on workers, in a ``with`` block; leaving it early ends them."""
 
-    def __init__(self, asked: ExecutorRequest, address: Address | None) -> None:
-        self._asked, self._address = asked, address
+    def __init__(
+        self,
+        asked: ExecutorRequest,
+        address: Address | None,
+        work: Callable[[bytes], Outcome] = work,
+    ) -> None:
+        """Prepare; entering its block connects.
+
+        Args:
+            address: The scheduler's; None starts a cluster on this host.
+            work: What a worker does with a pickled Parcel.
+        """
+        self._asked, self._address, self._work = asked, address, work
         self._run = f"lab-{secrets.token_hex(6)}"
         self._stack = ExitStack()
         self._jobs: dict[int, _Sent] = {}
@@ -238,7 +249,7 @@ class Cluster:
             chosen = self._candidates(sent)
             key = f"{self._run}-{number}-{len(sent.tried)}-{secrets.token_hex(3)}"
             sent.future = self._client.submit(
-                work,
+                self._work,
                 # Dask would look through a value for names of its tasks.
                 pickle.dumps(sent.parcel),
                 key=key,

@@ -100,10 +100,9 @@ def offers_of_here(
     cpus = guests * _CPUS_OF_ANY or max(1, capacity.cpus // share)
     tokens = [f"label {name}" for name in labels]
     offers: dict[str, float] = dict.fromkeys((*tokens, version_token()), _PLENTY)
-    offers[BUILD] = builds or capacity.builds_at_once
+    offers |= {BUILD: builds or capacity.builds_at_once, SLOT: guests or cpus}
     if qemu_here():
         offers |= {
-            SLOT: guests or cpus,
             GUEST: cpus,
             MEMORY: capacity.memory // share,
             arch_token(): _PLENTY,

@@ -32,14 +32,13 @@ def needs_of(job: Job, labels: Sequence[str] = ()) -> dict[str, float]:
     Args:
         labels: Of ``[executor]``.
     """
-    needs: dict[str, float] = {version_token(): _TOKEN}
+    needs: dict[str, float] = {version_token(): _TOKEN, SLOT: 1}
     needs |= {f"label {name}": _TOKEN for name in labels}
     boot = job.guest.recipe()
     if boot is not None:
-        # One that is only played takes nothing, and runs anywhere.
+        # One that is only played takes no more, and runs anywhere.
         hardware = boot.hardware
         needs |= {
-            SLOT: 1,
             GUEST: hardware.cpus,
             MEMORY: hardware.memory + hardware.nvdimm,
             arch_token(): _TOKEN,
