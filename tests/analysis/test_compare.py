@@ -369,6 +369,22 @@ def test_all_that_shapes_a_result_is_in_its_setup(differs: dict[str, Any]) -> No
     assert found.why.startswith("not the kernel alone: ")
 
 
+def test_another_host_is_told_and_is_no_other_kernel() -> None:
+    """One build on two hosts of one QEMU: it did not regress by being carried over."""
+    comparison = compare(*runs(setup(host="near"), setup(host="far", status=FAIL)))
+    (found,) = comparison.tests
+    assert found.change is Change.FLAKY
+    assert found.why.startswith("not the kernel alone: host")
+    assert comparison.notes == ("host: near → far",)
+
+
+def test_another_host_is_told_where_the_kernel_is_another_too() -> None:
+    (found,) = compare(*runs(setup(host="near"), setup("2", host="far", status=FAIL))).tests
+    assert (found.change, found.why) == (Change.REGRESSED, "not the kernel alone: host")
+    (found,) = compare(*runs(setup(), setup("2", host="far", status=FAIL))).tests
+    assert (found.change, found.why) == (Change.REGRESSED, "")
+
+
 def test_a_setup_that_is_not_recorded_whole_proves_no_flake() -> None:
     (found,) = compare(*runs(setup(surroundings=()), setup(status=FAIL))).tests
     assert (found.change, found.setup) == (Change.REGRESSED, ())

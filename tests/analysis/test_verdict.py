@@ -42,6 +42,17 @@ def by_test(verdicts: Sequence[TestVerdict]) -> dict[str, Verdict]:
     return {verdict.test: verdict.verdict for verdict in verdicts}
 
 
+def test_a_pair_on_two_hosts_is_judged_all_the_same() -> None:
+    """Of one QEMU, CPU and programs: lab.execution.verify says that there were two."""
+    sides = (replace(BASE, host="near"), replace(PATCHED, host="far"))
+    (found,) = compare(
+        base(result("t", FAIL), evidence=sides[0]),
+        patched(result("t", PASS), evidence=sides[1]),
+        DIGEST,
+    )
+    assert found.verdict == "fixed"
+
+
 @pytest.mark.parametrize(
     ("before", "after", "verdict"),
     [

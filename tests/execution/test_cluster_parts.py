@@ -18,10 +18,12 @@ from lab.execution.cluster.needs import nobody, oddities, slots
 from lab.execution.cluster.parcel import Bundle, Parcel, Sent, Unpacked, below, receive
 from lab.execution.cluster.words import Begun, Said
 from lab.execution.job import Job
-from lab.model.records import TestResult
+from lab.execution.verify import two_hosts
+from lab.model.records import Evidence, TestResult
 from lab.model.status import Status
 from lab.process.seal import file_digest
 from tests.execution.conftest import MakeJob
+from tests.results.made import job
 
 GIB = 1 << 30
 
@@ -133,14 +135,21 @@ def test_the_error_of_a_job_that_killed_has_the_last_words_of_both() -> None:
     assert "far: a process was killed; last heard: nothing" in error.detail
 
 
+def test_a_verdict_says_if_the_pair_ran_on_two_hosts() -> None:
+    near, far = (replace(job(), evidence=Evidence(host=name)) for name in ("near", "far"))
+    assert two_hosts(near, far) == "the two ran on near and far"
+    assert two_hosts(near, near) == ""
+    assert two_hosts(job(), job()) == ""
+
+
 @pytest.fixture
 def sent(tmp_path: Path, make_job: MakeJob) -> tuple[Parcel, Bundle]:
     folder = tmp_path / "theirs" / "builds" / "k"
     folder.mkdir(parents=True)
     (folder / "bzImage").write_bytes(b"kernel")
     bundle = Bundle(folder, (Sent("bzImage", file_digest(folder / "bzImage"), False),))
-    job: Job = make_job({})
-    return Parcel("r", 0, job, "", tmp_path / "theirs", (bundle,)), bundle
+    made: Job = make_job({})
+    return Parcel("r", 0, made, "", tmp_path / "theirs", (bundle,)), bundle
 
 
 def test_a_file_is_taken_where_it_is_the_same(sent: tuple[Parcel, Bundle], tmp_path: Path) -> None:
