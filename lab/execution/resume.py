@@ -11,7 +11,7 @@ from lab.builder import Failure
 from lab.config import LoadedConfig
 from lab.errors import LabError
 from lab.execution.prepare import Preparer
-from lab.execution.surroundings import DEADLINES, surrounded
+from lab.execution.surroundings import CPU, DEADLINES, surrounded
 from lab.model.planned import Planned
 from lab.model.records import Evidence, JobRecord, RunRecord
 from lab.model.unrun import Unrun
@@ -97,8 +97,9 @@ def _would_be_the_same(
         return False
     job = surrounded(preparer.job(planned, built, folder.job(0, record.variant)))
     # How many run side by side, and so their deadlines, is of the moment.
-    theirs = {**dict(job.evidence.surroundings), **_deadlines(record.evidence)}
-    evidence = replace(job.evidence, surroundings=tuple(theirs.items()))
+    theirs = {**dict(job.evidence.surroundings), **_of_the_moment(record.evidence)}
+    qemu = (record if record.evidence.host else job).evidence.qemu_version
+    evidence = replace(job.evidence, surroundings=tuple(theirs.items()), qemu_version=qemu)
     return evidence.setup == record.evidence.setup and all(
         (result.has_word or not result.ran)
         and result.unrun is not Unrun.ENOUGH
@@ -108,5 +109,7 @@ def _would_be_the_same(
     )
 
 
-def _deadlines(evidence: Evidence) -> dict[str, str]:
-    return {name: value for name, value in evidence.surroundings if name == DEADLINES}
+def _of_the_moment(evidence: Evidence) -> dict[str, str]:
+    """What another host that ran it would have had otherwise: of a cluster it was any."""
+    names = (DEADLINES, CPU) if evidence.host else (DEADLINES,)
+    return {name: value for name, value in evidence.surroundings if name in names}

@@ -18,6 +18,7 @@ from lab.process.seal import file_digest
 from lab.suites.on_host import OnHost
 
 DEADLINES = "deadlines"
+CPU = "CPU"
 
 
 def surrounded(job: Job) -> Job:
@@ -29,7 +30,7 @@ def _around(job: Job) -> Iterator[tuple[str, str]]:
     for filesystem in job.filesystems:
         yield f"{RECIPE}{filesystem.name}", filesystem.describe()
     spec, guest = job.guest, job.guest.describe()
-    yield "CPU", guest.cpu
+    yield CPU, guest.cpu
     yield "fresh", job.fresh.value
     yield (
         DEADLINES,

@@ -37,6 +37,7 @@ from lab.execution.cluster.words import (
 )
 from lab.execution.job import Job
 from lab.execution.pool import Pool
+from lab.execution.surroundings import CPU
 from lab.guest.movable import Movable
 from lab.model.records import JobRecord, TestResult
 from lab.process.temporary import temporary_folder
@@ -242,8 +243,8 @@ def settled(job: Job, folder: Path, cache: Path, place: Callable[[Path], Path]) 
     spec = job.guest.settled(place, cache) if isinstance(job.guest, Movable) else job.guest
     spec = spec.in_folder(folder)
     told, around = spec.describe(), dict(job.evidence.surroundings)
-    if "CPU" in around:
-        around["CPU"] = told.cpu
+    if CPU in around:
+        around[CPU] = told.cpu
     evidence = replace(
         job.evidence, qemu_version=spec.version(), surroundings=tuple(around.items())
     )
