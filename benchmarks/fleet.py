@@ -26,7 +26,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -190,7 +190,7 @@ def _job(number: int, sleep_s: float) -> Job:
 
 
 @contextmanager
-def _processes(count: int, lose: int) -> Iterator[tuple[str, object]]:
+def _processes(count: int, lose: int) -> Iterator[tuple[str, Callable[[], float]]]:
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe()
     hub = spawn.Process(target=scheduler, args=(theirs,), daemon=True)

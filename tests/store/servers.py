@@ -20,6 +20,7 @@ import paramiko
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
 SFTP_SERVER = Path("/usr/lib/openssh/sftp-server")
 
@@ -35,10 +36,10 @@ class _Doors(paramiko.ServerInterface):
         return "publickey"
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
-        return paramiko.AUTH_SUCCESSFUL if key == self._key else paramiko.AUTH_FAILED
+        return AUTH_SUCCESSFUL if key == self._key else AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
-        return paramiko.OPEN_SUCCEEDED
+        return OPEN_SUCCEEDED
 
     def check_channel_subsystem_request(self, channel: paramiko.Channel, name: str) -> bool:
         threading.Thread(target=_serve, args=(channel, self._options), daemon=True).start()
