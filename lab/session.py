@@ -230,7 +230,7 @@ class Lab:
             coverage: Count how often its lines run; guests run under TCG then, see emulated().
 
         Raises:
-            InfrastructureError: Lines are to be counted, and QEMU loads no plugin.
+            InfrastructureError: Lines are to be counted, and what counts cannot be made.
         """
         # Guests: see preparer.
         from lab.execution.verify import verify
@@ -240,11 +240,11 @@ class Lab:
             return verify(self.builder, plan, lambda chosen: self.test(chosen, command, bases))
         # Debug information is read by who counts alone.
         from lab.execution.line_counting import LineCounting
-        from lab.guest.qemu.counting import require_counting
+        from lab.guest.qemu.counting_means import counting_means
 
-        require_counting(self.cache)
+        means = counting_means(self.cache, self.listener.say)
         pairs = {kernel: plan.patched(kernel) for kernel in plan.kernels}
-        counting = LineCounting(self.builder, pairs)
+        counting = LineCounting(self.builder, pairs, means.said)
         return verify(
             self.builder, plan, lambda chosen: self.test(chosen, command, bases, counting), counting
         )

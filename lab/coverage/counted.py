@@ -81,6 +81,7 @@ class Coverage:
     Attributes:
         means: What counted.
         notes: What is wanting of it, a sentence each.
+        checks: With what the counts were compared, and found the same.
     """
 
     kernel: str
@@ -89,6 +90,7 @@ class Coverage:
     hunks: tuple[Hunk, ...]
     means: str = ""
     notes: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
 
     @property
     def added(self) -> Iterator[tuple[str, LineCount]]:

@@ -8,27 +8,37 @@ is that test's, whoever ran it.
 from __future__ import annotations
 
 import mmap
+import os
 import struct
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from lab.coverage.formulas import Counted
 from lab.coverage.machine_code import Edge
 from lab.errors import InfrastructureError
+from lab.process.deadline import Deadline
 from lab.process.scratch import write_whole
 
 #: In a job's folder: what is asked.  In a guest's: what it counts now, what it counted before
-#: each mark, and which programs ran between which marks.
+#: each mark, and which programs ran between which marks; while it runs, where QEMU's log goes.
 PROBES, COUNTS, LOG, UNITS = "lines.probes", "lines.counts", "lines.log", "lines.units"
+PIPE = "lines.pipe"
 _MAGIC = 0x6C61622D6C696E65
 _HEAD = struct.Struct("<QQQQ")
-_COUNTED = struct.Struct("<QQ")
+_COUNTED = struct.Struct("<QQQ")
 _ENTRY = struct.Struct("<IIQ")
 #: A guest that marks tests without an end must not fill the disk, nor memory here.
 MOST_LOGGED = 1 << 30
+#: A plugin has nothing to hear; who reads a log says when there is no more of it.
+_NOTHING_TO_HEAR, _HEARD_ALL = 0, (1 << 64) - 1
+#: Seconds that it may take to hear what QEMU had logged.
+_DEADLINE_S = 300.0
+_LOOK_S = 0.01
 
 
 @dataclass(frozen=True)
@@ -72,23 +82,82 @@ class Probes:
         return len(self.addresses) + len(self.edges)
 
 
-def marks_of(folder: Path) -> int | None:
-    """How often a guest has written to its kernel log so far; None of one that counts nothing."""
+class _Head(NamedTuple):
+    """What stands before the counts, as ``struct counted`` of lab/guest/qemu/counted.h."""
+
+    magic: int
+    marks: int
+    heard: int
+
+    @staticmethod
+    def of(folder: Path) -> _Head | None:
+        try:
+            with (folder / COUNTS).open("rb") as stream:
+                return _Head(*_COUNTED.unpack(stream.read(_COUNTED.size)))
+        except (OSError, struct.error):
+            return None
+
+
+def read_probes(path: Path) -> tuple[tuple[int, ...], int]:
+    """The addresses that a file asks for, and the one that marks.
+
+    Raises:
+        InfrastructureError: It is none.
+    """
     try:
-        with (folder / COUNTS).open("rb") as stream:
-            return int(_COUNTED.unpack(stream.read(_COUNTED.size))[1])
-    except (OSError, struct.error):
-        return None
+        content = path.read_bytes()
+        magic, places, _, mark = _HEAD.unpack_from(content)
+        if magic != _MAGIC:
+            raise ValueError("it is something else")
+        return struct.unpack_from(f"<{places}Q", content, _HEAD.size), mark
+    except (OSError, ValueError, struct.error) as error:
+        raise InfrastructureError(f"cannot be read: {error}", where=path) from error
+
+
+def marks_of(folder: Path) -> int | None:
+    """How often a guest has written to its kernel log so far; None of one that counts nothing.
+
+    Where its counts are read out of a log, all that it logged until now is read first.
+
+    Raises:
+        InfrastructureError: That does not come to an end.
+    """
+    _be_heard(folder)
+    head = _Head.of(folder)
+    return None if head is None else head.marks
+
+
+def _be_heard(folder: Path) -> None:
+    """Have a line of ours read behind those that QEMU wrote by now."""
+    try:
+        pipe = os.open(folder / PIPE, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        # There is none, or nobody who reads it: then all was read, or what ended it is told.
+        return
+    wanted = time.monotonic_ns()
+    deadline = Deadline("counting", _DEADLINE_S)
+    try:
+        os.set_blocking(pipe, True)
+        os.write(pipe, b"lab %d\n" % wanted)
+        while (head := _Head.of(folder)) is not None and head.heard < wanted:
+            if deadline.left_s <= 0:
+                raise InfrastructureError(f"{deadline}: QEMU's log is not read", where=folder)
+            time.sleep(_LOOK_S)
+    except BrokenPipeError:
+        return
+    finally:
+        os.close(pipe)
 
 
 def read_counts(folder: Path, probes: Probes) -> Mapping[int, Mapping[int, int]]:
     """What a guest counted: by the marks that it had made then, counts by number.
 
     Raises:
-        InfrastructureError: It counted nothing, or something else.
+        InfrastructureError: It counted nothing, or something else, or not all.
     """
     found: dict[int, dict[int, int]] = defaultdict(dict)
     try:
+        _require_all(folder)
         with (folder / COUNTS).open("rb") as stream:
             for number, count in _now(stream.read(), probes.size):
                 found[_marks(folder)][number] = count
@@ -100,6 +169,13 @@ def read_counts(folder: Path, probes: Probes) -> Mapping[int, Mapping[int, int]]
         what = f"what a guest counted cannot be read: {error}"
         raise InfrastructureError(what, where=folder) from error
     return found
+
+
+def _require_all(folder: Path) -> None:
+    """Raise ValueError where whoever read QEMU's log did not come to its end."""
+    head = _Head.of(folder)
+    if head is not None and head.heard not in (_NOTHING_TO_HEAR, _HEARD_ALL):
+        raise ValueError("QEMU's log was not read to its end")
 
 
 def _marks(folder: Path) -> int:

@@ -2,14 +2,14 @@
 """Whether guests that start from a saved state count what one counts that was booted.
 
 QEMU translates a restored guest's code anew, and a counter that took the state for the boot, or
-the other way round, would show lines as run that were not.  So one program of a build is run in
-a booted guest, too, and what both counted of its tests has to be the same; once for a build.
+the other way round, would show lines as run that were not.  So a few programs of a build are run
+in a booted guest, too, and what both counted of their tests has to be the same; once for a build.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,7 +34,7 @@ LineCounts = Mapping[str, Mapping[Ran, int]]
 
 
 class BothCounts(NamedTuple):
-    """What the run's guests counted of a program, and what a booted one does.
+    """What the run's guests counted of some programs, and what a booted one does.
 
     Attributes:
         outside: The lines that ran in the booted one, and in no test.
@@ -50,8 +50,9 @@ class ColdCheck:
     """What a booted guest counted otherwise, a line each; nothing where it is the same.
 
     Attributes:
-        unit: The program that both ran.
+        unit: The programs that both ran.
         compared: How many lines ran in one of them at least; with none nothing was compared.
+        of: How many lines ran in any test of the run.
         outside: The lines that ran in the booted guest, and in no test of it.
     """
 
@@ -59,11 +60,17 @@ class ColdCheck:
     compared: int
     unlike: tuple[str, ...]
     outside: tuple[str, ...]
+    of: int
+
+    @property
+    def words(self) -> str:
+        """How much was compared, for people."""
+        return f"{self.compared} of the {self.of} lines that ran, in {self.unit}"
 
 
 @dataclass(frozen=True)
 class ColdGuest:
-    """Runs a program of a job in a guest that is booted.
+    """Runs programs of a job in a guest that is booted.
 
     Attributes:
         probes: The file that says what is counted.
@@ -94,16 +101,16 @@ class ColdGuest:
     def _note(self) -> Path:
         return self.built.folder / _NOTE
 
-    def run(self, ran: Ran, folder: Path) -> JobRecord:
-        """Run one of the job's programs.
+    def run(self, some: Collection[Ran], folder: Path) -> JobRecord:
+        """Run some of the job's programs.
 
         Raises:
-            InfrastructureError: The job has no such program, or its guest came to no good end.
+            InfrastructureError: The job has not all of them, or its guest came to no good end.
         """
         job = self._job(JobFolder(folder))
-        units = tuple(unit for unit in job.units if unit.ran == ran)
-        if not units:
-            raise InfrastructureError(f"{job.name} has no {ran.unit}")
+        units = tuple(unit for unit in job.units if unit.ran in some)
+        if len(units) < len(some):
+            raise InfrastructureError(f"{job.name} has not all of {named(some)}")
         try:
             record = run_job(replace(job, units=units, uncompiled=(), prefetch=False))
         except JobInterrupted as stop:
@@ -137,19 +144,27 @@ def unlike(one: LineCounts, other: LineCounts) -> tuple[str, ...]:
     return tuple(found)
 
 
-def checked(guest: ColdGuest, asked: str, ran: Ran, count: Callable[[], BothCounts]) -> ColdCheck:
+def named(some: Iterable[Ran]) -> str:
+    """Some programs, for people."""
+    return ", ".join(ran.unit for ran in some)
+
+
+def checked(
+    guest: ColdGuest, asked: str, some: Iterable[Ran], of: int, count: Callable[[], BothCounts]
+) -> ColdCheck:
     """What was found out before, or is found out now; kept where both counted the same.
 
     Args:
         asked: A digest of what is counted.
-        count: Has a program run in a booted guest, too.
+        of: How many lines ran in any test.
+        count: Has the programs run in a booted guest, too.
     """
     known = guest.known(asked)
     if known is not None:
         return known
     restored, booted, outside = count()
     compared = sum(any(side.get(line) for side in (restored, booted)) for line in restored)
-    found = ColdCheck(ran.unit, compared, unlike(restored, booted), outside)
+    found = ColdCheck(named(some), compared, unlike(restored, booted), outside, of)
     if compared and not found.unlike:
         # What is odd once may be the host's doing: that is looked at anew.
         with suppress(OSError):

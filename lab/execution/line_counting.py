@@ -14,6 +14,7 @@ from lab.binary.image import Image
 from lab.build import Build, BuildJob
 from lab.build.debug_objects import debug_objects
 from lab.builder import Builder
+from lab.coverage.assembler import AssemblerLines
 from lab.coverage.code_lines import SourceText, read_source
 from lab.coverage.counted import Coverage, DiffLine, Hunk, LineCount, LineState
 from lab.coverage.counts import PROBES, Probes, read_counts
@@ -23,7 +24,7 @@ from lab.coverage.formulas import FileLines, Formula
 from lab.coverage.machine_code import read_code
 from lab.coverage.places import PlacedFunction, place
 from lab.errors import InfrastructureError, LabError
-from lab.execution.cold_check import BothCounts, ColdGuest, LineCounts, checked
+from lab.execution.cold_check import BothCounts, ColdGuest, LineCounts, checked, named
 from lab.execution.unit_marks import UnitMarks, marked_tests, read_units
 from lab.model.job_name import Around
 from lab.model.ran import Ran
@@ -35,13 +36,15 @@ from lab.results import JobFolder
 from lab.store.left_there import require_vmlinux
 from lab.unforeseen import as_lab_error
 
-MEANS = "a plugin of QEMU's TCG that counts instructions"
 #: What the kernel enters when a guest's program writes to /dev/kmsg, since 4.0 (d3b4f8de4c2c).
 _MARK = "devkmsg_write"
 _C = (".c", ".h")
+_ASSEMBLER = ".S"
 #: A header's lines may be in half of the kernel.
 _MOST_FUNCTIONS = 500
 _MOST_NAMED = 5
+#: Programs that a booted guest runs, too: what one leaves out of the lines another may have.
+_MOST_COMPARED = 3
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class _Side:
         partly: Files of which the kernel has more places than are counted.
     """
 
-    files: Mapping[str, FileLines]
+    files: Mapping[str, FileLines | AssemblerLines]
     probes: Probes
     notes: tuple[str, ...] = ()
     shown: tuple[tuple[str, int], ...] = ()
@@ -96,10 +99,12 @@ class LineCounting:
 
     Attributes:
         pairs: For each kernel the one with the series.
+        means: What counts.
     """
 
     builder: Builder
     pairs: Mapping[Variant, Variant]
+    means: str
     _sides: dict[tuple[str, Around], _Side] = field(default_factory=dict)
     _cold: dict[tuple[str, Around], ColdGuest] = field(default_factory=dict)
     _wanting: dict[tuple[str, Around], str] = field(default_factory=dict)
@@ -158,7 +163,8 @@ class LineCounting:
             for (variant, where), why in self._wanting.items()
             if where == around and variant in (kernel, patched)
         )
-        return Coverage(str(kernel), machine, config, hunks, MEANS, notes)
+        checks = tuple(check for each in found if each for check in each.checks)
+        return Coverage(str(kernel), machine, config, hunks, self.means, notes, checks)
 
     def _files_of(self, kernel: Variant, around: Around, run: RunRecord) -> tuple[_FilePair, ...]:
         fragments = self.builder.loaded.config.machines[around.machine].fragments
@@ -182,19 +188,22 @@ class LineCounting:
         """What was counted, unless a guest that was booted counts otherwise."""
 
         def count() -> BothCounts:
-            self.builder.listener.say(f"{job.name}: does a booted guest count {ran.unit} alike?")
+            units = named(some)
+            self.builder.listener.say(f"{job.name}: does a booted guest count {units} alike?")
             folder = place / "cold"
-            record = guest.run(ran, folder)
-            if _ends(record, ran) != _ends(job, ran):
-                raise InfrastructureError(f"tests of {ran.unit} end otherwise there")
+            record = guest.run(some, folder)
+            for ran in some:
+                if _ends(record, ran) != _ends(job, ran):
+                    raise InfrastructureError(f"tests of {ran.unit} end otherwise there")
             booted = _read(counted.side, record, folder)
             if not booted.whole:
                 raise InfrastructureError("; ".join(booted.notes) or "it counted nothing")
-            return BothCounts(counted.lines_of(ran), booted.lines_of(ran), booted.outside_tests)
+            one, other = _lines_of(counted, some), _lines_of(booted, some)
+            return BothCounts(one, other, booted.outside_tests)
 
         try:
-            ran = _most_telling(counted, job)
-            found = checked(guest, _asked(counted.side, job), ran, count)
+            some, of = _telling(counted, job)
+            found = checked(guest, _asked(counted.side, job, self.means), some, of, count)
         except Exception as raised:
             error = as_lab_error(raised)
             note = f"{job.name}: not compared with a guest that was booted: {error.what}"
@@ -204,27 +213,50 @@ class LineCounting:
             note = f"{job.name}: nothing was compared with a guest that was booted: no line ran"
             return replace(counted, notes=(*counted.notes, note))
         if not found.unlike:
-            return counted
+            check = f"{job.name}: a guest that was booted counts the same: {found.words}"
+            return replace(counted, checks=(*counted.checks, check))
         why = f"a booted guest counts otherwise: {found.unlike[0]}"
         return replace(counted, whole=False, notes=(*counted.notes, f"{job.name}: {why}"))
 
 
-def _asked(side: _Side, job: JobRecord) -> str:
-    """What is compared once: another QEMU or machine may count otherwise."""
-    parts = (side.digest, job.evidence.qemu_version, job.evidence.machine)
+def _asked(side: _Side, job: JobRecord, means: str) -> str:
+    """What is compared once: another QEMU or machine may count otherwise, and other means."""
+    made = (job.evidence.qemu_version, job.evidence.machine, means)
+    parts = (str(_MOST_COMPARED), side.digest, *made)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 
-def _most_telling(counted: _Counted, job: JobRecord) -> Ran:
-    """Of the programs that tested something, that whose tests ran most lines.
+def _telling(counted: _Counted, job: JobRecord) -> tuple[tuple[Ran, ...], int]:
+    """A few programs that tested something and ran most of the lines together; how many did.
+
+    The first is the one whose tests ran most, and each after it ran some that none before it did.
 
     Raises:
-        InfrastructureError: None did.
+        InfrastructureError: None tested anything.
     """
     able = [ran for ran in job.ran if _ends(job, ran)]
     if not able:
         raise InfrastructureError("no program has a result")
-    return max(able, key=lambda one: sum(map(len, counted.lines_of(one).values())))
+    lines = {one: counted.lines_of(one) for one in able}
+    did = {one: {line for line, tests in found.items() if tests} for one, found in lines.items()}
+    some = [max(able, key=lambda one: sum(map(len, lines[one].values())))]
+    seen = set(did[some[0]])
+    while len(some) < _MOST_COMPARED:
+        following = max(able, key=lambda one: len(did[one] - seen))
+        if did[following] <= seen:
+            break
+        some.append(following)
+        seen |= did[following]
+    return tuple(some), len(set().union(*did.values()))
+
+
+def _lines_of(counted: _Counted, some: Iterable[Ran]) -> LineCounts:
+    """How often the lines ran in some programs' tests."""
+    found: dict[str, dict[Ran, int]] = defaultdict(dict)
+    for ran in some:
+        for line, tests in counted.lines_of(ran).items():
+            found[line].update(tests)
+    return found
 
 
 def _ends(job: JobRecord, ran: Ran) -> frozenset[tuple[str, Status]]:
@@ -243,10 +275,10 @@ def _is_of(test: Ran, ran: Ran) -> bool:
 
 
 def changed_files(base: BuildJob, patched: BuildJob) -> Iterator[_FilePair]:
-    """The files of C that two variants of a tree have not alike."""
+    """The files of C and of an assembler that two variants of a tree have not alike."""
     names = {*base.overlay.files, *patched.overlay.files}
     for name in sorted(names):
-        if name.endswith(_C):
+        if name.endswith((*_C, _ASSEMBLER)):
             old, new = _lines(base, name), _lines(patched, name)
             if old != new:
                 yield _FilePair(name, old, new)
@@ -264,50 +296,78 @@ def _lines(job: BuildJob, name: str) -> tuple[str, ...]:
 
 
 def _side_of(built: Build, files: Sequence[_FilePair], *, patched: bool) -> _Side:
-    texts = {each.name: read_source("\n".join(each.text(patched=patched))) for each in files}
-    interest = {
-        each.name: frozenset(_around(texts[each.name], each.shown(patched=patched)))
-        for each in files
+    written = {each.name: each.text(patched=patched) for each in files}
+    texts = {
+        name: read_source("\n".join(text)) for name, text in written.items() if name.endswith(_C)
     }
-    made = debug_objects(built.job, texts)
+    shown = {each.name: each.shown(patched=patched) for each in files}
+    interest = {
+        name: frozenset(_around(texts[name], numbers)) if name in texts else numbers
+        for name, numbers in shown.items()
+    }
+    made = debug_objects(built.job, written)
     vmlinux = require_vmlinux(built.folder)
     image = Image.read(vmlinux)
-    functions: list[PlacedFunction] = []
-    lost: list[str] = []
     objects = [DebugObject.read(path, made.source) for path in made.paths]
-    for debug in objects:
-        placing = place(
-            debug, image, interest, lambda one: read_code(vmlinux, one.address, one.size)
-        )
-        functions += placing.functions
-        lost += placing.lost
-    notes = [f"of those that include {name} only some were looked at" for name in made.cut]
-    if lost:
-        named = ", ".join(f"{name}()" for name in lost[:_MOST_NAMED])
-        more = f" and {len(lost) - _MOST_NAMED} more" if len(lost) > _MOST_NAMED else ""
-        notes.append(f"not in the kernel as it was compiled again: {named}{more}")
-    placed = len(functions)
-    if placed > _MOST_FUNCTIONS:
-        notes.append(f"only {_MOST_FUNCTIONS} of {placed} functions are counted")
-        del functions[_MOST_FUNCTIONS:]
-    found = tuple(functions)
+    placed = _Placed.of(objects, image, interest, vmlinux)
+    notes = (f"of those that include {name} only some were looked at" for name in made.cut)
+    functions = placed.functions
 
     def may_have(name: str) -> bool:
         return any(each.may_have(name) for each in objects)
 
-    known = {
-        name: FileLines(name, text, found, name in made.compiled, tuple(lost), may_have)
+    known: dict[str, FileLines | AssemblerLines] = {
+        name: FileLines(name, text, functions, name in made.compiled, placed.lost, may_have)
         for name, text in texts.items()
     }
-    addresses = {each for one in found for each in one.addresses}
-    edges = {each for one in found for each in one.code.edges}
-    # A line that some lost function has may have run there.
-    is_cut = lost or len(functions) < placed
-    partly = frozenset(texts if is_cut else made.cut)
-    shown = tuple(
-        (each.name, number) for each in files for number in sorted(each.shown(patched=patched))
+    known |= {
+        name: AssemblerLines(name, text, functions, name in made.compiled, placed.lost)
+        for name, text in written.items()
+        if name not in texts
+    }
+    addresses = {each for one in functions for each in one.addresses}
+    edges = {each for one in functions for each in one.code.edges}
+    return _Side(
+        known,
+        Probes.of(addresses, edges, _mark(image)),
+        (*notes, *placed.notes),
+        tuple((name, number) for name, numbers in shown.items() for number in sorted(numbers)),
+        # A line that some lost function has may have run there.
+        frozenset(written if placed.is_cut else made.cut),
     )
-    return _Side(known, Probes.of(addresses, edges, _mark(image)), tuple(notes), shown, partly)
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """The functions that are counted, and what is to be said of others."""
+
+    functions: tuple[PlacedFunction, ...]
+    lost: tuple[str, ...]
+    notes: tuple[str, ...]
+    is_cut: bool
+
+    @staticmethod
+    def of(
+        objects: Iterable[DebugObject],
+        image: Image,
+        interest: Mapping[str, frozenset[int]],
+        vmlinux: Path,
+    ) -> _Placed:
+        found = [
+            place(debug, image, interest, lambda one: read_code(vmlinux, one.address, one.size))
+            for debug in objects
+        ]
+        functions = tuple(each for placing in found for each in placing.functions)
+        lost = tuple(name for placing in found for name in placing.lost)
+        notes = []
+        if lost:
+            named = ", ".join(f"{name}()" for name in lost[:_MOST_NAMED])
+            more = f" and {len(lost) - _MOST_NAMED} more" if len(lost) > _MOST_NAMED else ""
+            notes.append(f"not in the kernel as it was compiled again: {named}{more}")
+        if len(functions) > _MOST_FUNCTIONS:
+            notes.append(f"only {_MOST_FUNCTIONS} of {len(functions)} functions are counted")
+        is_cut = bool(lost) or len(functions) > _MOST_FUNCTIONS
+        return _Placed(functions[:_MOST_FUNCTIONS], lost, tuple(notes), is_cut)
 
 
 def _around(text: SourceText, shown: Iterable[int]) -> Iterator[int]:
@@ -333,6 +393,7 @@ class _Counted:
     Attributes:
         outside: By number, how often in no test.
         booting: Lines, FILE:NUMBER, that run in no test of a guest that is booted.
+        checks: With what these counts were compared, and found the same.
     """
 
     side: _Side
@@ -342,6 +403,7 @@ class _Counted:
     whole: bool
     outside: Counter[int] = field(default_factory=Counter)
     booting: frozenset[str] = frozenset()
+    checks: tuple[str, ...] = ()
 
     @property
     def outside_tests(self) -> tuple[str, ...]:

@@ -117,7 +117,7 @@ class Preparer:
             repeat=planned.repeat,
             counts=probes is not None,
         )
-        return job.stretched(config.configs[planned.config].slower)
+        return job.stretched(config.configs[planned.config].slower * spec.describe().slower)
 
     def programs(self, suites: Iterable[str], kernel: Build | None = None) -> BuiltPrograms:
         """The programs of some suites, built, and what cannot be built.

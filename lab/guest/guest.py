@@ -59,6 +59,7 @@ class Description:
         image: Names what it boots into, beside its programs.
         pmem: Which persistent memory it has: ``nvdimm``, or RAM that ``memmap`` sets apart.
         prepare: The shell command that runs first there.
+        slower: How many times slower it is than others for what it has to count, at most.
     """
 
     accelerator: str
@@ -69,6 +70,7 @@ class Description:
     pmem: str = "nvdimm"
     prepare: str = ""
     hardware_key: str = ""
+    slower: float = 1.0
 
 
 class GuestSpec(Protocol):

@@ -56,6 +56,7 @@ def coverage_lines(coverage: Coverage) -> Iterator[Line]:
         for each in hunk.lines:
             yield _margin(each)
     yield from _told(coverage)
+    yield from (line("  ", check, text_style="dim") for check in coverage.checks)
 
 
 def _margin(each: DiffLine) -> Line:

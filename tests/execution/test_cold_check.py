@@ -13,7 +13,7 @@ import pytest
 from lab.errors import InfrastructureError
 from lab.execution.cold_check import BothCounts, ColdCheck, ColdGuest, LineCounts, checked
 from lab.execution.job import Job
-from lab.execution.line_counting import _asked, _Counted, _ends, _most_telling, _Side
+from lab.execution.line_counting import _asked, _Counted, _ends, _Side, _telling
 from lab.guest.fake import Script
 from lab.model.ran import Ran
 from lab.model.records import GuestUse
@@ -48,16 +48,18 @@ def guest(folder: Path, made: Job | None = None) -> Guest:
 
 
 def check(folder: Path, restored: LineCounts, booted: LineCounts) -> ColdCheck:
-    return checked(guest(folder), "asked", MLOCK, lambda: BothCounts(restored, booted, OUTSIDE))
+    return checked(
+        guest(folder), "asked", (MLOCK,), 2, lambda: BothCounts(restored, booted, OUTSIDE)
+    )
 
 
 def test_what_both_counted_alike_is_kept(tmp_path: Path) -> None:
-    assert check(tmp_path, ONE, ONE) == ColdCheck(MLOCK.unit, 1, (), OUTSIDE)
-    assert guest(tmp_path).known("asked") == ColdCheck(MLOCK.unit, 1, (), OUTSIDE)
+    assert check(tmp_path, ONE, ONE) == ColdCheck(MLOCK.unit, 1, (), OUTSIDE, 2)
+    assert guest(tmp_path).known("asked") == ColdCheck(MLOCK.unit, 1, (), OUTSIDE, 2)
 
 
 def test_lines_that_ran_in_neither_are_no_check(tmp_path: Path) -> None:
-    assert check(tmp_path, STILL, STILL) == ColdCheck(MLOCK.unit, 0, (), OUTSIDE)
+    assert check(tmp_path, STILL, STILL) == ColdCheck(MLOCK.unit, 0, (), OUTSIDE, 2)
     assert guest(tmp_path).known("asked") is None
 
 
@@ -83,7 +85,7 @@ def test_what_cannot_be_kept_was_found_out_all_the_same(tmp_path: Path) -> None:
 def test_an_interrupt_of_it_is_that_of_the_command(make_job: MakeJob, tmp_path: Path) -> None:
     made = make_job({"p": Script(("a", "b"), {"b": "interrupt"})})
     with pytest.raises(KeyboardInterrupt):
-        guest(tmp_path, made).run(Ran("ext4-dax", "s", "p"), tmp_path)
+        guest(tmp_path, made).run((Ran("ext4-dax", "s", "p"),), tmp_path)
 
 
 def counted(**counts: dict[Ran, int]) -> _Counted:
@@ -103,9 +105,21 @@ def test_a_program_that_tested_nothing_is_not_compared() -> None:
     done = replace(done, evidence=replace(EVIDENCE, guests=(use,)))
     # Beginning and ending it came to more lines than the tests did.
     found = counted(a={OTHER: 1, GOOD: 3}, b={OTHER: 1})
-    assert _most_telling(found, done) == MLOCK
+    assert _telling(found, done) == ((MLOCK,), 1)
     with pytest.raises(InfrastructureError, match="no program has a result"):
-        _most_telling(found, replace(done, results=()))
+        _telling(found, replace(done, results=()))
+
+
+def test_what_one_program_leaves_out_others_are_compared_for() -> None:
+    third, fourth = OTHER._replace(program="third"), OTHER._replace(program="fourth")
+    ran = (OTHER, MLOCK, third, fourth)
+    use = GuestUse(".", "state", (), ran=ran)
+    results = [replace(result("good"), program=one.program, suite=one.suite) for one in ran]
+    done = replace(job(*results), evidence=replace(EVIDENCE, guests=(use,)))
+    found = counted(
+        a={GOOD: 3, third: 1}, b={GOOD: 1}, c={third: 1}, d={fourth: 2, third: 1}, e={OTHER: 1}
+    )
+    assert _telling(found, done) == ((third, OTHER, MLOCK), 5)
 
 
 def test_the_ends_of_one_test_that_ran_alone_are_its_own() -> None:
@@ -114,8 +128,9 @@ def test_the_ends_of_one_test_that_ran_alone_are_its_own() -> None:
     assert _ends(done, GOOD) == {("good", Status.PASS)}
 
 
-def test_another_qemu_is_checked_anew() -> None:
+def test_another_qemu_or_other_means_are_checked_anew() -> None:
     side = _Side({}, PROBES)
     newer = replace(EVIDENCE, qemu_version="10.0.2")
-    assert _asked(side, job()) == _asked(side, job())
-    assert _asked(side, job()) != _asked(side, replace(job(), evidence=newer))
+    assert _asked(side, job(), "log") == _asked(side, job(), "log")
+    assert _asked(side, job(), "log") != _asked(side, replace(job(), evidence=newer), "log")
+    assert _asked(side, job(), "log") != _asked(side, job(), "plugin")

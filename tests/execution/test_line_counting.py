@@ -94,7 +94,7 @@ def counts(folder: Path, marks: int, units: str) -> None:
     """A guest's files: one address that ran before any mark, and one after the first."""
     numbers = [0] * PROBES.size
     numbers[PROBES.numbers[16]] = 5
-    (folder / COUNTS).write_bytes(struct.pack(f"<QQ{PROBES.size}Q", 0, marks, *numbers))
+    (folder / COUNTS).write_bytes(struct.pack(f"<QQQ{PROBES.size}Q", 0, marks, 0, *numbers))
     (folder / LOG).write_bytes(struct.pack("<IIQ", 0, PROBES.numbers[48], 7))
     (folder / UNITS).write_text(units)
     (folder / "console.log").write_text(f"[ 1.0] {program_mark('ext4-dax', 'mlock', 'mlock')}\n")

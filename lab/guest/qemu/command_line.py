@@ -161,18 +161,24 @@ class Sockets:
 
 
 def command_line(
-    hardware: Hardware, files: Files, sockets: Sockets, *, incoming: bool = False
+    hardware: Hardware,
+    files: Files,
+    sockets: Sockets,
+    *,
+    incoming: bool = False,
+    tcg: str = "",
 ) -> list[str]:
     """QEMU's arguments.
 
-    ``incoming`` starts nothing until the monitor names a saved state.
+    ``incoming`` starts nothing until the monitor names a saved state; ``tcg`` is for ``-accel``
+    of a guest that counts.
     """
     of_one = files.memory.ram and hardware.nodes == 1
     device = pmem_device(hardware)
     # The kernel calls the ports by the number of their device among virtio's, which is to be 0.
     first, last = ((), device) if hardware.pmem == "virtio-pmem" else (device, ())
     return [
-        *machine_words(hardware, ",memory-backend=ram" if of_one else ""),
+        *machine_words(hardware, ",memory-backend=ram" if of_one else "", tcg),
         *_backends(hardware, files.memory),
         *node_words(hardware, files.memory.ram),
         *first,
@@ -198,11 +204,12 @@ def command_line(
     ]  # fmt: skip
 
 
-def machine_words(hardware: Hardware, more: str = "") -> list[str]:
+def machine_words(hardware: Hardware, more: str = "", accelerator: str = "") -> list[str]:
     """QEMU and what makes the bare machine, without disks, ports and a kernel.
 
     Args:
         more: Properties of the machine, each after a comma.
+        accelerator: The value of ``-accel``; by default what guests have.
     """
     machine = f"{hardware.type},{machine_properties(hardware)}"
     return [
@@ -212,7 +219,7 @@ def machine_words(hardware: Hardware, more: str = "") -> list[str]:
         "-no-reboot",
         "-display", "none",
         "-machine", f"{machine}{more}",
-        "-accel", _accelerator(hardware.accelerator),
+        "-accel", accelerator or _accelerator(hardware.accelerator),
         "-cpu", ARCH.cpus[hardware.accelerator],
         "-smp", _cpus(hardware),
         "-m", memory_size(hardware),

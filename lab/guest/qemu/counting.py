@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A plugin of QEMU's that counts how often instructions run: counts.c, compiled once."""
+"""What counts how often instructions of a guest run: whatever this machine's QEMU has for that."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from lab.arch import ARCH
 from lab.coverage.counts import COUNTS, LOG
@@ -20,6 +22,7 @@ from lab.process.scratch import scratch_folder
 from lab.process.seal import damage, file_digest, seal
 
 _SOURCE = Path(__file__).with_name("counts.c")
+_SHARED = Path(__file__).with_name("counted.h")
 _PLUGIN = "counts.so"
 _DEADLINE_S = 60.0
 #: What it says when it is only tried.
@@ -30,74 +33,129 @@ _FIRST_OF_2 = (9, 0)
 _VERSION = re.compile(r"(\d+)\.(\d+)")
 
 
+class Counting(Protocol):
+    """What a guest counts, and by which means; picklable."""
+
+    @property
+    def slower(self) -> float:
+        """How many times slower a guest is with it, at most."""
+        ...
+
+    @property
+    def tcg(self) -> str:
+        """The value of QEMU's ``-accel``; "" leaves that as it is."""
+        ...
+
+    @property
+    def probes(self) -> Path:
+        """The file that says what is counted."""
+        ...
+
+    def settled(self, place: Callable[[Path], Path], cache: Path) -> Counting:
+        """The same for the host that this process is on; see Movable."""
+        ...
+
+    def begin(self, folder: Path, stack: ExitStack) -> tuple[str, ...]:
+        """QEMU's words for a guest that leaves what it counts in a folder.
+
+        Args:
+            stack: Is left when QEMU has ended.
+        """
+        ...
+
+
 @dataclass(frozen=True)
-class Counting:
-    """What a guest counts, and by which plugin; picklable."""
+class PluginCounting:
+    """By a plugin of TCG's."""
 
     plugin: Path
     probes: Path
 
+    #: 1.3 on a whole run; what a deadline is for anyway.
+    slower = 1.0
+    tcg = ""
+
     def settled(self, place: Callable[[Path], Path], cache: Path) -> Counting:
-        """The same for this host's QEMU, which takes plugins of its own.
+        """The same by the plugin of this host's QEMU.
+
+        Not by its log, where there is none: that would take longer than the job has.
 
         Raises:
-            InfrastructureError: It takes none, or there is no compiler.
+            InfrastructureError: It loads none, or there is no compiler.
         """
-        return counting(cache, place(self.probes))
+        found = find_plugin(cache)
+        if isinstance(found, Plugin):
+            return found.counting(place(self.probes))
+        raise InfrastructureError(
+            f"{ARCH.qemu} loads no plugin here, and this job counts lines by one",
+            detail=found,
+            hint=f"a {ARCH.qemu} that was built with --enable-plugins, as Debian's is since 12",
+        )
 
-    def words(self, folder: Path) -> tuple[str, ...]:
-        """QEMU's words for a guest that leaves what it counts in a folder."""
+    def begin(self, folder: Path, stack: ExitStack) -> tuple[str, ...]:
+        """A plugin has no need of anybody."""
         files = (("probes", self.probes), ("counts", folder / COUNTS), ("log", folder / LOG))
         values = ",".join(f"{name}={_comma(path)}" for name, path in files)
         return "-plugin", f"file={_comma(self.plugin)},{values}"
 
 
-def counting(cache: Path, probes: Path) -> Counting:
-    """How guests count what a file asks for.
+@dataclass(frozen=True)
+class Plugin:
+    """The plugin, which this machine's QEMU loads."""
+
+    path: Path
+
+    said = "a plugin of QEMU's TCG that counts instructions"
+
+    def counting(self, probes: Path) -> Counting:
+        """How guests count what a file asks for."""
+        return PluginCounting(self.path, probes)
+
+
+def find_plugin(cache: Path) -> Plugin | str:
+    """The plugin, or why QEMU does not load it.
 
     Raises:
-        InfrastructureError: QEMU takes no plugins, or there is no compiler.
-    """
-    return Counting(require_counting(cache), probes)
-
-
-def require_counting(cache: Path) -> Path:
-    """The plugin, which this machine's QEMU loads.
-
-    Raises:
-        InfrastructureError: It does not, or there is no compiler.
+        InfrastructureError: There is no compiler.
     """
     plugin = _plugin(cache)
     words = ["-machine", "none", "-display", "none", "-plugin", f"file={_comma(plugin)},try=on"]
     # QEMU's -help has the option, whether it was built with plugins or not.
     tried = run([need_tool(ARCH.qemu), *words], check=False, timeout=_DEADLINE_S)
-    if _LOADED not in tried.stderr:
-        raise InfrastructureError(
-            f"{ARCH.qemu} loads no plugin, and lines are counted by one",
-            detail=tried.stderr.strip(),
-            hint=f"a {ARCH.qemu} that was built with --enable-plugins, as Debian's is since 12",
-        )
-    return plugin
+    return Plugin(plugin) if _LOADED in tried.stderr else tried.stderr.strip()
 
 
 def _plugin(cache: Path) -> Path:
-    version = _interface()
-    name = hashlib.sha256(f"{file_digest(_SOURCE)} {version}".encode()).hexdigest()[:12]
-    folder = cache / "plugins" / name
+    version = 2 if qemu_release() >= _FIRST_OF_2 else 1
+    flags = ("-fPIC", "-shared", "-fvisibility=hidden", f"-DAPI_VERSION={version}")
+    return compiled(cache, _SOURCE, _PLUGIN, *flags)
+
+
+def compiled(cache: Path, source: Path, name: str, *flags: str) -> Path:
+    """What a source beside this module becomes, compiled once.
+
+    Raises:
+        InfrastructureError: There is no compiler.
+    """
+    parts = (*map(file_digest, (source, _SHARED)), *flags)
+    folder = cache / "plugins" / hashlib.sha256(" ".join(parts).encode()).hexdigest()[:12]
     with locked(folder.parent / ".lock"):
-        if not damage(folder, [_PLUGIN]):
-            return folder / _PLUGIN
+        if not damage(folder, [name]):
+            return folder / name
         with scratch_folder(folder) as made:
-            words = ["-O2", "-fPIC", "-shared", "-fvisibility=hidden", f"-DAPI_VERSION={version}"]
-            run([need_tool("gcc"), *words, "-o", made / _PLUGIN, _SOURCE], timeout=_DEADLINE_S)
-            seal(made, [_PLUGIN])
-    return folder / _PLUGIN
+            run([need_tool("gcc"), "-O2", *flags, "-o", made / name, source], timeout=_DEADLINE_S)
+            seal(made, [name])
+    return folder / name
 
 
-def _interface() -> int:
+def qemu_release() -> tuple[int, int]:
+    """Major and minor version of this machine's QEMU; zeros of one that does not say it.
+
+    Raises:
+        InfrastructureError: It is not installed.
+    """
     found = _VERSION.search(qemu_version())
-    is_new = found is not None and (int(found[1]), int(found[2])) >= _FIRST_OF_2
-    return 2 if is_new else 1
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def _comma(path: Path) -> str:

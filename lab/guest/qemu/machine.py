@@ -67,14 +67,14 @@ def qemu_spec(asked: GuestRequest) -> QemuSpec:
 
 def _counting(cache: Path, probes: Path, hardware: Hardware) -> Counting:
     # Not at start-up: few count.
-    from lab.guest.qemu.counting import counting
+    from lab.guest.qemu.counting_means import counting_means
 
     if hardware.accelerator != "tcg":
         raise InfrastructureError(
             f"lines are counted under TCG alone, and this guest has {hardware.accelerator}",
             hint='accelerator = "tcg" in the table of the machine',
         )
-    return counting(cache, probes)
+    return counting_means(cache).counting(probes)
 
 
 def _hardware(asked: GuestRequest) -> Hardware:

@@ -88,6 +88,7 @@ class QemuParts:
             pmem=self.hardware.pmem,
             prepare=self.prepare,
             hardware_key=self.hardware.key,
+            slower=1.0 if self.counting is None else self.counting.slower,
         )
 
     def version(self) -> str:

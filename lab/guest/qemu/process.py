@@ -58,6 +58,7 @@ class Vm:
         devices: Those of a saved state: start nothing until the monitor names them.
         used_ports: SSH ports that it has used up; it begins with the next.
         answer_s: Seconds the monitor may take to answer.
+        tcg: The value of QEMU's ``-accel`` where it is not to be its usual one.
         more: Words for QEMU, after all others.
     """
 
@@ -70,6 +71,7 @@ class Vm:
         answer_s: float,
         devices: Path | None,
         used_ports: int = 0,
+        tcg: str = "",
         more: tuple[str, ...] = (),
     ) -> None:
         self.used_ports = used_ports
@@ -86,7 +88,7 @@ class Vm:
         self._ended_ports: set[int] = set()
         self._stack = ExitStack()
         try:
-            self._start(hardware, files, devices, more)
+            self._start(hardware, files, devices, tcg, more)
         except BaseException:
             self._stack.close()
             raise
@@ -294,7 +296,12 @@ class Vm:
         return self._has_said(_NO_SSH)
 
     def _start(
-        self, hardware: Hardware, files: Files, devices: Path | None, more: tuple[str, ...]
+        self,
+        hardware: Hardware,
+        files: Files,
+        devices: Path | None,
+        tcg: str,
+        more: tuple[str, ...],
     ) -> None:
         self._marks, marks = self._pair()
         self._monitor_end, monitor = self._pair()
@@ -306,7 +313,7 @@ class Vm:
         theirs = [marks, monitor, *(other for _, other in ssh)]
         numbers = [end.fileno() for end in theirs]
         sockets = Sockets(numbers[0], numbers[1], tuple(numbers[2:]))
-        words = command_line(hardware, files, sockets, incoming=devices is not None)
+        words = command_line(hardware, files, sockets, incoming=devices is not None, tcg=tcg)
         self.command = [*words, *more]
         poured = [] if devices is None else self._pour(devices)
         stderr = self._stack.enter_context((self.folder / "qemu.log").open("wb"))

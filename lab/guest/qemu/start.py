@@ -120,6 +120,7 @@ def _start(
     state: SavedState | None = None,
 ) -> Vm:
     kernel = parts.kernel if state is None else state.kernel
+    counting = parts.counting
     vm = Vm(
         parts.hardware,
         Files(kernel, initrd, parts.kernel_arguments, memory, parts.console.path),
@@ -127,7 +128,8 @@ def _start(
         answer_s=parts.shutdown_s,
         devices=None if state is None else state.devices,
         used_ports=0 if state is None else state.used_ports,
-        more=(*parts.more, *(parts.counting.words(parts.folder) if parts.counting else ())),
+        tcg=counting.tcg if counting else "",
+        more=(*parts.more, *(counting.begin(parts.folder, stack) if counting else ())),
     )
     return stack.enter_context(vm)
 

@@ -52,7 +52,7 @@ def shown_coverage(run: RunRecord) -> list[ShownCoverage]:
 def _shown(run: RunRecord) -> Iterator[ShownCoverage]:
     for each in read_coverage(Path(run.folder) / "coverage"):
         hunks = tuple(map(_hunk, each.hunks))
-        yield ShownCoverage(each.kernel, each.means, each.notes, hunks)
+        yield ShownCoverage(each.kernel, each.means, (*each.notes, *each.checks), hunks)
 
 
 def _hunk(hunk: Hunk) -> ShownHunk:

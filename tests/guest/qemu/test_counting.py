@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What counts lines is loaded by this machine's QEMU, or the lab says that it is not."""
+"""What counts lines is loaded by this machine's QEMU, or its log is read, and that is told."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import pytest
 from lab.arch import ARCH
 from lab.errors import InfrastructureError
 from lab.guest.qemu import state_maker
-from lab.guest.qemu.counting import Counting, require_counting
+from lab.guest.qemu.counting import Counting, Plugin, PluginCounting
+from lab.guest.qemu.counting_means import counting_means
+from lab.guest.qemu.exec_log import ExecLog
 from lab.guest.qemu.parts import QemuParts
 
 #: As QEMU's vl.c has it of a build without plugins, whose -help names the option all the same.
@@ -26,13 +28,16 @@ exec {real} "$@"
 
 @pytest.mark.slow
 def test_this_machines_qemu_loads_it(tmp_path: Path) -> None:
-    plugin = require_counting(tmp_path / "a, b")
-    assert plugin.is_file()
-    assert require_counting(tmp_path / "a, b") == plugin
+    said: list[str] = []
+    plugin = counting_means(tmp_path / "a, b", said.append)
+    assert isinstance(plugin, Plugin)
+    assert plugin.path.is_file()
+    assert counting_means(tmp_path / "a, b", said.append) == plugin
+    assert said == []
 
 
 @pytest.mark.slow
-def test_one_that_is_built_without_plugins_is_told(
+def test_of_one_that_is_built_without_plugins_the_log_is_read_and_that_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = shutil.which(ARCH.qemu)
@@ -42,10 +47,16 @@ def test_one_that_is_built_without_plugins_is_told(
     other.write_text(WITHOUT.format(real=real))
     other.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin", prepend=":")
-    with pytest.raises(InfrastructureError, match="loads no plugin") as raised:
-        require_counting(tmp_path)
-    assert "not enabled in this build" in str(raised.value)
-    assert "--enable-plugins" in str(raised.value)
+    said: list[str] = []
+    found = counting_means(tmp_path, said.append)
+    assert isinstance(found, ExecLog)
+    assert found.reader.is_file()
+    assert "log" in found.said
+    [note] = said
+    assert "not enabled in this build" in note
+    # A job that was made for a plugin has no time for the log.
+    with pytest.raises(InfrastructureError, match="loads no plugin here"):
+        PluginCounting(tmp_path, tmp_path / "probes").settled(lambda path: path, tmp_path)
 
 
 def parts(folder: Path, counting: Counting | None) -> QemuParts:
@@ -59,7 +70,7 @@ def test_who_is_saved_counts_nothing_whoever_starts_from_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So guests that count and guests that do not start from the same states."""
-    counts = Counting(tmp_path / "counts.so", tmp_path / "probes")
+    counts = PluginCounting(tmp_path / "counts.so", tmp_path / "probes")
     booted: list[QemuParts] = []
 
     def boot(made: QemuParts, *_: object, **__: object) -> None:
@@ -73,6 +84,6 @@ def test_who_is_saved_counts_nothing_whoever_starts_from_it(
 
 
 def test_what_ran_ahead_of_a_saved_state_would_not_be_counted(tmp_path: Path) -> None:
-    counts = Counting(tmp_path / "counts.so", tmp_path / "probes")
+    counts = PluginCounting(tmp_path / "counts.so", tmp_path / "probes")
     assert parts(tmp_path, counts).ready_with("mount").ready == ""
     assert parts(tmp_path, None).ready_with("mount").ready == "mount"
