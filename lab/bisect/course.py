@@ -128,7 +128,10 @@ class Course:
         return self.subject.search.left(self.told, self._sure)
 
     def ahead(self, wanted: Wanted) -> tuple[Point, ...]:
-        """What would be tried after a step, whichever way it goes."""
+        """What would be tried next, whichever way it goes; the ends are likely to be ends."""
+        if wanted.phase is Phase.END:
+            first = self.subject.search.next(())
+            return (first,) if isinstance(first, Point) else ()
         if wanted.phase is not Phase.STEP:
             return ()
         sides = (Told(wanted.point, side) for side in (Side.OLD, Side.NEW))

@@ -52,12 +52,18 @@ class Begun:
 
 
 @dataclass(frozen=True)
-class Tried:
-    """One trial of a step; ``times`` is how often the step wanted its point to be tried."""
+class _OfStep:
+    """What a line of a step begins with."""
 
     step: int
     phase: str
     point: Point
+
+
+@dataclass(frozen=True)
+class Tried(_OfStep):
+    """One trial of a step; ``times`` is how often the step wanted its point to be tried."""
+
     times: int
     trial: Trial
     time: str
@@ -65,12 +71,9 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Closed:
+class Closed(_OfStep):
     """What a step came to."""
 
-    step: int
-    phase: str
-    point: Point
     side: Side
     why: str
     time: str

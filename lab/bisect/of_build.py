@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lab.analysis.bisect_status import came_to_run
-from lab.bisect.question import trouble, untestable
+from lab.bisect.question import OfGuest, trouble
 from lab.bisect.signature import of_complaint, of_error, of_result
 from lab.bisect.told import Seen, Sight
 from lab.errors import InfrastructureError, LabError
@@ -44,14 +44,11 @@ class OfBuild:
 
 
 @dataclass(frozen=True)
-class OfBoot:
+class OfBoot(OfGuest):
     """A Question of the boot: whether a guest comes so far that programs could run in it."""
 
     pattern = None
     name = "boot"
-    needs_guest = True
-    trials = 0
-    steady = False
 
     def look(self, run: RunRecord) -> tuple[Seen, ...]:
         """See Question."""
@@ -62,18 +59,6 @@ class OfBoot:
             return (_dead(job),)
         ours = Seen(Sight.OURS, "nobody knows whether it booted")
         return (trouble(run) or ours,)
-
-    def unbuilt(self, error: LabError) -> Seen:
-        """See Question."""
-        return untestable(error)
-
-    def built(self) -> Seen:
-        """See Question; it did not boot yet."""
-        return Seen(Sight.UNTESTABLE, "it was built, and nothing booted")
-
-    def is_beyond(self, value: float, reference: float | None) -> bool:
-        """See Question; nothing is measured."""
-        raise NotImplementedError
 
 
 def _dead(job: JobRecord) -> Seen:

@@ -7,17 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lab.analysis.bisect_status import came_to_run
-from lab.bisect.question import trouble, untestable
+from lab.bisect.question import OfGuest, trouble
 from lab.bisect.signature import of_complaint
 from lab.bisect.told import Seen, Sight
-from lab.errors import LabError
 from lab.model.glob import is_picked
 from lab.model.records import JobRecord, PlacedComplaint, RunRecord, TestResult
 from lab.model.status import Status
 
 
 @dataclass(frozen=True)
-class OfComplaint:
+class OfComplaint(OfGuest):
     """A Question of complaints: those with a title, a part of one, or a glob's.
 
     Args:
@@ -26,10 +25,6 @@ class OfComplaint:
 
     title: str
     pattern: str | None = None
-
-    needs_guest = True
-    trials = 0
-    steady = False
 
     @property
     def name(self) -> str:
@@ -49,18 +44,6 @@ class OfComplaint:
         if ours := trouble(run):
             return (ours,)
         return (self._without(run.jobs[0], run),)
-
-    def unbuilt(self, error: LabError) -> Seen:
-        """See Question."""
-        return untestable(error)
-
-    def built(self) -> Seen:
-        """See Question; nothing was asked."""
-        return Seen(Sight.UNTESTABLE, "it was built, and nothing ran")
-
-    def is_beyond(self, value: float, reference: float | None) -> bool:
-        """See Question; nothing is measured."""
-        raise NotImplementedError
 
     def _asked(self, run: RunRecord) -> Iterator[PlacedComplaint]:
         for job in run.jobs:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
-from lab.bisect.question import trouble, untestable
+from lab.bisect.question import OfGuest, trouble
 from lab.bisect.repetition import repetitions
 from lab.bisect.told import Seen, Sight
-from lab.errors import LabError, UserError
+from lab.errors import UserError
 from lab.model.metric import Metric
 from lab.model.records import JobRecord, RunRecord
 
@@ -80,7 +80,7 @@ def _labels(text: str, said: str) -> Iterator[tuple[str, str]]:
 
 
 @dataclass(frozen=True)
-class OfMetric:
+class OfMetric(OfGuest):
     """A Question of a metric, as ``text`` has it.
 
     Args:
@@ -91,9 +91,7 @@ class OfMetric:
     threshold: Threshold
     pattern: str | None = None
 
-    needs_guest = True
     trials = _TRIALS
-    steady = False
 
     @property
     def name(self) -> str:
@@ -105,14 +103,6 @@ class OfMetric:
         """See Question."""
         ours = trouble(run)
         return (ours,) if ours else tuple(self._repetition(job) for job in repetitions(run))
-
-    def unbuilt(self, error: LabError) -> Seen:
-        """See Question."""
-        return untestable(error)
-
-    def built(self) -> Seen:
-        """See Question; nothing was measured."""
-        return Seen(Sight.UNTESTABLE, "it was built, and nothing ran")
 
     def is_beyond(self, value: float, reference: float | None) -> bool:
         """See Question."""

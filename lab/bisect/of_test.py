@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lab.analysis.bisect_status import came_to_run
-from lab.bisect.question import trouble, untestable
+from lab.bisect.question import OfGuest, trouble
 from lab.bisect.repetition import repetitions
 from lab.bisect.signature import of_result
 from lab.bisect.told import Seen, Sight
-from lab.errors import LabError
 from lab.model.glob import is_picked
 from lab.model.records import JobRecord, RunRecord, TestResult
 from lab.model.status import BAD, DEAD, Status
@@ -19,14 +18,10 @@ from lab.model.unrun import Unrun
 
 
 @dataclass(frozen=True)
-class OfTest:
+class OfTest(OfGuest):
     """A Question of tests: those that ``-k`` picks; all where it is None."""
 
     pattern: str | None = None
-
-    needs_guest = True
-    trials = 0
-    steady = False
 
     @property
     def name(self) -> str:
@@ -40,18 +35,6 @@ class OfTest:
             failed = [one for one in seen if one.sight is Sight.FAILS]
             return (*failed, ours)
         return tuple(seen)
-
-    def unbuilt(self, error: LabError) -> Seen:
-        """See Question."""
-        return untestable(error)
-
-    def built(self) -> Seen:
-        """See Question; nothing was asked."""
-        return Seen(Sight.UNTESTABLE, "it was built, and nothing ran")
-
-    def is_beyond(self, value: float, reference: float | None) -> bool:
-        """See Question; nothing is measured."""
-        raise NotImplementedError
 
     def _repetition(self, job: JobRecord) -> Seen:
         bad = list(self._bad(job))

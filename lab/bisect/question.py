@@ -65,6 +65,26 @@ class Question(Protocol):
         """Whether what was measured is on the new side."""
 
 
+class OfGuest:
+    """What a Question does that something has to run for, and that measures nothing."""
+
+    needs_guest = True
+    trials = 0
+    steady = False
+
+    def unbuilt(self, error: LabError) -> Seen:
+        """See Question."""
+        return untestable(error)
+
+    def built(self) -> Seen:
+        """See Question; nothing was asked."""
+        return Seen(Sight.UNTESTABLE, "it was built, and nothing ran")
+
+    def is_beyond(self, value: float, reference: float | None) -> bool:
+        """See Question; nothing is measured."""
+        raise NotImplementedError
+
+
 def judge(question: Question, seen: Seen, reference: Reference) -> Answer:
     """What one trial says."""
     if seen.sight is Sight.MEASURED:

@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from lab.bisect.ahead import Ahead, Stopped
+from lab.bisect.of_build import OfBoot
 from lab.bisect.point import Point
 from lab.bisect.question import Question
 from lab.bisect.subjects.setup import Buildable, Setup
@@ -46,6 +47,12 @@ class Asked:
     suites: tuple[str, ...] = ()
     machine: str = "default"
     config: str = "default"
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """What was chosen, which makes another question of the same."""
+        around = (one for one in (self.machine, self.config) if one != "default")
+        return (*self.filesystems, *self.suites, *around)
 
 
 @dataclass(frozen=True)
@@ -176,7 +183,11 @@ class GuestTrier:
             machines=[self.asked.machine],
             configs=[setup.config or self.asked.config],
         )
-        return replace(plan, name="bisect").repeated(times)
+        jobs = plan.jobs
+        if isinstance(self.question, OfBoot):
+            # A guest that runs one suite has booted.
+            jobs = tuple(map(_least, jobs))
+        return replace(plan, name="bisect", jobs=jobs).repeated(times)
 
     def _build_ahead(self, point: Point, stopped: Stopped) -> None:
         setup = self.subject.setup(point)
@@ -187,6 +198,11 @@ class GuestTrier:
         if isinstance(error, InfrastructureError):
             return _ours(error)
         return self.question.unbuilt(error)
+
+
+def _least(job: JobPlan) -> JobPlan:
+    filesystem, suite = job.places[0]
+    return replace(job, filesystems=(filesystem,), suites=(suite,))
 
 
 def _built(builder: Builder, planned: JobPlan, stopped: Stopped = lambda: False) -> Build:

@@ -177,12 +177,14 @@ def build(
     on_step: Callable[[Step], None] | None = None,
     at_once: int = 1,
     stopped: Callable[[], bool] = lambda: False,
+    on_log: Callable[[Path], None] = lambda _: None,
 ) -> Build:
     """Build, or find the same build in the cache.
 
     Args:
         at_once: Variants of its kernel that may be built side by side.
         stopped: ReportRequest now and then whether to give up.
+        on_log: Told where make's output is going to be, once that is known.
 
     Raises:
         UserError: An option does not stick, the kernel does not compile, or the
@@ -200,7 +202,10 @@ def build(
             if stopped():
                 raise InfrastructureError(f"the build of {job.variant} was stopped")
             # Somebody else may have built it while this one waited.
-            return find_build(job) or _build_on(bench, job, started, on_step, held, stopped)
+            if (found := find_build(job)) is not None:
+                return found
+            on_log(bench.log)
+            return _build_on(bench, job, started, on_step, held, stopped)
     except OSError as error:
         raise InfrastructureError(
             f"the build of {job.variant} failed: {error.strerror}",

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TypeAlias
 
 from lab.build import Build, BuildJob, Toolchain, build, find_build, mend_tree
-from lab.build.build import workbench_of
 from lab.build.paths import buildable
 from lab.build.sandbox import probe_sandbox
 from lab.build.shared import pull_build, push_build
@@ -241,7 +240,6 @@ class Builder:
 
         require("build")
         self.listener.say(f"{name}: building {job.key} ({job.tree.identity})")
-        self.listener.say(f"{name}: its log is {workbench_of(job).log}")
         if job.sandbox == "auto" and isinstance(why := probe_sandbox(), str):
             self.listener.say(f"{name}: in no sandbox, as {why} (lab doctor)")
         if job.mends.applied:
@@ -252,6 +250,7 @@ class Builder:
             on_step=lambda step: self.listener.step(name, step),
             at_once=self.capacity.builds_at_once,
             stopped=stopped,
+            on_log=lambda log: self.listener.say(f"{name}: its log is {log}"),
         )
         self.listener.say(f"{name}: built {built.release} in {built.duration_s:.0f} s")
         for option in built.gone:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import ceil, log2
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ import typer
 
 from lab.cli.bisect_subject import Given, Of, subject_of
 from lab.cli.bisecting import Asking, document_of, print_bisection
+from lab.cli.boot import Config, Machine
 from lab.cli.commands import (
     DryRun,
     File,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from lab.bisect.log import Log
     from lab.bisect.question import Question
     from lab.bisect.subjects.setup import Buildable
+    from lab.bisect.trier import Asked
     from lab.session import Lab
 
 #: What is not the name of a command below is what that one is given.
@@ -101,6 +104,8 @@ def start(
     ] = 0.99,
     filesystem: Filesystems = None,
     suite: Suites = None,
+    machine: Machine = None,
+    config: Config = None,
     dry_run: DryRun = False,
     file: File = None,
     json: Json = False,
@@ -111,8 +116,11 @@ def start(
     options (of two configs), toolchains (two compilers), mends.
     """
     opened = open_lab(file)
-    series, asked = tuple(on_top or ()), (tuple(filesystem or ()), tuple(suite or ()))
-    _require(opened, kernel, series, *asked)
+    series = tuple(on_top or ())
+    asked = _asked(filesystem, suite, machine, config)
+    _require(opened, kernel, series, asked)
+    if config and of is Of.OPTIONS:
+        raise UserError("--config: the ends are configs", hint=f"lab bisect --help: --of {of}")
     words, olds, last = _ends(good, bad, old, new)
     if not 0 < confidence < 1:
         raise UserError(f"--confidence {confidence:g} is not between 0 and 1", hint="0.99")
@@ -213,18 +221,27 @@ def _ends(
     return ("good", "bad"), tuple(good or ()), bad or ""
 
 
-def _require(
-    opened: Lab,
-    kernel: str | None,
-    series: Sequence[str],
-    filesystems: Sequence[str],
-    suites: Sequence[str],
-) -> None:
+def _asked(
+    filesystems: Sequence[str] | None,
+    suites: Sequence[str] | None,
+    machine: str | None,
+    config: str | None,
+) -> Asked:
+    """What is tested of each point; what was not named is what ``lab test`` takes."""
+    from lab.bisect.trier import Asked
+
+    found = Asked(tuple(filesystems or ()), tuple(suites or ()))
+    return replace(found, machine=machine or found.machine, config=config or found.config)
+
+
+def _require(opened: Lab, kernel: str | None, series: Sequence[str], asked: Asked) -> None:
     """Refuse names that nobody defined before anything else is looked at."""
     opened.loaded.require("kernel", *([kernel] if kernel else []))
     opened.loaded.require("series", *series)
-    opened.loaded.require("filesystem", *filesystems)
-    opened.loaded.require("suite", *suites)
+    opened.loaded.require("filesystem", *asked.filesystems)
+    opened.loaded.require("suite", *asked.suites)
+    opened.loaded.require("machine", asked.machine)
+    opened.loaded.require("config", asked.config)
 
 
 def _describe(subject: Buildable, question: Question, words: tuple[str, str], *, json: bool) -> int:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lab.bisect.question import Question
     from lab.bisect.subjects.setup import Buildable
     from lab.bisect.told import Told
+    from lab.bisect.trier import Asked
     from lab.session import Lab
 
 
@@ -31,7 +32,7 @@ class Asking:
         question: Question,
         words: tuple[str, str],
         confidence: float,
-        asked: tuple[tuple[str, ...], tuple[str, ...]],
+        asked: Asked,
     ) -> None:
         self.opened, self.subject, self.question = opened, subject, question
         self.words, self.confidence, self.asked = words, confidence, asked
@@ -63,14 +64,13 @@ class Asking:
 
     def _subject_name(self) -> str:
         """With what else is run: another suite is another question."""
-        also = (*self.asked[0], *self.asked[1])
-        return self.subject.name + (f", {', '.join(also)}" if also else "")
+        return ", ".join((self.subject.name, *self.asked.named))
 
     @contextmanager
     def _trier(self) -> Iterator[Any]:
-        from lab.bisect.trier import Asked, GuestTrier
+        from lab.bisect.trier import GuestTrier
 
-        trier = GuestTrier(self.subject, self.question, Asked(*self.asked), sys.argv)
+        trier = GuestTrier(self.subject, self.question, self.asked, sys.argv)
         try:
             yield trier
         finally:

@@ -100,10 +100,7 @@ class _Work:
         return Asked((key.filesystem,), (key.suite,), key.machine, key.config)
 
     def _begun(self, subject: Commits, question: Question) -> Begun:
-        asked = self._asked
-        around = [one for one in (asked.machine, asked.config) if one != Asked().machine]
-        also = (*asked.filesystems, *asked.suites, *around)
-        name = ", ".join((subject.name, *also))
+        name = ", ".join((subject.name, *self._asked.named))
         ends = subject.old, subject.new
         return Begun(question.name, name, GOOD_BAD, *ends, _CONFIDENCE, now(), tuple(self.command))
 

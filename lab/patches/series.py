@@ -17,6 +17,8 @@ from lab.patches.patch import Patch, load_patch
 from lab.patches.refusal import NotMeant
 from lab.patches.upstream import UPSTREAM_EXAMPLE, Upstream, parse_upstream
 
+#: A series' first patches, with all of them or without one: SERIES@5, SERIES@5-2.
+_PART = re.compile(r"(.+)@([0-9]+)(?:-([0-9]+))?")
 _STRIP = re.compile(r"-p([0-9]{1,2})")
 #: PATH_MAX of linux/limits.h.
 _LONGEST = 4096
@@ -77,10 +79,15 @@ def first_patches(name: str, number: int) -> str:
     return f"{name}@{number}"
 
 
+def all_but(name: str, number: int, left_out: int) -> str:
+    """What the first ``number`` patches are called, without one of them."""
+    return f"{first_patches(name, number)}-{left_out}"
+
+
 def load_series(patches_dir: Path, name: str) -> Series:
     """Read ``patches_dir/NAME/series``, and every patch it lists.
 
-    ``NAME@2`` are the first two of them.
+    ``NAME@2`` are the first two of them, ``NAME@3-1`` the second and the third.
 
     The file is quilt's: a patch on each line, ``-pN`` after it when it is not
     ``-p1``, ``#`` before a comment.  A comment ``# versions: >=4.1 <4.3`` behind
@@ -91,14 +98,15 @@ def load_series(patches_dir: Path, name: str) -> Series:
     Raises:
         UserError: The series or a patch is missing, or a line cannot be read.
     """
-    of, _, first = name.partition("@")
-    path = _find(patches_dir, of if first.isdecimal() else name)
+    part = _PART.fullmatch(name)
+    path = _find(patches_dir, part[1] if part else name)
     lines = [
         (Location(path, number), line) for number, line in enumerate(_text(path).splitlines(), 1)
     ]
     patches = tuple(patch for where, line in lines if (patch := _parse(where, line)) is not None)
-    if first.isdecimal():
-        patches = patches[: int(first)]
+    if part is not None:
+        numbered = list(enumerate(patches, 1))[: int(part[2])]
+        patches = tuple(patch for number, patch in numbered if str(number) != part[3])
     if not patches:
         raise UserError(f"series {name} lists no patch", where=Location(path), hint=_EXAMPLE)
     upstream = tuple(found for where, line in lines if (found := _upstream(where, line)))

@@ -94,7 +94,9 @@ def test_both_ends_are_tried_before_all_else(tmp_path: Path) -> None:
 def test_the_two_that_can_come_next_are_built_ahead(tmp_path: Path) -> None:
     played = Played(tmp_path, subject_of(16), fails_from(7))
     played.run()
-    assert [ahead for ahead in played.trier.prepared if ahead][:2] == [("12", "4"), ("6", "2")]
+    prepared = [ahead for ahead in played.trier.prepared if ahead]
+    # With the ends it is what is tried first between them.
+    assert list(dict.fromkeys(prepared))[:3] == [("8",), ("12", "4"), ("6", "2")]
 
 
 @pytest.mark.parametrize(
@@ -167,6 +169,82 @@ def test_our_own_trouble_is_no_answer_and_the_same_command_goes_on(tmp_path: Pat
     whole = Played(tmp_path / "whole", subject, fails_from(700))
     whole.run()
     assert first.trier.tried[:-1] + second.trier.tried == whole.trier.tried
+
+
+@pytest.mark.parametrize("end", ["8", "0"])
+def test_our_own_trouble_at_an_end_counts_for_nothing(tmp_path: Path, end: str) -> None:
+    """Neither as a trial of the failing end's rate, nor as a pass of the other."""
+    subject = subject_of(8)
+
+    def show(point: Point, _: int) -> Seen:
+        return OURS if point.key == end else fails_from(5)(point, 0)
+
+    with pytest.raises(Paused):
+        Played(tmp_path, subject, show).run()
+    second = Played(tmp_path, subject, fails_from(5))
+    result = second.run()
+    assert result.found is not None
+    assert result.found.key == "5"
+    assert result.rate is not None
+    assert result.rate.count == result.rate.total
+    assert second.trier.tried[0].key == end
+    assert [point.key for point in second.trier.tried].count("8") >= (3 if end == "8" else 0)
+
+
+@pytest.mark.parametrize(
+    ("what", "shown"),
+    [
+        ("fails", [("fails", None), ("passes", True), ("reverted", True)]),
+        ("passes", [("fails", True), ("passes", None), ("reverted", True)]),
+        ("reverted", [("fails", True), ("passes", True), ("reverted", None)]),
+    ],
+)
+def test_a_part_of_the_proof_that_cannot_be_tried(
+    tmp_path: Path, what: str, shown: list[tuple[str, bool | None]]
+) -> None:
+    """It is not shown; that the change can be taken out is no part that has to be."""
+    without = Point("without", "without")
+    # The change is an end, so that it is tried between the ends no more than its parent is.
+    subject = subject_of(1, lambda _: without)
+    point = {"fails": "1", "passes": "0", "reverted": "without"}[what]
+    bisection: list[Bisection] = []
+
+    def show(tried: Point, _: int) -> Seen:
+        in_proof = any(one.phase is not Phase.END for one in bisection[0].course.steps) or (
+            not isinstance(bisection[0].course.ends, Wanted)
+        )
+        if tried.key == point and in_proof:
+            return NOT_BUILT
+        return FAILS if tried.key == "1" else PASSES
+
+    played = Played(tmp_path, subject, show)
+    bisection.append(played.bisection)
+    result = played.run()
+    assert [(one.what, one.holds) for one in result.proof] == shown
+    assert result.proved is (what == "reverted")
+
+
+def test_where_one_passed_by_chance_others_that_did_are_not_believed(
+    tmp_path: Path,
+) -> None:
+    """Of two that were told to be old by chance, the proof contradicts one."""
+    chance = {"4": 1, "6": 1}
+    counts: dict[str, int] = {}
+
+    def show(point: Point, _: int) -> Seen:
+        counts[point.key] = counts.get(point.key, 0) + 1
+        if counts[point.key] <= chance.get(point.key, 0):
+            return PASSES
+        return fails_from(3)(point, 0)
+
+    played = Played(tmp_path, subject_of(8), show)
+    result = played.run()
+    assert result.found is not None
+    assert result.found.key == "3"
+    assert result.proved
+    # Else 5 were the answer before, and 4 contradicted it.
+    steps = played.bisection.course.steps
+    assert [step.point.key for step in steps if step.phase is Phase.FAILS] == ["7", "3"]
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -92,6 +92,35 @@ def test_patches_of_a_series(lab: Lab) -> None:
             patches_of(lab, "three", FAKE, *ends)
 
 
+def test_a_patch_is_left_out_where_those_on_top_of_it_apply(lab: Lab) -> None:
+    texts = [patch("mlock", "1"), patch("gup", "1"), patch("dax", "1")]
+    again = texts[1].replace("-\treturn 0;", "-\treturn 1;").replace("+\treturn 1;", "+\treturn 2;")
+    assert again != texts[1]
+    lab = _write(lab, "four", *texts, again)
+    (lab.patches / "four/series").write_text("1.patch\n2.patch\n3.patch\n4.patch\n")
+    subject = patches_of(lab, "four", FAKE)
+    without = [subject.reverted(point) for point in subject.line.points[1:]]
+    # The fourth changes what the second made.
+    assert [point.key if point else None for point in without] == ["4-1", None, "4-3", "3"]
+    assert without[0] is not None
+    assert sorted(_overlay(subject, without[0])) == ["fs/dax.c", "mm/gup.c"]
+    within = patches_of(lab, "four", FAKE, 0, 3)
+    point = within.reverted(within.line.points[2])
+    assert point is not None
+    assert point.name == "3 of 4 without 2"
+    assert sorted(_overlay(within, point)) == ["fs/dax.c", "mm/mlock.c"]
+
+
+def test_of_a_series_for_several_kernels_the_right_patch_is_left_out(lab: Lab) -> None:
+    lab = _write(lab, "many", patch("mlock", "1"), patch("gup", "1"), patch("dax", "1"))
+    listed = "1.patch # versions: >=7.0\n2.patch\n3.patch\n"
+    (lab.patches / "many/series").write_text(listed)
+    subject = patches_of(lab, "many", FAKE)
+    point = subject.reverted(subject.line.points[1])
+    assert point is not None
+    assert sorted(_overlay(subject, point)) == ["fs/dax.c"]
+
+
 def _overlay(subject: Buildable, point: Point) -> dict[str, object]:
     setup = subject.setup(point)
     return dict(setup.builder.build_job(setup.variant, "default").overlay.files)

@@ -113,6 +113,8 @@ def test_what_it_would_do(project: Path, linux: Path) -> None:
         ("--good v0 --bad main --build --confidence 1", "--confidence 1 is not between 0 and 1"),
         ("--good main --bad v0 --build", "v0 is in the history of main"),
         ("--good v0 --bad none --build", "none"),
+        ("--good v0 --bad main --build --machine defualt", "defualt"),
+        ("--good v0 --bad main --build --config defualt", "defualt"),
     ],
 )
 def test_a_slip_is_told(project: Path, linux: Path, line: str, said: str) -> None:
@@ -130,6 +132,7 @@ def test_a_slip_is_told(project: Path, linux: Path, line: str, said: str) -> Non
         ("fake --of options --good default --bad default --build", "ask the same of"),
         ("fake --of options --good default --bad defualt --build", "defualt"),
         ("fake --of options --good default --build", "there is no --bad end"),
+        ("fake --of options --good default --bad debug --build --config default", "--config: the"),
         ("--of options --good default --bad debug --build", "on which kernel?"),
         ("fake --of releases --good fake --bad fake --build", "is no later kernel than"),
         ("fake --of revisions --good bug --bad bug --build", "is no later revision than"),

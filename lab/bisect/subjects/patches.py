@@ -13,7 +13,10 @@ from lab.bisect.subjects.setup import Setup
 from lab.errors import UserError
 from lab.execution.each import Stairs, stairs_of
 from lab.model.variant import Variant
+from lab.patches.series import all_but
 from lab.session import Lab
+
+_WITHOUT = "-"
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,32 @@ class Patches:
         return OrderedSearch(self.line, (self.old[0].key,), self.new.key)
 
     def reverted(self, point: Point) -> Point | None:
-        """See Subject; what is on top of a patch was written for it, and is not tried without."""
-        return None
+        """See Subject: the new end without this patch, where those on top of it apply."""
+        number = int(point.key)
+        if number == self.new_at:
+            return self.line.points[number - 1]
+        found = Point(
+            f"{self.new_at}{_WITHOUT}{number}", f"{self.new.name} without {number}", point.title
+        )
+        setup = self.setup(found)
+        try:
+            setup.builder.beneath(setup.builder.tree(setup.variant.kernel), setup.variant)
+        except UserError:
+            return None
+        return found
 
     def setup(self, point: Point) -> Setup:
         """See Buildable."""
-        return Setup(self.lab.builder, self.stairs.variants[int(point.key)])
+        end, _, left_out = point.key.partition(_WITHOUT)
+        if not left_out:
+            return Setup(self.lab.builder, self.stairs.variants[int(end)])
+        name = all_but(self.stairs.series, self._place(int(end)), self._place(int(left_out)))
+        return Setup(self.lab.with_series(name).builder, Variant(self.stairs.kernel, (name,)))
+
+    def _place(self, number: int) -> int:
+        """Which one a patch is of all in the series, those for other kernels included."""
+        whole = self.lab.builder.series(self.stairs.series).patches
+        return whole.index(self.stairs.patches[number - 1]) + 1
 
     def _point(self, number: int, patch: str, subject: str) -> Point:
         if not number:
