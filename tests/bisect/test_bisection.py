@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.bisect.bisection import Bisection, Paused
+from lab.bisect.bisection import Bisection, Listener, Paused
 from lab.bisect.course import Phase, Result, Wanted
 from lab.bisect.ends import NoDifference
 from lab.bisect.log import Log, Tried
@@ -349,6 +349,54 @@ def test_a_metric_is_compared_with_the_good_end(tmp_path: Path) -> None:
     assert result.found is not None
     assert result.found.key == "20"
     assert result.proved
+
+
+def test_all_that_a_step_measures_is_judged_together(tmp_path: Path) -> None:
+    """Each step's first two are far off, and its median is not."""
+    counts: dict[str, int] = {}
+
+    def show(point: Point, _: int) -> Seen:
+        counts[point.key] = counts.get(point.key, 0) + 1
+        value = 250.0 if int(point.key) >= 20 else 100.0
+        far = 350.0 - value if counts[point.key] in (1, 2) else value
+        return Seen(Sight.MEASURED, "", (), far)
+
+    text = "first_access_ns_per_page > 2 x good"
+    played = Played(tmp_path, subject_of(32), show, OfMetric(text, parse_threshold(text)))
+    result = played.run()
+    assert result.found is not None
+    assert result.found.key == "20"
+    assert {count % 5 for count in counts.values()} == {0}
+
+
+def test_what_cannot_be_measured_is_skipped(tmp_path: Path) -> None:
+    def show(point: Point, _: int) -> Seen:
+        if point.key == "16":
+            return Seen(Sight.UNTESTABLE, "nothing measured it")
+        return Seen(Sight.MEASURED, "", (), 250.0 if int(point.key) >= 20 else 100.0)
+
+    text = "first_access_ns_per_page > 2 x good"
+    played = Played(tmp_path, subject_of(32), show, OfMetric(text, parse_threshold(text)))
+    result = played.run()
+    assert result.found is not None
+    assert result.found.key == "20"
+    assert [(one.point.key, one.why) for one in result.skipped] == [("16", "nothing measured it")]
+
+
+def test_a_trial_is_written_down_before_anybody_hears_of_it(tmp_path: Path) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    played = Played(tmp_path, subject_of(8), fails_from(5))
+    played.bisection.listener = Listener(on_trial=kill)
+    with pytest.raises(Killed):
+        played.run()
+    (line,) = Log.read(played.path).lines
+    assert isinstance(line, Tried)
+    assert line.point.key == "8"
 
 
 def test_ends_that_measure_alike_are_refused(tmp_path: Path) -> None:
