@@ -42,7 +42,7 @@ from lab.process.scratch import scratch_folder, write_whole
 from lab.process.seal import SEAL, damage, seal
 from lab.process.shelf import BUILDS, WORKBENCHES
 from lab.process.stored import read_stored
-from lab.store.left_there import VMLINUX, is_left
+from lab.store.left_there import VMLINUX, is_left, note_of
 from lab.trees import Tree, read_rows
 
 _PRODUCTS = (
@@ -111,6 +111,14 @@ class Build:
     duration_s: float
     #: Options that this kernel has no more.
     gone: tuple[Gone, ...] = ()
+    #: Bytes that came from the store for it, when it was had from there now.
+    brought: int = 0
+
+    @property
+    def origin(self) -> str:
+        """The store that it was had from, who put it there and when; "" for one made here."""
+        note = note_of(self.folder)
+        return f"{note.url}, by {note.host} at {note.made}" if note else ""
 
     @property
     def variant(self) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lab.build.build import SEALED, Build, BuildJob, find_build
 from lab.process.lock import locked
-from lab.process.scratch import scratch_folder
+from lab.process.removal import remove_tree
+from lab.process.scratch import scratch_folder, write_whole
 from lab.process.seal import SEAL, damage, sealed_digests
 from lab.process.shelf import BUILDS
 from lab.process.stored import read_stored
@@ -20,6 +22,10 @@ from lab.store.manifest import Manifest
 
 LOG = "build.log"
 _FILES = (*SEALED, SEAL, LOG)
+#: What the same key has to be the same of: build.json says how long it took, too.
+KERNEL = tuple(name for name in SEALED if name != "build.json")
+#: In the cache: how many builds were had from a store.
+_COUNT = "store-builds.json"
 
 
 class _NotHad(Exception):
@@ -39,8 +45,36 @@ def pull_build(job: BuildJob, store: Store) -> Build | None:
                 store.refuse(BUILDS.kind, job.key, why)
                 raise _NotHad
             _note(folder, store, manifest)
-        return find_build(job)
+        found = find_build(job)
+        came = sum(file.stored for file in manifest.files if file.name != VMLINUX)
+        return found and replace(found, brought=came)
     return None
+
+
+def is_due(job: BuildJob, store: Store) -> bool:
+    """Whether a build that was had is one of those to be made here all the same; counts it."""
+    every = store.settings.rebuild_every
+    if not every:
+        return False
+    path = job.cache / _COUNT
+    count = (read_stored(path, int) or 0) + 1
+    with suppress(OSError):
+        write_whole(path, b"%d\n" % count)
+    return count % every == 0
+
+
+def forgotten(had: Build) -> dict[str, str]:
+    """Take a build out of the cache, to be made here; gives what it was, by file."""
+    digests = sealed_digests(had.folder)
+    with locked(BUILDS.lock_of(had.job.cache, had.key)):
+        remove_tree(had.folder)
+    return {name: digest for name, digest in digests.items() if name in KERNEL}
+
+
+def other_files(theirs: dict[str, str], ours: Build) -> list[str]:
+    """Which files of a kernel are not what another machine made of the same key."""
+    digests = sealed_digests(ours.folder)
+    return [name for name in KERNEL if theirs.get(name) != digests.get(name)]
 
 
 def push_build(built: Build, store: Store) -> bool:

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from lab.build import Build, BuildJob, Toolchain, build, find_build, mend_tree
 from lab.build.paths import buildable
 from lab.build.sandbox import probe_sandbox
-from lab.build.shared import pull_build, push_build
+from lab.build.shared import forgotten, is_due, other_files, pull_build, push_build
 from lab.builder.listener import Listener, Silent
 from lab.builder.parallel_builds import Building, FinishedBuilds
 from lab.config import FirstKernel, LoadedConfig
@@ -26,7 +26,7 @@ from lab.patches import Overlay, Series, SeriesFit, apply_series, fit_series, lo
 from lab.patches.patched_tree import View
 from lab.plan import BuildRequest, Plan, settled
 from lab.process.cache_use import use_cache
-from lab.store import store_of, use_store
+from lab.store import Store, store_of, use_store
 from lab.trees import Tree, fetch, find
 from lab.unforeseen import as_lab_error
 
@@ -232,9 +232,20 @@ class Builder:
             self.listener.say(f"{name}: cached {found.key}")
             return found
         store = store_of(self.cache)
-        if store is not None and (found := pull_build(job, store)) is not None:
+        if store is None:
+            return self._made(job, name, stopped)
+        if (found := pull_build(job, store)) is not None:
             self.listener.say(f"{name}: had {found.key} from the store")
-            return found
+            if not is_due(job, store):
+                return found
+            return self._compared(found, name, store, stopped)
+        built = self._made(job, name, stopped)
+        if push_build(built, store):
+            self.listener.say(f"{name}: put into the store")
+        return built
+
+    def _made(self, job: BuildJob, name: str, stopped: Callable[[], bool]) -> Build:
+        """A build that nobody has."""
         # 4 ms, which a build that is there need not wait for.
         from lab.doctor import require
 
@@ -255,8 +266,25 @@ class Builder:
         self.listener.say(f"{name}: built {built.release} in {built.duration_s:.0f} s")
         for option in built.gone:
             self.listener.say(f"{name}: this kernel has {option}")
-        if store is not None and push_build(built, store):
-            self.listener.say(f"{name}: put into the store")
+        return built
+
+    def _compared(
+        self, found: Build, name: str, store: Store, stopped: Callable[[], bool]
+    ) -> Build:
+        """A build that was had, made here all the same: it is that again, or its key is wrong."""
+        self.listener.say(f"{name}: made here too, to compare (store.rebuild_every)")
+        origin, theirs = found.origin, forgotten(found)
+        built = self._made(found.job, name, stopped)
+        others = other_files(theirs, built)
+        store.account.rebuilt += 1
+        store.account.other += bool(others)
+        if others:
+            self.listener.say(
+                f"{name}: {', '.join(others)} made here is NOT what the store has ({origin}): "
+                "something shapes it that is not in its key; the one made here is used"
+            )
+        else:
+            self.listener.say(f"{name}: it is the same, byte for byte")
         return built
 
     def build_all(self, plan: Plan) -> dict[BuildRequest, Build | Failure]:

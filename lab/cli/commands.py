@@ -372,6 +372,7 @@ def _build_row(asked: BuildRequest, built: Build | Failure) -> dict[str, object]
         "image": str(built.image),
         # The same, as it is called on x86: of before there were others.
         "bzimage": str(built.image),
+        "store": built.origin,
         "duration_s": round(built.duration_s, 3),
         "release": built.release,
     }

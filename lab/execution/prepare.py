@@ -249,5 +249,13 @@ def _evidence(
         programs_digest=hashlib.sha256(repr(programs).encode()).hexdigest()[:24],
         programs=programs,
         image_digest=guest.image,
-        cost=() if built.cached else (("build_s", round(built.duration_s, 3)),),
+        cost=tuple(_cost(built)),
+        build_from=built.origin,
     )
+
+
+def _cost(built: Build) -> Iterator[tuple[str, float]]:
+    if not built.cached:
+        yield "build_s", round(built.duration_s, 3)
+    if built.brought:
+        yield "store_bytes", built.brought

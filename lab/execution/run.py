@@ -37,6 +37,7 @@ from lab.report import to_json
 from lab.report.export.exporter import keep_exports
 from lab.results import Recorder, RunFolder, write_json, write_text
 from lab.results.job_file import job_document
+from lab.store import store_of
 
 if TYPE_CHECKING:
     from lab.execution.line_counting import LineCounting
@@ -100,10 +101,20 @@ class Runner:
                 recorder.kept(partial(self._keep_programs, plan, folder))
                 jobs = Jobs(self.preparer, plan, builds, folder, recorder, Bases(self.bases))
                 self._record(jobs, done)
+                recorder.kept(partial(self._keep_account, folder))
                 run = recorder.finish()
                 recorder.kept(lambda: keep_exports(run, folder.path))
                 recorder.kept(lambda: write_json(folder.document, to_json(run)))
                 return recorder.with_troubles(run)
+
+    def _keep_account(self, folder: RunFolder) -> None:
+        """What came from the store and went there: entries by kind, and bytes."""
+        store = store_of(self.builder.cache)
+        if store is not None and store.account.used:
+            rows = dict(store.account.rows())
+            write_json(folder.store, {"url": str(store.settings.url), **rows})
+            said = ", ".join(f"{number} {what}" for what, number in rows.items())
+            self.builder.listener.say(f"store: {said}")
 
     def _keep_programs(self, plan: Plan, folder: RunFolder) -> None:
         keep_programs(folder, Programs.of(self.builder.loaded, _suites(plan)))

@@ -71,7 +71,7 @@ class Evidence:
         programs: (name, digest) pairs of them; empty in runs of before.
         image_digest: SHA-256 of the part of the initramfs that guests share.
         cost: (what, amount) pairs: ``cpu_s`` of the host's CPUs, QEMU's above all, ``build_s`` of
-            the build when this run made it.
+            the build when this run made it, ``store_bytes`` that came when it had it from a store.
         surroundings: (what, value) pairs of all else that shapes a result: how
             filesystems are made and mounted, deadlines, the CPU, rules for complaints.
         unkept: How many more complaints there were than are kept: each is of a kind
@@ -80,6 +80,8 @@ class Evidence:
             all they had mounted; what unmounting shows is not shown of that.
         host: The name of the host that its guests ran on; "" is that of the run.
         untested: Why it has no results, and needs none; "" where it has to have some.
+        build_from: The store that its build was had from, who put it there and when; "" where
+            it was made on this host.
     """
 
     accelerator: str = ""
@@ -110,6 +112,7 @@ class Evidence:
     left_mounted: tuple[tuple[str, str], ...] = ()
     untested: str = ""
     host: str = ""
+    build_from: str = ""
 
     @property
     def machine(self) -> str:

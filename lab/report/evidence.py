@@ -25,6 +25,7 @@ def _values(job: JobRecord) -> Iterator[tuple[str, str]]:
     yield "kernel", f"{job.kernel_release}, {evidence.tree_identity}"
     yield from ((f"series {name}", digest) for name, digest in evidence.series_digests)
     yield "build", evidence.build_key
+    yield "had from", evidence.build_from
     yield "config", f"{job.config} {evidence.config_digest}"
     yield "compiler", evidence.compiler
     yield "machine", f"{job.machine}: {evidence.machine_description}"

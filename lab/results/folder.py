@@ -106,6 +106,11 @@ class RunFolder:
         return self.path / "run" / "environment.json"
 
     @property
+    def store(self) -> Path:
+        """What came from the store and went there."""
+        return self.path / "run" / "store.json"
+
+    @property
     def document(self) -> Path:
         """The results as JSON."""
         return self.path / "results.json"

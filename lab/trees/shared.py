@@ -27,7 +27,7 @@ _DEADLINE_S = 1800.0
 _MTIME = "@1434493742"
 _TAR = (
     "tar", "--sort=name", "--format=gnu", f"--mtime={_MTIME}", "--owner=0", "--group=0",
-    "--numeric-owner", "-I", "zstd -T0 -9",
+    "--numeric-owner", "-I", "zstd -T0 -6",
 )  # fmt: skip
 
 
