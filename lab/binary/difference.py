@@ -8,8 +8,8 @@ the place.  So bytes that differ count as equal where both are the address of th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +28,8 @@ _PLACES = frozenset((".notes", _BUGS))
 _BUG_SIZES = (12, 16)
 _ADDRESSES = 1 << 64
 _SHORT_JUMPS = frozenset((0xEB, *range(0x70, 0x80)))
+#: include/linux/syscalls.h, asm/syscall_wrapper.h: SYSCALL_DEFINE2(mlock, ...) makes these.
+_SYSCALL = re.compile(r"^(?:__(?:do|se|x64|ia32)_)?sys_(?=\w)")
 _NOT_ZERO = re.compile(rb"[^\0]")
 #: From what an operand of 4 bytes counts, from its own place on.  An instruction's counts from its
 #: end, which may be after an immediate of 1, 2 or 4 bytes more; the kernel's data from itself
@@ -46,17 +48,34 @@ class Difference:
             names: where one is another, that can be all there is.
         added: Those that the first has not.
         gone: Those that the second has not.
+        elsewhere: Of all these, those whose own source is as it was: they inline, include or are
+            inlined into what is another.
     """
 
     same: bool
     changed: tuple[Name, ...] = ()
     added: tuple[Name, ...] = ()
     gone: tuple[Name, ...] = ()
+    elsewhere: tuple[Name, ...] = ()
+
+    def told_apart(self, words: Collection[str]) -> Difference:
+        """The same, with what is another though its own source is as it was.
+
+        Args:
+            words: The names in the source that are other, whatever else is among them.
+        """
+        every = (*self.changed, *self.added, *self.gone)
+        return replace(self, elsewhere=tuple(name for name in every if _stem(name) not in words))
 
     @property
     def names(self) -> tuple[str, ...]:
         """All that is another, each name once."""
         return tuple(dict.fromkeys(each.name for each in (*self.changed, *self.added, *self.gone)))
+
+
+def _stem(name: Name) -> str:
+    """What a symbol is called in the source: without what the compiler or a macro makes of it."""
+    return _SYSCALL.sub("", name.name.partition(".")[0])
 
 
 def difference(base: Path, patched: Path) -> Difference:

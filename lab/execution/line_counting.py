@@ -7,11 +7,10 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 
 from lab.binary.image import Image
-from lab.build import Build, BuildJob
+from lab.build import Build
 from lab.build.debug_objects import debug_objects
 from lab.builder import Builder
 from lab.coverage.assembler import AssemblerLines
@@ -19,12 +18,12 @@ from lab.coverage.code_lines import SourceText, read_source
 from lab.coverage.counted import Coverage, DiffLine, Hunk, LineCount, LineState
 from lab.coverage.counts import PROBES, Probes, read_counts
 from lab.coverage.debug_object import DebugObject
-from lab.coverage.diff_lines import Pair, pairs_of
 from lab.coverage.formulas import FileLines, Formula
 from lab.coverage.machine_code import read_code
 from lab.coverage.places import PlacedFunction, place
 from lab.errors import InfrastructureError, LabError
 from lab.execution.cold_check import BothCounts, ColdGuest, LineCounts, checked, named
+from lab.execution.file_pairs import C, FilePair, changed_files
 from lab.execution.unit_marks import UnitMarks, marked_tests, read_units
 from lab.model.job_name import Around
 from lab.model.ran import Ran
@@ -38,33 +37,11 @@ from lab.unforeseen import as_lab_error
 
 #: What the kernel enters when a guest's program writes to /dev/kmsg, since 4.0 (d3b4f8de4c2c).
 _MARK = "devkmsg_write"
-_C = (".c", ".h")
-_ASSEMBLER = ".S"
 #: A header's lines may be in half of the kernel.
 _MOST_FUNCTIONS = 500
 _MOST_NAMED = 5
 #: Programs that a booted guest runs, too: what one leaves out of the lines another may have.
 _MOST_COMPARED = 3
-
-
-@dataclass(frozen=True)
-class _FilePair:
-    """A file that two kernels have not alike, and its lines that are to be shown."""
-
-    name: str
-    base: tuple[str, ...]
-    patched: tuple[str, ...]
-
-    @cached_property
-    def hunks(self) -> tuple[tuple[Pair, ...], ...]:
-        return tuple(pairs_of(self.base, self.patched))
-
-    def text(self, *, patched: bool) -> tuple[str, ...]:
-        return self.patched if patched else self.base
-
-    def shown(self, *, patched: bool) -> frozenset[int]:
-        numbers = (pair.patched if patched else pair.base for hunk in self.hunks for pair in hunk)
-        return frozenset(number for number in numbers if number is not None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +110,7 @@ class LineCounting:
 
     def _files(
         self, variant: Variant, config: str, fragments: tuple[str, ...]
-    ) -> tuple[_FilePair, ...]:
+    ) -> tuple[FilePair, ...]:
         for base, patched in self.pairs.items():
             if variant in (base, patched):
                 jobs = [self.builder.build_job(each, config, fragments) for each in (base, patched)]
@@ -166,7 +143,7 @@ class LineCounting:
         checks = tuple(check for each in found if each for check in each.checks)
         return Coverage(str(kernel), machine, config, hunks, self.means, notes, checks)
 
-    def _files_of(self, kernel: Variant, around: Around, run: RunRecord) -> tuple[_FilePair, ...]:
+    def _files_of(self, kernel: Variant, around: Around, run: RunRecord) -> tuple[FilePair, ...]:
         fragments = self.builder.loaded.config.machines[around.machine].fragments
         return self._files(kernel, around.config, tuple(fragments))
 
@@ -274,31 +251,10 @@ def _is_of(test: Ran, ran: Ran) -> bool:
     return test[:3] == ran[:3] and ran.test in ("", test.test)
 
 
-def changed_files(base: BuildJob, patched: BuildJob) -> Iterator[_FilePair]:
-    """The files of C and of an assembler that two variants of a tree have not alike."""
-    names = {*base.overlay.files, *patched.overlay.files}
-    for name in sorted(names):
-        if name.endswith((*_C, _ASSEMBLER)):
-            old, new = _lines(base, name), _lines(patched, name)
-            if old != new:
-                yield _FilePair(name, old, new)
-
-
-def _lines(job: BuildJob, name: str) -> tuple[str, ...]:
-    """A file's lines; none of one that is not there."""
-    if name in job.overlay.files:
-        found = job.overlay.files[name]
-        content = b"" if found is None else found.content
-    else:
-        path = job.tree.path / name
-        content = path.read_bytes() if path.is_file() else b""
-    return tuple(content.decode(errors="backslashreplace").split("\n"))
-
-
-def _side_of(built: Build, files: Sequence[_FilePair], *, patched: bool) -> _Side:
+def _side_of(built: Build, files: Sequence[FilePair], *, patched: bool) -> _Side:
     written = {each.name: each.text(patched=patched) for each in files}
     texts = {
-        name: read_source("\n".join(text)) for name, text in written.items() if name.endswith(_C)
+        name: read_source("\n".join(text)) for name, text in written.items() if name.endswith(C)
     }
     shown = {each.name: each.shown(patched=patched) for each in files}
     interest = {
@@ -536,7 +492,7 @@ def _bad(job: JobRecord) -> frozenset[Ran]:
 
 
 def _hunks(
-    files: Sequence[_FilePair], base: _Counted | None, patched: _Counted | None
+    files: Sequence[FilePair], base: _Counted | None, patched: _Counted | None
 ) -> Iterator[Hunk]:
     for each in files:
         for pairs in each.hunks:

@@ -22,7 +22,9 @@ from lab.analysis.series_verdict import (
 )
 from lab.analysis.verdict import Place, alone, compare
 from lab.builder import Builder
+from lab.coverage.rewritten import rewritten
 from lab.errors import InfrastructureError, LabError
+from lab.execution.file_pairs import changed_files
 from lab.execution.same_kernel import ran_the_same, recorded_difference
 from lab.model.job_name import Around
 from lab.model.records import JobRecord, RunRecord
@@ -70,6 +72,8 @@ def verify(
     chosen = plan.keeping(set(_tested(plan, fits)))
     run = test(chosen) if chosen.jobs else None
     verification = verification_of(builder, plan, fits, run)
+    apart = (_told_apart(each, builder, plan) for each in verification.kernels)
+    verification = replace(verification, kernels=tuple(apart))
     if run is not None and counting is not None:
         kernels = [_with_lines(each, counting, run, builder) for each in verification.kernels]
         verification = replace(verification, kernels=tuple(kernels))
@@ -79,6 +83,24 @@ def verify(
         folder = RunFolder(builder.loaded.results, run.id)
         write_json(folder.verdicts, verification_to_json(verification))
     return verification
+
+
+def _told_apart(verdict: KernelVerdict, builder: Builder, plan: SeriesPlan) -> KernelVerdict:
+    """A verdict that says what is another in the kernel though its own source is as it was."""
+    if verdict.binary is None or verdict.binary.same:
+        return verdict
+    kernel = Variant(verdict.kernel)
+    fragments = tuple(builder.loaded.config.machines[verdict.machine].fragments)
+    try:
+        jobs = [
+            builder.build_job(each, verdict.config, fragments)
+            for each in (kernel, plan.patched(kernel))
+        ]
+    except Exception as error:
+        builder.listener.say(f"{kernel}: what was only inlined is not told: {as_lab_error(error)}")
+        return verdict
+    words = {word for each in changed_files(*jobs) for word in rewritten(each.base, each.patched)}
+    return replace(verdict, binary=verdict.binary.told_apart(words))
 
 
 def _with_lines(

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -71,7 +71,12 @@ def _kernel(kernel: KernelVerdict) -> dict[str, Any]:
 
 
 def _binary(found: Difference) -> dict[str, Any]:
-    kinds = {"changed": found.changed, "added": found.added, "gone": found.gone}
+    kinds = {
+        "changed": found.changed,
+        "added": found.added,
+        "gone": found.gone,
+        "elsewhere": found.elsewhere,
+    }
     return {"same": found.same, **{kind: [*map(_symbol, names)] for kind, names in kinds.items()}}
 
 
@@ -140,9 +145,16 @@ def _outcome(kernel: KernelVerdict) -> str:
 
 
 def _changed(binary: Difference) -> str:
-    names = binary.names
+    elsewhere = dict.fromkeys(each.name for each in binary.elsewhere)
+    own = [name for name in binary.names if name not in elsewhere]
+    said = _named(own) or ("" if elsewhere else "no function or datum that has a name")
+    through = f"through what they inline or include: {_named([*elsewhere])}" if elsewhere else ""
+    return f"binary: {'; '.join(filter(None, (said, through)))}"
+
+
+def _named(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"binary: {', '.join(names[:_NAMED]) or 'no function or datum that has a name'}{more}"
+    return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def _expectation(kernel: KernelVerdict) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab.binary.difference import Difference, difference
+from lab.binary.image import Name
 from lab.errors import InfrastructureError
 
 BASE = """\
@@ -78,6 +79,17 @@ def test_what_is_another_is_found_wherever_it_is(
     found = told(tmp_path, around.replace(old, new), OTHER)
     assert not found.same
     assert set(found.names) - {"first"} == {name}
+
+
+def test_what_only_inlines_what_is_another_is_told_apart() -> None:
+    def name(symbol: str) -> Name:
+        return Name("", symbol, 0)
+
+    changed = (name("first"), name("second.constprop"), name("__do_sys_mlock"), name("walk"))
+    found = Difference(False, changed, (name("out.part"),), (name("same"),))
+    apart = found.told_apart({"first", "second", "mlock"})
+    assert [each.name for each in apart.elsewhere] == ["walk", "out.part", "same"]
+    assert apart.names == found.names
 
 
 @pytest.mark.slow

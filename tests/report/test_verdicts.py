@@ -13,6 +13,8 @@ from rich.console import Console
 
 from lab.analysis.series_verdict import KernelVerdict, Verification
 from lab.analysis.verdict import TestVerdict, Verdict
+from lab.binary.difference import Difference
+from lab.binary.image import Name
 from lab.model.status import Outcome, Status
 from lab.report import print_verification, verification_status, verification_to_json
 from tests.results.made import job, result, run
@@ -143,6 +145,18 @@ def test_what_one_complaint_broke_is_one_paragraph() -> None:
     )  # fmt: skip
     text = printed(verification(kernel(Outcome.REGRESSED, tests=worse)))
     assert text.count("crash with the series only") == 1
+
+
+def test_what_only_inlines_what_is_another_is_told_apart() -> None:
+    names = tuple(Name("", word, 0) for word in ("own", "through"))
+    apart = Difference(False, names).told_apart({"own"})
+    said = printed(verification(kernel(Outcome.FIXED, binary=apart)), width=120)
+    assert "binary: own; through what they inline or include: through\n" in said
+    only = Difference(False, names).told_apart(())
+    said = printed(verification(kernel(Outcome.FIXED, binary=only)), width=120)
+    assert "binary: through what they inline or include: own, through\n" in said
+    said = printed(verification(kernel(Outcome.FIXED, binary=Difference(False))), width=120)
+    assert "binary: no function or datum that has a name\n" in said
 
 
 def test_plain_ascii() -> None:
