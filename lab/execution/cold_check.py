@@ -4,12 +4,15 @@
 QEMU translates a restored guest's code anew, and a counter that took the state for the boot, or
 the other way round, would show lines as run that were not.  So a few programs of a build are run
 in a booted guest, too, and what both counted of their tests has to be the same; once for a build.
+
+What the whole system runs (to clear a page) is counted otherwise each time.  So where the two
+differ a second guest is booted: a line that it counts otherwise than the first shows nothing.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,20 +32,34 @@ from lab.process.stored import read_stored
 from lab.results import JobFolder
 
 _NOTE = "counted-cold.json"
+_MOST_NAMED = 5
 #: How often a line ran in each test of a program, by file and number.
 LineCounts = Mapping[str, Mapping[Ran, int]]
 
 
-class BothCounts(NamedTuple):
-    """What the run's guests counted of some programs, and what a booted one does.
+class Booted(NamedTuple):
+    """What a booted guest counts of some programs.
 
     Attributes:
-        outside: The lines that ran in the booted one, and in no test.
+        outside: The lines that ran in it, and in no test.
     """
 
-    restored: LineCounts
-    booted: LineCounts
+    lines: LineCounts
     outside: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Programs whose counts are compared.
+
+    Attributes:
+        restored: What the run's guests counted of them.
+        of: How many lines ran in any test of the run.
+    """
+
+    some: tuple[Ran, ...]
+    restored: LineCounts
+    of: int
 
 
 @dataclass(frozen=True)
@@ -54,6 +71,7 @@ class ColdCheck:
         compared: How many lines ran in one of them at least; with none nothing was compared.
         of: How many lines ran in any test of the run.
         outside: The lines that ran in the booted guest, and in no test of it.
+        unsteady: The lines that two booted guests counted otherwise.
     """
 
     unit: str
@@ -61,11 +79,22 @@ class ColdCheck:
     unlike: tuple[str, ...]
     outside: tuple[str, ...]
     of: int
+    unsteady: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:
         """How much was compared, for people."""
         return f"{self.compared} of the {self.of} lines that ran, in {self.unit}"
+
+    @property
+    def doubt(self) -> str:
+        """Of what this is no check, for people; "" where it is of all."""
+        if not self.unsteady:
+            none = "nothing was compared with a guest that was booted: no line ran"
+            return "" if self.compared else none
+        more = len(self.unsteady) - _MOST_NAMED
+        named = ", ".join(self.unsteady[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+        return f"no two guests count the same of {named}: they are not compared"
 
 
 @dataclass(frozen=True)
@@ -150,23 +179,39 @@ def named(some: Iterable[Ran]) -> str:
 
 
 def checked(
-    guest: ColdGuest, asked: str, some: Iterable[Ran], of: int, count: Callable[[], BothCounts]
+    guest: ColdGuest, asked: str, compared: Compared, boot: Callable[[int], Booted]
 ) -> ColdCheck:
     """What was found out before, or is found out now; kept where both counted the same.
 
     Args:
         asked: A digest of what is counted.
-        of: How many lines ran in any test.
-        count: Has the programs run in a booted guest, too.
+        boot: Has the programs run in a guest that is booted, the first or the second.
     """
     known = guest.known(asked)
     if known is not None:
         return known
-    restored, booted, outside = count()
-    compared = sum(any(side.get(line) for side in (restored, booted)) for line in restored)
-    found = ColdCheck(named(some), compared, unlike(restored, booted), outside, of)
-    if compared and not found.unlike:
+    found = _compared(compared, boot)
+    if found.compared and not found.unlike:
         # What is odd once may be the host's doing: that is looked at anew.
         with suppress(OSError):
             guest.keep(asked, found)
     return found
+
+
+def _compared(asked: Compared, boot: Callable[[int], Booted]) -> ColdCheck:
+    booted = boot(1)
+    unsteady: tuple[str, ...] = ()
+    if unlike(asked.restored, booted.lines):
+        unsteady = tuple(_odd(booted.lines, boot(2).lines))
+    restored, lines = (_without(each, unsteady) for each in (asked.restored, booted.lines))
+    did = {line for side in (restored, lines) for line, tests in side.items() if tests}
+    odd = unlike(restored, lines)
+    return ColdCheck(named(asked.some), len(did), odd, booted.outside, asked.of, unsteady)
+
+
+def _odd(one: LineCounts, other: LineCounts) -> Iterator[str]:
+    return (line for line in sorted({*one, *other}) if one.get(line, {}) != other.get(line, {}))
+
+
+def _without(lines: LineCounts, some: Collection[str]) -> LineCounts:
+    return {line: tests for line, tests in lines.items() if line not in some}

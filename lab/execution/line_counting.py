@@ -22,7 +22,15 @@ from lab.coverage.formulas import FileLines, Formula
 from lab.coverage.machine_code import read_code
 from lab.coverage.places import PlacedFunction, place
 from lab.errors import InfrastructureError, LabError
-from lab.execution.cold_check import BothCounts, ColdGuest, LineCounts, checked, named
+from lab.execution.cold_check import (
+    Booted,
+    ColdCheck,
+    ColdGuest,
+    Compared,
+    LineCounts,
+    checked,
+    named,
+)
 from lab.execution.file_pairs import C, FilePair, changed_files
 from lab.execution.unit_marks import UnitMarks, marked_tests, read_units
 from lab.model.job_name import Around
@@ -164,36 +172,58 @@ class LineCounting:
     ) -> _Counted:
         """What was counted, unless a guest that was booted counts otherwise."""
 
-        def count() -> BothCounts:
-            units = named(some)
-            self.builder.listener.say(f"{job.name}: does a booted guest count {units} alike?")
-            folder = place / "cold"
-            record = guest.run(some, folder)
-            for ran in some:
-                if _ends(record, ran) != _ends(job, ran):
-                    raise InfrastructureError(f"tests of {ran.unit} end otherwise there")
-            booted = _read(counted.side, record, folder)
-            if not booted.whole:
-                raise InfrastructureError("; ".join(booted.notes) or "it counted nothing")
-            one, other = _lines_of(counted, some), _lines_of(booted, some)
-            return BothCounts(one, other, booted.outside_tests)
-
         try:
             some, of = _telling(counted, job)
-            found = checked(guest, _asked(counted.side, job, self.means), some, of, count)
+            compared = Compared(some, _lines_of(counted, some), of)
+            asked = _asked(counted.side, job, self.means)
+            found = checked(
+                guest,
+                asked,
+                compared,
+                lambda number: self._booted(counted, guest, job, some, _cold(place, number)),
+            )
         except Exception as raised:
             error = as_lab_error(raised)
             note = f"{job.name}: not compared with a guest that was booted: {error.what}"
             return replace(counted, notes=(*counted.notes, note))
-        counted = replace(counted, booting=frozenset(found.outside))
-        if not found.compared:
-            note = f"{job.name}: nothing was compared with a guest that was booted: no line ran"
-            return replace(counted, notes=(*counted.notes, note))
-        if not found.unlike:
-            check = f"{job.name}: a guest that was booted counts the same: {found.words}"
-            return replace(counted, checks=(*counted.checks, check))
-        why = f"a booted guest counts otherwise: {found.unlike[0]}"
-        return replace(counted, whole=False, notes=(*counted.notes, f"{job.name}: {why}"))
+        return _as_found(replace(counted, booting=frozenset(found.outside)), found, job.name)
+
+    def _booted(
+        self,
+        counted: _Counted,
+        guest: ColdGuest,
+        job: JobRecord,
+        some: tuple[Ran, ...],
+        folder: Path,
+    ) -> Booted:
+        """What a guest that is booted counts of some programs.
+
+        Raises:
+            InfrastructureError: Their tests end otherwise there, or it came to no good end.
+        """
+        self.builder.listener.say(f"{job.name}: does a booted guest count {named(some)} alike?")
+        record = guest.run(some, folder)
+        for ran in some:
+            if _ends(record, ran) != _ends(job, ran):
+                raise InfrastructureError(f"tests of {ran.unit} end otherwise there")
+        booted = _read(counted.side, record, folder)
+        if not booted.whole:
+            raise InfrastructureError("; ".join(booted.notes) or "it counted nothing")
+        return Booted(_lines_of(booted, some), booted.outside_tests)
+
+
+def _cold(place: Path, number: int) -> Path:
+    return place / ("cold" if number == 1 else f"cold-{number}")
+
+
+def _as_found(counted: _Counted, found: ColdCheck, name: str) -> _Counted:
+    """What was counted, as far as it agrees with what booted guests count."""
+    notes = (*counted.notes, *(f"{name}: {doubt}" for doubt in [found.doubt] if doubt))
+    if found.unlike:
+        why = f"{name}: a booted guest counts otherwise: {found.unlike[0]}"
+        return replace(counted, whole=False, notes=(*notes, why))
+    checks = (f"{name}: a guest that was booted counts the same: {found.words}",)
+    return replace(counted, notes=notes, checks=checks if found.compared else ())
 
 
 def _asked(side: _Side, job: JobRecord, means: str) -> str:

@@ -11,9 +11,9 @@ from typing import Any, cast
 import pytest
 
 from lab.errors import InfrastructureError
-from lab.execution.cold_check import BothCounts, ColdCheck, ColdGuest, LineCounts, checked
+from lab.execution.cold_check import Booted, ColdCheck, ColdGuest, Compared, LineCounts, checked
 from lab.execution.job import Job
-from lab.execution.line_counting import _asked, _Counted, _ends, _Side, _telling
+from lab.execution.line_counting import _as_found, _asked, _Counted, _ends, _Side, _telling
 from lab.guest.fake import Script
 from lab.model.ran import Ran
 from lab.model.records import GuestUse
@@ -47,9 +47,12 @@ def guest(folder: Path, made: Job | None = None) -> Guest:
     return Guest(cast("Any", None), cast("Any", None), built, folder, made)
 
 
-def check(folder: Path, restored: LineCounts, booted: LineCounts) -> ColdCheck:
+def check(folder: Path, restored: LineCounts, *booted: LineCounts) -> ColdCheck:
+    """The last one is what each guest more that is booted counts."""
+    guests = [Booted(lines, OUTSIDE) for lines in booted]
+    compared = Compared((MLOCK,), restored, 2)
     return checked(
-        guest(folder), "asked", (MLOCK,), 2, lambda: BothCounts(restored, booted, OUTSIDE)
+        guest(folder), "asked", compared, lambda number: guests[min(number, len(guests)) - 1]
     )
 
 
@@ -68,6 +71,30 @@ def test_what_one_counted_alone_is_told_and_looked_at_anew(
     tmp_path: Path, restored: LineCounts, booted: LineCounts
 ) -> None:
     assert check(tmp_path, restored, booted).unlike
+    assert guest(tmp_path).known("asked") is None
+
+
+def test_what_no_two_booted_guests_count_alike_shows_nothing_and_is_told(tmp_path: Path) -> None:
+    noisy = {"x86/clear.S:3": {GOOD: 7}}
+    two = {**ONE, "x86/clear.S:3": {GOOD: 9}}
+    found = check(tmp_path, {**ONE, "x86/clear.S:3": {GOOD: 8}}, {**ONE, **noisy}, two)
+    assert found == ColdCheck(MLOCK.unit, 1, (), OUTSIDE, 2, ("x86/clear.S:3",))
+    assert "x86/clear.S:3" in found.doubt
+    assert guest(tmp_path).known("asked") == found
+
+
+def test_a_line_is_not_excused_by_another(tmp_path: Path) -> None:
+    three = {"mm/gup.c:5": {GOOD: 3}, "x86/clear.S:3": {GOOD: 7}}
+    found = check(
+        tmp_path, {**ONE, "x86/clear.S:3": {GOOD: 8}}, three, {**three, "x86/clear.S:3": {GOOD: 9}}
+    )
+    assert found.unlike == ("mm/gup.c:5 ran 2 and 3 times in ext4-dax/mlock.mlock.good",)
+    assert guest(tmp_path).known("asked") is None
+
+
+def test_where_all_is_unsteady_nothing_was_compared(tmp_path: Path) -> None:
+    found = check(tmp_path, ONE, {"mm/gup.c:5": {GOOD: 3}}, {"mm/gup.c:5": {GOOD: 4}})
+    assert (found.compared, found.unlike) == (0, ())
     assert guest(tmp_path).known("asked") is None
 
 
@@ -120,6 +147,23 @@ def test_what_one_program_leaves_out_others_are_compared_for() -> None:
         a={GOOD: 3, third: 1}, b={GOOD: 1}, c={third: 1}, d={fourth: 2, third: 1}, e={OTHER: 1}
     )
     assert _telling(found, done) == ((third, OTHER, MLOCK), 5)
+
+
+def test_what_is_said_of_a_check() -> None:
+    def found(**more: Any) -> _Counted:
+        check = replace(ColdCheck("mlock", 1, (), (), 2), **more)
+        return _as_found(counted(), check, "6.1")
+
+    assert found().checks == ("6.1: a guest that was booted counts the same: "
+                              "1 of the 2 lines that ran, in mlock",)  # fmt: skip
+    assert (found().whole, found().notes) == (True, ())
+    assert found(compared=0).checks == ()
+    assert "no line ran" in found(compared=0).notes[0]
+    assert "no two guests" in found(unsteady=("a:1",)).notes[0]
+    assert found(unsteady=("a:1",)).whole
+    odd = found(unlike=("b:2 ran 1 and 2 times",))
+    assert (odd.whole, odd.checks) == (False, ())
+    assert "b:2" in odd.notes[0]
 
 
 def test_the_ends_of_one_test_that_ran_alone_are_its_own() -> None:
