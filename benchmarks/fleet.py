@@ -28,7 +28,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -73,6 +73,7 @@ class Row:
     scheduler_cpu_s: float
     executor_cpu_s: float
     lost: int
+    waits: list[float]
 
     @property
     def efficiency(self) -> float:
@@ -84,7 +85,8 @@ class Row:
             f"{self.workers:7} {self.jobs:6} {self.took_s:8.1f} {self.ideal_s:8.1f} "
             f"{self.efficiency:10.3f} {self.scheduler_cpu_s / self.took_s:10.2f} "
             f"{self.executor_cpu_s / self.took_s:9.2f} "
-            f"{1000 * (self.scheduler_cpu_s + self.executor_cpu_s) / self.jobs:8.1f} {self.lost:5}"
+            f"{1000 * (self.scheduler_cpu_s + self.executor_cpu_s) / self.jobs:8.1f} {self.lost:5} "
+            f"{sum(self.waits) / self.jobs:7.2f} {max(self.waits):7.2f}"
         )
 
 
@@ -99,6 +101,7 @@ def pretend(content: bytes) -> Outcome:
     parcel: Parcel = pickle.loads(content)
     worker, job = get_worker(), parcel.job
     address, long_s = worker.address, job.program_s
+    waited_s = time.time() - job.settle_s
     worker.log_event(parcel.run, packed(Begun(parcel.number, "host", address, time.time())))
     ends = time.monotonic() + long_s
     told = max(1, round(long_s * _RESULTS_S))
@@ -106,7 +109,7 @@ def pretend(content: bytes) -> Outcome:
         time.sleep(max(0.0, (ends - time.monotonic()) / (told - number)))
         result = TestResult(job.variant, "6.1", "ext4-dax", "s", f"t{number}", Status.PASS)
         worker.log_event(parcel.run, packed(Said(parcel.number, address, result)))
-    return Done("host", unrun_job(job, Stop("pretended")))
+    return Done("host", replace(unrun_job(job, Stop("pretended")), duration_s=waited_s))
 
 
 def scheduler(mouth: Connection) -> None:
@@ -165,28 +168,33 @@ def measure(loaded: LoadedConfig, count: int, lose: int, each: int) -> Row:
         cpu_s = _cpu_s()
         with Cluster(request, Address(address), pretend) as cluster:
             began = time.monotonic()
-            ended = _run(cluster, sleeps)
+            waits = _run(cluster, sleeps)
             took_s = time.monotonic() - began
-            assert ended == jobs
+            assert len(waits) == jobs
         executor_cpu_s = _cpu_s() - cpu_s
         scheduler_cpu_s = asked_cpu_s()
-    return Row(count, jobs, took_s, sum(sleeps) / count, scheduler_cpu_s, executor_cpu_s, lose)
+    return Row(
+        count, jobs, took_s, sum(sleeps) / count, scheduler_cpu_s, executor_cpu_s, lose, waits
+    )
 
 
-def _run(cluster: Cluster, sleeps: list[float]) -> int:
-    """As a run does: no more than run at once are sent."""
-    left, ended = list(enumerate(sleeps)), 0
+def _run(cluster: Cluster, sleeps: list[float]) -> list[float]:
+    """As a run does: no more than run at once are sent; how long each waited to begin."""
+    left, waits = list(enumerate(sleeps)), []
     while left or cluster.busy:
         while left and cluster.busy < cluster.width:
             number, sleep_s = left.pop()
             cluster.submit(number, _job(number, sleep_s))
-        ended += cluster.next_record() is not None
-    return ended
+        if (ended := cluster.next_record()) is not None:
+            waits.append(ended[1].duration_s)
+    return waits
 
 
 def _job(number: int, sleep_s: float) -> Job:
     spec = FakeSpec(Path("/nowhere"), Stage())
-    return Job(f"v{number}", "default", "default", "6.1.1", spec, (), None, sleep_s, (), Evidence())
+    made = Job(f"v{number}", "default", "default", "6.1.1", spec, (), None, sleep_s, (), Evidence())
+    # No guest settles here: it says when the job was sent.
+    return replace(made, settle_s=time.time())
 
 
 @contextmanager
@@ -225,7 +233,10 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=_JOBS_EACH)
     given = parser.parse_args()
     print(f"jobs last {min(RECORDED_S):g} to {max(RECORDED_S):g} s, shortened {SPEED:g} times")
-    print("workers   jobs  took, s ideal, s efficiency scheduler  executor CPU ms/job lost")
+    print(
+        "workers   jobs  took, s ideal, s efficiency scheduler  executor CPU ms/job  lost "
+        "waited longest"
+    )
     with tempfile.TemporaryDirectory() as folder:
         toml = Path(folder, "lab.toml")
         toml.write_text((Path(__file__).parents[1] / "lab.toml").read_text())

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from lab.config import LoadedConfig, load
-from lab.execution.cluster.executor import Cluster
+from lab.execution.cluster.executor import Cluster, _Sent
+from lab.execution.cluster.parcel import Parcel
+from lab.execution.cluster.words import Begun
 from lab.execution.executor import ExecutorRequest
 from lab.guest.fake import Script
 from lab.model.records import JobRecord, TestResult
@@ -99,3 +101,21 @@ def test_a_job_that_kills_two_workers_is_an_error(
     assert {result.status for result in record.results} == {"error"}
     assert record.error is not None
     assert str(record.error).count("last heard: ") == 2
+
+
+def test_the_third_worker_is_spared(loaded: LoadedConfig, told: Told, make_job: MakeJob) -> None:
+    """Another's scheduler lets a job kill four: what begins a third time is ended at once."""
+    asked = ExecutorRequest(loaded, 2, told.results.append, told.words.append)
+    cluster = Cluster(asked, None)
+    job = make_job({"p": Script(("a",))})
+    cluster._jobs[4] = _Sent(job, Parcel("r", 4, job, "", Path()))
+    for worker in ("tcp://1", "tcp://2"):
+        cluster._has_begun(Begun(4, "host", worker, time.time()))
+    assert cluster._ended.empty()
+    cluster._has_begun(Begun(4, "host", "tcp://3", time.time()))
+    number, record = ended(cluster)
+    assert (number, record.fault) == (4, "machine")
+    assert "tcp://1" in str(record.error)
+    assert "tcp://2" in str(record.error)
+    assert "tcp://3" not in str(record.error)
+    assert cluster.busy == 0

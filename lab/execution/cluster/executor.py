@@ -16,7 +16,7 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
@@ -320,7 +320,7 @@ class Cluster:
         del made[MOST:]
         if sent.future is not None:
             self._numbers.pop(sent.future.key, None)
-            self._client.loop.add_callback(sent.future.cancel)
+            self._beside(lambda: self._client.cancel([sent.future], force=True))
         self._ended.put((number, self._lost(number, sent)))
 
     def _lost(self, number: int, sent: _Sent) -> JobRecord:
@@ -439,15 +439,21 @@ class Cluster:
             self._over = True
             waiting = [sent.future for sent in self._jobs.values()
                        if not sent.begun and sent.future is not None]  # fmt: skip
-        # From any thread, Dask's own among them, which would wait for itself.
-        threading.Thread(target=self._tell_end, args=(waiting,), daemon=True).start()
-
-    def _tell_end(self, waiting: Sequence[Future[Outcome]]) -> None:
-        with suppress(Exception):
-            self._client.run(end_jobs, self._run, on_error="ignore", wait=True)
+        self._beside(lambda: self._client.run(end_jobs, self._run, on_error="ignore"))
         if waiting:
+            self._beside(lambda: self._client.cancel(waiting))
+
+    def _beside(self, do: Callable[[], object]) -> None:
+        """Have it done from no thread of Dask's, which would wait for itself.
+
+        What it raises is that the cluster is gone, as whoever waits for a record finds out.
+        """
+
+        def done() -> None:
             with suppress(Exception):
-                self._client.cancel(waiting)
+                do()
+
+        threading.Thread(target=done, daemon=True).start()
 
     def stop(self) -> Iterator[tuple[int, JobRecord]]:
         """See Executor."""
