@@ -47,7 +47,7 @@ from lab.execution.executor import ExecutorRequest
 from lab.execution.job import Job
 from lab.execution.run_job import unrun_job
 from lab.guest.fake import FakeSpec, Stage
-from lab.model.records import Evidence, TestResult
+from lab.model.records import Evidence, JobRecord, TestResult
 from lab.model.status import Status
 from lab.model.unrun import Stop
 
@@ -74,6 +74,7 @@ class Row:
     executor_cpu_s: float
     lost: int
     waits: list[float]
+    steady: float
 
     @property
     def efficiency(self) -> float:
@@ -83,7 +84,8 @@ class Row:
     def __str__(self) -> str:
         return (
             f"{self.workers:7} {self.jobs:6} {self.took_s:8.1f} {self.ideal_s:8.1f} "
-            f"{self.efficiency:10.3f} {self.scheduler_cpu_s / self.took_s:10.2f} "
+            f"{self.efficiency:10.3f} {self.steady:6.3f} "
+            f"{self.scheduler_cpu_s / self.took_s:10.2f} "
             f"{self.executor_cpu_s / self.took_s:9.2f} "
             f"{1000 * (self.scheduler_cpu_s + self.executor_cpu_s) / self.jobs:8.1f} {self.lost:5} "
             f"{sum(self.waits) / self.jobs:7.2f} {max(self.waits):7.2f}"
@@ -109,7 +111,9 @@ def pretend(content: bytes) -> Outcome:
         time.sleep(max(0.0, (ends - time.monotonic()) / (told - number)))
         result = TestResult(job.variant, "6.1", "ext4-dax", "s", f"t{number}", Status.PASS)
         worker.log_event(parcel.run, packed(Said(parcel.number, address, result)))
-    return Done("host", replace(unrun_job(job, Stop("pretended")), duration_s=waited_s))
+    record = replace(unrun_job(job, Stop("pretended")), duration_s=waited_s)
+    span = (("began", job.settle_s + waited_s), ("ended", time.time()))
+    return Done("host", replace(record, evidence=replace(record.evidence, cost=span)))
 
 
 def scheduler(mouth: Connection) -> None:
@@ -168,26 +172,38 @@ def measure(loaded: LoadedConfig, count: int, lose: int, each: int) -> Row:
         cpu_s = _cpu_s()
         with Cluster(request, Address(address), pretend) as cluster:
             began = time.monotonic()
-            waits = _run(cluster, sleeps)
+            records, sent = _run(cluster, sleeps)
             took_s = time.monotonic() - began
-            assert len(waits) == jobs
+            assert len(records) == jobs
         executor_cpu_s = _cpu_s() - cpu_s
         scheduler_cpu_s = asked_cpu_s()
+    waits = [record.duration_s for record in records]
+    cpu = (scheduler_cpu_s, executor_cpu_s)
     return Row(
-        count, jobs, took_s, sum(sleeps) / count, scheduler_cpu_s, executor_cpu_s, lose, waits
+        count, jobs, took_s, sum(sleeps) / count, *cpu, lose, waits, _steady(records, sent, count)
     )
 
 
-def _run(cluster: Cluster, sleeps: list[float]) -> list[float]:
-    """As a run does: no more than run at once are sent; how long each waited to begin."""
-    left, waits = list(enumerate(sleeps)), []
+def _steady(records: list[JobRecord], sent: tuple[float, float], count: int) -> float:
+    """How busy the workers were while there were jobs left to send."""
+    first, last = sent
+    spans = [dict(record.evidence.cost) for record in records]
+    busy_s = sum(max(0.0, min(last, span["ended"]) - span["began"]) for span in spans)
+    return busy_s / (count * (last - first))
+
+
+def _run(cluster: Cluster, sleeps: list[float]) -> tuple[list[JobRecord], tuple[float, float]]:
+    """As a run does: no more than run at once are sent.  And when the first and last were."""
+    left, first, last = list(enumerate(sleeps)), time.time(), 0.0
+    records: list[JobRecord] = []
     while left or cluster.busy:
         while left and cluster.busy < cluster.width:
             number, sleep_s = left.pop()
             cluster.submit(number, _job(number, sleep_s))
+            last = time.time()
         if (ended := cluster.next_record()) is not None:
-            waits.append(ended[1].duration_s)
-    return waits
+            records.append(ended[1])
+    return records, (first, last)
 
 
 def _job(number: int, sleep_s: float) -> Job:
@@ -234,7 +250,7 @@ def main() -> None:
     given = parser.parse_args()
     print(f"jobs last {min(RECORDED_S):g} to {max(RECORDED_S):g} s, shortened {SPEED:g} times")
     print(
-        "workers   jobs  took, s ideal, s efficiency scheduler  executor CPU ms/job  lost "
+        "workers   jobs  took, s ideal, s efficiency steady scheduler  executor CPU ms/job  lost "
         "waited longest"
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -63,6 +63,8 @@ _ALONE_S = 120.0
 _LOOK_S = 2.0
 #: What jobs have to end and say what they have: SIGTERM ends the lab in ten seconds.
 _ENDING_S = 8.0
+#: And to take leave of a scheduler, which may be gone.
+_LEAVING_S = 2.0
 #: Workers on this host, at most: each takes memory, and guests run in processes of their own.
 _MOST_HERE = 4
 
@@ -118,7 +120,10 @@ class Cluster:
         try:
             where = self._address.url if self._address is not None else self._here()
             security = None if self._address is None else self._address.security()
-            self._client = self._stack.enter_context(_client(where, security))
+            # What it says on stderr the lab says in its own words.
+            logging.getLogger("distributed").setLevel(logging.CRITICAL)
+            self._client = _client(where, security)
+            self._stack.callback(self._client.close, timeout=_LEAVING_S)
             self._client.subscribe_topic(self._run, self._hear)
             self._wait_for_workers()
         except BaseException:

@@ -89,7 +89,8 @@ def _said(name: str, amount: float) -> str:
 
 
 def _offered(needs: Mapping[str, float], host: HostFacts) -> str:
-    here = [name for name in needs if name in host.offers and name != version_token()]
+    untold = (version_token(), SLOT)
+    here = [name for name in needs if name in host.offers and name not in untold]
     said = [_said(name, host.offers[name]) if name in (MEMORY, GUEST) else name for name in here]
     return ", ".join(said) or "nothing of it"
 

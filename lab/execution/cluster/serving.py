@@ -7,6 +7,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from distributed import Scheduler, Status, Worker
@@ -26,6 +27,8 @@ SHARE, LABELS = "LAB_SHARE", "LAB_LABELS"
 KILLED = 1
 _CONNECT_S = 30
 _LEAVING_S = 2.0
+_LOOK_S = 0.5
+_OVER = (Status.closed, Status.closing, Status.failed)
 
 
 def dask_setup(worker: Worker) -> None:
@@ -104,13 +107,13 @@ async def _work_for(
             hint=f"lab cluster scheduler {address.url}, on its host",
         ) from error
     say(f"offers {told_offers(mine.facts)} to {address.url}")
-    ended = asyncio.create_task(worker.finished())
-    await asyncio.wait({ended, asyncio.create_task(stop.wait())},
-                       return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
+    # finished() waits for jobs, and these would go on for nobody.
+    while not stop.is_set() and worker.status not in _OVER:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), _LOOK_S)
     for run in {run for run, _ in mine.running}:
         mine.end(run)
-    gone = worker.status in (Status.closed, Status.closing, Status.failed)
-    if not stop.is_set() and gone:
+    if not stop.is_set():
         raise InfrastructureError(
             f"the scheduler at {address.url} is gone",
             hint="start both again: what ran there runs again with the same command",
