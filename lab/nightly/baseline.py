@@ -56,7 +56,7 @@ def last_words(store: Store, memory: Memory) -> Before | None:
         return None
     known = memory.known if baseline == memory.baseline else {}
     # Of a job that several have the last word on, the newest says what it was made of.
-    runs = sorted(_runs(store, baseline, known), key=lambda run: (run != baseline, run))
+    runs = sorted(_runs(store, baseline, known), key=lambda run: (run == baseline, run))[::-1]
     return put_together(baseline, {run: store.load(run) for run in runs}, known)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,17 @@ def test_the_log_of_a_newer_lab_is_refused(tmp_path: Path) -> None:
         Log.read(path)
 
 
+def test_a_line_is_on_the_disk_when_it_is_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[bytes] = []
+    path = _begin(tmp_path / "log")
+    monkeypatch.setattr(os, "fsync", lambda _: synced.append(path.read_bytes()))
+    Log.read(path).add(Undone(1, "now"))
+    assert synced == [path.read_bytes()]
+    assert b"undone" in synced[0]
+
+
 def test_a_log_that_cannot_be_written_is_the_machines_trouble(tmp_path: Path) -> None:
     path = _begin(tmp_path / "log")
     log = Log.read(path)
@@ -130,6 +142,7 @@ def test_the_ends_and_the_question_make_it_the_same_one() -> None:
     assert one.key == begun(SUBJECT, QUESTION, sure=0.5).key
     assert one.key != begun(SUBJECT, OfTest("mlock")).key
     assert one.key != begun(subject_of(5), QUESTION).key
+    assert one.key != begun(SUBJECT, QUESTION, ("old", "new")).key
 
 
 def test_what_was_seen_is_read_as_it_was_written(tmp_path: Path) -> None:

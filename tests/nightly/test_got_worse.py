@@ -7,6 +7,7 @@ import json
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -17,7 +18,7 @@ from lab.bisect.told import Trial
 from lab.model.records import Evidence, JobRecord, RunRecord, TestResult
 from lab.model.status import Status
 from lab.model.test_key import TestKey
-from lab.nightly.baseline import Before, put_together
+from lab.nightly.baseline import Before, last_words, put_together
 from lab.nightly.bisected import Bisected, Culprit, Ending
 from lab.nightly.bisecting import question_of, span
 from lab.nightly.budget import Budget, BudgetEnded, WithinBudget
@@ -26,6 +27,7 @@ from lab.nightly.judgement import Finding, Judgement, Kind
 from lab.nightly.message import kept
 from lab.nightly.state import Memory
 from lab.nightly.worse import GotWorse
+from lab.results.store import Store
 from tests.bisect.played import PASSES, PlayedTrier
 from tests.results.made import job, result, run
 
@@ -101,9 +103,41 @@ def test_the_old_commit_is_that_of_the_tests_own_last_word() -> None:
     before = put_together("n2", runs, {key("t"): "n1"})
     (one,) = got_worse(before, Judgement((worse("t"),)), made_of(f"git:{NEW}"))
     assert one.old == OLDER
-    # A complaint is in no night before: then it is what its job was last made of.
+
+
+@dataclass
+class Nights:
+    """A database of runs, the last of which is the baseline."""
+
+    runs: dict[str, RunRecord]
+
+    def baselines(self) -> dict[str, str]:
+        return {}
+
+    def known(self) -> frozenset[str]:
+        return frozenset(self.runs)
+
+    def load(self, name: str) -> RunRecord:
+        return self.runs[name]
+
+
+def test_of_a_job_that_several_nights_have_the_last_word_on() -> None:
+    """Each test has its own commit; what is new has that of its job's newest night."""
+    commits = {"20260101": OLDER, "20260102": NEW, "20260103": OLD}
+    nights: dict[str, RunRecord] = {}
+    for name, commit in commits.items():
+        (made,) = made_of(f"git:{commit}").jobs
+        results = tuple(replace(made.results[0], test=test) for test in ("t", "u", "v"))
+        nights[name] = replace(run(replace(made, results=results)), id=name)
     new = TestKey("next", "default", "default", "", "kernel", "oops: at f")
-    assert before.tree(new) == before.run.jobs[0].evidence.tree_identity
+    words = {key("t"): "20260101", key("u"): "20260102"}
+    for known, last in ((words, OLD), ({**words, key("v"): "20260101"}, NEW)):
+        memory = Memory(baseline="20260103", known=known)
+        before = last_words(cast("Store", Nights(nights)), memory)
+        assert before is not None
+        assert before.tree(key("t")) == f"git:{OLDER}"
+        assert before.tree(key("u")) == f"git:{NEW}"
+        assert before.tree(new) == f"git:{last}"
     assert Before(run()).tree(new) == ""
 
 
