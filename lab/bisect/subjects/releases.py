@@ -19,6 +19,8 @@ def releases_of(lab: Lab, old: str, new: str, series: Sequence[str] = ()) -> Var
     """The kernels from one to another by their versions, with or without series on each.
 
     One whose tree is not on this machine is not among them: its version is not known.
+    They go by their numbers: a stable release stands before the next minor one, though what was
+    taken into it since may be younger.
 
     Args:
         old, new: Kernels of ``lab.toml``, whose trees are brought in.
