@@ -155,3 +155,20 @@ def test_doubts_of_a_merge_are_of_the_side_that_has_them() -> None:
     told = [Told(Point(key, ""), Side.OLD) for key in ("m59", "side39")]
     search = OrderedSearch(graph, ("m58",), "m60")
     assert search.doubts(told, Point("m60", "")) == [{"m59"}, *[{"side39"}] * 40]
+
+
+@pytest.mark.parametrize("told_first", [True, False])
+def test_a_pass_that_a_failure_contradicts_was_chance(told_first: bool) -> None:
+    """6 passed by chance: what fails at 3 holds, and the change is one of 1, 2 and 3."""
+    line = row(8)
+    search = OrderedSearch(line, ("0",), "8")
+    passed, failed = Told(line.points[6], Side.OLD), Told(line.points[3], Side.NEW)
+    told = [passed, failed] if told_first else [failed, passed]
+    step = search.next(told)
+    assert isinstance(step, Point)
+    assert step.key in ("1", "2")
+    assert search.left(told) == 3
+    # Of what was mended it is the failure on the old side that holds.
+    step = search.next(told, Side.OLD)
+    assert isinstance(step, Point)
+    assert step.key == "7"
