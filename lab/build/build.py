@@ -42,7 +42,7 @@ from lab.process.scratch import scratch_folder, write_whole
 from lab.process.seal import SEAL, damage, seal
 from lab.process.shelf import BUILDS, WORKBENCHES
 from lab.process.stored import read_stored
-from lab.store.left_there import VMLINUX, is_left, note_of
+from lab.store.note import VMLINUX, is_left, note_of
 from lab.trees import Tree, read_rows
 
 _PRODUCTS = (

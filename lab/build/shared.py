@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.build.build import SEALED, Build, BuildJob, find_build
 from lab.process.lock import locked
@@ -16,9 +16,11 @@ from lab.process.scratch import scratch_folder, write_whole
 from lab.process.seal import SEAL, damage, sealed_digests
 from lab.process.shelf import BUILDS
 from lab.process.stored import read_stored
-from lab.store import Store
-from lab.store.left_there import VMLINUX, Note, write_note
 from lab.store.manifest import Manifest
+from lab.store.note import VMLINUX, Note, write_note
+
+if TYPE_CHECKING:
+    from lab.store.store import Store
 
 LOG = "build.log"
 _FILES = (*SEALED, SEAL, LOG)

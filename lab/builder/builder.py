@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from lab.build import Build, BuildJob, Toolchain, build, find_build, mend_tree
 from lab.build.paths import buildable
@@ -26,9 +26,12 @@ from lab.patches import Overlay, Series, SeriesFit, apply_series, fit_series, lo
 from lab.patches.patched_tree import View
 from lab.plan import BuildRequest, Plan, settled
 from lab.process.cache_use import use_cache
-from lab.store import Store, store_of, use_store
+from lab.store.registry import store_of, use_store
 from lab.trees import Tree, fetch, find
 from lab.unforeseen import as_lab_error
+
+if TYPE_CHECKING:
+    from lab.store.store import Store
 
 
 @dataclass(frozen=True)

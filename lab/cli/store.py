@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lab.session import Lab
-    from lab.store import Store
     from lab.store.inventory import Entry
+    from lab.store.store import Store
 
 store_app = Typer()
 app.add_typer(store_app, name="store", help="Trees, builds and programs that machines share.")
@@ -140,7 +140,7 @@ def _pushing(opened: Lab) -> tuple[Lab, Store]:
     """The same lab, whose store takes what is given whatever ``push`` says."""
     from dataclasses import replace
 
-    from lab.store import use_store
+    from lab.store.registry import use_store
 
     loaded = opened.loaded
     section = loaded.config.store.model_copy(update={"push": True})
@@ -155,8 +155,8 @@ def _pushing(opened: Lab) -> tuple[Lab, Store]:
 @contextmanager
 def _looking(file: Path | None) -> Iterator[Store]:
     """The store of a ``lab.toml``; what is wrong with it is an error here."""
-    from lab.store import Store
     from lab.store.door import Unusable
+    from lab.store.store import Store
 
     loaded = load_config(file)
     settings = loaded.store

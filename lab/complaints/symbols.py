@@ -16,7 +16,8 @@ from lab.errors import LabError
 from lab.model.complaint import Frame
 from lab.process import run
 from lab.process.seal import damage, sealed_digests
-from lab.store.left_there import VMLINUX, is_left, vmlinux_of
+from lab.store.left_there import vmlinux_of
+from lab.store.note import VMLINUX, is_left
 
 #: Paths in debug information begin with wherever it was built.
 _IN_TREE = re.compile(

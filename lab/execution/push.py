@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab.build import Build
 from lab.build.shared import push_build
@@ -14,10 +15,12 @@ from lab.execution.prepare import Preparer
 from lab.plan import Plan
 from lab.process.seal import SEAL
 from lab.process.shelf import PROGRAMS
-from lab.store import Store
 from lab.store.bundle import push_folder
 from lab.trees.shared import push_tree
 from lab.unforeseen import as_lab_error
+
+if TYPE_CHECKING:
+    from lab.store.store import Store
 
 
 def push_plan(builder: Builder, plan: Plan, store: Store) -> list[tuple[str, LabError]]:

@@ -37,7 +37,7 @@ from lab.report import to_json
 from lab.report.export.exporter import keep_exports
 from lab.results import Recorder, RunFolder, write_json, write_text
 from lab.results.job_file import job_document
-from lab.store import store_of
+from lab.store.registry import store_of
 
 if TYPE_CHECKING:
     from lab.execution.line_counting import LineCounting

@@ -19,7 +19,8 @@ from lab.model.variant import Variant
 from lab.plan import JobPlan, Plan
 from lab.process.seal import damage
 from lab.process.shelf import BUILDS
-from lab.store.left_there import VMLINUX, vmlinux_of
+from lab.store.left_there import vmlinux_of
+from lab.store.note import VMLINUX
 
 #: What unpacks and starts a kernel is in no vmlinux: its own source, and what that includes of
 #: others' (arch/x86/boot/compressed/misc.c: lib/decompress_*.c, the EFI stub).

@@ -6,60 +6,22 @@ What is beside the build says where it is, so that whoever has the folder can ha
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab.errors import InfrastructureError
 from lab.model.url import Url
 from lab.process.lock import locked
 from lab.process.scratch import write_whole
 from lab.process.seal import sealed_digests
-from lab.process.stored import read_stored
 from lab.process.temporary import temporary_folder
-from lab.store.manifest import StoredFile
+from lab.store.note import VMLINUX, Note, note_of
 from lab.store.registry import store_of
 from lab.store.settings import StoreSettings
-from lab.store.store import Store
 
-#: Beside what came from a store.
-NOTE = "store.json"
-VMLINUX = "vmlinux"
-
-
-@dataclass(frozen=True)
-class Note:
-    """Where a build came from.
-
-    Attributes:
-        url: The store's; no store's URL has secrets in it.
-        stall_s: Seconds for which it may say nothing.
-        left: What was left there.
-        host, made: Who made it, and when.
-    """
-
-    url: str
-    stall_s: float
-    left: tuple[StoredFile, ...]
-    host: str = ""
-    made: str = ""
-
-
-def write_note(folder: Path, note: Note) -> None:
-    """Keep it; raises OSError."""
-    write_whole(folder / NOTE, (json.dumps(asdict(note), indent=1) + "\n").encode())
-
-
-def note_of(folder: Path) -> Note | None:
-    """Where what is in a folder came from; None where it was made here."""
-    return read_stored(folder / NOTE, Note)
-
-
-def is_left(folder: Path, name: str) -> bool:
-    """Whether a file is not in a folder but in the store that it came from."""
-    note = note_of(folder)
-    return note is not None and any(file.name == name for file in note.left)
+if TYPE_CHECKING:
+    from lab.store.store import Store
 
 
 def require_vmlinux(folder: Path) -> Path:
@@ -110,6 +72,9 @@ def _store(folder: Path, note: Note) -> Store:
     known = store_of(folder.parents[1])
     if known is not None and str(known.settings.url) == note.url:
         return known
+    # 10 ms, which a build whose vmlinux is here need not wait for.
+    from lab.store.store import Store
+
     return _stores.setdefault(note.url, Store(StoreSettings(Url(note.url), stall_s=note.stall_s)))
 
 

@@ -6,9 +6,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab.store.settings import StoreSettings
-from lab.store.store import Store
+
+if TYPE_CHECKING:
+    from lab.store.store import Store
 
 #: By the process, too: who was forked has no part in another's connections.
 _stores: dict[tuple[Path, int], Store] = {}
@@ -30,6 +33,9 @@ def use_store(
         _stores.pop(name, None)
         return None
     if known is None or known.settings != settings:
+        # 10 ms, which whoever has no store need not wait for.
+        from lab.store.store import Store
+
         known = _stores[name] = Store(settings, tell)
     known.telling(tell)
     return known

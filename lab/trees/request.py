@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lab.errors import InfrastructureError, Location, UserError
 from lab.model.version import KernelVersion
@@ -15,8 +15,11 @@ from lab.process import ProcessTimeout, Result, run
 from lab.process.child import Argument
 from lab.process.deadline import Deadline
 from lab.process.lock import locked
-from lab.store import Store, store_of
+from lab.store.registry import store_of
 from lab.trees.manifest import Entry
+
+if TYPE_CHECKING:
+    from lab.store.store import Store
 
 #: Called with one line for each thing that begins.
 Progress = Callable[[str], None]

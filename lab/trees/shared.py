@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab.errors import LabError
 from lab.process import run
@@ -14,11 +15,13 @@ from lab.process.removal import remove_tree
 from lab.process.shelf import TREES
 from lab.process.stored import read_stored
 from lab.process.temporary import temporary_folder
-from lab.store import Store
 from lab.trees.manifest import manifest_text
 from lab.trees.request import Brought, Request
 from lab.trees.tree import Tree
 from lab.trees.unpack import unpack
+
+if TYPE_CHECKING:
+    from lab.store.store import Store
 
 _ARCHIVE = "source.tar.zst"
 _MANIFEST, _RECORD = "manifest", "tree.json"

@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab.arch import ARCH
 from lab.config.model import Image
@@ -21,7 +22,7 @@ from lab.process.scratch import scratch_folder
 from lab.process.seal import SEAL, damage, file_digest, seal
 from lab.process.shelf import USERLANDS
 from lab.process.stored import read_stored
-from lab.store import Store, store_of
+from lab.store.registry import store_of
 from lab.userland.bootstrap import bootstrap, packages_key
 from lab.userland.userland import (
     ALIGNMENT,
@@ -33,6 +34,9 @@ from lab.userland.userland import (
     find_userland,
     stamp_of,
 )
+
+if TYPE_CHECKING:
+    from lab.store.store import Store
 
 #: Raised when the lab comes to make them otherwise.
 _RECIPE = 2

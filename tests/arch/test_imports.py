@@ -45,6 +45,8 @@ LATE = {
     ("session.py", "lab.execution.line_counting"),
     ("session.py", "lab.guest.qemu.counting_means"),
     ("session.py", "lab.suites.suite_source"),
+    ("store/left_there.py", "lab.store.store"),
+    ("store/registry.py", "lab.store.store"),
     ("suites/pytest_programs.py", "lab.suites.pytest_player"),
     ("trees/download.py", "lab.network.http"),
 }

@@ -15,7 +15,8 @@ import pytest
 from lab.build import Build, BuildJob, build
 from lab.build.shared import pull_build, push_build
 from lab.model.url import Url
-from lab.store import Store, StoreSettings
+from lab.store.settings import StoreSettings
+from lab.store.store import Store
 from tests.build.conftest import Bench, bench
 from tests.store.servers import SFTP_SERVER, https_server, sftp_server
 

@@ -14,8 +14,9 @@ from lab.build import Build
 from lab.builder import Builder
 from lab.config import load
 from lab.model.variant import Variant
-from lab.store import Store, store_of
-from lab.store.left_there import NOTE
+from lab.store.note import NOTE
+from lab.store.registry import store_of
+from lab.store.store import Store
 from tests.config.conftest import Project
 from tests.store.conftest import blobs, manifests
 

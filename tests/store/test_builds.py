@@ -15,7 +15,8 @@ from lab.build import find_build
 from lab.build.build import SEALED
 from lab.errors import InfrastructureError
 from lab.process.seal import SEAL, file_digest, seal
-from lab.store.left_there import NOTE, require_vmlinux, vmlinux_of
+from lab.store.left_there import require_vmlinux, vmlinux_of
+from lab.store.note import NOTE
 from tests.store.conftest import Machine, blobs, manifests
 
 pytestmark = pytest.mark.slow

@@ -12,8 +12,10 @@ import pytest
 from lab.model.url import Url
 from lab.process.seal import SEAL, sealed_digests
 from lab.process.shelf import PROGRAMS
-from lab.store import Store, StoreSettings, store_of, use_store
 from lab.store.bundle import pull_folder, push_folder
+from lab.store.registry import store_of, use_store
+from lab.store.settings import StoreSettings
+from lab.store.store import Store
 from lab.suites import made as made_module
 from lab.suites.c_compiler import compile_programs
 from lab.suites.made import Making, made

@@ -15,7 +15,8 @@ import pytest
 from lab.config.model import TarballKernel
 from lab.model.url import Url
 from lab.process import run
-from lab.store import StoreSettings, use_store
+from lab.store.registry import use_store
+from lab.store.settings import StoreSettings
 from lab.trees import Tree, read_manifest
 from lab.trees.manifest import compute_manifest
 from lab.trees.shared import tree_key
@@ -96,7 +97,7 @@ def test_the_same_tree_is_the_same_archive(
 
 def put(machine: Machine, shared: Path, top: Path, tree: Tree) -> None:
     """Have the store say of other files that they are this tree, each with its right digest."""
-    from lab.store import store_of
+    from lab.store.registry import store_of
 
     shutil.rmtree(shared / "lab-1")
     archive = top / "source.tar.zst"
@@ -151,7 +152,7 @@ def test_nothing_is_written_outside(
         evil.add(record := made.path / "Makefile", "../../escaped")
     assert record.exists()
     shutil.rmtree(shared / "lab-1")
-    from lab.store import store_of
+    from lab.store.registry import store_of
 
     store = store_of(one.folder)
     assert store is not None
