@@ -89,6 +89,10 @@ def hung(guest: Guest, stall_watch: StallWatch, output: str, deadline: str) -> P
     if who is Hang.QEMU:
         # QEMU that hangs is no fault of the kernel's.
         return ProgramEnd(output, None, Ended.EXITED, message)
+    if stall_watch.late:
+        # Nor is a host that gives it no CPU: another time the same program comes to its end.
+        busy = f"the host was too busy to tell: {stall_watch.late}"
+        return ProgramEnd(output, None, Ended.EXITED, f"{busy}; {message}")
     return ProgramEnd(output, None, Ended.TIMEOUT, message, hang=who)
 
 

@@ -134,6 +134,11 @@ class StallWatch:
         """Whether the kernel is known to be half dead."""
         return self._broken is not None and self._broken <= self._watch.ended
 
+    @property
+    def late(self) -> str:
+        """Why it may be the host's doing that a command still runs; "" when it is not."""
+        return self._host.late()
+
     def _say(self, place: Place, complaint: Complaint) -> None:
         where = place.test or place.program
         if (where, complaint.title) in self._told or self._watch.is_benign(complaint):

@@ -18,6 +18,8 @@ _WINDOW_S = 20.0
 #: two virtual CPUs more is lost than is seen: who waits for a lock of QEMU's sleeps, and who
 #: holds it may be the one that waits for a CPU.
 _STARVED = 0.25
+#: A program that waited for a CPU for so much of its time might have ended in the rest of it.
+_LATE_BY_HOST = 0.5
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,13 @@ class Given:
         self._seen: deque[tuple[float, Times]] = deque()
         #: Seconds, without those in which the guest waited for a CPU.
         self.given = 0.0
+        self._passed = self._waited = 0.0
 
     def begin(self) -> None:
         """Look from now on: what was before is nobody's trial."""
         self._last = None
         self._seen.clear()
+        self._passed = self._waited = 0.0
         self.sample()
 
     def sample(self) -> float:
@@ -96,11 +100,19 @@ class Given:
             spent = busiest(self._last[1], times)
             passed = now - self._last[0]
             self.given += max(0.0, passed - spent.waited)
+            self._passed += passed
+            self._waited += spent.waited
             self._seen.append((now, spent))
             while self._seen and self._seen[0][0] < now - _WINDOW_S:
                 self._seen.popleft()
         self._last = now, times
         return now
+
+    def late(self) -> str:
+        """Why what has not ended since begin() may be the host's doing; "" when it is not."""
+        if self._waited < _LATE_BY_HOST * self._passed:
+            return ""
+        return f"of {self._passed:.0f} s QEMU waited {self._waited:.0f} s for a CPU"
 
     def starved(self) -> str:
         """Why a stall may be the host's doing; "" when it is not."""

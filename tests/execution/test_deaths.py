@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from lab.config.model import Expectation
@@ -98,6 +100,18 @@ def test_hang_costs_one_test(make_job: MakeJob) -> None:
     record = run_job(make_job({"p": Script(ABC, {"c": "hang"})}, program_s=0.3))
     assert statuses(record.results) == {"a": "pass", "b": "pass", "c": "timeout", "d": "pass"}
     assert message(record, "c").startswith("was still running at its deadline")
+
+
+@pytest.mark.parametrize(("share", "status"), [(0.3, "timeout"), (0.9, "error")])
+def test_what_is_late_since_the_host_is_busy(
+    make_job: MakeJob, stage: Stage, share: float, status: str
+) -> None:
+    """It waited for a CPU for most of its time: its deadline says nothing of the kernel."""
+    stage.times = lambda: {1: Times(0.0, share * time.monotonic())}
+    record = run_job(make_job({"p": Script(ABC, {"c": "hang"})}, program_s=0.3))
+    assert statuses(record.results) == {"a": "pass", "b": "pass", "c": status, "d": "pass"}
+    busy = "the host was too busy to tell: of 0 s QEMU waited 0 s for a CPU"
+    assert (busy in message(record, "c")) == (status == "error")
 
 
 @pytest.mark.parametrize(("marks", "lists"), [(True, False), (False, False), (False, True)])
