@@ -16,7 +16,7 @@ from lab.bisect import trier as trier_module
 from lab.bisect.ahead import Ahead
 from lab.bisect.bisection import Bisection
 from lab.bisect.log import Begun, Log
-from lab.bisect.of_build import OfBuild
+from lab.bisect.of_build import OfBoot, OfBuild
 from lab.bisect.of_test import OfTest
 from lab.bisect.point import Point
 from lab.bisect.question import Question
@@ -171,6 +171,26 @@ def test_a_disk_that_is_full_is_ours(bench: Bench, monkeypatch: pytest.MonkeyPat
         # Nothing of it is taken for what the point shows.
         (trial,) = _all(bench.trier(subject), subject.new)
         assert trial.seen.sight is Sight.FAILS
+
+
+@pytest.mark.parametrize(
+    ("question", "count"), [(OfBoot(), 1), (OfTest("t"), 4)], ids=["boot", "test"]
+)
+def test_a_boot_runs_one_suite_on_one_filesystem(
+    bench: Bench, question: Question, count: int
+) -> None:
+    toml = bench.lab.loaded.root / "lab.toml"
+    more = '[filesystems.other]\ntype = "ext4"\n[suites.mlock]\nprograms = ["mlock"]\n'
+    toml.write_text(f"{toml.read_text()}\n{more}")
+    bench.lab = Lab.open(toml.parent)
+    bench.repository.add("mm/mlock.c", "int other;")
+    asked = Asked(("ext4-dax", "other"), ("populate", "mlock"))
+    for subject in bench.opened():
+        (trial,) = _all(GuestTrier(subject, question, asked, ["lab"]), subject.new)
+    with Store.open(bench.lab.database) as store:
+        planned = store.load(trial.run).planned
+    assert planned is not None
+    assert [len(job.places) for job in planned.jobs] == [count]
 
 
 def test_what_is_expected_of_a_kernel_changes_nothing(bench: Bench) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.build import BuildJob, find_build
+from lab.build import BuildJob, build, find_build
+from lab.build.build import workbench_of
 from lab.errors import InfrastructureError, Location, UserError
 from lab.kconfig import Gone
 from lab.kconfig.check import NEWEST_SEEN
@@ -236,3 +237,12 @@ def test_an_option_that_is_gone_is_recorded_and_found_again(bench: Bench) -> Non
     assert bench.build(newer(options, {"mm/gup.c": GUP})).gone == gone
     with pytest.raises(UserError, match="did not stick"):
         bench.build(newer("CONFIG_NONSENSE=y\n"))
+
+
+def test_the_log_that_is_told_is_that_of_the_workbench_that_was_taken(bench: Bench) -> None:
+    told: list[Path] = []
+    job = replace(bench.job(), benches=(2,))
+    build(job, on_log=told.append)
+    assert told == [workbench_of(job, 2).log]
+    build(job, on_log=told.append)
+    assert len(told) == 1
