@@ -71,7 +71,7 @@ class AssemblerLines:
             for row in placed.rows:
                 here = (row.file, row.line) == (self.file, line)
                 if here and before != (row.file, row.line):
-                    yield row.address
+                    yield placed.code.once(row.address)
                 before = (row.file, row.line)
 
     @cached_property

@@ -141,7 +141,7 @@ class FileLines:
                     self.file, line, starts=starts, goes_on=lambda row: self._goes_on(line, row)
                 )
             )
-            plus += [row.address for row in rows]
+            plus += [placed.code.once(row.address) for row in rows]
             minus += placed.goes_back(rows)
         return Formula(LineState.RAN, tuple(plus), tuple(minus)) if plus else _NONE
 

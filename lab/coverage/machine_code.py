@@ -18,6 +18,8 @@ _TARGET = re.compile(r"^(?:0x)?([0-9a-f]+)$")
 #: Of x86: conditional ones, and what nothing runs after that stands behind it.
 _BRANCH = re.compile(r"j(?!mp)[a-z]+$|loop\w*$")
 _END = re.compile(r"jmp[a-z]*$|ret[a-z]*$|iret[a-z]*$|ud[12]$|hlt$|sysret\w*$")
+#: One instruction to a program, and as many as it repeats to whoever counts.
+_REPEATED = re.compile(r"rep(?:n?[ez])?$")
 _DEADLINE_S = 120.0
 
 
@@ -37,6 +39,11 @@ class Instruction(NamedTuple):
     def ends(self) -> bool:
         """Whether what stands behind it does not come next."""
         return _END.match(self.word) is not None
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it runs as often as it repeats what it does."""
+        return _REPEATED.match(self.word) is not None
 
 
 class Edge(NamedTuple):
@@ -71,6 +78,20 @@ class Code:
         """The first address of the straight run that an instruction is in."""
         at = bisect_right(self.leaders, address) - 1
         return self.leaders[at] if at >= 0 else address
+
+    def once(self, address: int) -> int:
+        """Where is counted how often control comes to an instruction.
+
+        Of one that repeats that is its neighbour's in the same straight run, where it has one.
+        """
+        at = bisect_right(self.instructions, address, key=lambda one: one.address) - 1
+        if at < 0 or not self.instructions[at].repeats:
+            return address
+        block = self.block_of(address)
+        for other in self.instructions[max(at - 1, 0) : at + 2]:
+            if not other.repeats and self.block_of(other.address) == block:
+                return other.address
+        return address
 
     @cached_property
     def edges(self) -> tuple[Edge, ...]:

@@ -120,7 +120,8 @@ class PlacedFunction:
     def addresses(self) -> frozenset[int]:
         """All that has to be counted of it."""
         ways = {address for edge in self.code.edges for address in edge}
-        return frozenset({*self.code.leaders, *ways, *self.starting})
+        once = map(self.code.once, self.starting)
+        return frozenset({*self.code.leaders, *ways, *self.starting, *once})
 
 
 @dataclass(frozen=True)

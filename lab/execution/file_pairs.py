@@ -11,7 +11,7 @@ from lab.build import BuildJob
 from lab.coverage.diff_lines import Pair, pairs_of
 
 C = (".c", ".h")
-_ASSEMBLER = ".S"
+ASSEMBLER = ".S"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def changed_files(base: BuildJob, patched: BuildJob) -> Iterator[FilePair]:
     """The files of C and of an assembler that two variants of a tree have not alike."""
     names = {*base.overlay.files, *patched.overlay.files}
     for name in sorted(names):
-        if name.endswith((*C, _ASSEMBLER)):
+        if name.endswith((*C, ASSEMBLER)):
             old, new = _lines(base, name), _lines(patched, name)
             if old != new:
                 yield FilePair(name, old, new)

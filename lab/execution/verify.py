@@ -24,7 +24,7 @@ from lab.analysis.verdict import Place, alone, compare
 from lab.builder import Builder
 from lab.coverage.rewritten import rewritten
 from lab.errors import InfrastructureError, LabError
-from lab.execution.file_pairs import changed_files
+from lab.execution.file_pairs import ASSEMBLER, changed_files
 from lab.execution.same_kernel import ran_the_same, recorded_difference
 from lab.model.job_name import Around
 from lab.model.records import JobRecord, RunRecord
@@ -99,7 +99,11 @@ def _told_apart(verdict: KernelVerdict, builder: Builder, plan: SeriesPlan) -> K
     except Exception as error:
         builder.listener.say(f"{kernel}: what was only inlined is not told: {as_lab_error(error)}")
         return verdict
-    words = {word for each in changed_files(*jobs) for word in rewritten(each.base, each.patched)}
+    words = {
+        word
+        for each in changed_files(*jobs)
+        for word in rewritten(each.base, each.patched, assembled=each.name.endswith(ASSEMBLER))
+    }
     return replace(verdict, binary=verdict.binary.told_apart(words))
 
 

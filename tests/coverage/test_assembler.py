@@ -13,7 +13,7 @@ from lab.coverage.assembler import AssemblerLines
 from lab.coverage.counted import LineState
 from lab.coverage.debug_object import DebugObject, Row
 from lab.coverage.formulas import Formula
-from lab.coverage.machine_code import Code, read_code
+from lab.coverage.machine_code import Code, Instruction, read_code
 from lab.coverage.places import PlacedFunction, place
 
 pytestmark = pytest.mark.slow
@@ -110,6 +110,23 @@ def test_what_one_line_becomes_together_begins_once() -> None:
     found = AssemblerLines("walk.S", ("nop", "TWICE"), (placed,))
     assert found.formula(1).plus == (0, 6)
     assert found.formula(2).plus == (2, 8)
+
+
+@pytest.mark.parametrize(
+    ("words", "counted"),
+    [
+        (("mov", "rep", "ret"), 0),  # what comes before it
+        (("jmp", "rep", "mov"), 4),  # what comes after it, as nothing leads there
+        (("jmp", "rep", "jmp"), 4),
+        (("jmp", "rep", "rep"), 2),  # nobody knows
+        (("mov", "cld", "ret"), 2),
+    ],
+)
+def test_what_repeats_is_counted_by_its_neighbour(words: tuple[str, ...], counted: int) -> None:
+    code = Code(tuple(Instruction(2 * at, word, None) for at, word in enumerate(words)))
+    placed = PlacedFunction("f", code, (Row(2, "walk.S", 1, True),), lambda _: 0)
+    assert AssemblerLines("walk.S", ("rep stosq",), (placed,)).formula(1).plus == (counted,)
+    assert counted in placed.addresses
 
 
 def test_what_is_another_in_the_kernel_is_not_counted(lines: AssemblerLines) -> None:

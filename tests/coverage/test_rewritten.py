@@ -57,3 +57,26 @@ def test_what_is_other(before: str, after: str, names: set[str]) -> None:
 
 def test_what_is_the_same_has_none() -> None:
     assert rewritten(TEXT.split("\n"), TEXT.split("\n")) == frozenset()
+
+
+ASSEMBLED = """\
+#include <asm/asm.h>
+SYM_FUNC_START(clear)
+\tmovl $1,%ecx
+1:\trep stosq
+\tRET
+SYM_FUNC_END(clear)
+
+other:
+\tret
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "names"),
+    [("$1", "$2", {"clear"}), ("1:\trep", "1:\tnop; rep", {"clear"}), ("\tret", "", {"other"})],
+)
+def test_what_is_other_of_an_assemblers(before: str, after: str, names: set[str]) -> None:
+    new = ASSEMBLED.replace(before, after)
+    found = rewritten(ASSEMBLED.split("\n"), new.split("\n"), assembled=True)
+    assert found & {"clear", "other"} == names
