@@ -147,6 +147,17 @@ def test_a_damaged_manifest_is_not_taken(
     assert third.pull() is not None
 
 
+def test_a_manifest_of_which_a_word_changed_is_not_taken(
+    one: Machine, two: Machine, folder: Path
+) -> None:
+    """Nothing else would show it: who made it, or whether a file can be run."""
+    one.make()
+    (path,) = manifests(folder)
+    path.write_text(path.read_text().replace('"runs": false', '"runs": true', 1))
+    assert two.pull() is None
+    assert "it is not what was written" in two.told[0]
+
+
 def test_anothers_build_under_this_name_is_not_taken(
     one: Machine, two: Machine, folder: Path
 ) -> None:

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``lab store``: what it says, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from lab.cli.main import commands
+from lab.errors import ExitStatus, InfrastructureError, UserError
+from tests.store.conftest import blobs, manifests
+from tests.store.test_builder import Host, host, shared
+
+__all__ = ["shared"]
+
+pytestmark = pytest.mark.slow
+
+LAB = commands()
+
+
+@pytest.fixture
+def one(tmp_path: Path, fake_kernel: Path, shared: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """A project whose lab puts nothing there by itself."""
+    one = host(tmp_path / "one", fake_kernel, shared, "")
+    (tmp_path / "one/kconfigs/pmem.config").write_text("")
+    monkeypatch.chdir(tmp_path / "one")
+    return one
+
+
+def lab(*words: str) -> int:
+    status: int = LAB(["store", *words], standalone_mode=False)
+    return status
+
+
+def put(one: Host) -> None:
+    from lab.build.shared import push_build
+
+    made = one.build()
+    one.store.settings.__dict__["push"] = True
+    assert push_build(made, one.store)
+
+
+def test_nobody_names_a_store(tmp_path: Path, one: Host) -> None:
+    one.project.toml.write_text(one.project.toml.read_text().partition("[store]")[0])
+    for words in (["check"], ["gc"], ["push", "6.1"]):
+        with pytest.raises(UserError, match="no store is named") as caught:
+            lab(*words)
+        assert "[store] url = " in str(caught.value)
+
+
+def test_one_that_is_away(one: Host, shared: Path) -> None:
+    shared.rmdir()
+    for words in (["check"], ["gc"], ["gc", "--yes"]):
+        with pytest.raises(InfrastructureError, match="there is no folder"):
+            lab(*words)
+
+
+def test_check(one: Host, shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(one)
+    assert lab("check") == ExitStatus.EXPECTED
+    assert "1 entries, " in capsys.readouterr().out
+    path = blobs(shared)[0]
+    path.write_bytes(b"x" * path.stat().st_size)
+    assert lab("check", "--json") == ExitStatus.UNEXPECTED
+    (row,) = json.loads(capsys.readouterr().out)["entries"]
+    assert row["kind"] == "build"
+    assert row["trouble"].endswith("is not what was put there")
+
+
+def test_gc_is_dry(one: Host, shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(one)
+    manifests(shared)[0].write_text("{}")
+    for path in shared.rglob("*"):
+        os.utime(path, (1e9, 1e9))
+    before = sorted(shared.rglob("*"))
+    assert lab("gc") == ExitStatus.EXPECTED
+    assert "would go" in capsys.readouterr().out
+    assert sorted(shared.rglob("*")) == before
+    assert lab("gc", "--yes") == ExitStatus.EXPECTED
+    assert "removed 1 entries" in capsys.readouterr().out
+    assert not manifests(shared)
+    assert not blobs(shared)
+
+
+def test_push(one: Host, shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Builds that were made before there was a store, and that are told what is wrong."""
+    one.build()
+    assert not manifests(shared)
+    status = lab("push", "6.1")
+    said = capsys.readouterr()
+    assert [path.parent.name for path in manifests(shared)] == ["build"]
+    # The project's only program is an empty file.
+    assert status == ExitStatus.USER or "populate" in said.err
+    assert "1 build pushed" in said.out
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("ftp://host/x", "begins with one of file://, sftp://"),
+        ("sftp://me:secret@host/x", "holds a password"),
+        ("https://host/x?token=secret", "holds a password or a query"),
+        ("file://nfs/lab", "file:///FOLDER, from the root"),
+    ],
+)
+def test_urls_that_are_none(one: Host, url: str, words: str) -> None:
+    one.project.toml.write_text(
+        one.project.toml.read_text().partition("[store]")[0] + f'[store]\nurl = "{url}"\n'
+    )
+    with pytest.raises(UserError) as caught:
+        lab("check")
+    assert words in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert "store.url" in str(caught.value)
