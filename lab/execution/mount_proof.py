@@ -18,18 +18,15 @@ def proved(
 ) -> tuple[tuple[Judged, ...], Rest | None]:
     """What counts of a program that changed its mount, and what is to run again, each alone.
 
-    One test may do that, and says of it what it says.  Of several nobody knows which ran
-    on what.
+    Of one nobody knows when it did that, and of several not which ran on what.
 
     Args:
         listed: Whether the program can be asked for its tests' names.
     """
-    if len(judged) < 2:
-        return tuple(judged), None
     why = f"{program} left something else mounted ({now or 'nothing'})"
     kept = tuple(one for one in judged if one.status in _STAYS)
     others = [one for one in judged if one.status not in _STAYS]
-    if listed and others:
+    if listed and others and len(judged) > 1:
         done = frozenset(one.test for one in kept) - {program}
         return kept, Rest(len(judged), len(others), done, why, listed=True)
     said = f"{why}: nothing proves that this ran on {filesystem}"

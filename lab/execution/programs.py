@@ -197,8 +197,10 @@ def _refuse_one_file(loaded: LoadedConfig, suites: Iterable[str]) -> None:
 def _refuse_twins(found: Mapping[Suite, Iterable[str]], loaded: LoadedConfig) -> None:
     names = [name for of_kind in found.values() for name in of_kind]
     if twice := next((name for name in names if names.count(name) > 1), ""):
+        tables = [name for name, suite in loaded.config.suites.items() if twice in suite.programs]
         raise UserError(
-            f"two kinds of suites have a program {twice!r}, of which a guest can have one",
-            where=loaded.toml,
-            hint="another name for one of them",
+            f"suites {' and '.join(tables)} have a program {twice!r} and run it in two manners: a "
+            "guest can have one of that name",
+            where=loaded.locate("suites", tables[-1]) if tables else loaded.toml,
+            hint="a copy of it by another name for one of them, or one suite at a time",
         )

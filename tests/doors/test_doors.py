@@ -160,7 +160,7 @@ def test_a_name_of_two_kinds_is_refused(project: Path) -> None:
     text = (project / "lab.local.toml").read_text()
     (project / "lab.local.toml").write_text(text.replace('"bad"]', '"mlock"]'))
     (project / "guest-tests" / "mlock.sh").write_text("#!/bin/sh\n")
-    with pytest.raises(UserError, match="two kinds of suites have a program 'mlock'"):
+    with pytest.raises(UserError, match="suites mlock and scripts have a program 'mlock'"):
         Programs.of(load(project), ["mlock", "scripts"])
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lab.execution.mount_proof import proved
 from lab.model.status import Status
 from lab.suites.judge import Judged
@@ -14,8 +16,15 @@ def judged(*statuses: Status) -> tuple[Judged, ...]:
     return tuple(Judged(f"t{number}", status) for number, status in enumerate(statuses))
 
 
-def test_one_test_may_unmount() -> None:
-    assert proved(judged(PASS), "p", "ext4-dax", "", listed=True) == (judged(PASS), None)
+@pytest.mark.parametrize("listed", [False, True])
+def test_one_test_proves_nothing_either(listed: bool) -> None:
+    """It may have unmounted before it looked at anything; there is no use in another try."""
+    (kept,), rest = proved(judged(PASS), "p", "ext4-dax", "", listed=listed)
+    assert rest is None
+    assert kept.status is ERROR
+    assert kept.message == (
+        "p left something else mounted (nothing): nothing proves that this ran on ext4-dax"
+    )
 
 
 def test_of_several_none_is_proved() -> None:
