@@ -30,6 +30,8 @@ def _values(job: JobRecord) -> Iterator[tuple[str, str]]:
     yield "compiler", evidence.compiler
     yield "machine", f"{job.machine}: {evidence.machine_description}"
     yield "QEMU", f"{evidence.qemu_version}, {evidence.accelerator}"
+    if evidence.host:
+        yield "host", evidence.host
     yield "command", evidence.cmdline
     yield "guest programs", evidence.programs_digest
     yield "image", evidence.image_digest

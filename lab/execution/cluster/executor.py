@@ -191,7 +191,10 @@ class Cluster:
             if not anew and time.monotonic() - self._looked < _LOOK_S:
                 return self._hosts
         try:
-            told = self._client.scheduler_info(n_workers=-1)["workers"]
+            # Asked itself: what scheduler_info() gives may be of another question meanwhile, the
+            # client's own, which is of no worker.
+            identity = self._client.scheduler.identity
+            told = self._client.sync(identity, n_workers=-1)["workers"]
         except (OSError, TimeoutError, AttributeError, CancelledError):
             # Gone, or on its way back: who waits for a record finds out which.
             return self._hosts

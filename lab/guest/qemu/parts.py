@@ -20,14 +20,15 @@ from lab.guest.qemu.tsc import host_tsc_khz, portable, retimed
 from lab.model.recipe import Boot, Machine
 from lab.process.seal import files_below
 from lab.process.shelf import STATES
+from lab.store.left_there import NOTE
 from lab.userland.userland import Userland
 
 if TYPE_CHECKING:
     from lab.guest.qemu.counting import Counting
 
 _CPUINFO = Path("/proc/cpuinfo")
-#: Who explains an oops, or a hang, looks there.
-_BESIDE_KERNEL = ("System.map", "vmlinux")
+#: Who explains an oops, or a hang, looks there; vmlinux may be in a store, which the note names.
+_SYMBOLS, _VMLINUX = "System.map", "vmlinux"
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,10 @@ class QemuParts:
 
     def files(self) -> Iterator[Files]:
         """All that it takes of this host's disk."""
-        beside = (name for name in _BESIDE_KERNEL if (self.kernel.parent / name).is_file())
-        yield Files(self.kernel.parent, (self.kernel.name, *beside))
+        folder = self.kernel.parent
+        beside = (_SYMBOLS, _VMLINUX if (folder / _VMLINUX).is_file() else NOTE)
+        there = (name for name in beside if (folder / name).is_file())
+        yield Files(folder, (self.kernel.name, *there))
         yield _as_files(self.image)
         yield from map(_as_files, self.programs.values())
         if self.userland is not None:

@@ -90,6 +90,7 @@ def facts(record: JobRecord) -> list[tuple[str, str]]:
         ("build", evidence.build_key),
         ("machine", f"{record.machine}: {evidence.machine_description}"),
         ("QEMU", evidence.qemu_version),
+        ("host", evidence.host),
         ("command line", evidence.cmdline),
     ]
     return [(name, value) for name, value in named if value]
