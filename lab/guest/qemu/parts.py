@@ -20,7 +20,7 @@ from lab.guest.qemu.tsc import host_tsc_khz, portable, retimed
 from lab.model.recipe import Boot, Machine
 from lab.process.seal import files_below
 from lab.process.shelf import STATES
-from lab.store.left_there import NOTE
+from lab.store.note import NOTE
 from lab.userland.userland import Userland
 
 if TYPE_CHECKING:
