@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab.arch import ARCH
 from tests.guest.conftest import KERNEL, Project
+from tests.guest.qemu.test_counting import WITHOUT
 
 pytestmark = pytest.mark.guest
 
@@ -17,6 +20,7 @@ BUGGY = f"{KERNEL}+reintroduce-bug"
 #: What the test maps, in pages of 4 KiB.
 PAGES = 1024
 TEST = "mlock.shared-rw.4k"
+WORDS = ("verify", "dax-populate", BUGGY, "-f", "ext4-dax", "-s", "mlock", "-k", TEST, "--coverage")
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +30,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture(scope="module")
 def verified(project: Project) -> dict[str, Any]:
-    words = ("verify", "dax-populate", BUGGY, "-f", "ext4-dax", "-s", "mlock", "-k", TEST)
-    return dict(project.json(*words, "--coverage"))
+    return dict(project.json(*WORDS))
 
 
 def lines(verified: dict[str, Any]) -> list[dict[str, Any]]:
@@ -71,3 +74,19 @@ def test_lcov_and_json_are_kept(verified: dict[str, Any]) -> None:
     total = sum(counts_of(verified, "goto next_page;", "patched").values())
     assert f",{total}\n" in (folder / f"{BUGGY}.info").read_text()
     assert json.loads((folder / "coverage.json").read_text())[0]["kernel"] == BUGGY
+
+
+def test_the_log_of_a_qemu_without_plugins_counts_the_same(
+    project: Project, verified: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = shutil.which(ARCH.qemu)
+    assert real is not None
+    other = tmp_path / ARCH.qemu
+    other.write_text(WITHOUT.format(real=real))
+    other.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    logged = project.json(*WORDS)
+    [kernel] = logged["kernels"]
+    assert "log" in kernel["lines"]["means"]
+    assert (kernel["verdict"], kernel["lines"]["notes"]) == ("fixed", [])
+    assert lines(logged) == lines(verified)
