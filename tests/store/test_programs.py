@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -121,6 +122,9 @@ def test_made_without_a_header_that_is_here(
     assert "it was made without numaif.h, which is here" in told[0]
 
 
+SEALED = f"{hashlib.sha256(b'x').hexdigest()}  a\n".encode()
+
+
 def bundle_of(tmp_path: Path, shared: Path, members: dict[str, bytes | str]) -> Path:
     path = tmp_path / "files.tar"
     with tarfile.open(path, "w") as archive:
@@ -144,6 +148,8 @@ def bundle_of(tmp_path: Path, shared: Path, members: dict[str, bytes | str]) -> 
         {"a": "/etc/passwd"},
         {"a": b"x"},
         {SEAL: b"0" * 64 + b"  a\n", "a": b"x"},
+        # Whole, and one beside it that nothing vouches for.
+        {SEAL: SEALED, "a": b"x", "b": b"y"},
         {},
     ],
 )
