@@ -13,7 +13,7 @@ def is_lab_error(result: TestResult) -> bool:
 
 
 def is_users_error(result: TestResult) -> bool:
-    """An error of whoever wrote the program: it does not compile."""
+    """An error of whoever wrote the program: it does not compile, or asks its guest nothing."""
     return result.users_fault and not result.as_expected
 
 
@@ -51,12 +51,21 @@ def unbuilt_jobs(run: RunRecord) -> list[JobRecord]:
 
 
 def uncompiled_programs(run: RunRecord) -> dict[str, str]:
-    """The programs that could not be compiled, and why: file, line, and the compiler's words."""
+    """The programs that could not be compiled, or a test of which is wrong, and why.
+
+    The compiler's words have file and line.
+    """
     return {
-        result.program: "\n".join((result.message, *result.diagnostics))
+        _of(result): "\n".join((result.message, *result.diagnostics))
         for result in run.results
         if is_users_error(result)
     }
+
+
+def _of(result: TestResult) -> str:
+    if result.test == result.program:
+        return result.program
+    return f"{result.program} {result.test}"
 
 
 def run_status(run: RunRecord) -> ExitStatus:

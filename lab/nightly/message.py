@@ -272,7 +272,7 @@ def _bisections(bisected: Sequence[Bisected]) -> Iterator[str]:
 def _troubles(night: Night) -> Iterator[str]:
     unbuilt = [f"{job.name}: {job.error}" for job in unbuilt_jobs(night.run)]
     unbuilt += [f"guest-tests: {why}" for why in uncompiled_programs(night.run).values()]
-    yield from _listed("NOT BUILT: what the lab was given is at fault", unbuilt)
+    yield from _listed("AT FAULT: what the lab was given, and no kernel", unbuilt)
     yield from _listed("ERRORS OF THE LAB, not of a kernel", night.troubles)
 
 

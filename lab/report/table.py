@@ -370,7 +370,7 @@ def _left_mounted(run: RunRecord) -> Iterator[Line]:
 def _errors(run: RunRecord, signs: _Signs) -> Iterator[Line]:
     unbuilt = [(_job_name(job), str(job.error)) for job in unbuilt_jobs(run)]
     unbuilt += [(f"guest-tests: {name}", why) for name, why in uncompiled_programs(run).items()]
-    yield from _told("NOT BUILT: what the lab was given is at fault", unbuilt, signs)
+    yield from _told("AT FAULT: what the lab was given, and no kernel", unbuilt, signs)
     errors = [*_run_errors(run), *_test_lines(filter(is_lab_error, run.results))]
     yield from _told("ERRORS OF THE LAB, not of the kernel", errors, signs)
 
@@ -442,7 +442,7 @@ def _sentence(run: RunRecord, status: ExitStatus) -> str:
     if unbuilt := unbuilt_jobs(run):
         parts.append(f"{_count(len(unbuilt), 'kernel')} not built.")
     if programs := uncompiled_programs(run):
-        parts.append(f"{', '.join(programs)} not compiled.")
+        parts.append(f"{', '.join(programs)} at fault.")
     return " ".join([*parts, *([said] if errors else [])])
 
 

@@ -170,7 +170,7 @@ def test_nights_in_which_nothing_can_be_built(project: Path) -> None:
         first = lab(project, "nightly")
         second = lab(project, "nightly", "--json")
     assert (first.returncode, second.returncode) == (2, 2)
-    assert "NOT BUILT" in first.stdout
+    assert "AT FAULT" in first.stdout
     assert "ERRORS OF THE LAB" not in first.stdout
     assert "CONFIG_NO_SUCH_OPTION" in first.stdout
     document = json.loads(second.stdout)

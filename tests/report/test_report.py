@@ -179,7 +179,7 @@ def test_errors_have_a_section_of_their_own() -> None:
 def test_what_the_lab_was_given_is_no_error_of_the_lab() -> None:
     given = job(error="mm/gup.c: hunk 1 does not apply", users_fault=True, variant="6.1+mine")
     text = printed(run(job(result()), given))
-    section = text[text.index("NOT BUILT") :]
+    section = text[text.index("AT FAULT") :]
     assert "6.1+mine  (6.1.192)\n        mm/gup.c: hunk 1 does not apply\n" in section
     assert "ERRORS OF THE LAB" not in text
     assert "1 kernel not built." in text
@@ -205,11 +205,11 @@ def test_program_that_does_not_compile_is_told_once_and_counted() -> None:
     ]  # fmt: skip
     record = run(job(result(), *lost))
     text = printed(record)
-    assert "NOT BUILT" in text
+    assert "AT FAULT" in text
     assert text.count("  ✗ guest-tests: mine\n        mine.c:3: no ;\n        x\n") == 1
     assert "ERRORS OF THE LAB" not in text
     assert "NOT AS EXPECTED" not in text
-    assert "3 results: 1 pass, 2 error. mine not compiled." in text
+    assert "3 results: 1 pass, 2 error. mine at fault." in text
     assert run_status(record) is ExitStatus.USER
     assert run_status(run(job(result(status=Status.FAIL), *lost))) is ExitStatus.UNEXPECTED
 

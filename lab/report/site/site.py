@@ -218,7 +218,7 @@ def _no_word(run: RunRecord) -> Iterator[str]:
     if unbuilt := unbuilt_jobs(run):
         yield f"{count(len(unbuilt), 'kernel')} not built"
     if programs := uncompiled_programs(run):
-        yield f"{', '.join(programs)} not compiled"
+        yield f"{', '.join(programs)} at fault"
     if errors := count_errors(run):
         yield f"{count(errors, 'error')} of the lab"
 
