@@ -7,6 +7,7 @@ Not called guest: a module of that name would take the place of the fixture in t
 from __future__ import annotations
 
 import shlex
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -45,6 +46,14 @@ class Guest:
         self.release = release
         self.asked = False
         self._wire = wire
+        #: A test may have threads: each has the answer to what it asked.
+        self._asking = threading.Lock()
+        self._gone = False
+
+    def leave(self) -> None:
+        """The test is over: what still asks has its answer first, and nothing has one after it."""
+        with self._asking:
+            self._gone = True
 
     def run(
         self, command: str | Sequence[str], *, check: bool = False, deadline_s: float | None = None
@@ -90,9 +99,12 @@ class Guest:
 
     def _ask(self, what: str, **more: object) -> Message:
         __tracebackhide__ = True
-        self.asked = True
-        self._wire.send(ask=what, **more)
-        said = self._wire.receive()
+        with self._asking:
+            if self._gone:
+                raise InfrastructureError("this guest was an earlier test's, and is gone")
+            self.asked = True
+            self._wire.send(ask=what, **more)
+            said = self._wire.receive()
         if "raise" not in said:
             return said
         error = _KINDS.get(str(said["raise"]), InfrastructureError)(str(said["what"]))

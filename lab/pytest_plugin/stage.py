@@ -46,6 +46,7 @@ def on_stage(stage: Stage) -> Iterator[None]:
         yield
     finally:
         _STAGES.pop()
+        stage.guest.leave()
 
 
 def current() -> Stage:
