@@ -69,7 +69,7 @@ class History:
                 content = self._content(path) + more
                 yield from self._commit("main", path, content, f"{path}: {text}", number)
         yield _tag("bad", "main")
-        yield b"reset refs/heads/beside\nfrom refs/tags/culprit^0\n\n"
+        yield b"reset refs/heads/beside\nfrom refs/tags/culprit\n\n"
         for number in range(1, beside + 1):
             content = self._of_tree("mm/mlock.c") + _more(f"beside_{number}")
             yield from self._commit("beside", "mm/mlock.c", content, f"beside {number}", number)
@@ -120,4 +120,4 @@ def _file(mode: str, path: str, content: bytes) -> bytes:
 
 
 def _tag(name: str, branch: str) -> bytes:
-    return f"reset refs/tags/{name}\nfrom refs/heads/{branch}^0\n\n".encode()
+    return f"reset refs/tags/{name}\nfrom refs/heads/{branch}\n\n".encode()
