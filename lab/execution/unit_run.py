@@ -20,6 +20,7 @@ from lab.execution.unit import Unit
 from lab.filesystems.mounts import check
 from lab.guest.guest import Hang
 from lab.model.log_mark import marked
+from lab.model.records import LEFT_CHANGED
 from lab.model.status import Status
 from lab.model.unrun import INTERRUPTED
 from lab.suites.judge import Ended, Judged
@@ -71,7 +72,7 @@ def _noted(judged: Sequence[Judged], end: ProgramEnd) -> Sequence[Judged]:
     """The results of a program that left its guest changed say so."""
     if end.changed is None:
         return judged
-    note = f"left the guest changed, what follows has a fresh one: {end.changed}"
+    note = f"{LEFT_CHANGED}, what follows has a fresh one: {end.changed}"
     return [replace(one, diagnostics=(*one.diagnostics, note)) for one in judged]
 
 

@@ -146,6 +146,8 @@ DID_NOT_RUN = "did not run: "
 #: How a line among a result's diagnostics begins that says which repetition it was, and where
 #: its guest's console is.
 REPETITION = "repetition "
+#: And one that says what its program left otherwise than it found it.
+LEFT_CHANGED = "left the guest changed"
 #: Stands for the suite of what the kernel complains of while no test runs.
 KERNEL = "kernel"
 

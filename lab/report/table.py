@@ -26,7 +26,14 @@ from lab.analysis.run_status import (
 from lab.analysis.test_names import told_apart
 from lab.errors import ExitStatus
 from lab.model.job_name import Around, axes_of
-from lab.model.records import REPETITION, JobRecord, PlacedComplaint, RunRecord, TestResult
+from lab.model.records import (
+    LEFT_CHANGED,
+    REPETITION,
+    JobRecord,
+    PlacedComplaint,
+    RunRecord,
+    TestResult,
+)
 from lab.model.status import Status
 from lab.report.cause import Cause, Spot, group_causes, group_results, name_lines, place_lines
 from lab.report.lines import Line, block_lines, print_lines
@@ -66,6 +73,7 @@ def print_run(run: RunRecord, console: Console, verbose: bool = False) -> None:
         _unrun(run, signs),
         _unkept(run),
         _left_mounted(run),
+        _left_changed(run),
         _errors(run, signs),
         *tables(run.results, signs, _width_of(console)),
         _verdict(run, signs),
@@ -365,6 +373,20 @@ def _left_mounted(run: RunRecord) -> Iterator[Line]:
     for job in run.jobs:
         for _, said in job.evidence.left_mounted:
             yield _line(f"{_job_name(job)}: a filesystem could not be unmounted: ", said)
+
+
+def _left_changed(run: RunRecord) -> Iterator[Line]:
+    """No result is another one for that; but the guest was another for what came after."""
+    alike: dict[str, list[TestResult]] = {}
+    for result in run.results:
+        for note in result.diagnostics:
+            if note.startswith(LEFT_CHANGED):
+                alike.setdefault(note, []).append(result)
+    for note, results in alike.items():
+        for place, found in _by_place(results):
+            names = list(dict.fromkeys(result.test for result in found))
+            more = [f"and {len(names) - _MOST_NAMES} more"] if names[_MOST_NAMES:] else []
+            yield _line(f"{place}: {', '.join([*names[:_MOST_NAMES], *more])} ", note)
 
 
 def _errors(run: RunRecord, signs: _Signs) -> Iterator[Line]:

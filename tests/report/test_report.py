@@ -14,7 +14,7 @@ from rich.console import Console
 
 from lab.analysis.run_status import run_status
 from lab.errors import ExitStatus
-from lab.model.records import JobRecord, RunRecord
+from lab.model.records import LEFT_CHANGED, JobRecord, RunRecord
 from lab.model.status import Status
 from lab.report import print_run, to_json
 from lab.report.evidence import evidence_lines
@@ -195,6 +195,14 @@ def test_one_error_of_many_programs_is_told_once() -> None:
     assert text.count("no DAX") == 1
     assert "6.1  on ext4-dax: populate, mlock" in text
     assert "2 errors of the lab" in text
+
+
+def test_who_left_the_guest_changed_is_told() -> None:
+    note = f"{LEFT_CHANGED}, what follows has a fresh one: vm/swappiness: 60 -> 1"
+    named = [result(f"t{number}", diagnostics=("x", note)) for number in range(6)]
+    text = " ".join(printed(run(job(result(), *named))).split())
+    assert text.count(note) == 1
+    assert f"6.1 on ext4-dax: t0, t1, t2, t3, and 2 more {note}" in text
 
 
 def test_program_that_does_not_compile_is_told_once_and_counted() -> None:
