@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -156,6 +158,30 @@ def drive(session: pytest.Session) -> None:
         _end_if_asked(session)
     mine = _by_key(item for item in session.items if takes_guest(item))
     driven = session.config.stash[DRIVEN] = Driven(session.config, mine.values())
+    with _terminated_as_interrupted():
+        _play_all(session, driven, mine)
+    session._setupstate.teardown_exact(None)
+    for item in mine.values():
+        driven.leave_out(item)
+        _end_if_asked(session)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM, of which pytest knows nothing, is as Ctrl-C: what has ended is recorded."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _play_all(session: pytest.Session, driven: Driven, mine: dict[_Key, pytest.Item]) -> None:
+    """Play what the lab asks for, in its order; what it did not ask for is left."""
     while (asked := driven.asked()) is not None:
         place = asked["place"]
         key = (place["variant"], place["filesystem"], asked["program"], asked["test"])
@@ -164,10 +190,6 @@ def drive(session: pytest.Session) -> None:
             _end_if_asked(session)
         else:
             driven.refuse()
-    session._setupstate.teardown_exact(None)
-    for item in mine.values():
-        driven.leave_out(item)
-        _end_if_asked(session)
 
 
 def _by_key(items: Iterable[pytest.Item]) -> dict[_Key, pytest.Item]:

@@ -160,6 +160,21 @@ def test_that_ends_at_the_first_failure_has_what_ran_recorded(project: Path) -> 
     assert left == []
 
 
+def test_one_that_is_terminated_has_what_ran_recorded(project: Path) -> None:
+    text = """
+import os, signal
+
+def test_a(guest): guest.run("true")
+def test_b(guest): os.kill(os.getpid(), signal.SIGTERM)
+def test_c(guest): guest.run("true")
+"""
+    done = played(project, text, "--lab-filesystem", "ext4-dax")
+    assert "1 passed" in done.stdout
+    assert "recorded as" in done.stdout
+    assert (project / "interrupted").exists()
+    assert done.returncode == pytest.ExitCode.INTERRUPTED
+
+
 def test_a_subtest_that_fails(project: Path) -> None:
     text = "def test_a(guest, subtests):\n    with subtests.test('part'):\n        assert False\n"
     done = played(project, text, "--lab-filesystem", "ext4-dax")
