@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, Literal
 
-from lab.config.model import LabConfig
+from lab.config.model import LabConfig, Suite
 from lab.model.problem import Problem, unknown
 
 Noun = Literal["kernel", "series", "config", "machine", "filesystem", "suite", "matrix"]
@@ -32,16 +32,23 @@ def name_problems(config: LabConfig, noun: Noun, names: Iterable[str]) -> Iterat
     for name in names:
         if name not in known:
             problem = unknown(noun, name, known, (table,))
-            own = _own_program(name, known) if noun == "suite" and _is_file(name) else ""
+            own = _of_program(name, known, problem.hint) if noun == "suite" else ""
             yield replace(problem, hint=own) if own else problem
 
 
-def _is_file(name: str) -> bool:
-    return "/" in name or name.endswith(".c")
+def _of_program(name: str, known: Mapping[str, Suite], like: str) -> str:
+    """What to do for a suite of whose program somebody gives the name, or the file.
 
-
-def _own_program(name: str, known: Iterable[str]) -> str:
-    """What to do for a suite of whose program somebody gives the file."""
+    Args:
+        like: The hint of a name that is no program's.
+    """
+    program = PurePath(name).name
+    if of := [suite for suite, section in known.items() if program in section.programs]:
+        return f"{of[0]}, whose table has the program {program}"
+    if PurePath(name).suffix not in ("", ".c"):
+        return f"guest-tests/{program} with a first line #!, and chmod +x; or {like}"
+    if "/" not in name and not name.endswith(".c"):
+        return ""
     program = PurePath(name).stem
     if program in known:
         return program

@@ -218,6 +218,19 @@ def test_all_unknown_names_at_once(loaded: LoadedConfig) -> None:
     )
 
 
+def test_a_suite_that_is_named_by_its_program(tmp_path: Path) -> None:
+    script = tmp_path / "guest-tests/check.sh"
+    script.parent.mkdir()
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    table = '[suites.own]\nprograms = ["check.sh"]\n'
+    loaded = write(tmp_path, f"{TOML}\n{table}")
+    with pytest.raises(UserError, match=r"try: own, whose table has the program check\.sh"):
+        plan_variants(loaded, ["6.1"], suites=["check.sh"])
+    with pytest.raises(UserError, match=r"try: guest-tests/chekc\.sh with .* chmod \+x; or "):
+        plan_variants(loaded, ["6.1"], suites=["chekc.sh"])
+
+
 def test_a_program_in_no_suite_runs_where_it_is_asked_for(tmp_path: Path) -> None:
     (tmp_path / "guest-tests").mkdir()
     (tmp_path / "guest-tests/mine.c").touch()
