@@ -13,6 +13,7 @@ from lab.host import Host, known_tools
 WANTED = {"bwrap"}
 #: What few use, and are told of then.
 FOR_IMAGES = {"genext2fs", "mmdebstrap", "newuidmap", "tune2fs"}
+FOR_STORE = {"zstd"}
 
 
 @pytest.fixture
@@ -23,7 +24,9 @@ def bare(tmp_path: Path) -> Host:
 
 def test_bare_machine_misses_every_tool_and_each_has_a_mend(bare: Host) -> None:
     findings = check(host=bare)
-    assert {finding.name for finding in findings} == set(known_tools()) - WANTED - FOR_IMAGES
+    assert {finding.name for finding in findings} == set(
+        known_tools()
+    ) - WANTED - FOR_IMAGES - FOR_STORE
     for finding in findings:
         assert finding.fatal
         assert (finding.mend or "").startswith("sudo apt-get install ")
@@ -31,8 +34,9 @@ def test_bare_machine_misses_every_tool_and_each_has_a_mend(bare: Host) -> None:
 
 def test_every_tool_is_of_a_known_stage() -> None:
     for tool in known_tools().values():
-        assert bool(tool.needed_for) == (tool.name not in WANTED | FOR_IMAGES)
+        assert bool(tool.needed_for) == (tool.name not in WANTED | FOR_IMAGES | FOR_STORE)
         assert (tool.only_for == "images") == (tool.name in FOR_IMAGES)
+        assert (tool.only_for == "store") == (tool.name in FOR_STORE)
         assert set(tool.needed_for) <= set(STAGES)
 
 

@@ -6,7 +6,7 @@ guests, one in which a guest died and that was interrupted, one that ``--max-fai
 with errors of every kind, and one that the database never saw.  ``said`` is what that lab
 said of them.  JSON may have more keys since; nothing else may differ but what was wrong or
 said badly: since then a report says what a baseline was not asked for, and finds what was
-printed by a suite with a dot in its name.
+printed by a suite with a dot in its name; and a test that is wrong is not "not compiled".
 """
 
 from __future__ import annotations
