@@ -43,10 +43,12 @@ _TEXTS = "Documentation/"
 #: Stands for the workbench's folder in a note, wherever that is.
 _PLACE = "@WORKBENCH@/"
 #: What is read behind the compiler's back is in no note, and ccache leaves such alone as well; a
-#: line that begins with a star is a comment's.
-_HIDDEN = re.compile(rb"^(?!\s*\*).*\.(?:incbin|include)\b", re.MULTILINE)
+#: line that begins with a star is a comment's.  Nor is a file that was asked for and not there.
+_HIDDEN = re.compile(rb"^(?!\s*\*).*(?:\.(?:incbin|include)|__has_include)\b", re.MULTILINE)
 #: Of one object.
 _MOST = 8
+#: Sources whose names of files are known, 400 kB each.
+_MOST_NAMES = 64
 _LOOKING_S = 60.0
 _LARGEST = 64 << 20
 
@@ -163,6 +165,9 @@ class KeptObjects:
         path = self._names(look.names)
         if not path.exists():
             write_whole(path, zlib.compress(look.all_names.encode(errors="surrogateescape"), 1))
+            known = sorted(self.folder.glob(".names-*"), key=lambda each: each.stat().st_mtime_ns)
+            for old in known[:-_MOST_NAMES]:
+                old.unlink(missing_ok=True)
 
     def _odd_names(self, look: _Look, names: str) -> frozenset[str] | None:
         """The last parts of the names that only one of two sources has; None if nobody knows."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shlex
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -119,6 +120,8 @@ class Bench:
     def from_nothing(self, job: BuildJob) -> bytes:
         """The image of the job, built where nothing was built before."""
         cache = self.top / "other-cache"
+        # What was built there before is something, and what it keeps would be taken for new.
+        shutil.rmtree(cache, ignore_errors=True)
         return build(_in(cache, job)).image.read_bytes()
 
     def left_in_builds(self) -> list[str]:

@@ -189,6 +189,26 @@ def test_what_is_read_behind_the_compiler_s_back(bench: Bench) -> None:
     ]
 
 
+def test_a_file_that_is_asked_for_and_was_not_there(bench: Bench) -> None:
+    """Its name is in no note, and the object is another once there is one."""
+    asks = "#if __has_include(<odd.h>)\n#undef SIZE\n#define SIZE 9\n#endif\n"
+    gup = GUP.replace("\nint", f"\n{asks}int")
+    builds(bench, bench.job({"mm/gup.c": gup % 1}))
+    builds(bench, bench.job({"mm/gup.c": gup % 2}))
+    (bench.kernel / "include/odd.h").write_text("")
+    assert "mm/gup.o" in builds(bench, bench.job({"mm/gup.c": gup % 1}))
+
+
+def test_of_so_many_sources_the_names_are_kept(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_objects, "_MOST_NAMES", 2)
+    for number in range(4):
+        (bench.kernel / f"include/new{number}.h").write_text("")
+        bench.build(kernel(bench, gup=number))
+    assert len(list(kept_of(kernel(bench)).folder.glob(".names-*"))) == 2
+
+
 @pytest.mark.parametrize("what", ["__attribute__((used)) static char c[] = __FILE__;\n", ""])
 def test_an_object_that_says_where_it_was_made(bench: Bench, what: str) -> None:
     job = bench.job({"mm/gup.c": what + GUP % 1})
