@@ -6,22 +6,29 @@ from __future__ import annotations
 import ssl
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from lab.config import load
 from lab.errors import InfrastructureError, UserError
+from lab.execution.cluster import executor
 from lab.execution.cluster.address import CA, OWN, checked_address
 from lab.execution.cluster.attempts import Attempts
 from lab.execution.cluster.certificates import make_certificates
+from lab.execution.cluster.executor import Cluster, _Sent
 from lab.execution.cluster.host import GUEST, KVM, MEMORY, HostFacts, version_token, versions
 from lab.execution.cluster.needs import nobody, oddities, slots
 from lab.execution.cluster.parcel import Bundle, Parcel, Sent, Unpacked, below, receive
 from lab.execution.cluster.words import Begun, Said
+from lab.execution.executor import ExecutorRequest
 from lab.execution.job import Job
 from lab.execution.verify import two_hosts
+from lab.guest.fake import Script
 from lab.model.records import Evidence, TestResult
 from lab.model.status import Status
 from lab.process.seal import file_digest
+from tests.config.conftest import Project
 from tests.execution.conftest import MakeJob
 from tests.results.made import job
 
@@ -86,6 +93,33 @@ def test_what_nobody_offers_is_named_with_what_there_is() -> None:
     assert "label fast" in error.what
     assert "memory" not in error.what
     assert "far has" in str(error.detail)
+
+
+def test_a_job_whose_last_worker_went_is_told_and_ended(
+    make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others are there, and none of them may take it: it would wait for ever."""
+    words: list[str] = []
+    project = Project(tmp_path)
+    asked = ExecutorRequest(load(project.root), 1, lambda _: None, words.append)
+    cluster = Cluster(asked, None)
+    monkeypatch.setattr(cluster, "_look", lambda: {"tcp://1": facts()})
+    cluster._client = SimpleNamespace(status="running")  # type: ignore[assignment]
+    jobs = [make_job({"p": Script(("a",))}) for _ in range(2)]
+    for number, (made, label) in enumerate(zip(jobs, ({"label fast": 1e-6}, {}), strict=True)):
+        needs = {version_token(): 1e-6, **label}
+        parcel = Parcel("run", number, made, "host", tmp_path, needs=needs)
+        cluster._jobs[number] = _Sent(made, parcel)
+    cluster._refuse_silence()
+    assert words == [f"{jobs[0].name}: no worker offers label fast any more: waiting for one"]
+    assert cluster._ended.empty()
+    monkeypatch.setattr(executor, "_ALONE_S", 0.0)
+    cluster._refuse_silence()
+    (number, record) = cluster._ended.get_nowait()  # type: ignore[misc]
+    assert cluster._ended.empty()
+    assert number == 0
+    assert record.error is not None
+    assert record.error.fault == "machine"
 
 
 def test_other_versions_are_named_with_what_mends_it() -> None:

@@ -78,6 +78,8 @@ class _Sent:
     future: Future[Outcome] | None = None
     tried: list[str] = field(default_factory=list)
     begun: bool = False
+    #: Since when no worker that is there could take it.
+    unfit_since: float | None = None
 
 
 #: What comes to who waits: a future that ended, a record that needs none, or a word to look.
@@ -247,8 +249,11 @@ class Cluster:
         if refused is None:
             self._send(number, sent)
         else:
-            error = JobError.of(refused, Fault.MACHINE)
-            self._ended.put((number, unrun_job(job, Stop(refused.what), error)))
+            self._refuse(number, sent, refused)
+
+    def _refuse(self, number: int, sent: _Sent, why: InfrastructureError) -> None:
+        error = JobError.of(why, Fault.MACHINE)
+        self._ended.put((number, unrun_job(sent.job, Stop(why.what), error)))
 
     def _send(self, number: int, sent: _Sent) -> None:
         with self._lock:
@@ -371,13 +376,30 @@ class Cluster:
         """Raise InfrastructureError where nobody is there who could end the waiting."""
         if self._client.status != "running":
             raise _gone(self._told_address)
-        if self._look():
+        if hosts := list(self._look().values()):
             self._alone_since = None
+            for number, sent in list(self._jobs.items()):
+                self._refuse_unfit(number, sent, hosts)
         elif self._alone_since is None:
             self._alone_since = time.monotonic()
             self._asked.on_word(f"{self._told_address} has no worker left: waiting for one")
         elif time.monotonic() - self._alone_since > _ALONE_S:
             raise _no_workers(self._told_address)
+
+    def _refuse_unfit(self, number: int, sent: _Sent, hosts: list[HostFacts]) -> None:
+        """End a job whose workers went, while those that stay cannot take it: it would wait for
+        ever, and without a word.
+        """
+        why = nobody(sent.parcel.needs, hosts)
+        if why is None:
+            sent.unfit_since = None
+        elif sent.unfit_since is None:
+            sent.unfit_since = time.monotonic()
+            self._asked.on_word(f"{sent.job.name}: {why.what} any more: waiting for one")
+        elif time.monotonic() - sent.unfit_since > _ALONE_S:
+            if (future := sent.future) is not None:
+                self._beside(lambda: self._client.cancel([future], force=True))
+            self._refuse(number, sent, why)
 
     def _record(self, number: int, future: Future[Outcome]) -> JobRecord | None:
         """What came of a job; None where nothing did, or it goes on elsewhere."""
