@@ -104,7 +104,7 @@ def test_a_job_whose_last_worker_went_is_told_and_ended(
     asked = ExecutorRequest(load(project.root), 1, lambda _: None, words.append)
     cluster = Cluster(asked, None)
     monkeypatch.setattr(cluster, "_look", lambda: {"tcp://1": facts()})
-    cluster._client = SimpleNamespace(status="running")  # type: ignore[assignment]
+    cluster._client = SimpleNamespace(status="running")
     jobs = [make_job({"p": Script(("a",))}) for _ in range(2)]
     for number, (made, label) in enumerate(zip(jobs, ({"label fast": 1e-6}, {}), strict=True)):
         needs = {version_token(): 1e-6, **label}
