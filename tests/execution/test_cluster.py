@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from distributed import Client
+from distributed.security import Security
 
 from lab.config import LoadedConfig, load
 from lab.execution.cluster.executor import Cluster, _Sent
@@ -66,6 +68,26 @@ def worker_with(cluster: Cluster, number: int, attempt: int) -> int:
         time.sleep(0.1)
     pids: dict[str, int] = cluster._client.run(os.getpid, workers=[made[-1].worker])
     return pids[made[-1].worker]
+
+
+def test_no_other_user_of_this_host_can_have_it_run_anything(cluster: Cluster) -> None:
+    """A port of loopback is open to each of them."""
+    address = cluster._client.scheduler.address
+    assert address.startswith("tls://127.0.0.1:")
+    with pytest.raises((OSError, TimeoutError)):
+        Client(address.replace("tls", "tcp"), timeout=3, set_as_default=False)
+    own = Security(require_encryption=True, **_certificate_of_another_ca())
+    with pytest.raises((OSError, TimeoutError)):
+        Client(address, security=own, timeout=3, set_as_default=False)
+
+
+def _certificate_of_another_ca() -> dict[str, str]:
+    other = Security.temporary()
+    return {
+        "tls_ca_file": other.tls_ca_file,
+        "tls_client_key": other.tls_client_key,
+        "tls_client_cert": other.tls_client_cert,
+    }
 
 
 def test_jobs_run_elsewhere_and_come_back(

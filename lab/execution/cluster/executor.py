@@ -166,6 +166,9 @@ class Cluster:
             preload=["lab.execution.cluster.serving"],
             env={"LAB_CONFIG": toml, SHARE: str(count)},
             silence_logs=logging.CRITICAL,
+            # A port of loopback is open to every user of this host: certificates that are gone
+            # with the cluster.
+            security=True,
         )
         return self._stack.enter_context(made)
 
