@@ -39,9 +39,8 @@ class Bases:
 
     def base_of(self, variant: Variant) -> Variant | None:
         """What a variant is compared with, or is compared with another; None if with nothing."""
-        return self.variants.get(variant) or next(
-            (base for base in self.variants.values() if base == variant), None
-        )
+        is_base = variant in self.variants.values()
+        return self.variants.get(variant, variant if is_base else None)
 
     def is_again(self, plan: Plan, number: int, made: Mapping[int, Job], builds: Builds) -> bool:
         """Whether a job runs the same as its base, as far as that is made by now.
