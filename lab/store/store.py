@@ -89,6 +89,7 @@ class Store:
         *,
         wanted: Collection[str] = (),
         later: Collection[str] = (),
+        only: Collection[str] | None = None,
     ) -> Manifest | None:
         """Bring an entry's files into a folder, each one checked; None where it is not to be had.
 
@@ -97,6 +98,7 @@ class Store:
         Args:
             wanted: Files that it has to have.
             later: Files that are left where they are.
+            only: The files that are brought; None is all.
         """
         with self._lock:
             try:
@@ -106,7 +108,7 @@ class Store:
                     return None
                 require_files(manifest, wanted)
                 for file in manifest.files:
-                    if file.name not in later:
+                    if file.name not in later and (only is None or file.name in only):
                         self._bring(file, folder)
             except (Damaged, BadManifest) as error:
                 self._damaged.add((kind, key))

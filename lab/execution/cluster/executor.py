@@ -42,6 +42,7 @@ from lab.execution.cluster.words import (
     NotBegun,
     Outcome,
     Said,
+    Told,
     Wants,
     unpacked,
 )
@@ -293,6 +294,8 @@ class Cluster:
             word = unpacked(event[1])
             if isinstance(word, Begun):
                 self._has_begun(word)
+            elif isinstance(word, Told):
+                self._asked.on_word(f"{word.host}: {word.line}")
             elif self._attempts.hear(word) and word.shown:
                 self._show(word)
 

@@ -24,14 +24,22 @@ from lab.process.scratch import scratch_folder
 from lab.process.seal import file_digest
 from lab.process.shelf import SENT
 
+#: Bytes: a file that is no larger comes with its name.
+_SMALL = 16 << 10
+
 
 @dataclass(frozen=True)
 class Sent:
-    """A file of a bundle: its path from the bundle's folder, its SHA-256, whether it runs."""
+    """A file of a bundle: its path from the bundle's folder, its SHA-256, whether it runs.
+
+    Attributes:
+        content: What it holds, of a small one.
+    """
 
     name: str
     digest: str
     runs: bool
+    content: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,11 @@ class Bundle:
         """Names what it holds, wherever that was: 24 hexadecimal digits."""
         return hashlib.sha256(repr(self.files).encode()).hexdigest()[:24]
 
+    @property
+    def large(self) -> tuple[Sent, ...]:
+        """The files that did not come along."""
+        return tuple(one for one in self.files if one.content is None)
+
     def is_in(self, folder: Path) -> bool:
         """Whether a folder has all of it, byte for byte."""
         with suppress(OSError):
@@ -53,13 +66,13 @@ class Bundle:
         return False
 
     def read(self) -> dict[str, bytes]:
-        """What its files hold now.
+        """What its large files hold now.
 
         Raises:
             InfrastructureError: One is gone, or cannot be read.
         """
         try:
-            return {one.name: (self.folder / one.name).read_bytes() for one in self.files}
+            return {one.name: (self.folder / one.name).read_bytes() for one in self.large}
         except OSError as error:
             raise InfrastructureError(
                 f"what a job takes cannot be read: {error.strerror}", where=error.filename
@@ -109,7 +122,9 @@ def bundles_of(job: Job) -> tuple[Bundle, ...]:
 def _sent(folder: Path, names: tuple[str, ...]) -> Iterator[Sent]:
     for name in names:
         path = folder / name
-        yield Sent(name, file_digest(path), bool(path.stat().st_mode & 0o100))
+        status = path.stat()
+        content = path.read_bytes() if status.st_size <= _SMALL else None
+        yield Sent(name, file_digest(path), bool(status.st_mode & 0o100), content)
 
 
 class Unpacked:
@@ -159,7 +174,8 @@ def receive(cache: Path, bundle: Bundle, contents: Mapping[str, bytes]) -> None:
                 return
             with scratch_folder(place) as folder:
                 for one in bundle.files:
-                    _write(folder, one, contents[one.name])
+                    known = one.content
+                    _write(folder, one, contents[one.name] if known is None else known)
     except OSError as error:
         raise InfrastructureError(
             f"what was sent cannot be kept: {error.strerror}", where=place, hint="lab gc there"

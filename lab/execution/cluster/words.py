@@ -35,8 +35,16 @@ class Said:
     shown: bool = True
 
 
+@dataclass(frozen=True)
+class Told:
+    """What a host says of itself, to be shown."""
+
+    host: str
+    line: str
+
+
 #: In a message of Dask's, which takes bytes.
-Word = Begun | Said
+Word = Begun | Said | Told
 
 
 def packed(word: Word) -> bytes:

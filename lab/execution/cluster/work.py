@@ -7,6 +7,7 @@ import pickle
 import platform
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from pathlib import Path
 from distributed import Worker, get_worker
 
 from lab.errors import InfrastructureError, LabError
+from lab.execution.cluster.from_store import bring_from_store
 from lab.execution.cluster.host import GUEST, MEMORY, SLOT, HostFacts, facts_of_here
 from lab.execution.cluster.parcel import (
     Bundle,
@@ -31,6 +33,7 @@ from lab.execution.cluster.words import (
     NotBegun,
     Outcome,
     Said,
+    Told,
     Wants,
     Word,
     packed,
@@ -41,6 +44,8 @@ from lab.execution.surroundings import CPU
 from lab.guest.movable import Movable
 from lab.model.records import JobRecord, TestResult
 from lab.process.temporary import temporary_folder
+from lab.store.registry import use_store
+from lab.store.settings import StoreSettings
 from lab.suites.on_host import OnHost
 from lab.unforeseen import as_lab_error
 
@@ -60,12 +65,16 @@ class Here:
     Attributes:
         cache: This host's.
         offers: What it told the scheduler that jobs may ask for.
+        store: What this host asks before it has something sent.
+        brought: Bytes that came from there, by run and number of a job.
         running: The pools of the jobs that run, by run and number.
         over: Runs that had their jobs ended.
     """
 
     cache: Path
     offers: Mapping[str, float]
+    store: StoreSettings | None = None
+    brought: Counter[tuple[str, int]] = field(default_factory=Counter)
     running: dict[tuple[str, int], Pool] = field(default_factory=dict)
     over: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -146,7 +155,8 @@ def _name() -> str:
 
 
 def _work(parcel: Parcel, mine: Here, worker: Worker) -> Outcome:
-    unpacked = Unpacked(parcel, mine.cache)
+    use_store(mine.cache, mine.store, lambda line: _tell_of_here(worker, parcel.run, line))
+    unpacked = _unpacked(parcel, mine)
     if unpacked.missing:
         return Wants(worker.address, tuple(unpacked.missing))
     free = free_of(mine.cache)
@@ -158,6 +168,21 @@ def _work(parcel: Parcel, mine: Here, worker: Worker) -> Outcome:
     _refuse_elsewhere(parcel, mine)
     with temporary_folder("job") as folder:
         return _Play(parcel, mine, worker, folder / parcel.job.guest.folder.name, unpacked).run()
+
+
+def _unpacked(parcel: Parcel, mine: Here) -> Unpacked:
+    """What a job takes, as far as it is here or in this host's store."""
+    unpacked = Unpacked(parcel, mine.cache)
+    came = [bring_from_store(mine.cache, one, parcel.cache) for one in unpacked.missing]
+    if not any(size is not None for size in came):
+        return unpacked
+    with mine.lock:
+        mine.brought[parcel.run, parcel.number] += sum(filter(None, came))
+    return Unpacked(parcel, mine.cache)
+
+
+def _tell_of_here(worker: Worker, run: str, line: str) -> None:
+    worker.log_event(run, packed(Told(_name(), line)))
 
 
 def _refuse_elsewhere(parcel: Parcel, mine: Here) -> None:
@@ -196,7 +221,9 @@ class _Play:
             record = self._waited(pool)
         if record is None:
             return NotBegun()
-        return Done(_name(), record, gathered(self._folder))
+        with self._mine.lock:
+            brought = self._mine.brought.pop((self._parcel.run, number), 0)
+        return Done(_name(), _costing(record, brought), gathered(self._folder))
 
     def _waited(self, pool: Pool) -> JobRecord | None:
         """The record; looks now and then whether anybody waits for it."""
@@ -249,6 +276,15 @@ def settled(job: Job, folder: Path, cache: Path, place: Callable[[Path], Path]) 
         job.evidence, qemu_version=spec.version(), surroundings=tuple(around.items())
     )
     return replace(job, guest=spec, evidence=evidence)
+
+
+def _costing(record: JobRecord, brought: int) -> JobRecord:
+    """A job's record with the bytes that came from this host's store for it."""
+    if not brought:
+        return record
+    cost = dict(record.evidence.cost)
+    cost["store_bytes"] = cost.get("store_bytes", 0) + brought
+    return replace(record, evidence=replace(record.evidence, cost=tuple(cost.items())))
 
 
 def _has_room_for_two(needs: Mapping[str, float], offers: Mapping[str, float]) -> bool:
