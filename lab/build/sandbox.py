@@ -8,6 +8,7 @@ It needs no root where users may have namespaces of their own.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -160,7 +161,9 @@ def _of_program(program: str, path: str) -> Iterator[Path]:
 
 
 def _is_to_be_read(folder: Path) -> bool:
-    if not folder.is_absolute() or not folder.is_dir():
+    # The PATH of root, kept by su, names folders that only root may look into; Path.is_dir()
+    # raises there.
+    if not folder.is_absolute() or not os.path.isdir(folder) or not os.access(folder, os.X_OK):  # noqa: PTH112
         return False
     if _is_of_system(folder):
         return False  # it is there already

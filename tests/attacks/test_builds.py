@@ -13,6 +13,7 @@ import shlex
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,6 +29,7 @@ from lab.process import ProcessTimeout
 from lab.trees import Tree
 from lab.trees.manifest import compute_manifest
 from tests.build.conftest import Bench, bench, immutable, until
+from tests.rights import as_a_user
 
 __all__ = ["bench"]
 
@@ -309,6 +311,27 @@ def test_what_a_toolchain_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     environment = {"PATH": path, "HOME": str(home), "LIBS": str(tmp_path / "more")}
     told = {str(folder.relative_to(tmp_path)) for folder in tool_folders(environment, ["gcc-99"])}
     assert told == {"home/bin", "more", "opt/gcc/bin", "opt/gcc/lib"}
+
+
+@pytest.mark.slow
+def test_a_path_that_only_root_may_look_into(tmp_path: Path) -> None:
+    """As `su USER` keeps it of root."""
+    hidden = tmp_path / "root"
+    (hidden / "cargo/bin").mkdir(parents=True)
+    (tmp_path / "bin").mkdir()
+    ask = (
+        "import os, sys; from lab.build.sandbox import tool_folders;"
+        "print([str(path) for path in tool_folders({'PATH': sys.argv[1]}, [])])"
+    )
+    path = f"{hidden}/cargo/bin:{tmp_path}/bin:/usr/bin"
+    command = as_a_user([sys.executable, "-c", ask, path])
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    hidden.chmod(0)
+    try:
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    finally:
+        hidden.chmod(0o700)
+    assert (done.stdout, done.stderr) == (f"['{tmp_path}/bin']\n", "")
 
 
 def probe_of_a_lab_at(place: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox | str:
