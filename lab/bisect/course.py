@@ -19,6 +19,9 @@ from lab.bisect.subject import Subject
 from lab.bisect.told import Answer, Seen, Side, Sight, Told, Trial
 from lab.model.rate import Rate
 
+#: What failed otherwise so often, and not once as the end does, is not tried again.
+_OTHERWISE = 3
+
 
 class Phase(StrEnum):
     """What a point is tried for."""
@@ -220,15 +223,20 @@ class Course:
         seen = [one.seen for one in trials if one.seen.sight is not Sight.OURS]
         if self.question.trials:
             return self._measured(point, seen)
+        others = []
         for one in seen:
             answer = self._answer(one)
             if answer is Answer(self._sure):
                 return Told(point, self._sure, one.why)
-            if answer in (Answer.OTHER, Answer.UNTESTABLE):
-                otherwise = "fails otherwise: " if answer is Answer.OTHER else ""
-                return Told(point, Side.SKIP, otherwise + one.why)
-        if len(seen) < needed:
+            if answer is Answer.UNTESTABLE:
+                return Told(point, Side.SKIP, one.why)
+            others += [one] if answer is Answer.OTHER else []
+        # What fails now and then may have failed otherwise first, by another cause or in another
+        # place; never is that a pass.
+        if len(seen) < needed and len(others) < _OTHERWISE:
             return needed - len(seen)
+        if others:
+            return Told(point, Side.SKIP, f"fails otherwise: {others[0].why}")
         return Told(point, self._unsure, f"passes {len(seen)} of {len(seen)}")
 
     def _measured(self, point: Point, seen: Sequence[Seen]) -> Told | int:

@@ -10,7 +10,7 @@ from math import ceil
 from lab.bisect.confidence import passes_needed
 from lab.bisect.point import Point
 from lab.bisect.question import Question, Reference, judge, together
-from lab.bisect.signature import commonest
+from lab.bisect.signature import recurring
 from lab.bisect.told import Answer, Seen, Side, Sight
 from lab.errors import UserError
 from lab.model.rate import Rate
@@ -123,7 +123,7 @@ class EndsCheck:
         side = Side.NEW if failing == self.new else Side.OLD
         seen = self._of(failing)
         failed = [one.signature for one in seen if one.sight is Sight.FAILS]
-        reference = Reference(side, commonest(failed))
+        reference = Reference(side, recurring(failed))
         alike = sum(self._answer(one, reference) is Answer(side) for one in seen)
         rate = Rate(alike, len(seen))
         steady = self.question.steady

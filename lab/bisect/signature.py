@@ -12,6 +12,9 @@ from lab.model.complaint import Complaint
 from lab.model.records import JobRecord, PlacedComplaint, TestResult
 from lab.model.status import Status
 
+#: What is so small a part of the failures, one of ten, is something else that happened meanwhile.
+_PARTS = 5
+
 
 def of_complaint(complaint: Complaint) -> str:
     """A complaint: its kind, and its title, which names the guilty function."""
@@ -38,16 +41,16 @@ def of_error(error: LabError) -> str:
     return stable(first)
 
 
-def commonest(seen: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """What the failures of one point have in common.
+def recurring(seen: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """What the failures of one point are known by: what comes again among them.
 
-    One that fails now and then in another way, too, is known by what it does most often.
+    A test that is asked for by several names, or at several calls, fails now here and now there
+    of one cause; what happened once among many is something else, unless nothing came again.
     """
     counts = Counter(text for one in seen for text in dict.fromkeys(one))
-    if not counts:
-        return ()
-    most = max(counts.values())
-    return tuple(text for text, count in counts.items() if count * 2 > len(seen) or count == most)
+    most = max(counts.values(), default=0)
+    again = max(2, len(seen) / _PARTS)
+    return tuple(text for text, count in counts.items() if count == most or count >= again)
 
 
 def _is_about(one: PlacedComplaint, result: TestResult) -> bool:

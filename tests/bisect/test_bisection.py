@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from lab.bisect.point import Point
 from lab.bisect.question import Question
 from lab.bisect.subject import Subject
 from lab.bisect.subset import SubsetSearch, spelled
-from lab.bisect.told import Seen, Sight
+from lab.bisect.told import Seen, Side, Sight
 from tests.bisect.played import (
     FAILS,
     NOT_BUILT,
@@ -261,6 +262,36 @@ def test_a_flake_of_one_in_five_is_found(tmp_path: Path, seed: int) -> None:
     low, high = result.rate.interval
     assert low < 0.35
     assert high > 0.1
+
+
+def test_a_flake_that_fails_otherwise_first_is_bad_and_never_good(tmp_path: Path) -> None:
+    """Of what fails now and then, another failure decides nothing, and is no pass."""
+    flaky = now_and_then(fails_from(5), 0.5, seed=3)
+    tries: Counter[str] = Counter()
+
+    def show(point: Point, number: int) -> Seen:
+        tries[point.key] += 1
+        if tries[point.key] == 1 and point.key in ("4", "6", "7"):
+            return OTHERWISE
+        return flaky(point, number)
+
+    played = Played(tmp_path, subject_of(8), show)
+    result = played.run()
+    told = {one.point.key: one.told.side for one in played.bisection.course.between if one.told}
+    assert told["6"] is Side.NEW
+    assert told["4"] is Side.SKIP
+    assert [one.key for one in result.undecided] == ["4", "5"]
+    assert [one.why for one in result.skipped] == ["fails otherwise: oops: BUG in foo"]
+
+
+def test_what_only_fails_otherwise_is_not_tried_as_often_as_a_flake(tmp_path: Path) -> None:
+    def show(point: Point, number: int) -> Seen:
+        return OTHERWISE if point.key == "4" else flaky(point, number)
+
+    flaky = now_and_then(fails_from(6), 0.2, seed=3)
+    played = Played(tmp_path, subject_of(8), show)
+    played.run()
+    assert sum(point.key == "4" for point in played.trier.tried) == 3
 
 
 def test_what_was_mended_is_told_by_its_passes(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from lab.bisect.of_complaint import OfComplaint
 from lab.bisect.of_metric import OfMetric, parse_threshold
 from lab.bisect.of_test import OfTest
 from lab.bisect.question import Reference, judge
-from lab.bisect.signature import commonest
+from lab.bisect.signature import recurring
 from lab.bisect.told import Answer, Seen, Side, Sight
 from lab.errors import InfrastructureError, UserError
 from lab.model.complaint import Complaint, Kind
@@ -128,9 +128,15 @@ def test_a_failure_is_judged_by_how_it_fails_at_the_end() -> None:
 
 
 def test_an_end_is_known_by_what_it_does_most_often() -> None:
-    assert commonest([("a",), ("a", "b"), ("c",), ("a",)]) == ("a",)
-    assert commonest([("a", "b"), ("a", "b")]) == ("a", "b")
-    assert commonest([]) == ()
+    assert recurring([("a",), ("a", "b"), ("c",), ("a",)]) == ("a",)
+    assert recurring([("a", "b"), ("a", "b")]) == ("a", "b")
+    assert recurring([]) == ()
+
+
+def test_what_fails_now_here_and_now_there_is_known_by_all_that_comes_again() -> None:
+    first = [("a",)] * 5 + [("b",)] * 2 + [("a", "c")] * 2
+    assert recurring([*first, ("d",)]) == ("a", "b", "c")
+    assert recurring([*first, ("d",), *[("a",)] * 5]) == ("a",)
 
 
 WARNING = noted().complaint
