@@ -28,13 +28,15 @@ def keep_recipe(
     # The same on each filesystem, and a C program's sources are read for it.
     programs = dict.fromkeys((unit.kind, unit.program) for unit in job.units)
     scripts = {program: _is_script(*program) for program in programs}
+    section = loaded.config.kernels[planned.variant.kernel]
     recipe = Recipe(
         format=FORMAT,
         variant=job.variant,
         release=job.release,
         tree=made.tree.identity,
         version=str(made.tree.version),
-        source=loaded.config.kernels[planned.variant.kernel].model_dump(mode="json"),
+        # What a commit of the lab's own was made of, its tree alone knows.
+        source={**made.tree.provenance, **section.model_dump(mode="json")},
         # As lab.toml has it: "$NAME" is for whoever repeats it to have a value for.
         environment={**dict(made.toolchain.env), **KBUILD_ENVIRONMENT},
         cc=made.toolchain.cc,

@@ -68,6 +68,14 @@ _CONFIG = b"""\
 _ATTRIBUTES = b"* -text -ident -filter -working-tree-encoding\n"
 #: Who makes commits of the lab's own.
 _OWN = "lab <lab@localhost>"
+_MADE = "refs/lab/made/"
+_PARENT = re.compile(r"^parent ([0-9a-f]{40,64})$", re.MULTILINE)
+#: As ``with_patch`` makes one.
+_AS_MADE = (
+    "GIT_AUTHOR_NAME=lab GIT_AUTHOR_EMAIL=lab@localhost GIT_AUTHOR_DATE='@0 +0000' "
+    "GIT_COMMITTER_NAME=lab GIT_COMMITTER_EMAIL=lab@localhost GIT_COMMITTER_DATE='@0 +0000'"
+)
+_REVERTS = re.compile(r"^This reverts commit ([0-9a-f]{40,64})\.$", re.MULTILINE)
 #: Set when the lab runs from a hook or from git bisect (git rev-parse --local-env-vars).
 FOREIGN = (
     "GIT_DIR",
@@ -117,7 +125,19 @@ class GitSource(Bringing):
             remove_tree(source, all_of_it=True)
             (work / "index").unlink(missing_ok=True)
             entries = self._check_out(commit, source, work)
-        return Brought({"url": self._url, "ref": self._kernel.ref, "commit": commit}, entries)
+        from_ = {"url": self._url, "ref": self._kernel.ref, "commit": commit}
+        return Brought({**from_, **self._made_of(commit)}, entries)
+
+    def _made_of(self, commit: str) -> Mapping[str, str]:
+        """What a commit of the lab's own was made of; nothing of the repository's."""
+        if self._known(f"{_MADE}{commit}") is None:
+            return {}
+        said = self._git("cat-file", "commit", commit).stdout
+        header, _, message = said.partition("\n\n")
+        onto, reverts = _PARENT.search(header), _REVERTS.search(message)
+        if onto is None or reverts is None:
+            return {}
+        return {"onto": onto[1], "reverts": reverts[1], "message": message}
 
     def with_patch(self, patch: bytes, message: str, work: Path) -> str | None:
         """A commit of the lab's own on top of this one; None where the patch does not apply.
@@ -142,7 +162,7 @@ class GitSource(Bringing):
             text = f"tree {tree}\nparent {parent}\nauthor {who}\ncommitter {who}\n\n{message}"
             made = ("hash-object", "-t", "commit", "-w", "--stdin")
             commit = self._git(*made, input=text.encode()).stdout.strip()
-            self._git("update-ref", f"refs/lab/made/{commit}", commit)
+            self._git("update-ref", f"{_MADE}{commit}", commit)
             return commit
 
     def _check_out(self, commit: str, source: Path, work: Path) -> Mapping[str, Entry] | None:
@@ -352,15 +372,35 @@ class GitKind(SourceKind[GitKernel]):
         return git_commits(section, root, before.digest, after.digest)
 
     def by_hand(self, identity: TreeIdentity, section: Mapping[str, Any]) -> str:
-        """The commit alone, or with all that a server has that gives no single one."""
+        """The commit alone, or with all that a server has that gives no single one.
+
+        One of the lab's own is made again, of commits that the server has, and is the same then.
+        """
         # An older lab recorded it with the secrets in it.
         url = shlex.quote(str(Url(section["url"])))
         commit = shlex.quote(identity.digest)
-        return f"""\
+        if "reverts" not in section:
+            return f"""\
 git init -q "$source"
 git -C "$source" fetch -q --depth 1 {url} {commit} ||
 	git -C "$source" fetch -q --tags {url} '+refs/*:refs/repro/*' || stop "git fetch failed"
 git -C "$source" checkout -q {commit} || stop "there is no commit "{commit}"""
+        onto, reverts = shlex.quote(section["onto"]), shlex.quote(section["reverts"])
+        # Line by line: whoever puts this into a script may indent it.
+        message = shlex.join(section["message"].splitlines())
+        return f"""\
+git init -q "$source"
+git -C "$source" fetch -q --depth 2 {url} {onto} {reverts} ||
+	git -C "$source" fetch -q --tags {url} '+refs/*:refs/repro/*' || stop "git fetch failed"
+git -C "$source" checkout -q {onto} || stop "there is no commit "{onto}
+git -C "$source" diff --binary {reverts} {reverts}^ >"$work/revert" ||
+	stop "there is no commit "{reverts}
+git -C "$source" apply --index --whitespace=nowarn "$work/revert" ||
+	stop {reverts}" cannot be taken out"
+made=$(printf '%s\\n' {message} |
+	{_AS_MADE} \\
+	git -C "$source" commit-tree -p {onto} "$(git -C "$source" write-tree)")
+[ "$made" = {commit} ] || stop "without "{reverts}" it is not "{commit}"""
 
 
 GIT = GitKind()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,11 @@ from lab.bisect.search import Found
 from lab.bisect.subjects.commits import CommitOrder, Commits, open_commits
 from lab.bisect.told import Side, Told
 from lab.errors import UserError
-from lab.process import run
+from lab.model.tree_identity import TreeIdentity
+from lab.process import ProcessFailed, run
 from lab.session import Lab
+from lab.trees import Tree
+from lab.trees.git import GIT
 from lab.trees.repository import open_repository
 from tests.bisect.made_repository import Repository, git, make_project
 
@@ -169,6 +173,39 @@ def test_a_commit_is_taken_out_of_the_end(repository: Repository, lab: Lab) -> N
     assert "return 0;" in (tree.path / "mm/gup.c").read_text()
     assert (tree.path / "fs/dax.c").read_text().endswith("// later\n")
     assert _state(repository) == before
+
+
+def test_what_was_taken_out_is_taken_out_by_hand_as_well(
+    repository: Repository, lab: Lab, tmp_path: Path
+) -> None:
+    """A commit of the lab's own is in no repository: a script makes it again, and the same."""
+    first = git(repository.folder, "rev-parse", "HEAD")
+    bug = repository.put_bug_in()
+    last = repository.add("fs/dax.c", "// later")
+    with open_commits(lab, repository.folder, [first], last) as subject:
+        reverted = subject.reverted(subject.order.point(bug))
+        assert reverted is not None
+        setup = subject.setup(reverted)
+        tree = setup.builder.tree(setup.variant.kernel)
+        usual = subject.setup(subject.order.point(last)).builder.tree(last[:12])
+    assert "reverts" not in usual.provenance
+    source = _by_hand(tree, tmp_path / "by-hand")
+    assert git(source, "rev-parse", "HEAD") == last
+    for path in ("mm/gup.c", "fs/dax.c"):
+        assert (source / path).read_bytes() == (tree.path / path).read_bytes()
+    other = {**tree.provenance, "message": "another\n"}
+    with pytest.raises(ProcessFailed, match=r"without .* it is not"):
+        _by_hand(replace(tree, provenance=other), tmp_path / "other")
+
+
+def _by_hand(tree: Tree, work: Path) -> Path:
+    """What a script without the lab does, indented as there."""
+    work.mkdir()
+    commands = GIT.by_hand(TreeIdentity(tree.identity), tree.provenance)
+    indented = "".join(f"\t{line}\n" for line in commands.splitlines())
+    head = 'set -eu\nwork=$PWD source=$PWD/source\nstop() { echo "$*" >&2; exit 3; }\n'
+    run(["sh", "-c", f"{head}fetch() {{\n{indented}}}\nfetch"], cwd=work)
+    return work / "source"
 
 
 def test_what_others_are_on_top_of_is_not_taken_out(repository: Repository, lab: Lab) -> None:
