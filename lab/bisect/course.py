@@ -309,7 +309,9 @@ class Course:
     def _shown_reverted(self, found: Point) -> Iterator[Wanted | Shown]:
         reverted = self._without(found)
         if reverted is None:
-            yield Shown("reverted", None, None, "it cannot be taken out of the end cleanly")
+            yield Shown(
+                "reverted", None, None, "what it brought cannot be taken out of the end by itself"
+            )
             return
         step = self._step_of(Phase.REVERT, reverted)
         if step is None or step.told is None:

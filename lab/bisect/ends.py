@@ -170,7 +170,7 @@ class EndsCheck:
         raise NoDifference(
             f"the {word} end {point.name} {what}: {self.question.name}",
             detail=detail or None,
-            hint=f"another commit for --{word}, or another question; nothing between was tried",
+            hint=f"another end for --{word}, or another question; nothing between was tried",
         )
 
     def _passes(self, point: Point) -> str:

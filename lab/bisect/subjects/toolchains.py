@@ -33,7 +33,7 @@ class Toolchains:
     before: frozenset[str]
     after: frozenset[str]
 
-    noun = "part of the toolchain"
+    noun = "toolchain part"
 
     @property
     def name(self) -> str:
