@@ -55,6 +55,7 @@ def _sights(recorded: RunRecord, pattern: str | None = "mmap") -> list[Sight]:
         (run(booted(ran("mlock"))), Sight.UNTESTABLE),
         (run(booted(ran(status=Status.SKIP))), Sight.UNTESTABLE),
         (run(booted(ran(status=Status.ERROR, broke_off="TBROK"))), Sight.UNTESTABLE),
+        (run(booted(ran(), ran("mlock", Status.ERROR, broke_off="TBROK"))), Sight.UNTESTABLE),
         (run(job(ran(status=Status.CRASH))), Sight.UNTESTABLE),
         (run(job(ran(status=Status.TIMEOUT))), Sight.UNTESTABLE),
         (run(job(error="mm/gup.c: does not compile", users_fault=True)), Sight.UNTESTABLE),
@@ -103,6 +104,23 @@ def test_a_failure_is_the_same_with_other_numbers() -> None:
     )
     assert one == other == ("mmap: fail: N of N pages at N",)
     assert another != one
+
+
+def test_a_folder_for_a_moment_tells_no_failure_from_another() -> None:
+    one, other = (
+        _signature(ran(status=Status.FAIL, message=f"no {folder}/file"))
+        for folder in ("/tmp/labAbc", "/tmp/labXyz")
+    )
+    assert one == other == ("mmap: fail: no PATH",)
+
+
+@pytest.mark.parametrize(
+    "more", [{"benign": "busy"}, {"filesystem": "xfs-dax"}, {"program": "mlock"}, {"test": "other"}]
+)
+def test_what_the_kernel_said_of_something_else_is_not_the_crash(more: dict[str, str]) -> None:
+    placed = noted(**{"complaint": OOPS, "program": "mmap", "filesystem": "ext4-dax", **more})
+    said = _signature(ran(status=Status.CRASH, message="dead"), complaints=(placed,))
+    assert said == ("mmap: crash: dead",)
 
 
 def test_a_crash_is_known_by_what_the_kernel_said_whichever_test_was_there() -> None:
