@@ -99,11 +99,14 @@ def side_word(log: Log, side: Side | None) -> str:
 
 def picture(log: Log) -> Iterator[str]:
     """The points that were tried, the newest first, and where between them the change is."""
-    told = {one.point.key: one for one in log.lines if isinstance(one, Closed)}
+    closed = [one for one in log.lines if isinstance(one, Closed)]
+    # What the change was taken out of lies between no two others.
+    told = {one.point.key: one for one in closed if Phase(one.phase) is not Phase.REVERT}
     by_side = {side: [one for one in told.values() if one.side is side] for side in Side}
     found = (log.ended.result.get("found") or {}).get("key") if log.ended else None
     yield f"  {side_word(log, Side.NEW)}{log.begun.new} (end)"
-    for one in by_side[Side.NEW]:
+    # Nothing newer is behind it, though it may have been told so before all was.
+    for one in sorted(by_side[Side.NEW], key=lambda one: one.point.key == found):
         if one.point.key != log.begun.new.key:
             mark = "  <- the change" if one.point.key == found else ""
             yield f"  {side_word(log, one.side)}{one.point}{mark}"

@@ -11,10 +11,10 @@ from lab.bisect.bisection import Bisection, Paused
 from lab.bisect.course import Result
 from lab.bisect.ends import NoDifference
 from lab.bisect.folder import Bisections
-from lab.bisect.log import Log
+from lab.bisect.log import Closed, Ended, Log
 from lab.bisect.of_test import OfTest
 from lab.bisect.point import Point
-from lab.bisect.told import Seen
+from lab.bisect.told import Seen, Side
 from lab.bisect.words import log_lines, picture, result_lines
 from lab.errors import UserError
 from tests.bisect.played import (
@@ -24,6 +24,7 @@ from tests.bisect.played import (
     PlayedTrier,
     begun,
     fails_from,
+    row,
     subject_of,
 )
 
@@ -98,6 +99,27 @@ def test_the_picture_has_the_newest_first(tmp_path: Path) -> None:
         "  skipped: commit 8: mm/gup.c:12: error: expected ';'",
         "  good: commit 5",
         "  good: commit 4",
+        "  good: commit 0 (end)",
+    ]
+
+
+def test_the_change_is_the_last_of_the_new_side_and_what_it_was_taken_out_of_is_none(
+    tmp_path: Path,
+) -> None:
+    """What was skipped before a failure is known may bring a step behind the change."""
+    subject = subject_of(16)
+    log = Log(tmp_path / "log", begun(subject, QUESTION))
+    points = row(16).points
+    log.lines = [
+        Closed(1, "step", points[6], Side.NEW, "", ""),
+        Closed(2, "step", points[12], Side.NEW, "", ""),
+        Closed(3, "revert", Point("r", "the end without it"), Side.OLD, "", ""),
+        Ended({"found": {"key": "6"}}, ""),
+    ]
+    assert list(picture(log)) == [
+        "  bad: commit 16 (end)",
+        "  bad: commit 12",
+        "  bad: commit 6  <- the change",
         "  good: commit 0 (end)",
     ]
 
