@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -113,12 +114,18 @@ class Build:
     gone: tuple[Gone, ...] = ()
     #: Bytes that came from the store for it, when it was had from there now.
     brought: int = 0
+    #: The host that made it.
+    host: str = ""
+    #: The worker that made it now, where its objects are.
+    worker: str = ""
 
     @property
     def origin(self) -> str:
-        """The store that it was had from, who put it there and when; "" for one made here."""
+        """Who it was had from: a store, who put it there and when; "" for one made here."""
         note = note_of(self.folder)
-        return f"{note.url}, by {note.host} at {note.made}" if note else ""
+        if note is not None:
+            return f"{note.url}, by {note.host} at {note.made}"
+        return "" if self.host in ("", platform.node()) else f"the worker {self.host}"
 
     @property
     def variant(self) -> str:
@@ -162,7 +169,8 @@ def find_build(job: BuildJob, tell: Callable[[str], None] = lambda _: None) -> B
     try:
         record = read_stored(job.folder / "build.json", dict[str, Any]) or {}
         gone = tuple(Gone(**row) for row in record.get("gone", ()))
-        found = Build(job, checked_release(record["release"]), True, 0.0, gone)
+        host = str(record.get("host", ""))
+        found = Build(job, checked_release(record["release"]), True, 0.0, gone, host=host)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError):
         tell(f"{job.variant}: the build {job.key} in the cache is not one of this lab's")
         return None
@@ -342,7 +350,7 @@ def _build_on(
             sandbox=sandbox.version if sandbox else None,
         )
         seal(folder, SEALED)
-    return Build(job, release, False, duration, gone)
+    return Build(job, release, False, duration, gone, host=platform.node())
 
 
 def copy_products(bench: Workbench, folder: Path) -> None:
@@ -541,6 +549,7 @@ def _write_record(
         "mends": [asdict(mend) for mend in job.mends.applied],
         "mends_carried": list(job.mends.carried),
         "gone": [asdict(option) for option in gone],
+        "host": platform.node(),
         "cpus": os.cpu_count(),
         "release": release,
         "duration_s": duration_s,

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from lab.store.store import Store
 
 LOG = "build.log"
-_FILES = (*SEALED, SEAL, LOG)
+#: All that goes from one machine to another, beside vmlinux.
+FILES = tuple(name for name in (*SEALED, SEAL, LOG) if name != VMLINUX)
+_FILES = (*FILES, VMLINUX)
 #: What the same key has to be the same of: build.json says how long it took, too.
 KERNEL = tuple(name for name in SEALED if name != "build.json")
 #: In the cache: how many builds were had from a store.
@@ -98,6 +100,11 @@ def _wrong(job: BuildJob, folder: Path, manifest: Manifest) -> Iterator[str]:
         file = manifest.file(name)
         if file is None or digests.get(name) != file.sha256:
             yield f"its seal is not of its {name}"
+    yield from of_another(job, folder)
+
+
+def of_another(job: BuildJob, folder: Path) -> Iterator[str]:
+    """In what a build's own record says that it is another than the job's."""
     record = read_stored(folder / "build.json", dict[str, Any]) or {}
     made = record.get("toolchain")
     said = {**record, **(made if isinstance(made, dict) else {})}

@@ -4,19 +4,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
+from threading import Semaphore
 from typing import TYPE_CHECKING, TypeAlias
 
 from lab.build import Build, BuildJob, Toolchain, build, find_build, mend_tree
 from lab.build.paths import buildable
 from lab.build.sandbox import probe_sandbox
 from lab.build.shared import forgotten, is_due, other_files, pull_build, push_build
+from lab.builder.elsewhere import MOST, Elsewhere, WantedBuild, maker_for
 from lab.builder.listener import Listener, Silent
 from lab.builder.parallel_builds import Building, FinishedBuilds
 from lab.config import FirstKernel, LoadedConfig
+from lab.config.model import KernelSection
 from lab.errors import LabError, UserError
 from lab.host.capacity import Capacity
 from lab.kconfig import Option, load_fragments
@@ -61,6 +64,8 @@ class Builder:
         benches: Of a kernel's workbenches those that it builds on; () is as they come.
         options: What is asked for in place of the fragments of a config, by its name.
         mends: The mends that a tree gets, whatever the toolchain; None for those it needs.
+        elsewhere: Who makes what nobody has; None is this host.
+        turn: Is held while this host makes what nobody elsewhere could.
     """
 
     loaded: LoadedConfig
@@ -69,6 +74,10 @@ class Builder:
     benches: tuple[int, ...] = ()
     options: Mapping[str, tuple[Option, ...]] = field(default_factory=dict)
     mends: frozenset[str] | None = None
+    elsewhere: Elsewhere | None = field(default=None, repr=False, compare=False)
+    turn: AbstractContextManager[object] = field(
+        default_factory=nullcontext, repr=False, compare=False
+    )
     _applied: _Overlays = field(default_factory=_Overlays, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -98,12 +107,9 @@ class Builder:
         self.require_buildable()
         use_cache(self.cache, self.loaded.toml)
         keyring = self.loaded.config.paths.keyring
-        kernel = settled(self.loaded, kernel)
-        section = self.loaded.config.kernels[kernel]
-        assert not isinstance(section, FirstKernel)
         return fetch(
-            kernel,
-            section,
+            settled(self.loaded, kernel),
+            self._source(kernel),
             cache=self.cache,
             root=self.loaded.root,
             deadline_s=self.loaded.config.deadlines.fetch,
@@ -117,17 +123,20 @@ class Builder:
         """A kernel's source where it is on this machine; None where it would be downloaded."""
         self.loaded.require("kernel", kernel)
         use_cache(self.cache, self.loaded.toml)
-        kernel = settled(self.loaded, kernel)
-        section = self.loaded.config.kernels[kernel]
-        assert not isinstance(section, FirstKernel)
         return find(
-            kernel,
-            section,
+            settled(self.loaded, kernel),
+            self._source(kernel),
             cache=self.cache,
             root=self.loaded.root,
             deadline_s=self.loaded.config.deadlines.fetch,
             locate=self.loaded.locate,
         )
+
+    def _source(self, kernel: str) -> KernelSection:
+        """Where a kernel's tree comes from."""
+        section = self.loaded.config.kernels[settled(self.loaded, kernel)]
+        assert not isinstance(section, FirstKernel)
+        return section
 
     def require_buildable(self) -> None:
         """Before a kernel is downloaded that could not be built."""
@@ -235,20 +244,30 @@ class Builder:
             self.listener.say(f"{name}: cached {found.key}")
             return found
         store = store_of(self.cache)
+        make = partial(self._made, WantedBuild(job, name, self._source(variant.kernel), stopped))
         if store is None:
-            return self._made(job, name, stopped)
+            return make()
         if (found := pull_build(job, store)) is not None:
             self.listener.say(f"{name}: had {found.key} from the store")
             if not is_due(job, store):
                 return found
             return self._compared(found, name, store, stopped)
-        built = self._made(job, name, stopped)
+        built = make()
         if push_build(built, store):
             self.listener.say(f"{name}: put into the store")
         return built
 
-    def _made(self, job: BuildJob, name: str, stopped: Callable[[], bool]) -> Build:
-        """A build that nobody has."""
+    def _made(self, wanted: WantedBuild) -> Build:
+        """A build that nobody has, made by another host or, one of a few at once, by this one."""
+        if self.elsewhere is None:
+            return self._made_here(wanted.job, wanted.name, wanted.stopped)
+        if (built := self.elsewhere.made(wanted)) is not None:
+            return built
+        with self.turn:
+            return self._made_here(wanted.job, wanted.name, wanted.stopped)
+
+    def _made_here(self, job: BuildJob, name: str, stopped: Callable[[], bool]) -> Build:
+        """A build that nobody has, made by this host."""
         # 4 ms, which a build that is there need not wait for.
         from lab.doctor import require
 
@@ -277,7 +296,7 @@ class Builder:
         """A build that was had, made here all the same: it is that again, or its key is wrong."""
         self.listener.say(f"{name}: made here too, to compare (store.rebuild_every)")
         origin, theirs = found.origin, forgotten(found)
-        built = self._made(found.job, name, stopped)
+        built = self._made_here(found.job, name, stopped)
         others = other_files(theirs, built)
         store.account.rebuilt += 1
         store.account.other += bool(others)
@@ -293,7 +312,7 @@ class Builder:
     def build_all(self, plan: Plan) -> dict[BuildRequest, Build | Failure]:
         """Build each variant of a plan; one that fails does not stop the others."""
         self._say_choices(plan)
-        if self.capacity.builds_at_once == 1:
+        if self.capacity.builds_at_once == 1 and self.loaded.config.executor.kind == "local":
             return {request: self._build_or_failure(request) for request in plan.builds}
         with self._building(plan) as builds:
             return dict(builds)
@@ -310,8 +329,15 @@ class Builder:
             builds.wait_for_one()
             yield builds
 
-    def _building(self, plan: Plan) -> Building[BuildRequest, Build | Failure]:
-        return Building(plan.builds, self._build_or_failure, self.capacity.builds_at_once)
+    @contextmanager
+    def _building(self, plan: Plan) -> Iterator[Building[BuildRequest, Build | Failure]]:
+        with ExitStack() as stack:
+            maker = maker_for(self.loaded, self.listener, stack)
+            at_once = self.capacity.builds_at_once
+            builder = replace(self, elsewhere=maker, turn=Semaphore(at_once))
+            width = at_once if maker is None else MOST
+            width = min(width, len(plan.builds))
+            yield stack.enter_context(Building(plan.builds, builder._build_or_failure, width))
 
     def _say_choices(self, plan: Plan) -> None:
         for choice in plan.choices:

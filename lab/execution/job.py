@@ -29,7 +29,8 @@ class Job:
     programs that cannot run, and why: they do not compile.  ``max_fail`` is after how many
     results that are not as expected nothing more runs; 0 is never.  All units run ``repeat``
     times, each time in guests of their own.  ``counts`` says that its guests count instructions
-    (lab.coverage).  Jobs with the same ``beside`` are compared: on one host, if that can be.
+    (lab.coverage).  Jobs with the same ``beside`` are compared: on one host, if that can be.  The
+    worker ``near`` made its build, and has it: there, if it is free.
     """
 
     variant: str
@@ -52,6 +53,7 @@ class Job:
     repeat: int = 1
     counts: bool = False
     beside: str = ""
+    near: str = ""
 
     @property
     def name(self) -> str:

@@ -116,6 +116,7 @@ class Preparer:
             stall_s=config.deadlines.stall,
             repeat=planned.repeat,
             counts=probes is not None,
+            near=built.worker,
         )
         return job.stretched(config.configs[planned.config].slower * spec.describe().slower)
 

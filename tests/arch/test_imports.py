@@ -21,6 +21,7 @@ LATE = {
     ("complaints/__init__.py", "lab.complaints"),
     ("doctor/examine.py", "lab.build.sandbox"),
     ("doctor/examine.py", "lab.guest.qemu.accelerator"),
+    ("execution/cluster/asked.py", "lab.execution.cluster.builds"),
     ("execution/cluster/asked.py", "lab.execution.cluster.executor"),
     ("execution/resume.py", "lab.results"),
     ("execution/reuse.py", "lab.results"),

@@ -113,7 +113,7 @@ def test_a_job_whose_last_worker_went_is_told_and_ended(
     cluster._refuse_silence()
     assert words == [f"{jobs[0].name}: no worker offers label fast any more: waiting for one"]
     assert cluster._ended.empty()
-    monkeypatch.setattr(executor, "_ALONE_S", 0.0)
+    monkeypatch.setattr(executor, "ALONE_S", 0.0)
     cluster._refuse_silence()
     (number, record) = cluster._ended.get_nowait()  # type: ignore[misc]
     assert cluster._ended.empty()

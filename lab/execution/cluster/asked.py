@@ -10,7 +10,9 @@ from lab.execution.cluster.address import Address, checked_address
 from lab.execution.executor import ExecutorRequest
 
 if TYPE_CHECKING:
+    from lab.builder import Listener
     from lab.config import LoadedConfig
+    from lab.execution.cluster.builds import WorkersBuild
     from lab.execution.cluster.executor import Cluster
 
 
@@ -28,6 +30,22 @@ def cluster(asked: ExecutorRequest) -> Cluster | None:
     from lab.execution.cluster.executor import Cluster
 
     return Cluster(asked, where)
+
+
+def builds_on_workers(loaded: LoadedConfig, listener: Listener) -> WorkersBuild | None:
+    """Who makes builds, where workers are other hosts'; None where they are all this host's.
+
+    Raises:
+        UserError: The address is not safe, or Dask is not installed.
+    """
+    where = address_of(loaded)
+    if where is None:
+        return None
+    require_dask()
+    # It takes a second, which other runs need not spend.
+    from lab.execution.cluster.builds import WorkersBuild
+
+    return WorkersBuild(loaded, where, listener)
 
 
 def address_of(loaded: LoadedConfig) -> Address | None:

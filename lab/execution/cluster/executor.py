@@ -16,8 +16,7 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from types import TracebackType
@@ -31,10 +30,18 @@ from lab.doctor.proved import qemu_here
 from lab.errors import InfrastructureError
 from lab.execution.cluster.address import Address
 from lab.execution.cluster.attempts import MOST, Attempts
+from lab.execution.cluster.connection import (
+    ALONE_S,
+    LEAVING_S,
+    connect,
+    gone,
+    no_workers,
+    workers_of,
+)
 from lab.execution.cluster.host import HostFacts
 from lab.execution.cluster.needs import fits, needs_of, nobody, oddities, slots
 from lab.execution.cluster.parcel import Bundle, Parcel, bundles_of, scattered
-from lab.execution.cluster.serving import FACTS, KILLED, SHARE
+from lab.execution.cluster.serving import KILLED, SHARE
 from lab.execution.cluster.words import (
     Begun,
     Done,
@@ -57,15 +64,9 @@ from lab.model.unrun import Stop
 from lab.process.deadline import Deadline
 from lab.unforeseen import as_lab_error
 
-#: Seconds a scheduler has to answer.
-_CONNECT_S = 30
-#: And a cluster without any worker to have one again: Slurm and Kubernetes take their time.
-_ALONE_S = 120.0
 _LOOK_S = 2.0
 #: What jobs have to end and say what they have: SIGTERM ends the lab in ten seconds.
 _ENDING_S = 8.0
-#: And to take leave of a scheduler, which may be gone.
-_LEAVING_S = 2.0
 #: Workers on this host, at most: each takes memory, and guests run in processes of their own.
 _MOST_HERE = 4
 
@@ -123,10 +124,8 @@ class Cluster:
         try:
             where = self._address.url if self._address is not None else self._here()
             security = None if self._address is None else self._address.security()
-            # What it says on stderr the lab says in its own words.
-            logging.getLogger("distributed").setLevel(logging.CRITICAL)
-            self._client = _client(where, security)
-            self._stack.callback(self._client.close, timeout=_LEAVING_S)
+            self._client = connect(where, security)
+            self._stack.callback(self._client.close, timeout=LEAVING_S)
             self._client.subscribe_topic(self._run, self._hear)
             self._wait_for_workers()
         except BaseException:
@@ -174,11 +173,11 @@ class Cluster:
         return self._stack.enter_context(made)
 
     def _wait_for_workers(self) -> None:
-        deadline = Deadline("the first worker", _ALONE_S)
+        deadline = Deadline("the first worker", ALONE_S)
         said = False
         while not self._look(anew=True):
             if deadline.left_s <= 0:
-                raise _no_workers(self._told_address)
+                raise no_workers(self._told_address)
             if not said:
                 self._asked.on_word(f"{self._told_address} has no worker yet: waiting for one")
                 said = True
@@ -196,20 +195,10 @@ class Cluster:
         with self._lock:
             if not anew and time.monotonic() - self._looked < _LOOK_S:
                 return self._hosts
-        try:
-            # Asked itself: what scheduler_info() gives may be of another question meanwhile, the
-            # client's own, which is of no worker.
-            identity = self._client.scheduler.identity
-            told = self._client.sync(identity, n_workers=-1)["workers"]
-        except (OSError, TimeoutError, AttributeError, CancelledError):
+        found = workers_of(self._client)
+        if found is None:
             # Gone, or on its way back: who waits for a record finds out which.
             return self._hosts
-        found: dict[str, HostFacts] = {}
-        for worker, row in told.items():
-            facts = HostFacts.of_plain(row.get(FACTS))
-            if facts is not None:
-                changing = (row.get("metrics") or {}).get(FACTS) or {}
-                found[worker] = replace(facts, free=changing.get("free", facts.free))
         with self._lock:
             new = [found[worker] for worker in found.keys() - self._hosts.keys()]
             self._hosts, self._looked = found, time.monotonic()
@@ -286,7 +275,16 @@ class Cluster:
         if sent.tried:
             return [worker for worker in fitting if worker not in sent.tried]
         like = self._together.get(sent.job.beside) if sent.job.beside else None
-        return [worker for worker, facts in fitting.items() if like and facts.name == like]
+        if like:
+            return [worker for worker, facts in fitting.items() if facts.name == like]
+        return [near] if self._is_free(near := sent.job.near, fitting) else []
+
+    def _is_free(self, worker: str, fitting: Mapping[str, HostFacts]) -> bool:
+        """Whether a worker has room for one job more, of those that are for it."""
+        if worker not in fitting:
+            return False
+        there = [sent for sent in self._jobs.values() if sent.future and sent.job.near == worker]
+        return len(there) < slots(self._needs, fitting[worker])
 
     def _hear(self, event: tuple[float, Any]) -> None:
         # Whatever goes wrong with telling: nothing more would be heard.
@@ -296,7 +294,7 @@ class Cluster:
                 self._has_begun(word)
             elif isinstance(word, Told):
                 self._asked.on_word(f"{word.host}: {word.line}")
-            elif self._attempts.hear(word) and word.shown:
+            elif isinstance(word, Said) and self._attempts.hear(word) and word.shown:
                 self._show(word)
 
     def _show(self, word: Said) -> None:
@@ -381,7 +379,7 @@ class Cluster:
     def _refuse_silence(self) -> None:
         """Raise InfrastructureError where nobody is there who could end the waiting."""
         if self._client.status != "running":
-            raise _gone(self._told_address)
+            raise gone(self._told_address)
         if hosts := list(self._look().values()):
             self._alone_since = None
             for number, sent in list(self._jobs.items()):
@@ -389,8 +387,8 @@ class Cluster:
         elif self._alone_since is None:
             self._alone_since = time.monotonic()
             self._asked.on_word(f"{self._told_address} has no worker left: waiting for one")
-        elif time.monotonic() - self._alone_since > _ALONE_S:
-            raise _no_workers(self._told_address)
+        elif time.monotonic() - self._alone_since > ALONE_S:
+            raise no_workers(self._told_address)
 
     def _refuse_unfit(self, number: int, sent: _Sent, hosts: list[HostFacts]) -> None:
         """End a job whose workers went, while those that stay cannot take it: it would wait for
@@ -402,7 +400,7 @@ class Cluster:
         elif sent.unfit_since is None:
             sent.unfit_since = time.monotonic()
             self._asked.on_word(f"{sent.job.name}: {why.what} any more: waiting for one")
-        elif time.monotonic() - sent.unfit_since > _ALONE_S:
+        elif time.monotonic() - sent.unfit_since > ALONE_S:
             if (future := sent.future) is not None:
                 self._beside(lambda: self._client.cancel([future], force=True))
             self._refuse(number, sent, why)
@@ -414,13 +412,13 @@ class Cluster:
             return self._of(number, sent, future.result())
         if future.cancelled():
             if not self._over:
-                raise _gone(self._told_address)
+                raise gone(self._told_address)
             del self._jobs[number]
             return None
         error = future.exception()
         if isinstance(error, KilledWorker):
             return self._lost(number, sent)
-        said = as_lab_error(error) if isinstance(error, Exception) else _gone(self._told_address)
+        said = as_lab_error(error) if isinstance(error, Exception) else gone(self._told_address)
         return unrun_job(sent.job, Stop(said.what), JobError.of(said, Fault.MACHINE))
 
     def _of(self, number: int, sent: _Sent, outcome: Outcome) -> JobRecord | None:
@@ -520,33 +518,3 @@ class Cluster:
         futures = [sent.future for sent in self._jobs.values() if sent.future is not None]
         with suppress(Exception):
             self._client.cancel(futures, force=True)
-
-
-def _client(where: str | LocalCluster, security: Any) -> Client:
-    try:
-        return Client(
-            where,
-            security=security,
-            timeout=_CONNECT_S,
-            set_as_default=False,
-            name="lab",
-        )
-    except (OSError, TimeoutError) as error:
-        raise InfrastructureError(
-            f"no scheduler answers at {where}: {error}",
-            hint=f"lab cluster scheduler {where}, on its host; then lab worker on each",
-        ) from error
-
-
-def _gone(address: str) -> InfrastructureError:
-    return InfrastructureError(
-        f"the scheduler of {address} is gone",
-        hint="start it and its workers again; the same command goes on from here",
-    )
-
-
-def _no_workers(address: str) -> InfrastructureError:
-    return InfrastructureError(
-        f"{address} has no worker",
-        hint="lab worker ADDRESS, on each host; the same command goes on from here",
-    )

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import lab
 from lab.arch import ARCH
+from lab.doctor import require
 from lab.doctor.proved import kvm_runs, qemu_here
+from lab.errors import InfrastructureError
 from lab.execution.cluster.parcel import free_of
 from lab.host.boot_id import boot_id
 from lab.host.capacity import Capacity
@@ -100,7 +102,9 @@ def offers_of_here(
     cpus = guests * _CPUS_OF_ANY or max(1, capacity.cpus // share)
     tokens = [f"label {name}" for name in labels]
     offers: dict[str, float] = dict.fromkeys((*tokens, version_token()), _PLENTY)
-    offers |= {BUILD: builds or capacity.builds_at_once, SLOT: guests or cpus}
+    offers[SLOT] = guests or cpus
+    if _builds():
+        offers[BUILD] = builds or max(1, capacity.builds_at_once // share)
     if qemu_here():
         offers |= {
             GUEST: cpus,
@@ -110,6 +114,15 @@ def offers_of_here(
         if kvm_runs(cache, deadline_s):
             offers[KVM] = cpus
     return offers
+
+
+def _builds() -> bool:
+    """Whether all is installed that a build takes."""
+    try:
+        require("build")
+    except InfrastructureError:
+        return False
+    return True
 
 
 def arch_token() -> str:

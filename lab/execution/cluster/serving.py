@@ -50,7 +50,7 @@ def adopt(
     offers = offers_of_here(
         cache, config.deadlines.accelerator, config.guests, config.builds, labels, share
     )
-    mine = Here(cache, offers, loaded.store)
+    mine = Here(cache, offers, loaded)
     settle_here(mine)
     worker.state.total_resources.update(offers)
     worker.state.available_resources.update(offers)

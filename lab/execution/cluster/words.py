@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from lab.build import Step
+from lab.build.brought import Made
 from lab.errors import LabError
 from lab.execution.cluster.parcel import Bundle
 from lab.model.records import JobRecord, TestResult
@@ -43,8 +46,17 @@ class Told:
     line: str
 
 
+@dataclass(frozen=True)
+class Compiled:
+    """How far a build is."""
+
+    number: int
+    worker: str
+    step: Step
+
+
 #: In a message of Dask's, which takes bytes.
-Word = Begun | Said | Told
+Word = Begun | Said | Told | Compiled
 
 
 def packed(word: Word) -> bytes:
@@ -89,4 +101,28 @@ class NotBegun:
     """The run ended first."""
 
 
+@dataclass(frozen=True)
+class Built:
+    """A build, made by a worker or there already."""
+
+    host: str
+    worker: str
+    made: Made
+
+
+@dataclass(frozen=True)
+class NotBuilt:
+    """The kernel does not build: that is its own fault, wherever that was found out.
+
+    Attributes:
+        log: What make said, and where that lies on its host.
+    """
+
+    host: str
+    error: LabError
+    log: bytes
+    place: Path | None
+
+
+BuildOutcome = Built | NotBuilt | Failed | NotBegun
 Outcome = Done | Wants | Failed | NotBegun

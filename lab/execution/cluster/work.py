@@ -15,6 +15,7 @@ from pathlib import Path
 
 from distributed import Worker, get_worker
 
+from lab.config import LoadedConfig
 from lab.errors import InfrastructureError, LabError
 from lab.execution.cluster.from_store import bring_from_store
 from lab.execution.cluster.host import GUEST, MEMORY, SLOT, HostFacts, facts_of_here
@@ -45,7 +46,6 @@ from lab.guest.movable import Movable
 from lab.model.records import JobRecord, TestResult
 from lab.process.temporary import temporary_folder
 from lab.store.registry import use_store
-from lab.store.settings import StoreSettings
 from lab.suites.on_host import OnHost
 from lab.unforeseen import as_lab_error
 
@@ -65,17 +65,17 @@ class Here:
     Attributes:
         cache: This host's.
         offers: What it told the scheduler that jobs may ask for.
-        store: What this host asks before it has something sent.
+        loaded: Its config.
         brought: Bytes that came from there, by run and number of a job.
-        running: The pools of the jobs that run, by run and number.
+        running: What ends the jobs and builds that run, by run and number.
         over: Runs that had their jobs ended.
     """
 
     cache: Path
     offers: Mapping[str, float]
-    store: StoreSettings | None = None
+    loaded: LoadedConfig
     brought: Counter[tuple[str, int]] = field(default_factory=Counter)
-    running: dict[tuple[str, int], Pool] = field(default_factory=dict)
+    running: dict[tuple[str, int], Callable[[], object]] = field(default_factory=dict)
     over: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -88,17 +88,17 @@ class Here:
         """Have a run's jobs end and give what they have, and none begin."""
         with self.lock:
             self.over.add(run)
-            pools = [pool for (of, _), pool in self.running.items() if of == run]
-        for pool in pools:
-            pool.end()
+            ends = [end for (of, _), end in self.running.items() if of == run]
+        for end in ends:
+            end()
 
     @contextmanager
-    def at(self, parcel: Parcel, pool: Pool) -> Iterator[bool]:
-        """A job is in a pool; False where its run is over."""
-        place = (parcel.run, parcel.number)
+    def at(self, run: str, number: int, end: Callable[[], object]) -> Iterator[bool]:
+        """A job runs, or a build, that ``end`` ends; False where its run is over."""
+        place = (run, number)
         with self.lock:
-            self.running[place] = pool
-            wanted = parcel.run not in self.over
+            self.running[place] = end
+            wanted = run not in self.over
         try:
             yield wanted
         finally:
@@ -147,24 +147,20 @@ def work(content: bytes) -> Outcome:
         parcel: Parcel = pickle.loads(content)  # noqa: S301
         return _work(parcel, here(), worker)
     except Exception as error:
-        return Failed(_name(), worker.address, as_lab_error(error))
+        return Failed(host_name(), worker.address, as_lab_error(error))
 
 
-def _name() -> str:
+def host_name() -> str:
+    """What this host calls itself."""
     return platform.node()
 
 
 def _work(parcel: Parcel, mine: Here, worker: Worker) -> Outcome:
-    use_store(mine.cache, mine.store, lambda line: _tell_of_here(worker, parcel.run, line))
+    use_store_of_here(worker, mine, parcel.run)
     unpacked = _unpacked(parcel, mine)
     if unpacked.missing:
         return Wants(worker.address, tuple(unpacked.missing))
-    free = free_of(mine.cache)
-    if free < _ROOM:
-        raise InfrastructureError(
-            f"its disk is full: {free / (1 << 20):.0f} MiB are free for {mine.cache}",
-            hint="lab gc there, or another disk as paths.cache in its lab.local.toml",
-        )
+    require_room(mine.cache)
     _refuse_elsewhere(parcel, mine)
     with temporary_folder("job") as folder:
         return _Play(parcel, mine, worker, folder / parcel.job.guest.folder.name, unpacked).run()
@@ -181,8 +177,23 @@ def _unpacked(parcel: Parcel, mine: Here) -> Unpacked:
     return Unpacked(parcel, mine.cache)
 
 
-def _tell_of_here(worker: Worker, run: str, line: str) -> None:
-    worker.log_event(run, packed(Told(_name(), line)))
+def use_store_of_here(worker: Worker, mine: Here, run: str) -> None:
+    """Have this host's store asked; what is wrong with it is told to whoever waits."""
+    use_store(
+        mine.cache,
+        mine.loaded.store,
+        lambda line: worker.log_event(run, packed(Told(host_name(), line))),
+    )
+
+
+def require_room(cache: Path) -> None:
+    """Raise InfrastructureError where a disk has none."""
+    free = free_of(cache)
+    if free < _ROOM:
+        raise InfrastructureError(
+            f"its disk is full: {free / (1 << 20):.0f} MiB are free for {cache}",
+            hint="lab gc there, or another disk as paths.cache in its lab.local.toml",
+        )
 
 
 def _refuse_elsewhere(parcel: Parcel, mine: Here) -> None:
@@ -213,8 +224,11 @@ class _Play:
 
     def run(self) -> Outcome:
         number = self._parcel.number
-        self._say(Begun(number, _name(), self._worker.address, time.time()))
-        with Pool(1, self._tell, self._tell) as pool, self._mine.at(self._parcel, pool) as wanted:
+        self._say(Begun(number, host_name(), self._worker.address, time.time()))
+        with (
+            Pool(1, self._tell, self._tell) as pool,
+            self._mine.at(self._parcel.run, number, pool.end) as wanted,
+        ):
             if not wanted:
                 return NotBegun()
             pool.submit(number, self._job)
@@ -223,7 +237,7 @@ class _Play:
             return NotBegun()
         with self._mine.lock:
             brought = self._mine.brought.pop((self._parcel.run, number), 0)
-        return Done(_name(), _costing(record, brought), gathered(self._folder))
+        return Done(host_name(), _costing(record, brought), gathered(self._folder))
 
     def _waited(self, pool: Pool) -> JobRecord | None:
         """The record; looks now and then whether anybody waits for it."""
@@ -244,8 +258,7 @@ class _Play:
 
     def _is_given_up(self) -> bool:
         """Whether the scheduler wants it no more: whoever began it is gone."""
-        task = self._worker.state.tasks.get(self._key)
-        return task is None or task.state in ("cancelled", "resumed")
+        return is_given_up(self._worker, self._key)
 
     def _say_console(self) -> None:
         if time.monotonic() - self._said_at < _CONSOLE_S:
@@ -263,6 +276,12 @@ class _Play:
 
     def _say(self, word: Word) -> None:
         self._worker.log_event(self._parcel.run, packed(word))
+
+
+def is_given_up(worker: Worker, key: str) -> bool:
+    """Whether the scheduler wants a task no more."""
+    task = worker.state.tasks.get(key)
+    return task is None or task.state in ("cancelled", "resumed")
 
 
 def settled(job: Job, folder: Path, cache: Path, place: Callable[[Path], Path]) -> Job:

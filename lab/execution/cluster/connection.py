@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A scheduler, and the lab's workers that it has."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import CancelledError
+from dataclasses import replace
+from typing import Any
+
+from distributed import Client, LocalCluster
+
+from lab.errors import InfrastructureError
+from lab.execution.cluster.host import HostFacts
+from lab.execution.cluster.serving import FACTS
+
+#: Seconds a scheduler has to answer.
+_CONNECT_S = 30
+#: And a cluster without any worker to have one again: Slurm and Kubernetes take their time.
+ALONE_S = 120.0
+#: And to take leave of a scheduler, which may be gone.
+LEAVING_S = 2.0
+
+
+def workers_of(client: Client) -> dict[str, HostFacts] | None:
+    """The lab's workers, by address, as they are now; None where nobody answers."""
+    try:
+        # Asked itself: what scheduler_info() gives may be of another question meanwhile, the
+        # client's own, which is of no worker.
+        identity = client.scheduler.identity
+        told = client.sync(identity, n_workers=-1)["workers"]
+    except (OSError, TimeoutError, AttributeError, CancelledError):
+        return None
+    found: dict[str, HostFacts] = {}
+    for worker, row in told.items():
+        facts = HostFacts.of_plain(row.get(FACTS))
+        if facts is not None:
+            changing = (row.get("metrics") or {}).get(FACTS) or {}
+            found[worker] = replace(facts, free=changing.get("free", facts.free))
+    return found
+
+
+def connect(where: str | LocalCluster, security: Any) -> Client:
+    """A connection to a scheduler.
+
+    Raises:
+        InfrastructureError: None answers there.
+    """
+    # What it says on stderr the lab says in its own words.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    try:
+        return Client(
+            where,
+            security=security,
+            timeout=_CONNECT_S,
+            set_as_default=False,
+            name="lab",
+        )
+    except (OSError, TimeoutError) as error:
+        raise InfrastructureError(
+            f"no scheduler answers at {where}: {error}",
+            hint=f"lab cluster scheduler {where}, on its host; then lab worker on each",
+        ) from error
+
+
+def gone(address: str) -> InfrastructureError:
+    """What is said where a scheduler is no more."""
+    return InfrastructureError(
+        f"the scheduler of {address} is gone",
+        hint="start it and its workers again; the same command goes on from here",
+    )
+
+
+def no_workers(address: str) -> InfrastructureError:
+    """What is said of a scheduler that nobody works for."""
+    return InfrastructureError(
+        f"{address} has no worker",
+        hint="lab worker ADDRESS, on each host; the same command goes on from here",
+    )
