@@ -41,7 +41,7 @@ from lab.execution.cluster.connection import (
 from lab.execution.cluster.host import HostFacts
 from lab.execution.cluster.needs import fits, needs_of, nobody, oddities, slots
 from lab.execution.cluster.parcel import Bundle, Parcel, bundles_of, scattered
-from lab.execution.cluster.serving import KILLED, SHARE
+from lab.execution.cluster.serving import KILLED, QUIET, SHARE
 from lab.execution.cluster.words import (
     Begun,
     Done,
@@ -150,6 +150,7 @@ class Cluster:
         self._stack.enter_context(
             dask.config.set(
                 {
+                    **QUIET,
                     "distributed.worker.daemon": False,
                     "distributed.scheduler.allowed-failures": KILLED,
                 }

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from urllib.parse import urlsplit
 
+import dask
 from distributed import Scheduler, Status, Worker
 
 from lab.config import LoadedConfig, load
@@ -28,6 +29,14 @@ KILLED = 1
 _CONNECT_S = 30
 _LEAVING_S = 2.0
 _LOOK_S = 0.5
+#: Dask samples its own threads a hundred times a second, and looks at its loop and its process
+#: besides: of a CPU that guests are to have.  Nobody reads it here.
+QUIET = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.admin.system-monitor.gil.enabled": False,
+}
 _OVER = (Status.closed, Status.closing, Status.failed)
 
 
@@ -80,7 +89,8 @@ def serve_worker(
     Raises:
         InfrastructureError: The scheduler is not there, went away, or refuses this worker.
     """
-    asyncio.run(_work_for(address, loaded, labels, say))
+    with dask.config.set(QUIET):
+        asyncio.run(_work_for(address, loaded, labels, say))
 
 
 async def _work_for(
@@ -146,7 +156,8 @@ def serve_scheduler(address: Address, say: Callable[[str], None]) -> None:
     Raises:
         InfrastructureError: Something else has the port.
     """
-    asyncio.run(_schedule(address, say))
+    with dask.config.set(QUIET):
+        asyncio.run(_schedule(address, say))
 
 
 async def _schedule(address: Address, say: Callable[[str], None]) -> None:
