@@ -5,10 +5,10 @@ Usage: fleet.py [WORKERS...]   (1 4 16 64 256 without any; --lose N kills worker
 
 The scheduler is Dask's own, in a process of its own, with its connections over loopback, and
 the lab's executor sends it real jobs, in its waves, and takes their records.  What is not
-real: a worker does not run a guest but sleeps as long as recorded jobs took, shortened SPEED
-times, and all workers share one process.  So each job costs scheduler and executor as much
-as it ever would, and they have a SPEED-th of the time for it: what is measured is less than
-a cluster of that size has.
+real: a worker does not run a guest but sleeps as long as recorded jobs took, shortened by
+--speed, and all workers share one process.  So each job costs scheduler and executor as much
+as it ever would, and they have so much less time for it: what is measured is less than a
+cluster of that size has.
 
 It prints a row for each size: what came of ideal (all sleep, shared out evenly), and where
 CPU went.
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import multiprocessing
 import os
 import pickle
@@ -34,6 +35,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import dask
 from distributed import Scheduler, Worker, get_worker
 
 from lab.config import LoadedConfig, load
@@ -54,8 +56,6 @@ from lab.model.unrun import Stop
 #: Seconds that jobs took, as recorded on two CPUs under TCG.
 RECORDED_S = (7.1, 8.3, 15.3, 17.6, 20.3, 23.2, 23.5, 24.0, 30.9,
               33.6, 40.4, 47.2, 54.6, 58.7, 60.2, 73.8, 74.1, 77.9)  # fmt: skip
-#: By which they are shortened.
-SPEED = 10.0
 #: Results a second that a guest of the default matrix tells: 108 in a minute.
 _RESULTS_S = 1.8
 #: Jobs of one worker: enough that the end, when some have no job left, is little of it.
@@ -92,10 +92,10 @@ class Row:
         )
 
 
-def durations(count: int) -> list[float]:
+def durations(count: int, speed: float) -> list[float]:
     """So many, as recorded, in an order that is the same each time."""
     order = random.Random(1)  # no secret
-    return [order.choice(RECORDED_S) / SPEED for _ in range(count)]
+    return [order.choice(RECORDED_S) / speed for _ in range(count)]
 
 
 def pretend(content: bytes) -> Outcome:
@@ -119,6 +119,8 @@ def pretend(content: bytes) -> Outcome:
 def scheduler(mouth: Connection) -> None:
     """A process with the scheduler; ends when the other side of the pipe does."""
 
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+
     async def serve() -> None:
         made = await Scheduler(
             host="127.0.0.1",
@@ -138,6 +140,16 @@ def scheduler(mouth: Connection) -> None:
 
 def workers(address: str, count: int, lose: int, mouth: Connection) -> None:
     """A process with all workers; it closes some of them without a word, if asked."""
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+    # What each does for itself, so many times in one process, would be all there is to measure.
+    dask.config.set(
+        {
+            "distributed.worker.profile.enabled": False,
+            "distributed.admin.tick.interval": "5s",
+            "distributed.admin.tick.limit": "60s",
+            "distributed.admin.system-monitor.interval": "60s",
+        }
+    )
 
     async def serve() -> None:
         made = [await _worker(address) for _ in range(count)]
@@ -163,10 +175,9 @@ async def _worker(address: str) -> Worker:
     return await worker
 
 
-def measure(loaded: LoadedConfig, count: int, lose: int, each: int) -> Row:
+def measure(loaded: LoadedConfig, count: int, lose: int, jobs: int, speed: float) -> Row:
     """One size."""
-    jobs = count * each
-    sleeps = durations(jobs)
+    sleeps = durations(jobs, speed)
     with _processes(count, lose) as (address, asked_cpu_s):
         request = ExecutorRequest(loaded, count, lambda _: None, lambda _: None)
         cpu_s = _cpu_s()
@@ -175,6 +186,8 @@ def measure(loaded: LoadedConfig, count: int, lose: int, each: int) -> Row:
             records, sent = _run(cluster, sleeps)
             took_s = time.monotonic() - began
             assert len(records) == jobs
+            errors = [record.error for record in records if record.error is not None]
+            assert not errors, f"{len(errors)} jobs came to nothing, one of them by {errors[0]}"
         executor_cpu_s = _cpu_s() - cpu_s
         scheduler_cpu_s = asked_cpu_s()
     waits = [record.duration_s for record in records]
@@ -247,8 +260,11 @@ def main() -> None:
     parser.add_argument("workers", nargs="*", type=int, default=[1, 4, 16, 64, 256])
     parser.add_argument("--lose", type=int, default=0)
     parser.add_argument("--each", type=int, default=_JOBS_EACH)
+    parser.add_argument("--jobs", type=int, default=0)
+    parser.add_argument("--speed", type=float, default=10.0)
     given = parser.parse_args()
-    print(f"jobs last {min(RECORDED_S):g} to {max(RECORDED_S):g} s, shortened {SPEED:g} times")
+    lasts = f"{min(RECORDED_S):g} to {max(RECORDED_S):g} s"
+    print(f"jobs last {lasts}, shortened {given.speed:g} times")
     print(
         "workers   jobs  took, s ideal, s efficiency steady scheduler  executor CPU ms/job  lost "
         "waited longest"
@@ -260,7 +276,8 @@ def main() -> None:
             Path(folder, name).symlink_to(Path(__file__).parents[1] / name)
         loaded = load(toml)
         for count in given.workers:
-            print(measure(loaded, count, given.lose, given.each), flush=True)
+            jobs = given.jobs or count * given.each
+            print(measure(loaded, count, given.lose, jobs, given.speed), flush=True)
 
 
 if __name__ == "__main__":

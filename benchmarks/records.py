@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Times what is done with 10,000 recorded results, and what recording costs a run.
 
-Usage: records.py [compare] [history] [recording]   (all without a name)
+Usage: records.py [compare] [history] [recording] [writers]   (all without a name)
 
 Needs hyperfine; nothing is asserted, since a busy machine is no bug.
 """
@@ -9,6 +9,8 @@ Needs hyperfine; nothing is asserted, since a busy machine is no bug.
 from __future__ import annotations
 
 import json
+import multiprocessing
+import random
 import subprocess
 import sys
 import tempfile
@@ -17,6 +19,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import Part, Row, run
 
@@ -30,9 +34,13 @@ from lab.results import Recorder, RunFolder, write_json
 from lab.results.job_file import job_document
 from lab.results.store import Store
 from lab.session import Lab
+from tests.results.server import postgresql
 
 ROOT = Path(__file__).resolve().parents[1]
 LAB = Path(sys.executable).with_name("lab")
+#: Labs that record at once, the results of each job, and how many seconds one takes: as fleet.py
+#: has them, twice as quick.
+_WRITERS, _RESULTS, _JOB_S, _SPEED = 64, 78, 38.0, 2.0
 _RUNS, _VARIANTS, _FILESYSTEMS, _TESTS = 2, 10, 5, 100
 
 
@@ -133,6 +141,48 @@ def recording(folder: Path) -> Iterator[Row]:
     yield Row.against("a run recorded", took, whole, 0.02, what="the run")
 
 
+def writers(folder: Path) -> Iterator[Row]:
+    """10,000 results that 64 labs record into one PostgreSQL, while jobs of theirs run."""
+    context = multiprocessing.get_context("fork")
+    with postgresql() as server:
+        url = server.new_database()
+        with Store.open(url):
+            pass
+        with context.Pool(_WRITERS) as pool:
+            took = [one for some in pool.starmap(_write, [(url, n) for n in range(_WRITERS)])
+                    for one in some]  # fmt: skip
+        database = url.partition("@/")[2].partition("?")[0]
+        there = int(server.sql(database, "SELECT count(*) FROM results"))
+    asked = _RESULTS * len(took)
+    mean, longest = sum(took) / len(took), max(took)
+    row = Row.against(f"a job recorded, {_WRITERS} labs at once", mean, _JOB_S, 0.02, what="a job")
+    lost = asked - there
+    yield replace(
+        row,
+        part=f"{row.part}: {asked} results, {lost} lost, the longest {longest:.2f} s",
+        ratio=f"{mean / _JOB_S:.4f}",
+        holds=row.holds and not lost,
+    )
+
+
+def _write(url: str, number: int) -> list[float]:
+    """A lab that records two jobs as they end; seconds that each took it."""
+    pace, took = random.Random(number), []
+    run_record = RunRecord(id=f"20260101-{number:06}-abcd", started=now())
+    with Recorder(url, run_record) as recorder:
+        # Opened while a guest boots: nobody waits for that.
+        recorder._store.result()
+        for job in range(2):
+            time.sleep(pace.uniform(0.0, 2 * _JOB_S / _SPEED))
+            done = made_job(f"6.1+series-{job}", "k", tests=_RESULTS)
+            done = replace(done, results=done.results[:_RESULTS])
+            before = time.monotonic()
+            recorder.add_job(done)
+            took.append(time.monotonic() - before)
+        assert not recorder.finish().troubles
+    return took
+
+
 def _part(measure: Callable[[Path], Iterator[Row]]) -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="lab-bench-") as folder:
         _project(Path(folder))
@@ -140,7 +190,7 @@ def _part(measure: Callable[[Path], Iterator[Row]]) -> Iterator[Row]:
 
 
 PARTS: dict[str, Part] = {
-    measure.__name__: partial(_part, measure) for measure in (compare, history, recording)
+    measure.__name__: partial(_part, measure) for measure in (compare, history, recording, writers)
 }
 
 

@@ -16,8 +16,9 @@ from lab.model.status import Status
 from lab.results import RunFolder, write_json
 from lab.results.store import Store
 from tests.cli.test_cli import lab, project
-from tests.results.conftest import Server, server
+from tests.results.conftest import server
 from tests.results.made import EVIDENCE, job, result, run
+from tests.results.server import Server
 
 pytestmark = pytest.mark.slow
 

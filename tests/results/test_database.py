@@ -23,8 +23,8 @@ from lab.process import run as run_process
 from lab.results.database import open_engine
 from lab.results.schema import METADATA, SCHEMA_VERSION
 from lab.results.store import Store
-from tests.results.conftest import Server
 from tests.results.made import job, result, run
+from tests.results.server import Server
 
 pytestmark = pytest.mark.slow
 
