@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -191,12 +191,15 @@ class Lab:
         command: Sequence[str],
         bases: Mapping[Variant, Variant] | None = None,
         counting: LineCounting | None = None,
+        *,
+        again: bool = False,
     ) -> RunRecord:
         """Build, boot, test and record a plan; goes on with the last run if that was cut short.
 
         Args:
             bases: For a variant the one of which it is not tested if its binary is the same.
             counting: Counts the lines of a series meanwhile.
+            again: Test also what is its base again.
 
         Raises:
             Interrupted: From a signal, with what had ended by then.
@@ -209,11 +212,11 @@ class Lab:
         require("test")
         if counting is not None:
             # What a run has counted that was cut short, nobody kept.
-            return Runner(self.builder, None, self.max_fail, bases or {}, counting).run(
-                plan, command
-            )
+            runner = Runner(self.builder, None, self.max_fail, bases or {}, counting, again)
+            return runner.run(plan, command)
         begun = self.killed or unfinished(self.loaded, plan, self.listener.say)
-        return Runner(self.builder, begun, self.max_fail, bases or {}).run(plan, command)
+        runner = Runner(self.builder, begun, self.max_fail, bases or {}, again=again)
+        return runner.run(plan, command)
 
     def verify(
         self,
@@ -235,9 +238,10 @@ class Lab:
         # Guests: see preparer.
         from lab.execution.verify import verify
 
-        bases = {} if again else {plan.patched(kernel): kernel for kernel in plan.kernels}
+        bases = {plan.patched(kernel): kernel for kernel in plan.kernels}
+        test = partial(self.test, command=command, bases=bases, again=again)
         if not coverage:
-            return verify(self.builder, plan, lambda chosen: self.test(chosen, command, bases))
+            return verify(self.builder, plan, test)
         # Debug information is read by who counts alone.
         from lab.execution.line_counting import LineCounting
         from lab.guest.qemu.counting_means import counting_means
@@ -245,9 +249,7 @@ class Lab:
         means = counting_means(self.cache, self.listener.say)
         pairs = {kernel: plan.patched(kernel) for kernel in plan.kernels}
         counting = LineCounting(self.builder, pairs, means.said)
-        return verify(
-            self.builder, plan, lambda chosen: self.test(chosen, command, bases, counting), counting
-        )
+        return verify(self.builder, plan, partial(test, counting=counting), counting)
 
     def emulated(self) -> Lab:
         """The same lab, where all machines run under TCG: QEMU counts nothing of what KVM runs."""

@@ -52,6 +52,7 @@ class Runner:
         max_fail: After how many results that are not as expected it ends; 0 is never.
         bases: For a variant the one of which it is not tested if its binary is the same.
         counting: Counts the lines of a series as its jobs run; None: nothing is counted.
+        again: Whether a variant is tested though its binary is its base's.
     """
 
     builder: Builder
@@ -59,6 +60,7 @@ class Runner:
     max_fail: int = 0
     bases: Mapping[Variant, Variant] = field(default_factory=dict)
     counting: LineCounting | None = None
+    again: bool = False
 
     @property
     def preparer(self) -> Preparer:
@@ -99,7 +101,9 @@ class Runner:
             goes_on = self.killed is not None and self.killed.id == started.id
             with Recorder(loaded.database, started, begun=goes_on) as recorder:
                 recorder.kept(partial(self._keep_programs, plan, folder))
-                jobs = Jobs(self.preparer, plan, builds, folder, recorder, Bases(self.bases))
+                jobs = Jobs(
+                    self.preparer, plan, builds, folder, recorder, Bases(self.bases, self.again)
+                )
                 self._record(jobs, done)
                 recorder.kept(partial(self._keep_account, folder))
                 run = recorder.finish()

@@ -33,9 +33,11 @@ class Bases:
 
     Attributes:
         variants: For each variant the one that it is compared with.
+        all_run: Whether what is its base again is tested, too: the two only belong together.
     """
 
     variants: Mapping[Variant, Variant] = field(default_factory=dict)
+    all_run: bool = False
 
     def base_of(self, variant: Variant) -> Variant | None:
         """What a variant is compared with, or is compared with another; None if with nothing."""
@@ -43,10 +45,12 @@ class Bases:
         return self.variants.get(variant, variant if is_base else None)
 
     def is_again(self, plan: Plan, number: int, made: Mapping[int, Job], builds: Builds) -> bool:
-        """Whether a job runs the same as its base, as far as that is made by now.
+        """Whether a job need not run, as it is its base again, as far as that is made by now.
 
         What runs is the kernel, and programs: some are made of its tree.
         """
+        if self.all_run:
+            return False
         built, programs = builds[plan.jobs[number].build], made[number].evidence.programs
         for base in self._bases(plan, plan.jobs[number]):
             if base in made and made[base].evidence.programs == programs:

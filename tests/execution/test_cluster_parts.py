@@ -122,6 +122,45 @@ def test_a_job_whose_last_worker_went_is_told_and_ended(
     assert record.error.fault == "machine"
 
 
+def test_what_runs_on_this_host_is_for_its_workers_alone(
+    make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where one is there it goes to that, and to no other when that is lost."""
+    asked = ExecutorRequest(load(Project(tmp_path).root), 1, lambda _: None, lambda _: None)
+    cluster = Cluster(asked, None)
+    cluster._client = SimpleNamespace(status="running")
+    hosts = {"tcp://far": replace(facts(), boot="far"), "tcp://here": replace(facts(), boot="b")}
+    monkeypatch.setattr(cluster, "_look", lambda: hosts)
+    made = make_job({"p": Script(("a",))})
+    needs = {version_token(): 1e-6}
+    bound = _Sent(made, Parcel("run", 0, made, "b", tmp_path, needs=needs), bound=True)
+    free = replace(bound, bound=False)
+    assert cluster._candidates(bound) == ["tcp://here"]
+    assert cluster._refused(bound, list(hosts.values())) is None
+    del hosts["tcp://here"]
+    assert cluster._candidates(bound) == []
+    error = cluster._refused(bound, list(hosts.values()))
+    assert error is not None
+    assert "on the host of the lab" in error.what
+    assert cluster._refused(free, list(hosts.values())) is None
+
+
+def test_a_job_goes_where_its_kernel_was_built_if_that_is_free(
+    make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No longer than another could begin it."""
+    asked = ExecutorRequest(load(Project(tmp_path).root), 1, lambda _: None, lambda _: None)
+    cluster = Cluster(asked, None)
+    cluster._needs = {GUEST: 4}
+    monkeypatch.setattr(cluster, "_look", lambda: {"tcp://1": facts(), "tcp://2": facts()})
+    made = replace(make_job({"p": Script(("a",))}), near="tcp://2")
+    sent = _Sent(made, Parcel("run", 0, made, "b", tmp_path, needs=cluster._needs))
+    assert cluster._candidates(sent) == ["tcp://2"]
+    cluster._jobs[0] = replace(sent, future=SimpleNamespace())
+    assert cluster._candidates(sent) == []
+    assert cluster._candidates(replace(sent, job=replace(made, near="tcp://gone"))) == []
+
+
 def test_other_versions_are_named_with_what_mends_it() -> None:
     theirs = tuple((name, "1.0" if name == "dask" else value) for name, value in versions())
     other = replace(facts(), versions=theirs, offers={GUEST: 4, "versions 0": 4})

@@ -73,6 +73,10 @@ def test_a_kernel_whose_tree_makes_other_programs_is_tested(bench: Bench, tmp_pa
     assert bases.is_again(plan, 1, of_programs("a", "a"), builds)
     assert not bases.is_again(plan, 1, of_programs("a", "b"), builds)
     assert not bases.is_again(plan, 0, of_programs("a", "a"), builds)
+    # Whoever wants both tested has them beside each other all the same.
+    both = Bases(bases.variants, all_run=True)
+    assert not both.is_again(plan, 1, of_programs("a", "a"), builds)
+    assert both.base_of(jobs[1].variant) == jobs[0].variant
 
 
 def of_programs(*digests: str) -> Mapping[int, Job]:

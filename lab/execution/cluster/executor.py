@@ -39,7 +39,15 @@ from lab.execution.cluster.connection import (
     workers_of,
 )
 from lab.execution.cluster.host import HostFacts
-from lab.execution.cluster.needs import fits, needs_of, nobody, oddities, slots
+from lab.execution.cluster.needs import (
+    elsewhere_only,
+    fits,
+    needs_of,
+    nobody,
+    oddities,
+    runs_on_host,
+    slots,
+)
 from lab.execution.cluster.parcel import Bundle, Parcel, bundles_of, scattered
 from lab.execution.cluster.serving import KILLED, QUIET, SHARE
 from lab.execution.cluster.words import (
@@ -80,6 +88,8 @@ class _Sent:
     future: Future[Outcome] | None = None
     tried: list[str] = field(default_factory=list)
     begun: bool = False
+    #: Its programs run on the host of the lab, which only workers there are on.
+    bound: bool = False
     #: Since when no worker that is there could take it.
     unfit_since: float | None = None
 
@@ -237,9 +247,9 @@ class Cluster:
             if self._over:
                 return
             self._needs = needs
-            sent = self._jobs[number] = _Sent(job, parcel)
+            sent = self._jobs[number] = _Sent(job, parcel, bound=runs_on_host(job))
         hosts = list(self._look().values())
-        refused = nobody(needs, hosts) if hosts else None
+        refused = self._refused(sent, hosts) if hosts else None
         if refused is None:
             self._send(number, sent)
         else:
@@ -263,22 +273,32 @@ class Cluster:
                 pure=False,
                 resources=dict(sent.parcel.needs),
                 workers=chosen or None,
-                allow_other_workers=bool(chosen),
+                allow_other_workers=bool(chosen) and not sent.bound,
             )
             self._numbers[key] = number
         sent.future.add_done_callback(self._ended.put)
 
     def _candidates(self, sent: _Sent) -> list[str]:
         """The workers that a job is for, if not for any: not those it failed on; with its like."""
-        hosts = self._look()
-        fitting = {worker: facts for worker, facts in hosts.items()
-                   if fits(sent.parcel.needs, facts)}  # fmt: skip
-        if sent.tried:
+        fitting = self._fitting(sent)
+        if sent.tried or sent.bound:
             return [worker for worker in fitting if worker not in sent.tried]
         like = self._together.get(sent.job.beside) if sent.job.beside else None
         if like:
             return [worker for worker, facts in fitting.items() if facts.name == like]
         return [near] if self._is_free(near := sent.job.near, fitting) else []
+
+    def _refused(self, sent: _Sent, hosts: list[HostFacts]) -> InfrastructureError | None:
+        """Why none of the workers there are may have a job; None if one may."""
+        why = nobody(sent.parcel.needs, hosts)
+        if why is None and sent.bound and not self._fitting(sent):
+            return elsewhere_only(sent.job)
+        return why
+
+    def _fitting(self, sent: _Sent) -> dict[str, HostFacts]:
+        return {worker: facts for worker, facts in self._look().items()
+                if fits(sent.parcel.needs, facts)
+                and (not sent.bound or facts.boot == sent.parcel.host)}  # fmt: skip
 
     def _is_free(self, worker: str, fitting: Mapping[str, HostFacts]) -> bool:
         """Whether a worker has room for one job more, of those that are for it."""
@@ -395,7 +415,7 @@ class Cluster:
         """End a job whose workers went, while those that stay cannot take it: it would wait for
         ever, and without a word.
         """
-        why = nobody(sent.parcel.needs, hosts)
+        why = self._refused(sent, hosts)
         if why is None:
             sent.unfit_since = None
         elif sent.unfit_since is None:

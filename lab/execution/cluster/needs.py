@@ -17,6 +17,7 @@ from lab.execution.cluster.host import (
     versions,
 )
 from lab.execution.job import Job
+from lab.suites.on_host import OnHost
 
 #: A clock that is further off than this is told.
 _CLOCK_S = 120.0
@@ -46,6 +47,20 @@ def needs_of(job: Job, labels: Sequence[str] = ()) -> dict[str, float]:
         if hardware.accelerator == "kvm":
             needs[KVM] = hardware.cpus
     return needs
+
+
+def runs_on_host(job: Job) -> bool:
+    """Whether programs of a job run on the host of the lab: its files, its interpreter."""
+    return any(isinstance(unit.kind, OnHost) for unit in job.units)
+
+
+def elsewhere_only(job: Job) -> InfrastructureError:
+    """What is said of such a job where all workers are on other hosts."""
+    names = " ".join(dict.fromkeys(u.suite for u in job.units if isinstance(u.kind, OnHost)))
+    return InfrastructureError(
+        f"suite {names} runs its programs on the host of the lab, and no worker is there",
+        hint="lab worker ADDRESS here, too; or another --suite",
+    )
 
 
 def fits(needs: Mapping[str, float], facts: HostFacts) -> bool:

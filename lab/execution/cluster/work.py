@@ -19,6 +19,7 @@ from lab.config import LoadedConfig
 from lab.errors import InfrastructureError, LabError
 from lab.execution.cluster.from_store import bring_from_store
 from lab.execution.cluster.host import GUEST, MEMORY, SLOT, HostFacts, facts_of_here
+from lab.execution.cluster.needs import elsewhere_only, runs_on_host
 from lab.execution.cluster.parcel import (
     Bundle,
     Parcel,
@@ -46,7 +47,6 @@ from lab.guest.movable import Movable
 from lab.model.records import JobRecord, TestResult
 from lab.process.temporary import temporary_folder
 from lab.store.registry import use_store
-from lab.suites.on_host import OnHost
 from lab.unforeseen import as_lab_error
 
 #: How often a worker looks whether anybody still waits for a job, in seconds.
@@ -198,14 +198,8 @@ def require_room(cache: Path) -> None:
 
 def _refuse_elsewhere(parcel: Parcel, mine: Here) -> None:
     """What runs on the host of the lab cannot be moved: its files, its interpreter."""
-    if parcel.host == mine.facts.boot:
-        return
-    for unit in parcel.job.units:
-        if isinstance(unit.kind, OnHost):
-            raise InfrastructureError(
-                f"suite {unit.suite} runs its programs on the host of the lab, and this is another",
-                hint='[executor] kind = "local" for it, or another --suite',
-            )
+    if parcel.host != mine.facts.boot and runs_on_host(parcel.job):
+        raise elsewhere_only(parcel.job)
 
 
 class _Play:
