@@ -63,8 +63,15 @@ def build_key(
         "environment": KBUILD_ENVIRONMENT,
         # Not there at all without flags: most kernels need none.
         **({"flags": flags} if flags else {}),
+        **({"pahole": toolchain.pahole} if _has_btf(options) else {}),
     }
     return _sha256(json.dumps(parts, sort_keys=True))[:24]
+
+
+def _has_btf(options: Sequence[Option]) -> bool:
+    """Whether pahole makes a part of the kernel: scripts/link-vmlinux.sh has it write BTF."""
+    last = {option.name: option.value for option in options}
+    return last.get("DEBUG_INFO_BTF") == "y"
 
 
 def _sha256(text: str) -> str:

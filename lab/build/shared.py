@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -28,6 +30,11 @@ FILES = tuple(name for name in (*SEALED, SEAL, LOG) if name != VMLINUX)
 _FILES = (*FILES, VMLINUX)
 #: What the same key has to be the same of: build.json says how long it took, too.
 KERNEL = tuple(name for name in SEALED if name != "build.json")
+CONFIG = "config"
+#: init/Kconfig has it asked and written down whether anything is made by it or not: the kernels of
+#: Debian 12 and 13, by one gcc and binutils, were the same but for that line of their configs.
+_PAHOLE = re.compile(rb"^CONFIG_PAHOLE_VERSION=.*\n", re.MULTILINE)
+_WITH_BTF = b"\nCONFIG_DEBUG_INFO_BTF=y\n"
 #: In the cache: how many builds were had from a store.
 _COUNT = "store-builds.json"
 
@@ -69,16 +76,26 @@ def is_due(job: BuildJob, store: Store) -> bool:
 
 def forgotten(had: Build) -> dict[str, str]:
     """Take a build out of the cache, to be made here; gives what it was, by file."""
-    digests = sealed_digests(had.folder)
     with locked(BUILDS.lock_of(had.job.cache, had.key)):
+        digests = kernel_digests(had.folder)
         remove_tree(had.folder)
-    return {name: digest for name, digest in digests.items() if name in KERNEL}
+    return digests
 
 
 def other_files(theirs: dict[str, str], ours: Build) -> list[str]:
     """Which files of a kernel are not what another machine made of the same key."""
-    digests = sealed_digests(ours.folder)
+    digests = kernel_digests(ours.folder)
     return [name for name in KERNEL if theirs.get(name) != digests.get(name)]
+
+
+def kernel_digests(folder: Path) -> dict[str, str]:
+    """What a build is, by file, whatever else its host has installed."""
+    digests = {name: text for name, text in sealed_digests(folder).items() if name in KERNEL}
+    with suppress(OSError):
+        config = (folder / CONFIG).read_bytes()
+        if _WITH_BTF not in config:
+            digests[CONFIG] = hashlib.sha256(_PAHOLE.sub(b"", config)).hexdigest()
+    return digests
 
 
 def push_build(built: Build, store: Store) -> bool:

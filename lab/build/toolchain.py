@@ -73,6 +73,13 @@ class Toolchain:
         lines = {family: self.compiler, "binutils": self.linker, "make": self.make}
         return {name: tool_version(line) for name, line in lines.items()}
 
+    @property
+    def pahole(self) -> str:
+        """What pahole, which makes a kernel's BTF, says of its version; "" where there is none."""
+        path = self.environment.get("PATH", Host.here().search_path)
+        found = shutil.which("pahole", path=path)
+        return _first_line(found, ask_all([[found, "--version"]])[0]) if found else ""
+
     @staticmethod
     def probe(cc: str, jobs: int = 0, env: Mapping[str, str] | None = None) -> Toolchain:
         """Ask the compiler, the linker and ``make`` for their versions.

@@ -51,6 +51,22 @@ def test_what_goes_into_a_build_is_in_its_name(other: str) -> None:
     assert len(other) == len(NAME) == 24
 
 
+def test_what_makes_its_btf_is_in_the_name_of_a_kernel_that_has_it(
+    tmp_path: Path,
+) -> None:
+    def named(version: str, *more: Option) -> str:
+        pahole = tmp_path / "pahole"
+        pahole.write_text(f"#!/bin/sh\necho {version}\n")
+        pahole.chmod(0o755)
+        toolchain = replace(TOOLCHAIN, env=(("PATH", f"{tmp_path}:/usr/bin:/bin"),))
+        return build_key(TREE, Overlay.empty(), [*OPTIONS, *more], toolchain)
+
+    btf, none = (Option("DEBUG_INFO_BTF", value, WHERE, EVERY) for value in "yn")
+    assert named("v1.24", btf) != named("v1.30", btf)
+    assert named("v1.24") == named("v1.30")
+    assert named("v1.24", btf, none) == named("v1.30", btf, none)
+
+
 @pytest.mark.parametrize("name", sorted(key.KBUILD_ENVIRONMENT))
 def test_so_is_what_kbuild_is_told(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setitem(key.KBUILD_ENVIRONMENT, name, "another")

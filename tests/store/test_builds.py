@@ -13,6 +13,7 @@ import pytest
 
 from lab.build import find_build
 from lab.build.build import SEALED
+from lab.build.shared import kernel_digests
 from lab.errors import InfrastructureError
 from lab.process.seal import SEAL, file_digest, seal
 from lab.store.left_there import require_vmlinux, vmlinux_of
@@ -221,3 +222,35 @@ def test_a_sealed_build_is_what_is_pushed(one: Machine, folder: Path) -> None:
     shutil.rmtree(folder / "lab-1")
     one.make(one.job())
     assert manifests(folder)
+
+
+@pytest.mark.parametrize(
+    ("more", "other"),
+    [
+        ("", []),
+        ("CONFIG_DEBUG_INFO_BTF=y\n", ["config"]),
+        ("# CONFIG_DEBUG_INFO_BTF is not set\n", []),
+    ],
+)
+def test_a_tool_that_a_host_has_beside_is_no_other_kernel(
+    tmp_path: Path, more: str, other: list[str]
+) -> None:
+    digests = []
+    for number in (0, 130):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        text = f"CONFIG_SMP=y\nCONFIG_PAHOLE_VERSION={number}\n{more}CONFIG_NR_CPUS=2\n"
+        (folder / "config").write_text(text)
+        seal(folder, ["config"])
+        digests.append(kernel_digests(folder))
+    one, two = digests
+    assert [name for name in one if one[name] != two[name]] == other
+
+
+def test_another_config_is_another_kernel(tmp_path: Path) -> None:
+    digests = []
+    for number in (2, 4):
+        (tmp_path / "config").write_text(f"CONFIG_PAHOLE_VERSION=0\nCONFIG_NR_CPUS={number}\n")
+        seal(tmp_path, ["config"])
+        digests.append(kernel_digests(tmp_path))
+    assert digests[0] != digests[1]
