@@ -7,8 +7,11 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -21,7 +24,7 @@ from lab.bisect.of_test import OfTest
 from lab.bisect.point import Point
 from lab.bisect.question import Question
 from lab.bisect.subjects.commits import Commits, open_commits
-from lab.bisect.told import Sight, Trial
+from lab.bisect.told import Seen, Sight, Trial
 from lab.bisect.trier import Asked, GuestTrier
 from lab.build import BuildJob, find_build
 from lab.errors import InfrastructureError
@@ -322,6 +325,59 @@ class Slow:
 
 
 POINTS = [Point("1", "1"), Point("2", "2"), Point("3", "3")]
+
+
+@pytest.mark.parametrize("last", [Sight.OURS, Sight.UNTESTABLE])
+def test_nothing_is_run_again_after_what_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, last: Sight
+) -> None:
+    sights = (Sight.PASSES, Sight.PASSES, Sight.PASSES, last)
+    trials = [Trial(Seen(sight), "run") for sight in sights]
+    monkeypatch.setattr(GuestTrier, "_run", lambda *_: trials)
+    assert list(_alone()._run_all(cast(Any, None), 20)) == trials
+
+
+def test_our_trouble_is_not_what_the_same_bytes_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    trier = _alone()
+    ours, passes = Trial(Seen(Sight.OURS), "1", 0.0, 2.0), Trial(Seen(Sight.PASSES), "2", 0.0, 2.0)
+    assert _of_same_bytes(monkeypatch, trier, "a", [ours]) == [ours]
+    assert _of_same_bytes(monkeypatch, trier, "b", [passes, passes]) == [passes, passes]
+    # What was tried is not tried again, has no seconds again, and is no more than was asked for.
+    assert _of_same_bytes(monkeypatch, trier, "c", []) == [replace(passes, test_s=0.0)]
+
+
+def _alone() -> GuestTrier:
+    """One that knows of no kernel."""
+    return GuestTrier(cast(Any, None), OfTest("t"), Asked(), ["lab"])
+
+
+def _of_same_bytes(
+    monkeypatch: pytest.MonkeyPatch, trier: GuestTrier, key: str, runs: list[Trial]
+) -> list[Trial]:
+    """What is said of a point; guests, where any run, show this."""
+    monkeypatch.setattr(trier_module, "_digest", lambda *_: "the same")
+    monkeypatch.setattr(GuestTrier, "_run_all", lambda *_: iter(runs))
+    setup = cast(Any, SimpleNamespace(builder=None))
+    nothing = cast(Any, None)
+    return list(trier._tried(Point(key, key), setup, nothing, nothing, len(runs) or 1))
+
+
+def test_a_kernel_with_other_programs_is_another(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "bzImage").write_bytes(b"a kernel")
+    built = cast(Any, SimpleNamespace(image=tmp_path / "bzImage"))
+
+    def digest(programs: str) -> str:
+        made = SimpleNamespace(digests=lambda: {"mmap": programs})
+        preparer = SimpleNamespace(programs=lambda *_: made)
+        monkeypatch.setattr(trier_module, "Preparer", lambda _: preparer)
+        return trier_module._digest(cast(Any, None), cast(Any, SimpleNamespace(suites=())), built)
+
+    before = digest("one")
+    assert before == digest("one") != digest("other")
+    (tmp_path / "bzImage").write_bytes(b"another")
+    assert digest("one") != before
 
 
 def test_what_is_wanted_is_waited_for() -> None:
