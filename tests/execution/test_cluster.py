@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from distributed import Client
@@ -17,10 +19,12 @@ from distributed.security import Security
 from lab.config import LoadedConfig, load
 from lab.execution.cluster.executor import Cluster, _Sent
 from lab.execution.cluster.parcel import Parcel
-from lab.execution.cluster.words import Begun
+from lab.execution.cluster.words import Begun, Done
 from lab.execution.executor import ExecutorRequest
+from lab.execution.run_job import unrun_job
 from lab.guest.fake import Script
 from lab.model.records import JobRecord, TestResult
+from lab.model.unrun import Stop
 from lab.process.deadline import Deadline
 from tests.config.conftest import Project
 from tests.execution.conftest import MakeJob
@@ -140,4 +144,37 @@ def test_the_third_worker_is_spared(loaded: LoadedConfig, told: Told, make_job: 
     assert "tcp://1" in str(record.error)
     assert "tcp://2" in str(record.error)
     assert "tcp://3" not in str(record.error)
+    assert cluster.busy == 0
+
+
+class Brought:
+    """What a task gave, which comes when ``there`` is set."""
+
+    def __init__(self, key: str, outcome: Done) -> None:
+        self.key, self.outcome = key, outcome
+        self.there = threading.Event()
+
+    def result(self) -> Done:
+        assert self.there.wait(60.0)
+        return self.outcome
+
+
+def test_a_record_that_is_long_in_coming_holds_no_other_up(
+    loaded: LoadedConfig, told: Told, make_job: MakeJob
+) -> None:
+    """Its worker may be slow, or gone with it."""
+    asked = ExecutorRequest(loaded, 2, told.results.append, told.words.append)
+    cluster, job = Cluster(asked, None), make_job({"p": Script(("a",))})
+    brought = [
+        Brought(f"k{number}", Done(f"host{number}", unrun_job(job, Stop("pretended"))))
+        for number in range(2)
+    ]
+    for number, one in enumerate(brought):
+        cluster._jobs[number] = _Sent(job, Parcel("r", number, job, "", Path()))
+        cluster._numbers[one.key] = number
+        cluster._arrive(cast(Any, one))
+    for number in (1, 0):
+        brought[number].there.set()
+        found, record = ended(cluster)
+        assert (found, record.evidence.host) == (number, f"host{number}")
     assert cluster.busy == 0

@@ -17,6 +17,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from types import TracebackType
@@ -94,9 +95,18 @@ class _Sent:
     unfit_since: float | None = None
 
 
-#: What comes to who waits: a future that ended, a record that needs none, or a word to look.
+@dataclass(frozen=True)
+class _Arrived:
+    """How a task ended, and what it gave, which took some way to come."""
+
+    key: str
+    outcome: Outcome | None = None
+    error: BaseException | None = None
+
+
+#: What comes to who waits: how a task ended, a record that needs none, or a word to look.
 _Numbered = tuple[int, JobRecord]
-_Ended: TypeAlias = "Future[Outcome] | _Numbered | None"
+_Ended: TypeAlias = "_Arrived | _Numbered | None"
 
 
 class Cluster:
@@ -276,7 +286,20 @@ class Cluster:
                 allow_other_workers=bool(chosen) and not sent.bound,
             )
             self._numbers[key] = number
-        sent.future.add_done_callback(self._ended.put)
+        sent.future.add_done_callback(self._arrive)
+
+    def _arrive(self, future: Future[Outcome]) -> None:
+        """Bring what a task gave: some answers of two hosts, which no other is to wait for."""
+        self._beside(lambda: self._fetch(future))
+
+    def _fetch(self, future: Future[Outcome]) -> None:
+        outcome: Outcome | None = None
+        error: BaseException | None = None
+        try:
+            outcome = future.result()
+        except BaseException as raised:
+            error = raised
+        self._ended.put(_Arrived(future.key, outcome, error))
 
     def _candidates(self, sent: _Sent) -> list[str]:
         """The workers that a job is for, if not for any: not those it failed on; with its like."""
@@ -384,7 +407,7 @@ class Cluster:
             if found is not None or self.busy < waiting:
                 return found
 
-    def _ended_job(self, ended: Future[Outcome] | tuple[int, JobRecord]) -> _Numbered | None:
+    def _ended_job(self, ended: _Arrived | _Numbered) -> _Numbered | None:
         """A job's record; None where there is none yet, or the job is not to have one."""
         if isinstance(ended, tuple):
             return ended if self._jobs.pop(ended[0], None) is not None else None
@@ -426,17 +449,16 @@ class Cluster:
                 self._beside(lambda: self._client.cancel([future], force=True))
             self._refuse(number, sent, why)
 
-    def _record(self, number: int, future: Future[Outcome]) -> JobRecord | None:
+    def _record(self, number: int, ended: _Arrived) -> JobRecord | None:
         """What came of a job; None where nothing did, or it goes on elsewhere."""
-        sent = self._jobs[number]
-        if future.status == "finished":
-            return self._of(number, sent, future.result())
-        if future.cancelled():
+        sent, error = self._jobs[number], ended.error
+        if ended.outcome is not None:
+            return self._of(number, sent, ended.outcome)
+        if isinstance(error, CancelledError) or self._client.status != "running":
             if not self._over:
                 raise gone(self._told_address)
             del self._jobs[number]
             return None
-        error = future.exception()
         if isinstance(error, KilledWorker):
             return self._lost(number, sent)
         said = as_lab_error(error) if isinstance(error, Exception) else gone(self._told_address)
@@ -523,11 +545,10 @@ class Cluster:
                 continue
             number = self._numbers.pop(ended.key, None)
             sent = self._jobs.pop(number, None) if number is not None else None
-            if sent is None or number is None or ended.status != "finished":
+            if sent is None or number is None:
                 continue
-            outcome = ended.result()
-            if isinstance(outcome, Done):
-                record = self._of(number, sent, outcome)
+            if isinstance(ended.outcome, Done):
+                record = self._of(number, sent, ended.outcome)
                 if record is not None:
                     yield number, record
 
