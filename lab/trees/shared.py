@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from lab.errors import LabError
 from lab.process import run
+from lab.process.child import failure
 from lab.process.removal import remove_tree
 from lab.process.shelf import TREES
 from lab.process.stored import read_stored
@@ -32,6 +33,9 @@ _TAR = (
     "tar", "--sort=name", "--format=gnu", f"--mtime={_MTIME}", "--owner=0", "--group=0",
     "--numeric-owner", "-I", "zstd -T0 -6",
 )  # fmt: skip
+
+#: tar(1)'s status where "some files were changed while being archived", and what it says of each.
+_DIFFERS, _CHANGED = 1, ": file changed as we read it"
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,20 @@ def push_tree(tree: Tree, store: Store) -> bool:
     with temporary_folder("store") as work:
         archive = work / _ARCHIVE
         folder = tree.path.parent
-        run([*_TAR, "-cf", archive, "-C", folder, tree.path.name], timeout=_DEADLINE_S)
+        _archived(tree.path, archive)
         files = {_ARCHIVE: archive, _MANIFEST: tree.manifest, _RECORD: folder / _RECORD}
         return store.push(TREES.kind, key, files)
+
+
+def _archived(source: Path, archive: Path) -> None:
+    """Write a tree's archive.
+
+    Another lab that links the tree's files meanwhile changes their ctime (inode(7)), which tar
+    takes for another content.  A tree's files are immutable, and whoever has the archive compares
+    them to the manifest.
+    """
+    command = ["env", "LC_ALL=C", *_TAR, "-cf", str(archive), "-C", str(source.parent), source.name]
+    done = run(command, timeout=_DEADLINE_S, check=False)
+    linked = all(line.endswith(_CHANGED) for line in done.stderr.splitlines())
+    if done.status != 0 and not (done.status == _DIFFERS and linked):
+        raise failure(done)

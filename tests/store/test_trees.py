@@ -5,21 +5,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tarfile
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from lab.config.model import TarballKernel
 from lab.model.url import Url
-from lab.process import run
-from lab.store.registry import use_store
+from lab.process import ProcessFailed, run
+from lab.store.registry import store_of, use_store
 from lab.store.settings import StoreSettings
 from lab.trees import Tree, read_manifest
 from lab.trees.manifest import compute_manifest
-from lab.trees.shared import tree_key
+from lab.trees.shared import _archived, push_tree, tree_key
 from tests.store.conftest import manifests
 from tests.trees.conftest import Cache, source
 
@@ -166,3 +169,47 @@ def test_nothing_is_written_outside(
 def test_a_store_without_it_is_no_trouble(two: Machine, kernel: TarballKernel) -> None:
     assert not is_from_store(two.fetch(kernel))
     assert two.told == []
+
+
+def test_a_tree_that_others_link_meanwhile(
+    one: Machine, two: Machine, kernel: TarballKernel, source: Path, shared: Path
+) -> None:
+    """As labs that build do; tar says of each such file that it changed as it was read."""
+    with (source / "big.bin").open("wb") as big:
+        big.write(os.urandom(48 << 20))
+    run(["tar", "-czf", str(kernel.url), "-C", source.parent, "linux-6.1"])
+    digest = hashlib.sha256(Path(str(kernel.url)).read_bytes()).hexdigest()
+    kernel = kernel.model_copy(update={"sha256": digest})
+    made = one.fetch(kernel)
+    (manifest,) = manifests(shared)
+    manifest.unlink()
+    store = store_of(one.folder)
+    assert store is not None
+    with linked_over_and_over(made.path / "big.bin", shared.parent / "link"):
+        assert push_tree(made, store)
+    assert is_from_store(two.fetch(kernel))
+    assert (one.told, two.told) == ([], [])
+
+
+def test_a_tree_whose_file_cannot_be_read_is_not_pushed(tmp_path: Path) -> None:
+    (tmp_path / "linux").mkdir()
+    with pytest.raises(ProcessFailed, match="ended with status 2"):
+        _archived(tmp_path / "none", tmp_path / "archive")
+
+
+@contextmanager
+def linked_over_and_over(path: Path, link: Path) -> Iterator[None]:
+    over = threading.Event()
+
+    def links() -> None:
+        while not over.is_set():
+            link.hardlink_to(path)
+            link.unlink()
+
+    thread = threading.Thread(target=links)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
