@@ -16,6 +16,8 @@ from lab.patches.patched_tree import View
 from lab.trees import Tree
 
 FILE = "mends.toml"
+#: In a flag: the folder of the kernel's source.
+SOURCE = "$SOURCE"
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,10 @@ class Mended:
     def kernel_flags(self) -> tuple[str, ...]:
         """Flags that go before all others when a file of the kernel is compiled."""
         return tuple(flag for mend in self.applied for flag in mend.kernel_flags)
+
+    def kernel_flags_for(self, source: Path) -> tuple[str, ...]:
+        """The same for a tree in this folder, which $SOURCE stands for and no build is named by."""
+        return tuple(flag.replace(SOURCE, str(source)) for flag in self.kernel_flags)
 
     @property
     def host_flags(self) -> tuple[str, ...]:

@@ -456,7 +456,7 @@ def _make(bench: Workbench, job: BuildJob, log: Path, held: int) -> Make:
     # The scripts stay where they are: their path is in every command that kbuild saves.
     folder, cc, mends = bench.folder / "bin", job.toolchain.cc, job.mends
     arguments = job.toolchain.arguments_with(
-        wrapped(folder, "cc", cc, mends.kernel_flags),
+        wrapped(folder, "cc", cc, mends.kernel_flags_for(bench.source)),
         wrapped(folder, "hostcc", cc, mends.host_flags),
     )
     environment = job.toolchain.environment

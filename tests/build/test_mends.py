@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.build import BuildJob, Mended, Toolchain, mend_tree
+from lab.build import BuildJob, Mended, Toolchain, build, mend_tree
 from lab.build.applied_mends import Applied
 from lab.build.mend import load_mends
 from lab.build.toolchain import tool_version
@@ -246,6 +246,22 @@ def test_flags_reach_every_compilation(bench: Bench, mends: Path) -> None:
     write(mends, 'kernel_flags = ["-DKERNEL=a b"]\nhost_flags = ["-DHOST=it\'s"]')
     bench.build(job_with(bench, mended(bench, mends)))
     assert bench.compiled == ["fs/dax.o", "mm/gup.o", "mm/mlock.o"]
+
+
+@pytest.mark.parametrize("mends_it", [True, False])
+def test_where_a_cache_lies_is_no_part_of_a_kernel(
+    bench: Bench, mends: Path, tmp_path: Path, mends_it: bool
+) -> None:
+    """__FILE__ before Linux 4.17, a73619a845d5."""
+    with (bench.kernel / "mm/gup.c").open("a") as source:
+        source.write("char where[] = __FILE__;\n")
+    flag = "-fmacro-prefix-map=$SOURCE/=" if mends_it else "-DNONE"
+    write(mends, f'kernel_flags = ["{flag}"]')
+    one = job_with(bench, mended(bench, mends))
+    other = replace(one, cache=tmp_path / "a/cache/elsewhere")
+    assert one.key == other.key
+    made = [build(job).folder / "vmlinux" for job in (one, other)]
+    assert (made[0].read_bytes() == made[1].read_bytes()) is mends_it
 
 
 def test_other_flags_are_another_build_on_another_bench(bench: Bench, mends: Path) -> None:

@@ -246,19 +246,19 @@ def test_a_suite_that_no_script_can_run_is_named(tmp_path: Path) -> None:
 
 def test_flags_that_mended_it_come_before_all_others(tmp_path: Path) -> None:
     mended: dict[str, Any] = {
-        "kernel_flags": ["-fno-pie", "-DX='a b'"],
+        "kernel_flags": ["-fno-pie", "-DX='a b'", "-DY=$SOURCE/it"],
         "mends": ["pie: kernel -fno-pie (`x`)"],
     }
     script = checked(repro_script(recorded(tmp_path / "run", **mended), "0"))
     start = script.index("\t# Before all others")
     part = script[start : script.index("\tfor target in")]
-    program = f"work={tmp_path}\n{part}\necho $cc $hostcc"
+    program = f"work={tmp_path} source={tmp_path}/tree\n{part}\necho $cc $hostcc"
     done = subprocess.run(["sh", "-euc", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [f"{tmp_path}/bin/cc", "gcc"]
-    (tmp_path / "x.c").write_text("X int y;\n")
+    (tmp_path / "x.c").write_text("X int y; Y\n")
     preprocess = [f"{tmp_path}/bin/cc", "-E", "-P", "x.c"]
     shown = subprocess.run(preprocess, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "'a b' int y" in shown.stdout
+    assert f"'a b' int y; {tmp_path}/tree/it" in shown.stdout
 
 
 @pytest.mark.parametrize(
