@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -28,10 +29,14 @@ from lab.errors import InfrastructureError, UserError
 from lab.execution.cluster.address import Address
 from lab.execution.cluster.attempts import Attempt
 from lab.execution.cluster.builds import WorkersBuild
+from lab.execution.cluster.executor import Cluster
+from lab.execution.executor import ExecutorRequest
+from lab.guest.fake import Script
 from lab.process.deadline import Deadline
 from lab.process.seal import file_digest
 from tests.build.conftest import Bench, bench
 from tests.config.conftest import Project
+from tests.execution.conftest import MakeJob
 from tests.execution.test_cluster_store import LARGE
 
 __all__ = ["bench"]
@@ -52,6 +57,7 @@ class Fleet:
     """A scheduler, and workers that come and go."""
 
     def __init__(self, root: Path, stack: ExitStack) -> None:
+        root.mkdir(exist_ok=True)
         self._root, self._stack = root, stack
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -78,13 +84,17 @@ class Fleet:
         self._stack.callback(made.kill)
         return made
 
-    def have(self, workers: int) -> None:
-        """Have so many."""
+    def have(self, workers: int, *words: str) -> None:
+        """Have so many; those that come now are started with these words, too."""
         self._workers = [one for one in self._workers if one.poll() is None]
         while len(self._workers) < workers:
             root = self._project(f"worker-{len(list(self._root.iterdir()))}")
-            self._workers.append(self._start("worker", self.url, "--file", str(root)))
-        until(lambda: len(self._client.scheduler_info(n_workers=-1)["workers"]) == workers)
+            self._workers.append(self._start("worker", self.url, "--file", str(root), *words))
+        until(lambda: len(self.addresses()) == workers)
+
+    def addresses(self) -> set[str]:
+        """Of those that are there."""
+        return set(self._client.scheduler_info(n_workers=-1)["workers"])
 
     def kill(self, address: str) -> None:
         """As an OOM killer would."""
@@ -150,6 +160,12 @@ class Asker:
 @pytest.fixture
 def asker(fleet: Fleet, bench: Bench) -> Iterator[Asker]:
     fleet.have(2)
+    with asking(fleet, bench) as made:
+        yield made
+
+
+@contextmanager
+def asking(fleet: Fleet, bench: Bench) -> Iterator[Asker]:
     script = bench.top / "cc"
     # Only what compiles is held: workers ask for its version.
     asked = '#!/bin/sh\ntest "$1" = --version && exec gcc --version'
@@ -250,6 +266,64 @@ def test_a_build_that_kills_two_workers_is_an_error(
     assert "2 times" in error.what
     assert str(error).count("was killed") == 2
     until(lambda: not bench.processes())
+
+
+def test_a_build_whose_worker_was_killed_goes_to_none_that_lacks_what_it_needs(
+    tmp_path: Path, bench: Bench
+) -> None:
+    """Dask's scheduler would have taken that one, failed at it, and said nothing for ever."""
+    with ExitStack() as stack:
+        fleet = Fleet(tmp_path, stack)
+        fleet.have(1)
+        fleet.have(2, "--label", "small")
+        asked = fleet.loaded.config.executor.model_copy(update={"labels": ("small",)})
+        config = fleet.loaded.config.model_copy(update={"executor": asked})
+        fleet.loaded = replace(fleet.loaded, config=config)
+        asker = stack.enter_context(asking(fleet, bench))
+        bench.hold.touch()
+        with asker.making(job_of(bench)) as came:
+            stack.callback(setattr, asker, "over", True)
+            until(bench.reached.exists)
+            fleet.kill(asker.attempts[-1].worker)
+            bench.hold.unlink()
+            began = time.monotonic()
+            while not came and time.monotonic() - began < _START_S:
+                time.sleep(0.1)
+            asker.over = True
+        assert came == [None]
+        assert "no worker" in asker.told[-1]
+        assert asker.told[-1].endswith("; built here")
+
+
+def test_a_guest_whose_worker_was_killed_goes_to_another_like_it(
+    tmp_path: Path, make_job: MakeJob
+) -> None:
+    """One that comes later; none that lacks what the job needs."""
+    with ExitStack() as stack:
+        fleet = Fleet(tmp_path / "fleet", stack)
+        fleet.have(1)
+        fleet.have(2, "--label", "small")
+        asked = fleet.loaded.config.executor.model_copy(update={"labels": ("small",)})
+        config = fleet.loaded.config.model_copy(update={"executor": asked})
+        request = ExecutorRequest(
+            replace(fleet.loaded, config=config), 2, lambda _: None, lambda _: None
+        )
+        cluster = stack.enter_context(Cluster(request, Address(fleet.url)))
+        hosts = cluster._look()
+        (near,) = (worker for worker, facts in hosts.items() if "label small" in facts.offers)
+        job = make_job({"p": Script(("a", "b"), {"b": "hang"})}, program_s=60.0, near=near)
+        cluster.submit(1, job)
+        waiting = threading.Thread(target=cluster.next_record, daemon=True)
+        waiting.start()
+        until(lambda: cluster._attempts.of(1))
+        assert cluster._attempts.of(1)[0].worker == near
+        fleet.kill(near)
+        fleet.have(2, "--label", "small")
+        until(lambda: len(cluster._attempts.of(1)) == 2)
+        (last,) = fleet.addresses() - hosts.keys()
+        assert cluster._attempts.of(1)[1].worker == last
+        cluster.end()
+        waiting.join(_START_S)
 
 
 def test_who_gives_up_leaves_no_compiler(asker: Asker, bench: Bench) -> None:

@@ -156,6 +156,9 @@ class WorkersBuild:
             finally:
                 with self._lock:
                     self._pending[worker] -= 1
+            if outcome is None:
+                self._refuse_killing(asked)
+                continue
             if isinstance(outcome, Built):
                 return self._kept(asked, outcome)
             if isinstance(outcome, NotBuilt):
@@ -229,12 +232,14 @@ class WorkersBuild:
     def _look(self, client: Client) -> dict[str, HostFacts]:
         with self._lock:
             if time.monotonic() - self._looked >= _KNOWN_S or not self._hosts:
-                self._hosts = workers_of(client) or {}
+                found = workers_of(client)
+                # Who does not answer has said of none that it is gone.
+                self._hosts = self._hosts if found is None else found
                 self._looked = time.monotonic()
             return self._hosts
 
-    def _outcome(self, asked: _Asked, client: Client, worker: str) -> BuildOutcome:
-        """What came of it where it was sent, or where the scheduler sent it then.
+    def _outcome(self, asked: _Asked, client: Client, worker: str) -> BuildOutcome | None:
+        """What came of it where it was sent; None where that worker is gone.
 
         Raises:
             InfrastructureError: Nobody wants it any more, or the scheduler is gone; or it
@@ -247,8 +252,8 @@ class WorkersBuild:
             key=f"{self._run}-build-{asked.number}-{secrets.token_hex(3)}",
             pure=False,
             resources=self._needs,
+            # No other, once that is gone: see Cluster.
             workers=[worker],
-            allow_other_workers=True,
         )
         ended = threading.Event()
         future.add_done_callback(lambda _: ended.set())
@@ -257,6 +262,9 @@ class WorkersBuild:
             if why is not None:
                 self._give_up(client, future)
                 raise why
+            if worker not in self._look(client) and not ended.is_set():
+                self._give_up(client, future)
+                return None
         if future.status == "finished":
             outcome: BuildOutcome = future.result()
             return outcome
@@ -275,9 +283,13 @@ class WorkersBuild:
             return _stopped(asked)
         if client.status != "running":
             return gone(self._address.url)
-        # A scheduler that is not the lab's would have it kill more.
-        lost = [one for one in self._attempts.of(asked.number)[:-1] if not one.why]
-        return self._killing(asked) if len(lost) >= MOST else None
+        return None
+
+    def _refuse_killing(self, asked: _Asked) -> None:
+        """Raise InfrastructureError where it was begun by so many that are gone."""
+        lost = [one for one in self._attempts.of(asked.number) if not one.why]
+        if len(lost) >= MOST:
+            raise self._killing(asked)
 
     def _killing(self, asked: _Asked) -> InfrastructureError:
         del self._attempts.of(asked.number)[MOST + len(asked.tried) :]

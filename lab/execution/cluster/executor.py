@@ -74,6 +74,8 @@ from lab.process.deadline import Deadline
 from lab.unforeseen import as_lab_error
 
 _LOOK_S = 2.0
+#: How often those are looked at that wait, while others come to their end.
+_CHECK_S = 5.0
 #: What jobs have to end and say what they have: SIGTERM ends the lab in ten seconds.
 _ENDING_S = 8.0
 #: Workers on this host, at most: each takes memory, and guests run in processes of their own.
@@ -91,6 +93,8 @@ class _Sent:
     begun: bool = False
     #: Its programs run on the host of the lab, which only workers there are on.
     bound: bool = False
+    #: The workers that it is for; () is any.
+    chosen: tuple[str, ...] = ()
     #: Since when no worker that is there could take it.
     unfit_since: float | None = None
 
@@ -133,6 +137,7 @@ class Cluster:
         self._attempts = Attempts()
         self._hosts: dict[str, HostFacts] = {}
         self._looked = 0.0
+        self._checked = time.monotonic()
         self._alone_since: float | None = None
         self._needs: dict[str, float] = {}
         self._together: dict[str, str] = {}
@@ -273,7 +278,7 @@ class Cluster:
         with self._lock:
             if self._over:
                 return
-            chosen = self._candidates(sent)
+            sent.chosen = tuple(self._candidates(sent))
             key = f"{self._run}-{number}-{len(sent.tried)}-{secrets.token_hex(3)}"
             sent.future = self._client.submit(
                 self._work,
@@ -282,8 +287,9 @@ class Cluster:
                 key=key,
                 pure=False,
                 resources=dict(sent.parcel.needs),
-                workers=chosen or None,
-                allow_other_workers=bool(chosen) and not sent.bound,
+                # No others, once these are gone: Dask's scheduler (2026.11) would take any, even
+                # one that has not what is asked for, fail at that, and never say so.
+                workers=list(sent.chosen) or None,
             )
             self._numbers[key] = number
         sent.future.add_done_callback(self._arrive)
@@ -400,6 +406,8 @@ class Cluster:
             except queue.Empty:
                 self._refuse_silence()
                 continue
+            if time.monotonic() - self._checked > _CHECK_S:
+                self._refuse_silence()
             if ended is None:
                 return None
             waiting = self.busy
@@ -424,15 +432,32 @@ class Cluster:
         """Raise InfrastructureError where nobody is there who could end the waiting."""
         if self._client.status != "running":
             raise gone(self._told_address)
+        self._checked = time.monotonic()
         if hosts := list(self._look().values()):
             self._alone_since = None
             for number, sent in list(self._jobs.items()):
+                self._send_elsewhere(number, sent)
                 self._refuse_unfit(number, sent, hosts)
         elif self._alone_since is None:
             self._alone_since = time.monotonic()
             self._asked.on_word(f"{self._told_address} has no worker left: waiting for one")
         elif time.monotonic() - self._alone_since > ALONE_S:
             raise no_workers(self._told_address)
+
+    def _send_elsewhere(self, number: int, sent: _Sent) -> None:
+        """Send a job again all of whose workers are gone: it would wait for them."""
+        future = sent.future
+        if future is None or future.done() or not sent.chosen:
+            return
+        if not self._look().keys().isdisjoint(sent.chosen):
+            return
+        self._numbers.pop(future.key, None)
+        self._beside(lambda: self._client.cancel([future], force=True))
+        if len(self._attempts.of(number)) >= MOST:
+            self._ended.put((number, self._lost(number, sent)))
+            sent.chosen = ()
+        else:
+            self._send(number, sent)
 
     def _refuse_unfit(self, number: int, sent: _Sent, hosts: list[HostFacts]) -> None:
         """End a job whose workers went, while those that stay cannot take it: it would wait for
