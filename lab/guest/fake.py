@@ -409,6 +409,10 @@ def _hang(guest: FakeGuest, _: str, deadline_s: float) -> None:
     guest.waits(deadline_s, deadline_s)
 
 
+def _block(guest: FakeGuest, _: str, deadline_s: float) -> None:
+    time.sleep(deadline_s)
+
+
 def _stall(guest: FakeGuest, more: str, deadline_s: float) -> None:
     guest.says(STALL.format(f"stall{more}_inner", f"stall{more}_caller"))
     _hang(guest, more, deadline_s)
@@ -417,7 +421,8 @@ def _stall(guest: FakeGuest, more: str, deadline_s: float) -> None:
 #: ``panic``, ``reboot``, ``vanish`` (without a word): the guest ends.  ``qemu``: what it runs
 #: on does.  ``cut``: only the connection.  ``flood``: it prints too much.  ``oops``: it goes
 #: on, half dead.  ``stall``: it does not go on, and says so; ``hang``: without a word.
-#: ``stumble``: a stall that ends.  ``slow``: 10 s.  ``interrupt``: somebody presses Ctrl-C.
+#: ``block``: as ``hang``, by the host's clock.  ``stumble``: a stall that ends.  ``slow``: 10 s.
+#: ``interrupt``: somebody presses Ctrl-C.
 DEEDS: Mapping[str, Deed] = {
     "panic": _panic,
     "reboot": _reboot,
@@ -430,5 +435,6 @@ DEEDS: Mapping[str, Deed] = {
     "stumble": _stumble,
     "slow": _slow,
     "hang": _hang,
+    "block": _block,
     "stall": _stall,
 }

@@ -117,7 +117,8 @@ def test_a_job_that_kills_two_workers_is_an_error(
     cluster: Cluster, told: Told, make_job: MakeJob
 ) -> None:
     """Never the kernel's: it says what was heard of both."""
-    job = make_job({"p": Script(("a", "b"), {"b": "hang"})}, program_s=60.0)
+    # Not at its end before its worker is killed.
+    job = make_job({"p": Script(("a", "b"), {"b": "block"})}, program_s=120.0)
     cluster.submit(7, job)
     for attempt in (1, 2):
         os.kill(worker_with(cluster, 7, attempt), signal.SIGKILL)

@@ -311,7 +311,7 @@ def test_a_guest_whose_worker_was_killed_goes_to_another_like_it(
         cluster = stack.enter_context(Cluster(request, Address(fleet.url)))
         hosts = cluster._look()
         (near,) = (worker for worker, facts in hosts.items() if "label small" in facts.offers)
-        job = make_job({"p": Script(("a", "b"), {"b": "hang"})}, program_s=60.0, near=near)
+        job = make_job({"p": Script(("a", "b"), {"b": "block"})}, program_s=120.0, near=near)
         cluster.submit(1, job)
         waiting = threading.Thread(target=cluster.next_record, daemon=True)
         waiting.start()
