@@ -234,8 +234,10 @@ def test_this_machine_is_full(one: Machine, two: Machine) -> None:
 
 def test_threads_have_one_store(one: Machine, two: Machine) -> None:
     one.make()
+    # It writes its config, which another would read half written.
+    job = two.job()
     had: list[object] = []
-    threads = [threading.Thread(target=lambda: had.append(two.pull())) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: had.append(two.pull(job))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
