@@ -4,17 +4,21 @@
 from __future__ import annotations
 
 import ssl
+import threading
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from lab.builder import Silent
 from lab.config import load
 from lab.errors import InfrastructureError, UserError
-from lab.execution.cluster import executor
-from lab.execution.cluster.address import CA, OWN, checked_address
+from lab.execution.cluster import builds, executor
+from lab.execution.cluster.address import CA, OWN, Address, checked_address
 from lab.execution.cluster.attempts import Attempts
+from lab.execution.cluster.builds import WorkersBuild
 from lab.execution.cluster.certificates import make_certificates
 from lab.execution.cluster.executor import Cluster, _Sent
 from lab.execution.cluster.host import GUEST, KVM, MEMORY, HostFacts, version_token, versions
@@ -159,6 +163,36 @@ def test_a_job_goes_where_its_kernel_was_built_if_that_is_free(
     cluster._jobs[0] = replace(sent, future=SimpleNamespace())
     assert cluster._candidates(sent) == []
     assert cluster._candidates(replace(sent, job=replace(made, near="tcp://gone"))) == []
+
+
+def test_words_are_heard_while_it_is_asked_who_works(
+    make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer comes by the thread that hears words, which waits for the lock."""
+    loaded = load(Project(tmp_path).root)
+    cluster = Cluster(ExecutorRequest(loaded, 1, lambda _: None, lambda _: None), None)
+    maker = WorkersBuild(loaded, Address("tcp://127.0.0.1:1"), Silent())
+    free: list[bool] = []
+
+    def hear(lock: Any) -> None:
+        free.append(lock.acquire(timeout=5))
+        if free[-1]:
+            lock.release()
+
+    def asked(lock: Any) -> dict[str, HostFacts]:
+        hears = threading.Thread(target=hear, args=(lock,))
+        hears.start()
+        hears.join()
+        return {"tcp://1": facts()}
+
+    future = SimpleNamespace(add_done_callback=lambda _: None)
+    cluster._client = SimpleNamespace(submit=lambda *_, **__: future)
+    monkeypatch.setattr(executor, "workers_of", lambda _: asked(cluster._lock))
+    made = make_job({"p": Script(("a",))})
+    cluster._send(0, _Sent(made, Parcel("run", 0, made, "b", tmp_path)))
+    monkeypatch.setattr(builds, "workers_of", lambda _: asked(maker._lock))
+    assert maker._look(SimpleNamespace()) == {"tcp://1": facts()}
+    assert free == [True, True]
 
 
 def test_other_versions_are_named_with_what_mends_it() -> None:

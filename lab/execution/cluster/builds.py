@@ -36,7 +36,7 @@ from lab.execution.cluster.connection import (
     workers_of,
 )
 from lab.execution.cluster.host import BUILD, HostFacts, version_token
-from lab.execution.cluster.needs import TOKEN, fits, nobody, other_versions
+from lab.execution.cluster.needs import fits, needs_of_all, nobody, other_versions
 from lab.execution.cluster.words import (
     Begun,
     BuildOutcome,
@@ -210,8 +210,7 @@ class WorkersBuild:
 
     @property
     def _needs(self) -> dict[str, float]:
-        labels = self._loaded.config.executor.labels
-        return {version_token(): TOKEN, BUILD: 1, **{f"label {name}": TOKEN for name in labels}}
+        return {BUILD: 1, **needs_of_all(self._loaded.config.executor.labels)}
 
     def _workers(self, asked: _Asked, client: Client) -> dict[str, HostFacts]:
         """Those there are, once there is one."""
@@ -230,12 +229,13 @@ class WorkersBuild:
         return found
 
     def _look(self, client: Client) -> dict[str, HostFacts]:
+        if time.monotonic() - self._looked < _KNOWN_S and self._hosts:
+            return self._hosts
+        found = workers_of(client)
         with self._lock:
-            if time.monotonic() - self._looked >= _KNOWN_S or not self._hosts:
-                found = workers_of(client)
-                # Who does not answer has said of none that it is gone.
-                self._hosts = self._hosts if found is None else found
-                self._looked = time.monotonic()
+            # Who does not answer has said of none that it is gone.
+            self._hosts = self._hosts if found is None else found
+            self._looked = time.monotonic()
             return self._hosts
 
     def _outcome(self, asked: _Asked, client: Client, worker: str) -> BuildOutcome | None:

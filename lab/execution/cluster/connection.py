@@ -23,12 +23,16 @@ LEAVING_S = 2.0
 
 
 def workers_of(client: Client) -> dict[str, HostFacts] | None:
-    """The lab's workers, by address, as they are now; None where nobody answers."""
+    """The lab's workers, by address, as they are now; None where nobody answers.
+
+    To be asked for without a lock that is taken where words are heard: these come by the thread
+    that the answer comes by.
+    """
     try:
         # Asked itself: what scheduler_info() gives may be of another question meanwhile, the
         # client's own, which is of no worker.
         identity = client.scheduler.identity
-        told = client.sync(identity, n_workers=-1)["workers"]
+        told = client.sync(identity, n_workers=-1, callback_timeout=_CONNECT_S)["workers"]
     except (OSError, TimeoutError, AttributeError, CancelledError):
         return None
     found: dict[str, HostFacts] = {}

@@ -275,10 +275,11 @@ class Cluster:
         self._ended.put((number, unrun_job(sent.job, Stop(why.what), error)))
 
     def _send(self, number: int, sent: _Sent) -> None:
+        chosen = tuple(self._candidates(sent))
         with self._lock:
             if self._over:
                 return
-            sent.chosen = tuple(self._candidates(sent))
+            sent.chosen = chosen
             key = f"{self._run}-{number}-{len(sent.tried)}-{secrets.token_hex(3)}"
             sent.future = self._client.submit(
                 self._work,

@@ -24,7 +24,7 @@ _CLOCK_S = 120.0
 #: Bytes: less than this is told.
 _LITTLE = 2 << 30
 #: What one offers of which each job takes a little: whatever is no CPU, memory or build.
-TOKEN = 1e-6
+_TOKEN = 1e-6
 
 
 def needs_of(job: Job, labels: Sequence[str] = ()) -> dict[str, float]:
@@ -33,8 +33,7 @@ def needs_of(job: Job, labels: Sequence[str] = ()) -> dict[str, float]:
     Args:
         labels: Of ``[executor]``.
     """
-    needs: dict[str, float] = {version_token(): TOKEN, SLOT: 1}
-    needs |= {f"label {name}": TOKEN for name in labels}
+    needs: dict[str, float] = {SLOT: 1, **needs_of_all(labels)}
     boot = job.guest.recipe()
     if boot is not None:
         # One that is only played takes no more, and runs anywhere.
@@ -42,11 +41,16 @@ def needs_of(job: Job, labels: Sequence[str] = ()) -> dict[str, float]:
         needs |= {
             GUEST: hardware.cpus,
             MEMORY: hardware.memory + hardware.nvdimm,
-            arch_token(): TOKEN,
+            arch_token(): _TOKEN,
         }
         if hardware.accelerator == "kvm":
             needs[KVM] = hardware.cpus
     return needs
+
+
+def needs_of_all(labels: Sequence[str]) -> dict[str, float]:
+    """What jobs and builds ask of a worker alike: versions, and the labels of ``[executor]``."""
+    return dict.fromkeys((version_token(), *(f"label {name}" for name in labels)), _TOKEN)
 
 
 def runs_on_host(job: Job) -> bool:
@@ -100,7 +104,7 @@ def _said(name: str, amount: float) -> str:
         return f"{amount / (1 << 30):.1f} GiB of memory for a guest"
     if name == GUEST:
         return f"{amount:g} CPUs for a guest"
-    return name if amount == TOKEN else f"{name} ({amount:g} CPUs)"
+    return name if amount == _TOKEN else f"{name} ({amount:g} CPUs)"
 
 
 def _offered(needs: Mapping[str, float], host: HostFacts) -> str:
