@@ -114,6 +114,7 @@ def _archived(source: Path, archive: Path) -> None:
     """
     command = ["env", "LC_ALL=C", *_TAR, "-cf", str(archive), "-C", str(source.parent), source.name]
     done = run(command, timeout=_DEADLINE_S, check=False)
-    linked = all(line.endswith(_CHANGED) for line in done.stderr.splitlines())
+    said = done.stderr.splitlines()
+    linked = bool(said) and all(line.endswith(_CHANGED) for line in said)
     if done.status != 0 and not (done.status == _DIFFERS and linked):
         raise failure(done)

@@ -21,6 +21,7 @@ from lab.process import ProcessFailed, run
 from lab.store.registry import store_of, use_store
 from lab.store.settings import StoreSettings
 from lab.trees import Tree, read_manifest
+from lab.trees import shared as shared_trees
 from lab.trees.manifest import compute_manifest
 from lab.trees.shared import _archived, push_tree, tree_key
 from tests.store.conftest import manifests
@@ -195,6 +196,15 @@ def test_a_tree_whose_file_cannot_be_read_is_not_pushed(tmp_path: Path) -> None:
     (tmp_path / "linux").mkdir()
     with pytest.raises(ProcessFailed, match="ended with status 2"):
         _archived(tmp_path / "none", tmp_path / "archive")
+
+
+def test_an_archive_that_came_to_nothing_without_a_word_is_not_pushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "linux").mkdir()
+    monkeypatch.setattr(shared_trees, "_TAR", ("false",))
+    with pytest.raises(ProcessFailed, match="ended with status 1"):
+        _archived(tmp_path / "linux", tmp_path / "archive")
 
 
 @contextmanager
