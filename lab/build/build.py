@@ -121,11 +121,14 @@ class Build:
 
     @property
     def origin(self) -> str:
-        """Who it was had from: a store, who put it there and when; "" for one made here."""
+        """Where it is from: a store, who put it there and when, or a host; "" for this one.
+
+        A host that has another name since made its builds as another.
+        """
         note = note_of(self.folder)
         if note is not None:
             return f"{note.url}, by {note.host} at {note.made}"
-        return "" if self.host in ("", platform.node()) else f"the worker {self.host}"
+        return "" if self.host in ("", platform.node()) else f"made on {self.host}"
 
     @property
     def variant(self) -> str:

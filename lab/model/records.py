@@ -81,7 +81,7 @@ class Evidence:
         host: The name of the host that its guests ran on; "" is that of the run.
         untested: Why it has no results, and needs none; "" where it has to have some.
         build_from: The store that its build was had from, who put it there and when, or the
-            worker that made it; "" where it was made on this host.
+            host that made it; "" where it was made on this one.
     """
 
     accelerator: str = ""
