@@ -12,8 +12,8 @@ from lab.model.complaint import Complaint
 from lab.model.records import JobRecord, PlacedComplaint, TestResult
 from lab.model.status import Status
 
-#: What is so small a part of the failures, one of ten, is something else that happened meanwhile.
-_PARTS = 5
+#: What is in fewer failures than one of so many is something else that happened meanwhile.
+_ONE_OF = 5
 
 
 def of_complaint(complaint: Complaint) -> str:
@@ -49,7 +49,7 @@ def recurring(seen: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     """
     counts = Counter(text for one in seen for text in dict.fromkeys(one))
     most = max(counts.values(), default=0)
-    again = max(2, len(seen) / _PARTS)
+    again = max(2, len(seen) / _ONE_OF)
     return tuple(text for text, count in counts.items() if count == most or count >= again)
 
 

@@ -333,10 +333,11 @@ class Builder:
     def _building(self, plan: Plan) -> Iterator[Building[BuildRequest, Build | Failure]]:
         with ExitStack() as stack:
             maker = maker_for(self.loaded, self.listener, stack)
-            at_once = self.capacity.builds_at_once
-            builder = replace(self, elsewhere=maker, turn=Semaphore(at_once))
-            width = at_once if maker is None else MOST
-            width = min(width, len(plan.builds))
+            builder, width = self, self.capacity.builds_at_once
+            if maker is not None:
+                # Only then: what this one has found out, of the compiler say, is not the other's.
+                builder = replace(self, elsewhere=maker, turn=Semaphore(width))
+                width = min(MOST, len(plan.builds))
             yield stack.enter_context(Building(plan.builds, builder._build_or_failure, width))
 
     def _say_choices(self, plan: Plan) -> None:
