@@ -288,7 +288,7 @@ class Cluster:
                 key=key,
                 pure=False,
                 resources=dict(sent.parcel.needs),
-                # No others, once these are gone: Dask's scheduler (2026.11) would take any, even
+                # No others, once these are gone: Dask's scheduler (2026.8) would take any, even
                 # one that has not what is asked for, fail at that, and never say so.
                 workers=list(sent.chosen) or None,
             )
