@@ -61,7 +61,9 @@ enum { VERSION = 2 };
  * in a report of several tests, and from when the kernel has said something, or the program
  * which test it begins: what came before is to be known if the guest dies.
  */
-enum { HOLD_US = 15000 };
+#ifndef HOLD_US
+#define HOLD_US 15000
+#endif
 
 /* What a shell asks and is told through, -1 where it has to look itself. */
 static int look = -1, looked = -1;
