@@ -38,6 +38,7 @@ class Building(Mapping[Request, Made], Generic[Request, Made]):
         """
         self._make = make
         self._stop = threading.Event()
+        self._deadline: Deadline | None = None
         self._futures: dict[Request, Future[Made]] = {request: Future() for request in requests}
         self._left = deque(requests)
         # Daemons, since one that waits for another lab's lock or a download cannot be
@@ -71,6 +72,7 @@ class Building(Mapping[Request, Made], Generic[Request, Made]):
     def give_up(self) -> None:
         """Stop: who asks for what is not there yet would wait for ever."""
         self._stop.set()
+        self._deadline = self._deadline or Deadline("ending", _ENDING_S)
 
     def __iter__(self) -> Iterator[Request]:
         return iter(self._futures)
@@ -101,10 +103,10 @@ class Building(Mapping[Request, Made], Generic[Request, Made]):
         trace: TracebackType | None,
     ) -> None:
         self.give_up()
+        assert self._deadline is not None
         # For all of them: four that wait for a download would be waited for in turn.
-        deadline = Deadline("ending", _ENDING_S)
         for thread in self._threads:
-            thread.join(max(0.0, deadline.left_s))
+            thread.join(max(0.0, self._deadline.left_s))
 
 
 class FinishedBuilds(dict[Request, Made]):

@@ -166,6 +166,8 @@ class Runner:
                     left.remove(number)
                     yield number, _limited(record) if limit.reached else record
             except (KeyboardInterrupt, Terminated):
+                # Beside each other: who interrupts waits ten seconds for both.
+                jobs.builds.give_up()
                 yield from executor.stop()
                 raise
         jobs.builds.give_up()

@@ -20,6 +20,7 @@ from lab.execution.cluster.address import CA, OWN, Address, checked_address
 from lab.execution.cluster.attempts import Attempts
 from lab.execution.cluster.builds import WorkersBuild
 from lab.execution.cluster.certificates import make_certificates
+from lab.execution.cluster.connection import LEAVING_S
 from lab.execution.cluster.executor import Cluster, _Sent
 from lab.execution.cluster.host import GUEST, KVM, MEMORY, HostFacts, version_token, versions
 from lab.execution.cluster.needs import nobody, oddities, slots
@@ -31,6 +32,7 @@ from lab.execution.verify import two_hosts
 from lab.guest.fake import Script
 from lab.model.records import Evidence, TestResult
 from lab.model.status import Status
+from lab.process.deadline import Deadline
 from lab.process.seal import file_digest
 from tests.config.conftest import Project
 from tests.execution.conftest import MakeJob
@@ -124,6 +126,25 @@ def test_a_job_whose_last_worker_went_is_told_and_ended(
     assert number == 0
     assert record.error is not None
     assert record.error.fault == "machine"
+
+
+def test_a_worker_that_does_not_answer_is_not_waited_for(
+    make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C ends the lab in ten seconds, whichever host is busy or gone then."""
+    monkeypatch.setattr(executor, "_ENDING_S", 0.5)
+    asked = ExecutorRequest(load(Project(tmp_path).root), 1, lambda _: None, lambda _: None)
+    cluster, asleep = Cluster(asked, None), threading.Event()
+    cluster._client = SimpleNamespace(
+        status="running", run=lambda *_, **__: asleep.wait(60.0), cancel=lambda *_, **__: None
+    )
+    job = make_job({"p": Script(("a",))})
+    cluster._jobs[0] = _Sent(job, Parcel("run", 0, job, "host", tmp_path), begun=True)
+    leaving = Deadline("leaving", 0.5 + 2 * LEAVING_S)
+    assert list(cluster.stop()) == []
+    cluster.__exit__(None, None, None)
+    asleep.set()
+    assert not leaving.passed
 
 
 def test_what_runs_on_this_host_is_for_its_workers_alone(

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -150,6 +150,26 @@ def test_an_interrupt_keeps_what_ended_while_another_was_built(
     assert finished.id == shown.id
     assert _errors(finished) == [("fake", None), ("other", None)]
     assert jobs.began == ["fake", "other"]
+
+
+def test_an_interrupt_ends_builds_while_guests_end(
+    lab_and_plan: tuple[Lab, Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One after the other they would take longer than whoever interrupts waits."""
+    lab, plan = lab_and_plan
+    builds = Builds(monkeypatch)
+    Jobs(monkeypatch, Status.PASS)
+    builds.waits["other"] = lambda: False
+
+    class Slow(InterruptedWhileItWaits):
+        def stop(self) -> Iterator[tuple[int, JobRecord]]:
+            until(lambda: builds.stopped == ["other"])
+            return super().stop()
+
+    monkeypatch.setattr("lab.execution.in_process.InProcess", Slow)
+    with pytest.raises(Interrupted):
+        lab.test(plan, ["lab", "test"])
+    assert builds.stopped == ["other"]
 
 
 class InterruptedWhileItWaits(InProcess):

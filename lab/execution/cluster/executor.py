@@ -76,8 +76,9 @@ from lab.unforeseen import as_lab_error
 _LOOK_S = 2.0
 #: How often those are looked at that wait, while others come to their end.
 _CHECK_S = 5.0
-#: What jobs have to end and say what they have: SIGTERM ends the lab in ten seconds.
-_ENDING_S = 8.0
+#: What jobs have to end and say what they have: SIGTERM ends the lab in ten seconds, of which
+#: workers that do not answer, and the scheduler, are taken leave of in twice LEAVING_S.
+_ENDING_S = 6.0
 #: Workers on this host, at most: each takes memory, and guests run in processes of their own.
 _MOST_HERE = 4
 
@@ -546,7 +547,7 @@ class Cluster:
         if waiting:
             self._beside(lambda: self._client.cancel(waiting))
 
-    def _beside(self, do: Callable[[], object]) -> None:
+    def _beside(self, do: Callable[[], object]) -> threading.Thread:
         """Have it done from no thread of Dask's, which would wait for itself.
 
         What it raises is that the cluster is gone, as whoever waits for a record finds out.
@@ -556,7 +557,9 @@ class Cluster:
             with suppress(Exception):
                 do()
 
-        threading.Thread(target=done, daemon=True).start()
+        thread = threading.Thread(target=done, daemon=True)
+        thread.start()
+        return thread
 
     def stop(self) -> Iterator[tuple[int, JobRecord]]:
         """See Executor."""
@@ -581,8 +584,11 @@ class Cluster:
     def _have_ended(self) -> None:
         """Leave nothing that runs: what a worker was told is done, whoever hears of it."""
         self._over = True
-        with suppress(Exception):
-            self._client.run(end_jobs, self._run, on_error="ignore")
         futures = [sent.future for sent in self._jobs.values() if sent.future is not None]
-        with suppress(Exception):
-            self._client.cancel(futures, force=True)
+        # A worker that does not answer would be waited for by the minute.
+        deadline = Deadline("leaving", LEAVING_S)
+        for thread in (
+            self._beside(lambda: self._client.run(end_jobs, self._run, on_error="ignore")),
+            self._beside(lambda: self._client.cancel(futures, force=True)),
+        ):
+            thread.join(max(0.0, deadline.left_s))
