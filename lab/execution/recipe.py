@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lab.build import Build
 from lab.build.key import KBUILD_ENVIRONMENT
 from lab.config import LoadedConfig
@@ -11,10 +13,10 @@ from lab.execution.artifacts import keep_build
 from lab.execution.job import Job
 from lab.execution.unit import Unit
 from lab.filesystems.set_up import script
-from lab.model.recipe import FORMAT, Recipe, RecipeUnit, WantedProof
+from lab.model.recipe import FORMAT, Boot, Recipe, RecipeUnit, WantedProof
 from lab.plan import JobPlan
 from lab.results import JobFolder
-from lab.results.recipe import write_recipe
+from lab.results.recipe import parse_recipe, write_recipe
 from lab.suites.suite import Suite
 
 
@@ -54,6 +56,21 @@ def keep_recipe(
         program_s=job.program_s,
     )
     write_recipe(folder.recipe, recipe)
+
+
+def keep_boot(folder: JobFolder, boot: Boot) -> None:
+    """Write into a job's recipe how its guests were started on the host that it ran on.
+
+    Raises:
+        InfrastructureError: It cannot be written.
+    """
+    if not folder.recipe.is_file():
+        return
+    kept = parse_recipe(folder.recipe.read_bytes())
+    write_recipe(
+        folder.recipe,
+        replace(kept, hardware=boot.hardware, arguments=boot.arguments, prepare=boot.prepare),
+    )
 
 
 def _unit(unit: Unit, is_script: bool) -> RecipeUnit:

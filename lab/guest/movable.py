@@ -19,6 +19,10 @@ class Files(NamedTuple):
 class Movable(Protocol):
     """A GuestSpec that takes files, and knows what is true of one host only."""
 
+    @property
+    def accelerator(self) -> str:
+        """What its host has to have for it: ``kvm``, ``tcg``; "" is what that has."""
+
     def files(self) -> Iterator[Files]:
         """All that it takes of this host's disk."""
 

@@ -65,12 +65,14 @@ from lab.execution.cluster.words import (
 from lab.execution.cluster.work import end_jobs, take, work
 from lab.execution.executor import ExecutorRequest
 from lab.execution.job import Job
+from lab.execution.recipe import keep_boot
 from lab.execution.run_job import unrun_job
 from lab.host.boot_id import boot_id
 from lab.model.job_error import Fault, JobError
 from lab.model.records import JobRecord
 from lab.model.unrun import Stop
 from lab.process.deadline import Deadline
+from lab.results import JobFolder
 from lab.unforeseen import as_lab_error
 
 _LOOK_S = 2.0
@@ -494,6 +496,8 @@ class Cluster:
     def _of(self, number: int, sent: _Sent, outcome: Outcome) -> JobRecord | None:
         if isinstance(outcome, Done):
             scattered(sent.job.guest.folder, outcome.files)
+            if outcome.boot is not None and outcome.boot != sent.job.guest.recipe():
+                keep_boot(JobFolder(sent.job.guest.folder), outcome.boot)
             evidence = replace(outcome.record.evidence, host=outcome.host)
             return replace(outcome.record, evidence=evidence)
         if isinstance(outcome, Wants):

@@ -17,6 +17,7 @@ from lab.execution.cluster.host import (
     versions,
 )
 from lab.execution.job import Job
+from lab.guest.movable import Movable
 from lab.suites.on_host import OnHost
 
 #: A clock that is further off than this is told.
@@ -43,7 +44,9 @@ def needs_of(job: Job, labels: Sequence[str] = ()) -> dict[str, float]:
             MEMORY: hardware.memory + hardware.nvdimm,
             arch_token(): _TOKEN,
         }
-        if hardware.accelerator == "kvm":
+        guest = job.guest
+        asked = guest.accelerator if isinstance(guest, Movable) else hardware.accelerator
+        if asked == "kvm":
             needs[KVM] = hardware.cpus
     return needs
 

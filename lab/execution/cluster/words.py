@@ -11,6 +11,7 @@ from lab.build import Step
 from lab.build.brought import Made
 from lab.errors import LabError
 from lab.execution.cluster.parcel import Bundle
+from lab.model.recipe import Boot
 from lab.model.records import JobRecord, TestResult
 
 
@@ -72,11 +73,12 @@ def unpacked(content: bytes) -> Word:
 
 @dataclass(frozen=True)
 class Done:
-    """A job's record, and what it left in its folder."""
+    """A job's record, what it left in its folder, and how its host started its guests."""
 
     host: str
     record: JobRecord
     files: dict[str, bytes] = field(default_factory=dict, repr=False)
+    boot: Boot | None = None
 
 
 @dataclass(frozen=True)

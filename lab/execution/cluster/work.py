@@ -231,7 +231,8 @@ class _Play:
             return NotBegun()
         with self._mine.lock:
             brought = self._mine.brought.pop((self._parcel.run, number), 0)
-        return Done(host_name(), _costing(record, brought), gathered(self._folder))
+        boot = self._job.guest.recipe()
+        return Done(host_name(), _costing(record, brought), gathered(self._folder), boot)
 
     def _waited(self, pool: Pool) -> JobRecord | None:
         """The record; looks now and then whether anybody waits for it."""
@@ -279,14 +280,19 @@ def is_given_up(worker: Worker, key: str) -> bool:
 
 
 def settled(job: Job, folder: Path, cache: Path, place: Callable[[Path], Path]) -> Job:
-    """A job for this host, whose QEMU and CPU its evidence then names."""
+    """A job for this host, whose QEMU, accelerator and CPU its evidence then names."""
     spec = job.guest.settled(place, cache) if isinstance(job.guest, Movable) else job.guest
     spec = spec.in_folder(folder)
     told, around = spec.describe(), dict(job.evidence.surroundings)
     if CPU in around:
         around[CPU] = told.cpu
     evidence = replace(
-        job.evidence, qemu_version=spec.version(), surroundings=tuple(around.items())
+        job.evidence,
+        accelerator=told.accelerator,
+        qemu_version=spec.version(),
+        machine_description=told.hardware,
+        hardware=told.hardware_key,
+        surroundings=tuple(around.items()),
     )
     return replace(job, guest=spec, evidence=evidence)
 

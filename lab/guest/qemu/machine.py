@@ -6,15 +6,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.arch import ARCH
 from lab.arch.architecture import Pmem
 from lab.errors import InfrastructureError, UserError
 from lab.guest.qemu.accelerator import choose
 from lab.guest.qemu.command_line import Hardware
 from lab.guest.qemu.guest import QemuSpec
+from lab.guest.qemu.parts import AnyAccelerator, clock_arguments
 from lab.guest.qemu.pmem import choose_pmem
 from lab.guest.qemu.scratch import make_scratch
-from lab.guest.qemu.tsc import tsc_arguments
 from lab.guest.request import NOT_THE_MACHINE, GuestRequest
 from lab.image import base_image
 from lab.model.version import KernelVersion
@@ -45,7 +44,7 @@ def qemu_spec(asked: GuestRequest) -> QemuSpec:
     """All that such a guest is made from, with what this host can do for it."""
     built, deadlines = asked.built, asked.deadlines
     hardware = _hardware(asked)
-    has_tsc = ARCH.has_tsc and hardware.accelerator == "tcg"
+    chosen = asked.machine.accelerator == "auto" and asked.probes is None
     return QemuSpec(
         kernel=built.image,
         image=base_image(asked.cache),
@@ -56,12 +55,13 @@ def qemu_spec(asked: GuestRequest) -> QemuSpec:
         ssh_s=deadlines.ssh,
         command_s=deadlines.setup,
         shutdown_s=deadlines.shutdown,
-        append=tsc_arguments(asked.cache, built.hz) if has_tsc else "",
+        append=clock_arguments(hardware.accelerator, asked.cache, built.hz),
         prepare=_prepare(asked, hardware),
         states=STATES.place(asked.cache) if _is_saved(asked, hardware) else None,
         stall_s=deadlines.stall,
         userland=asked.userland,
         counting=None if asked.probes is None else _counting(asked.cache, asked.probes, hardware),
+        any_accelerator=AnyAccelerator(deadlines.accelerator, built.hz) if chosen else None,
     )
 
 

@@ -14,9 +14,9 @@ from lab.arch import ARCH
 from lab.guest.console import Console
 from lab.guest.guest import Description
 from lab.guest.movable import Files
-from lab.guest.qemu.accelerator import qemu_version
+from lab.guest.qemu.accelerator import choose, qemu_version
 from lab.guest.qemu.command_line import Hardware, kernel_arguments
-from lab.guest.qemu.tsc import host_tsc_khz, portable, retimed
+from lab.guest.qemu.tsc import host_tsc_khz, portable, retimed, tsc_arguments
 from lab.model.recipe import Boot, Machine
 from lab.process.seal import files_below
 from lab.process.shelf import STATES
@@ -29,6 +29,19 @@ if TYPE_CHECKING:
 _CPUINFO = Path("/proc/cpuinfo")
 #: Who explains an oops, or a hang, looks there; vmlinux may be in a store, which the note names.
 _SYMBOLS, _VMLINUX = "System.map", "vmlinux"
+
+
+@dataclass(frozen=True)
+class AnyAccelerator:
+    """What a host takes to choose its own, as ``lab.toml`` leaves that open.
+
+    Attributes:
+        deadline_s: Seconds that a guest has which shows whether one works.
+        hz: CONFIG_HZ of the kernel; None where that is not known.
+    """
+
+    deadline_s: float
+    hz: int | None
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,7 @@ class QemuParts:
         ready: A shell command that ran in what guests of a saved state are saved from; "" is none.
         states: Where saved states are kept; None boots each guest.
         counting: What its guests count; a guest that is saved counts nothing.
+        any_accelerator: Has another host choose the hardware's; None where it is to be that.
         more: Words of QEMU's for what somebody has it started with by hand; no saved state, and
             no result, knows of them.
     """
@@ -67,6 +81,7 @@ class QemuParts:
     userland: Userland | None = None
     counting: Counting | None = None
     ready: str = ""
+    any_accelerator: AnyAccelerator | None = None
 
     @property
     def console(self) -> Console:
@@ -129,6 +144,11 @@ class QemuParts:
             stall_s=self.stall_s * factor,
         )
 
+    @property
+    def accelerator(self) -> str:
+        """The one that a host has to have for it; "" is any."""
+        return "" if self.any_accelerator else self.hardware.accelerator
+
     def files(self) -> Iterator[Files]:
         """All that it takes of this host's disk."""
         folder = self.kernel.parent
@@ -145,7 +165,7 @@ class QemuParts:
     def settled(self, place: Callable[[Path], Path], cache: Path) -> Self:
         """The same for the host that this process is on; see Movable."""
         userland, counted = self.userland, self.counting
-        return replace(
+        moved = replace(
             self,
             kernel=place(self.kernel),
             image=place(self.image),
@@ -155,6 +175,23 @@ class QemuParts:
             userland=userland and replace(userland, path=place(userland.path)),
             counting=counted and counted.settled(place, cache),
         )
+        return moved._accelerated(self.any_accelerator, cache) if self.any_accelerator else moved
+
+    def _accelerated(self, asked: AnyAccelerator, cache: Path) -> Self:
+        """The same with what runs guests on this host."""
+        name = choose("auto", cache, asked.deadline_s, self.kernel).name
+        if name == self.hardware.accelerator:
+            return self
+        return replace(
+            self,
+            hardware=replace(self.hardware, accelerator=name),
+            append=clock_arguments(name, cache, asked.hz),
+        )
+
+
+def clock_arguments(accelerator: str, cache: Path, hz: int | None) -> str:
+    """What a kernel is told of this host's clock; "" under what shows it to the guest."""
+    return tsc_arguments(cache, hz) if ARCH.has_tsc and accelerator == "tcg" else ""
 
 
 def _as_files(path: Path) -> Files:
