@@ -29,6 +29,7 @@ from lab.patches import Overlay, Series, SeriesFit, apply_series, fit_series, lo
 from lab.patches.patched_tree import View
 from lab.plan import BuildRequest, Plan, settled
 from lab.process.cache_use import use_cache
+from lab.results.hosts import Doing
 from lab.store.registry import store_of, use_store
 from lab.trees import Tree, fetch, find
 from lab.unforeseen import as_lab_error
@@ -334,11 +335,13 @@ class Builder:
         with ExitStack() as stack:
             maker = maker_for(self.loaded, self.listener, stack)
             builder, width = self, self.capacity.builds_at_once
+            doing: Callable[[], Sequence[Doing]] = tuple
             if maker is not None:
                 # Only then: what this one has found out, of the compiler say, is not the other's.
                 builder = replace(self, elsewhere=maker, turn=Semaphore(width))
-                width = min(MOST, len(plan.builds))
-            yield stack.enter_context(Building(plan.builds, builder._build_or_failure, width))
+                width, doing = min(MOST, len(plan.builds)), maker.doing
+            make = builder._build_or_failure
+            yield stack.enter_context(Building(plan.builds, make, width, doing))
 
     def _say_choices(self, plan: Plan) -> None:
         for choice in plan.choices:

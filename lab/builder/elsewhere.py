@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -12,6 +12,7 @@ from lab.builder.listener import Listener
 from lab.config import LoadedConfig
 from lab.config.model import KernelSection
 from lab.model.maker import made_by
+from lab.results.hosts import Doing
 
 if TYPE_CHECKING:
     from lab.build import Build, BuildJob
@@ -43,6 +44,9 @@ class Elsewhere(Protocol):
             UserError: The kernel does not build.
             InfrastructureError: It killed who built it, or who has builds made is gone.
         """
+
+    def doing(self) -> Sequence[Doing]:
+        """What other hosts are at, now; for any thread."""
 
 
 #: ``MODULE:NAME`` of what gives, for a config, whoever makes its builds; None for this host.

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Generic, TypeVar
 
 from lab.process.deadline import Deadline
+from lab.results.hosts import Doing
 
 Request = TypeVar("Request")
 Made = TypeVar("Made")
@@ -29,13 +30,16 @@ class Building(Mapping[Request, Made], Generic[Request, Made]):
         requests: Sequence[Request],
         make: Callable[[Request, Callable[[], bool]], Made],
         width: int,
+        doing: Callable[[], Sequence[Doing]] = tuple,
     ) -> None:
         """Make them in their order, ``width`` at once.
 
         Args:
             make: Gives up when its second argument says so; what it raises comes to those
                 who ask for what it was to make.
+            doing: Says what other hosts are at for it.
         """
+        self._doing = doing
         self._make = make
         self._stop = threading.Event()
         self._deadline: Deadline | None = None
@@ -59,6 +63,11 @@ class Building(Mapping[Request, Made], Generic[Request, Made]):
     def left(self) -> int:
         """How many are not there yet."""
         return sum(not future.done() for future in self._futures.values())
+
+    @property
+    def doing(self) -> Sequence[Doing]:
+        """What other hosts are at, now."""
+        return self._doing()
 
     def wait_for_one(self) -> None:
         """Wait until any of them is there."""
@@ -120,6 +129,11 @@ class FinishedBuilds(dict[Request, Made]):
     def left(self) -> int:
         """None."""
         return 0
+
+    @property
+    def doing(self) -> Sequence[Doing]:
+        """Nothing."""
+        return ()
 
     def tell(self, ready: Callable[[], object]) -> None:
         """Nothing comes any more."""

@@ -7,10 +7,11 @@ The executors there are have a line each, and nothing else names them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
+from lab.execution.board import Board
 from lab.execution.job import Job
 from lab.model.maker import made_by
 from lab.model.records import JobRecord, TestResult
@@ -80,12 +81,14 @@ class ExecutorRequest:
     Attributes:
         width: How many jobs this host carries side by side, of those there are.
         on_result, on_word: Are told what run_job() tells, as it comes.
+        board: Is told what other hosts are at.
     """
 
     loaded: LoadedConfig
     width: int
     on_result: OnResult
     on_word: OnWord
+    board: Board = field(default_factory=Board)
 
 
 #: ``MODULE:NAME`` of what makes an executor of a request; None where it is not the one for it.

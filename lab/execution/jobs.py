@@ -50,14 +50,14 @@ class Jobs:
         return min(len(self.plan.jobs), guests_at_once(self._loaded, self.plan, self._capacity))
 
     @property
-    def _elsewhere(self) -> bool:
+    def elsewhere(self) -> bool:
         """Whether its jobs run on other hosts, which know themselves what they carry."""
         return self._loaded.config.executor.kind == "dask"
 
     @cached_property
     def prefetch(self) -> bool:
         """Whether memory carries the next guest of each beside them."""
-        return not self._elsewhere and self._capacity.carries(
+        return not self.elsewhere and self._capacity.carries(
             2 * self.width, largest(self._loaded, self.plan)
         )
 
@@ -112,7 +112,7 @@ class Jobs:
 
     def _load(self, planned: JobPlan) -> float:
         """How many times slower its guest is than alone, at most."""
-        if self._elsewhere:
+        if self.elsewhere:
             return _LOAD_ELSEWHERE
         builder, builds = self.preparer.builder, self.builds.left
         compilers = (

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import lab as package
 from lab.builder import Builder, Builds
 from lab.execution.artifacts import keep_programs
+from lab.execution.board import Board
 from lab.execution.executor import Executor, ExecutorRequest, executor_for
 from lab.execution.job import Job
 from lab.execution.jobs import Jobs
@@ -157,7 +159,7 @@ class Runner:
 
         width = min(len(left), jobs.width)
         asked = ExecutorRequest(self.builder.loaded, width, tell, listener.say)
-        with executor_for(asked) as executor:
+        with executor_for(asked) as executor, self._shown(asked.board, jobs):
             if executor.width > 1:
                 listener.say(f"{len(left)} guests, {executor.width} at once")
             jobs.builds.tell(executor.wake)
@@ -173,6 +175,12 @@ class Runner:
         jobs.builds.give_up()
         for number in left:
             yield number, jobs.unrun(number, ENOUGH)
+
+    def _shown(self, board: Board, jobs: Jobs) -> AbstractContextManager[None]:
+        """What other hosts do is kept in the run's folder; guests of this one leave their own."""
+        if not jobs.elsewhere:
+            return nullcontext()
+        return board.shown(jobs.folder.hosts, lambda: jobs.builds.doing)
 
 
 def _suites(plan: Plan) -> Sequence[str]:

@@ -91,6 +91,11 @@ class RunFolder:
         return self.path / "run" / "guest-tests"
 
     @property
+    def hosts(self) -> Path:
+        """What other hosts do for it now, as JSON; only while it goes on."""
+        return self.path / "hosts.json"
+
+    @property
     def jobs(self) -> Path:
         """The jobs' folders."""
         return self.path / "jobs"

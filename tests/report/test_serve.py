@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from http.client import HTTPConnection
@@ -18,6 +19,7 @@ from lab.model.variant import Variant
 from lab.report.site.progress import progress
 from lab.report.site.serve import ReportRequest, served
 from lab.results import RunFolder, Store, write_text
+from lab.results.hosts import Doing, write_hosts
 from tests.results.made import job, result, run
 
 pytestmark = pytest.mark.slow
@@ -119,6 +121,21 @@ def test_suites_are_counted_and_not_what_their_programs_and_tests_left(
     write_text(place / "own.suite.program.ktap", "1..1\nok 1 x\n")
     write_text(folder.job(1, "v4.2").path / "ext4-dax" / "mlock.mlock.ktap", "1..1\nok 1 x\n")
     assert progress(store.summary(), folder.path).done == 3
+
+
+def test_what_other_hosts_are_at_is_told(store: Store, results: Path) -> None:
+    """Their guests leave nothing here before they end, however long that takes."""
+    folder = RunFolder(results, "20260101-120000-ab12")
+    for path in (*folder.path.glob("jobs/*/console.log"), folder.path):
+        os.utime(path, (0, 0))
+    assert progress(store.summary(), folder.path).text == ""
+    rows = [Doing(f"host{n}", "6.1", "its guest: Run /init", n % 2) for n in range(20)]
+    write_hosts(folder.hosts, rows)
+    found = progress(store.summary(), folder.path)
+    assert "host15: 6.1: its guest: Run /init, and 4 more" in found.text
+    assert (found.done, found.total) == (4, 4)
+    write_hosts(folder.hosts, rows[:2])
+    assert progress(store.summary(), folder.path).done == 2
 
 
 def test_a_port_that_is_taken_is_named(store: Store, results: Path) -> None:

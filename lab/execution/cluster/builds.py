@@ -8,6 +8,7 @@ import secrets
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -53,6 +54,7 @@ from lab.host.boot_id import boot_id
 from lab.process.deadline import Deadline
 from lab.process.scratch import write_whole
 from lab.process.shelf import SENT
+from lab.results.hosts import Doing
 from lab.unforeseen import as_lab_error
 
 #: How often who waits for a build looks whether anybody wants it, in seconds.
@@ -125,6 +127,14 @@ class WorkersBuild:
             ending.start()
             ending.join(LEAVING_S)
         client.close(timeout=LEAVING_S)
+
+    def doing(self) -> Sequence[Doing]:
+        """See Elsewhere."""
+        return [
+            Doing(made[-1].host, asked.name, made[-1].last)
+            for asked in list(self._asked.values())
+            if (made := self._attempts.of(asked.number)) and not made[-1].why
+        ]
 
     def made(self, wanted: WantedBuild) -> Build | None:
         """See Elsewhere."""

@@ -348,8 +348,10 @@ class Cluster:
                 self._has_begun(word)
             elif isinstance(word, Told):
                 self._asked.on_word(f"{word.host}: {word.line}")
-            elif isinstance(word, Said) and self._attempts.hear(word) and word.shown:
-                self._show(word)
+            elif isinstance(word, Said) and self._attempts.hear(word):
+                self._asked.board.hear(word.number, word.what)
+                if word.shown:
+                    self._show(word)
 
     def _show(self, word: Said) -> None:
         if isinstance(word.what, str):
@@ -364,6 +366,7 @@ class Cluster:
         before = self._attempts.begin(word)
         sent.begun = True
         name = sent.job.name
+        self._asked.board.begin(word.number, word.host, name)
         if sent.job.beside:
             self._together.setdefault(sent.job.beside, word.host)
         if before is not None:
@@ -416,6 +419,8 @@ class Cluster:
                 return None
             waiting = self.busy
             found = self._ended_job(ended)
+            if found is not None:
+                self._asked.board.end(found[0])
             if found is not None or self.busy < waiting:
                 return found
 

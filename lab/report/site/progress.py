@@ -10,6 +10,7 @@ from pathlib import Path
 from lab.model.planned import Planned
 from lab.report.site.page_names import count
 from lab.results.folder import RunFolder
+from lab.results.hosts import read_hosts
 from lab.results.store import RunSummary
 from lab.text import plain
 
@@ -17,6 +18,8 @@ from lab.text import plain
 _SILENT_S = 900
 _TAIL = 4096
 _LONGEST = 120
+#: So many hosts are told of.
+_MOST = 16
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,15 @@ def progress(run: RunSummary, folder: Path) -> Progress:
     """What a run has done, if it goes on."""
     logs = list(folder.glob("jobs/*/console.log"))
     last = max(logs, key=_changed, default=None)
-    alive = run.run.finished is None and time.time() - _changed(last or folder) < _SILENT_S
+    hosts = RunFolder(folder.parent, folder.name).hosts
+    newest = max(_changed(last or folder), _changed(hosts))
+    alive = run.run.finished is None and time.time() - newest < _SILENT_S
     if not alive:
         return Progress()
     planned = run.run.planned
+    away = read_hosts(hosts)
     done = _ended(planned, RunFolder(folder.parent, folder.name)) if planned else 0
+    done += sum(each.suites for each in away)
     total = planned.suite_runs if planned else 0
     results = sum(number for _, number in run.counts)
     words = [
@@ -44,9 +51,12 @@ def progress(run: RunSummary, folder: Path) -> Progress:
         f"{count(run.jobs, 'kernel')} recorded, {count(results, 'result')}",
         f"{run.unexpected} not as expected",
     ]
-    if last is not None:
+    words += [f"{each.host}: {each.what}: {each.said[:_LONGEST]}" for each in away[:_MOST]]
+    if len(away) > _MOST:
+        words.append(f"and {len(away) - _MOST} more")
+    if last is not None and not away:
         words.append(f"{last.parent.name}: {_last_line(last)}")
-    return Progress(plain(", ".join(words)), done, total)
+    return Progress(plain(", ".join(words)), min(done, total), total)
 
 
 def _ended(planned: Planned, folder: RunFolder) -> int:
