@@ -41,6 +41,7 @@ class Asking:
         from lab.bisect.bisection import Bisection, Listener
         from lab.bisect.folder import Bisections
         from lab.bisect.log import Begun
+        from lab.execution.cluster.asked import kernels_made_here
         from lab.model.records import now
 
         begun = Begun(
@@ -56,6 +57,8 @@ class Asking:
         bisections = Bisections(self.opened.results)
         name, log = bisections.going_on(begun)
         say(f"lab: bisection {name}: {self.question.name}", err=True)
+        if where := kernels_made_here(self.opened.loaded):
+            say(f"lab: {where}", err=True)
         with bisections.held(name), self._trier() as trier:
             bisection = Bisection(self.subject, self.question, trier, log)
             bisection.listener = Listener(self._wanted(bisection), on_told=self._told(bisection))

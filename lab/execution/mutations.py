@@ -16,6 +16,7 @@ from lab.analysis.mutant_score import Fate, MutantResult, MutantScore
 from lab.analysis.series_verdict import Verification
 from lab.builder import Builder
 from lab.errors import ExitStatus
+from lab.execution.cluster.asked import kernels_made_here
 from lab.execution.mutate import Question, mutate, why_not
 from lab.model.variant import Variant
 from lab.mutants.mutant import Kind, Mutant
@@ -99,6 +100,8 @@ def _tried(
 ) -> MutantScore:
     key = _key(question)
     score = MutantScore(str(question.kernel), key)
+    if where := kernels_made_here(builder.loaded):
+        builder.listener.say(f"{question.kernel}: {where}")
     known = known_before(report, key)
     if known:
         builder.listener.say(f"{question.kernel}: {len(known)} mutants were tried by a call before")

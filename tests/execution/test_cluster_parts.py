@@ -17,6 +17,7 @@ from lab.config import load
 from lab.errors import InfrastructureError, UserError
 from lab.execution.cluster import builds, executor
 from lab.execution.cluster.address import CA, OWN, Address, checked_address
+from lab.execution.cluster.asked import kernels_made_here
 from lab.execution.cluster.attempts import Attempts
 from lab.execution.cluster.builds import WorkersBuild
 from lab.execution.cluster.certificates import make_certificates
@@ -61,6 +62,16 @@ def test_this_host_alone_needs_no_certificate(url: str) -> None:
 def test_what_is_no_address(url: str) -> None:
     with pytest.raises(UserError, match="no address of a scheduler"):
         checked_address(url, None)
+
+
+def test_where_mutants_and_steps_are_built_is_told(tmp_path: Path) -> None:
+    """Here: whoever has four hosts would wait for three that are idle, and not know why."""
+    project = Project(tmp_path)
+    assert kernels_made_here(load(project.root)) == ""
+    project.append('[executor]\nkind = "dask"\naddress = "tcp://localhost:1"\n')
+    said = kernels_made_here(load(project.root))
+    assert said.startswith("kernels are made on this host")
+    assert said.endswith("the workers of tcp://localhost:1")
 
 
 def test_certificates_are_a_ca_and_what_it_signed(tmp_path: Path) -> None:

@@ -48,6 +48,18 @@ def builds_on_workers(loaded: LoadedConfig, listener: Listener) -> WorkersBuild 
     return WorkersBuild(loaded, where, listener)
 
 
+def kernels_made_here(loaded: LoadedConfig) -> str:
+    """What is said where one kernel after the other is made of the last; "" without a cluster.
+
+    Each is a step from objects that lie here: elsewhere it would be made anew.
+    """
+    section = loaded.config.executor
+    if section.kind != "dask":
+        return ""
+    workers = f"the workers of {section.address}" if section.address else "workers of this host"
+    return f"kernels are made on this host, one of the last one's objects; guests run on {workers}"
+
+
 def address_of(loaded: LoadedConfig) -> Address | None:
     """The scheduler's; None for a cluster on this host alone.
 
