@@ -174,7 +174,9 @@ class EndsCheck:
         )
 
     def _passes(self, point: Point) -> str:
-        return f"{len(self._of(point))} passes, and no failure"
+        """How often it passed, and what was said there instead of what is asked for."""
+        said = dict.fromkeys(one.why for one in self._of(point) if one.why)
+        return "\n".join((f"{len(self._of(point))} passes, and no failure", *said))
 
     def _fails(self, point: Point) -> bool:
         return any(one.sight is Sight.FAILS for one in self._of(point))

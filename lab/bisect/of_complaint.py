@@ -10,6 +10,7 @@ from lab.analysis.bisect_status import came_to_run
 from lab.bisect.question import OfGuest, trouble
 from lab.bisect.signature import of_complaint
 from lab.bisect.told import Seen, Sight
+from lab.model.complaint import Complaint
 from lab.model.glob import is_picked
 from lab.model.records import JobRecord, PlacedComplaint, RunRecord, TestResult
 from lab.model.status import Status
@@ -48,8 +49,12 @@ class OfComplaint(OfGuest):
     def _asked(self, run: RunRecord) -> Iterator[PlacedComplaint]:
         for job in run.jobs:
             for one in job.complaints:
-                if is_picked(str(one.complaint), self.title):
+                if self._is_asked(one.complaint):
                     yield one
+
+    def _is_asked(self, complaint: Complaint) -> bool:
+        """By its title alone, or by its kind and title, as reports have them."""
+        return is_picked(complaint.title, self.title) or is_picked(str(complaint), self.title)
 
     def _without(self, job: JobRecord, run: RunRecord) -> Seen:
         """A kernel that did not complain of that; one that died before shows nothing."""
@@ -62,7 +67,8 @@ class OfComplaint(OfGuest):
             return Seen(Sight.UNTESTABLE, "no test ran")
         if lost := next((one for one in run.results if not one.ran), None):
             return Seen(Sight.UNTESTABLE, f"{lost.test} did not run: {lost.cause}")
-        return Seen(Sight.PASSES)
+        said = dict.fromkeys(str(one) for one in others)
+        return Seen(Sight.PASSES, f"it says {', '.join(said)}" if said else "")
 
 
 def _tested(result: TestResult) -> bool:

@@ -178,6 +178,19 @@ def test_what_a_run_shows_of_a_complaint(recorded: RunRecord, sight: Sight) -> N
     assert seen.sight is sight
 
 
+@pytest.mark.parametrize(
+    "title", ["WARNING in foo", "WARNING in *", "warning: WARNING in f*", "foo"]
+)
+def test_a_complaint_is_asked_for_by_its_title_or_with_its_kind(title: str) -> None:
+    (seen,) = OfComplaint(title).look(run(booted(ran(), complaints=(noted(),))))
+    assert seen.sight is Sight.FAILS
+
+
+def test_a_complaint_that_is_not_the_one_asked_for_is_told() -> None:
+    (seen,) = OfComplaint("WARNING in bar").look(run(booted(ran(), complaints=(noted(),))))
+    assert (seen.sight, seen.why) == (Sight.PASSES, "it says warning: WARNING in foo")
+
+
 def test_a_kernel_that_died_of_something_else_shows_nothing_of_a_complaint() -> None:
     (seen,) = OfComplaint("WARNING in foo").look(
         run(booted(ran(), complaints=(noted(complaint=OOPS),)))
