@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +18,13 @@ _INCLUDE = re.compile(
     rb'^[ \t]*#[ \t]*include(?:_next)?[ \t]*(?:"(?P<own>[^"\n]+)"|<(?P<other>[^>\n]+)>)?',
     re.MULTILINE,
 )
+
+
+#: What os.stat() says of a file, or folder, that another write or name changes.
+_Stamp = tuple[int, int, int, int]
+#: Nanoseconds: the clock of files is no finer than some of them, and what was written that
+#: lately may be written again unseen.
+_SETTLED_NS = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,27 @@ class Sources:
         return hashlib.sha256(repr(named).encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What was found once, and how all that it was found in was then."""
+
+    sources: Sources
+    stamps: dict[Path, _Stamp | None]
+
+    @property
+    def is_so(self) -> bool:
+        """Whether nothing has changed since: no file, and no folder has another."""
+        return all(_stamp(path) == stamp for path, stamp in self.stamps.items())
+
+    def is_settled(self, at: int) -> bool:
+        """Whether another change would be seen, of what was read from a time on."""
+        return all(stamp and stamp[-1] < at - _SETTLED_NS for stamp in self.stamps.values())
+
+
+#: A run of many jobs asks for each anew, and finding them costs more than all else of a job.
+_KNOWN: dict[tuple[Path, str, tuple[Path, ...]], _Known] = {}
+
+
 def sources_of(folder: Path, name: str, system: Sequence[Path] = ()) -> Sources:
     """All that ``make`` reads for the program ``name`` of ``guest-tests/``, or may.
 
@@ -60,6 +90,21 @@ def sources_of(folder: Path, name: str, system: Sequence[Path] = ()) -> Sources:
         UserError: One of its files cannot be read.
     """
     folder = folder.resolve()
+    place = (folder, name, tuple(system))
+    known = _KNOWN.get(place)
+    if known is not None and known.is_so:
+        return known.sources
+    # The folders before what is in them: what comes meanwhile is seen the next time.
+    began, stamps = time.time_ns(), {path: _stamp(path) for path in _folders(folder)}
+    known = _Known(_found(folder, name, system, stamps), stamps)
+    if known.is_settled(began):
+        _KNOWN[place] = known
+    return known.sources
+
+
+def _found(
+    folder: Path, name: str, system: Sequence[Path], stamps: dict[Path, _Stamp | None]
+) -> Sources:
     stem = name.removesuffix(".so")
     own: dict[Path, str] = {}
     others: dict[Path, str] = {}
@@ -68,6 +113,7 @@ def sources_of(folder: Path, name: str, system: Sequence[Path] = ()) -> Sources:
     while left:
         path = left.pop()
         if path not in own:
+            stamps[path] = _stamp(path)
             own[path], includes = _read(path)
             for each in includes:
                 if found := _own_places(each, path, folder):
@@ -75,6 +121,17 @@ def sources_of(folder: Path, name: str, system: Sequence[Path] = ()) -> Sources:
                 else:
                     others |= _headers(each.name, tuple(system))
     return Sources(folder, tuple(sorted(own.items())), tuple(sorted(others.items())))
+
+
+def _folders(folder: Path) -> Iterable[Path]:
+    return (folder, *(path for path in folder.rglob("*") if path.is_dir()))
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    with suppress(OSError):
+        status = path.stat()
+        return status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
+    return None
 
 
 def _read(path: Path) -> tuple[str, tuple[_Include, ...]]:

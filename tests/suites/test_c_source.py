@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 
 from lab.errors import UserError
+from lab.suites import c_source
 from lab.suites.c_source import sources_of
+
+
+@pytest.fixture(autouse=True, params=["found", "known"])
+def known(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether what was found is known the next time, however lately it was written."""
+    monkeypatch.setattr(c_source, "_KNOWN", {})
+    if request.param == "known":
+        monkeypatch.setattr(c_source, "_SETTLED_NS", -(1 << 62))
+    return bool(request.param == "known")
 
 
 @pytest.fixture
@@ -39,6 +49,32 @@ def own(folder: Path, name: str = "mine") -> set[str]:
 def test_all_that_is_included(sources: Path) -> None:
     expected = {"Makefile", "mine.c", "lib.h", "lib.c", "deep.h", "sub/value.h", "sub/near.h"}
     assert own(sources) == expected
+
+
+def test_what_is_known_is_not_found_again(
+    sources: Path, known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But what was written a moment ago is: it may be written again unseen."""
+    before = sources_of(sources, "mine")
+    read: list[Path] = []
+    real = c_source._read
+
+    def reading(path: Path) -> object:
+        read.append(path)
+        return real(path)
+
+    monkeypatch.setattr(c_source, "_read", reading)
+    assert sources_of(sources, "mine") == before
+    assert bool(read) != known
+
+
+@pytest.mark.parametrize("name", ["sub/lib.h", "mine/part.c", "mine.mk"])
+def test_a_file_that_comes_counts(sources: Path, name: str) -> None:
+    (sources / "sub" / "value.h").write_text('#include "lib.h"\n')
+    before = sources_of(sources, "mine").digest
+    (sources / name).parent.mkdir(exist_ok=True)
+    (sources / name).write_text("int new;\n")
+    assert sources_of(sources, "mine").digest != before
 
 
 def test_two_headers_of_one_name(sources: Path) -> None:
