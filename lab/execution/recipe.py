@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from lab.build import Build
 from lab.build.key import KBUILD_ENVIRONMENT
@@ -27,9 +28,9 @@ def keep_recipe(
     made = built.job
     digests = keep_build(folder, built)
     boot = job.guest.recipe()
-    # The same on each filesystem, and a C program's sources are read for it.
+    # The same on each filesystem.
     programs = dict.fromkeys((unit.kind, unit.program) for unit in job.units)
-    scripts = {program: _is_script(*program) for program in programs}
+    scripts = {program: _is_script(program) for program in programs}
     section = loaded.config.kernels[planned.variant.kernel]
     recipe = Recipe(
         format=FORMAT,
@@ -93,8 +94,11 @@ def _unit(unit: Unit, is_script: bool) -> RecipeUnit:
     )
 
 
-def _is_script(kind: Suite, program: str) -> bool:
-    """Whether its file is run as it is; of what cannot be read those tell who keep it."""
+# A C program's sources are read for it, which was most of what making a job took.
+@lru_cache
+def _is_script(of: tuple[Suite, str]) -> bool:
+    """Whether a program's file is run as it is; of what cannot be read those tell who keep it."""
+    kind, program = of
     try:
         return any(name == program for name, _ in kind.sources([program]))
     except UserError:

@@ -130,6 +130,7 @@ def arch_token() -> str:
     return f"arch {ARCH.name}"
 
 
+@once
 def version_token() -> str:
     """What a host offers that has the lab, Python and Dask of these versions."""
     return "versions " + hashlib.sha256(repr(tuple(versions())).encode()).hexdigest()[:12]
