@@ -7,10 +7,12 @@ import json
 import os
 import subprocess
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 from sqlalchemy import insert
 
@@ -19,11 +21,17 @@ from lab.analysis.series_verdict import judge_upstream
 from lab.analysis.verdict import alone
 from lab.analysis.verdict import compare as verdicts
 from lab.build.workbench import Workbench
+from lab.builder import Builds
+from lab.builder.parallel_builds import FinishedBuilds
 from lab.complaints import read
 from lab.complaints.symbols import Symbols
 from lab.config import load
 from lab.execution.cause_of_death import cause_of_death
 from lab.execution.complaint_watch import ComplaintWatch, charge
+from lab.execution.job import Job
+from lab.execution.jobs import Jobs
+from lab.execution.same_kernel import Bases
+from lab.execution.to_begin import ToBegin
 from lab.gc import free, inventory, needs_of, plan_removal
 from lab.model.complaint import Complaint, Frame, Kind
 from lab.model.records import Evidence, JobRecord, PlacedComplaint, RunRecord, TestResult
@@ -530,6 +538,28 @@ def plan(variants: int, folder: Path) -> Work:
     return work
 
 
+def begun(jobs: int, folder: Path) -> Work:
+    """A run's jobs, all built: each is looked up as the next, and beside its base."""
+    base, patched = Variant("6.1"), Variant("6.1+fix")
+    planned = tuple(
+        JobPlan(variant, "default", f"machine-{number}", ("ext4-dax",), ("mlock",))
+        for number in range(jobs // 2)
+        for variant in (base, patched)
+    )
+    plan, bases = Plan("p", planned), Bases({patched: base})
+    nothing = cast(Builds, FinishedBuilds(dict.fromkeys(job.build for job in planned)))
+    made = cast(Mapping[int, Job], dict.fromkeys(range(jobs), SimpleNamespace(evidence=Evidence())))
+    run = cast(Jobs, SimpleNamespace(plan=plan, bases=bases, builds=nothing))
+
+    def work() -> None:
+        left, count = ToBegin(run, range(jobs), {}), 0
+        while (number := left.next()) is not None:
+            count += not bases.is_again(plan, number, made, nothing)
+        assert count == jobs
+
+    return work
+
+
 def gc(things: int, folder: Path) -> Work:
     """A cache of builds, trees, states and runs of so many in all: what is to go, and gone."""
     (folder / "patches").mkdir()
@@ -586,6 +616,8 @@ def _all() -> Iterator[HotPath]:
     yield HotPath("record", "runs recorded", 20, 200, "runs", record)
     yield HotPath("runs", "recorded runs asked for", 100, 1000, "runs", runs)
     yield HotPath("plan", "a matrix read and planned", 10, 100, "variants", plan)
+    # A heap has more to do for each, and 1,000 fit into a CPU's cache.
+    yield HotPath("begun", "a run's jobs begun", 1000, 10_000, "jobs", begun, share=2.5)
     yield HotPath("gc", "things in a cache removed", 100, 1000, "things", gc)
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
@@ -53,6 +53,14 @@ class Jobs:
     def elsewhere(self) -> bool:
         """Whether its jobs run on other hosts, which know themselves what they carry."""
         return self._loaded.config.executor.kind == "dask"
+
+    @property
+    def lasted(self) -> Mapping[tuple[str, str, str], float]:
+        """Seconds that such jobs took the last time, where that is of use.
+
+        On this host there are two or three at once, and the database is opened beside them.
+        """
+        return self.recorder.lasted() if self.elsewhere else {}
 
     @cached_property
     def prefetch(self) -> bool:

@@ -21,6 +21,7 @@ from lab.execution.prepare import Preparer
 from lab.execution.programs import Programs
 from lab.execution.resume import begun
 from lab.execution.same_kernel import Bases
+from lab.execution.to_begin import ToBegin
 from lab.model import job_error
 from lab.model.records import (
     DID_NOT_RUN,
@@ -164,7 +165,8 @@ class Runner:
                 listener.say(f"{len(left)} guests, {executor.width} at once")
             jobs.builds.tell(executor.wake)
             try:
-                for number, record in _as_they_end(jobs, executor, left, limit):
+                to_begin = ToBegin(jobs, left, jobs.lasted)
+                for number, record in _as_they_end(jobs, executor, to_begin, limit):
                     left.remove(number)
                     yield number, _limited(record) if limit.reached else record
             except (KeyboardInterrupt, Terminated):
@@ -210,15 +212,13 @@ class _Limit:
 
 
 def _as_they_end(
-    jobs: Jobs, executor: Executor, waiting: Sequence[int], limit: _Limit
+    jobs: Jobs, executor: Executor, to_begin: ToBegin, limit: _Limit
 ) -> Iterator[tuple[int, JobRecord]]:
     """Each job's record, once it was begun: when its build is there, unless the limit is."""
-    to_begin = list(waiting)
     while executor.busy or (to_begin and not limit.reached):
-        for number in [number for number in to_begin if jobs.is_there(number)]:
-            if limit.reached or executor.busy >= executor.width:
+        while not limit.reached and executor.busy < executor.width:
+            if (number := to_begin.next()) is None:
                 break
-            to_begin.remove(number)
             job = jobs.make(number)
             if isinstance(job, Job):
                 executor.submit(number, replace(job, max_fail=limit.left))

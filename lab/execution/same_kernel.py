@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,11 +59,9 @@ class Bases:
                     return is_same_kernel(other, built)
         return False
 
-    def _bases(self, plan: Plan, planned: JobPlan) -> Iterator[int]:
+    def _bases(self, plan: Plan, planned: JobPlan) -> Sequence[int]:
         base = self.variants.get(planned.variant)
-        for number, other in enumerate(plan.jobs):
-            if (other.variant, other.around) == (base, planned.around):
-                yield number
+        return () if base is None else plan.numbers.get((base, planned.around), ())
 
 
 def is_same_kernel(base: Build, patched: Build) -> bool:

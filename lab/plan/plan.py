@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 
 from lab.config import (
@@ -46,6 +47,15 @@ class Plan:
     def builds(self) -> tuple[BuildRequest, ...]:
         """What has to be built, each once, in the order of the jobs."""
         return tuple(dict.fromkeys(job.build for job in self.jobs))
+
+    @cached_property
+    def numbers(self) -> Mapping[tuple[Variant, Around], tuple[int, ...]]:
+        """Which of the jobs are of a variant, with a config on a machine."""
+        found: dict[tuple[Variant, Around], tuple[int, ...]] = {}
+        for number, job in enumerate(self.jobs):
+            place = (job.variant, job.around)
+            found[place] = (*found.get(place, ()), number)
+        return found
 
     def to_json(self) -> dict[str, object]:
         """The plan as values the ``json`` module knows."""

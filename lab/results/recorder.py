@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -56,6 +56,12 @@ class Recorder:
         self._jobs.append(job)
         self._pending.append(job)
         self._try(self._write)
+
+    def lasted(self) -> Mapping[tuple[str, str, str], float]:
+        """See Store; nothing where the database cannot say, as is told when a job is recorded."""
+        with suppress(Exception):
+            return self._opened().lasted()
+        return {}
 
     def kept(self, write: Callable[[], object]) -> None:
         """Do ``write``, a file of the run's; a disk that is full is no end of the run."""

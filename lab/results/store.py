@@ -339,6 +339,22 @@ class Store:
             return tuple(found)
 
     @_reading_all
+    def lasted(self, limit: int = 20_000) -> dict[tuple[str, str, str], float]:
+        """Seconds that jobs without an error took the last time, by variant, machine and config.
+
+        Args:
+            limit: Of jobs, the latest of which are looked at.
+        """
+        columns = (JOBS.c.variant, JOBS.c.machine, JOBS.c.config, JOBS.c.duration_s)
+        query = select(*columns).where(JOBS.c.fault == "").order_by(JOBS.c.number.desc())
+        found: dict[tuple[str, str, str], float] = {}
+        with self._read() as connection:
+            for *names, seconds in connection.execute(query.limit(limit)):
+                variant, machine, config = map(text_of, names)
+                found.setdefault((variant, machine, config), seconds)
+        return found
+
+    @_reading_all
     def baselines(self) -> dict[str, str]:
         """The ids of the runs that bear a name, by name."""
         query = select(BASELINES.c.name, RUNS.c.id).join_from(BASELINES, RUNS)

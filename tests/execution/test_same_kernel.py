@@ -84,3 +84,13 @@ def of_programs(*digests: str) -> Mapping[int, Job]:
     programs = ((("cow", digest),) for digest in digests)
     evidence = (SimpleNamespace(evidence=Evidence(programs=each)) for each in programs)
     return cast("Mapping[int, Job]", dict(enumerate(evidence)))
+
+
+def test_a_job_is_beside_its_base_with_its_config_on_its_machine() -> None:
+    variants = {Variant("a+s"): Variant("a")}
+    plan = Plan("p", tuple(
+        JobPlan(Variant(name), "c", machine, ("f",), ("s",))
+        for machine in ("m", "n") for name in ("a", "a+s", "b")
+    ))  # fmt: skip
+    bases = [tuple(Bases(variants)._bases(plan, job)) for job in plan.jobs]
+    assert bases == [(), (0,), (), (), (3,), ()]

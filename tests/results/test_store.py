@@ -78,6 +78,20 @@ def test_latest_is_the_run_that_began_last(place: Place) -> None:
         assert [summary.run.id for summary in store.runs(limit=1)] == [second]
 
 
+def test_how_long_a_job_took_the_last_time(place: Place) -> None:
+    """One with an error was cut short."""
+    names = ("6.1", "default", "default")
+    with Store.open(place) as store:
+        assert store.lasted() == {}
+        for seconds in (7.0, 9.0):
+            run_id = store.begin(replace(RECORD, id=""))
+            store.add_job(run_id, replace(job(), duration_s=seconds))
+            store.add_job(run_id, replace(job(error="no space"), duration_s=1.0))
+            store.add_job(run_id, replace(job(variant="v4.2", error="no"), duration_s=1.0))
+        assert store.lasted() == {names: 9.0}
+        assert store.lasted(limit=1) == {names: 9.0}
+
+
 def test_summaries_count(place: Place) -> None:
     with Store.open(place) as store:
         store.begin(RECORD)
