@@ -51,8 +51,9 @@ class Elsewhere(Protocol):
 
 #: ``MODULE:NAME`` of what gives, for a config, whoever makes its builds; None for this host.
 MAKERS: dict[str, str] = {"dask": "lab.execution.cluster.asked:builds_on_workers"}
-#: A build that is made elsewhere is only waited for here.
-MOST = 32
+#: A build that is made elsewhere is only waited for here, by a thread: a matrix of 14 kernels
+#: with and without a series, with three configs, has 84.
+MOST = 256
 
 
 def maker_for(loaded: LoadedConfig, listener: Listener, stack: ExitStack) -> Elsewhere | None:

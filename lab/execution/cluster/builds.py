@@ -7,7 +7,6 @@ import pickle
 import secrets
 import threading
 import time
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from lab.config import LoadedConfig
 from lab.errors import InfrastructureError, LabError
 from lab.execution.cluster.address import Address
 from lab.execution.cluster.attempts import MOST, Attempts
-from lab.execution.cluster.compiling import BuildParcel, compile_there
+from lab.execution.cluster.compiling import BuildParcel, Compile, compile_there
 from lab.execution.cluster.connection import (
     ALONE_S,
     LEAVING_S,
@@ -38,6 +37,7 @@ from lab.execution.cluster.connection import (
 )
 from lab.execution.cluster.host import BUILD, HostFacts, version_token
 from lab.execution.cluster.needs import fits, needs_of_all, nobody, other_versions
+from lab.execution.cluster.placing import Family, Placing
 from lab.execution.cluster.words import (
     Begun,
     BuildOutcome,
@@ -85,7 +85,7 @@ class _Asked:
         return self.wanted.name
 
     @property
-    def family(self) -> tuple[str, str]:
+    def family(self) -> Family:
         """Builds of which one is a step on the other's objects."""
         return self.wanted.job.tree.family, self.wanted.job.config_digest
 
@@ -93,9 +93,20 @@ class _Asked:
 class WorkersBuild:
     """Has builds made by workers, in a ``with`` block; leaving it ends those under way."""
 
-    def __init__(self, loaded: LoadedConfig, address: Address, listener: Listener) -> None:
-        """Prepare; the first build connects."""
+    def __init__(
+        self,
+        loaded: LoadedConfig,
+        address: Address,
+        listener: Listener,
+        compile_it: Compile = compile_there,
+    ) -> None:
+        """Prepare; the first build connects.
+
+        Args:
+            compile_it: What a worker does with a pickled BuildParcel.
+        """
         self._loaded, self._address, self._listener = loaded, address, listener
+        self._compile = compile_it
         self._run = f"lab-{secrets.token_hex(6)}"
         self._numbers = count()
         self._asked: dict[int, _Asked] = {}
@@ -103,9 +114,7 @@ class WorkersBuild:
         self._client: Client | None = None
         self._hosts: dict[str, HostFacts] = {}
         self._looked = -_KNOWN_S
-        #: How many each worker has to make, and which had one of a family last.
-        self._pending: Counter[str] = Counter()
-        self._homes: dict[tuple[str, str], str] = {}
+        self._placing = Placing()
         self._lock = threading.RLock()
 
     def __enter__(self) -> Self:
@@ -164,8 +173,7 @@ class WorkersBuild:
             try:
                 outcome = self._outcome(asked, client, worker)
             finally:
-                with self._lock:
-                    self._pending[worker] -= 1
+                self._placing.leave(worker)
             if outcome is None:
                 self._refuse_killing(asked)
                 continue
@@ -186,37 +194,31 @@ class WorkersBuild:
         self._listener.say(f"{asked.name}: {failed.host}: {failed.error.what}; elsewhere")
 
     def _chosen(self, asked: _Asked, client: Client) -> str | None:
-        """The worker that is to make it; None where nobody could.
+        """The worker that is to make it, once one has room; None where nobody could.
 
         Raises:
-            InfrastructureError: There is no worker, or none of these versions.
+            InfrastructureError: There is no worker, or none of these versions; or nobody wants it
+                any more, or the scheduler is gone.
         """
+        while fitting := self._fitting(asked, client):
+            if (chosen := self._placing.take(asked.family, fitting, _KNOWN_S)) is not None:
+                return chosen
+            if (why := self._hopeless(asked, client)) is not None:
+                raise why
+        return None
+
+    def _fitting(self, asked: _Asked, client: Client) -> dict[str, HostFacts]:
+        """The workers that could make it; none, and why."""
         hosts = self._workers(asked, client)
         if not any(version_token() in facts.offers for facts in hosts.values()):
             raise other_versions(list(hosts.values()))
         needs = self._needs
-        fitting = [worker for worker, facts in hosts.items()
-                   if fits(needs, facts) and worker not in asked.tried]  # fmt: skip
+        fitting = {worker: facts for worker, facts in hosts.items()
+                   if fits(needs, facts) and worker not in asked.tried}  # fmt: skip
         if not fitting:
             why = nobody(needs, list(hosts.values()))
             asked.why = why.what if why is not None else asked.why
-            return None
-        with self._lock:
-            chosen = self._best(asked, {worker: hosts[worker] for worker in fitting})
-            self._pending[chosen] += 1
-            self._homes[asked.family] = chosen
-        return chosen
-
-    def _best(self, asked: _Asked, hosts: dict[str, HostFacts]) -> str:
-        """Where its like was made, which is a step from there, unless others wait there, too."""
-
-        def load(worker: str) -> float:
-            return self._pending[worker] / hosts[worker].offers[BUILD]
-
-        home = self._homes.get(asked.family)
-        if home in hosts and load(home) <= 1:
-            return home
-        return min(hosts, key=load)
+        return fitting
 
     @property
     def _needs(self) -> dict[str, float]:
@@ -256,7 +258,7 @@ class WorkersBuild:
                 killed whoever had begun it.
         """
         future: Future[BuildOutcome] = client.submit(
-            compile_there,
+            self._compile,
             # Dask would look through a value for names of its tasks.
             pickle.dumps(asked.parcel),
             key=f"{self._run}-build-{asked.number}-{secrets.token_hex(3)}",
@@ -364,8 +366,6 @@ class WorkersBuild:
     def _has_begun(self, asked: _Asked, word: Begun) -> None:
         before = self._attempts.begin(word)
         job = asked.wanted.job
-        with self._lock:
-            self._homes[asked.family] = word.worker
         if before is not None and not before.why:
             self._listener.say(f"{asked.name}: {before}; again on {word.host}")
         else:
