@@ -192,9 +192,90 @@ def test_a_job_goes_where_its_kernel_was_built_if_that_is_free(
     made = replace(make_job({"p": Script(("a",))}), near="tcp://2")
     sent = _Sent(made, Parcel("run", 0, made, "b", tmp_path, needs=cluster._needs))
     assert cluster._candidates(sent) == ["tcp://2"]
-    cluster._jobs[0] = replace(sent, future=SimpleNamespace())
+    cluster._jobs[0] = replace(sent, worker="tcp://2")
     assert cluster._candidates(sent) == []
     assert cluster._candidates(replace(sent, job=replace(made, near="tcp://gone"))) == []
+
+
+class Pair:
+    """Two hosts with room for one job each, and jobs of which the first two are compared."""
+
+    def __init__(self, make_job: MakeJob, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        loaded = load(Project(root).root)
+        self.cluster = Cluster(ExecutorRequest(loaded, 1, lambda _: None, lambda _: None), None)
+        self.hosts = {f"tcp://{name}": replace(facts(slot=1.0), name=name) for name in "ab"}
+        self.sent: list[tuple[int, list[str]]] = []
+        made = make_job({"p": Script(("a",))})
+        self.jobs = [replace(made, beside=beside) for beside in ("pair", "pair", "", "")]
+        monkeypatch.setattr(self.cluster, "_look", lambda: self.hosts)
+        monkeypatch.setattr(self.cluster, "_send", self._send)
+
+    def _send(self, number: int, sent: _Sent) -> None:
+        self.sent.append((number, self.cluster._candidates(sent)))
+        sent.future = SimpleNamespace()
+
+    def submit(self, *numbers: int) -> None:
+        for number in numbers:
+            self.cluster.submit(number, self.jobs[number])
+
+    def begin(self, number: int, host: str) -> None:
+        self.cluster._has_begun(Begun(number, host, f"tcp://{host}", 0.0))
+        self.cluster._release()
+
+    def end(self, number: int) -> None:
+        del self.cluster._jobs[number]
+        self.cluster._release()
+
+
+@pytest.fixture
+def pair(make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pair:
+    return Pair(make_job, tmp_path, monkeypatch)
+
+
+def test_what_is_compared_waits_at_its_host_and_keeps_no_other_from_work(pair: Pair) -> None:
+    """From when it is known which that is: it has nothing to wait for, then."""
+    pair.submit(0, 1)
+    assert (pair.sent, pair.cluster.busy, pair.cluster.width) == ([(0, [])], 2, 3)
+    pair.begin(0, "b")
+    assert pair.sent == [(0, []), (1, ["tcp://b"])]
+    assert (pair.cluster.busy, pair.cluster.width) == (2, 3)
+    pair.submit(2)
+    pair.begin(2, "a")
+    pair.end(0)
+    pair.begin(1, "b")
+    assert (pair.cluster.busy, pair.cluster.width) == (2, 2)
+
+
+def test_what_is_compared_takes_a_place_where_its_host_has_one(pair: Pair) -> None:
+    pair.submit(0)
+    pair.begin(0, "b")
+    pair.end(0)
+    pair.submit(1)
+    assert pair.sent == [(0, []), (1, ["tcp://b"])]
+    assert (pair.cluster.busy, pair.cluster.width) == (1, 2)
+
+
+def test_what_is_compared_waits_for_no_host_that_is_gone(pair: Pair) -> None:
+    pair.submit(0)
+    pair.begin(0, "b")
+    del pair.hosts["tcp://b"]
+    pair.submit(1)
+    assert pair.sent == [(0, []), (1, [])]
+    assert (pair.cluster.busy, pair.cluster.width) == (2, 1)
+
+
+def test_what_is_compared_waits_for_none_that_never_began(pair: Pair) -> None:
+    pair.submit(0, 1)
+    pair.end(0)
+    assert pair.sent == [(0, []), (1, [])]
+
+
+def test_what_waits_for_its_host_is_not_begun_after_the_end(pair: Pair) -> None:
+    pair.cluster._client = SimpleNamespace(run=lambda *_, **__: None)
+    pair.submit(0, 1)
+    pair.cluster.end()
+    assert list(pair.cluster._jobs) == [0]
+    assert pair.cluster.next_record() is None
 
 
 def test_words_are_heard_while_it_is_asked_who_works(

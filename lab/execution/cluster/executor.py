@@ -16,7 +16,7 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
@@ -50,6 +50,7 @@ from lab.execution.cluster.needs import (
     slots,
 )
 from lab.execution.cluster.parcel import Bundle, Parcel, bundles_of, scattered
+from lab.execution.cluster.rooms import Rooms
 from lab.execution.cluster.serving import KILLED, QUIET, SHARE
 from lab.execution.cluster.words import (
     Begun,
@@ -98,6 +99,10 @@ class _Sent:
     bound: bool = False
     #: The workers that it is for; () is any.
     chosen: tuple[str, ...] = ()
+    #: The one that has it, where that is known.
+    worker: str = ""
+    #: It waits for one host, which has no room for it, or for word which host that is.
+    waits: bool = False
     #: Since when no worker that is there could take it.
     unfit_since: float | None = None
 
@@ -238,11 +243,13 @@ class Cluster:
 
     @property
     def width(self) -> int:
-        """See Executor: so many as all workers run at once; one each, until a job was seen."""
-        hosts = self._look().values()
-        if not self._needs:
-            return max(1, len(hosts))
-        return max(1, sum(slots(self._needs, host) for host in hosts))
+        """See Executor: so many as all workers run at once; one each, until a job was seen.
+
+        Those that wait for one host keep no other from work.
+        """
+        hosts, needs = self._look().values(), self._needs
+        at_once = sum(slots(needs, host) for host in hosts) if needs else len(hosts)
+        return max(1, at_once) + sum(sent.waits for sent in list(self._jobs.values()))
 
     @property
     def busy(self) -> int:
@@ -268,10 +275,43 @@ class Cluster:
             sent = self._jobs[number] = _Sent(job, parcel, bound=runs_on_host(job))
         hosts = list(self._look().values())
         refused = self._refused(sent, hosts) if hosts else None
-        if refused is None:
-            self._send(number, sent)
-        else:
+        if refused is not None:
             self._refuse(number, sent, refused)
+        else:
+            self._send_beside(number, sent)
+
+    def _send_beside(self, number: int, sent: _Sent) -> None:
+        """Send it, unless what it is compared with has yet to begin: it goes to the same host.
+
+        There it waits, and the host with it, while this one hears of the other's end.
+        """
+        beside = sent.job.beside
+        host = self._together.get(beside) if beside and not sent.bound else None
+        if host is not None:
+            rooms = self._rooms()
+            sent.waits = rooms.is_there(host) and not rooms.has_on(host)
+        else:
+            sent.waits = self._is_foretold(sent)
+        if host is not None or not sent.waits:
+            self._send(number, sent)
+
+    def _is_foretold(self, sent: _Sent) -> bool:
+        """Whether another is on its way that it is compared with."""
+        sent_already = [one for one in list(self._jobs.values()) if one.future is not None]
+        beside = sent.job.beside
+        return bool(beside) and any(one.job.beside == beside for one in sent_already)
+
+    def _release(self) -> None:
+        """Send those that waited to hear which host they are for."""
+        waiting = [(number, sent) for number, sent in list(self._jobs.items())
+                   if sent.waits and sent.future is None]  # fmt: skip
+        for number, sent in waiting:
+            if sent.job.beside in self._together or not self._is_foretold(sent):
+                self._send_beside(number, sent)
+
+    def _rooms(self) -> Rooms:
+        taken = [sent.worker for sent in list(self._jobs.values()) if sent.worker]
+        return Rooms(self._look(), self._needs, taken)
 
     def _refuse(self, number: int, sent: _Sent, why: InfrastructureError) -> None:
         error = JobError.of(why, Fault.MACHINE)
@@ -283,6 +323,7 @@ class Cluster:
             if self._over:
                 return
             sent.chosen = chosen
+            sent.worker = chosen[0] if len(chosen) == 1 else ""
             key = f"{self._run}-{number}-{len(sent.tried)}-{secrets.token_hex(3)}"
             sent.future = self._client.submit(
                 self._work,
@@ -319,7 +360,8 @@ class Cluster:
         like = self._together.get(sent.job.beside) if sent.job.beside else None
         if like:
             return [worker for worker, facts in fitting.items() if facts.name == like]
-        return [near] if self._is_free(near := sent.job.near, fitting) else []
+        near = sent.job.near
+        return [near] if near in fitting and self._rooms().has(near) else []
 
     def _refused(self, sent: _Sent, hosts: list[HostFacts]) -> InfrastructureError | None:
         """Why none of the workers there are may have a job; None if one may."""
@@ -332,13 +374,6 @@ class Cluster:
         return {worker: facts for worker, facts in self._look().items()
                 if fits(sent.parcel.needs, facts)
                 and (not sent.bound or facts.boot == sent.parcel.host)}  # fmt: skip
-
-    def _is_free(self, worker: str, fitting: Mapping[str, HostFacts]) -> bool:
-        """Whether a worker has room for one job more, of those that are for it."""
-        if worker not in fitting:
-            return False
-        there = [sent for sent in self._jobs.values() if sent.future and sent.job.near == worker]
-        return len(there) < slots(self._needs, fitting[worker])
 
     def _hear(self, event: tuple[float, Any]) -> None:
         # Whatever goes wrong with telling: nothing more would be heard.
@@ -364,11 +399,13 @@ class Cluster:
         if sent is None:
             return
         before = self._attempts.begin(word)
-        sent.begun = True
+        sent.begun, sent.waits, sent.worker = True, False, word.worker
         name = sent.job.name
         self._asked.board.begin(word.number, word.host, name)
         if sent.job.beside:
             self._together.setdefault(sent.job.beside, word.host)
+            # Others may have waited to hear of it.
+            self.wake()
         if before is not None:
             self._asked.on_word(f"{name}: {before}; again on {word.host}")
         else:
@@ -408,6 +445,7 @@ class Cluster:
     def next_record(self) -> tuple[int, JobRecord] | None:
         """See Executor."""
         while True:
+            self._release()
             try:
                 ended = self._ended.get(timeout=_LOOK_S)
             except queue.Empty:
@@ -552,6 +590,10 @@ class Cluster:
             self._over = True
             waiting = [sent.future for sent in self._jobs.values()
                        if not sent.begun and sent.future is not None]  # fmt: skip
+            for number, sent in list(self._jobs.items()):
+                if sent.waits and sent.future is None:
+                    del self._jobs[number]
+        self.wake()
         self._beside(lambda: self._client.run(end_jobs, self._run, on_error="ignore"))
         if waiting:
             self._beside(lambda: self._client.cancel(waiting))
