@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How busy a cluster keeps its workers, with guests that are only pretended.
+"""How busy a cluster keeps its workers: the lab's own plan and run, with pretended work.
 
-Usage: fleet.py [WORKERS...]   (1 4 16 64 256 without any; --lose N kills workers meanwhile)
+Usage: fleet.py [PART...]   (all without a name)
+       fleet.py --workers 64 --kernels 14 --machines 30 --speed 10 [--lose N]
 
-The scheduler is Dask's own, in a process of its own, with its connections over loopback, and
-the lab's executor sends it real jobs, in its waves, and takes their records.  What is not
-real: a worker does not run a guest but sleeps as long as recorded jobs took, shortened by
---speed, and all workers share one process.  So each job costs scheduler and executor as much
-as it ever would, and they have so much less time for it: what is measured is less than a
-cluster of that size has.
-
-It prints a row for each size: what came of ideal (all sleep, shared out evenly), and where
-CPU went.
+Real are a plan of lab.toml's kernels, each without a series and with it, with three configs on
+many machines; the run of it, which has it built, makes the jobs, sends them, and records what
+came; the cluster's code on both sides; and Dask's scheduler, in a process of its own, with its
+connections over loopback.  What is not real: a worker does not build or boot, but waits as long
+as recorded builds and guests took (pretended.py), shortened by --speed; and all workers share
+one process.  So each job costs scheduler and lab as much as it ever would, and they have so much
+less time for it: what is measured is less than a cluster of that size has.
 """
 
 from __future__ import annotations
@@ -20,105 +19,142 @@ import argparse
 import asyncio
 import logging
 import multiprocessing
-import os
-import pickle
-import random
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Self
+from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import dask
-from distributed import Scheduler, Worker, get_worker
+from bench import Part, Row, run
+from distributed import Scheduler, Worker
+from pretended import CLUSTERS, HOSTS, Pretender, Pretending, Seen, cold_s, guest_s, step_s
 
+from lab.builder import Silent
+from lab.builder.elsewhere import MAKERS
 from lab.config import LoadedConfig, load
-from lab.execution.cluster.address import Address
-from lab.execution.cluster.executor import Cluster
-from lab.execution.cluster.host import SLOT, facts_of_here, version_token
-from lab.execution.cluster.parcel import Parcel
+from lab.execution.cluster.host import (
+    BUILD,
+    GUEST,
+    MEMORY,
+    SLOT,
+    arch_token,
+    facts_of_here,
+    version_token,
+)
 from lab.execution.cluster.serving import FACTS, KILLED
-from lab.execution.cluster.words import Begun, Done, Outcome, Said, packed
-from lab.execution.executor import ExecutorRequest
-from lab.execution.job import Job
-from lab.execution.run_job import unrun_job
-from lab.guest.fake import FakeSpec, Stage
-from lab.model.records import Evidence, JobRecord, TestResult
-from lab.model.status import Status
-from lab.model.unrun import Stop
+from lab.execution.executor import EXECUTORS
+from lab.execution.jobs import Jobs
+from lab.execution.run import Runner
+from lab.model.records import RunRecord
+from lab.plan import SeriesPlan, plan_series
+from lab.results import Recorder
 
-#: Seconds that jobs took, as recorded on two CPUs under TCG.
-RECORDED_S = (7.1, 8.3, 15.3, 17.6, 20.3, 23.2, 23.5, 24.0, 30.9,
-              33.6, 40.4, 47.2, 54.6, 58.7, 60.2, 73.8, 74.1, 77.9)  # fmt: skip
-#: Results a second that a guest of the default matrix tells: 108 in a minute.
-_RESULTS_S = 1.8
-#: Jobs of one worker: enough that the end, when some have no job left, is little of it.
-_JOBS_EACH = 20
+ROOT = Path(__file__).resolve().parents[1]
+_SERIES, _CONFIGS = "dax-populate", ("default", "debug", "probes")
+#: Seconds that a worker has to hear of anything.
+_TICK_S = 0.1
+_TENTHS = 10
 
 
 @dataclass(frozen=True)
-class Row:
-    """One size, measured."""
+class Size:
+    """What is asked of a cluster.
+
+    Attributes:
+        kernels: So many of [matrix.history], each twice, with three configs: 6 builds each.
+        machines: On so many each build is tested.
+        speed: How many times faster than recorded all is.
+        lose: So many workers are lost, one after the other.
+        again: What is measured is the second run of it: all is built, and it is known how long
+            jobs took.
+        as_planned: Jobs begin in the order of the plan, all the same.
+    """
 
     workers: int
+    kernels: int
+    machines: int
+    speed: float
+    lose: int = 0
+    again: bool = False
+    as_planned: bool = False
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came of it, in seconds; CPU seconds of who is in the way.
+
+    Attributes:
+        ideal_s: All work, shared out evenly over the workers there were.
+        busy: Which share of the workers was, in each tenth of the time.
+        waits: From when a job was sent to when it began, the first time or again.
+        making_s, recording_s: What the lab spent on making jobs, and on their records.
+    """
+
+    size: Size
+    builds: int
+    cold: tuple[int, int]
     jobs: int
     took_s: float
     ideal_s: float
-    scheduler_cpu_s: float
-    executor_cpu_s: float
-    lost: int
-    waits: list[float]
-    steady: float
+    busy: tuple[float, ...]
+    waits: tuple[float, ...]
+    scheduler_s: float
+    lab_s: float
+    workers_s: float
+    making_s: float
+    recording_s: float
 
     @property
     def efficiency(self) -> float:
         """How much of the time that an ideal cluster takes."""
         return self.ideal_s / self.took_s
 
-    def __str__(self) -> str:
+    @property
+    def name(self) -> str:
+        """For a table."""
+        size = self.size
+        lost = f", {size.lose} of them lost" if size.lose else ""
+        again = ", all built before" if size.again else ""
+        order = ", in the plan's order" if size.as_planned else ""
+        return f"{size.workers} workers{lost}: {self.builds} builds, {self.jobs} jobs{again}{order}"
+
+    def details(self) -> str:
+        """What is told beside the row."""
+        share = partial(_share, self.took_s)
+        each_ms = 1000 / self.jobs
+        waits = sorted(self.waits)
         return (
-            f"{self.workers:7} {self.jobs:6} {self.took_s:8.1f} {self.ideal_s:8.1f} "
-            f"{self.efficiency:10.3f} {self.steady:6.3f} "
-            f"{self.scheduler_cpu_s / self.took_s:10.2f} "
-            f"{self.executor_cpu_s / self.took_s:9.2f} "
-            f"{1000 * (self.scheduler_cpu_s + self.executor_cpu_s) / self.jobs:8.1f} {self.lost:5} "
-            f"{sum(self.waits) / self.jobs:7.2f} {max(self.waits):7.2f}"
+            f"  {self.cold[0]} builds from nothing, {self.cold[1]} of them needed\n"
+            f"  shortened {self.size.speed:g} times, {self.jobs / self.took_s:.1f} jobs a second; "
+            f"of a CPU: scheduler {share(self.scheduler_s)}, lab {share(self.lab_s)}, "
+            f"workers {share(self.workers_s)}\n"
+            f"  a job: scheduler {self.scheduler_s * each_ms:.1f} ms of CPU, lab "
+            f"{self.lab_s * each_ms:.1f} ms, of which made in {self.making_s * each_ms:.1f} ms, "
+            f"recorded in {self.recording_s * each_ms:.1f} ms (wall clock); began after "
+            f"{sum(waits) / len(waits):.2f} s, the last after {waits[-1]:.2f} s\n"
+            f"  busy in each tenth: {' '.join(f'{one:.2f}' for one in self.busy)}"
         )
 
 
-def durations(count: int, speed: float) -> list[float]:
-    """So many, as recorded, in an order that is the same each time."""
-    order = random.Random(1)  # no secret
-    return [order.choice(RECORDED_S) / speed for _ in range(count)]
+def _share(whole: float, part: float) -> str:
+    return f"{part / whole:.2f}"
 
 
-def pretend(content: bytes) -> Outcome:
-    """What a worker does with a job: it says what a guest would, and sleeps as long."""
-    parcel: Parcel = pickle.loads(content)
-    worker, job = get_worker(), parcel.job
-    address, long_s = worker.address, job.program_s
-    waited_s = time.time() - job.settle_s
-    worker.log_event(parcel.run, packed(Begun(parcel.number, "host", address, time.time())))
-    ends = time.monotonic() + long_s
-    told = max(1, round(long_s * _RESULTS_S))
-    for number in range(told):
-        time.sleep(max(0.0, (ends - time.monotonic()) / (told - number)))
-        result = TestResult(job.variant, "6.1", "ext4-dax", "s", f"t{number}", Status.PASS)
-        worker.log_event(parcel.run, packed(Said(parcel.number, address, result)))
-    record = replace(unrun_job(job, Stop("pretended")), duration_s=waited_s)
-    span = (("began", job.settle_s + waited_s), ("ended", time.time()))
-    return Done("host", replace(record, evidence=replace(record.evidence, cost=span)))
+# The scheduler and the workers: a process each.
 
 
 def scheduler(mouth: Connection) -> None:
     """A process with the scheduler; ends when the other side of the pipe does."""
-
     logging.getLogger("distributed").setLevel(logging.ERROR)
 
     async def serve() -> None:
@@ -131,16 +167,16 @@ def scheduler(mouth: Connection) -> None:
         )
         mouth.send(made.address)
         while not mouth.poll():
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(_TICK_S)
         mouth.send(_cpu_s())
         await made.close()
 
     asyncio.run(serve())
 
 
-def workers(address: str, count: int, lose: int, mouth: Connection) -> None:
-    """A process with all workers; it closes some of them without a word, if asked."""
-    logging.getLogger("distributed").setLevel(logging.ERROR)
+def workers(address: str, size: Size, mouth: Connection) -> None:
+    """A process with all workers; loses some of them without a word, when it is told to."""
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     # What each does for itself, so many times in one process, would be all there is to measure.
     dask.config.set(
         {
@@ -151,102 +187,43 @@ def workers(address: str, count: int, lose: int, mouth: Connection) -> None:
         }
     )
 
-    async def serve() -> None:
-        made = [await _worker(address) for _ in range(count)]
-        mouth.send("up")
-        left = lose
-        while not mouth.poll():
-            await asyncio.sleep(1.0)
-            if left:
-                left -= 1
-                made[left].batched_stream.abort()
-                await made[left].close(nanny=False, timeout=0, executor_wait=False)
-        os._exit(0)
-
-    asyncio.run(serve())
+    asyncio.run(_serve(address, size, mouth))
 
 
-async def _worker(address: str) -> Worker:
-    offers = {SLOT: 1.0, version_token(): 1.0}
-    facts = facts_of_here(Path("/tmp"), offers).as_plain()
-    worker = Worker(address, nthreads=1, memory_limit=0, resources=offers, host="127.0.0.1",
+async def _serve(address: str, size: Size, mouth: Connection) -> None:
+    made = [await _worker(address, number, size.speed) for number in range(size.workers)]
+    mouth.send("up")
+    due: list[float] = []
+    while True:
+        if mouth.poll():
+            if not (told := mouth.recv()):
+                break
+            due = told
+        for _ in [one for one in due if one <= time.time()]:
+            due.pop(0)
+            await _lose(made.pop())
+        await asyncio.sleep(_TICK_S)
+    mouth.send((_cpu_s(), [host.seen for host in HOSTS.values()]))
+    await asyncio.sleep(3600)
+
+
+async def _worker(address: str, number: int, speed: float) -> Worker:
+    """A host of two CPUs, with a guest and a build at once."""
+    offers = {SLOT: 2.0, GUEST: 2.0, BUILD: 1.0, MEMORY: 16 << 30, arch_token(): 1.0,
+              version_token(): 1.0}  # fmt: skip
+    facts = replace(facts_of_here(Path("/tmp"), offers), name=f"host-{number}").as_plain()
+    worker = Worker(address, nthreads=4, memory_limit=0, resources=offers, host="127.0.0.1",
                     dashboard=False, dashboard_address="127.0.0.1:0",
                     startup_information={FACTS: lambda _: facts})  # fmt: skip
-    return await worker
+    await worker
+    HOSTS[worker.address] = Pretender(f"host-{number}", speed)
+    return worker
 
 
-def measure(loaded: LoadedConfig, count: int, lose: int, jobs: int, speed: float) -> Row:
-    """One size."""
-    sleeps = durations(jobs, speed)
-    with _processes(count, lose) as (address, asked_cpu_s):
-        request = ExecutorRequest(loaded, count, lambda _: None, lambda _: None)
-        cpu_s = _cpu_s()
-        with Cluster(request, Address(address), pretend) as cluster:
-            began = time.monotonic()
-            records, sent = _run(cluster, sleeps)
-            took_s = time.monotonic() - began
-            assert len(records) == jobs
-            errors = [record.error for record in records if record.error is not None]
-            assert not errors, f"{len(errors)} jobs came to nothing, one of them by {errors[0]}"
-        executor_cpu_s = _cpu_s() - cpu_s
-        scheduler_cpu_s = asked_cpu_s()
-    waits = [record.duration_s for record in records]
-    cpu = (scheduler_cpu_s, executor_cpu_s)
-    return Row(
-        count, jobs, took_s, sum(sleeps) / count, *cpu, lose, waits, _steady(records, sent, count)
-    )
-
-
-def _steady(records: list[JobRecord], sent: tuple[float, float], count: int) -> float:
-    """How busy the workers were while there were jobs left to send."""
-    first, last = sent
-    spans = [dict(record.evidence.cost) for record in records]
-    busy_s = sum(max(0.0, min(last, span["ended"]) - span["began"]) for span in spans)
-    return busy_s / (count * (last - first))
-
-
-def _run(cluster: Cluster, sleeps: list[float]) -> tuple[list[JobRecord], tuple[float, float]]:
-    """As a run does: no more than run at once are sent.  And when the first and last were."""
-    left, first, last = list(enumerate(sleeps)), time.time(), 0.0
-    records: list[JobRecord] = []
-    while left or cluster.busy:
-        while left and cluster.busy < cluster.width:
-            number, sleep_s = left.pop()
-            cluster.submit(number, _job(number, sleep_s))
-            last = time.time()
-        if (ended := cluster.next_record()) is not None:
-            records.append(ended[1])
-    return records, (first, last)
-
-
-def _job(number: int, sleep_s: float) -> Job:
-    spec = FakeSpec(Path("/nowhere"), Stage())
-    made = Job(f"v{number}", "default", "default", "6.1.1", spec, (), None, sleep_s, (), Evidence())
-    # No guest settles here: it says when the job was sent.
-    return replace(made, settle_s=time.time())
-
-
-@contextmanager
-def _processes(count: int, lose: int) -> Iterator[tuple[str, Callable[[], float]]]:
-    spawn = multiprocessing.get_context("spawn")
-    ours, theirs = spawn.Pipe()
-    hub = spawn.Process(target=scheduler, args=(theirs,), daemon=True)
-    hub.start()
-    address = ours.recv()
-    far, near = spawn.Pipe()
-    crowd = spawn.Process(target=workers, args=(address, count, lose, near), daemon=True)
-    crowd.start()
-    far.recv()
-
-    def cpu_s() -> float:
-        ours.send("end")
-        return float(ours.recv())
-
-    try:
-        yield address, cpu_s
-    finally:
-        crowd.kill()
-        hub.kill()
+async def _lose(worker: Worker) -> None:
+    HOSTS[worker.address].lose()
+    worker.batched_stream.abort()
+    await worker.close(nanny=False, timeout=0, executor_wait=False)
 
 
 def _cpu_s() -> float:
@@ -254,31 +231,251 @@ def _cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def main() -> None:
-    """Measure the sizes that are asked for."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
-    parser.add_argument("workers", nargs="*", type=int, default=[1, 4, 16, 64, 256])
-    parser.add_argument("--lose", type=int, default=0)
-    parser.add_argument("--each", type=int, default=_JOBS_EACH)
-    parser.add_argument("--jobs", type=int, default=0)
-    parser.add_argument("--speed", type=float, default=10.0)
-    given = parser.parse_args()
-    lasts = f"{min(RECORDED_S):g} to {max(RECORDED_S):g} s"
-    print(f"jobs last {lasts}, shortened {given.speed:g} times")
-    print(
-        "workers   jobs  took, s ideal, s efficiency steady scheduler  executor CPU ms/job  lost "
-        "waited longest"
+class Cluster:
+    """The two, in a ``with`` block."""
+
+    def __init__(self, size: Size) -> None:
+        self._size, self._stack = size, ExitStack()
+
+    def __enter__(self) -> Self:
+        self._hub, self.address = self._started(scheduler)
+        self._crowd, _ = self._started(workers, self.address, self._size)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _started(self, what: Callable[..., None], *arguments: object) -> tuple[Connection, str]:
+        spawn = multiprocessing.get_context("spawn")
+        ours, theirs = spawn.Pipe()
+        made = spawn.Process(target=what, args=(*arguments, theirs), daemon=True)
+        made.start()
+        self._stack.callback(made.kill)
+        return ours, str(ours.recv())
+
+    def lose(self, when: Sequence[float]) -> None:
+        """Have workers lost at these times."""
+        if when:
+            self._crowd.send(list(when))
+
+    def ended(self) -> tuple[float, float, list[Seen]]:
+        """CPU seconds of the scheduler and of all workers, and what was seen of each."""
+        self._crowd.send([])
+        workers_s, seen = self._crowd.recv()
+        self._hub.send("end")
+        return float(self._hub.recv()), workers_s, seen
+
+
+# The lab.
+
+
+def plan_of(loaded: LoadedConfig, size: Size) -> SeriesPlan:
+    """A series on kernels of lab.toml, each with three configs on so many machines."""
+    kernels = loaded.config.matrix["history"].variants[: size.kernels]
+    return plan_series(
+        loaded, _SERIES, kernels, configs=_CONFIGS, machines=_machines(size.machines)
     )
-    with tempfile.TemporaryDirectory() as folder:
-        toml = Path(folder, "lab.toml")
-        toml.write_text((Path(__file__).parents[1] / "lab.toml").read_text())
-        for name in ("patches", "kconfigs", "guest-tests"):
-            Path(folder, name).symlink_to(Path(__file__).parents[1] / name)
-        loaded = load(toml)
-        for count in given.workers:
-            jobs = given.jobs or count * given.each
-            print(measure(loaded, count, given.lose, jobs, given.speed), flush=True)
+
+
+def _machines(count: int) -> list[str]:
+    return [f"machine-{number}" for number in range(count)]
+
+
+def _project(folder: Path, address: str, size: Size) -> Path:
+    for name in ("lab.toml", "kconfigs", "patches", "guest-tests"):
+        (folder / name).symlink_to(ROOT / name)
+    lines = [
+        f'[executor]\nkind = "dask"\naddress = "{address}"',
+        f'[paths]\ncache = "{folder}/cache"\nresults = "{folder}/results"',
+        *(f'[machines.{name}]\naccelerator = "tcg"' for name in _machines(size.machines)),
+    ]
+    (folder / "lab.local.toml").write_text("\n".join(lines) + "\n")
+    return folder / "lab.toml"
+
+
+def _families(planned: SeriesPlan) -> set[tuple[str, str]]:
+    """What one build of each is from nothing for: kernels, by their config."""
+    return {(each.variant.kernel, each.config) for each in planned.plan.builds}
+
+
+def _work_s(planned: SeriesPlan, *, built: bool) -> float:
+    """All of a plan, as recorded: of each kernel and config one build is from nothing."""
+    plan = planned.plan
+    guests = sum(guest_s(*job.names) for job in plan.jobs)
+    if built:
+        return guests
+    families = _families(planned)
+    later = len(plan.builds) - len(families)
+    first = sum(cold_s(kernel) for kernel, _ in families)
+    steps = later * sum(step_s(each.variant) for each in plan.builds) / len(plan.builds)
+    return first + steps + guests
+
+
+@contextmanager
+def _timed(owner: type, name: str) -> Iterator[list[float]]:
+    """Seconds that each call of a method takes."""
+    took: list[float] = []
+    real = getattr(owner, name)
+
+    def method(*arguments: object) -> object:
+        before = time.monotonic()
+        try:
+            return real(*arguments)
+        finally:
+            took.append(time.monotonic() - before)
+
+    with patch.object(owner, name, method):
+        yield took
+
+
+@contextmanager
+def _pretended() -> Iterator[None]:
+    """The cluster's code with pretended work in the place of its own."""
+    with (
+        patch.dict(EXECUTORS, {"dask": "pretended:guests"}),
+        patch.dict(MAKERS, {"dask": "pretended:builds"}),
+    ):
+        yield
+
+
+def measure(size: Size) -> Measured:
+    """One size."""
+    with tempfile.TemporaryDirectory(prefix="lab-fleet-") as folder, Cluster(size) as cluster:
+        loaded = load(_project(Path(folder), cluster.address, size))
+        planned = plan_of(loaded, size)
+        runner = _runner(loaded, planned)
+        # The programs of its guests are compiled once, whoever has how many workers.
+        runner.preparer.programs(planned.plan.jobs[0].suites)
+        if size.again:
+            with _Watch():
+                runner.run(planned.plan, ["fleet.py"])
+        work_s = _work_s(planned, built=size.again) / size.speed
+        began = time.time()
+        lost = _losses(began, work_s, size)
+        cluster.lose(lost)
+        with _Watch(as_planned=size.as_planned) as watch:
+            record = runner.run(planned.plan, ["fleet.py"])
+        ended = time.time()
+        scheduler_s, workers_s, seen = cluster.ended()
+    _require_whole(record, planned)
+    return Measured(
+        size=size,
+        builds=len(planned.plan.builds),
+        cold=(sum(one.built for one in seen), len(_families(planned))),
+        jobs=len(planned.plan.jobs),
+        took_s=ended - began,
+        ideal_s=(work_s - sum(when - began for when in lost)) / (size.workers - len(lost)),
+        busy=tuple(_busy(seen, began, ended)),
+        waits=tuple(_waits(record)),
+        scheduler_s=scheduler_s,
+        lab_s=watch.cpu_s,
+        workers_s=workers_s,
+        making_s=sum(watch.making),
+        recording_s=sum(watch.recording),
+    )
+
+
+def _runner(loaded: LoadedConfig, planned: SeriesPlan) -> Runner:
+    bases = {planned.patched(kernel): kernel for kernel in planned.kernels}
+    return Runner(Pretending(loaded, Silent()), bases=bases, again=True)
+
+
+def _losses(began: float, work_s: float, size: Size) -> list[float]:
+    """When workers are lost: evenly over the time that all takes."""
+    whole_s = work_s / size.workers
+    return [began + whole_s * (number + 1) / (size.lose + 1) for number in range(size.lose)]
+
+
+class _Watch:
+    """What the lab spends meanwhile, in a ``with`` block."""
+
+    def __init__(self, *, as_planned: bool = False) -> None:
+        self._stack, self._as_planned = ExitStack(), as_planned
+        self.cpu_s = 0.0
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(_pretended())
+        if self._as_planned:
+            self._stack.enter_context(patch.object(Recorder, "lasted", lambda _: {}))
+        self.making = self._stack.enter_context(_timed(Jobs, "make"))
+        self.recording = self._stack.enter_context(_timed(Recorder, "add_job"))
+        self._before = _cpu_s()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cpu_s = _cpu_s() - self._before
+        self._stack.close()
+
+
+def _require_whole(record: RunRecord, planned: SeriesPlan) -> None:
+    """No job is missing, and none had an error: else nothing was measured."""
+    asked = {job.names for job in planned.plan.jobs}
+    assert {job.names for job in record.jobs} == asked, f"{len(record.jobs)} jobs came back"
+    errors = [job.error for job in record.jobs if job.error is not None]
+    assert not errors, f"{len(errors)} jobs came to nothing, one of them by {errors[0]}"
+    assert not record.troubles, record.troubles
+
+
+def _busy(seen: Sequence[Seen], began: float, ended: float) -> Iterator[float]:
+    """Which share of all workers something ran on, in each tenth of the time."""
+    part = (ended - began) / _TENTHS
+    for number in range(_TENTHS):
+        since = began + number * part
+        yield sum(one.busy_s(since, since + part) for one in seen) / (len(seen) * part)
+
+
+def _waits(record: RunRecord) -> Iterator[float]:
+    """From when each job was sent to when it began where it ended."""
+    sent = CLUSTERS[-1].sent
+    for job in record.jobs:
+        cost = dict(job.evidence.cost)
+        yield cost["began"] - sent[int(cost["number"])]
+
+
+def _row(size: Size, wanted: float | None = None) -> Iterator[Row]:
+    found = measure(size)
+    print(found.details(), flush=True)
+    yield Row(
+        found.name,
+        f"{found.took_s:.0f} s",
+        f"ideal {found.ideal_s:.0f} s",
+        f"{found.efficiency:.3f}",
+        f"at least {wanted:g}" if wanted else "",
+        wanted is None or found.efficiency >= wanted,
+    )
+
+
+PARTS: dict[str, Part] = {
+    "1": partial(_row, Size(1, kernels=1, machines=4, speed=40)),
+    "4": partial(_row, Size(4, kernels=2, machines=8, speed=20)),
+    "16": partial(_row, Size(16, kernels=5, machines=20, speed=20)),
+    "64": partial(_row, Size(64, kernels=14, machines=30, speed=8), 0.9),
+    "256": partial(_row, Size(256, kernels=14, machines=120, speed=4), 0.75),
+    "lost": partial(_row, Size(64, kernels=14, machines=30, speed=8, lose=4)),
+    "again": partial(_row, Size(64, kernels=14, machines=2, speed=5, again=True)),
+    "as-planned": partial(
+        _row, Size(64, kernels=14, machines=2, speed=5, again=True, as_planned=True)
+    ),
+}
+
+
+def main() -> int:
+    """Measure the parts, or the one size, that is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
+    parser.add_argument("parts", nargs="*")
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--kernels", type=int, default=14)
+    parser.add_argument("--machines", type=int, default=2)
+    parser.add_argument("--speed", type=float, default=10.0)
+    parser.add_argument("--lose", type=int, default=0)
+    parser.add_argument("--again", action="store_true")
+    parser.add_argument("--as-planned", action="store_true")
+    given = vars(parser.parse_args())
+    parts = given.pop("parts")
+    if given["workers"] is None:
+        return run(PARTS, parts)
+    return run({"": partial(_row, Size(**given))}, [])
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

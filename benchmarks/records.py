@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Times what is done with 10,000 recorded results, and what recording costs a run.
+"""Times what is done with 10,000 recorded results, what recording costs a run, and a store's use.
 
-Usage: records.py [compare] [history] [recording] [writers]   (all without a name)
+Usage: records.py [compare] [history] [recording] [writers] [pullers]   (all without a name)
 
 Needs hyperfine; nothing is asserted, since a busy machine is no bug.
 """
@@ -16,24 +16,32 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import Part, Row, run
+from made_builds import made_build_job, made_of
 
+from lab.build import BuildJob, Toolchain
+from lab.build.brought import keep_build as keep_made
+from lab.build.shared import pull_build, push_build
 from lab.execution.artifacts import keep_build, keep_programs
 from lab.execution.programs import Programs
 from lab.model.records import Evidence, JobRecord, RunRecord, TestResult, now
 from lab.model.status import Status
+from lab.model.url import Url
 from lab.model.variant import Variant
 from lab.plan import plan_variants
 from lab.results import Recorder, RunFolder, write_json
 from lab.results.job_file import job_document
 from lab.results.store import Store
 from lab.session import Lab
+from lab.store.settings import StoreSettings
+from lab.store.store import Store as BuildStore
 from tests.results.server import postgresql
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,6 +50,8 @@ LAB = Path(sys.executable).with_name("lab")
 #: has them, twice as quick.
 _WRITERS, _RESULTS, _JOB_S, _SPEED = 64, 78, 38.0, 2.0
 _RUNS, _VARIANTS, _FILESYSTEMS, _TESTS = 2, 10, 5, 100
+#: Labs that ask one store at once, how many builds each wants, and the bytes of a kernel.
+_PULLERS, _PULLED, _IMAGE = 64, 16, 1 << 20
 
 
 def made_job(variant: str, build: str, tests: int = _TESTS, worse: bool = False) -> JobRecord:
@@ -183,6 +193,60 @@ def _write(url: str, number: int) -> list[float]:
     return took
 
 
+def pullers(folder: Path) -> Iterator[Row]:
+    """Builds that 64 labs want of one store, a folder, at the same moment."""
+    settings = StoreSettings(Url((folder / "store").as_uri()), push=True)
+    (folder / "store").mkdir()
+    toolchain = Toolchain.probe("gcc", 2)
+    variants = [Variant(f"6.1+series-{number}") for number in range(_PULLED)]
+    jobs = [made_build_job(folder / "pusher", one, (), toolchain) for one in variants]
+    store = BuildStore(settings)
+    assert all(push_build(keep_made(job, made_of(job, 1.0, _IMAGE)), store) for job in jobs)
+    context = multiprocessing.get_context("fork")
+    together = context.Barrier(_PULLERS)
+    asked = [(folder, settings, jobs, number) for number in range(_PULLERS)]
+    with context.Pool(_PULLERS, _meet, (together,)) as pool:
+        came = pool.starmap(_pull, asked, chunksize=1)
+    took = max(one.ended for one in came) - min(one.began for one in came)
+    builds, wrong = _PULLERS * _PULLED, [line for one in came for line in one.wrong]
+    yield Row(
+        f"a build had from a store, {_PULLERS} labs at once: {builds} of {_IMAGE >> 20} MiB, "
+        f"{len(wrong)} not had",
+        f"{sum(one.ended - one.began for one in came) / builds:.2f} s",
+        f"all of them {took:.2f} s, {sum(one.size for one in came) / took / 1e6:.0f} MB/s",
+        holds=not wrong,
+    )
+
+
+@dataclass(frozen=True)
+class _Pulled:
+    """What came to one lab, of how many bytes, from when to when, and what was wrong."""
+
+    began: float
+    ended: float
+    size: int
+    wrong: tuple[str, ...]
+
+
+_TOGETHER: list[Barrier] = []
+
+
+def _meet(together: Barrier) -> None:
+    _TOGETHER.append(together)
+
+
+def _pull(folder: Path, settings: StoreSettings, jobs: list[BuildJob], number: int) -> _Pulled:
+    """A lab with a cache of its own, which has all of it brought there."""
+    wrong: list[str] = []
+    store = BuildStore(settings, wrong.append)
+    mine = [replace(job, cache=folder / f"puller-{number}") for job in jobs]
+    random.Random(number).shuffle(mine)
+    _TOGETHER[0].wait()
+    began = time.time()
+    lost = [job.variant for job in mine if pull_build(job, store) is None]
+    return _Pulled(began, time.time(), store.account.read, (*wrong, *lost))
+
+
 def _part(measure: Callable[[Path], Iterator[Row]]) -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="lab-bench-") as folder:
         _project(Path(folder))
@@ -190,7 +254,8 @@ def _part(measure: Callable[[Path], Iterator[Row]]) -> Iterator[Row]:
 
 
 PARTS: dict[str, Part] = {
-    measure.__name__: partial(_part, measure) for measure in (compare, history, recording, writers)
+    measure.__name__: partial(_part, measure)
+    for measure in (compare, history, recording, writers, pullers)
 }
 
 
