@@ -135,6 +135,30 @@ def test_an_end_of_another_branch_brings_the_fork(repository: Repository, lab: L
         assert [point.key for point in subject.old] == [good, fork]
 
 
+def test_history_that_ends_between_the_ends_is_refused(repository: Repository, lab: Lab) -> None:
+    """Where it ends, nothing could show that what is before passes."""
+    good = git(repository.folder, "rev-parse", "HEAD")
+    git(repository.folder, "checkout", "-q", "-b", "side")
+    repository.put_bug_in()
+    for number in range(3):
+        repository.add("fs/dax.c", f"// side {number}")
+    git(repository.folder, "checkout", "-q", "main")
+    repository.add("mm/mlock.c", "// main")
+    git(repository.folder, "merge", "-q", "--no-ff", "-m", "merge", "side")
+    shallow = repository.folder.parent / "shallow"
+    git(shallow.parent, "clone", "-q", "--depth=3", f"file://{repository.folder}", "shallow")
+    cut = git(shallow, "rev-parse", "main^2~1")
+    with (
+        pytest.raises(UserError, match=f"the history of {cut[:12]} is not in this") as no,
+        open_commits(lab, shallow, [good], "main"),
+    ):
+        pass
+    assert "--unshallow" in str(no.value.hint)
+    # By first parents nothing is asked that is not here.
+    with open_commits(lab, shallow, [good], "main", first_parent=True) as subject:
+        assert subject.search.left(()) == 2
+
+
 def test_ends_that_have_nothing_between(repository: Repository, lab: Lab) -> None:
     repository.put_bug_in()
     with (

@@ -146,6 +146,7 @@ def open_commits(
             _refuse(order, given, commit, new, end)
         forks = [fork for commit in ends for fork in _forks(repository, commit, end)]
         keys = tuple(dict.fromkeys((*ends, *forks)))
+        _refuse_cut(order, keys, end)
         yield Commits(lab, order, keys, end, tuple(series))
 
 
@@ -161,6 +162,19 @@ def _refuse(order: CommitOrder, given: str, old: str, new: str, end: str) -> Non
         where=order.repository.folder,
         hint="what was mended has its failing end first: --old and --new",
     )
+
+
+def _refuse_cut(order: CommitOrder, old: Sequence[str], new: str) -> None:
+    """Refuse ends between which history ends: of what is there, nothing shows what was before."""
+    between = (one.key for one in order.candidates(old, new))
+    cut = next((key for key in between if key in order.repository.shallow), None)
+    if cut is not None:
+        raise UserError(
+            f"the history of {cut[:_SHORT]} is not in this repository, which is shallow",
+            where=order.repository.folder,
+            hint="git fetch --unshallow, there"
+            + ("" if order.first_parent else "; or --first-parent"),
+        )
 
 
 def _forks(repository: Repository, old: str, new: str) -> Iterator[str]:
