@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.bisect.log import Begun, Log
+from lab.bisect.log import Begun, Ended, Log
 from lab.errors import UserError
 from lab.model.records import new_run_id
-from lab.process.lock import locked_if_free, take
+from lab.process.lock import locked, locked_if_free, take
 from lab.process.scratch import write_whole
 
 _HINT = "lab bisect --good GOOD --bad BAD begins one"
@@ -54,14 +54,34 @@ class Bisections:
     def going_on(self, begun: Begun) -> tuple[str, Log]:
         """The one that asked the same before, or a new one.
 
-        One whose ends were none is not gone on with: who asks again has changed something.
+        One whose ends were none is not gone on with: who asks again has changed something.  One
+        that was to be less sure, or surer, lends its trials to the new one.
+
+        Raises:
+            UserError: It is damaged.
         """
+        with locked(self.path / "lock"):
+            alike = list(self._alike(begun))
+            for log in alike:
+                if log.begun.confidence == begun.confidence:
+                    return log.path.parent.name, log
+            name, lines = new_run_id(), alike[0].lines if alike else ()
+            tried = [line for line in lines if not isinstance(line, Ended)]
+            return name, Log.begin(self.log(name), begun, tried)
+
+    def _alike(self, begun: Begun) -> Iterator[Log]:
+        """Those that asked the same, the newest first."""
         for name in reversed(self.names()):
-            log = Log.read(self.log(name))
-            if log.begun.key == begun.key and not (log.ended and log.ended.refused):
-                return name, log
-        name = new_run_id()
-        return name, Log.begin(self.log(name), begun)
+            if self._asked(name) == begun.key:
+                log = Log.read(self.log(name))
+                if not (log.ended and log.ended.refused):
+                    yield log
+
+    def _asked(self, name: str) -> object:
+        """What one asked, as far as its file says; what others have in theirs is their matter."""
+        with suppress(UserError):
+            return Log.begun_of(self.log(name)).key
+        return None
 
     def take(self, path: Path) -> tuple[str, Log]:
         """A copy of another's log, as a bisection of this lab's.
@@ -83,15 +103,15 @@ class Bisections:
             return False
 
     @contextmanager
-    def held(self, name: str) -> Iterator[None]:
-        """Nobody else goes on with it meanwhile.
+    def held(self, name: str) -> Iterator[Log]:
+        """Its log as it is now; nobody else goes on with it meanwhile.
 
         Raises:
-            UserError: Somebody does.
+            UserError: Somebody does, or it is damaged.
         """
         with locked_if_free(self.path / name / "lock") as held:
             if not held:
                 raise UserError(
                     f"another lab is at work on bisection {name}", where=self.path / name
                 )
-            yield
+            yield Log.read(self.log(name))

@@ -112,17 +112,26 @@ class Log:
     lines: list[Tried | Closed | Ended] = field(default_factory=list)
 
     @staticmethod
-    def begin(path: Path, begun: Begun) -> Log:
-        """A new one.
+    def begin(path: Path, begun: Begun, lines: Sequence[Tried | Closed] = ()) -> Log:
+        """A new one, with what others have tried already.
 
         Raises:
             InfrastructureError: It cannot be written.
         """
         try:
-            write_whole(path, _text(begun).encode())
+            write_whole(path, "".join(map(_text, (begun, *lines))).encode())
         except OSError as error:
             raise _unwritten(path, error) from error
-        return Log(path, begun)
+        return Log(path, begun, list(lines))
+
+    @staticmethod
+    def begun_of(path: Path) -> Begun:
+        """The first line of one.
+
+        Raises:
+            UserError: There is none, or it is no such file.
+        """
+        return _begun(path, _lines(path)[:1])
 
     @staticmethod
     def read(path: Path) -> Log:
@@ -131,19 +140,11 @@ class Log:
         Raises:
             UserError: There is none, or it is no such file, or damaged.
         """
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            said = error.strerror or str(error)
-            raise UserError(f"no log of a bisection: {said}", where=path) from error
-        whole, newline, _ = content.rpartition(b"\n")
-        lines = list(_parsed(path, (whole + newline).splitlines()))
-        if not lines or not isinstance(lines[0], Begun):
-            raise UserError("its first line does not say what is bisected", where=f"{path}:1")
-        if lines[0].format > FORMAT:
+        lines = _lines(path)
+        log = Log(path, _begun(path, lines[:1]))
+        if log.begun.format > FORMAT:
             raise UserError("a newer lab wrote it", where=path, hint="that lab")
-        log = Log(path, lines[0])
-        for line in lines[1:]:
+        for line in _parsed(path, lines[1:], first=2):
             log._take(line)
         return log
 
@@ -183,8 +184,24 @@ class Log:
             self.lines.append(line)
 
 
-def _parsed(path: Path, lines: Sequence[bytes]) -> Iterator[Line]:
-    for number, line in enumerate(lines, start=1):
+def _lines(path: Path) -> list[bytes]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        said = error.strerror or str(error)
+        raise UserError(f"no log of a bisection: {said}", where=path) from error
+    return content[: _whole_bytes(content)].splitlines()
+
+
+def _begun(path: Path, lines: Sequence[bytes]) -> Begun:
+    for line in _parsed(path, lines):
+        if isinstance(line, Begun):
+            return line
+    raise UserError("its first line does not say what is bisected", where=f"{path}:1")
+
+
+def _parsed(path: Path, lines: Sequence[bytes], first: int = 1) -> Iterator[Line]:
+    for number, line in enumerate(lines, start=first):
         try:
             yield _LINE.validate_json(line)
         except ValidationError as error:

@@ -168,11 +168,10 @@ def undo(name: Named = None, file: File = None, json: Json = False) -> int:
     from lab.model.records import now
 
     bisections = _bisections(file)
-    chosen, log = bisections.named(name)
-    if not log.steps:
-        raise UserError("nothing was tried yet", where=log.path)
-    with bisections.held(chosen):
-        last = log.steps
+    chosen, _ = bisections.named(name)
+    with bisections.held(chosen) as log:
+        if not (last := log.steps):
+            raise UserError("nothing was tried yet", where=log.path)
         log.add(Undone(last, now()))
     return print_bisection(
         json, document_of(chosen, log), [f"step {last} is undone: {_going_on(log)}"]

@@ -55,11 +55,11 @@ class Asking:
             tuple(sys.argv),
         )
         bisections = Bisections(self.opened.results)
-        name, log = bisections.going_on(begun)
+        name, _ = bisections.going_on(begun)
         say(f"lab: bisection {name}: {self.question.name}", err=True)
         if where := kernels_made_here(self.opened.loaded):
             say(f"lab: {where}", err=True)
-        with bisections.held(name), self._trier() as trier:
+        with bisections.held(name) as log, self._trier() as trier:
             bisection = Bisection(self.subject, self.question, trier, log)
             bisection.listener = Listener(self._wanted(bisection), on_told=self._told(bisection))
             result = bisection.run()

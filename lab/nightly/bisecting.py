@@ -75,11 +75,11 @@ class _Work:
 
     def _ended(self, subject: Commits) -> Bisected:
         question, bisections = question_of(self.what), Bisections(self.lab.results)
-        name, log = bisections.going_on(self._begun(subject, question))
+        name, _ = bisections.going_on(self._begun(subject, question))
         if bisections.is_held(name):
             raise InfrastructureError(f"another lab is at work on bisection {name}")
         trier = GuestTrier(subject, question, self._asked, self.command)
-        with bisections.held(name), closing(trier):
+        with bisections.held(name) as log, closing(trier):
             within = WithinBudget(trier, self.budget)
             bisection = Bisection(subject, question, within, log, Listener(self._say))
             try:

@@ -174,3 +174,41 @@ def test_one_at_a_time(tmp_path: Path) -> None:
         bisections.held(name),
     ):
         pass
+
+
+def test_another_confidence_has_the_same_trials_and_no_answer_yet(tmp_path: Path) -> None:
+    log, _ = _run(tmp_path)
+    bisections, name = Bisections(tmp_path), log.path.parent.name
+    asked = begun(subject_of(16), QUESTION, sure=0.999999)
+    other, surer = bisections.going_on(asked)
+    assert other != name
+    assert surer.begun.confidence == 0.999999
+    assert surer.ended is None
+    assert surer.lines == log.lines[:-1]
+    assert Log.read(surer.path) == surer
+    # Each goes on with its own.
+    assert bisections.going_on(asked)[0] == other
+    assert bisections.going_on(begun(subject_of(16), QUESTION))[0] == name
+
+
+def test_a_damaged_log_of_another_question_is_in_nobodys_way(tmp_path: Path) -> None:
+    bisections, subject = Bisections(tmp_path), subject_of(16)
+    name, log = bisections.going_on(begun(subject, QUESTION))
+    log.path.write_bytes(log.path.read_bytes() + b"no line\n")
+    (bisections.path / "empty").mkdir()
+    bisections.log("empty").write_bytes(b"")
+    other, _ = bisections.going_on(begun(subject, OfTest("mlock")))
+    assert other != name
+    # Of the same one it is said: what was tried is not to be lost in silence.
+    with pytest.raises(UserError, match="no line of a bisection's log"):
+        bisections.going_on(begun(subject, QUESTION))
+
+
+def test_who_holds_it_has_what_others_wrote_meanwhile(tmp_path: Path) -> None:
+    bisections, subject = Bisections(tmp_path), subject_of(16)
+    name, before = bisections.going_on(begun(subject, QUESTION))
+    _run(tmp_path)
+    assert not before.lines
+    with bisections.held(name) as log:
+        assert log == Log.read(before.path)
+        assert log.lines
