@@ -5,14 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.bisect.log import Begun, Ended, Log
 from lab.errors import UserError
 from lab.model.records import new_run_id
 from lab.process.lock import locked, locked_if_free, take
-from lab.process.scratch import write_whole
 
 _HINT = "lab bisect --good GOOD --bad BAD begins one"
 
@@ -72,15 +71,16 @@ class Bisections:
     def _alike(self, begun: Begun) -> Iterator[Log]:
         """Those that asked the same, the newest first."""
         for name in reversed(self.names()):
-            if self._asked(name) == begun.key:
+            asked = self._asked(name)
+            if asked is not None and asked.is_as(begun):
                 log = Log.read(self.log(name))
                 if not (log.ended and log.ended.refused):
                     yield log
 
-    def _asked(self, name: str) -> object:
+    def _asked(self, name: str) -> Begun | None:
         """What one asked, as far as its file says; what others have in theirs is their matter."""
         with suppress(UserError):
-            return Log.begun_of(self.log(name)).key
+            return Log.begun_of(self.log(name))
         return None
 
     def take(self, path: Path) -> tuple[str, Log]:
@@ -88,11 +88,15 @@ class Bisections:
 
         Raises:
             UserError: It is no such log.
+            InfrastructureError: It cannot be written here.
         """
-        Log.read(path)
-        name = new_run_id()
-        write_whole(self.log(name), path.read_bytes())
-        return name, Log.read(self.log(name))
+        log = Log.read(path)
+        lines = [line for line in log.lines if not isinstance(line, Ended)]
+        # What it was made from there, a compiler in another folder say, is not what it is here.
+        taken = Log.begin(self.log(new_run_id()), replace(log.begun, given=""), lines)
+        if log.ended is not None:
+            taken.add(log.ended)
+        return taken.path.parent.name, taken
 
     def is_held(self, name: str) -> bool:
         """Whether a lab is at work on one now."""

@@ -31,6 +31,7 @@ class Begun:
         question, subject: Their names.
         words: What the sides are called: good and bad, or old and new.
         command: What was typed.
+        given: What the ends are made from, as a digest; "" where nobody knows, or another lab did.
     """
 
     question: str
@@ -43,12 +44,18 @@ class Begun:
     command: tuple[str, ...] = ()
     format: int = FORMAT
     line: Literal["begun"] = "begun"
+    given: str = ""
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What makes another bisection the same one."""
+        """What is asked, of what, between which ends."""
         ends = tuple(sorted(point.key for point in self.old))
         return self.question, self.subject, self.words, ends, self.new.key
+
+    def is_as(self, other: Begun) -> bool:
+        """Whether another bisection is the same one: a name may mean another patch since."""
+        unknown = "" in (self.given, other.given)
+        return self.key == other.key and (unknown or self.given == other.given)
 
 
 @dataclass(frozen=True)

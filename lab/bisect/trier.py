@@ -19,7 +19,7 @@ from lab.builder import Builder
 from lab.config import LoadedConfig
 from lab.config.model import KernelConfig
 from lab.doctor import require
-from lab.errors import InfrastructureError, LabError
+from lab.errors import InfrastructureError, LabError, UserError
 from lab.execution.prepare import Preparer
 from lab.execution.resume import unfinished
 from lab.execution.run import Runner
@@ -51,8 +51,12 @@ class Asked:
     @property
     def named(self) -> tuple[str, ...]:
         """What was chosen, which makes another question of the same."""
-        around = (one for one in (self.machine, self.config) if one != "default")
-        return (*self.filesystems, *self.suites, *around)
+        around = (("machine", self.machine), ("config", self.config))
+        return (
+            *(f"filesystem {name}" for name in self.filesystems),
+            *(f"suite {name}" for name in self.suites),
+            *(f"{noun} {name}" for noun, name in around if name != "default"),
+        )
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,24 @@ class GuestTrier:
     def close(self) -> None:
         """Stop what is built ahead."""
         self._builds.end()
+
+    def made_from(self) -> str:
+        """What the ends are built from, as a digest: with another patch it is another question.
+
+        Raises:
+            InfrastructureError: A tree cannot be had.
+        """
+        keys = "\n".join(self._key(point) for point in (*self.subject.old, self.subject.new))
+        return hashlib.sha256(keys.encode()).hexdigest()
+
+    def _key(self, point: Point) -> str:
+        """Of its build; "" for one that has none: it says so itself when it is tried."""
+        try:
+            setup = self.subject.setup(point)
+            asked = self._plan(setup, 1).jobs[0].build
+            return setup.builder.build_job(asked.variant, asked.config, asked.fragments).key
+        except UserError:
+            return ""
 
     def try_(self, point: Point, times: int) -> Generator[Trial, None, None]:
         """See Trier."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lab.bisect.question import Question
     from lab.bisect.subjects.setup import Buildable
     from lab.bisect.told import Told
-    from lab.bisect.trier import Asked
+    from lab.bisect.trier import Asked, GuestTrier
     from lab.session import Lab
 
 
@@ -44,25 +44,28 @@ class Asking:
         from lab.execution.cluster.asked import kernels_made_here
         from lab.model.records import now
 
-        begun = Begun(
-            self.question.name,
-            self._subject_name(),
-            self.words,
-            self.subject.old,
-            self.subject.new,
-            self.confidence,
-            now(),
-            tuple(sys.argv),
-        )
         bisections = Bisections(self.opened.results)
-        name, _ = bisections.going_on(begun)
-        say(f"lab: bisection {name}: {self.question.name}", err=True)
-        if where := kernels_made_here(self.opened.loaded):
-            say(f"lab: {where}", err=True)
-        with bisections.held(name) as log, self._trier() as trier:
-            bisection = Bisection(self.subject, self.question, trier, log)
-            bisection.listener = Listener(self._wanted(bisection), on_told=self._told(bisection))
-            result = bisection.run()
+        with self._trier() as trier:
+            begun = Begun(
+                self.question.name,
+                self._subject_name(),
+                self.words,
+                self.subject.old,
+                self.subject.new,
+                self.confidence,
+                now(),
+                tuple(sys.argv),
+                given=trier.made_from(),
+            )
+            name, _ = bisections.going_on(begun)
+            say(f"lab: bisection {name}: {self.question.name}", err=True)
+            if where := kernels_made_here(self.opened.loaded):
+                say(f"lab: {where}", err=True)
+            with bisections.held(name) as log:
+                bisection = Bisection(self.subject, self.question, trier, log)
+                told = self._told(bisection)
+                bisection.listener = Listener(self._wanted(bisection), on_told=told)
+                result = bisection.run()
         return self._end(name, log, result, json=json)
 
     def _subject_name(self) -> str:
@@ -70,7 +73,7 @@ class Asking:
         return ", ".join((self.subject.name, *self.asked.named))
 
     @contextmanager
-    def _trier(self) -> Iterator[Any]:
+    def _trier(self) -> Iterator[GuestTrier]:
         from lab.bisect.trier import GuestTrier
 
         trier = GuestTrier(self.subject, self.question, self.asked, sys.argv)

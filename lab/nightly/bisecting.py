@@ -75,21 +75,23 @@ class _Work:
 
     def _ended(self, subject: Commits) -> Bisected:
         question, bisections = question_of(self.what), Bisections(self.lab.results)
-        name, _ = bisections.going_on(self._begun(subject, question))
-        if bisections.is_held(name):
-            raise InfrastructureError(f"another lab is at work on bisection {name}")
-        trier = GuestTrier(subject, question, self._asked, self.command)
-        with bisections.held(name) as log, closing(trier):
-            within = WithinBudget(trier, self.budget)
-            bisection = Bisection(subject, question, within, log, Listener(self._say))
-            try:
-                found = self._found(name, subject, bisection.run())
-            except BudgetEnded:
-                found = self._cut(name, bisection)
-            except NoDifference as error:
-                lines = tuple(str(error).splitlines())
-                found = Bisected(self.what, Ending.REFUSED, name, lines)
+        with closing(GuestTrier(subject, question, self._asked, self.command)) as trier:
+            name, _ = bisections.going_on(self._begun(subject, question, trier.made_from()))
+            if bisections.is_held(name):
+                raise InfrastructureError(f"another lab is at work on bisection {name}")
+            with bisections.held(name) as log:
+                within = WithinBudget(trier, self.budget)
+                bisection = Bisection(subject, question, within, log, Listener(self._say))
+                found = self._run(name, subject, bisection)
         return replace(found, what=replace(self.what, failures=0), steps=log.steps)
+
+    def _run(self, name: str, subject: Commits, bisection: Bisection) -> Bisected:
+        try:
+            return self._found(name, subject, bisection.run())
+        except BudgetEnded:
+            return self._cut(name, bisection)
+        except NoDifference as error:
+            return Bisected(self.what, Ending.REFUSED, name, tuple(str(error).splitlines()))
 
     @property
     def _asked(self) -> Asked:
@@ -99,10 +101,18 @@ class _Work:
             return Asked(machine=key.machine, config=key.config)
         return Asked((key.filesystem,), (key.suite,), key.machine, key.config)
 
-    def _begun(self, subject: Commits, question: Question) -> Begun:
-        name = ", ".join((subject.name, *self._asked.named))
-        ends = subject.old, subject.new
-        return Begun(question.name, name, GOOD_BAD, *ends, _CONFIDENCE, now(), tuple(self.command))
+    def _begun(self, subject: Commits, question: Question, given: str) -> Begun:
+        return Begun(
+            question.name,
+            ", ".join((subject.name, *self._asked.named)),
+            GOOD_BAD,
+            subject.old,
+            subject.new,
+            _CONFIDENCE,
+            now(),
+            tuple(self.command),
+            given=given,
+        )
 
     def _say(self, wanted: Wanted) -> None:
         self.lab.listener.say(f"bisecting {self.what.key.test}: {wanted.phase}: {wanted.point}")

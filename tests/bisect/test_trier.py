@@ -196,6 +196,13 @@ def test_a_boot_runs_one_suite_on_one_filesystem(
     assert [len(job.places) for job in planned.jobs] == [count]
 
 
+def test_a_machine_and_a_config_of_one_name_are_two_questions() -> None:
+    numa = [Asked(filesystems=("numa",)), Asked(suites=("numa",))]
+    numa += [Asked(machine="numa"), Asked(config="numa")]
+    assert len({asked.named for asked in numa}) == 4
+    assert Asked().named == ()
+
+
 def test_what_is_expected_of_a_kernel_changes_nothing(bench: Bench) -> None:
     toml = bench.lab.loaded.root / "lab.toml"
     toml.write_text(toml.read_text().replace("[paths]", f"{FAIL}\n[paths]"))

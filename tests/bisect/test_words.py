@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -212,3 +213,16 @@ def test_who_holds_it_has_what_others_wrote_meanwhile(tmp_path: Path) -> None:
     with bisections.held(name) as log:
         assert log == Log.read(before.path)
         assert log.lines
+
+
+def test_what_is_made_from_something_else_since_is_another_question(tmp_path: Path) -> None:
+    """A series that was edited has its name still, and its patches their numbers."""
+    bisections = Bisections(tmp_path)
+    asked = [replace(begun(subject_of(16), QUESTION), given=given) for given in ("a", "b", "")]
+    first, _ = bisections.going_on(asked[0])
+    second, _ = bisections.going_on(asked[1])
+    assert first != second
+    assert bisections.going_on(asked[0])[0] == first
+    # What another lab took it for nobody knows here.
+    taken, _ = Bisections(tmp_path / "other").take(bisections.log(first))
+    assert Bisections(tmp_path / "other").going_on(asked[1])[0] == taken

@@ -124,6 +124,34 @@ def test_a_slip_is_told(project: Path, linux: Path, line: str, said: str) -> Non
     assert not (project / "results/bisects").exists()
 
 
+def test_a_series_that_was_edited_is_bisected_anew(project: Path) -> None:
+    series = project / "patches/three"
+    series.mkdir(parents=True)
+    line = "fake --of patches --with three --build"
+    for broken in (3, 2):
+        _write_series(series, broken)
+        done = _bisect(project, line)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(f'{broken} of 3 ("mm: change {broken}") is the first bad')
+    assert "step:" not in _bisect(project, line).stderr
+
+
+def _write_series(folder: Path, broken: int) -> None:
+    """Three patches, each of a file of its own, of which one adds what does not compile."""
+    files = ("mm/gup.c", "mm/mlock.c", "fs/dax.c")
+    names = [f"{number}.patch" for number in (1, 2, 3)]
+    (folder / "series").write_text("".join(f"{name}\n" for name in names))
+    for number, (name, file) in enumerate(zip(names, files, strict=True), start=1):
+        function = Path(file).stem
+        text = "#error broken" if number == broken else f"int extra{number};"
+        (folder / name).write_text(
+            f"From: t <t@example.org>\nSubject: mm: change {number}\n\nWhy.\n---\n"
+            f"--- a/{file}\n+++ b/{file}\n@@ -1,4 +1,5 @@\n"
+            f" // SPDX-License-Identifier: GPL-2.0-only\n+{text}\n"
+            f" int {function}(void)\n {{\n \treturn 0;\n"
+        )
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
