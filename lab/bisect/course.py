@@ -274,12 +274,16 @@ class Course:
     def _proof(self, found: Point) -> Iterator[Wanted | Shown]:
         """What is shown of the answer in fresh guests, or what is to be tried for that."""
         before = self.subject.search.before(found)
-        fails, passes = ((found,), before) if self._sure is Side.NEW else (before, (found,))
+        fails = (found,) if self._sure is Side.NEW else before
         for point in fails:
             yield self._shown_failing(point)
-        for point in passes:
-            yield from self._shown_passing(found, point, [one.key for one in passes])
+        for point in self._passing(found):
+            yield from self._shown_passing(found, point)
         yield from self._shown_reverted(found)
+
+    def _passing(self, found: Point) -> Sequence[Point]:
+        """What has to pass where a point is the change."""
+        return self.subject.search.before(found) if self._sure is Side.NEW else (found,)
 
     def _shown_failing(self, point: Point) -> Wanted | Shown:
         step = self._step_of(Phase.FAILS, point)
@@ -287,12 +291,10 @@ class Course:
             return Wanted(Phase.FAILS, point, self._batch)
         return Shown("fails", point, _holds(step.told, self._sure), step.told.why)
 
-    def _shown_passing(
-        self, found: Point, point: Point, keys: Sequence[str]
-    ) -> Iterator[Wanted | Shown]:
+    def _shown_passing(self, found: Point, point: Point) -> Iterator[Wanted | Shown]:
         """As many passes as it takes for an answer that is as sure as asked."""
         step = self._step_of(Phase.PASSES, point)
-        lacking = self._lacking(found, keys)
+        lacking = self._lacking(found)
         if step is None or step.told is None:
             yield Wanted(Phase.PASSES, point, max(self._batch, lacking))
             return
@@ -331,13 +333,16 @@ class Course:
         steps = (one for one in reversed(self.steps) if one.phase is phase)
         return next((one for one in steps if one.point.key == point.key), None)
 
-    def _lacking(self, found: Point, keys: Sequence[str]) -> int:
+    def _lacking(self, found: Point) -> int:
         if self._known.rate is None or self.question.steady:
             return 0
+        keys = [one.key for one in self._passing(found)]
         return self._belief(found).more_passes(keys, self.begun.confidence)
 
     def _belief(self, found: Point) -> Belief:
-        doubts = self.subject.search.doubts(self.told, found, self._sure)
+        # What the proof tries need not have been a step.
+        shown = [Told(one, self._unsure) for one in self._passing(found)]
+        doubts = self.subject.search.doubts([*self.told, *shown], found, self._sure)
         return Belief(self._rate, self._passes, doubts)
 
     @cached_property

@@ -17,6 +17,7 @@ from lab.bisect.log import Log, Tried
 from lab.bisect.of_build import OfBuild
 from lab.bisect.of_metric import OfMetric, parse_threshold
 from lab.bisect.of_test import OfTest
+from lab.bisect.ordered import OrderedSearch
 from lab.bisect.point import Point
 from lab.bisect.question import Question
 from lab.bisect.subject import Subject
@@ -28,6 +29,7 @@ from tests.bisect.played import (
     OTHERWISE,
     OURS,
     PASSES,
+    Graph,
     PlayedSubject,
     PlayedTrier,
     begun,
@@ -262,6 +264,24 @@ def test_a_flake_of_one_in_five_is_found(tmp_path: Path, seed: int) -> None:
     low, high = result.rate.interval
     assert low < 0.35
     assert high > 0.1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_passes_of_a_parent_that_was_no_step_count(tmp_path: Path, seed: int) -> None:
+    """What forked off behind it was tried, so that it did not have to be until the proof."""
+    forked = {"4": ["2"], "5": ["4"], "6": ["5"], "merge": ["3", "6"], "new": ["merge"]}
+    graph = Graph({"0": [], "1": ["0"], "2": ["1"], "3": ["2"], **forked})
+    search = OrderedSearch(graph, ("0",), "new")
+    subject = PlayedSubject(search, (graph.point("0"),), graph.point("new"))
+    has_bug = {"3", "merge", "new"}
+    show = now_and_then(lambda one, _: FAILS if one.key in has_bug else PASSES, 0.3, seed)
+    played = Played(tmp_path, subject, show)
+    result = played.run()
+    assert "2" not in played.between
+    assert result.found is not None
+    assert result.found.key == "3"
+    assert result.probability is not None
+    assert result.probability >= 0.99
 
 
 def test_a_flake_that_fails_otherwise_first_is_bad_and_never_good(tmp_path: Path) -> None:
