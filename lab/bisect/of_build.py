@@ -21,6 +21,7 @@ class OfBuild:
     pattern = None
     name = "build"
     needs_guest = False
+    repeats = False
     trials = 0
     steady = True
 
@@ -49,6 +50,7 @@ class OfBoot(OfGuest):
 
     pattern = None
     name = "boot"
+    repeats = False
 
     def look(self, run: RunRecord) -> tuple[Seen, ...]:
         """See Question."""

@@ -27,6 +27,9 @@ class OfComplaint(OfGuest):
     title: str
     pattern: str | None = None
 
+    #: Complaints do not say which repetition had them, and some come once a boot.
+    repeats = False
+
     @property
     def name(self) -> str:
         """See Question."""
@@ -34,7 +37,7 @@ class OfComplaint(OfGuest):
         return f'complaint "{self.title}"{during}'
 
     def look(self, run: RunRecord) -> tuple[Seen, ...]:
-        """See Question; complaints do not say which repetition had them, so it is one trial."""
+        """See Question."""
         found = list(self._asked(run))
         counted = [one for one in found if not one.doubtful]
         if counted:

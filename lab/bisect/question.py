@@ -45,6 +45,10 @@ class Question(Protocol):
         """Whether anything boots; else a build is all of it: see unbuilt() and built()."""
 
     @property
+    def repeats(self) -> bool:
+        """Whether each repetition in a guest is a trial; else a guest with one of them is."""
+
+    @property
     def trials(self) -> int:
         """How many trials of one point are judged together; 0 where each is a word of its own."""
 
@@ -69,6 +73,7 @@ class OfGuest:
     """What a Question does that something has to run for, and that measures nothing."""
 
     needs_guest = True
+    repeats = True
     trials = 0
     steady = False
 

@@ -170,7 +170,7 @@ class GuestTrier:
         """Runs, until there were so many trials, or one that says nothing."""
         left, size = times, _FIRST if times > 1 else 1
         while left > 0:
-            number = min(size, left)
+            number = min(size, left) if self.question.repeats else 1
             trials = self._run(setup, number)
             yield from trials
             if trials[-1].seen.sight in (Sight.OURS, Sight.UNTESTABLE) or len(trials) < number:

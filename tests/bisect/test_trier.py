@@ -20,6 +20,7 @@ from lab.bisect.ahead import Ahead
 from lab.bisect.bisection import Bisection
 from lab.bisect.log import Begun, Log
 from lab.bisect.of_build import OfBoot, OfBuild
+from lab.bisect.of_complaint import OfComplaint
 from lab.bisect.of_test import OfTest
 from lab.bisect.point import Point
 from lab.bisect.question import Question
@@ -28,6 +29,7 @@ from lab.bisect.told import Seen, Sight, Trial
 from lab.bisect.trier import Asked, GuestTrier
 from lab.build import BuildJob, find_build
 from lab.errors import InfrastructureError
+from lab.execution.job import Job
 from lab.model.records import now
 from lab.model.status import Status
 from lab.process.shelf import BUILDS
@@ -232,6 +234,24 @@ def test_repetitions_end_with_who_asks(bench: Bench) -> None:
         assert next(left) == 12
         bench.played.says = lambda job: (Status.PASS, "")
         assert _sights(_all(trier, subject.new, 21)) == [Sight.PASSES] * 21
+
+
+@pytest.mark.parametrize("question", [OfBoot(), OfComplaint("WARNING in foo")], ids=str)
+def test_what_is_known_of_a_run_as_a_whole_has_one_repetition_a_trial(
+    bench: Bench, question: Question
+) -> None:
+    """Else one trial would be of four repetitions, and the next of one: they have no rate."""
+    repeated: list[int] = []
+
+    def says(job: Job) -> tuple[Status, str]:
+        repeated.append(job.repeat)
+        return Status.PASS, ""
+
+    bench.played.says = says
+    bench.repository.add("mm/mlock.c", "int other;")
+    for subject in bench.opened():
+        assert len(_all(bench.trier(subject, question), subject.old[0], 6)) == 6
+    assert repeated == [1] * 6
 
 
 def _flaky(number: int) -> tuple[Status, str]:
