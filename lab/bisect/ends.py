@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from lab.bisect.confidence import passes_needed
@@ -124,10 +124,11 @@ class EndsCheck:
         seen = self._of(failing)
         failed = [one.signature for one in seen if one.sight is Sight.FAILS]
         reference = Reference(side, recurring(failed))
-        alike = sum(self._answer(one, reference) is Answer(side) for one in seen)
-        rate = Rate(alike, len(seen))
+        alike = [one for one in seen if self._answer(one, reference) is Answer(side)]
+        reference = replace(reference, failed=frozenset(one.failed for one in alike))
+        rate = Rate(len(alike), len(seen))
         steady = self.question.steady
-        needed = 1 if steady else passes_needed(alike / len(seen), self.confidence)
+        needed = 1 if steady else passes_needed(rate.count / rate.total, self.confidence)
         fails = (self.new,) if side is Side.NEW else self.old
         for point in (*self.old, self.new):
             if more := self._wanting(point, reference, needed, fails=point in fails):
@@ -154,6 +155,8 @@ class EndsCheck:
                 self._refuse(point, "fails too, in another way", one.why)
             if answer is Answer(reference.failing):
                 self._refuse(point, "fails too", one.why)
+            if answer is Answer.UNTESTABLE:
+                self._refuse(point, "skips what fails at the other end", one.why)
 
     def _refuse_passing(self, point: Point) -> None:
         """Of good and bad it is said which fails."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lab.analysis.bisect_status import came_to_run
 from lab.bisect.question import OfGuest, trouble
-from lab.bisect.signature import of_complaint
+from lab.bisect.signature import of_complaint, silent_in, test_of
 from lab.bisect.told import Seen, Sight
 from lab.model.complaint import Complaint
 from lab.model.glob import is_picked
@@ -42,7 +42,9 @@ class OfComplaint(OfGuest):
         counted = [one for one in found if not one.doubtful]
         if counted:
             signature = dict.fromkeys(of_complaint(one.complaint) for one in counted)
-            return (Seen(Sight.FAILS, next(iter(signature)), tuple(signature)),)
+            failed = {test_of(one) for one in counted} if all(one.test for one in counted) else ()
+            said = next(iter(signature))
+            return (Seen(Sight.FAILS, said, tuple(signature), failed=tuple(sorted(failed))),)
         if found:
             return (Seen(Sight.OURS, f"{found[0].benign}: {found[0].complaint}"),)
         if ours := trouble(run):
@@ -70,8 +72,11 @@ class OfComplaint(OfGuest):
             return Seen(Sight.UNTESTABLE, "no test ran")
         if lost := next((one for one in run.results if not one.ran), None):
             return Seen(Sight.UNTESTABLE, f"{lost.test} did not run: {lost.cause}")
+        silent = [one for one in job.results if one.status is Status.SKIP]
+        skipped = (f"{one.test}: {one.status}: {one.message}" for one in silent[:1])
         said = dict.fromkeys(str(one) for one in others)
-        return Seen(Sight.PASSES, f"it says {', '.join(said)}" if said else "")
+        says = [f"it says {', '.join(said)}"] if said else []
+        return Seen(Sight.PASSES, "; ".join((*skipped, *says)), silent=silent_in(silent))
 
 
 def _tested(result: TestResult) -> bool:

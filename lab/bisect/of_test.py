@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lab.analysis.bisect_status import came_to_run
 from lab.bisect.question import OfGuest, trouble
 from lab.bisect.repetition import repetitions
-from lab.bisect.signature import of_result
+from lab.bisect.signature import of_result, silent_in, test_of
 from lab.bisect.told import Seen, Sight
 from lab.model.glob import is_picked
 from lab.model.records import JobRecord, RunRecord, TestResult
@@ -42,23 +42,28 @@ class OfTest(OfGuest):
             return Seen(Sight.UNTESTABLE, f"it did not boot: {bad[0].message}")
         if bad:
             signature = dict.fromkeys(text for one in bad for text in of_result(job, one))
-            return Seen(Sight.FAILS, _words(bad), tuple(signature))
+            failed = dict.fromkeys(test_of(one) for one in bad if self._asks(one))
+            return Seen(Sight.FAILS, _words(bad), tuple(signature), failed=tuple(failed))
         return self._passed(job)
 
     def _passed(self, job: JobRecord) -> Seen:
-        asked = [one for one in job.results if is_picked(one.test, self.pattern or "")]
+        asked = [one for one in job.results if self._asks(one)]
         if broken := next((one for one in job.results if one.broke_off), None):
             return Seen(Sight.UNTESTABLE, f"{broken.test}: {broken.stopped_by}")
-        if any(one.status is Status.PASS for one in asked):
-            return Seen(Sight.PASSES)
-        skipped = next((f"{one.test}: {one.status}: {one.message}" for one in asked), "")
+        silent = [one for one in asked if one.status is not Status.PASS]
+        skipped = next((f"{one.test}: {one.status}: {one.message}" for one in silent), "")
+        if len(silent) < len(asked):
+            return Seen(Sight.PASSES, skipped, silent=silent_in(silent))
         return Seen(Sight.UNTESTABLE, skipped or f"no result of {self.name}")
+
+    def _asks(self, one: TestResult) -> bool:
+        return is_picked(one.test, self.pattern or "")
 
     def _bad(self, job: JobRecord) -> Iterator[TestResult]:
         """What failed of what was asked; a program that ended badly is that of its tests."""
         for one in job.results:
             fails = one.status in BAD or bool(one.status is Status.ERROR and one.signal)
-            asked = is_picked(one.test, self.pattern or "") or one.test == one.program
+            asked = self._asks(one) or one.test == one.program
             if fails and (asked or one.status in DEAD):
                 yield one
 

@@ -22,11 +22,17 @@ class Reference:
         failing: The side on which it fails.
         signature: How it fails there.
         value: What was measured at the old end.
+        failed: The tests that fail there, of each failure.
     """
 
     failing: Side = Side.NEW
     signature: tuple[str, ...] = ()
     value: float | None = None
+    failed: frozenset[tuple[str, ...]] = frozenset()
+
+    def would_show(self, passed: Seen) -> bool:
+        """Whether each failure would have been seen where others passed: a skip shows none."""
+        return not any(set(tests) <= set(passed.silent) for tests in self.failed if tests)
 
 
 class Question(Protocol):
@@ -99,6 +105,8 @@ def judge(question: Question, seen: Seen, reference: Reference) -> Answer:
     if seen.sight is Sight.FAILS:
         alike = set(seen.signature) & set(reference.signature)
         return _ANSWERS[reference.failing] if alike else Answer.OTHER
+    if seen.sight is Sight.PASSES and not reference.would_show(seen):
+        return Answer.UNTESTABLE
     if seen.sight is Sight.PASSES:
         return _ANSWERS[Side.OLD if reference.failing is Side.NEW else Side.NEW]
     return Answer(seen.sight)

@@ -34,6 +34,16 @@ def of_result(job: JobRecord, result: TestResult) -> tuple[str, ...]:
     return (": ".join(filter(None, (result.test, str(result.status), said))),)
 
 
+def test_of(one: TestResult | PlacedComplaint) -> str:
+    """Which test it is, of which program, on which filesystem."""
+    return f"{one.filesystem} {one.program} {one.test}"
+
+
+def silent_in(results: Sequence[TestResult]) -> tuple[str, ...]:
+    """The tests of these that were skipped: they say nothing of the kernel."""
+    return tuple(test_of(one) for one in results if one.status is Status.SKIP)
+
+
 def of_error(error: LabError) -> str:
     """What cannot be built: the compiler's first error, or what the lab says."""
     lines = (error.detail or "").splitlines()

@@ -30,12 +30,16 @@ class Seen:
         why: It for people, in a line: a message, why it did not build; "" where it passed.
         signature: What tells its failures from others: one text for each, without numbers.
         value: What was measured.
+        failed: The tests that failed, or in which it complained; of what did not fail none.
+        silent: Those that were asked beside what passed, and were skipped.
     """
 
     sight: Sight
     why: str = ""
     signature: tuple[str, ...] = ()
     value: float | None = None
+    failed: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

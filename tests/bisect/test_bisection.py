@@ -125,6 +125,29 @@ def test_ends_that_are_none_are_refused(
     assert said in ended.refused
 
 
+def test_a_good_end_that_skips_what_fails_is_refused(tmp_path: Path) -> None:
+    """Else the change would be the commit that brought what the test is of."""
+    skips = Seen(Sight.PASSES, "sync: skip: no MAP_SYNC", silent=("sync",))
+    fails = replace(FAILS, failed=("sync",))
+    played = Played(tmp_path, subject_of(8), lambda one, _: fails if int(one.key) > 4 else skips)
+    with pytest.raises(NoDifference, match="the good end commit 0 skips what fails at the other"):
+        played.run()
+
+
+def test_what_is_skipped_between_is_listed(tmp_path: Path) -> None:
+    skips = Seen(Sight.PASSES, "sync: skip: no MAP_SYNC", silent=("sync",))
+    fails = replace(FAILS, failed=("sync",))
+
+    def show(point: Point, _: int) -> Seen:
+        number = int(point.key)
+        return fails if number > 4 else skips if number > 2 else PASSES
+
+    result = Played(tmp_path, subject_of(8), show).run()
+    assert result.found is None
+    assert [point.key for point in result.undecided] == ["3", "4", "5"]
+    assert {one.why for one in result.skipped} == {"sync: skip: no MAP_SYNC"}
+
+
 def test_a_good_end_that_fails_now_and_then_is_refused(tmp_path: Path) -> None:
     show = now_and_then(lambda _point, _: FAILS, 0.2, seed=4)
     with pytest.raises(NoDifference, match="the good end commit 0 fails too"):

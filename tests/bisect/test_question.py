@@ -145,6 +145,47 @@ def test_a_failure_is_judged_by_how_it_fails_at_the_end() -> None:
     assert judge(question, Seen(Sight.UNTESTABLE), bad) is Answer.UNTESTABLE
 
 
+@pytest.mark.parametrize(
+    ("results", "answer"),
+    [
+        ((ran("a"), ran("b")), Answer.OLD),
+        ((ran("a", Status.SKIP), ran("b")), Answer.OLD),
+        ((ran("a"), ran("b", Status.SKIP, message="no MAP_SYNC")), Answer.UNTESTABLE),
+        ((ran("a"), ran("b", Status.SKIP), ran("b", filesystem="xfs-dax")), Answer.UNTESTABLE),
+        ((ran("a"), ran("b", Status.FAIL, message="lost")), Answer.NEW),
+    ],
+)
+def test_what_fails_at_the_end_and_is_skipped_here_has_not_passed(
+    results: tuple[TestResult, ...], answer: Answer
+) -> None:
+    question = OfTest("*")
+    (fails,) = question.look(run(booted(ran("a"), ran("b", Status.FAIL, message="lost"))))
+    reference = Reference(Side.NEW, fails.signature, failed=frozenset([fails.failed]))
+    (seen,) = question.look(run(booted(*results)))
+    assert judge(question, seen, reference) is answer
+    assert answer is not Answer.UNTESTABLE or seen.why.startswith("b: skip")
+
+
+def test_of_what_fails_together_one_that_passes_is_enough() -> None:
+    failed = [ran("a", Status.FAIL), ran("b", Status.FAIL), ran("c")]
+    (fails,) = OfTest().look(run(booted(*failed)))
+    (passes,) = OfTest().look(run(booted(ran("a"), ran("b", Status.SKIP), ran("c"))))
+    (neither,) = OfTest().look(run(booted(ran("a", Status.SKIP), ran("b", Status.SKIP), ran("c"))))
+    reference = Reference(Side.NEW, fails.signature, failed=frozenset([fails.failed]))
+    assert judge(OfTest(), passes, reference) is Answer.OLD
+    assert judge(OfTest(), neither, reference) is Answer.UNTESTABLE
+
+
+def test_a_test_that_is_skipped_shows_nothing_of_a_complaint_in_it() -> None:
+    question = OfComplaint("WARNING in foo")
+    warned = noted(filesystem="ext4-dax", program="mmap", test="a")
+    (fails,) = question.look(run(booted(ran("a"), ran("b"), complaints=(warned,))))
+    reference = Reference(Side.NEW, fails.signature, failed=frozenset([fails.failed]))
+    for status, answer in ((Status.PASS, Answer.OLD), (Status.SKIP, Answer.UNTESTABLE)):
+        (seen,) = question.look(run(booted(ran("a", status), ran("b"))))
+        assert judge(question, seen, reference) is answer
+
+
 def test_an_end_is_known_by_what_it_does_most_often() -> None:
     assert recurring([("a",), ("a", "b"), ("c",), ("a",)]) == ("a",)
     assert recurring([("a", "b"), ("a", "b")]) == ("a", "b")
