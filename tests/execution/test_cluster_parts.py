@@ -26,7 +26,7 @@ from lab.execution.cluster.executor import Cluster, _Sent
 from lab.execution.cluster.host import GUEST, KVM, MEMORY, HostFacts, version_token, versions
 from lab.execution.cluster.needs import nobody, oddities, slots
 from lab.execution.cluster.parcel import Bundle, Parcel, Sent, Unpacked, below, receive
-from lab.execution.cluster.words import Begun, Said
+from lab.execution.cluster.words import Begun, Said, Wants
 from lab.execution.executor import ExecutorRequest
 from lab.execution.job import Job
 from lab.execution.verify import two_hosts
@@ -276,6 +276,35 @@ def test_what_waits_for_its_host_is_not_begun_after_the_end(pair: Pair) -> None:
     pair.cluster.end()
     assert list(pair.cluster._jobs) == [0]
     assert pair.cluster.next_record() is None
+
+
+def test_a_job_goes_where_all_it_takes_was_sent(
+    make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each other worker would ask for it in turn, tens of megabytes at a time."""
+    asked = ExecutorRequest(load(Project(tmp_path).root), 1, lambda _: None, lambda _: None)
+    cluster = Cluster(asked, None)
+    cluster._needs = {GUEST: 4}
+    monkeypatch.setattr(cluster, "_look", lambda: {f"tcp://{n}": facts() for n in range(4)})
+    wanted: list[list[str] | None] = []
+
+    def submit(*_: object, workers: list[str] | None, **__: object) -> object:
+        wanted.append(workers)
+        return SimpleNamespace(key="k", add_done_callback=lambda _: None)
+
+    cluster._client = SimpleNamespace(submit=submit, run=lambda *_, **__: {})
+    job = replace(make_job({"p": Script(("a",))}), near="tcp://2")
+    sent = _Sent(job, Parcel("run", 0, job, "b", tmp_path, needs=cluster._needs))
+    cluster._jobs[0] = sent
+    cluster._send(0, sent)
+    for worker in ("tcp://2", "tcp://3"):
+        cluster._bring(0, sent, Wants(worker, ()))
+    assert wanted == [["tcp://2"], ["tcp://2"], ["tcp://3"]]
+    other = replace(sent, supplied="")
+    cluster._jobs[1] = other
+    assert cluster._candidates(other) == ["tcp://2"]
+    cluster._has_begun(Begun(0, "far", "tcp://2", 0.0))
+    assert cluster._candidates(other) == []
 
 
 def test_words_are_heard_while_it_is_asked_who_works(

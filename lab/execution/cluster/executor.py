@@ -103,6 +103,8 @@ class _Sent:
     worker: str = ""
     #: It waits for one host, which has no room for it, or for word which host that is.
     waits: bool = False
+    #: The worker that was sent what it takes.
+    supplied: str = ""
     #: Since when no worker that is there could take it.
     unfit_since: float | None = None
 
@@ -309,8 +311,10 @@ class Cluster:
             if sent.job.beside in self._together or not self._is_foretold(sent):
                 self._send_beside(number, sent)
 
-    def _rooms(self) -> Rooms:
-        taken = [sent.worker for sent in list(self._jobs.values()) if sent.worker]
+    def _rooms(self, but: _Sent | None = None) -> Rooms:
+        """As of now, for one job that is sent already as if it were not."""
+        jobs = list(self._jobs.values())
+        taken = [sent.worker for sent in jobs if sent.worker and sent is not but]
         return Rooms(self._look(), self._needs, taken)
 
     def _refuse(self, number: int, sent: _Sent, why: InfrastructureError) -> None:
@@ -360,8 +364,8 @@ class Cluster:
         like = self._together.get(sent.job.beside) if sent.job.beside else None
         if like:
             return [worker for worker, facts in fitting.items() if facts.name == like]
-        near = sent.job.near
-        return [near] if near in fitting and self._rooms().has(near) else []
+        near = sent.supplied or sent.job.near
+        return [near] if near in fitting and self._rooms(but=sent).has(near) else []
 
     def _refused(self, sent: _Sent, hosts: list[HostFacts]) -> InfrastructureError | None:
         """Why none of the workers there are may have a job; None if one may."""
@@ -576,6 +580,8 @@ class Cluster:
             if record is not None:
                 self._ended.put((number, record))
             return
+        # Any other would lack it, too, and be sent it in turn.
+        sent.supplied = wants.worker
         self._send(number, sent)
 
     def _bring_one(self, worker: str, bundle: Bundle) -> None:
