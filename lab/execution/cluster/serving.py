@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import Callable
@@ -89,8 +90,16 @@ def serve_worker(
     Raises:
         InfrastructureError: The scheduler is not there, went away, or refuses this worker.
     """
+    _say_no_more_than_warnings()
     with dask.config.set(QUIET):
         asyncio.run(_work_for(address, loaded, labels, say))
+
+
+def _say_no_more_than_warnings() -> None:
+    """Of Dask's own words: a scheduler that ends is a traceback there, and a port of this host's
+    alone is named as one that others reach.
+    """
+    logging.getLogger("distributed").setLevel(logging.WARNING)
 
 
 async def _work_for(
@@ -156,6 +165,7 @@ def serve_scheduler(address: Address, say: Callable[[str], None]) -> None:
     Raises:
         InfrastructureError: Something else has the port.
     """
+    _say_no_more_than_warnings()
     with dask.config.set(QUIET):
         asyncio.run(_schedule(address, say))
 

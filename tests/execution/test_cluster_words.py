@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a scheduler and a worker say where they were started."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.config.conftest import Project
+from tests.execution.test_cluster_builds import until
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_scheduler_that_ends_is_told_in_words_of_the_labs(tmp_path: Path) -> None:
+    Project(tmp_path).append('[paths]\ncache = "cache"\n')
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        url = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+
+    def start(name: str, *words: str) -> subprocess.Popen[bytes]:
+        with (tmp_path / name).open("wb") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "lab", *words, url, "-C", str(tmp_path)],
+                stdout=log,
+                stderr=log,
+            )
+
+    def said(name: str) -> str:
+        return (tmp_path / name).read_text()
+
+    with start("s", "cluster", "scheduler") as scheduler, start("w", "worker") as worker:
+        try:
+            until(lambda: "offers " in said("w"))
+            scheduler.terminate()
+            assert worker.wait(60) == 3
+        finally:
+            scheduler.kill()
+            worker.kill()
+    assert "is gone" in said("w")
+    for name in ("s", "w"):
+        assert "Traceback" not in said(name)
+        assert "distributed" not in said(name)
