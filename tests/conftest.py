@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from collections.abc import Iterator
@@ -23,9 +24,35 @@ LONGEST = (
 )  # fmt: skip
 
 
+#: Marks of few files.  Whoever asks for one alone does not wait until all others are read: that
+#: takes each of xdist's workers seconds of CPU time.
+RARE = ("browser", "guest")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the files that do not name the one mark that is asked for."""
+    asked = config.getoption("markexpr")
+    if asked not in RARE or not collection_path.match("test_*.py"):
+        return None
+    return None if _names(collection_path, asked) else True
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Guests' files that take long come first; all others stay in their order."""
+    """Guests' files that take long come first; all others stay in their order.
+
+    Raises:
+        UsageError: A test's file does not name its mark, and would be left out with that.
+    """
+    for item in items:
+        for mark in RARE:
+            if item.get_closest_marker(mark) and not _names(item.path, mark):
+                raise pytest.UsageError(f"{item.path}: pytest.mark.{mark} is not in the file")
     items.sort(key=_place)
+
+
+@functools.cache
+def _names(path: Path, mark: str) -> bool:
+    return f"pytest.mark.{mark}" in path.read_text()
 
 
 def _place(item: pytest.Item) -> int:
