@@ -93,5 +93,10 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def programs_at_hand(compiled: Path, tmp_path: Path) -> None:
     """The programs in the test's own cache: to compile them takes 2.5 s each time."""
+    copy_programs(compiled, tmp_path / "cache")
+
+
+def copy_programs(compiled: Path, cache: Path) -> None:
+    """Put them into a cache that has none."""
     place = Path(PROGRAMS.folder)
-    shutil.copytree(compiled / place, tmp_path / "cache" / place)
+    shutil.copytree(compiled / place, cache / place)

@@ -49,16 +49,19 @@ cache = {cache}
 
 @pytest.fixture
 def project(tmp_path: Path, fake_kernel: Path) -> Path:
-    folder = tmp_path / "project"
+    return make_project(tmp_path, fake_kernel)
+
+
+def make_project(top: Path, fake_kernel: Path) -> Path:
+    """``project`` in a folder, with ``cache`` beside it."""
+    folder = top / "project"
     (folder / "kconfigs").mkdir(parents=True)
     (folder / "kconfigs" / "tiny.config").write_text("CONFIG_BASE=y\n")
     (folder / "guest-tests").symlink_to(ROOT / "guest-tests")
     (folder / "patches" / "fix").mkdir(parents=True)
     (folder / "patches" / "fix" / "series").write_text("")
     (folder / "lab.toml").write_text(
-        LAB_TOML.format(
-            kernel=json.dumps(str(fake_kernel)), cache=json.dumps(str(tmp_path / "cache"))
-        )
+        LAB_TOML.format(kernel=json.dumps(str(fake_kernel)), cache=json.dumps(str(top / "cache")))
     )
     return folder
 

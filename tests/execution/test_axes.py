@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from io import StringIO
@@ -42,11 +43,12 @@ from lab.report.site.site import pages
 from lab.results import RunFolder, Store
 from lab.results.past_endings import Trail
 from lab.session import Lab
-from tests.cli.test_cli import project
+from tests.cli.test_cli import make_project, project
+from tests.conftest import FAKES, copy_programs
 
 __all__ = ["project"]
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("programs_at_hand")]
+pytestmark = pytest.mark.slow
 
 AXES = """
 [configs.kasan]
@@ -78,13 +80,23 @@ def played(asked: GuestRequest) -> FakeSpec:
     return FakeSpec(asked.folder, Stage({"populate": script}))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def played_machines() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MACHINES, "played", f"{__name__}:played")
+        patch.setattr("lab.doctor.require", lambda _: None)
+        yield
+
+
 @pytest.fixture
-def lab(project: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+def lab(project: Path, programs_at_hand: None) -> Lab:
+    return with_axes(project)
+
+
+def with_axes(project: Path) -> Lab:
     (project / "kconfigs" / "more.config").write_text("CONFIG_SMP=y\n")
     toml = project / "lab.toml"
     toml.write_text(f"guests = 1\n{toml.read_text()}{AXES}")
-    monkeypatch.setitem(MACHINES, "played", f"{__name__}:played")
-    monkeypatch.setattr("lab.doctor.require", lambda _: None)
     return Lab.open(project)
 
 
@@ -97,6 +109,16 @@ def plan_of(lab: Lab, *variants: str, order: int = 1) -> Plan:
 
 @pytest.fixture
 def ran(lab: Lab) -> RunRecord:
+    return lab.test(plan_of(lab), ["lab", "test"])
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory, compiled: Path) -> RunRecord:
+    """Such a run for all tests that only look at it, and at its folder."""
+    top = tmp_path_factory.mktemp("axes")
+    copy_programs(compiled, top / "cache")
+    kernel = shutil.copytree(FAKES / "kernel", top / "fake-kernel")
+    lab = with_axes(make_project(top, kernel))
     return lab.test(plan_of(lab), ["lab", "test"])
 
 
@@ -136,9 +158,9 @@ def test_an_expectation_is_of_its_config_and_machine(lab: Lab, ran: RunRecord) -
     assert found.as_expected
 
 
-def test_the_table_has_a_heading_for_each(ran: RunRecord) -> None:
+def test_the_table_has_a_heading_for_each(seen: RunRecord) -> None:
     stream = StringIO()
-    print_run(ran, Console(file=stream, width=80), verbose=True)
+    print_run(seen, Console(file=stream, width=80), verbose=True)
     table = stream.getvalue()
     headings = [line for line in table.splitlines() if line.startswith("config ")]
     assert headings == [
@@ -151,20 +173,20 @@ def test_the_table_has_a_heading_for_each(ran: RunRecord) -> None:
     assert table.count(f"{FOUR[1]} on ext4-dax") == 1
 
 
-def test_with_one_of_each_there_is_no_heading(ran: RunRecord) -> None:
+def test_with_one_of_each_there_is_no_heading(seen: RunRecord) -> None:
     stream = StringIO()
-    print_run(replace(ran, jobs=ran.jobs[3:]), Console(file=stream, width=80))
+    print_run(replace(seen, jobs=seen.jobs[3:]), Console(file=stream, width=80))
     assert f"fake  (6.1.7)  {NUMA}  {KASAN}" in stream.getvalue()
     assert "\nconfig " not in stream.getvalue()
 
 
-def test_what_one_lost_is_not_the_others(ran: RunRecord) -> None:
+def test_what_one_lost_is_not_the_others(seen: RunRecord) -> None:
     """The same results, the config's names changed round: each test changed."""
     swapped = tuple(
         replace(job, config={"default": "kasan", "kasan": "default"}[job.config])
-        for job in ran.jobs
+        for job in seen.jobs
     )
-    found = compare(ran, replace(ran, id="20260102-000000-abcd", jobs=swapped))
+    found = compare(seen, replace(seen, id="20260102-000000-abcd", jobs=swapped))
     changed = {(test.key.job_name, test.change) for test in found.tests if test.key.test == "b"}
     assert changed == {
         (FOUR[0], Change.SAME),
@@ -175,42 +197,42 @@ def test_what_one_lost_is_not_the_others(ran: RunRecord) -> None:
     assert f"  {FOUR[1]} on ext4-dax: 1" in list(comparison_lines(found))
 
 
-def test_baseline_is_a_run_of_the_same_configs(ran: RunRecord) -> None:
-    only = replace(ran, id="20260102-000000-abcd", jobs=ran.jobs[2:3])
-    other = replace(ran, id="20260101-000000-abcd", jobs=ran.jobs[:1])
+def test_baseline_is_a_run_of_the_same_configs(seen: RunRecord) -> None:
+    only = replace(seen, id="20260102-000000-abcd", jobs=seen.jobs[2:3])
+    other = replace(seen, id="20260101-000000-abcd", jobs=seen.jobs[:1])
     assert Trail((other, only)).baseline() is None
-    assert Trail((other, ran, only)).baseline() == ran.id
+    assert Trail((other, seen, only)).baseline() == seen.id
 
 
-def test_exports_name_each(ran: RunRecord) -> None:
-    junit = ElementTree.fromstring(junit_text(ran))
+def test_exports_name_each(seen: RunRecord) -> None:
+    junit = ElementTree.fromstring(junit_text(seen))
     cases = [(one.get("classname"), one.get("name")) for one in junit.iter("testcase")]
     assert len(set(cases)) == len(cases) == 8
     assert (f"{FOUR[3]}.ext4-dax.populate", "b") in cases
-    ktap = ktap_text(ran).splitlines()
+    ktap = ktap_text(seen).splitlines()
     assert [line for line in ktap if re.match("(not )?ok ", line)] == [
         *(f"ok {number} {name}" for number, name in enumerate(FOUR[:3], 1)),
         f"not ok 4 {FOUR[3]}",
     ]
-    document = kcidb_document(ran, "lab")
+    document = kcidb_document(seen, "lab")
     builds = {one["id"]: one for one in document["builds"]}
     failed = [one for one in document["tests"] if one["status"] == "FAIL"]
     assert [builds[one["build_id"]]["config_name"] for one in failed] == ["kasan"]
     assert [one["environment"]["misc"]["machine"] for one in failed] == ["numa"]
     assert len({one["id"] for one in document["tests"]}) == 8
-    surprised = [replace(job, results=_unexpected(job.results)) for job in ran.jobs]
-    text = github_text(replace(ran, jobs=tuple(surprised)), Place("lab"))
+    surprised = [replace(job, results=_unexpected(job.results)) for job in seen.jobs]
+    text = github_text(replace(seen, jobs=tuple(surprised)), Place("lab"))
     assert f"- `{FOUR[3]}` on `ext4-dax`: `populate.b` fail" in text
-    assert f"Job 3: {FOUR[3]}," in "\n".join(evidence_lines(ran))
+    assert f"Job 3: {FOUR[3]}," in "\n".join(evidence_lines(seen))
 
 
 def _unexpected(results: Iterable[TestResult]) -> tuple[TestResult, ...]:
     return tuple(replace(one, expected=Status.PASS) for one in results)
 
 
-def test_the_report_groups_its_rows(lab: Lab, ran: RunRecord) -> None:
-    folder = Path(ran.folder)
-    report = make_report(ran, Trail((ran,)), None, [folder])
+def test_the_report_groups_its_rows(seen: RunRecord) -> None:
+    folder = Path(seen.folder)
+    report = make_report(seen, Trail((seen,)), None, [folder])
     made = dict(pages(report))
     matrix = made["index.html"].partition('<table class="matrix')[2].partition("</table>")[0]
     headings = re.findall(r'scope="rowgroup" colspan="2">([^<]+)<', matrix)
@@ -227,12 +249,12 @@ def test_the_report_groups_its_rows(lab: Lab, ran: RunRecord) -> None:
     assert "lab test fake -f ext4-dax -s populate --machine numa --config kasan -k b" in failed
 
 
-def test_logs_and_recipes_are_its_own(ran: RunRecord) -> None:
+def test_logs_and_recipes_are_its_own(seen: RunRecord) -> None:
     """Jobs are recorded as they end, and their folders numbered as planned."""
-    turned = replace(ran, jobs=ran.jobs[::-1])
-    report = make_report(turned, Trail((turned,)), None, [Path(ran.folder)])
+    turned = replace(seen, jobs=seen.jobs[::-1])
+    report = make_report(turned, Trail((turned,)), None, [Path(seen.folder)])
     for job in report.jobs:
-        place = Path(ran.folder) / job.record.evidence.ktap_path
+        place = Path(seen.folder) / job.record.evidence.ktap_path
         assert json.loads((place / "job.json").read_text())["machine"] == job.record.machine
         (log,) = [log for log in job.logs.all if "ktap" in log.title or "populate" in log.title]
         assert ("not ok" in "\n".join(map(log.line, range(log.first, log.last + 1)))) == (
@@ -336,7 +358,7 @@ def test_a_slower_config_has_longer_deadlines(lab: Lab, ran: RunRecord) -> None:
     assert "program 360 s, stall 30 s" in after[FOUR[2]]
 
 
-def test_no_job_is_taken_for_that_of_the_variant(ran: RunRecord) -> None:
+def test_no_job_is_taken_for_that_of_the_variant(seen: RunRecord) -> None:
     with pytest.raises(ValueError, match="fake has several jobs"):
-        ran.by_variant()
-    assert list(replace(ran, jobs=ran.jobs[2:3]).by_variant()) == ["fake"]
+        seen.by_variant()
+    assert list(replace(seen, jobs=seen.jobs[2:3]).by_variant()) == ["fake"]
