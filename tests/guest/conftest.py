@@ -25,10 +25,13 @@ from lab.model.variant import Variant
 from lab.plan import settled
 from lab.session import Lab
 from tests.execution.conftest import KTAP
+from tests.guest.shared_state import SharedSpec
 
 EXT4 = Dax("ext4-dax", "ext4", ("-b", "4096"), ("dax",))
 XFS = Dax("xfs-dax", "xfs", ("-m", "reflink=0"), ("dax",))
 MakeJob = Callable[..., Job]
+#: What of a spec a guest is booted with, its programs aside.
+_BOOTED_WITH = frozenset({"append", "image", "kernel", "prepare"})
 
 ROOT = Path(__file__).parents[2]
 #: That of this machine's distribution: 6.1 on Debian 12, 6.12 on 13.
@@ -125,9 +128,14 @@ def spec_of(lab: Lab, variant: str, folder: Path, *, bare: bool = False) -> Qemu
 
 @pytest.fixture(scope="session")
 def plain_spec(tmp_path_factory: pytest.TempPathFactory) -> QemuSpec:
-    # Each test has programs of its own: none would use another's saved state.
     spec = spec_of(Lab.open(ROOT), KERNEL, tmp_path_factory.mktemp("spec"), bare=True)
-    return replace(spec, states=None)
+    return SharedSpec.of(spec)
+
+
+def own_spec(spec: QemuSpec, **changes: object) -> QemuSpec:
+    """The same with changes: what boots otherwise is booted, since its state would serve once."""
+    changed = replace(spec, **changes)  # type: ignore[arg-type]
+    return replace(changed, states=None) if _BOOTED_WITH & changes.keys() else changed
 
 
 @pytest.fixture
@@ -143,13 +151,13 @@ def make_job(plain_spec: QemuSpec, clean_folder: Path) -> MakeJob:
         for name, text in scripts.items():
             programs[name] = clean_folder / name
             programs[name].write_text(text)
-        spec = replace(plain_spec, programs=programs, folder=clean_folder / "job")
+        spec = own_spec(plain_spec, programs=programs, folder=clean_folder / "job", **changes)
         return Job(
             variant=KERNEL,
             machine="default",
             config="default",
             release=f"{KERNEL}.192",
-            guest=replace(spec, **changes),  # type: ignore[arg-type]
+            guest=spec,
             units=tuple(
                 Unit(recipe, "suite", name, KTAP)
                 for recipe in recipes or (EXT4,)

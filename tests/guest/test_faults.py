@@ -25,7 +25,7 @@ from lab.image import cpio
 from lab.model.records import JobRecord, TestResult
 from lab.model.status import Status
 from lab.session import Lab
-from tests.guest.conftest import EXT4, ROOT, XFS, MakeJob, qemus, until
+from tests.guest.conftest import EXT4, ROOT, XFS, MakeJob, own_spec, qemus, until
 from tests.guest.jobs import (
     GOOD,
     HEAD,
@@ -334,7 +334,7 @@ def test_what_a_program_leaves_changed_is_told_and_meets_no_other(make_job: Make
 
 def test_raw_namespace_is_no_dax(plain_spec: QemuSpec, clean_folder: Path) -> None:
     """What prepare_script() is for: without it 6.1 refuses, or goes on without DAX."""
-    with replace(plain_spec, folder=clean_folder / "job", prepare="true").guest() as guest:
+    with own_spec(plain_spec, folder=clean_folder / "job", prepare="true").guest() as guest:
         with pytest.raises(InfrastructureError, match="ext4-dax"):
             set_up(guest, EXT4)
         with pytest.raises(InfrastructureError, match="xfs-dax") as xfs:
@@ -344,9 +344,11 @@ def test_raw_namespace_is_no_dax(plain_spec: QemuSpec, clean_folder: Path) -> No
 
 
 def test_threads_end_with_their_guest(plain_spec: QemuSpec, clean_folder: Path) -> None:
+    """Of one that was restored, and of one that was booted."""
     before = threading.active_count()
-    for number in range(2):
-        with replace(plain_spec, folder=clean_folder / f"{number}").guest() as guest:
+    for number, states in enumerate((plain_spec.states, None)):
+        with replace(plain_spec, folder=clean_folder / f"{number}", states=states).guest() as guest:
+            assert (guest.state != "") == (states is not None)
             assert guest.run("echo æ; echo b >&2; exit 3").stdout == "æ\n"
             assert guest.run("exit 200").status == 200
     until(lambda: threading.active_count() <= before)
