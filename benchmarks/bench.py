@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "benchmarks" / "README.md"
 #: Modules beside this one, each with PARTS; the quick ones first.
-SECTIONS = ("growth", "records", "report", "boot", "measure", "bisecting")
+SECTIONS = ("growth", "records", "report", "boot", "measure", "bisecting", "fleet")
 _HEADER = ("part", "the lab", "beside it", "ratio", "wanted", "measured")
 _TABLE = re.compile(r"(?<=<!-- measured: (?P<section>NAME) -->\n).*?(?=<!-- end -->)", re.DOTALL)
 _LEGEND = re.compile(r"- \*\*(?P<letter>\w+)\*\*: (?P<machine>.+)")

@@ -208,24 +208,29 @@ def pullers(folder: Path) -> Iterator[Row]:
     with context.Pool(_PULLERS, _meet, (together,)) as pool:
         came = pool.starmap(_pull, asked, chunksize=1)
     took = max(one.ended for one in came) - min(one.began for one in came)
-    builds, wrong = _PULLERS * _PULLED, [line for one in came for line in one.wrong]
+    builds, lost = _PULLERS * _PULLED, sum(one.lost for one in came)
     yield Row(
         f"a build had from a store, {_PULLERS} labs at once: {builds} of {_IMAGE >> 20} MiB, "
-        f"{len(wrong)} not had",
+        f"{lost} not had",
         f"{sum(one.ended - one.began for one in came) / builds:.2f} s",
         f"all of them {took:.2f} s, {sum(one.size for one in came) / took / 1e6:.0f} MB/s",
-        holds=not wrong,
+        holds=not lost and not any(one.told for one in came),
     )
 
 
 @dataclass(frozen=True)
 class _Pulled:
-    """What came to one lab, of how many bytes, from when to when, and what was wrong."""
+    """What came to one lab, of how many bytes, from when to when, and what did not.
+
+    Attributes:
+        told: What it was told of the store.
+    """
 
     began: float
     ended: float
     size: int
-    wrong: tuple[str, ...]
+    lost: int
+    told: tuple[str, ...]
 
 
 _TOGETHER: list[Barrier] = []
@@ -237,14 +242,14 @@ def _meet(together: Barrier) -> None:
 
 def _pull(folder: Path, settings: StoreSettings, jobs: list[BuildJob], number: int) -> _Pulled:
     """A lab with a cache of its own, which has all of it brought there."""
-    wrong: list[str] = []
-    store = BuildStore(settings, wrong.append)
+    told: list[str] = []
+    store = BuildStore(settings, told.append)
     mine = [replace(job, cache=folder / f"puller-{number}") for job in jobs]
     random.Random(number).shuffle(mine)
     _TOGETHER[0].wait()
     began = time.time()
-    lost = [job.variant for job in mine if pull_build(job, store) is None]
-    return _Pulled(began, time.time(), store.account.read, (*wrong, *lost))
+    lost = sum(pull_build(job, store) is None for job in mine)
+    return _Pulled(began, time.time(), store.account.read, lost, tuple(told))
 
 
 def _part(measure: Callable[[Path], Iterator[Row]]) -> Iterator[Row]:
