@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +23,7 @@ from lab.execution.cluster.asked import kernels_made_here
 from lab.execution.cluster.attempts import Attempts
 from lab.execution.cluster.builds import WorkersBuild
 from lab.execution.cluster.certificates import make_certificates
-from lab.execution.cluster.connection import LEAVING_S
+from lab.execution.cluster.connection import LEAVING_S, silence_dask
 from lab.execution.cluster.executor import Cluster, _Sent
 from lab.execution.cluster.host import GUEST, KVM, MEMORY, HostFacts, version_token, versions
 from lab.execution.cluster.needs import nobody, oddities, slots
@@ -156,6 +158,29 @@ def test_a_worker_that_does_not_answer_is_not_waited_for(
     cluster.__exit__(None, None, None)
     asleep.set()
     assert not leaving.passed
+
+
+def test_why_a_job_goes_elsewhere_is_told_once(make_job: MakeJob, tmp_path: Path) -> None:
+    words: list[str] = []
+    asked = ExecutorRequest(load(Project(tmp_path).root), 1, lambda _: None, words.append)
+    cluster, job = Cluster(asked, None), make_job({"p": Script(("a",))})
+    cluster._jobs[0] = _Sent(job, Parcel("run", 0, job, "host", tmp_path))
+    cluster._attempts.fail(0, "tcp://1", "full", InfrastructureError("its disk is full", hint="gc"))
+    cluster._has_begun(Begun(0, "far", "tcp://2", time.time()))
+    assert words == [f"{job.name}: booting on far"]
+    cluster._attempts.of(0).pop(0)
+    cluster._has_begun(Begun(0, "near", "tcp://3", time.time()))
+    assert words[1].startswith(f"{job.name}: far: the worker tcp://2 was killed")
+    assert words[1].endswith("; again on near")
+
+
+def test_dask_says_nothing_where_the_lab_does() -> None:
+    """A scheduler that is gone was a traceback of sixty lines, and then the one that says it."""
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    silence_dask()
+    for name in ("client", "core", "batched", "worker"):
+        assert not logging.getLogger(f"distributed.{name}").isEnabledFor(logging.ERROR)
 
 
 def test_what_runs_on_this_host_is_for_its_workers_alone(

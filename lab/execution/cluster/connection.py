@@ -50,8 +50,7 @@ def connect(where: str | LocalCluster, security: Any) -> Client:
     Raises:
         InfrastructureError: None answers there.
     """
-    # What it says on stderr the lab says in its own words.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    silence_dask()
     try:
         return Client(
             where,
@@ -65,6 +64,13 @@ def connect(where: str | LocalCluster, security: Any) -> Client:
             f"no scheduler answers at {where}: {error}",
             hint=f"lab cluster scheduler {where}, on its host; then lab worker on each",
         ) from error
+
+
+def silence_dask() -> None:
+    """Keep Dask from stderr: what it says there the lab says in its own words."""
+    # The client's has a level of its own.
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def gone(address: str) -> InfrastructureError:

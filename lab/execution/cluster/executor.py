@@ -410,10 +410,9 @@ class Cluster:
             self._together.setdefault(sent.job.beside, word.host)
             # Others may have waited to hear of it.
             self.wake()
-        if before is not None:
-            self._asked.on_word(f"{name}: {before}; again on {word.host}")
-        else:
-            self._asked.on_word(f"{name}: booting on {word.host}")
+        # What it failed of was told as it failed.
+        lost = f"{before}; again" if before is not None and not before.why else "booting"
+        self._asked.on_word(f"{name}: {lost} on {word.host}")
         facts = self._hosts.get(word.worker)
         if facts is not None and before is None:
             self._tell_clock(replace(facts, at=word.at, free=1 << 60))
