@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import IO
 
 ROOT = Path(__file__).parents[1]
-#: Seconds for one command.
+#: Seconds for one command, where nothing else is said.
 _MOST_S = 300
 _LENGTH_BYTES = 4
 #: What is no part of ``lab``, or does something when it is imported.
@@ -47,12 +47,17 @@ class Parent:
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
             )
-        self.control.settimeout(_MOST_S)
 
     def ask(
-        self, arguments: Sequence[str], cwd: Path, env: Mapping[str, str], *outputs: IO[bytes]
+        self,
+        arguments: Sequence[str],
+        cwd: Path,
+        env: Mapping[str, str],
+        *outputs: IO[bytes],
+        most_s: float,
     ) -> int:
         """The status of a command that has ended."""
+        self.control.settimeout(most_s)
         said = json.dumps([list(arguments), str(cwd), dict(env)]).encode()
         files = [output.fileno() for output in outputs]
         socket.send_fds(self.control, [len(said).to_bytes(_LENGTH_BYTES, "big")], files)
@@ -74,18 +79,25 @@ def _parent() -> Parent:
 
 
 def lab(
-    folder: Path, *arguments: str, env: Mapping[str, str] | None = None
+    folder: Path,
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    most_s: float = _MOST_S,
 ) -> subprocess.CompletedProcess[str]:
-    """What ``lab`` does with these arguments in a folder, and what it says."""
+    """What ``lab`` does with these arguments in a folder, and what it says.
+
+    Bytes of its errors that are not UTF-8 are replaced.
+    """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80", **(env or {})}
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        status = _parent().ask(arguments, folder, environment, out, err)
-        return subprocess.CompletedProcess(["lab", *arguments], status, _read(out), _read(err))
+        status = _parent().ask(arguments, folder, environment, out, err, most_s=most_s)
+        printed, said = _read(out).decode(), _read(err).decode(errors="replace")
+        return subprocess.CompletedProcess(["lab", *arguments], status, printed, said)
 
 
-def _read(file: IO[bytes]) -> str:
+def _read(file: IO[bytes]) -> bytes:
     file.seek(0)
-    return file.read().decode()
+    return file.read()
 
 
 def _exactly(control: socket.socket, size: int) -> bytes:

@@ -24,6 +24,7 @@ from lab.model.records import Evidence
 from lab.model.variant import Variant
 from lab.plan import settled
 from lab.session import Lab
+from tests import started
 from tests.execution.conftest import KTAP
 from tests.guest.shared_state import SharedSpec
 
@@ -67,11 +68,8 @@ class Project:
         )
 
     def lab(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        process = self.start(*arguments)
-        out, err = process.communicate(timeout=3600)  # a kernel may be built
-        return subprocess.CompletedProcess(
-            arguments, process.returncode, out.decode(), err.decode(errors="replace")
-        )
+        # A kernel may be built.
+        return started.lab(self.folder, *arguments, most_s=3600)
 
     def json(self, *arguments: str) -> Any:
         done = self.lab(*arguments, "--json")
