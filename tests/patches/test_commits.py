@@ -14,6 +14,7 @@ from lab.patches import load_series
 from lab.patches.intake.commits import CommitIntake, read_commits
 from lab.patches.intake.link import mail_of
 from lab.process import run
+from lab.trees import blob_digest
 
 pytestmark = pytest.mark.slow
 
@@ -145,14 +146,17 @@ def test_a_merge_is_no_patch_and_neither_is_a_range_with_one(linux: Path) -> Non
 
 
 def test_an_id_that_two_objects_have(linux: Path) -> None:
-    # Objects are searched for until two begin with the same four digits.
-    seen: dict[str, str] = {}
+    # Contents are searched for until two have names that begin with the same four digits.
+    seen: dict[str, bytes] = {}
     for number in range(2000):
-        content = run(["git", "hash-object", "-w", "--stdin"], cwd=linux, input=b"%d" % number)
-        name = content.stdout[:4]
+        content = b"%d" % number
+        name = blob_digest(content)[:4]
         if name in seen:
             break
-        seen[name] = name
+        seen[name] = content
+    for one in (seen[name], content):
+        made = run(["git", "hash-object", "-w", "--stdin"], cwd=linux, input=one)
+        assert made.stdout.startswith(name)
     said = refusal(linux, name)
     assert f"{name} is ambiguous: more than one object begins so" in said
     assert " blob" in said
