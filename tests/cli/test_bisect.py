@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from tests.cli.test_cli import lab
 from tests.cli.test_cli import project as project  # a fixture
+from tests.conftest import FAKES
 from tests.patches.test_commits import commit, git
 
 pytestmark = pytest.mark.slow
@@ -21,10 +23,10 @@ COUNT = 12
 BROKEN, OTHERWISE = 6, 9
 
 
-@pytest.fixture
-def linux(fake_kernel: Path, tmp_path: Path) -> Path:
-    """The fake kernel in a repository, with a history in which it stops to build."""
-    folder = fake_kernel.rename(tmp_path / "linux")
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository that is only to be copied: to make it takes 40 commands of git's."""
+    folder = shutil.copytree(FAKES / "kernel", tmp_path_factory.mktemp("history") / "linux")
     git(folder, "init", "-q", "-b", "main")
     commit(folder, "mm/extra.c", "int extra;\n", "Linux 6.1")
     git(folder, "tag", "v0")
@@ -38,6 +40,13 @@ def linux(fake_kernel: Path, tmp_path: Path) -> Path:
         commit(folder, "mm/gup.c", text, f"mm: change {number}")
         git(folder, "tag", f"v{number}")
     return folder
+
+
+@pytest.fixture
+def linux(history: Path, fake_kernel: Path, tmp_path: Path) -> Path:
+    """The fake kernel in a repository, with a history in which it stops to build."""
+    shutil.rmtree(fake_kernel)
+    return shutil.copytree(history, tmp_path / "linux", symlinks=True)
 
 
 def _bisect(project: Path, line: str) -> Any:
