@@ -350,6 +350,9 @@ class Course:
         """How often all failed that is known to have the failure."""
         certain = {one.point.key for one in self.told if one.side is self._sure}
         certain |= {self._failing_end.key}
+        # Else each pass that was found to be chance would make it a surer sign to pass.
+        tried = {one.point.key for one in self.between} - certain
+        certain |= set(self.subject.search.behind(self.told, tried, self._sure))
         steps = (one for one in self.steps if one.point.key in certain)
         answers = [self._answer(one.seen) for step in steps for one in step.trials]
         failed = answers.count(Answer(self._sure))

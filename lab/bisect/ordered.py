@@ -51,6 +51,17 @@ class OrderedSearch:
         """See Search."""
         return [self.order.point(key) for key in self.order.parents(point.key)]
 
+    def behind(
+        self, told: Sequence[Told], keys: Collection[str], sure: Side = Side.NEW
+    ) -> Collection[str]:
+        """See Search."""
+        ends = self._ends(told, sure)
+        if sure is Side.OLD:
+            # What was mended fails before, too.
+            return frozenset(keys) - self._between(ends.old, self.new)
+        others = frozenset(keys) - self._between(self.old, ends.new) - frozenset(self.old)
+        return [key for key in others if not self._between((key,), ends.new)]
+
     def doubts(
         self, told: Sequence[Told], found: Point, sure: Side = Side.NEW
     ) -> Sequence[Collection[str]]:

@@ -43,6 +43,11 @@ class Search(Protocol):
     def before(self, point: Point) -> Sequence[Point]:
         """What has to be on the old side if a point is the change: its parents."""
 
+    def behind(
+        self, told: Sequence[Told], keys: Collection[str], sure: Side = Side.NEW
+    ) -> Collection[str]:
+        """Which of some have what fails in their history, and passed by chance if they did."""
+
     def doubts(
         self, told: Sequence[Told], found: Point, sure: Side = Side.NEW
     ) -> Sequence[Collection[str]]:

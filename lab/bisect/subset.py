@@ -64,6 +64,12 @@ class SubsetSearch:
         """Each set with one part less."""
         return [self.point(_without(point.parts, (part,))) for part in point.parts]
 
+    def behind(
+        self, told: Sequence[Told], keys: Collection[str], sure: Side = Side.NEW
+    ) -> Collection[str]:
+        """See Search; what more of it does, a set does not say."""
+        return ()
+
     def doubts(
         self, told: Sequence[Told], found: Point, sure: Side = Side.NEW
     ) -> Sequence[Collection[str]]:

@@ -113,6 +113,18 @@ def test_doubts_are_what_would_have_to_fail_if_another_were_the_change() -> None
     assert doubts == [{"2", "4"}, {"2", "4"}, {"4"}, {"4"}]
 
 
+def test_what_has_a_failure_in_its_history_has_the_bug_whatever_it_showed() -> None:
+    line = row(8)
+    search = OrderedSearch(line, ("0",), "8")
+    told = [Told(line.points[2], Side.OLD), Told(line.points[3], Side.NEW)]
+    told.append(Told(line.points[6], Side.OLD))
+    assert set(search.behind(told, {"2", "6"})) == {"6"}
+    # Of what was mended it is what comes before.
+    mended = [Told(line.points[2], Side.NEW), Told(line.points[3], Side.OLD)]
+    mended.append(Told(line.points[6], Side.NEW))
+    assert set(search.behind(mended, {"2", "6"}, Side.OLD)) == {"2"}
+
+
 #: A side branch of 40 leaves the main line at 10 and is merged at 60; another, which is older
 #: than the old end, comes in at 80.
 def _merged() -> Graph:
