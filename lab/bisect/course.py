@@ -277,8 +277,7 @@ class Course:
         fails = (found,) if self._sure is Side.NEW else before
         for point in fails:
             yield self._shown_failing(point)
-        for point in self._passing(found):
-            yield from self._shown_passing(found, point)
+        yield from self._shown_passing(found)
         yield from self._shown_reverted(found)
 
     def _passing(self, found: Point) -> Sequence[Point]:
@@ -291,16 +290,23 @@ class Course:
             return Wanted(Phase.FAILS, point, self._batch)
         return Shown("fails", point, _holds(step.told, self._sure), step.told.why)
 
-    def _shown_passing(self, found: Point, point: Point) -> Iterator[Wanted | Shown]:
+    def _shown_passing(self, found: Point) -> Iterator[Wanted | Shown]:
         """As many passes as it takes for an answer that is as sure as asked."""
-        step = self._step_of(Phase.PASSES, point)
+        points, told = self._passing(found), []
+        for point in points:
+            step = self._step_of(Phase.PASSES, point)
+            if step is None or step.told is None:
+                yield Wanted(Phase.PASSES, point, max(self._batch, self._lacking(found)))
+                return
+            told.append((step, step.told))
         lacking = self._lacking(found)
-        if step is None or step.told is None:
-            yield Wanted(Phase.PASSES, point, max(self._batch, lacking))
-            return
-        if step.told.side is self._unsure and lacking:
-            yield Wanted(Phase.PASSES, point, lacking)
-        yield Shown("passes", point, _holds(step.told, self._unsure), self._passed(step))
+        if points and lacking and all(one.side is self._unsure for _, one in told):
+            # What one of several lacks, no number of another's passes makes up for.
+            fewest = min(points, key=lambda one: self._passes.get(one.key, 0))
+            yield Wanted(Phase.PASSES, fewest, lacking)
+        for step, one in told:
+            holds = _holds(one, self._unsure)
+            yield Shown("passes", step.point, holds, self._passed(step))
 
     def _passed(self, step: Step) -> str:
         assert step.told is not None

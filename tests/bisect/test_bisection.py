@@ -518,6 +518,28 @@ def test_two_options_that_are_needed_together(tmp_path: Path) -> None:
     assert [one.what for one in result.proof] == ["fails", "passes", "passes", "reverted"]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_flake_that_a_merge_brings_comes_to_an_end(tmp_path: Path, seed: int) -> None:
+    """Both its parents have to pass, each as often as it takes."""
+    sides = {"2": ["1"], "3": ["1"], "merge": ["2", "3"], "4": ["merge"], "new": ["4"]}
+    graph = Graph({"0": [], "1": ["0"], **sides})
+    search = OrderedSearch(graph, ("0",), "new")
+    subject = PlayedSubject(search, (graph.point("0"),), graph.point("new"))
+    has_bug = {"merge", "4", "new"}
+    show = now_and_then(lambda one, _: FAILS if one.key in has_bug else PASSES, 0.3, seed)
+    played = Played(tmp_path, subject, show)
+    for _ in range(60):
+        wanted = played.bisection.course.next()
+        if isinstance(wanted, Result):
+            break
+        played.bisection._try(wanted)
+    result = played.bisection.course.next()
+    assert isinstance(result, Result)
+    assert result.found == graph.point("merge")
+    assert result.probability is not None
+    assert result.probability >= 0.99
+
+
 def test_a_second_time_it_says_the_same_and_tries_nothing(tmp_path: Path) -> None:
     first = Played(tmp_path, subject_of(64), fails_from(9))
     result = first.run()
