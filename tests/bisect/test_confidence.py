@@ -26,9 +26,16 @@ def test_what_nothing_speaks_against_is_as_likely_as_the_answer() -> None:
     assert Belief(Rate(3, 3), {}, [set(), set(), set()]).probability == pytest.approx(1 / 4)
 
 
-def test_one_pass_of_what_always_failed_is_nearly_enough() -> None:
-    steady = Belief(Rate(8, 8), {"4": 1}, [{"4"}])
+def test_two_passes_of_what_always_failed_are_enough() -> None:
+    steady = Belief(Rate(8, 8), {"4": 2}, [{"4"}])
     assert 0.99 < steady.probability < 1
+
+
+def test_three_failures_of_three_are_no_sign_that_it_always_fails() -> None:
+    """What fails seven times in ten does that one time in three, and passes twice one in eleven."""
+    seldom = Belief(Rate(3, 3), {"4": 2}, [{"4"}])
+    assert seldom.probability < 0.98
+    assert seldom.more_passes({"4"}, 0.99) == 2
 
 
 def test_passes_of_what_fails_one_time_in_five_say_as_much_as_they_are() -> None:
@@ -62,5 +69,5 @@ def test_passes_of_several_points_count_together() -> None:
 
 
 def test_nothing_more_is_asked_for_where_it_is_sure_or_would_never_be() -> None:
-    assert Belief(Rate(9, 9), {"4": 1}, [{"4"}]).more_passes({"4"}, 0.99) == 0
+    assert Belief(Rate(9, 9), {"4": 2}, [{"4"}]).more_passes({"4"}, 0.99) == 0
     assert Belief(Rate(1, 9), {}, [set()]).more_passes({"4"}, 0.99) == 0

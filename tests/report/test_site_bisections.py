@@ -58,7 +58,7 @@ def test_a_bisection_has_a_page(tmp_path: Path) -> None:
     assert "bad end commit 16" in said
     assert "good end commit 0" in said
     assert "commit 6 fails: mmap: fail: 3 of 4 pages are not present" in said
-    assert "probability above 99.9%" in said
+    assert "probability 99.3%" in said
     assert f"Skipped Of these nobody knows on which side they are. commit {UNBUILT} :" in said
     assert "error: expected ';'" in said
     assert f"lab bisect log {name}" in said
