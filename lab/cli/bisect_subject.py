@@ -113,6 +113,10 @@ def _in_lab(opened: Lab, of: Of, given: Given) -> Buildable:
     if of is Of.MENDS:
         from lab.bisect.subjects.toolchains import mends_of
 
+        if given.old or given.new:
+            what = f"--{given.words[0]} and --{given.words[1]}: {of} have no ends"
+            raise UserError(what, hint="they are from none to all that the kernel gets")
+
         return mends_of(opened, given.variant)
     old, new = given.ends
     if of is Of.RELEASES:

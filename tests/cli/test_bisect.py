@@ -175,6 +175,7 @@ def _write_series(folder: Path, broken: int) -> None:
         ("fake --of revisions --good bug --bad bug --build", "is no later revision than"),
         ("fake --of toolchains --good gcc --bad gcc --build", "there is no difference"),
         ("fake --of mends --build", "there is no difference"),
+        ("fake --of mends --good none --bad all --build", "mends have no ends"),
         ("fake --of mends --first-parent --build", "there are no commits in mends"),
     ],
 )

@@ -116,7 +116,7 @@ def options_of(lab: Lab, variant: Variant, old: str, new: str) -> Options:
     found = Options(lab, variant, (old, new), *sides)
     if not found.parts:
         what = f"configs {old} and {new} ask the same of {version}"
-        raise UserError(what, where=lab.loaded.locate("configs", new), hint="another --options")
+        raise UserError(what, where=lab.loaded.locate("configs", new), hint="two that differ")
     return found
 
 
