@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -21,6 +22,7 @@ from lab.execution.cluster.executor import Cluster, _Sent
 from lab.execution.cluster.parcel import Parcel
 from lab.execution.cluster.words import Begun, Done
 from lab.execution.executor import ExecutorRequest
+from lab.execution.mutant_crew import Guests
 from lab.execution.run_job import unrun_job
 from lab.guest.fake import Script
 from lab.model.records import JobRecord, TestResult
@@ -111,6 +113,29 @@ def test_jobs_run_elsewhere_and_come_back(
     assert cluster.busy == 0
     assert len(told.results) == 6
     assert any("booting on" in word for word in told.words)
+
+
+def test_guests_of_mutants_run_elsewhere(
+    cluster: Cluster, make_job: MakeJob, tmp_path: Path
+) -> None:
+    """Asked for by many threads, each of which waits for its own record."""
+    guests = Guests(cluster)
+    # Numbers that no other test of this cluster has.
+    guests._count = 100
+    job = make_job({"p": Script(("a", "b"), {"b": "fail"})})
+    jobs = [replace(job, variant=f"m{n}", guest=job.guest.in_folder(tmp_path / f"m{n}"))
+            for n in range(3)]  # fmt: skip
+    with ThreadPoolExecutor(3) as threads:
+        asked = [threads.submit(guests.run, one) for one in jobs]
+        for one in asked:
+            one.add_done_callback(lambda _: cluster.wake())
+        while not all(one.done() for one in asked):
+            guests.see()
+    for number, record in enumerate(one.result() for one in asked):
+        assert record.variant == f"m{number}"
+        assert record.evidence.host == os.uname().nodename
+        assert record.error is None
+    assert cluster.busy == 0
 
 
 def test_a_job_that_kills_two_workers_is_an_error(
