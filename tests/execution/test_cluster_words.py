@@ -3,17 +3,41 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from lab.errors import InfrastructureError
+from lab.execution.cluster.serving import run_to_its_end
 from tests.config.conftest import Project
 from tests.execution.test_cluster_builds import until
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.mark.timeout(60)
+def test_who_does_not_heed_the_end_is_not_waited_for() -> None:
+    """As a task of Dask's did, and its worker was there an hour after its scheduler."""
+
+    async def deaf() -> None:
+        while True:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(3600)
+
+    async def main() -> None:
+        tasks.append(asyncio.create_task(deaf()))
+        await asyncio.sleep(0)
+        raise InfrastructureError("the scheduler is gone")
+
+    tasks: list[asyncio.Task[None]] = []
+    with pytest.raises(InfrastructureError, match="gone"):
+        run_to_its_end(main())
+    assert not tasks[0].done()
 
 
 def test_a_scheduler_that_ends_is_told_in_words_of_the_labs(tmp_path: Path) -> None:

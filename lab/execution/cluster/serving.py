@@ -7,8 +7,9 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from typing import Any
 from urllib.parse import urlsplit
 
 import dask
@@ -92,7 +93,28 @@ def serve_worker(
     """
     _say_no_more_than_warnings()
     with dask.config.set(QUIET):
-        asyncio.run(_work_for(address, loaded, labels, say))
+        run_to_its_end(_work_for(address, loaded, labels, say))
+
+
+def run_to_its_end(main: Coroutine[Any, Any, None]) -> None:
+    """Run it in a loop of its own, and what else is in that no longer.
+
+    asyncio.run() waits until all has ended, and a task of Dask's may not heed that it is to:
+    a worker whose scheduler was gone stayed for ever.
+
+    Raises what it raises.
+    """
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(main)
+    finally:
+        if left := asyncio.all_tasks(loop):
+            for task in left:
+                task.cancel()
+            loop.run_until_complete(asyncio.wait(left, timeout=_LEAVING_S))
+        # It would say of those that they were never awaited.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)
+        loop.close()
 
 
 def _say_no_more_than_warnings() -> None:
@@ -167,7 +189,7 @@ def serve_scheduler(address: Address, say: Callable[[str], None]) -> None:
     """
     _say_no_more_than_warnings()
     with dask.config.set(QUIET):
-        asyncio.run(_schedule(address, say))
+        run_to_its_end(_schedule(address, say))
 
 
 async def _schedule(address: Address, say: Callable[[str], None]) -> None:
