@@ -28,8 +28,9 @@ from lab.model.status import Status
 from lab.suites.c_compiler import compile_programs
 from tests.complaints.collect import EATER, project
 from tests.execution.conftest import KTAP
-from tests.guest.conftest import KERNEL, ROOT, spec_of
+from tests.guest.conftest import KERNEL, ROOT, own_spec, spec_of
 from tests.guest.jobs import qemu, signal_for_qemu
+from tests.guest.shared_state import SharedSpec
 
 pytestmark = pytest.mark.guest
 
@@ -70,7 +71,8 @@ def complain(kind: str) -> str:
 @pytest.fixture(scope="session")
 def complain_spec(tmp_path_factory: pytest.TempPathFactory) -> QemuSpec:
     lab = project(tmp_path_factory.mktemp("complain") / "project")
-    return spec_of(lab, f"{KERNEL}+complain", tmp_path_factory.mktemp("spec"), bare=True)
+    spec = spec_of(lab, f"{KERNEL}+complain", tmp_path_factory.mktemp("spec"), bare=True)
+    return SharedSpec.of(spec)
 
 
 @pytest.fixture
@@ -80,15 +82,15 @@ def make_job(complain_spec: QemuSpec, clean_folder: Path) -> MakeJob:
         for name, text in scripts.items():
             programs[name] = clean_folder / name
             programs[name].write_text(text)
-        # These programs are no others' to start from: a saved state would serve once.
-        spec = replace(complain_spec, programs=programs, folder=clean_folder / "job", states=None)
+        # Without what it is told of its clock, a guest on a busy host measures it wrong.
+        told = {"append": f"{complain_spec.append} {append}".strip()} if append else {}
+        spec = own_spec(complain_spec, programs=programs, folder=clean_folder / "job", **told)
         job = Job(
             variant=f"{KERNEL}+complain",
             machine="default",
             config="default",
             release=f"{KERNEL}.192",
-            # Without what it is told of its clock, a guest on a busy host measures it wrong.
-            guest=replace(spec, append=f"{spec.append} {append}".strip()),
+            guest=spec,
             units=tuple(Unit(EXT4, "suite", name, KTAP) for name in scripts),
             pattern=None,
             program_s=60.0,
@@ -321,10 +323,10 @@ def test_qemu_that_is_killed_is_our_error(make_job: MakeJob) -> None:
 
 
 def test_marked_tests_of_a_real_program(
-    make_job: MakeJob, complain_spec: QemuSpec, clean_folder: Path
+    make_job: MakeJob, complain_spec: QemuSpec, compiled: Path
 ) -> None:
     """The programs of guest-tests/ say in the kernel log which test begins."""
-    programs = compile_programs(ROOT / "guest-tests", ["mlock"], cache=clean_folder).files
+    programs = compile_programs(ROOT / "guest-tests", ["mlock"], cache=compiled).files
     job = make_job({})
     guest = replace(qemu(job), programs={**complain_spec.programs, **programs})
     record = run_job(replace(job, guest=guest, units=(Unit(EXT4, "suite", "mlock", KTAP),)))
