@@ -98,7 +98,7 @@ def test_whatever_goes_wrong_with_a_kernel_is_the_labs(
     planned = SimpleNamespace(to_json=dict)
     question = SimpleNamespace(kernel="v4.2", base=evidence, patched=evidence, planned=planned)
     monkeypatch.setattr(mutations, "mutate", broken)
-    found = mutations._tried(
-        cast("Any", None), cast("Any", question), report(tmp_path, "run"), 0, 0
-    )
+    here = SimpleNamespace(config=SimpleNamespace(executor=SimpleNamespace(kind="here")))
+    builder = cast("Any", SimpleNamespace(loaded=here))
+    found = mutations._tried(builder, cast("Any", question), report(tmp_path, "run"), 0, 0)
     assert (found.lost, found.why) == (True, "a process that ran a guest was killed")
