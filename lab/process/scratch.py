@@ -24,8 +24,9 @@ def scratch_folder(final: Path) -> Iterator[Path]:
     final.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{final.name}."
     for stale in final.parent.glob(f"{prefix}*"):
-        # mkdtemp's part has no dot: ".v4.2.x1y2" is the scratch of another, v4.2.
-        if "." not in stale.name.removeprefix(prefix):
+        # mkdtemp's part has no dot: ".v4.2.x1y2" is the scratch of another, v4.2.  ".NAME.lock"
+        # is what the caller holds: without it the next one would take this scratch for a left one.
+        if "." not in stale.name.removeprefix(prefix) and stale.is_dir():
             remove_tree(stale)
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=final.parent))
     try:

@@ -261,7 +261,9 @@ def _copy_cache(lab: Lab, built: Build, cache: Path) -> None:
     shutil.copytree(tree, cache / "trees" / tree.name, symlinks=True, copy_function=os.link)
     shutil.copytree(lab.cache / "trees" / "by-kernel", cache / "trees" / "by-kernel")
     for name in ("images", "mkfs"):
-        shutil.copytree(lab.cache / name, cache / name)
+        # In a cache that is new nobody has made a filesystem yet.
+        if (lab.cache / name).exists():
+            shutil.copytree(lab.cache / name, cache / name)
     for name in ("tsc.json", "apt.json", "accelerator.json"):
         if (lab.cache / name).exists():
             shutil.copy2(lab.cache / name, cache / name)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.process.lock import locked
 from lab.process.scratch import scratch_folder
 
 
@@ -85,6 +86,14 @@ def test_others_beside_it_are_left_alone(tmp_path: Path) -> None:
         with scratch_folder(tmp_path / "a"):
             pass
     assert (tmp_path / "b/file").exists()
+
+
+def test_the_lock_that_is_held_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    """Who waits for it would take this scratch for one that a killed process left."""
+    lock = tmp_path / ".a.lock"
+    with locked(lock), scratch_folder(tmp_path / "a"):
+        assert lock.exists()
+    assert lock.exists()
 
 
 def test_the_scratch_of_a_longer_name_is_left_alone(tmp_path: Path) -> None:
