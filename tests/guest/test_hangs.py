@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 
 from lab import process
+from lab.execution.complaint_watch import BUSY
+from lab.execution.job import Job
 from lab.execution.run_job import run_job
 from lab.guest.guest import Guest, GuestDied
 from lab.guest.qemu.guest import QemuSpec
+from lab.model.records import JobRecord
 from lab.model.version import KernelVersion
 from tests.guest.conftest import EXT4, KERNEL, MakeJob, qemus
 from tests.guest.jobs import (
@@ -100,6 +103,17 @@ int main(int count, char **arguments)
 """
 
 
+def on_a_quiet_host(job: Job) -> tuple[Job, JobRecord]:
+    """A job that takes all CPUs, and its record; tried again where others took half of them."""
+    for number in range(3):
+        folder = job.guest.folder.with_name(f"quiet-{number}")
+        tried = replace(job, guest=replace(qemu(job), folder=folder))
+        record = run_job(tried)
+        if not any(BUSY in one.message for one in record.results):
+            break
+    return tried, record
+
+
 def test_guest_that_hangs(make_job: MakeJob, clean_folder: Path) -> None:
     (clean_folder / "spin.c").write_text(SPIN)
     spin = clean_folder / "spin"
@@ -107,7 +121,7 @@ def test_guest_that_hangs(make_job: MakeJob, clean_folder: Path) -> None:
     starve = "echo -1 >/proc/sys/kernel/sched_rt_runtime_us\n/lab/spin 1 & /lab/spin 0\n"
     job = make_job({"starves": STARTED + starve, "good": GOOD}, program_s=5.0)
     spec = replace(qemu(job), programs={**qemu(job).programs, "spin": spin}, shutdown_s=2.0)
-    record = run_job(replace(job, guest=spec))
+    job, record = on_a_quiet_host(replace(job, guest=spec))
     assert statuses(record) == {"first": "pass", "starves": "timeout", "works": "pass"}
     # Since 557a6bfc662c (6.12) no real-time task takes all of a CPU: the SSH server has its 5 %.
     if KernelVersion.parse(KERNEL) < KernelVersion(6, 12):
