@@ -18,7 +18,7 @@ import re
 import zlib
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -128,7 +128,7 @@ class KeptObjects:
             return
         text = note.text.replace(look.prefix, _PLACE)
         made = _Made(look.config, look.programs, look.names, files, text)
-        head = json.dumps(asdict(made), sort_keys=True).encode()
+        head = json.dumps(vars(made), sort_keys=True).encode()
         place = self.folder / name / hashlib.sha256(head).hexdigest()[:24]
         self._note_names(look)
         body = head + b"\n" + content
@@ -205,8 +205,9 @@ class _Look:
     _times: dict[str, int | None] = field(default_factory=dict)
     _digests: dict[str, str | None] = field(default_factory=dict)
     _hidden: dict[str, bool] = field(default_factory=dict)
+    _spellings: dict[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def objects(self) -> Path:
         return self.bench.objects
 
@@ -286,6 +287,12 @@ class _Look:
         return None
 
     def _spelled(self, path: str) -> str:
+        # Each object names some 600 files, most of them headers that all have.
+        if path not in self._spellings:
+            self._spellings[path] = self._spelled_anew(path)
+        return self._spellings[path]
+
+    def _spelled_anew(self, path: str) -> str:
         whole = os.path.normpath(self.objects / path)
         for kind, folder in (("src", self.bench.source), ("obj", self.objects)):
             if whole.startswith(f"{folder}/"):
