@@ -15,6 +15,8 @@ _PATIENCE_S = 5.0
 Stopped = Callable[[], bool]
 #: Builds a point, or gives up.
 Make = Callable[[Point, Stopped], object]
+#: Brings what a point is built from.
+Bring = Callable[[Point], object]
 
 
 class Ahead:
@@ -24,17 +26,20 @@ class Ahead:
 
     Args:
         make: Builds a point, and may raise anything.
+        bring: Is called for all of them before any is built, and may raise anything as well.
     """
 
-    def __init__(self, make: Make) -> None:
-        self._make = make
+    def __init__(self, make: Make, bring: Bring = lambda _: None) -> None:
+        self._make, self._bring = make, bring
         self._work: _Work | None = None
 
     def begin(self, points: Sequence[Point]) -> None:
         """Build these, the likeliest first; what was under way for others is stopped."""
+        if self._work is not None and self._work.points == tuple(points):
+            return
         self.end()
         if points:
-            self._work = _Work(self._make, points)
+            self._work = _Work(self._make, self._bring, points)
 
     def give_way(self, point: Point) -> None:
         """Let somebody else build a point: stops all else, and that if it takes its time.
@@ -54,9 +59,9 @@ class Ahead:
 
 
 class _Work:
-    def __init__(self, make: Make, points: Sequence[Point]) -> None:
-        self._make = make
-        self._points = points
+    def __init__(self, make: Make, bring: Bring, points: Sequence[Point]) -> None:
+        self._make, self._bring = make, bring
+        self.points = tuple(points)
         self._now: Point | None = None
         self._kept: Point | None = None
         self._stopped = False
@@ -74,7 +79,13 @@ class _Work:
         self._thread.join()
 
     def _run(self) -> None:
-        for point in self._points:
+        # What is brought is of use even where time is too short to build anything.
+        for point in self.points:
+            if self._stopped:
+                return
+            with suppress(Exception):
+                self._bring(point)
+        for point in self.points:
             with self._lock:
                 if self._stopped:
                     return

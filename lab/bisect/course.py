@@ -134,16 +134,19 @@ class Course:
         """What would be tried next, whichever way it goes; the ends are likely to be ends."""
         if wanted.phase is Phase.END:
             first = self.subject.search.next(())
-            return (first,) if isinstance(first, Point) else ()
+            if not isinstance(first, Point):
+                return ()
+            return (first, *self._after(first, (), Side.NEW))
         if wanted.phase is not Phase.STEP:
             return ()
-        sides = (Told(wanted.point, side) for side in (Side.OLD, Side.NEW))
-        steps = (self.subject.search.next([*self.told, one], self._sure) for one in sides)
-        return tuple(
-            step.point if isinstance(step, Found) else step
-            for step in steps
-            if not isinstance(step, Undecided)
-        )
+        return tuple(self._after(wanted.point, self.told, self._sure))
+
+    def _after(self, point: Point, told: Sequence[Told], sure: Side) -> Iterator[Point]:
+        """What comes after a point, whichever side that is told to be on."""
+        for side in (Side.OLD, Side.NEW):
+            step = self.subject.search.next([*told, Told(point, side)], sure)
+            if not isinstance(step, Undecided):
+                yield step.point if isinstance(step, Found) else step
 
     @cached_property
     def ends(self) -> Ends | Wanted:

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from lab.bisect.ahead import Ahead, Stopped
@@ -14,8 +15,8 @@ from lab.bisect.point import Point
 from lab.bisect.question import Question
 from lab.bisect.subjects.setup import Buildable, Setup
 from lab.bisect.told import Seen, Sight, Trial
-from lab.build import Build
-from lab.builder import Builder
+from lab.build import Build, BuildJob, Step, find_build, near_benches
+from lab.builder import Builder, Listener
 from lab.config import LoadedConfig
 from lab.config.model import KernelConfig
 from lab.doctor import require
@@ -23,7 +24,7 @@ from lab.errors import InfrastructureError, LabError, UserError
 from lab.execution.prepare import Preparer
 from lab.execution.resume import unfinished
 from lab.execution.run import Runner
-from lab.model.records import RunRecord
+from lab.model.records import RunRecord, TestResult
 from lab.plan import JobPlan, Plan, plan_variants
 from lab.unforeseen import as_lab_error
 
@@ -31,9 +32,13 @@ from lab.unforeseen import as_lab_error
 _FIRST = 4
 #: What is built ahead has what the guest leaves.
 _AHEAD_NICE = 19
-#: It has a workbench of its own: a guess that was wrong must not take the other one further from
-#: what is wanted then.
-_BENCHES, _AHEAD_BENCHES = (1, 2), (2,)
+#: What is built ahead has that of the two which the last step was not built on: a guess that was
+#: wrong must not take the other one further from what is wanted then.
+_BENCHES = (1, 2)
+#: What links a kernel leaves all CPUs but one idle: it begins with vmlinux.a in 6.1, and with
+#: vmlinux.o in 4.1.
+_LINKS = re.compile(r"vmlinux(?:\.a|\.o|)|\.tmp_vmlinux\S*")
+_LINKERS = frozenset({"AR", "LD", "LINK"})
 
 
 @dataclass(frozen=True)
@@ -84,13 +89,23 @@ class GuestTrier:
     _tested: list[_Tested] = field(default_factory=list)
     _tried_once: set[str] = field(default_factory=set)
     _next: tuple[Point, ...] = ()
+    _free: int = _BENCHES[-1]
 
     def __post_init__(self) -> None:
-        self._builds = Ahead(self._build_ahead)
+        self._builds = Ahead(self._build_ahead, self._bring)
 
     def prepare(self, points: Sequence[Point]) -> None:
-        """See Trier; they are begun when a guest of the point that is wanted now is."""
+        """See Trier; they are begun when the point that is wanted now is linked."""
         self._next = tuple(points)
+
+    @property
+    def _beside_builds(self) -> bool:
+        # Compilers beside a guest shape what is measured in it.
+        return self.ahead and bool(self._next) and not self.question.trials
+
+    def _begin_ahead(self) -> None:
+        if self._beside_builds:
+            self._builds.begin(self._next)
 
     def close(self) -> None:
         """Stop what is built ahead."""
@@ -109,19 +124,17 @@ class GuestTrier:
         """Of its build; "" for one that has none: it says so itself when it is tried."""
         try:
             setup = self.subject.setup(point)
-            asked = self._plan(setup, 1).jobs[0].build
-            return setup.builder.build_job(asked.variant, asked.config, asked.fragments).key
+            return _job(setup.builder, self._plan(setup, 1).jobs[0]).key
         except UserError:
             return ""
 
     def try_(self, point: Point, times: int) -> Generator[Trial, None, None]:
         """See Trier."""
         begun = time.monotonic()
-        self._builds.give_way(point)
         try:
             setup = self.subject.setup(point)
             planned = self._plan(setup, 1).jobs[0]
-            built = _built(replace(setup.builder, benches=_BENCHES), planned)
+            built = self._built(point, setup, planned)
         except Exception as raised:
             yield Trial(self._unbuilt(as_lab_error(raised)), build_s=_since(begun))
             return
@@ -132,6 +145,20 @@ class GuestTrier:
         for trial in self._tried(point, setup, planned, built, times):
             yield replace(trial, build_s=build_s)
             build_s = 0.0
+
+    def _built(self, point: Point, setup: Setup, planned: JobPlan) -> Build:
+        """The point that is wanted, on the workbench that is nearest to it."""
+        builder = replace(setup.builder, benches=_BENCHES)
+        job = _job(builder, planned)
+        # What is there, as an end that is tried again is, needs nobody to give way.
+        if find_build(job) is None:
+            self._builds.give_way(point)
+        near, *others = near_benches(job)
+        self._free = next(number for number in _BENCHES if number != near)
+        if others:
+            # What would have to be copied from the one that is built on waits for that.
+            builder = replace(builder, listener=_Linked(builder.listener, self._begin_ahead))
+        return _built(builder, planned)
 
     def _tried(
         self, point: Point, setup: Setup, planned: JobPlan, built: Build, times: int
@@ -180,13 +207,10 @@ class GuestTrier:
     def _run(self, setup: Setup, times: int) -> list[Trial]:
         """One recorded run with so many repetitions."""
         begun = time.monotonic()
-        # Compilers beside a guest shape what is measured in it.
-        beside_builds = self.ahead and bool(self._next) and not self.question.trials
-        if beside_builds:
-            self._builds.begin(self._next)
+        self._begin_ahead()
         try:
             require("test")
-            loaded = _for_trial(setup.builder.loaded, beside_builds=beside_builds)
+            loaded = _for_trial(setup.builder.loaded, beside_builds=self._beside_builds)
             builder, plan = replace(setup.builder, loaded=loaded), self._plan(setup, times)
             killed = unfinished(builder.loaded, plan, builder.listener.say)
             run = Runner(builder, killed).run(plan, self.command)
@@ -211,9 +235,14 @@ class GuestTrier:
             jobs = tuple(map(_least, jobs))
         return replace(plan, name="bisect", jobs=jobs).repeated(times)
 
+    def _bring(self, point: Point) -> None:
+        """A point's source, which takes a second or two of a commit."""
+        setup = self.subject.setup(point)
+        setup.builder.tree(setup.variant.kernel)
+
     def _build_ahead(self, point: Point, stopped: Stopped) -> None:
         setup = self.subject.setup(point)
-        builder = replace(setup.builder, nice=_AHEAD_NICE, benches=_AHEAD_BENCHES)
+        builder = replace(setup.builder, nice=_AHEAD_NICE, benches=(self._free,))
         _built(builder, self._plan(setup, 1).jobs[0], stopped)
 
     def _unbuilt(self, error: LabError) -> Seen:
@@ -225,6 +254,33 @@ class GuestTrier:
 def _least(job: JobPlan) -> JobPlan:
     filesystem, suite = job.places[0]
     return replace(job, filesystems=(filesystem,), suites=(suite,))
+
+
+@dataclass(frozen=True)
+class _Linked:
+    """A Listener that says besides when a kernel is linked: once or several times."""
+
+    listener: Listener
+    on_link: Callable[[], None]
+
+    def say(self, message: str) -> None:
+        """See Listener."""
+        self.listener.say(message)
+
+    def step(self, variant: str, step: Step) -> None:
+        """See Listener."""
+        self.listener.step(variant, step)
+        if step.tool in _LINKERS and _LINKS.fullmatch(step.target):
+            self.on_link()
+
+    def result(self, result: TestResult) -> None:
+        """See Listener."""
+        self.listener.result(result)
+
+
+def _job(builder: Builder, planned: JobPlan) -> BuildJob:
+    asked = planned.build
+    return builder.build_job(asked.variant, asked.config, asked.fragments)
 
 
 def _built(builder: Builder, planned: JobPlan, stopped: Stopped = lambda: False) -> Build:

@@ -254,15 +254,22 @@ def _workbenches(job: BuildJob, at_once: int) -> tuple[Workbench, list[Workbench
     if not job.benches:
         others = [workbench_of(job, number) for number in range(2, at_once + 1)]
         return workbench_of(job), others
-    benches = [workbench_of(job, number) for number in job.benches]
+    own, *others = (workbench_of(job, number) for number in near_benches(job))
+    return own, others
+
+
+def near_benches(job: BuildJob) -> list[int]:
+    """The numbers of the workbenches that a job may be built on and that have a kernel, the
+    nearest first; the first of all where none has."""
+    benches = {number: workbench_of(job, number) for number in job.benches}
     wanted = wanted_rows(job.tree, job.overlay)
     # What was built on none yet is a copy of another: a step on what is there is sooner.
-    near = sorted(
-        (bench for bench in benches if bench.is_whole),
-        key=lambda bench: differing(read_rows(bench.manifest), wanted),
-    )
-    own, *others = near or benches[:1]
-    return own, others
+    whole = [number for number, bench in benches.items() if bench.is_whole]
+
+    def files(number: int) -> int:
+        return differing(read_rows(benches[number].manifest), wanted)
+
+    return sorted(whole, key=files) or list(job.benches[:1])
 
 
 def _held(bench: Workbench, stack: ExitStack) -> int | None:

@@ -454,6 +454,50 @@ def test_one_that_fails_does_not_keep_the_next_from_it() -> None:
     ahead.end()
 
 
+def test_what_comes_next_is_begun_while_a_kernel_is_linked(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = bench.repository.add("mm/mlock.c", "int one;")
+    two = bench.repository.add("mm/mlock.c", "int two;")
+    for subject in bench.opened():
+        trier = bench.trier(subject)
+        points = [subject.order.point(key) for key in (one, two)]
+        _all(trier, points[0])
+        # The other workbench is there, too.
+        trier._build_ahead(subject.order.point(bench.first), lambda: False)
+        happened: list[str] = []
+        monkeypatch.setattr(trier._builds, "begin", lambda _: happened.append("ahead"))
+        bench.played.meanwhile = lambda: happened.append("guest")
+        trier.prepare(points[:1])
+        _all(trier, points[1])
+        assert happened[:2] == ["ahead", "ahead"]
+        assert happened[2] == "guest"
+        assert trier._free == 2
+        trier.close()
+
+
+def test_all_is_brought_before_any_is_built() -> None:
+    done: list[str] = []
+    ahead = Ahead(
+        lambda point, _: done.append(f"built {point.key}"),
+        lambda point: done.append(f"brought {point.key}"),
+    )
+    ahead.begin(POINTS)
+    _until(lambda: len(done) == 6)
+    ahead.end()
+    assert done[:4] == ["brought 1", "brought 2", "brought 3", "built 1"]
+
+
+def test_what_is_under_way_is_not_begun_anew() -> None:
+    slow = Slow()
+    ahead = Ahead(slow.make)
+    ahead.begin(POINTS)
+    _until(lambda: slow.began == ["1"])
+    ahead.begin(list(POINTS))
+    ahead.end()
+    assert slow.began == ["1"]
+
+
 def test_builds_ahead_are_nice(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     niced = bench.repository.folder.parent / "nice"
     makefile = bench.repository.folder / "Makefile"
