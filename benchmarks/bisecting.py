@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -46,7 +47,7 @@ def steps() -> Iterator[Row]:
         repository = Path(scratch) / "made"
         faulty = lab.builder.build_job(Variant(KERNEL, (SERIES,)), "default").overlay.files[GUP]
         assert faulty is not None
-        history = History(lab.builder.tree(KERNEL), faulty.content)
+        history = History(lab.builder.tree(KERNEL), faulty.content, secrets.token_hex(4))
         history.write(repository, COMMITS, max(1, COMMITS * 700 // 1024), _BESIDE)
         document = _bisected(repository)
         costs = [

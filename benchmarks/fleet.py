@@ -451,9 +451,9 @@ PARTS: dict[str, Part] = {
     "1": partial(_row, Size(1, kernels=1, machines=4, speed=40)),
     "4": partial(_row, Size(4, kernels=2, machines=8, speed=20)),
     "16": partial(_row, Size(16, kernels=5, machines=20, speed=20)),
-    "64": partial(_row, Size(64, kernels=14, machines=30, speed=8), 0.9),
+    "64": partial(_row, Size(64, kernels=14, machines=120, speed=12), 0.9),
     "256": partial(_row, Size(256, kernels=14, machines=120, speed=3), 0.75),
-    "lost": partial(_row, Size(64, kernels=14, machines=30, speed=8, lose=4)),
+    "lost": partial(_row, Size(64, kernels=14, machines=30, speed=12, lose=4)),
     "again": partial(_row, _AGAIN),
     "as-planned": partial(_row, replace(_AGAIN, as_planned=True)),
 }

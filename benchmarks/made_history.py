@@ -27,10 +27,13 @@ class History:
     Args:
         tree: What is there before all of them.
         faulty: ``mm/gup.c`` with the bug.
+        token: Is in all that is written, in letters and digits: with another, nothing of it was
+            ever built, and each build is one.
     """
 
     tree: Tree
     faulty: bytes
+    token: str
     state: dict[str, bytes] = field(default_factory=dict)
 
     def write(self, folder: Path, count: int, culprit: int, beside: int) -> None:
@@ -59,7 +62,7 @@ class History:
         for number in range(1, count + 1):
             (kind,) = dice.choices(range(len(_KINDS)), [many for *_, many in _KINDS])
             path, comment = dice.choice(kinds[kind]), dice.random() < 0.3
-            text = f"made_{number:04}"
+            text = f"made_{self.token}_{number:04}"
             if number == culprit:
                 own = self._content(GUP)[len(self._of_tree(GUP)) :]
                 yield from self._commit("main", GUP, self.faulty + own, "mm/gup: fail", number)
@@ -71,7 +74,7 @@ class History:
         yield _tag("bad", "main")
         yield b"reset refs/heads/beside\nfrom refs/tags/culprit\n\n"
         for number in range(1, beside + 1):
-            content = self._of_tree("mm/mlock.c") + _more(f"beside_{number}")
+            content = self._of_tree("mm/mlock.c") + _more(f"beside_{self.token}_{number}")
             yield from self._commit("beside", "mm/mlock.c", content, f"beside {number}", number)
             yield _tag(f"beside-{number}", "beside")
 
