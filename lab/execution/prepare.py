@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lab.build import Build
@@ -42,6 +42,9 @@ class Preparer:
 
     builder: Builder
     probes: Callable[[JobPlan, Build, JobFolder], Path | None] = lambda *_: None
+    _known: dict[tuple[str, ...], BuiltPrograms] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def guest_spec(
         self,
@@ -123,15 +126,24 @@ class Preparer:
     def programs(self, suites: Iterable[str], kernel: Build | None = None) -> BuiltPrograms:
         """The programs of some suites, built, and what cannot be built.
 
+        All jobs of a kernel have the same, whatever is edited meanwhile.
+
         Args:
             kernel: Whose tree some of them are made from.
 
         Raises:
             UserError: What every guest needs does not compile.
         """
-        self.builder.require_buildable()
-        say = self.builder.listener.say
-        return Programs.of(self.builder.loaded, suites).build(self.builder.cache, kernel, say)
+        key = (kernel.key if kernel else "", *suites)
+        found = self._known.get(key)
+        if found is None or not all(path.exists() for path in _files(found)):
+            self.builder.require_buildable()
+            asked = Programs.of(self.builder.loaded, key[1:])
+            found = asked.build(self.builder.cache, kernel, self.builder.listener.say)
+            # An image, and whoever could not be built, is looked at anew.
+            if not found.failed and found.userland is None:
+                self._known[key] = found
+        return found
 
     def _programs_of(self, suites: Iterable[str]) -> Iterator[tuple[str, str, Suite]]:
         """Each program of some suites, with its suite's name and kind."""
@@ -179,6 +191,11 @@ class Preparer:
             except LabError:
                 return
             refuse_pattern(str(pattern), programs, files)
+
+
+def _files(programs: BuiltPrograms) -> Iterator[Path]:
+    yield from programs.files.values()
+    yield from programs.for_image
 
 
 def by_test(

@@ -16,7 +16,7 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
@@ -150,6 +150,8 @@ class Cluster:
         self._checked = time.monotonic()
         self._alone_since: float | None = None
         self._needs: dict[str, float] = {}
+        #: Of which hosts, for what, and how many run at once there.
+        self._at_once: tuple[Mapping[str, HostFacts], dict[str, float], int] = ({}, {}, 0)
         self._together: dict[str, str] = {}
         self._over = False
         self._lock = threading.RLock()
@@ -249,9 +251,13 @@ class Cluster:
 
         Those that wait for one host keep no other from work.
         """
-        hosts, needs = self._look().values(), self._needs
-        at_once = sum(slots(needs, host) for host in hosts) if needs else len(hosts)
-        return max(1, at_once) + sum(sent.waits for sent in list(self._jobs.values()))
+        hosts, needs = self._look(), self._needs
+        known, of, _ = self._at_once
+        if known is not hosts or of != needs:
+            each = sum(slots(needs, host) for host in hosts.values()) if needs else len(hosts)
+            self._at_once = (hosts, needs, each)
+        waits = sum(sent.waits for sent in list(self._jobs.values()))
+        return max(1, self._at_once[2]) + waits
 
     @property
     def busy(self) -> int:
@@ -299,17 +305,23 @@ class Cluster:
 
     def _is_foretold(self, sent: _Sent) -> bool:
         """Whether another is on its way that it is compared with."""
-        sent_already = [one for one in list(self._jobs.values()) if one.future is not None]
-        beside = sent.job.beside
-        return bool(beside) and any(one.job.beside == beside for one in sent_already)
+        return bool(sent.job.beside) and sent.job.beside in self._on_their_way()
+
+    def _on_their_way(self) -> set[str]:
+        """What the jobs that were sent are compared with."""
+        jobs = list(self._jobs.values())
+        return {sent.job.beside for sent in jobs if sent.future is not None}
 
     def _release(self) -> None:
         """Send those that waited to hear which host they are for."""
         waiting = [(number, sent) for number, sent in list(self._jobs.items())
                    if sent.waits and sent.future is None]  # fmt: skip
+        # Of hundreds that wait, each would look through the hundreds that run.
+        foretold = self._on_their_way() if waiting else set()
         for number, sent in waiting:
-            if sent.job.beside in self._together or not self._is_foretold(sent):
+            if sent.job.beside in self._together or sent.job.beside not in foretold:
                 self._send_beside(number, sent)
+                foretold.add(sent.job.beside)
 
     def _rooms(self, but: _Sent | None = None) -> Rooms:
         """As of now, for one job that is sent already as if it were not."""
