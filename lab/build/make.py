@@ -59,6 +59,10 @@ class Step:
     number: int = 0
     total: int | None = None
 
+    def __str__(self) -> str:
+        known = f" of {self.total}" if self.total else ""
+        return f"{self.tool} {self.target}, step {self.number}{known}"
+
 
 @dataclass(frozen=True)
 class Make:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,7 @@ from pathlib import Path
 from threading import Semaphore
 from typing import TYPE_CHECKING, TypeAlias
 
-from lab.build import Build, BuildJob, Toolchain, build, find_build, mend_tree
+from lab.build import Build, BuildJob, Step, Toolchain, build, find_build, mend_tree
 from lab.build.paths import buildable
 from lab.build.sandbox import probe_sandbox
 from lab.build.shared import forgotten, is_due, other_files, pull_build, push_build
@@ -30,6 +31,7 @@ from lab.patches.patched_tree import View
 from lab.plan import BuildRequest, Plan, settled
 from lab.process.cache_use import use_cache
 from lab.results.hosts import Doing
+from lab.results.under_way import building_shown
 from lab.store.registry import store_of, use_store
 from lab.trees import Tree, fetch, find
 from lab.unforeseen import as_lab_error
@@ -279,17 +281,31 @@ class Builder:
         if job.mends.applied:
             names = ", ".join(mend.name for mend in job.mends.applied)
             self.listener.say(f"{name}: mended for {job.toolchain.compiler}: {names}")
-        built = build(
-            job,
-            on_step=lambda step: self.listener.step(name, step),
-            at_once=self.capacity.builds_at_once,
-            stopped=stopped,
-            on_log=lambda log: self.listener.say(f"{name}: its log is {log}"),
-        )
+        with self._stepping(name) as step:
+            built = build(
+                job,
+                on_step=step,
+                at_once=self.capacity.builds_at_once,
+                stopped=stopped,
+                on_log=lambda log: self.listener.say(f"{name}: its log is {log}"),
+            )
         self.listener.say(f"{name}: built {built.release} in {built.duration_s:.0f} s")
         for option in built.gone:
             self.listener.say(f"{name}: this kernel has {option}")
         return built
+
+    @contextmanager
+    def _stepping(self, name: str) -> Iterator[Callable[[Step], None]]:
+        """What each step of a build here is told to: who listens, and who looks at results."""
+        row = Doing(platform.node(), name, "begins")
+
+        def step(made: Step) -> None:
+            nonlocal row
+            row = replace(row, said=str(made))
+            self.listener.step(name, made)
+
+        with building_shown(self.loaded.results, lambda: (row,)):
+            yield step
 
     def _compared(
         self, found: Build, name: str, store: Store, stopped: Callable[[], bool]
@@ -327,7 +343,8 @@ class Builder:
             return
         self._say_choices(plan)
         with self._building(plan) as builds:
-            builds.wait_for_one()
+            with building_shown(self.loaded.results, lambda: builds.doing):
+                builds.wait_for_one()
             yield builds
 
     @contextmanager

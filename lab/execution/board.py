@@ -4,17 +4,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.errors import InfrastructureError
 from lab.model.records import TestResult
-from lab.results.hosts import Doing, write_hosts
-
-#: How often it is written, in seconds.
-_EVERY_S = 2.0
+from lab.results.hosts import Doing, shown
 
 
 @dataclass
@@ -62,21 +58,8 @@ class Board:
         with self._lock:
             return tuple(self._rows[number].doing for number in sorted(self._rows))
 
-    @contextmanager
-    def shown(self, path: Path, more: Callable[[], Iterable[Doing]]) -> Iterator[None]:
+    def shown(
+        self, path: Path, more: Callable[[], Iterable[Doing]]
+    ) -> AbstractContextManager[None]:
         """Keep it in a file, with ``more``, for as long as the block lasts."""
-        over = threading.Event()
-        teller = threading.Thread(target=self._tell, args=(path, more, over), daemon=True)
-        teller.start()
-        try:
-            yield
-        finally:
-            over.set()
-            teller.join()
-            path.unlink(missing_ok=True)
-
-    def _tell(self, path: Path, more: Callable[[], Iterable[Doing]], over: threading.Event) -> None:
-        while not over.wait(_EVERY_S):
-            # Nobody may be looking: a disk that is full is told by what has to be kept.
-            with suppress(InfrastructureError):
-                write_hosts(path, (*self.rows, *more()))
+        return shown(path, lambda: (*self.rows, *more()))

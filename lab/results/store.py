@@ -54,7 +54,7 @@ from lab.results.schema import BASELINES, JOBS, RESULTS, RUNS, SCHEMA_VERSION
 
 __all__ = ["SCHEMA_VERSION", "RunSummary", "Store"]
 
-_LATEST = "latest"
+LATEST = "latest"
 #: What SQLite's driver says.
 _UNDECODABLE = "Could not decode to UTF-8"
 _NO_TEXT = "the database is damaged: text that is not UTF-8 is shown with \ufffd"
@@ -198,7 +198,7 @@ class Store:
             connection.execute(update(RUNS).where(RUNS.c.number == number).values(ended))
 
     @_reading_all
-    def load(self, run: str = _LATEST, *, details: bool = True) -> RunRecord:
+    def load(self, run: str = LATEST, *, details: bool = True) -> RunRecord:
         """A whole run; ``latest`` is the one that began last, finished or not.
 
         Args:
@@ -215,7 +215,7 @@ class Store:
         damage = (_NO_TEXT,) if self._replaced > replaced else ()
         return replace(found, jobs=jobs, troubles=(*found.troubles, *damage))
 
-    def stream(self, run: str = _LATEST) -> Iterator[JobRecord]:
+    def stream(self, run: str = LATEST) -> Iterator[JobRecord]:
         """A run's jobs, one at a time: a run of any size fits into memory."""
         # What it gave cannot be taken back when text turns out to be none.
         self._lenient = True
@@ -231,7 +231,7 @@ class Store:
             return _summaries(connection, rows)
 
     @_reading_all
-    def summary(self, run: str = _LATEST) -> RunSummary:
+    def summary(self, run: str = LATEST) -> RunSummary:
         """One run, counted."""
         with self._read() as connection:
             return _summaries(connection, [self._find(connection, run)])[0]
@@ -271,7 +271,7 @@ class Store:
         return tuple(found)
 
     @_reading_all
-    def trail(self, run: str = _LATEST, limit: int = 30, most: int = 150_000) -> Trail:
+    def trail(self, run: str = LATEST, limit: int = 30, most: int = 150_000) -> Trail:
         """A run and those before it, with how each test ended.
 
         Args:
@@ -371,7 +371,7 @@ class Store:
         Raises:
             UserError: There is no such run, or the name could be taken for a run's.
         """
-        if name.startswith(_LATEST) or name[:1].isdigit() or not name.strip():
+        if name.startswith(LATEST) or name[:1].isdigit() or not name.strip():
             raise UserError(
                 f"{name!r} cannot name a baseline", hint="a name that starts with a letter"
             )
@@ -407,7 +407,7 @@ class Store:
     def _find(self, connection: Connection, name: str) -> Any:
         """The row of the run so named."""
         query = select(RUNS).order_by(RUNS.c.number.desc())
-        if name.partition("~")[0] == _LATEST:
+        if name.partition("~")[0] == LATEST:
             row = connection.execute(query.offset(_back(name)).limit(1)).mappings().first()
         else:
             row = self._by_name(connection, query, name)
@@ -432,8 +432,8 @@ class Store:
         return rows[0] if rows else None
 
     def _unknown(self, name: str) -> UserError:
-        if name.partition("~")[0] == _LATEST:
-            text = "no run is recorded yet" if name == _LATEST else f"there are not enough: {name}"
+        if name.partition("~")[0] == LATEST:
+            text = "no run is recorded yet" if name == LATEST else f"there are not enough: {name}"
             return UserError(text, where=self._where, hint="lab test")
         near = nearest(name, [*self.baselines(), *self.known()])
         hint = f"{near}; `lab runs` lists them" if near else "lab runs"

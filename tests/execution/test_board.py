@@ -12,7 +12,6 @@ import pytest
 from lab.builder import Silent
 from lab.config import load
 from lab.errors import InfrastructureError
-from lab.execution import board
 from lab.execution.board import Board
 from lab.execution.cluster.address import Address
 from lab.execution.cluster.builds import WorkersBuild
@@ -21,6 +20,7 @@ from lab.execution.cluster.parcel import Parcel
 from lab.execution.cluster.words import Begun, Said, Word, packed
 from lab.execution.executor import ExecutorRequest
 from lab.guest.fake import Script
+from lab.results import hosts
 from lab.results.hosts import Doing, read_hosts, write_hosts
 from tests.build.conftest import until
 from tests.config.conftest import Project
@@ -31,7 +31,7 @@ ROW = Doing("far", "a build", "CC mm/gup.o")
 
 
 def test_it_is_in_a_file_while_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(board, "_EVERY_S", 0.01)
+    monkeypatch.setattr(hosts, "EVERY_S", 0.01)
     made, path = Board(), tmp_path / "hosts.json"
     made.begin(3, "near", "6.1")
     with made.shown(path, lambda: [ROW]):

@@ -7,19 +7,21 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from lab.errors import InfrastructureError
+from lab.errors import InfrastructureError, UserError
 from lab.model.planned import JobPlan, Planned
 from lab.model.variant import Variant
 from lab.report.site.progress import progress
 from lab.report.site.serve import ReportRequest, served
 from lab.results import RunFolder, Store, write_text
 from lab.results.hosts import Doing, write_hosts
+from lab.results.under_way import being_built, building_shown
 from tests.results.made import job, result, run
 
 pytestmark = pytest.mark.slow
@@ -136,6 +138,57 @@ def test_what_other_hosts_are_at_is_told(store: Store, results: Path) -> None:
     assert (found.done, found.total) == (4, 4)
     write_hosts(folder.hosts, rows[:2])
     assert progress(store.summary(), folder.path).done == 2
+
+
+def test_a_first_run_is_waited_for_and_then_shown(results: Path) -> None:
+    """While its kernels are built nothing is recorded, and who looks is to see that they are."""
+    row = Doing("here", "6.1", "CC mm/gup.o, step 3 of 1400")
+    with (
+        Store.open(results / "lab.db") as store,
+        building_shown(results, lambda: (row,)),
+        served(store, ReportRequest(results)) as address,
+    ):
+        assert "No run is recorded yet" in get(address, "/")[1]
+        assert get(address, "/report.js")[0] == 200
+        connection = HTTPConnection(urlsplit(address).netloc, timeout=30)
+        connection.request("GET", "/live")
+        stream = connection.getresponse()
+        first = said = json.loads(stream.readline().decode().removeprefix("data: "))
+        while not said["text"]:
+            said = _next(stream, said)
+        assert said["text"] == ("Building for the next run, here: 6.1: CC mm/gup.o, step 3 of 1400")
+        folder = RunFolder(results, "20260101-120000-ab12")
+        planned = Planned("default", "d", (_planned("6.1", "mlock"),))
+        store.begin(replace(run(folder=str(folder.path), planned=planned), jobs=()))
+        while said["edition"] == first["edition"]:
+            said = _next(stream, said)
+        assert "20260101-120000-ab12" in get(address, "/")[1]
+        connection.close()
+    assert list(results.glob("building/*")) == []
+
+
+def _next(stream: HTTPResponse, before: dict[str, Any]) -> dict[str, Any]:
+    line = stream.readline().decode()
+    return json.loads(line.removeprefix("data: ")) if line.startswith("data") else before
+
+
+def test_what_a_killed_lab_built_is_told_no_more(results: Path) -> None:
+    stale = results / "building" / "1-abc.json"
+    write_hosts(stale, [Doing("here", "6.1", "CC mm/gup.o")])
+    assert len(being_built(results)) == 1
+    os.utime(stale, (0, 0))
+    assert being_built(results) == ()
+    with building_shown(results, tuple):
+        assert not stale.exists()
+
+
+def test_a_run_that_is_not_there_is_refused_all_the_same(results: Path) -> None:
+    with (
+        Store.open(results / "lab.db") as store,
+        pytest.raises(UserError),
+        served(store, ReportRequest(results, "2026")),
+    ):
+        pass
 
 
 def test_a_port_that_is_taken_is_named(store: Store, results: Path) -> None:

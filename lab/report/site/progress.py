@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.model.planned import Planned
 from lab.report.site.page_names import count
 from lab.results.folder import RunFolder
-from lab.results.hosts import read_hosts
+from lab.results.hosts import Doing, read_hosts
 from lab.results.store import RunSummary
+from lab.results.under_way import being_built
 from lab.text import plain
 
 #: A run that was killed stays unfinished for ever: one that is silent so long is dead.
@@ -51,12 +53,24 @@ def progress(run: RunSummary, folder: Path) -> Progress:
         f"{count(run.jobs, 'kernel')} recorded, {count(results, 'result')}",
         f"{run.unexpected} not as expected",
     ]
-    words += [f"{each.host}: {each.what}: {each.said[:_LONGEST]}" for each in away[:_MOST]]
-    if len(away) > _MOST:
-        words.append(f"and {len(away) - _MOST} more")
+    words += _told(away)
     if last is not None and not away:
         words.append(f"{last.parent.name}: {_last_line(last)}")
     return Progress(plain(", ".join(words)), min(done, total), total)
+
+
+def before_a_run(results: Path) -> Progress:
+    """What is built for a run that is to come, if anything is."""
+    rows = being_built(results)
+    words = ["Building for the next run", *_told(rows)]
+    return Progress(plain(", ".join(words))) if rows else Progress()
+
+
+def _told(rows: Sequence[Doing]) -> Iterator[str]:
+    for each in rows[:_MOST]:
+        yield f"{each.host}: {each.what}: {each.said[:_LONGEST]}"
+    if len(rows) > _MOST:
+        yield f"and {len(rows) - _MOST} more"
 
 
 def _ended(planned: Planned, folder: RunFolder) -> int:

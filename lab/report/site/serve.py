@@ -17,9 +17,11 @@ from typing import Any
 from urllib.parse import unquote
 
 from lab.errors import InfrastructureError, LabError
-from lab.report.site.progress import Progress, progress
+from lab.process.temporary import temporary_folder
+from lab.report.site.progress import Progress, before_a_run, progress
 from lab.report.site.publish import Bisections, publish
-from lab.results.store import Store
+from lab.report.site.site import write_waiting
+from lab.results.store import LATEST, Store
 from lab.unforeseen import as_lab_error
 
 _HOST = "127.0.0.1"
@@ -33,7 +35,7 @@ class ReportRequest:
     """Which report is served; ``run`` may be ``latest``, which a new run becomes."""
 
     results: Path
-    run: str = "latest"
+    run: str = LATEST
     baseline: str | None = None
     output: Path | None = None
     bisections: Bisections = tuple
@@ -42,9 +44,15 @@ class ReportRequest:
 class ReportDesk:
     """The newest edition of a report, and the progress of the run that goes on."""
 
-    def __init__(self, store: Store, asked: ReportRequest) -> None:
+    def __init__(self, store: Store, asked: ReportRequest, waiting: Path) -> None:
+        """Prepare; look() writes.
+
+        Args:
+            waiting: The folder of the page that is shown while there is no run.
+        """
         self._store = store
         self._asked = asked
+        self._waiting = waiting
         self._seen: tuple[object, ...] = ()
         self._changed = threading.Condition()
         self._stopped = threading.Event()
@@ -56,6 +64,9 @@ class ReportDesk:
 
     def look(self) -> None:
         """Write the report anew if its run has got further; see how far the latest is."""
+        if self._asked.run == LATEST and not self._seen and not self._store.known():
+            self._wait_for_a_run()
+            return
         asked = self._asked
         run = self._store.summary(asked.run)
         latest = self._store.summary()
@@ -73,6 +84,14 @@ class ReportDesk:
             self.folder, edition = page.parent, edition + 1
             self._seen = state
         now = progress(latest, asked.results / latest.run.id)
+        self._tell(edition, now if now.text else before_a_run(asked.results))
+
+    def _wait_for_a_run(self) -> None:
+        if self.folder != self._waiting:
+            self.folder = write_waiting(self._waiting).parent
+        self._tell(self.edition, before_a_run(self._asked.results))
+
+    def _tell(self, edition: int, now: Progress) -> None:
         with self._changed:
             if (edition, now) != (self.edition, self.progress):
                 self.edition, self.progress = edition, now
@@ -116,12 +135,21 @@ class ReportDesk:
 def served(store: Store, asked: ReportRequest, port: int = 0) -> Iterator[str]:
     """Serve a report on 127.0.0.1 while the block runs; gives its address.
 
+    Where no run is recorded yet that is a page that becomes the first one's.
+
     Raises:
         UserError: There is no such run.
         InfrastructureError: The port is taken, or the report cannot be written.
     """
-    desk = ReportDesk(store, asked)
-    desk.look()
+    with temporary_folder("report") as waiting:
+        desk = ReportDesk(store, asked, waiting)
+        desk.look()
+        with _serving(desk, port) as address:
+            yield address
+
+
+@contextmanager
+def _serving(desk: ReportDesk, port: int) -> Iterator[str]:
     try:
         server = _Server((_HOST, port), partial(_Handler, desk))
     except OSError as error:

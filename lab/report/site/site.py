@@ -103,6 +103,22 @@ def write_site(
     return folder / "index.html"
 
 
+def write_waiting(folder: Path) -> Path:
+    """Write the one page that there is while no run is; returns it.
+
+    Raises:
+        InfrastructureError: It cannot be written.
+    """
+    page = folder / "index.html"
+    try:
+        for name in _ASSETS:
+            (folder / name).write_bytes(asset(name))
+        page.write_text(render("waiting.html.j2", run=None, nav=(), root=""), encoding="utf-8")
+    except OSError as error:
+        raise InfrastructureError(f"cannot write: {error.strerror}", where=folder) from error
+    return page
+
+
 def _fill(report: Report, folder: Path, troubles: Callable[[str], object]) -> None:
     for name in ("bisections", "kernels", "logs", "results", "runs", "series", "tests"):
         (folder / name).mkdir()
@@ -186,8 +202,15 @@ def headline(run: RunRecord) -> Headline:
 
 
 def kernels_of(run: RunRecord) -> tuple[str, ...]:
-    """What was tested, with the releases: as many as a heading can hold."""
-    releases = {job.variant: job.kernel_release or "not built" for job in run.jobs}
+    """What was tested, with the releases: as many as a heading can hold.
+
+    Of a run without a record yet what is going to be.
+    """
+    if not run.jobs:
+        planned = run.planned.jobs if run.planned is not None else ()
+        releases = dict.fromkeys((str(job.variant) for job in planned), "")
+    else:
+        releases = {job.variant: job.kernel_release or "not built" for job in run.jobs}
     shown = list(releases.items())[:_MOST_KERNELS]
     after = [release for _, release in shown[1:]]
     named = [
