@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -224,7 +224,8 @@ def test_state_that_lost_something_is_made_anew(
     """QEMU would wait for the rest of its devices as long as the lab lets it."""
     with in_own_folder(spec, "before").guest():
         (state,) = states(spec)
-    shutil.copytree(state, tmp_path / state.name)
+    # shutil fills the holes: 1.5 GB for 60 MB of data, of each of fifteen.
+    subprocess.run(["cp", "-a", "--sparse=always", state, tmp_path / state.name], check=True)
     assert find_state(tmp_path, state.name) is not None
     lost = tmp_path / state.name / part
     if left is None:
