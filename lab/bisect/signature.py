@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -11,9 +12,12 @@ from lab.errors import LabError
 from lab.model.complaint import Complaint
 from lab.model.records import JobRecord, PlacedComplaint, TestResult
 from lab.model.status import Status
+from lab.process.shelf import WORKBENCHES
 
 #: What is in fewer failures than one of so many is something else that happened meanwhile.
 _ONE_OF = 5
+#: Where a kernel is built: one error is the same on each of its workbenches, and on another's.
+_ON_BENCH = re.compile(rf"\S*/{WORKBENCHES.folder}/[^/\s]+/(?:src|obj)/")
 
 
 def of_complaint(complaint: Complaint) -> str:
@@ -48,7 +52,7 @@ def of_error(error: LabError) -> str:
     """What cannot be built: the compiler's first error, or what the lab says."""
     lines = (error.detail or "").splitlines()
     first = next((line for line in lines if "error:" in line.lower()), error.what)
-    return stable(first)
+    return stable(_ON_BENCH.sub("", first))
 
 
 def recurring(seen: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

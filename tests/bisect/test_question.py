@@ -309,3 +309,13 @@ def test_what_a_run_shows_of_a_boot(recorded: RunRecord, sight: Sight) -> None:
     (seen,) = OfBoot().look(recorded)
     assert seen.sight is sight
     assert seen.signature or sight is not Sight.FAILS
+
+
+def test_an_error_is_the_same_on_each_workbench() -> None:
+    """A second one, and another release's: else what fails alike there is skipped."""
+    said = "/c/workbenches/{}/src/mm/gup.c:12:3: error: no member"
+    seen = [
+        OfBuild().unbuilt(UserError("make failed", detail=said.format(name)))
+        for name in ("6.1-18d45197b162", "6.1-18d45197b162.2", "v6.6-0a")
+    ]
+    assert {one.signature for one in seen} == {("mm/gup.c:N:N: error: no member",)}
