@@ -214,7 +214,7 @@ class Course:
 
     def _end_told(self, point: Point, trials: Sequence[Trial]) -> Told:
         """An end is on its side as far as it was tried: whether it was enough, ``ends`` says."""
-        side = Side.NEW if point == self.subject.new else Side.OLD
+        side = Side.NEW if point.key == self.subject.new.key else Side.OLD
         return Told(point, side, trials[-1].seen.why)
 
     def tell(self, point: Point, phase: Phase, trials: Iterable[Trial], needed: int) -> Told | int:

@@ -12,19 +12,25 @@ from dataclasses import dataclass
 
 from lab.bisect.point import Point
 from lab.bisect.search import Found, Undecided
+from lab.bisect.set_words import which
 from lab.bisect.told import Side, Told
 
 _Parts = tuple[str, ...]
 
 
-def spelled(noun: str, parts: Sequence[str], of: int) -> Point:
-    """The point that is a set: its parts' names where they are few."""
+#: Columns of a step's line for a set's name and which it is; the others are for what it is tried
+#: for, and how many are left.
+_WIDTH = 52
+
+
+def spelled(noun: str, parts: Sequence[str], among: Sequence[str]) -> Point:
+    """The point that is a set of some parts among all: how many, and which."""
     key = "\n".join(parts)
     if len(parts) == 1:
         return Point(key, parts[0], parts=tuple(parts))
-    few = ", ".join(parts) if len(parts) < 4 else ""
     count = str(len(parts)) if parts else "none"
-    return Point(key, f"{count} of {of} {noun}s", few, tuple(parts))
+    name = f"{count} of {len(among)} {noun}s"
+    return Point(key, name, which(parts, among, _WIDTH - len(name)), tuple(parts))
 
 
 class _Wanted(Exception):

@@ -507,7 +507,7 @@ def test_ends_that_measure_alike_are_refused(tmp_path: Path) -> None:
 
 def test_two_options_that_are_needed_together(tmp_path: Path) -> None:
     parts = tuple(f"CONFIG_{n}" for n in range(40))
-    search = SubsetSearch(parts, lambda some: spelled("option", some, len(parts)))
+    search = SubsetSearch(parts, lambda some: spelled("option", some, parts))
     subject = PlayedSubject(search, (search.point(()),), search.point(parts), noun="option")
     pair = {"CONFIG_3", "CONFIG_31"}
     result = Played(

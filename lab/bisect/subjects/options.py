@@ -92,7 +92,7 @@ class Options:
         return f"{self.configs[1]}-{hashlib.sha256(lines.encode()).hexdigest()[:8]}"
 
     def _point(self, parts: tuple[str, ...]) -> Point:
-        return spelled(self.noun, parts, len(self.parts))
+        return spelled(self.noun, parts, tuple(self.parts))
 
     def _spelled(self, name: str) -> str:
         if name in self.after:

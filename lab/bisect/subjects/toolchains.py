@@ -81,7 +81,7 @@ class Toolchains:
         return Setup(replace(builder, mends=frozenset(mends)), self.variant)
 
     def _point(self, parts: tuple[str, ...]) -> Point:
-        return spelled(self.noun, parts, len(self.parts))
+        return spelled(self.noun, parts, self.parts)
 
 
 def toolchains_of(lab: Lab, variant: Variant, old: str, new: str) -> Toolchains:
