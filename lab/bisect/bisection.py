@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -14,7 +14,7 @@ from lab.bisect.log import Closed, Ended, Log, Tried
 from lab.bisect.point import Point
 from lab.bisect.question import Question
 from lab.bisect.subject import Subject
-from lab.bisect.told import Sight, Told, Trial
+from lab.bisect.told import Seen, Sight, Told, Trial
 from lab.bisect.trying import Trier
 from lab.errors import InfrastructureError
 from lab.model.records import now
@@ -30,6 +30,8 @@ class Listener:
 
     on_wanted: Callable[[Wanted], None] = lambda _: None
     on_trial: Callable[[Wanted, Trial], None] = lambda *_: None
+    #: All that is known of an end, each time that it was tried.
+    on_end: Callable[[Point, Sequence[Seen]], None] = lambda *_: None
     on_told: Callable[[Wanted, Told], None] = lambda *_: None
 
 
@@ -89,6 +91,8 @@ class Bisection:
                     break
         if not tried:
             raise Paused(f"{wanted.point.name} was not tried, and nothing says why")
+        if wanted.phase is Phase.END:
+            self.listener.on_end(wanted.point, self.course.seen_of_end(wanted.point))
 
     def _place(self, wanted: Wanted) -> tuple[int, int]:
         """The number of its step, and how often that wanted its point: the last's, where it goes

@@ -151,12 +151,9 @@ class Course:
     @cached_property
     def ends(self) -> Ends | Wanted:
         """The ends, or which of them is to be tried next."""
-        seen: dict[str, list[Seen]] = {}
-        for one in self.tried:
-            if one.phase == Phase.END and one.trial.seen.sight is not Sight.OURS:
-                seen.setdefault(one.point.key, []).append(one.trial.seen)
         begun = self.begun
         old, new = self.subject.old, self.subject.new
+        seen = {point.key: self.seen_of_end(point) for point in (*old, new)}
         found = EndsCheck(self.question, old, new, begun.words, begun.confidence, seen).next()
         return found if isinstance(found, Ends) else Wanted(Phase.END, found.point, found.times)
 
@@ -169,6 +166,16 @@ class Course:
     def between(self) -> tuple[Step, ...]:
         """The steps between the ends."""
         return tuple(one for one in self.steps if one.phase is Phase.STEP)
+
+    def seen_of_end(self, point: Point) -> list[Seen]:
+        """What an end showed, each time that it was tried for that; what was ours is no part."""
+        return [
+            one.trial.seen
+            for one in self.tried
+            if one.phase == Phase.END
+            and one.point.key == point.key
+            and one.trial.seen.sight is not Sight.OURS
+        ]
 
     @cached_property
     def told(self) -> list[Told]:

@@ -63,13 +63,16 @@ def steps_of(log: Log) -> Iterator[StepWords]:
 
 
 def _said(lines: Sequence[Tried], told: Closed | None) -> str:
-    if told is not None:
-        return told.why
-    counts = Counter(one.trial.seen.sight for one in lines)
-    counted = ", ".join(f"{sight} {count} of {len(lines)}" for sight, count in counts.items())
-    odd = next(
-        (one.trial.seen.why for one in lines if one.trial.seen.sight is not Sight.PASSES), ""
-    )
+    return seen_words([one.trial.seen for one in lines]) if told is None else told.why
+
+
+def seen_words(seen: Sequence[Seen]) -> str:
+    """What trials of one point showed, before anything is said of that."""
+    if all(one.sight is Sight.MEASURED for one in seen):
+        return together(seen).why
+    counts = Counter(one.sight for one in seen)
+    counted = ", ".join(f"{sight} {count} of {len(seen)}" for sight, count in counts.items())
+    odd = next((one.why for one in seen if one.sight is not Sight.PASSES), "")
     return ": ".join(filter(None, (counted, odd)))
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from lab.bisect.bisection import Bisection
     from lab.bisect.course import Result, Wanted
     from lab.bisect.log import Log
+    from lab.bisect.point import Point
     from lab.bisect.question import Question
     from lab.bisect.subjects.setup import Buildable
-    from lab.bisect.told import Told
+    from lab.bisect.told import Seen, Told
     from lab.bisect.trier import Asked, GuestTrier
     from lab.session import Lab
 
@@ -64,7 +65,8 @@ class Asking:
             with bisections.held(name) as log:
                 bisection = Bisection(self.subject, self.question, trier, log)
                 told = self._told(bisection)
-                bisection.listener = Listener(self._wanted(bisection), on_told=told)
+                wanted = self._wanted(bisection)
+                bisection.listener = Listener(wanted, on_end=_say_end, on_told=told)
                 result = bisection.run()
         return self._end(name, log, result, json=json)
 
@@ -83,9 +85,15 @@ class Asking:
             trier.close()
 
     def _wanted(self, bisection: Bisection) -> Any:
+        ends = set()
+
         def tell(wanted: Wanted) -> None:
-            left = "" if wanted.phase == "end" else f", {bisection.course.left()} left"
-            say(f"lab: {wanted.phase}: {wanted.point}{left}", err=True)
+            if wanted.phase == "end":
+                after = ", again" if wanted.point.key in ends else ""
+                ends.add(wanted.point.key)
+            else:
+                after = f", {bisection.course.left()} left"
+            say(f"lab: {wanted.phase}: {wanted.point}{after}", err=True)
 
         return tell
 
@@ -104,6 +112,12 @@ class Asking:
         lines = [*result_lines(result, self.subject.noun, self.words), f"  {log.path.parent}"]
         print_bisection(json, document_of(name, log) | {"exit_status": int(status)}, lines)
         return status
+
+
+def _say_end(_: Point, seen: Sequence[Seen]) -> None:
+    from lab.bisect.words import seen_words
+
+    say(f"lab:   {seen_words(seen)}", err=True)
 
 
 def document_of(name: str, log: Log) -> dict[str, Any]:
