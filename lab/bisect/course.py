@@ -71,7 +71,10 @@ class Result:
     Args:
         found: The change; None where it is one of ``undecided``.
         proof: What was shown of it.
-        probability: How likely it is the change; None where that is not counted.
+        probability: How likely it is the change, or one of ``undecided`` is; None where that is
+            not counted.
+        uncounted: Why it is not.
+        beside: How the end that fails does so as well, which was not seen of the change.
         rate: How often what has the failure failed.
         skipped: What could not be told, and why.
         steps: How many points between the ends were tried.
@@ -84,6 +87,8 @@ class Result:
     rate: Rate | None = None
     skipped: tuple[Told, ...] = ()
     steps: int = 0
+    uncounted: str = ""
+    beside: tuple[str, ...] = ()
 
     @property
     def proved(self) -> bool:
@@ -157,16 +162,6 @@ class Course:
         found = EndsCheck(self.question, old, new, begun.words, begun.confidence, seen).next()
         return found if isinstance(found, Ends) else Wanted(Phase.END, found.point, found.times)
 
-    @cached_property
-    def steps(self) -> tuple[Step, ...]:
-        """All that was tried, the ends first."""
-        return tuple(self._steps())
-
-    @property
-    def between(self) -> tuple[Step, ...]:
-        """The steps between the ends."""
-        return tuple(one for one in self.steps if one.phase is Phase.STEP)
-
     def seen_of_end(self, point: Point) -> list[Seen]:
         """What an end showed, each time that it was tried for that; what was ours is no part."""
         return [
@@ -176,6 +171,16 @@ class Course:
             and one.point.key == point.key
             and one.trial.seen.sight is not Sight.OURS
         ]
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """All that was tried, the ends first."""
+        return tuple(self._steps())
+
+    @property
+    def between(self) -> tuple[Step, ...]:
+        """The steps between the ends."""
+        return tuple(one for one in self.steps if one.phase is Phase.STEP)
 
     @cached_property
     def told(self) -> list[Told]:
@@ -283,12 +288,14 @@ class Course:
 
     def _proof(self, found: Point) -> Iterator[Wanted | Shown]:
         """What is shown of the answer in fresh guests, or what is to be tried for that."""
-        before = self.subject.search.before(found)
-        fails = (found,) if self._sure is Side.NEW else before
-        for point in fails:
+        for point in self._failing(found):
             yield self._shown_failing(point)
         yield from self._shown_passing(found)
         yield from self._shown_reverted(found)
+
+    def _failing(self, found: Point) -> Sequence[Point]:
+        """What has to fail where a point is the change."""
+        return (found,) if self._sure is Side.NEW else self.subject.search.before(found)
 
     def _passing(self, found: Point) -> Sequence[Point]:
         """What has to pass where a point is the change."""
@@ -325,6 +332,9 @@ class Course:
         return f"passes {passes} of {passes}" if counted else step.told.why
 
     def _shown_reverted(self, found: Point) -> Iterator[Wanted | Shown]:
+        if found.parts and found.key == self.subject.new.key:
+            yield Shown("reverted", None, None, "it is all that differs between the ends")
+            return
         reverted = self._without(found)
         if reverted is None:
             yield Shown(
@@ -393,16 +403,49 @@ class Course:
     def _result(
         self, found: Point | None, undecided: tuple[Point, ...] = (), proof: tuple[Shown, ...] = ()
     ) -> Result:
-        counts = self._known.rate is not None and not self.question.steady
+        uncounted = self._uncounted(undecided)
         return Result(
             found,
             undecided,
             proof,
-            self._belief(found).probability if counts and found is not None else None,
-            self._rate if counts else None,
+            None if uncounted else self._probability(found, undecided),
+            self._rate if self._is_counted else None,
             self.skipped,
             len({one.point.key for one in self.between}),
+            uncounted,
+            self._beside(found) if found is not None else (),
         )
+
+    @property
+    def _is_counted(self) -> bool:
+        return self._known.rate is not None and not self.question.steady
+
+    def _uncounted(self, undecided: Sequence[Point]) -> str:
+        """Why an answer has no probability; "" where it has one."""
+        if self.question.trials:
+            return "medians are compared, and no failures counted"
+        if not self._is_counted:
+            return "what is asked gives the same each time"
+        if undecided and undecided[0].parts:
+            return "which sets would fail that could not be tried, nobody knows"
+        return ""
+
+    def _probability(self, found: Point | None, undecided: Sequence[Point]) -> float:
+        """Of the answer, or that it is one of several."""
+        if found is not None:
+            return self._belief(found).probability
+        # No pass tells these from each other, so each is as likely as the one at the end that is
+        # sure, to which all others are doubts.
+        end = undecided[-1] if self._sure is Side.NEW else undecided[0]
+        doubts = self.subject.search.doubts(self.told, end, self._sure)
+        return min(1.0, len(undecided) * Belief(self._rate, self._passes, doubts).probability)
+
+    def _beside(self, found: Point) -> tuple[str, ...]:
+        """What fails at the end, and did not where the change alone is."""
+        keys = {one.key for one in self._failing(found)}
+        steps = (one for one in self.steps if one.point.key in keys)
+        seen = {text for step in steps for one in step.trials for text in one.seen.signature}
+        return tuple(one for one in self._known.reference.signature if seen and one not in seen)
 
     @property
     def _known(self) -> Ends:

@@ -14,7 +14,14 @@ from lab.bisect.folder import Bisections
 from lab.bisect.log import Begun, Log
 from lab.bisect.point import Point
 from lab.bisect.told import Side, Sight, Trial
-from lab.bisect.words import StepWords, proof_line, purpose_of, share, steps_of
+from lab.bisect.words import (
+    StepWords,
+    beside_lines,
+    proof_line,
+    purpose_of,
+    steps_of,
+    sure_line,
+)
 from lab.model.bisection import (
     BisectionRecord,
     BisectionState,
@@ -69,10 +76,10 @@ def record_of(name: str, log: Log, *, going_on: bool = False) -> BisectionRecord
         begun.command,
         tuple(_steps(log)),
         _name(result.found) if result and result.found else None,
-        result is not None and result.found is not None and bool(result.found.parts),
+        len(result.found.parts) if result and result.found else 0,
         result is not None and result.proved,
-        tuple(map(proof_line, result.proof)) if result else (),
-        _sure(result),
+        (*map(proof_line, result.proof), *beside_lines(result)) if result else (),
+        sure_line(result) if result else "",
         tuple(map(_name, result.undecided)) if result else (),
         tuple((_name(one.point), one.why) for one in result.skipped) if result else (),
         log.ended.refused if log.ended else "",
@@ -92,12 +99,6 @@ def _state(log: Log, result: Result | None, *, going_on: bool) -> BisectionState
     if result is None:
         return BisectionState.REFUSED
     return BisectionState.FOUND if result.found else BisectionState.UNDECIDED
-
-
-def _sure(result: Result | None) -> str:
-    if result is None or result.probability is None:
-        return ""
-    return f"probability {share(result.probability)}; where it fails it failed {result.rate}"
 
 
 def _name(point: Point) -> PointName:

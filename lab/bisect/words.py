@@ -11,8 +11,12 @@ from itertools import groupby
 from lab.bisect.course import Phase, Result, Shown
 from lab.bisect.log import Closed, Log, Tried
 from lab.bisect.point import Point
-from lab.bisect.told import Side, Sight, Trial
+from lab.bisect.question import together
+from lab.bisect.told import Seen, Side, Sight, Trial
+from lab.model.bisection import made
 
+#: Other failures of an end that are told; its runs have all.
+_MOST_BESIDE = 5
 _FOR = {
     Phase.END: "end",
     Phase.STEP: "step",
@@ -131,18 +135,45 @@ def result_lines(result: Result, noun: str, words: tuple[str, str]) -> Iterator[
         if (more := len(result.undecided) - 20) > 0:
             yield f"  and {more} more"
     else:
-        if result.found.parts:
-            yield f"{result.found} makes it {words[1]}"
-        else:
-            yield f"{result.found} is the first {words[1]} {noun}"
+        yield from _found_lines(result.found, noun, words)
         yield from (f"  {proof_line(one)}" for one in result.proof)
-    if result.probability is not None:
-        yield f"  probability {share(result.probability)}; where it fails it failed {result.rate}"
+        yield from (f"  {line}" for line in beside_lines(result))
+    if sure := sure_line(result):
+        yield f"  {sure}"
     for one in result.skipped[:20]:
         yield f"  skipped {one.point}: {one.why}"
     if (more := len(result.skipped) - 20) > 0:
         yield f"  and {more} more were skipped"
     yield f"  {result.steps} steps" + ("" if result.proved else "; not proved")
+
+
+def _found_lines(found: Point, noun: str, words: tuple[str, str]) -> Iterator[str]:
+    """What the change is; of a set each part by its whole name."""
+    if not found.parts:
+        yield f"{found} is the first {words[1]} {noun}"
+        return
+    yield f"{found} {made(len(found.parts), words[1])}"
+    if found.title != ", ".join(found.parts) and len(found.parts) > 1:
+        yield from (f"  {part}" for part in found.parts)
+
+
+def sure_line(result: Result) -> str:
+    """How sure a result is, or why nobody knows; "" of a log that does not say."""
+    if result.probability is None:
+        return f"no probability: {result.uncounted}" if result.uncounted else ""
+    one_of = "" if result.found else " that it is one of these"
+    sure = f"probability {share(result.probability)}{one_of}"
+    return f"{sure}; where it fails it failed {result.rate}"
+
+
+def beside_lines(result: Result) -> Iterator[str]:
+    """How the end that fails does so as well, in lines that end with what to ask for that."""
+    for text in result.beside[:_MOST_BESIDE]:
+        yield f"the end that fails does so otherwise, too: {text}"
+    if (more := len(result.beside) - _MOST_BESIDE) > 0:
+        yield f"and in {more} more ways"
+    if result.beside:
+        yield "  of this change that was not seen: ask for it with -k or --complaint"
 
 
 def share(probability: float) -> str:
@@ -164,4 +195,8 @@ def proof_line(one: Shown) -> str:
     holds, not_ = _SHOWN[one.what]
     word = {True: holds, False: not_, None: "could not be tried"}[one.holds]
     said = f": {one.why}" if one.why not in ("", word) else ""
-    return f"{one.point.name} {word}{said}"
+    # A set of nothing has no key.
+    if one.point.key and not one.point.parts:
+        return f"{one.point.name} {word}{said}"
+    alone = " alone" if len(one.point.parts) == 1 else ""
+    return f"with {one.point}{alone} it {word}{said}"

@@ -73,6 +73,16 @@ class BisectionStep:
     test_s: float
 
 
+def made(parts: int, word: str) -> str:
+    """What so many parts of a set did, as a verb: ``makes it bad``.
+
+    Args:
+        word: What their side is called; new is none that something is made.
+    """
+    verb = "makes" if parts == 1 else "make"
+    return f"{verb} the difference" if word == "new" else f"{verb} it {word}"
+
+
 @dataclass(frozen=True)
 class BisectionRecord:
     """A bisection, as far as it is.
@@ -81,7 +91,7 @@ class BisectionRecord:
         question, subject: What was asked, of what.
         words: What the sides are called, the old one first.
         found: The change; None where it is not known.
-        of_parts: Whether that is a part of a set, and none of points in an order.
+        of_parts: Of a set, how many parts that has; 0 for one of points in an order.
         proof: What was shown of it, a line each.
         sure: How sure it is, in words; "" where that is not counted.
         undecided: The points of which one is the change.
@@ -100,7 +110,7 @@ class BisectionRecord:
     command: tuple[str, ...] = ()
     steps: tuple[BisectionStep, ...] = ()
     found: PointName | None = None
-    of_parts: bool = False
+    of_parts: int = 0
     proved: bool = False
     proof: tuple[str, ...] = ()
     sure: str = ""
@@ -118,9 +128,10 @@ class BisectionRecord:
     def headline(self) -> str:
         """What it came to, in a sentence."""
         if self.found is not None:
-            what = "makes it {}" if self.of_parts else "is the first {} one"
+            word = self.words[1]
+            what = made(self.of_parts, word) if self.of_parts else f"is the first {word} one"
             proved = "" if self.proved else ", not proved"
-            return f"{self.found.name} {what.format(self.words[1])}{proved}"
+            return f"{self.found.name} {what}{proved}"
         return {
             BisectionState.UNDECIDED: f"One of {len(self.undecided)}, which cannot be told apart",
             BisectionState.REFUSED: "Refused: its ends are none",

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -52,11 +53,12 @@ class Played:
         show: Callable[[Point, int], Seen],
         question: Question | None = None,
         words: tuple[str, str] = ("good", "bad"),
+        sure: float = 0.99,
     ) -> None:
         self.path = folder / "log"
         self.subject, self.question = subject, question or OfTest("mmap")
         if not self.path.exists():
-            Log.begin(self.path, begun(subject, self.question, words))
+            Log.begin(self.path, begun(subject, self.question, words, sure))
         self.trier = PlayedTrier(show)
         self.bisection = Bisection(subject, self.question, self.trier, Log.read(self.path))
 
@@ -176,6 +178,65 @@ def test_a_change_among_what_does_not_build_is_one_of_these(tmp_path: Path) -> N
     assert result.found is None
     assert not result.proved
     assert [point.key for point in result.undecided] == [str(n) for n in range(412, 613)]
+    # Each point that passed makes it less likely that it was before.
+    assert result.probability is not None
+    assert 0.9 < result.probability < 1
+
+
+@pytest.mark.parametrize("words", [("good", "bad"), OLD_NEW])
+def test_how_likely_it_is_one_of_several_is_how_often_it_is(
+    tmp_path: Path, words: tuple[str, str]
+) -> None:
+    """Of kernels that fail now and then; a range that says 0.8 is right eight times in ten."""
+    said, right, count = 0.0, 0, 80
+    for seed in range(count):
+        first = 1 + Random(seed).randrange(32)
+
+        def fails(key: str, first: int = first) -> bool:
+            return (int(key) >= first) is (words[0] == "good")
+
+        def show(point: Point, _: int, fails: Callable[[str], bool] = fails) -> Seen:
+            if 10 <= int(point.key) < 20:
+                return NOT_BUILT
+            return FAILS if fails(point.key) else PASSES
+
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        played = Played(
+            folder, subject_of(32), now_and_then(show, 0.4, seed), words=words, sure=0.8
+        )
+        try:
+            result = played.run()
+        except NoDifference:
+            continue  # by chance an end passed as often as it takes
+        if result.found is None:
+            assert result.probability is not None
+            said += result.probability
+            right += str(first) in [point.key for point in result.undecided]
+    assert right > 20
+    assert said == pytest.approx(right, abs=3)
+
+
+def test_a_set_that_is_all_there_is_has_nothing_to_be_taken_out_of(tmp_path: Path) -> None:
+    search = SubsetSearch(("a",), lambda some: spelled("option", some, ("a",)))
+    subject = PlayedSubject(search, (search.point(()),), search.point(("a",)), noun="option")
+    result = Played(tmp_path, subject, lambda point, _: FAILS if point.parts else PASSES).run()
+    assert result.proved
+    assert result.proof[-1].why == "it is all that differs between the ends"
+
+
+def test_who_listens_hears_what_each_trial_of_an_end_adds(tmp_path: Path) -> None:
+    played = Played(tmp_path, subject_of(8), fails_from(5))
+    heard: list[str] = []
+    played.bisection.listener = Listener(
+        lambda wanted: heard.append(f"{wanted.phase} {wanted.point.key}"),
+        on_end=lambda point, seen: heard.append(f"{point.key}: {len(seen)} times"),
+    )
+    played.run()
+    assert heard[:9] == [
+        "end 8", "8: 1 times", "end 8", "8: 2 times", "end 8", "8: 3 times",
+        "end 0", "0: 1 times", "step 4",
+    ]  # fmt: skip
 
 
 def test_our_own_trouble_is_no_answer_and_the_same_command_goes_on(tmp_path: Path) -> None:

@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 
 from lab.bisect.bisection import Bisection, Paused
-from lab.bisect.course import Result
+from lab.bisect.course import Result, Shown
 from lab.bisect.ends import NoDifference
 from lab.bisect.folder import Bisections
 from lab.bisect.log import Closed, Ended, Log
 from lab.bisect.of_test import OfTest
 from lab.bisect.point import Point
-from lab.bisect.told import Seen, Side
-from lab.bisect.words import log_lines, picture, result_lines
+from lab.bisect.records import record_of
+from lab.bisect.subset import spelled
+from lab.bisect.told import Seen, Side, Sight
+from lab.bisect.words import log_lines, picture, proof_line, result_lines, seen_words
 from lab.errors import UserError
 from tests.bisect.played import (
     NOT_BUILT,
@@ -31,6 +33,7 @@ from tests.bisect.played import (
 
 QUESTION = OfTest("mmap")
 WORDS = ("good", "bad")
+OPTIONS = tuple(f"CONFIG_{number}=y" for number in range(9))
 
 
 def _show(point: Point, _: int) -> Seen:
@@ -68,6 +71,80 @@ def test_a_set_is_no_first_of_anything() -> None:
     found = Point("CONFIG_DAX=y", "CONFIG_DAX=y", parts=("CONFIG_DAX=y",))
     lines = list(result_lines(Result(found), "option", WORDS))
     assert lines[0] == "CONFIG_DAX=y makes it bad"
+
+
+@pytest.mark.parametrize(
+    ("count", "words", "said"),
+    [
+        (2, WORDS, '2 of 9 options ("CONFIG_0=y, CONFIG_1=y") make it bad'),
+        (1, ("old", "new"), "CONFIG_0=y makes the difference"),
+        (2, ("old", "new"), '2 of 9 options ("CONFIG_0=y, CONFIG_1=y") make the difference'),
+    ],
+)
+def test_several_parts_are_a_plural_and_nothing_is_made_new(
+    count: int, words: tuple[str, str], said: str
+) -> None:
+    result = Result(spelled("option", OPTIONS[:count], OPTIONS))
+    first, *others = result_lines(result, "option", words)
+    assert first == said
+    assert others == ["  0 steps"]
+
+
+def test_of_a_set_that_is_found_each_part_has_its_whole_name() -> None:
+    result = Result(spelled("option", OPTIONS[:5], OPTIONS))
+    lines = list(result_lines(result, "option", WORDS))
+    assert lines[0] == '5 of 9 options ("0=y, 1=y, 2=y, 3=y, 4=y") make it bad'
+    assert lines[1:6] == [f"  {name}" for name in OPTIONS[:5]]
+
+
+@pytest.mark.parametrize(
+    ("count", "what", "said"),
+    [
+        (2, "fails", 'with 2 of 9 options ("CONFIG_0=y, CONFIG_1=y") it fails: ENOMEM'),
+        (1, "passes", "with CONFIG_0=y alone it passes: ENOMEM"),
+        (0, "passes", "with none of 9 options it passes: ENOMEM"),
+        (8, "reverted", 'with 8 of 9 options ("all but 8=y") it is as the other end: ENOMEM'),
+    ],
+)
+def test_what_is_shown_of_a_set_is_of_the_kernel_that_has_it(
+    count: int, what: str, said: str
+) -> None:
+    point = spelled("option", OPTIONS[:count], OPTIONS)
+    assert proof_line(Shown(what, point, True, "ENOMEM")) == said
+
+
+def test_other_failures_of_the_end_are_told(tmp_path: Path) -> None:
+    """What is found is the change for one of them alone."""
+    both = Seen(Sight.FAILS, "a: fail", ("a: fail", "b: fail: EIO"))
+    one = Seen(Sight.FAILS, "a: fail", ("a: fail",))
+
+    def show(point: Point, _: int) -> Seen:
+        return PASSES if int(point.key) < 6 else one if int(point.key) < 11 else both
+
+    subject = subject_of(16)
+    log = Log.begin(tmp_path / "log", begun(subject, QUESTION))
+    result = Bisection(subject, QUESTION, PlayedTrier(show), log).run()
+    assert result.found is not None
+    assert (result.found.key, result.beside) == ("6", ("b: fail: EIO",))
+    lines = list(result_lines(result, "commit", WORDS))
+    assert lines[4:6] == [
+        "  the end that fails does so otherwise, too: b: fail: EIO",
+        "    of this change that was not seen: ask for it with -k or --complaint",
+    ]
+    record = record_of("b", log)
+    assert record.proof[-2:] == tuple(line[2:] for line in lines[4:6])
+
+
+def test_an_answer_that_was_not_counted_says_why() -> None:
+    result = Result(Point("6", "commit 6"), uncounted="medians are compared")
+    assert "  no probability: medians are compared" in result_lines(result, "commit", WORDS)
+
+
+def test_what_was_seen_of_an_end() -> None:
+    fails = Seen(Sight.FAILS, "mmap: fail")
+    assert seen_words([fails, PASSES, fails]) == "fails 2 of 3, passes 1 of 3: mmap: fail"
+    measured = [Seen(Sight.MEASURED, f"{value:g}", (), value) for value in (1.0, 9.0, 5.0)]
+    assert seen_words(measured) == "5, the median of 3"
 
 
 def test_one_of_several() -> None:
