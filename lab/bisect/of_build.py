@@ -13,10 +13,19 @@ from lab.errors import InfrastructureError, LabError
 from lab.model.records import JobRecord, RunRecord
 from lab.model.status import BAD
 
+_UNBUILT = "it does not build"
+
 
 @dataclass(frozen=True)
 class OfBuild:
-    """A Question of the build: nothing boots, and a second time gives the same."""
+    """A Question of the build: nothing boots, and a second time gives the same.
+
+    Args:
+        however: Whether a kernel that does not build is one, whatever stops it: of the mends of
+            an old kernel each is for another error, and the first one hides the others.
+    """
+
+    however: bool = False
 
     pattern = None
     name = "build"
@@ -33,7 +42,8 @@ class OfBuild:
         """See Question."""
         if isinstance(error, InfrastructureError):
             return Seen(Sight.OURS, error.what)
-        return Seen(Sight.FAILS, error.what, (of_error(error),))
+        signature = _UNBUILT if self.however else of_error(error)
+        return Seen(Sight.FAILS, error.what, (signature,))
 
     def built(self) -> Seen:
         """See Question."""

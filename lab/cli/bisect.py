@@ -122,9 +122,12 @@ def start(
     if config and of is Of.OPTIONS:
         raise UserError("--config: the ends are configs", hint=f"lab bisect --help: --of {of}")
     words, olds, last = _ends(good, bad, old, new)
+    # What is mended fails without: nobody names the ends.
+    words = ("old", "new") if of is Of.MENDS else words
     if not 0 < confidence < 1:
         raise UserError(f"--confidence {confidence:g} is not between 0 and 1", hint="0.99")
     question = question_of(pattern, complaint, metric, boots=boots, builds=builds)
+    question = _of_any_error(question) if of is Of.MENDS else question
     given = Given(kernel, tree, words, olds, last, series, first_parent)
     with subject_of(opened, of, given) as subject:
         if dry_run:
@@ -207,6 +210,13 @@ def question_of(
     if metric:
         return OfMetric(" ".join(metric.split()), parse_threshold(metric), pattern)
     return OfTest(pattern)
+
+
+def _of_any_error(question: Question) -> Question:
+    """The same, where each of what is mended is another error, which hides those behind it."""
+    from lab.bisect.of_build import OfBuild
+
+    return OfBuild(however=True) if isinstance(question, OfBuild) else question
 
 
 def _ends(

@@ -319,3 +319,11 @@ def test_an_error_is_the_same_on_each_workbench() -> None:
         for name in ("6.1-18d45197b162", "6.1-18d45197b162.2", "v6.6-0a")
     ]
     assert {one.signature for one in seen} == {("mm/gup.c:N:N: error: no member",)}
+
+
+def test_where_several_errors_hide_each_other_each_is_that_it_does_not_build() -> None:
+    question = OfBuild(however=True)
+    seen = [question.unbuilt(UserError(f"error: {what}")) for what in ("no-pie", "ilog2")]
+    assert seen[0].signature == seen[1].signature
+    assert [one.why for one in seen] == ["error: no-pie", "error: ilog2"]
+    assert question.unbuilt(InfrastructureError("no space left")).sight is Sight.OURS

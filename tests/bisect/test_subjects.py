@@ -232,7 +232,7 @@ def test_two_compilers_and_what_is_mended_for_them(lab: Lab, tmp_path: Path) -> 
     (folder / "mends.toml").write_text(MENDS)
     subject = mends_of(lab, FAKE)
     assert subject.new.parts == ("mend host-quick", "mend no-warnings")
-    assert subject.new.name == "2 of 2 toolchain parts"
+    assert subject.new.name == "2 of 2 mends"
     assert _mends(subject, subject.old[0]) == []
     assert _mends(subject, subject.new) == ["no-warnings", "host-quick"]
     found = _found(subject, lambda point: "mend no-warnings" in point.parts)

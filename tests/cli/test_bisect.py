@@ -72,6 +72,43 @@ def test_the_commit_that_breaks_the_build_is_found_and_proved(project: Path, lin
     assert {step["phase"] for step in document["steps"]} >= {"end", "step", "fails", "passes"}
 
 
+MEND = """
+[{name}]
+versions = ""
+tools = {{ gcc = ">=4.0" }}
+symptom = "it does not build"
+commits = ["123456789012"]
+kernel_flags = ["-D{name}"]
+"""
+
+
+def test_the_mends_without_which_an_old_kernel_does_not_build(
+    project: Path, fake_kernel: Path
+) -> None:
+    """Each is for another error, and nobody is asked which end is which."""
+    for name, file in (("ONE", "mm/gup.c"), ("TWO", "fs/dax.c")):
+        with (fake_kernel / file).open("a") as source:
+            source.write(f"#ifndef {name}\n#error without {name}\n#endif\n")
+    folder = project / "patches/toolchain"
+    folder.mkdir(exist_ok=True)
+    names = ("NONE", "ONE", "QUICK", "TWO")
+    (folder / "mends.toml").write_text("".join(MEND.format(name=name) for name in names))
+    done = _bisect(project, "fake --of mends --build")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[:4] == [
+        '2 of 4 mends ("mend ONE, mend TWO") make the difference',
+        "  with mend TWO alone it fails: the kernel does not build: #error without ONE",
+        "  with mend ONE alone it fails: the kernel does not build: #error without TWO",
+        '  with 2 of 4 mends ("mend ONE, mend TWO") it passes: passes 2 of 2',
+    ]
+    assert done.stderr.splitlines()[1:5] == [
+        "lab: end: none of 4 mends",
+        "lab:   fails 1 of 1: the kernel does not build: #error without ONE",
+        "lab: end: 4 of 4 mends",
+        "lab:   passes 1 of 1",
+    ]
+
+
 def test_log_undo_visualize_and_replay(project: Path, linux: Path) -> None:
     assert _bisect(project, "log").returncode == 2
     _bisect(project, _asked(linux))

@@ -33,7 +33,11 @@ class Toolchains:
     before: frozenset[str]
     after: frozenset[str]
 
-    noun = "toolchain part"
+    @property
+    def noun(self) -> str:
+        """See Subject."""
+        one, other = self.compilers
+        return "toolchain part" if one != other else "mend"
 
     @property
     def name(self) -> str:
