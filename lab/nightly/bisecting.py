@@ -23,6 +23,7 @@ from lab.bisect.trier import Asked, GuestTrier
 from lab.bisect.words import result_lines
 from lab.config.model import GitKernel
 from lab.errors import InfrastructureError, LabError, UserError
+from lab.execution.cluster.asked import kernels_made_here
 from lab.model.records import now
 from lab.nightly.bisected import Bisected, Culprit, Ending
 from lab.nightly.budget import Budget, BudgetEnded, WithinBudget
@@ -44,6 +45,8 @@ def bisect_all(
     Args:
         command: What is recorded as the command of each run.
     """
+    if wanted and (where := kernels_made_here(lab.loaded)):
+        lab.listener.say(f"bisecting: {where}")
     return tuple(_bisected(lab, what, budget, command) for what in wanted)
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -15,7 +16,9 @@ from lab.bisect.log import Log, Tried
 from lab.errors import ExitStatus
 from lab.execution.job import Job
 from lab.model.status import Status
+from lab.nightly import bisecting
 from lab.nightly.bisected import Ending
+from lab.nightly.budget import Budget
 from lab.nightly.channel import has_news
 from lab.nightly.message import document_of, subject_of, text_of
 from lab.nightly.night import Night, nightly
@@ -127,6 +130,22 @@ def test_what_got_worse_is_bisected_and_told(nights: Nights) -> None:
     assert "t@example.org" not in text + json.dumps(document)
     assert night.status is ExitStatus.UNEXPECTED
     assert not night.troubles
+
+
+def test_that_kernels_are_made_on_this_host_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As lab bisect does: whoever has a cluster would look for their builds there."""
+    folder = make_project(tmp_path).loaded.root
+    (folder / "lab.local.toml").write_text('[executor]\nkind = "dask"\n')
+    lab, said = Lab.open(folder), list[str]()
+    monkeypatch.setattr(lab.listener, "say", said.append)
+    monkeypatch.setattr(bisecting, "_bisected", lambda *_: None)
+    bisecting.bisect_all(lab, (), Budget(1.0), COMMAND)
+    assert not said
+    bisecting.bisect_all(lab, (Mock(), Mock()), Budget(1.0), COMMAND)
+    assert len(said) == 1
+    assert said[0].startswith("bisecting: kernels are made on this host")
 
 
 def test_the_state_has_what_was_found_and_the_next_night_does_not_tell_it(nights: Nights) -> None:
