@@ -257,12 +257,13 @@ def _describe(subject: Buildable, question: Question, words: tuple[str, str], *,
     """What would be done; nothing is tried."""
     left = subject.search.left(())
     steps = ceil(log2(left)) if left > 1 else 0
+    # What takes several parts together takes more of them.
+    about = "at least" if subject.new.parts else "about"
     lines = [
         f"{subject.name}: {question.name}",
         *(f"  {words[0]}: {point}" for point in subject.old),
         f"  {words[1]}: {subject.new}",
-        f"  {left} can be the first {words[1]} {subject.noun}: "
-        f"both ends, about {steps} steps, a proof",
+        f"  {_candidates(subject, left, words[1])}: both ends, {about} {steps} steps, a proof",
     ]
     document = {
         "subject": subject.name,
@@ -273,6 +274,12 @@ def _describe(subject: Buildable, question: Question, words: tuple[str, str], *,
         "steps": steps,
     }
     return print_bisection(json, document, lines)
+
+
+def _candidates(subject: Buildable, left: int, word: str) -> str:
+    if subject.new.parts:
+        return f"any of {left} {subject.noun}s, or several together"
+    return f"{left} can be the first {word} {subject.noun}"
 
 
 def _bisections(file: Path | None) -> Bisections:

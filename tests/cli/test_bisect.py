@@ -93,6 +93,10 @@ def test_the_mends_without_which_an_old_kernel_does_not_build(
     folder.mkdir(exist_ok=True)
     names = ("NONE", "ONE", "QUICK", "TWO")
     (folder / "mends.toml").write_text("".join(MEND.format(name=name) for name in names))
+    told = _bisect(project, "fake --of mends --build -n").stdout.splitlines()
+    assert told[1:3] == ["  old: none of 4 mends", "  new: 4 of 4 mends"]
+    said = "any of 4 mends, or several together: both ends, at least 2 steps, a proof"
+    assert told[3] == f"  {said}"
     done = _bisect(project, "fake --of mends --build")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[:4] == [
