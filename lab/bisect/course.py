@@ -21,6 +21,8 @@ from lab.model.rate import Rate
 
 #: What failed otherwise so often, and not once as the end does, is not tried again.
 _OTHERWISE = 3
+#: So many times as often is measured what guests measured on both sides.
+_DOUBTED = 3
 
 
 class Phase(StrEnum):
@@ -235,10 +237,10 @@ class Course:
         Args:
             needed: How many passes are a pass.
         """
-        seen = [one.seen for one in trials if one.seen.sight is not Sight.OURS]
+        said = [one for one in trials if one.seen.sight is not Sight.OURS]
         if self.question.trials:
-            return self._measured(point, seen)
-        others = []
+            return self._measured(point, said)
+        seen, others = [one.seen for one in said], []
         for one in seen:
             answer = self._answer(one)
             if answer is Answer(self._sure):
@@ -254,14 +256,24 @@ class Course:
             return Told(point, Side.SKIP, f"fails otherwise: {others[0].why}")
         return Told(point, self._unsure, f"passes {len(seen)} of {len(seen)}")
 
-    def _measured(self, point: Point, seen: Sequence[Seen]) -> Told | int:
+    def _measured(self, point: Point, trials: Sequence[Trial]) -> Told | int:
+        seen, wanted = [one.seen for one in trials], self.question.trials
         for one in seen:
             if one.sight is not Sight.MEASURED:
                 return Told(point, Side.SKIP, one.why)
-        if len(seen) < self.question.trials:
-            return self.question.trials - len(seen)
+        if len(seen) % wanted:
+            return wanted - len(seen) % wanted
+        if not seen or (len(seen) < _DOUBTED * wanted and self._is_doubtful(trials)):
+            return wanted
         all_ = together(seen)
         return Told(point, Side(self._answer(all_)), all_.why)
+
+    def _is_doubtful(self, trials: Sequence[Trial]) -> bool:
+        """Whether guests measured on both sides; what one guest measures has one host's mood."""
+        by_guest: dict[str, list[Seen]] = {}
+        for one in trials:
+            by_guest.setdefault(one.run, []).append(one.seen)
+        return len({self._answer(together(seen)) for seen in by_guest.values()}) > 1
 
     def _answer(self, seen: Seen) -> Answer:
         return judge(self.question, seen, self._known.reference)

@@ -184,7 +184,7 @@ def share(probability: float) -> str:
 _SHOWN = {
     "fails": ("fails", "does not fail"),
     "passes": ("passes", "does not pass"),
-    "reverted": ("is as the other end", "is as it was"),
+    "reverted": ("is as the other end", "is not as the other end"),
 }
 
 

@@ -13,17 +13,17 @@ import pytest
 
 from lab.bisect.bisection import Bisection, Listener, Paused
 from lab.bisect.course import Phase, Result, Wanted
-from lab.bisect.ends import NoDifference
+from lab.bisect.ends import Ends, NoDifference
 from lab.bisect.log import Log, Tried
 from lab.bisect.of_build import OfBuild
 from lab.bisect.of_metric import OfMetric, parse_threshold
 from lab.bisect.of_test import OfTest
 from lab.bisect.ordered import OrderedSearch
 from lab.bisect.point import Point
-from lab.bisect.question import Question
+from lab.bisect.question import Question, Reference
 from lab.bisect.subject import Subject
 from lab.bisect.subset import SubsetSearch, spelled
-from lab.bisect.told import Seen, Side, Sight
+from lab.bisect.told import Seen, Side, Sight, Told, Trial
 from tests.bisect.played import (
     FAILS,
     NOT_BUILT,
@@ -522,6 +522,31 @@ def test_all_that_a_step_measures_is_judged_together(tmp_path: Path) -> None:
     assert result.found is not None
     assert result.found.key == "20"
     assert {count % 5 for count in counts.values()} == {0}
+
+
+@pytest.mark.parametrize(("second", "count"), [(110.0, 5), (90.0, 15)])
+def test_what_guests_measure_on_both_sides_is_measured_again(
+    tmp_path: Path, second: float, count: int
+) -> None:
+    """A host that is busy for one guest's time says the same four times of five."""
+    text = "ns > 100"
+    course = Played(
+        tmp_path, subject_of(8), lambda *_: PASSES, OfMetric(text, parse_threshold(text))
+    ).bisection.course
+    course.__dict__["ends"] = Ends(Reference(), None, 1)
+    busy = [_ran(110.0, "busy") for _ in range(4)]
+    trials = [*busy, _ran(second, "other"), *(_ran(90.0, "quiet") for _ in range(10))]
+    point = course.subject.new
+    needed = [course.tell(point, Phase.STEP, trials[:n], 5) for n in range(5, count, 5)]
+    assert needed == [5] * len(needed)
+    told = course.tell(point, Phase.STEP, trials[:count], 5)
+    assert isinstance(told, Told)
+    assert told.side is (Side.NEW if count == 5 else Side.OLD)
+    assert course.tell(point, Phase.STEP, trials[:3], 5) == 2
+
+
+def _ran(value: float, run: str) -> Trial:
+    return Trial(Seen(Sight.MEASURED, "", (), value), run)
 
 
 def test_what_cannot_be_measured_is_skipped(tmp_path: Path) -> None:
