@@ -130,7 +130,7 @@ def picture(log: Log) -> Iterator[str]:
 def result_lines(result: Result, noun: str, words: tuple[str, str]) -> Iterator[str]:
     """What it came to, how that was shown, and how sure it is."""
     if result.found is None:
-        yield f"the first {words[1]} {noun} is one of these {len(result.undecided)}:"
+        yield f"{_undecided(result, noun, words[1])} these {len(result.undecided)}:"
         yield from (f"  {point}" for point in result.undecided[:20])
         if (more := len(result.undecided) - 20) > 0:
             yield f"  and {more} more"
@@ -145,6 +145,12 @@ def result_lines(result: Result, noun: str, words: tuple[str, str]) -> Iterator[
     if (more := len(result.skipped) - 20) > 0:
         yield f"  and {more} more were skipped"
     yield f"  {result.steps} steps" + ("" if result.proved else "; not proved")
+
+
+def _undecided(result: Result, noun: str, word: str) -> str:
+    if any(point.parts for point in result.undecided):
+        return f"what {made(1, word)} is one {noun} or several together of"
+    return f"the first {word} {noun} is one of"
 
 
 def _found_lines(found: Point, noun: str, words: tuple[str, str]) -> Iterator[str]:

@@ -154,6 +154,12 @@ def test_one_of_several() -> None:
     assert lines[20:] == ["  commit 19", "  and 10 more", "  0 steps; not proved"]
 
 
+def test_of_a_set_several_together_may_be_it() -> None:
+    points = tuple(spelled("option", (name,), OPTIONS) for name in OPTIONS[:2])
+    first, *_ = result_lines(Result(None, points), "option", WORDS)
+    assert first == "what makes it bad is one option or several together of these 2:"
+
+
 def test_the_log_has_each_step_with_its_cost_and_runs(tmp_path: Path) -> None:
     log, _ = _run(tmp_path)
     lines = list(log_lines(log))
