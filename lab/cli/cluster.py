@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from json import dumps
 from pathlib import Path
@@ -13,10 +14,10 @@ import typer
 from lab.cli.commands import File, Json, app, load_config
 from lab.cli.help import Typer
 from lab.cli.lines import say, say_lines
-from lab.errors import ExitStatus
+from lab.errors import ExitStatus, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from lab.config import LoadedConfig
     from lab.execution.cluster.address import Address
@@ -61,7 +62,7 @@ def worker(
     where = _checked(loaded, address, tls)
     from lab.execution.cluster.serving import serve_worker
 
-    serve_worker(where, loaded, tuple(label or ()), _teller(json))
+    serve_worker(where, loaded, _labels(label or ()), _teller(json))
     return ExitStatus.EXPECTED
 
 
@@ -105,6 +106,19 @@ def certificates(
     else:
         say_lines(map(str, made))
     return ExitStatus.EXPECTED
+
+
+def _labels(given: Sequence[str]) -> tuple[str, ...]:
+    """Those that [executor] could ask for."""
+    from lab.config.model import NAME_PATTERN
+
+    for name in given:
+        if not re.fullmatch(NAME_PATTERN, name):
+            raise UserError(
+                f"{name!r} is no label: [executor] could not ask for it",
+                hint="letters, digits, '.', '_' and '-'; --label again for another",
+            )
+    return tuple(given)
 
 
 def _checked(loaded: LoadedConfig, address: str, tls: Path | None) -> Address:

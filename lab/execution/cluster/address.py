@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ipaddress
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,11 +62,13 @@ def checked_address(
     Raises:
         UserError: It is none, is in the open, or has no certificates.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("tcp", "tls") or not parts.hostname:
+    parts, port = urlsplit(url), _port(url)
+    if parts.scheme not in ("tcp", "tls") or not parts.hostname or port is None:
         raise UserError(
             f"{url!r} is no address of a scheduler", where=where, hint="tls://HOST:8786"
         )
+    if parts.port is None:
+        url = f"{parts.scheme}://{parts.netloc.rstrip(':')}:{port}"
     if parts.scheme == "tcp":
         if not is_loopback(parts.hostname):
             raise UserError(
@@ -87,7 +90,30 @@ def checked_address(
             raise UserError(
                 f"there is no {name}", where=tls, hint=f"lab cluster certificates {tls}"
             )
+    _require_readable(tls)
     return Address(url, tls)
+
+
+def _port(url: str) -> int | None:
+    """The port, Dask's own where none is named; None where what is named is no port."""
+    try:
+        return urlsplit(url).port or 8786
+    except ValueError:
+        return None
+
+
+def _require_readable(tls: Path) -> None:
+    # What Dask's connections would find out, each by a traceback.
+    try:
+        context = ssl.create_default_context(cafile=tls / CA)
+        context.load_cert_chain(tls / OWN)
+    except (OSError, ValueError) as error:
+        said = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
+        raise UserError(
+            f"{CA} and {OWN} are no certificates that can be used: {said.lower()}",
+            where=tls,
+            hint="both as one `lab cluster certificates DIR` made them, readable to you",
+        ) from error
 
 
 def is_loopback(host: str) -> bool:

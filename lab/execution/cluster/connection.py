@@ -6,12 +6,13 @@ from __future__ import annotations
 import logging
 from concurrent.futures import CancelledError
 from dataclasses import replace
-from typing import Any
 
 from distributed import Client, LocalCluster
 
 from lab.errors import InfrastructureError
+from lab.execution.cluster.address import Address
 from lab.execution.cluster.host import HostFacts
+from lab.execution.cluster.reach import refused_for_good
 from lab.execution.cluster.serving import FACTS
 
 #: Seconds a scheduler has to answer.
@@ -44,16 +45,21 @@ def workers_of(client: Client) -> dict[str, HostFacts] | None:
     return found
 
 
-def connect(where: str | LocalCluster, security: Any) -> Client:
+def connect(where: Address | LocalCluster) -> Client:
     """A connection to a scheduler.
 
     Raises:
-        InfrastructureError: None answers there.
+        InfrastructureError: None answers there, or one that does not take this host.
     """
     silence_dask()
+    named = isinstance(where, Address)
+    # It would be tried for half a minute, and the error say that time ran out.
+    if named and (why := refused_for_good(where)) is not None:
+        raise why
+    url, security = (where.url, where.security()) if named else (where, None)
     try:
         return Client(
-            where,
+            url,
             security=security,
             timeout=_CONNECT_S,
             set_as_default=False,
@@ -61,8 +67,8 @@ def connect(where: str | LocalCluster, security: Any) -> Client:
         )
     except (OSError, TimeoutError) as error:
         raise InfrastructureError(
-            f"no scheduler answers at {where}: {error}",
-            hint=f"lab cluster scheduler {where}, on its host; then lab worker on each",
+            f"no scheduler answers at {url}: {error}",
+            hint=f"lab cluster scheduler {url}, on its host; then lab worker on each",
         ) from error
 
 

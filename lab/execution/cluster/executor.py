@@ -159,9 +159,7 @@ class Cluster:
 
     def __enter__(self) -> Self:
         try:
-            where = self._address.url if self._address is not None else self._here()
-            security = None if self._address is None else self._address.security()
-            self._client = connect(where, security)
+            self._client = connect(self._address or self._here())
             self._stack.callback(self._client.close, timeout=LEAVING_S)
             self._client.subscribe_topic(self._run, self._hear)
             self._wait_for_workers()

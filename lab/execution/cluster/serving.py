@@ -19,6 +19,7 @@ from lab.config import LoadedConfig, load
 from lab.errors import InfrastructureError
 from lab.execution.cluster.address import Address
 from lab.execution.cluster.host import BUILD, KVM, SLOT, HostFacts, offers_of_here
+from lab.execution.cluster.reach import refused_for_good
 from lab.execution.cluster.work import Here, settle_here
 from lab.process.cache_use import use_cache
 
@@ -92,6 +93,8 @@ def serve_worker(
         InfrastructureError: The scheduler is not there, went away, or refuses this worker.
     """
     _say_no_more_than_warnings()
+    if (why := refused_for_good(address)) is not None:
+        raise why
     with dask.config.set(QUIET):
         run_to_its_end(_work_for(address, loaded, labels, say))
 

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Why a scheduler cannot be spoken to, in words: Dask says of all of it that time ran out."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from lab.errors import InfrastructureError
+from lab.execution.cluster.address import OWN, Address
+
+#: Seconds for one try; whoever asks has waited, or is about to.
+_TRY_S = 5.0
+#: And for a scheduler that refuses a certificate to say so; else it greets.
+_REFUSAL_S = 2.0
+
+
+def refused_for_good(address: Address) -> InfrastructureError | None:
+    """What no waiting mends: a host nobody knows, certificates that do not fit; None if neither."""
+    parts = urlsplit(address.url)
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or 0), _TRY_S) as found:
+            return _greeted(address, found)
+    except socket.gaierror as error:
+        return InfrastructureError(
+            f"no host {parts.hostname} is known here: {error.strerror}",
+            where=address.url,
+            hint="the name of the scheduler's host as this one has it, or its IP address",
+        )
+    except OSError:
+        # It may be on its way.
+        return None
+
+
+def _greeted(address: Address, found: socket.socket) -> InfrastructureError | None:
+    """What TLS says: the scheduler's certificate first, then ours, which it refuses later."""
+    if address.tls is None:
+        return None
+    context = address.security().get_connection_args("client")["ssl_context"]
+    try:
+        with context.wrap_socket(found) as met:
+            met.settimeout(_REFUSAL_S)
+            with suppress(TimeoutError):
+                met.recv(1)
+    except ssl.SSLError as error:
+        return _of_certificates(address, error)
+    except OSError:
+        return None
+    return None
+
+
+def _of_certificates(address: Address, error: ssl.SSLError) -> InfrastructureError:
+    said = getattr(error, "verify_message", "") or (error.reason or str(error)).lower()
+    return InfrastructureError(
+        f"the certificates of {address.url} and those here do not fit: {said.replace('_', ' ')}",
+        where=address.tls,
+        hint="ca.pem and lab.pem of one `lab cluster certificates DIR` on each host; "
+        f"where they have run out (openssl x509 -enddate -noout -in {OWN}), make new ones",
+    )
