@@ -17,15 +17,15 @@ import pytest
 from lab.builder import Silent
 from lab.config import load
 from lab.errors import InfrastructureError, UserError
-from lab.execution.cluster import builds, executor
+from lab.execution.cluster import builds, executor, host
 from lab.execution.cluster.address import CA, OWN, Address, checked_address
 from lab.execution.cluster.asked import kernels_made_here
 from lab.execution.cluster.attempts import Attempts
 from lab.execution.cluster.builds import WorkersBuild
 from lab.execution.cluster.certificates import make_certificates
 from lab.execution.cluster.connection import LEAVING_S, silence_dask
-from lab.execution.cluster.executor import Cluster, _Sent
-from lab.execution.cluster.host import GUEST, KVM, MEMORY, HostFacts, version_token, versions
+from lab.execution.cluster.executor import Cluster, _Sent, workers_here
+from lab.execution.cluster.host import GUEST, KVM, MEMORY, SLOT, HostFacts, version_token, versions
 from lab.execution.cluster.needs import nobody, oddities, slots
 from lab.execution.cluster.parcel import Bundle, Parcel, Sent, Unpacked, below, receive
 from lab.execution.cluster.words import Begun, Said, Wants
@@ -33,6 +33,7 @@ from lab.execution.executor import ExecutorRequest
 from lab.execution.job import Job
 from lab.execution.verify import two_hosts
 from lab.guest.fake import Script
+from lab.host.capacity import Capacity
 from lab.model.records import Evidence, TestResult
 from lab.model.status import Status
 from lab.process.deadline import Deadline
@@ -91,6 +92,40 @@ def test_certificates_are_a_ca_and_what_it_signed(tmp_path: Path) -> None:
     context.load_cert_chain(folder / OWN)
     with pytest.raises(UserError, match="already"):
         make_certificates(folder)
+
+
+@pytest.mark.parametrize(
+    ("guests", "share", "slots", "said"),
+    [
+        (1, 1, 1, "1 guest at once, of any CPUs (guests of its lab.toml)"),
+        (3, 1, 3, "3 guests at once, of any CPUs (guests of its lab.toml)"),
+        (6, 3, 2, "2 guests at once, of any CPUs (guests of its lab.toml)"),
+        (0, 1, 2, "2 CPUs for a guest"),
+    ],
+)
+def test_what_the_setting_of_a_host_makes_is_no_count_of_its_cpus(
+    monkeypatch: pytest.MonkeyPatch, guests: int, share: int, slots: int, said: str
+) -> None:
+    monkeypatch.setattr(Capacity, "of_this_host", lambda: Capacity(2, 8 * GIB))
+    monkeypatch.setattr(host, "qemu_here", lambda: "7.2")
+    monkeypatch.setattr(host, "kvm_runs", lambda *_: False)
+    offers = host.offers_of_here(Path(), 1, guests, 0, (), share)
+    assert offers[SLOT] == slots
+    far = HostFacts(name="far", offers=offers)
+    why = nobody({version_token(): 1e-6, GUEST: 1, MEMORY: 99 * GIB}, [far])
+    assert why is not None
+    assert why.what == "no worker offers 99.0 GiB of memory for a guest"
+    assert str(why.detail).startswith(f"far has {said}, ")
+
+
+@pytest.mark.parametrize(
+    ("width", "guests", "count"),
+    [(1, 0, 1), (3, 0, 3), (9, 0, 4), (2, 2, 2), (6, 6, 3), (5, 5, 1), (3, 8, 2), (0, 0, 1)],
+)
+def test_guests_are_shared_by_all_workers_of_this_host(width: int, guests: int, count: int) -> None:
+    """Each took all of them: twice as many ran as were asked for."""
+    assert workers_here(width, guests) == count
+    assert guests % count == 0
 
 
 def facts(**offers: float) -> HostFacts:
@@ -397,8 +432,8 @@ def test_what_a_second_attempt_tells_again_is_not_told_twice() -> None:
 
 def test_the_error_of_a_job_that_killed_has_the_last_words_of_both() -> None:
     made = Attempts()
-    for host, worker, words in (("near", "tcp://1", "its guest: BUG"), ("far", "tcp://2", "")):
-        made.begin(Begun(3, host, worker, 0.0))
+    for name, worker, words in (("near", "tcp://1", "its guest: BUG"), ("far", "tcp://2", "")):
+        made.begin(Begun(3, name, worker, 0.0))
         if words:
             made.hear(Said(3, worker, words, shown=False))
     made.fail(3, "tcp://2", "far", InfrastructureError("a process was killed"))

@@ -86,6 +86,16 @@ _ENDING_S = 6.0
 _MOST_HERE = 4
 
 
+def workers_here(width: int, guests: int) -> int:
+    """How many workers this host has, for so many jobs at once.
+
+    Args:
+        guests: How many guests somebody asked for, which they share alike; 0 is nobody.
+    """
+    most = max(1, min(width, _MOST_HERE))
+    return next(count for count in range(most, 0, -1) if guests % count == 0)
+
+
 @dataclass
 class _Sent:
     """A job that is on its way."""
@@ -180,7 +190,7 @@ class Cluster:
 
     def _here(self) -> LocalCluster:
         """Workers on this host, which share what it has."""
-        count = max(1, min(self._asked.width, _MOST_HERE))
+        count = workers_here(self._asked.width, self._asked.loaded.config.guests)
         # A daemon may have no children, and a job is one.
         self._stack.enter_context(
             dask.config.set(

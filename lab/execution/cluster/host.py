@@ -55,6 +55,11 @@ class HostFacts:
     at: float = 0.0
     free: int = 0
 
+    @property
+    def guests_set(self) -> bool:
+        """Whether somebody said how many guests there are to be, whatever CPUs they have."""
+        return self.offers.get(GUEST) == self.offers.get(SLOT, 0) * _CPUS_OF_ANY
+
     def as_plain(self) -> dict[str, object]:
         """As the scheduler takes it: dictionaries, lists, numbers, text."""
         return {**asdict(self), "versions": [list(row) for row in self.versions]}
@@ -99,6 +104,8 @@ def offers_of_here(
         share: Of how many workers on this host this is one.
     """
     capacity = Capacity.of_this_host()
+    # Who says how many means all workers of a host together.
+    guests = guests and max(1, guests // share)
     cpus = guests * _CPUS_OF_ANY or max(1, capacity.cpus // share)
     tokens = [f"label {name}" for name in labels]
     offers: dict[str, float] = dict.fromkeys((*tokens, version_token()), _PLENTY)

@@ -115,8 +115,16 @@ def _said(name: str, amount: float) -> str:
 def _offered(needs: Mapping[str, float], host: HostFacts) -> str:
     untold = (version_token(), SLOT)
     here = [name for name in needs if name in host.offers and name not in untold]
-    said = [_said(name, host.offers[name]) if name in (MEMORY, GUEST) else name for name in here]
-    return ", ".join(said) or "nothing of it"
+    return ", ".join(_has(name, host) for name in here) or "nothing of it"
+
+
+def _has(name: str, host: HostFacts) -> str:
+    if name == GUEST and host.guests_set:
+        number = host.offers[SLOT]
+        return (
+            f"{number:g} guest{'s' * (number != 1)} at once, of any CPUs (guests of its lab.toml)"
+        )
+    return _said(name, host.offers[name]) if name in (MEMORY, GUEST) else name
 
 
 def other_versions(hosts: Sequence[HostFacts]) -> InfrastructureError:
