@@ -85,8 +85,11 @@ class Attempts:
         """What is recorded of a job that nobody could do: ours, never the kernel's."""
         made = self.of(number)
         hosts = ", ".join(dict.fromkeys(one.host for one in made)) or "a worker"
+        came = "no host could do it" if all(one.why for one in made) else "its worker was lost"
+        if len({bool(one.why) for one in made}) > 1:
+            came = "its worker was lost or could not do it"
         return JobError(
-            f"{name} was begun {len(made)} times, and each time its worker was lost ({hosts})",
+            f"{name} was begun {len(made)} times, and each time {came} ({hosts})",
             detail="\n".join(map(str, made)),
             hint="the log of these workers; fewer guests at once there (guests in lab.toml), if "
             "memory ran out",

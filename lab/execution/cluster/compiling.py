@@ -21,6 +21,7 @@ from lab.build.shared import pull_build
 from lab.config.model import KernelSection
 from lab.doctor import require
 from lab.errors import InfrastructureError, UserError
+from lab.execution.cluster.disks import require_room
 from lab.execution.cluster.host import facts_of_here
 from lab.execution.cluster.words import (
     Begun,
@@ -39,7 +40,6 @@ from lab.execution.cluster.work import (
     here,
     host_name,
     is_given_up,
-    require_room,
     use_store_of_here,
 )
 from lab.host import Host

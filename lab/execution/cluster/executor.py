@@ -71,6 +71,7 @@ from lab.execution.run_job import unrun_job
 from lab.host.boot_id import boot_id
 from lab.model.job_error import Fault, JobError
 from lab.model.records import JobRecord
+from lab.model.status import Status
 from lab.model.unrun import Stop
 from lab.process.deadline import Deadline
 from lab.results import JobFolder
@@ -580,13 +581,25 @@ class Cluster:
         self._attempts.fail(number, failed.worker, failed.host, failed.error)
         sent.tried.append(failed.worker)
         if len(self._attempts.of(number)) >= MOST or not self._candidates(sent):
-            error = JobError.of(failed.error, Fault.MACHINE)
-            if len(self._attempts.of(number)) >= MOST:
-                error = self._attempts.verdict(number, sent.job.name)
-            return unrun_job(sent.job, Stop(error.what), error)
+            return self._done_by_none(number, sent, failed)
         self._asked.on_word(f"{sent.job.name}: {failed.host}: {failed.error.what}; again elsewhere")
         self._send(number, sent)
         return None
+
+    def _done_by_none(self, number: int, sent: _Sent, failed: Failed) -> JobRecord | None:
+        if failed.done is not None:
+            # What it has done is better than nothing, and has errors where it is to have them.
+            self._asked.on_word(f"{sent.job.name}: {failed.host}: {failed.error.what}")
+            for result in failed.done.record.results:
+                if result.status is Status.ERROR:
+                    self._asked.on_result(result)
+            return self._of(number, sent, failed.done)
+        if len(self._attempts.of(number)) >= MOST:
+            error = self._attempts.verdict(number, sent.job.name)
+        else:
+            said = f"{failed.host}: {failed.error.what}"
+            error = replace(JobError.of(failed.error, Fault.MACHINE), what=said)
+        return unrun_job(sent.job, Stop(error.what), error)
 
     def _bring(self, number: int, sent: _Sent, wants: Wants) -> None:
         """Send a worker what it lacks, and the job again."""

@@ -91,11 +91,16 @@ class Wants:
 
 @dataclass(frozen=True)
 class Failed:
-    """A host could not do a job, and another may: its process was killed, the disk is full."""
+    """A host could not do a job, and another may: its process was killed, the disk is full.
+
+    Attributes:
+        done: What came of it all the same, for where there is no other.
+    """
 
     host: str
     worker: str
     error: LabError
+    done: Done | None = None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from distributed import Worker, get_worker
 
 from lab.config import LoadedConfig
 from lab.errors import InfrastructureError, LabError
+from lab.execution.cluster.disks import Disks, require_room
 from lab.execution.cluster.from_store import bring_from_store
 from lab.execution.cluster.host import GUEST, MEMORY, SLOT, HostFacts, facts_of_here
 from lab.execution.cluster.needs import elsewhere_only, runs_on_host
@@ -24,7 +25,6 @@ from lab.execution.cluster.parcel import (
     Bundle,
     Parcel,
     Unpacked,
-    free_of,
     gathered,
     receive,
 )
@@ -45,6 +45,7 @@ from lab.execution.pool import Pool
 from lab.execution.surroundings import CPU
 from lab.guest.movable import Movable
 from lab.model.records import JobRecord, TestResult
+from lab.model.status import Status
 from lab.process.temporary import temporary_folder
 from lab.store.registry import use_store
 from lab.unforeseen import as_lab_error
@@ -53,8 +54,6 @@ from lab.unforeseen import as_lab_error
 _TICK_S = 1.0
 #: How often it says what its guest said last: that is all that is known once it was killed.
 _CONSOLE_S = 5.0
-#: Bytes of disk without which no job begins: a guest's state alone takes 100 MB.
-_ROOM = 512 << 20
 _LONGEST_LINE = 300
 
 
@@ -186,16 +185,6 @@ def use_store_of_here(worker: Worker, mine: Here, run: str) -> None:
     )
 
 
-def require_room(cache: Path) -> None:
-    """Raise InfrastructureError where a disk has none."""
-    free = free_of(cache)
-    if free < _ROOM:
-        raise InfrastructureError(
-            f"its disk is full: {free / (1 << 20):.0f} MiB are free for {cache}",
-            hint="lab gc there, or another disk as paths.cache in its lab.local.toml",
-        )
-
-
 def _refuse_elsewhere(parcel: Parcel, mine: Here) -> None:
     """What runs on the host of the lab cannot be moved: its files, its interpreter."""
     if parcel.host != mine.facts.boot and runs_on_host(parcel.job):
@@ -215,6 +204,8 @@ class _Play:
         self._key = worker.get_current_task()
         self._last = ""
         self._said_at = time.monotonic()
+        self._disks = Disks(mine.cache, folder.parent)
+        self._errors: list[TestResult] = []
 
     def run(self) -> Outcome:
         number = self._parcel.number
@@ -232,7 +223,12 @@ class _Play:
         with self._mine.lock:
             brought = self._mine.brought.pop((self._parcel.run, number), 0)
         boot = self._job.guest.recipe()
-        return Done(host_name(), _costing(record, brought), gathered(self._folder), boot)
+        done = Done(host_name(), _costing(record, brought), gathered(self._folder), boot)
+        if (full := self._disks.filled(record)) is not None:
+            return Failed(host_name(), self._worker.address, full, done)
+        for error in self._errors:
+            self._say(Said(number, self._worker.address, error))
+        return done
 
     def _waited(self, pool: Pool) -> JobRecord | None:
         """The record; looks now and then whether anybody waits for it."""
@@ -247,6 +243,7 @@ class _Play:
                 if self._is_given_up():
                     pool.end()
                 self._say_console()
+                self._disks.look()
         finally:
             over.set()
         return None
@@ -267,6 +264,10 @@ class _Play:
             )
 
     def _tell(self, what: TestResult | str) -> None:
+        if isinstance(what, TestResult) and what.status is Status.ERROR:
+            # It may be this host's alone, and the job run elsewhere: then nobody is to count it.
+            self._errors.append(what)
+            return
         self._say(Said(self._parcel.number, self._worker.address, what))
 
     def _say(self, word: Word) -> None:
