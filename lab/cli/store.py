@@ -61,7 +61,9 @@ def push(
         for what, error in failed:
             say(f"{what}: {error}", err=True)
         said = ", ".join(f"{number} {what}" for what, number in store.account.rows())
-        say(f"{store.settings.url}: {said or 'all is there'}")
+        # One that cannot be asked has nothing, as far as anybody knows.
+        is_there = store.pushes and not store.away and not failed
+        say(f"{store.settings.url}: {said or ('all is there' if is_there else 'nothing was put')}")
     if failed:
         return max(error.status for _, error in failed)
     if store.away or not store.pushes:

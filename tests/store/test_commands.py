@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,19 @@ def test_push(one: Host, shared: Path, capsys: pytest.CaptureFixture[str]) -> No
     # The project's only program is an empty file.
     assert status == ExitStatus.USER or "populate" in said.err
     assert "1 build pushed" in said.out
+
+
+def test_push_to_one_that_is_away(
+    one: Host, shared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one.build()
+    shared.rmdir()
+    # The project's only program is an empty file, of which it is told before the store is.
+    with suppress(InfrastructureError):
+        assert lab("push", "6.1") != ExitStatus.EXPECTED
+    said = capsys.readouterr().out
+    assert "nothing was put" in said
+    assert "all is there" not in said
 
 
 @pytest.mark.parametrize(
