@@ -135,6 +135,8 @@ def gc(
         say(f"removed {what}, {human(freed)}")
     else:
         say(f"{what} would go, {would} of {human(removal.before)}; lab store gc --yes does it")
+    if size is not None and removal.after > size:
+        say(f"{human(removal.after)} stay, beyond {budget}: all of it is younger than a day")
     return ExitStatus.EXPECTED
 
 

@@ -161,7 +161,7 @@ class Runner:
         width = min(len(left), jobs.width)
         asked = ExecutorRequest(self.builder.loaded, width, tell, listener.say)
         with executor_for(asked) as executor, self._shown(asked.board, jobs):
-            if executor.width > 1:
+            if min(executor.width, len(left)) > 1:
                 listener.say(f"{len(left)} guests, {executor.width} at once")
             jobs.builds.tell(executor.wake)
             try:

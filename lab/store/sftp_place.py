@@ -37,7 +37,9 @@ class SftpPlace(FsspecPlace):
         except (paramiko.SSHException, OSError, EOFError) as error:
             host = f"{address['host']}:{address['port']}"
             hint = f"sftp {self._url}, which has to get in without a question"
-            raise PlaceError(f"{host}: {error or type(error).__name__}", hint) from None
+            # paramiko's own has an errno of None.
+            said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise PlaceError(f"{host}: {said}", hint) from None
 
     def _address(self) -> dict[str, Any]:
         import paramiko

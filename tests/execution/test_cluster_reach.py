@@ -21,7 +21,7 @@ from lab.execution.cluster.address import CA, OWN, Address, checked_address
 from lab.execution.cluster.certificates import make_certificates
 from lab.execution.cluster.connection import connect
 from lab.execution.cluster.reach import refused_for_good
-from lab.execution.cluster.serving import serve_worker
+from lab.execution.cluster.serving import serve_scheduler, serve_worker
 from tests.config.conftest import Project
 
 Made = Callable[[str], Path]
@@ -116,9 +116,32 @@ def test_neither_a_run_nor_a_worker_tries_for_half_a_minute(
             serve_worker(address, loaded, (), print)
 
 
+def test_no_leave_is_taken_for_a_minute_of_whoever_never_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As the process ended: Ctrl-C while it connected was not heeded before that."""
+    taken: list[float] = []
+    monkeypatch.setattr(connection._Client, "close", lambda _, timeout=60: taken.append(timeout))
+    client = connection._Client.__new__(connection._Client)
+    client.status = "connecting"
+    client.__del__()
+    assert taken == [connection.LEAVING_S]
+    client.status = "closed"
+    client.__del__()
+    assert len(taken) == 1
+
+
 def test_a_host_that_nobody_knows() -> None:
     why = refused_for_good(Address("tcp://nohost.invalid:8786"))
     assert "no host nohost.invalid is known here" in str(why)
+
+
+def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(InfrastructureError, match=f"cannot listen at {url}") as caught:
+            serve_scheduler(checked_address(url, None), print)
+    assert "in use" in caught.value.what
 
 
 @pytest.mark.parametrize("given", ["tcp://localhost", "tcp://localhost:", "tcp://[::1]"])

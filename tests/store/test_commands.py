@@ -71,6 +71,16 @@ def test_check(one: Host, shared: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert row["trouble"].endswith("is not what was put there")
 
 
+def test_gc_says_why_it_does_not_come_down_to_a_budget(
+    one: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(one)
+    assert lab("gc", "--budget", "1K") == ExitStatus.EXPECTED
+    said = capsys.readouterr().out
+    assert "0 entries and 0 contents would go" in said
+    assert "stay, beyond 1K: all of it is younger than a day" in said
+
+
 def test_gc_is_dry(one: Host, shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put(one)
     manifests(shared)[0].write_text("{}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from dataclasses import replace
 
 from distributed import Client, LocalCluster
@@ -58,7 +59,7 @@ def connect(where: Address | LocalCluster) -> Client:
         raise why
     url, security = (where.url, where.security()) if named else (where, None)
     try:
-        return Client(
+        return _Client(
             url,
             security=security,
             timeout=_CONNECT_S,
@@ -70,6 +71,15 @@ def connect(where: Address | LocalCluster) -> Client:
             f"no scheduler answers at {url}: {error}",
             hint=f"lab cluster scheduler {url}, on its host; then lab worker on each",
         ) from error
+
+
+class _Client(Client):  # type: ignore[misc]
+    """One that takes no leave of whoever never answered: it took a minute, after Ctrl-C too."""
+
+    def __del__(self) -> None:
+        with suppress(Exception):
+            if self.status != "closed":
+                self.close(timeout=LEAVING_S)
 
 
 def silence_dask() -> None:

@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ from lab.execution.cluster.host import BUILD, KVM, SLOT, HostFacts, offers_of_he
 from lab.execution.cluster.reach import refused_for_good
 from lab.execution.cluster.work import Here, settle_here
 from lab.process.cache_use import use_cache
+from lab.process.temporary import temporary_folder
 
 #: What a worker's facts go by, at the scheduler.
 FACTS = "lab"
@@ -95,8 +97,9 @@ def serve_worker(
     _say_no_more_than_warnings()
     if (why := refused_for_good(address)) is not None:
         raise why
-    with dask.config.set(QUIET):
-        run_to_its_end(_work_for(address, loaded, labels, say))
+    # Dask's own place is beside others' in /tmp, and stays.
+    with dask.config.set(QUIET), temporary_folder("worker") as folder:
+        run_to_its_end(_work_for(address, loaded, labels, say, folder))
 
 
 def run_to_its_end(main: Coroutine[Any, Any, None]) -> None:
@@ -128,7 +131,11 @@ def _say_no_more_than_warnings() -> None:
 
 
 async def _work_for(
-    address: Address, loaded: LoadedConfig, labels: tuple[str, ...], say: Callable[[str], None]
+    address: Address,
+    loaded: LoadedConfig,
+    labels: tuple[str, ...],
+    say: Callable[[str], None],
+    folder: Path,
 ) -> None:
     stop = _stopped_by_signals()
     with_threads = _threads(loaded)
@@ -142,12 +149,14 @@ async def _work_for(
             dashboard_address="127.0.0.1:0",
             death_timeout=_CONNECT_S,
             host=_own_host(address),
+            local_directory=str(folder),
         )
         mine = adopt(worker, loaded, labels)
         await worker
-    except (OSError, TimeoutError, ValueError) as error:
+    except (OSError, TimeoutError, ValueError, RuntimeError) as error:
+        why = _beneath(error)
         raise InfrastructureError(
-            f"no scheduler at {address.url} takes this worker: {error or type(error).__name__}",
+            f"no scheduler at {address.url} takes this worker: {why or type(why).__name__}",
             hint=f"lab cluster scheduler {address.url}, on its host",
         ) from error
     say(f"offers {told_offers(mine.facts)} to {address.url}")
@@ -207,13 +216,23 @@ async def _schedule(address: Address, say: Callable[[str], None]) -> None:
             dashboard=False,
             dashboard_address="127.0.0.1:0",
         )
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
+        why = _beneath(error)
         raise InfrastructureError(
-            f"cannot listen at {address.url}: {error.strerror or error}", hint="another port"
+            f"cannot listen at {address.url}: {getattr(why, 'strerror', None) or why}",
+            hint="another port, if that is taken; the host is this one's own name or address, "
+            "or 0.0.0.0",
         ) from error
     say(f"listens at {scheduler.address}; on each host: lab worker {scheduler.address}")
     await stop.wait()
     await scheduler.close()
+
+
+def _beneath(error: BaseException) -> BaseException:
+    """What is wrong: Dask says that it failed to start, of whatever made it."""
+    while isinstance(error, RuntimeError) and error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def _stopped_by_signals() -> asyncio.Event:
