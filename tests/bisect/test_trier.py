@@ -459,13 +459,13 @@ def test_what_comes_next_is_begun_while_a_kernel_is_linked(
 ) -> None:
     one = bench.repository.add("mm/mlock.c", "int one;")
     two = bench.repository.add("mm/mlock.c", "int two;")
+    happened: list[str] = []
     for subject in bench.opened():
         trier = bench.trier(subject)
         points = [subject.order.point(key) for key in (one, two)]
         _all(trier, points[0])
         # The other workbench is there, too.
         trier._build_ahead(subject.order.point(bench.first), lambda: False)
-        happened: list[str] = []
         monkeypatch.setattr(trier._builds, "begin", lambda _: happened.append("ahead"))
         bench.played.meanwhile = lambda: happened.append("guest")
         trier.prepare(points[:1])
