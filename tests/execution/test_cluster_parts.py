@@ -25,9 +25,19 @@ from lab.execution.cluster.builds import WorkersBuild
 from lab.execution.cluster.certificates import make_certificates
 from lab.execution.cluster.connection import LEAVING_S, silence_dask
 from lab.execution.cluster.executor import Cluster, _Sent, workers_here
-from lab.execution.cluster.host import GUEST, KVM, MEMORY, SLOT, HostFacts, version_token, versions
+from lab.execution.cluster.host import (
+    BUILD,
+    GUEST,
+    KVM,
+    MEMORY,
+    SLOT,
+    HostFacts,
+    version_token,
+    versions,
+)
 from lab.execution.cluster.needs import nobody, oddities, slots
 from lab.execution.cluster.parcel import Bundle, Parcel, Sent, Unpacked, below, receive
+from lab.execution.cluster.serving import told_offers
 from lab.execution.cluster.words import Begun, Said, Wants
 from lab.execution.executor import ExecutorRequest
 from lab.execution.job import Job
@@ -116,6 +126,14 @@ def test_what_the_setting_of_a_host_makes_is_no_count_of_its_cpus(
     assert why is not None
     assert why.what == "no worker offers 99.0 GiB of memory for a guest"
     assert str(why.detail).startswith(f"far has {said}, ")
+
+
+def test_a_worker_says_what_it_offers_and_what_it_lacks() -> None:
+    """One without QEMU said that it offers two guests at once."""
+    played = HostFacts(offers={version_token(): 1, SLOT: 2, BUILD: 1, "label x": 1})
+    assert told_offers(played) == "no guests, as QEMU is not installed, 1 build at once, label x"
+    real = {SLOT: 1, GUEST: 64, KVM: 64, MEMORY: GIB, "arch x86_64": 1}
+    assert told_offers(HostFacts(offers=real)) == ("1 guest at once, KVM, no builds, arch x86_64")
 
 
 @pytest.mark.parametrize(

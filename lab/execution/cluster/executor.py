@@ -41,6 +41,7 @@ from lab.execution.cluster.connection import (
 )
 from lab.execution.cluster.host import HostFacts
 from lab.execution.cluster.needs import (
+    counted,
     elsewhere_only,
     fits,
     needs_of,
@@ -229,8 +230,8 @@ class Cluster:
                 self._asked.on_word(f"{self._told_address} has no worker yet: waiting for one")
                 said = True
             time.sleep(0.5)
-        names = [f"{facts.name} ({facts.cpus} CPUs)" for facts in self._hosts.values()]
-        self._asked.on_word(f"{len(names)} workers: {', '.join(names[:8])}"
+        names = [f"{facts.name} ({counted(facts.cpus, 'CPU')})" for facts in self._hosts.values()]
+        self._asked.on_word(f"{counted(len(names), 'worker')}: {', '.join(names[:8])}"
                             f"{', …' if names[8:] else ''}")  # fmt: skip
 
     @property

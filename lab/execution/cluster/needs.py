@@ -108,8 +108,13 @@ def _said(name: str, amount: float) -> str:
     if name == MEMORY:
         return f"{amount / (1 << 30):.1f} GiB of memory for a guest"
     if name == GUEST:
-        return f"{amount:g} CPUs for a guest"
-    return name if amount == _TOKEN else f"{name} ({amount:g} CPUs)"
+        return f"{counted(amount, 'CPU')} for a guest"
+    return name if amount == _TOKEN else f"{name} ({counted(amount, 'CPU')})"
+
+
+def counted(number: float, noun: str) -> str:
+    """``1 CPU``, ``2 CPUs``."""
+    return f"{number:g} {noun}{'' if number == 1 else 's'}"
 
 
 def _offered(needs: Mapping[str, float], host: HostFacts) -> str:

@@ -19,7 +19,8 @@ from distributed import Scheduler, Status, Worker
 from lab.config import LoadedConfig, load
 from lab.errors import InfrastructureError
 from lab.execution.cluster.address import Address
-from lab.execution.cluster.host import BUILD, KVM, SLOT, HostFacts, offers_of_here
+from lab.execution.cluster.host import BUILD, GUEST, KVM, SLOT, HostFacts, offers_of_here
+from lab.execution.cluster.needs import counted
 from lab.execution.cluster.reach import refused_for_good
 from lab.execution.cluster.work import Here, settle_here
 from lab.process.cache_use import use_cache
@@ -186,11 +187,15 @@ def _own_host(address: Address) -> str | None:
 
 def told_offers(facts: HostFacts) -> str:
     """What a host offers, for people."""
-    names = (SLOT, KVM, BUILD)
-    words = {SLOT: "guests at once", KVM: "CPUs under KVM", BUILD: "builds at once"}
-    numbers = [f"{facts.offers[name]:g} {words[name]}" for name in names if name in facts.offers]
-    tokens = [name for name in facts.offers if name.startswith(("arch ", "label "))]
-    return ", ".join([*numbers, *tokens])
+    offers = facts.offers
+    guests = "no guests, as QEMU is not installed"
+    if GUEST in offers:
+        guests = f"{counted(offers[SLOT], 'guest')} at once"
+    words = [guests]
+    if KVM in offers:
+        words.append("KVM")
+    words.append(f"{counted(offers[BUILD], 'build')} at once" if BUILD in offers else "no builds")
+    return ", ".join([*words, *(name for name in offers if name.startswith(("arch ", "label ")))])
 
 
 def serve_scheduler(address: Address, say: Callable[[str], None]) -> None:
