@@ -113,7 +113,8 @@ def gc(
     size = parsed_size(budget)
     with _looking(file) as store:
         now = clock(store.door) if yes else time.time()
-        removal = plan_store_removal(take_inventory(store.door), now, size)
+        found = take_inventory(store.door)
+        removal = plan_store_removal(found, now, size)
         freed = carry_out(store.door, removal, lambda _: None) if yes else 0
     if json:
         rows = [{**_row(entry), "why": why} for entry, why in removal.entries]
@@ -135,6 +136,10 @@ def gc(
         say(f"removed {what}, {human(freed)}")
     else:
         say(f"{what} would go, {would} of {human(removal.before)}; lab store gc --yes does it")
+    gone = {(entry.kind, entry.key) for entry, _ in removal.entries}
+    young = [one for one in found.entries if one.trouble and (one.kind, one.key) not in gone]
+    if young:
+        say(f"{len(young)} damaged stay until a day old; lab store push puts anew what it makes")
     if size is not None and removal.after > size:
         say(f"{human(removal.after)} stay, beyond {budget}: all of it is younger than a day")
     return ExitStatus.EXPECTED

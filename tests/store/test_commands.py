@@ -81,6 +81,18 @@ def test_gc_says_why_it_does_not_come_down_to_a_budget(
     assert "stay, beyond 1K: all of it is younger than a day" in said
 
 
+def test_gc_says_what_is_damaged_and_stays(
+    one: Host, shared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was told by `lab store check`, and gc removed nothing without a word."""
+    put(one)
+    manifests(shared)[0].write_text("{}")
+    assert lab("gc", "--yes") == ExitStatus.EXPECTED
+    said = capsys.readouterr().out
+    assert "removed 0 entries" in said
+    assert "1 damaged stay until a day old" in said
+
+
 def test_gc_is_dry(one: Host, shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put(one)
     manifests(shared)[0].write_text("{}")
