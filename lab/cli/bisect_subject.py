@@ -160,6 +160,9 @@ def _number(text: str) -> int:
 
 def _repository(opened: Lab, given: Given) -> Path:
     """The repository whose commits are bisected."""
+    from lab.config.model import GitKernel
+    from lab.trees.history import repository_here
+
     kernel = given.kernel
     if given.tree is not None:
         if kernel is not None:
@@ -168,10 +171,10 @@ def _repository(opened: Lab, given: Given) -> Path:
     if kernel is None:
         raise UserError("commits of what?", hint="--tree DIR, or a git kernel of lab.toml")
     section = opened.loaded.config.kernels[kernel]
-    url = str(getattr(section, "url", "")) if section.kind == "git" else ""
-    folder = opened.loaded.root / url
-    if url and "://" not in url and folder.is_dir():
-        return folder
-    what = "is in a repository elsewhere" if url else "is no git kernel: it has no commits"
-    hint = f"--tree DIR, a clone of {url}" if url else "--tree DIR"
-    raise UserError(f"{kernel} {what}", hint=hint)
+    if not isinstance(section, GitKernel):
+        raise UserError(f"{kernel} is no git kernel: it has no commits", hint="--tree DIR")
+    folder = repository_here(section, opened.loaded.root)
+    if folder is None:
+        hint = f"--tree DIR, a clone of {section.url}"
+        raise UserError(f"{kernel} is in a repository elsewhere", hint=hint)
+    return folder

@@ -30,6 +30,7 @@ from lab.nightly.budget import Budget, BudgetEnded, WithinBudget
 from lab.nightly.worse import GotWorse
 from lab.session import Lab
 from lab.suites.exact_pattern import only
+from lab.trees.history import repository_here
 from lab.unforeseen import as_lab_error
 
 _CONFIDENCE = 0.99
@@ -159,8 +160,8 @@ def repository_of(lab: Lab, kernel: str) -> Path:
     section = lab.loaded.config.kernels.get(kernel)
     if not isinstance(section, GitKernel):
         raise UserError(f"{kernel} is no git kernel of lab.toml any more")
-    folder = lab.loaded.root / Path(section.url.with_secrets).expanduser()
-    if section.url.scheme or not folder.is_dir():
+    folder = repository_here(section, lab.loaded.root)
+    if folder is None:
         raise UserError(
             f"{kernel} cannot be bisected: the history of its commits is not on this machine",
             hint=f"a clone of it, and that folder as kernels.{kernel}.url",

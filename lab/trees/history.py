@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from lab.config.model import GitKernel
 from lab.errors import InfrastructureError
@@ -23,14 +24,32 @@ def git_commits(kernel: GitKernel, root: Path, old: str, new: str) -> Commits | 
     Raises:
         InfrastructureError: Git does not know one of them any more.
     """
-    repository = root / Path(kernel.url.with_secrets).expanduser()
-    if kernel.url.scheme or not repository.is_dir():
+    repository = repository_here(kernel, root)
+    if repository is None:
         return None
     said = _git(repository, "rev-list", "--left-right", "--count", f"{old}...{new}")
     undone, count = map(int, said.split())
     log = ["log", f"-{_SHOWN}", "--no-merges", "--abbrev=12", "--format=%h %s (%an)"]
     subjects = _git(repository, *log, f"{old}..{new}").splitlines()
     return Commits(count, undone, tuple(subjects))
+
+
+def repository_here(kernel: GitKernel, root: Path) -> Path | None:
+    """The folder of this machine that a kernel's url names: a path, or ``file://``; else None.
+
+    Args:
+        root: Where a path begins that does not begin at the root.
+    """
+    url = kernel.url.with_secrets
+    if kernel.url.scheme == "file":
+        parts = urlsplit(url)
+        if parts.netloc not in ("", "localhost"):
+            return None
+        url = unquote(parts.path)
+    elif kernel.url.scheme:
+        return None
+    folder = root / Path(url).expanduser()
+    return folder if folder.is_dir() else None
 
 
 def _git(repository: Path, *arguments: str) -> str:
