@@ -115,10 +115,22 @@ class GuestTrier:
         """What the ends are built from, as a digest: with another patch it is another question.
 
         Raises:
+            UserError: No test has a name like the one that is asked for.
             InfrastructureError: A tree cannot be had.
         """
+        self._refuse_pattern()
         keys = "\n".join(self._key(point) for point in (*self.subject.old, self.subject.new))
         return hashlib.sha256(keys.encode()).hexdigest()
+
+    def _refuse_pattern(self) -> None:
+        """As ``lab test`` does, before anything is built; what cannot be asked may have it."""
+        try:
+            setup = self.subject.setup(self.subject.new)
+            plan = self._plan(setup, 1)
+        except UserError:
+            # Of the end, which says so itself when it is tried.
+            return
+        Preparer(setup.builder).refuse_pattern(plan)
 
     def _key(self, point: Point) -> str:
         """Of its build; "" for one that has none: it says so itself when it is tried."""

@@ -202,7 +202,7 @@ def question_of(
         raise UserError(f"{' and '.join(named)}: that is more than one question", hint="one")
     if not named and not pattern:
         hint = "-k TEST, --complaint TITLE, --metric EXPR, --boot or --build"
-        raise UserError("what is to be asked of each commit?", hint=hint)
+        raise UserError("what is to be asked of each kernel between the ends?", hint=hint)
     if boots or builds:
         return OfBoot() if boots else OfBuild()
     if complaint:

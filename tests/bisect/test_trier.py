@@ -28,7 +28,7 @@ from lab.bisect.subjects.commits import Commits, open_commits
 from lab.bisect.told import Seen, Sight, Trial
 from lab.bisect.trier import Asked, GuestTrier
 from lab.build import BuildJob, find_build
-from lab.errors import InfrastructureError
+from lab.errors import InfrastructureError, UserError
 from lab.execution.job import Job
 from lab.model.records import now
 from lab.model.status import Status
@@ -452,6 +452,19 @@ def test_one_that_fails_does_not_keep_the_next_from_it() -> None:
     ahead.begin(POINTS)
     _until(lambda: len(done) == 3)
     ahead.end()
+
+
+def test_a_name_that_no_test_has_is_refused_before_anything_is_built(bench: Bench) -> None:
+    """It booted the bad end, and said that this cannot be tested."""
+    bench.repository.add("mm/mlock.c", "int one;")
+    for subject in bench.opened():
+        question = OfTest("populat.*")
+        trier = GuestTrier(subject, question, Asked(suites=("populate",)), ["lab"])
+        with pytest.raises(UserError, match=r"no test has a name like 'populat\.\*'"):
+            trier.made_from()
+        assert not list(BUILDS.place(bench.lab.cache).glob("*/bzImage"))
+        known = GuestTrier(subject, OfTest("populate.*"), Asked(suites=("populate",)), ["lab"])
+        assert known.made_from()
 
 
 def test_what_comes_next_is_begun_while_a_kernel_is_linked(

@@ -155,7 +155,7 @@ def test_what_it_would_do(project: Path, linux: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("--good v0 --bad main", "what is to be asked of each commit?"),
+        ("--good v0 --bad main", "what is to be asked of each kernel between the ends?"),
         ("--good v0 --bad main --build --boot", "--boot and --build: that is more than one"),
         ("--good v0 --build", "there is no --bad end"),
         ("--good v0 --new main --build", "--good and --bad, or --old and --new"),
