@@ -67,7 +67,11 @@ def push(
     if failed:
         return max(error.status for _, error in failed)
     if store.away or not store.pushes:
-        raise InfrastructureError("the store cannot be written", where=str(store.settings.url))
+        raise InfrastructureError(
+            "the store cannot be written",
+            where=str(store.settings.url),
+            hint=store.door.hint or None,
+        )
     return ExitStatus.EXPECTED
 
 
@@ -175,7 +179,9 @@ def _looking(file: Path | None) -> Iterator[Store]:
     try:
         yield Store(settings, said.append)
     except Unusable as error:
-        raise InfrastructureError(str(error), where=str(settings.url)) from None
+        raise InfrastructureError(
+            str(error), where=str(settings.url), hint=error.hint or None
+        ) from None
 
 
 def _no_store(toml: Path) -> UserError:

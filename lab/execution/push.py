@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from lab.build import Build
 from lab.build.shared import push_build
 from lab.builder import Builder, Failure
-from lab.errors import LabError
+from lab.errors import InfrastructureError, LabError
 from lab.execution.prepare import Preparer
 from lab.plan import Plan
 from lab.process.seal import SEAL
-from lab.process.shelf import PROGRAMS
+from lab.process.shelf import BUILDS, PROGRAMS
 from lab.store.bundle import push_folder
+from lab.store.left_there import require_vmlinux
 from lab.trees.shared import push_tree
 from lab.unforeseen import as_lab_error
 
@@ -33,12 +34,28 @@ def push_plan(builder: Builder, plan: Plan, store: Store) -> list[tuple[str, Lab
             continue
         try:
             push_tree(built.job.tree, store)
-            push_build(built, store)
+            _push_build(built, store)
             for folder in _programs(builder, suites, built):
                 push_folder(PROGRAMS.kind, folder)
         except Exception as error:
             failed.append((request.name, as_lab_error(error)))
     return failed
+
+
+def _push_build(built: Build, store: Store) -> None:
+    """Put a build there with all that is of it: what another store kept is had from that.
+
+    Raises:
+        InfrastructureError: It is not there now, though what is pushed is taken.
+    """
+    if store.pushes and not store.has(BUILDS.kind, built.key):
+        require_vmlinux(built.folder)
+    if not push_build(built, store) and store.pushes:
+        raise InfrastructureError(
+            "its build was not put there",
+            where=built.folder,
+            hint=f"rm -r {built.folder}: the same command then makes it anew",
+        )
 
 
 def _programs(builder: Builder, suites: dict[str, None], built: Build) -> Iterator[Path]:

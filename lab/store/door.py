@@ -20,7 +20,11 @@ _NOT_WRITTEN = {
 
 
 class Unusable(Exception):
-    """The store cannot do what is asked, and that was told."""
+    """The store cannot do what is asked, and that was told; with what to do next, if anything."""
+
+    def __init__(self, why: str, hint: str = "") -> None:
+        super().__init__(why)
+        self.hint = hint
 
 
 class Here(Exception):
@@ -37,6 +41,7 @@ class Door:
     Attributes:
         tell: Told in a line what is wrong, once each.
         away: Why it is not asked any more; "" where it is.
+        hint: What to do about that; "" where nobody knows.
         closed: Why nothing is put there any more.
     """
 
@@ -49,6 +54,7 @@ class Door:
         self._told: set[str] = set()
         self.tell = tell
         self.away = ""
+        self.hint = ""
         self.closed = ""
 
     def do(
@@ -69,7 +75,7 @@ class Door:
             Unusable: All else.
         """
         if self.away:
-            raise Unusable(self.away)
+            raise Unusable(self.away, self.hint)
 
         def counted(beat: Beat) -> _T:
             def both(size: int) -> None:
@@ -111,11 +117,11 @@ class Door:
             self.say(f"it cannot be written: {self.closed}; nothing more goes there")
             raise Unusable(self.closed) from None
         # Of paramiko's, botocore's and their like each has a family of its own.
-        hint = error.hint if isinstance(error, PlaceError) else ""
+        self.hint = error.hint if isinstance(error, PlaceError) else ""
         self.away = self._settings.url.scrub(said(error))
-        more = f" ({hint})" if hint else ""
+        more = f" ({self.hint})" if self.hint else ""
         self.say(f"it cannot be used: {self.away}{more}; all is made here from now on")
-        raise Unusable(self.away) from None
+        raise Unusable(self.away, self.hint) from None
 
 
 def _is_refused(error: OSError) -> bool:

@@ -55,8 +55,9 @@ def test_nobody_names_a_store(tmp_path: Path, one: Host) -> None:
 def test_one_that_is_away(one: Host, shared: Path) -> None:
     shared.rmdir()
     for words in (["check"], ["gc"], ["gc", "--yes"]):
-        with pytest.raises(InfrastructureError, match="there is no folder"):
+        with pytest.raises(InfrastructureError, match="there is no folder") as caught:
             lab(*words)
+        assert "try: mkdir " in str(caught.value)
 
 
 def test_check(one: Host, shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,6 +119,36 @@ def test_push(one: Host, shared: Path, capsys: pytest.CaptureFixture[str]) -> No
     # The project's only program is an empty file.
     assert status == ExitStatus.USER or "populate" in said.err
     assert "1 build pushed" in said.out
+
+
+def test_push_of_what_another_store_had(
+    tmp_path: Path,
+    fake_kernel: Path,
+    shared: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """All that was left there comes along; where it cannot, nobody hears that all was put."""
+    host(tmp_path / "first", fake_kernel, shared).build()
+    two = host(tmp_path / "two", fake_kernel, shared, "")
+    (tmp_path / "two/kconfigs/pmem.config").write_text("")
+    had = two.build()
+    assert had.origin
+    assert not (had.folder / "vmlinux").exists()
+    there = tmp_path / "there"
+    there.mkdir()
+    two.project.change(shared.as_uri(), there.as_uri())
+    gone = shared.rename(tmp_path / "gone")
+    words = ("push", "6.1", "--file", str(two.project.toml))
+    assert lab(*words) == ExitStatus.INFRASTRUCTURE
+    said = capsys.readouterr()
+    assert "the vmlinux of this build is in the store, and cannot be had" in said.err
+    assert "build pushed" not in said.out
+    gone.rename(shared)
+    # A process asks no store again that was away.
+    monkeypatch.setattr("lab.store.left_there._stores", {})
+    lab(*words)
+    assert "1 build pushed" in capsys.readouterr().out
 
 
 def test_push_to_one_that_is_away(
