@@ -6,13 +6,14 @@ Typer's own cuts sentences short with "...", and names Python's types.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-#: In the order of a day's work; what is in none comes last.
+#: Those of the lab, in the order of a day's work; what is in none comes last.  The gc of a store
+#: is not that of this machine.
 _GROUPS = {
     "Build and test": ("build", "test", "matrix", "verify", "bisect", "boot", "cp"),
     "Patches": ("patch", "reply", "claims"),
@@ -54,7 +55,7 @@ class Group(TyperGroup):
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the commands; the few options are where one looks for them last."""
         width = max(map(len, self._shown()))
-        for title, names in self._groups():
+        for title, names in self._groups(_GROUPS if ctx.parent is None else {}):
             formatter.write(f"{title}\n")
             formatter.indent()
             formatter.write_dl(
@@ -71,9 +72,9 @@ class Group(TyperGroup):
         # What another program calls, as b4 does review-check, is for nobody's day.
         return {name: None for name, command in self.commands.items() if not command.hidden}
 
-    def _groups(self) -> Iterator[tuple[str, list[str]]]:
+    def _groups(self, groups: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, list[str]]]:
         rest = self._shown()
-        for title, names in _GROUPS.items():
+        for title, names in groups.items():
             known = [name for name in names if name in rest]
             for name in known:
                 del rest[name]

@@ -31,7 +31,10 @@ def report(
     serve: Annotated[
         bool, typer.Option("--serve", help="Serve it on loopback, with a run's progress.")
     ] = False,
-    port: Annotated[int, typer.Option("--port", metavar="N", help="With --serve; 0 is any.")] = 0,
+    port: Annotated[
+        int,
+        typer.Option("--port", metavar="N", min=0, max=65535, help="With --serve; 0 is any."),
+    ] = 0,
     browse: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
     file: File = None,
     json: Json = False,

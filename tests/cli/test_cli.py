@@ -97,6 +97,12 @@ def test_help_fits_a_terminal(tmp_path: Path) -> None:
     assert [name for name in COMMANDS if f"  {name} " not in done.stdout] == []
 
 
+def test_what_a_store_has_is_not_listed_as_this_machines(tmp_path: Path) -> None:
+    said = python_lab(tmp_path, "store", "--help").stdout
+    assert "This machine" not in said
+    assert "  gc " in said
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_each_command_fits_too(tmp_path: Path, command: str) -> None:
     lines = python_lab(tmp_path, command, "--help").stdout.splitlines()
