@@ -60,7 +60,7 @@ def push(
     else:
         for what, error in failed:
             say(f"{what}: {error}", err=True)
-        said = ", ".join(f"{number} {what}" for what, number in store.account.rows())
+        said = ", ".join(_counted(what, number) for what, number in store.account.rows())
         # One that cannot be asked has nothing, as far as anybody knows.
         is_there = store.pushes and not store.away and not failed
         say(f"{store.settings.url}: {said or ('all is there' if is_there else 'nothing was put')}")
@@ -70,7 +70,7 @@ def push(
         raise InfrastructureError(
             "the store cannot be written",
             where=str(store.settings.url),
-            hint=store.door.hint or None,
+            hint=store.door.hint or "room there, and leave to write; https:// is only read",
         )
     return ExitStatus.EXPECTED
 
@@ -190,6 +190,15 @@ def _no_store(toml: Path) -> UserError:
         where=toml,
         hint='[store] url = "file:///FOLDER" in lab.toml or lab.local.toml',
     )
+
+
+def _counted(what: str, number: int) -> str:
+    """A row of an account, for people: 3 builds pushed, 27.9M written."""
+    noun, _, done = what.partition(" ")
+    if noun == "bytes":
+        return f"{human(number)} {done}"
+    plural = "s" if number != 1 and not noun.endswith("s") else ""
+    return f"{number} {noun}{plural} {done}".rstrip()
 
 
 def _tell(what: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.cli.main import commands
+from lab.cli.store import _counted
 from lab.errors import ExitStatus, InfrastructureError, UserError
 from tests.store.conftest import blobs, manifests
 from tests.store.test_builder import Host, host, shared
@@ -119,6 +120,17 @@ def test_push(one: Host, shared: Path, capsys: pytest.CaptureFixture[str]) -> No
     # The project's only program is an empty file.
     assert status == ExitStatus.USER or "populate" in said.err
     assert "1 build pushed" in said.out
+
+
+def test_what_was_pushed_is_counted_for_people() -> None:
+    rows = (
+        ("build pushed", 3),
+        ("tree pushed", 1),
+        ("programs pushed", 7),
+        ("bytes written", 2048),
+    )
+    said = [_counted(what, number) for what, number in rows]
+    assert said == ["3 builds pushed", "1 tree pushed", "7 programs pushed", "2K written"]
 
 
 def test_push_of_what_another_store_had(
