@@ -40,6 +40,23 @@ def test_who_does_not_heed_the_end_is_not_waited_for() -> None:
     assert not tasks[0].done()
 
 
+def test_a_worker_that_waits_for_a_scheduler_heeds_a_signal(tmp_path: Path) -> None:
+    """It went on for half a minute, and then said that there is no scheduler."""
+    Project(tmp_path).append('[paths]\ncache = "cache"\n')
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"tcp://127.0.0.1:{mute.getsockname()[1]}"
+        words = [sys.executable, "-m", "lab", "worker", url, "-C", str(tmp_path)]
+        with subprocess.Popen(words, stderr=subprocess.PIPE) as worker:
+            mute.settimeout(30)
+            mute.accept()
+            mute.accept()
+            worker.terminate()
+            try:
+                assert worker.wait(10) == 0
+            finally:
+                worker.kill()
+
+
 def test_a_scheduler_that_ends_is_told_in_words_of_the_labs(tmp_path: Path) -> None:
     Project(tmp_path).append('[paths]\ncache = "cache"\n')
     with socket.socket() as probe:

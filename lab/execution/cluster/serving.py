@@ -153,7 +153,8 @@ async def _work_for(
             local_directory=str(folder),
         )
         mine = adopt(worker, loaded, labels)
-        await worker
+        if not await _is_taken(worker, stop):
+            return
     except (OSError, TimeoutError, ValueError, RuntimeError) as error:
         why = _beneath(error)
         raise InfrastructureError(
@@ -173,6 +174,19 @@ async def _work_for(
             hint="start both again: what ran there runs again with the same command",
         )
     await asyncio.wait_for(worker.close(timeout=_LEAVING_S), 2 * _LEAVING_S)
+
+
+async def _is_taken(worker: Worker, stop: asyncio.Event) -> bool:
+    """Whether a worker comes up before a signal does: Dask tries for half a minute."""
+    starting = asyncio.ensure_future(worker.start())
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not starting.done():
+        starting.cancel()
+        return False
+    await starting
+    return True
 
 
 def _threads(loaded: LoadedConfig) -> int:
