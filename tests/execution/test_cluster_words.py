@@ -52,9 +52,11 @@ def test_a_worker_that_waits_for_a_scheduler_heeds_a_signal(tmp_path: Path) -> N
             mute.accept()
             worker.terminate()
             try:
-                assert worker.wait(10) == 0
+                assert worker.wait(15) == 0
             finally:
                 worker.kill()
+            assert worker.stderr is not None
+            assert b"ERROR" not in worker.stderr.read()
 
 
 def test_a_scheduler_that_ends_is_told_in_words_of_the_labs(tmp_path: Path) -> None:

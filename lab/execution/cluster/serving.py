@@ -184,6 +184,9 @@ async def _is_taken(worker: Worker, stop: asyncio.Event) -> bool:
     stopping.cancel()
     if not starting.done():
         starting.cancel()
+        # Its folder goes with it: Dask looks for that at the end, and says that it is not there.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(worker.close(timeout=_LEAVING_S), 2 * _LEAVING_S)
         return False
     await starting
     return True
