@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from lab.bisect.point import Point
 
 #: As long as what is left of one file's build may take on a host with nothing else to do.
 _PATIENCE_S = 5.0
+#: And where nobody competes with it, whoever builds in earnest would be no sooner.
+_MOST_S, _LOOK_S, _LOOKS = 120.0, 0.5, 3
 #: Says whether to give up.
 Stopped = Callable[[], bool]
 #: Builds a point, or gives up.
@@ -44,8 +49,8 @@ class Ahead:
     def give_way(self, point: Point) -> None:
         """Let somebody else build a point: stops all else, and that if it takes its time.
 
-        What is built ahead has what others leave, which may be little: who builds it in earnest
-        goes on where it is stopped.
+        What is built ahead has what others leave, which may be little: then who builds it in
+        earnest goes on where it is stopped.
         """
         work, self._work = self._work, None
         if work is not None:
@@ -56,6 +61,15 @@ class Ahead:
         work, self._work = self._work, None
         if work is not None:
             work.stop()
+
+
+def is_contended() -> bool:
+    """Whether more wants to run on this host than a build, with a process for each CPU, and who
+    waits for it: proc_loadavg(5)."""
+    with suppress(OSError, ValueError):
+        runnable = Path("/proc/loadavg").read_text().split()[3].partition("/")[0]
+        return int(runnable) > (os.cpu_count() or 1) + 1
+    return True
 
 
 class _Work:
@@ -74,9 +88,18 @@ class _Work:
         with self._lock:
             self._stopped, self._kept = True, but
         if but is not None:
-            self._thread.join(_PATIENCE_S)
+            self._wait()
         self._kept = None
         self._thread.join()
+
+    def _wait(self) -> None:
+        """Until all has ended, or others are in its way."""
+        self._thread.join(_PATIENCE_S)
+        deadline, looks = time.monotonic() + _MOST_S, _LOOKS
+        while looks and self._thread.is_alive() and time.monotonic() < deadline:
+            # One look finds now and then what is there for a moment.
+            looks = looks - 1 if is_contended() else _LOOKS
+            self._thread.join(_LOOK_S)
 
     def _run(self) -> None:
         # What is brought is of use even where time is too short to build anything.

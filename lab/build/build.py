@@ -346,6 +346,7 @@ def _build_on(
             release = read_release(bench.objects)
             copy_products(bench, folder)
             kept.keep(bench, stale.difference(taken))
+            kept.done(bench)
         shutil.copyfile(log, folder / "build.log")
         duration = time.monotonic() - started
         _write_record(

@@ -86,15 +86,32 @@ class KeptObjects:
         """Keep what is not going to be up to date once the source is as ``wanted``.
 
         Returns:
-            The names of these objects, for take_back() and keep().
+            The names of these objects, for take_back() and keep(); and of those that a build was
+            stopped over which never said that it is done.
         """
-        if not bench.is_whole:
-            return frozenset()
-        present = read_rows(bench.manifest)
-        changed = {path for path, _ in wanted.items() ^ present.items()}
-        stale = _naming(bench, changed)
-        self.keep(bench, stale)
+        stale = self._stopped_over(bench)
+        if bench.is_whole:
+            present = read_rows(bench.manifest)
+            changed = {path for path, _ in wanted.items() ^ present.items()}
+            now = _naming(bench, changed)
+            self.keep(bench, now)
+            stale |= now
+        # The source is going to be what is wanted, whatever becomes of its objects: of a build
+        # that is killed right after it took some back, what it had last touched is removed.
+        with suppress(OSError):
+            write_whole(_stale(bench), "\n".join(sorted(stale)).encode(errors="surrogateescape"))
         return stale
+
+    def done(self, bench: Workbench) -> None:
+        """All that was left is up to date, or gone."""
+        with suppress(OSError):
+            _stale(bench).unlink(missing_ok=True)
+
+    def _stopped_over(self, bench: Workbench) -> frozenset[str]:
+        with suppress(OSError):
+            names = _stale(bench).read_bytes().decode(errors="surrogateescape")
+            return frozenset(filter(None, names.split("\n")))
+        return frozenset()
 
     def keep(self, bench: Workbench, names: Iterable[str]) -> None:
         """Keep those that are up to date; nothing that goes wrong here is a build's concern.
@@ -311,6 +328,11 @@ class _Look:
         if path not in self._hidden:
             self._hidden[path] = _HIDDEN.search((self.objects / path).read_bytes()) is not None
         return self._hidden[path]
+
+
+def _stale(bench: Workbench) -> Path:
+    """Names the objects that a build was begun over."""
+    return bench.folder / "stale"
 
 
 def _naming(bench: Workbench, changed: Collection[str]) -> frozenset[str]:

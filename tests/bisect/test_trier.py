@@ -433,12 +433,35 @@ def test_what_is_not_wanted_is_stopped() -> None:
 
 def test_what_takes_its_time_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lab.bisect.ahead._PATIENCE_S", 0.05)
+    monkeypatch.setattr("lab.bisect.ahead._LOOK_S", 0.01)
+    monkeypatch.setattr("lab.bisect.ahead.is_contended", lambda: True)
     slow = Slow()
     ahead = Ahead(slow.make)
     ahead.begin(POINTS)
     _until(lambda: slow.began == ["1"])
     ahead.give_way(POINTS[0])
     assert slow.ended == [("1", True)]
+
+
+def test_what_nobody_competes_with_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Now and then something else wants to run, for a moment."""
+    looks = iter([True, True, False, True, True, False])
+    slow = Slow()
+
+    def is_contended() -> bool:
+        found = next(looks, None)
+        if found is None:
+            slow.go_on.set()
+        return bool(found)
+
+    monkeypatch.setattr("lab.bisect.ahead._PATIENCE_S", 0.05)
+    monkeypatch.setattr("lab.bisect.ahead._LOOK_S", 0.01)
+    monkeypatch.setattr("lab.bisect.ahead.is_contended", is_contended)
+    ahead = Ahead(slow.make)
+    ahead.begin(POINTS)
+    _until(lambda: slow.began == ["1"])
+    ahead.give_way(POINTS[0])
+    assert slow.ended == [("1", False)]
 
 
 def test_one_that_fails_does_not_keep_the_next_from_it() -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from lab.build import BuildJob, kept_objects
+from lab.build.build import build, workbench_of
 from lab.build.build import kept_objects as kept_of
-from lab.build.build import workbench_of
 from lab.build.kbuild_note import read_note
-from lab.errors import UserError
+from lab.errors import InfrastructureError, UserError
 from lab.process.scratch import write_whole
 from tests.build.conftest import Bench
 
@@ -333,3 +333,32 @@ def _note(bench: Bench) -> Path:
         bench.build(job)
         assert read_note(workbench_of(job).objects, "mm/gup.o") is not None
     return workbench_of(job).objects / "mm/.gup.o.cmd"
+
+
+def test_what_a_stopped_build_had_taken_back_is_taken_back_again(bench: Bench) -> None:
+    """What was written last may be half of it, and is removed: that is all of these."""
+    builds(bench, kernel(bench))
+    builds(bench, kernel(bench, gup=2))
+    folder = workbench_of(kernel(bench)).folder
+    for path in (*folder.glob("obj/**/*"), *folder.glob("src/**/*")):
+        times = path.lstat()
+        os.utime(
+            path, ns=(times.st_atime_ns, times.st_mtime_ns - 60 * 10**9), follow_symlinks=False
+        )
+    between = kernel(bench, mlock=2)
+    with pytest.raises(InfrastructureError, match="stopped"):
+        build(between, stopped=Stopped())
+    assert read_note(workbench_of(between).objects, "mm/gup.o") is not None
+    assert builds(bench, between) == ["mm/mlock.o"]
+    assert not (folder / "stale").exists()
+
+
+class Stopped:
+    """Says so from the second time on: the first is asked before anything is done."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __call__(self) -> bool:
+        self.asked += 1
+        return self.asked > 1
