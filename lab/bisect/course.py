@@ -15,6 +15,7 @@ from lab.bisect.log import Begun, Tried
 from lab.bisect.point import Point
 from lab.bisect.question import Question, judge, together
 from lab.bisect.search import Found, Undecided
+from lab.bisect.signature import test_in
 from lab.bisect.subject import Subject
 from lab.bisect.told import Answer, Seen, Side, Sight, Told, Trial
 from lab.model.rate import Rate
@@ -456,8 +457,11 @@ class Course:
         """What fails at the end, and did not where the change alone is."""
         keys = {one.key for one in self._failing(found)}
         steps = (one for one in self.steps if one.point.key in keys)
-        seen = {text for step in steps for one in step.trials for text in one.seen.signature}
-        return tuple(one for one in self._known.reference.signature if seen and one not in seen)
+        seen = {
+            test_in(text) for step in steps for one in step.trials for text in one.seen.signature
+        }
+        signature = self._known.reference.signature
+        return tuple(one for one in signature if seen and test_in(one) not in seen)
 
     @property
     def _known(self) -> Ends:

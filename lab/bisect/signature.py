@@ -38,6 +38,12 @@ def of_result(job: JobRecord, result: TestResult) -> tuple[str, ...]:
     return (": ".join(filter(None, (result.test, str(result.status), said))),)
 
 
+def test_in(text: str) -> str:
+    """Of a test's failure the test and its status: it has words for each time; else all of it."""
+    parts = text.split(": ", 2)
+    return ": ".join(parts[:2]) if len(parts) == 3 else text
+
+
 def test_of(one: TestResult | PlacedComplaint) -> str:
     """Which test it is, of which program, on which filesystem."""
     return f"{one.filesystem} {one.program} {one.test}"
