@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -201,10 +202,15 @@ def _lines(path: Path) -> list[bytes]:
 
 
 def _begun(path: Path, lines: Sequence[bytes]) -> Begun:
-    for line in _parsed(path, lines):
-        if isinstance(line, Begun):
-            return line
-    raise UserError("its first line does not say what is bisected", where=f"{path}:1")
+    with suppress(UserError):
+        for line in _parsed(path, lines):
+            if isinstance(line, Begun):
+                return line
+    raise UserError(
+        "it is no bisection's log: its first line does not say what is bisected",
+        where=f"{path}:1",
+        hint="a bisection's is the file `log` of its folder",
+    )
 
 
 def _parsed(path: Path, lines: Sequence[bytes], first: int = 1) -> Iterator[Line]:

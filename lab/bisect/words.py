@@ -201,6 +201,8 @@ def proof_line(one: Shown) -> str:
     holds, not_ = _SHOWN[one.what]
     word = {True: holds, False: not_, None: "could not be tried"}[one.holds]
     said = f": {one.why}" if one.why not in ("", word) else ""
+    if one.why.startswith(f"{word} "):
+        word, said = one.why, ""
     # A set of nothing has no key.
     if one.point.key and not one.point.parts:
         return f"{one.point.name} {word}{said}"

@@ -90,7 +90,7 @@ def test_a_step_that_is_undone_is_tried_again_with_all_behind_it(tmp_path: Path,
     [
         (b"", "its first line does not say what is bisected"),
         (b'{"line":"undone","step":1,"time":""}\n', "its first line does not say what is bisected"),
-        (b"what?\n", "no line of a bisection's log"),
+        (b"what?\n", "its first line does not say what is bisected"),
     ],
 )
 def test_a_file_that_is_none_is_refused(tmp_path: Path, content: bytes, said: str) -> None:

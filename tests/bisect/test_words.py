@@ -53,7 +53,7 @@ def test_the_result(tmp_path: Path) -> None:
     assert list(result_lines(result, "commit", WORDS)) == [
         "commit 6 is the first bad commit",
         "  commit 6 fails: mmap: fail: 3 of 4 pages are not present",
-        "  commit 5 passes: passes 3 of 3",
+        "  commit 5 passes 3 of 3",
         "  not shown by taking it out: what it brought cannot be taken out of the end by itself",
         "  probability 99.3%; where it fails it failed 6/6 [61%, 100%]",
         "  skipped commit 8: mm/gup.c:12: error: expected ';'",

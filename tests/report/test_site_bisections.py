@@ -212,7 +212,7 @@ def test_a_log_that_is_damaged_costs_no_other(tmp_path: Path) -> None:
     index = text_of(read(folder / "index.html"))
     assert "Its log cannot be read" in index
     assert f"commit {FIRST_BAD} is the first bad one" in index
-    assert "no line of a bisection's log" in text_of(page_of(folder, "20990101-000000-ffff"))
+    assert "it is no bisection's log" in text_of(page_of(folder, "20990101-000000-ffff"))
     assert page_of(folder, good).said
 
 
