@@ -115,15 +115,17 @@ class GuestTrier:
         """What the ends are built from, as a digest: with another patch it is another question.
 
         Raises:
-            UserError: No test has a name like the one that is asked for.
             InfrastructureError: A tree cannot be had.
         """
-        self._refuse_pattern()
         keys = "\n".join(self._key(point) for point in (*self.subject.old, self.subject.new))
         return hashlib.sha256(keys.encode()).hexdigest()
 
-    def _refuse_pattern(self) -> None:
-        """As ``lab test`` does, before anything is built; what cannot be asked may have it."""
+    def refuse_pattern(self) -> None:
+        """Refuse a name that somebody typed before anything is built, as ``lab test`` does.
+
+        Raises:
+            UserError: No test has a name like the one that is asked for.
+        """
         try:
             setup = self.subject.setup(self.subject.new)
             plan = self._plan(setup, 1)

@@ -47,6 +47,7 @@ class Asking:
 
         bisections = Bisections(self.opened.results)
         with self._trier() as trier:
+            trier.refuse_pattern()
             begun = Begun(
                 self.question.name,
                 self._subject_name(),

@@ -321,8 +321,8 @@ def test_commits_that_cannot_be_told_apart_are_all_named(nights: Nights) -> None
     assert found.left_count == len(document_of(night)["bisected"][0]["left"]) == 3
 
 
-def test_history_that_is_elsewhere_is_told(nights: Nights) -> None:
-    nights.asked("bisect = true", f"file://{nights.repository.folder}")
+def test_history_that_is_elsewhere_is_told(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.nightly.bisecting.repository_here", lambda *_: None)
     nights.night()
     nights.day()
     night = nights.night()
