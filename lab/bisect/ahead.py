@@ -87,10 +87,13 @@ class _Work:
     def stop(self, but: Point | None = None) -> None:
         with self._lock:
             self._stopped, self._kept = True, but
-        if but is not None:
-            self._wait()
-        self._kept = None
-        self._thread.join()
+        try:
+            if but is not None:
+                self._wait()
+        finally:
+            # Ctrl-C while it is waited for, too: else make would outlive the lab.
+            self._kept = None
+            self._thread.join()
 
     def _wait(self) -> None:
         """Until all has ended, or others are in its way."""

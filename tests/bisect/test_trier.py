@@ -464,6 +464,21 @@ def test_what_nobody_competes_with_is_waited_for(monkeypatch: pytest.MonkeyPatch
     assert slow.ended == [("1", False)]
 
 
+def test_what_is_waited_for_is_stopped_by_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lab.bisect.ahead._PATIENCE_S", 0.05)
+    monkeypatch.setattr("lab.bisect.ahead.is_contended", interrupted)
+    slow = Slow()
+    ahead = Ahead(slow.make)
+    ahead.begin(POINTS)
+    _until(lambda: slow.began == ["1"])
+    with pytest.raises(KeyboardInterrupt):
+        ahead.give_way(POINTS[0])
+    assert slow.ended == [("1", True)]
+
+
 def test_one_that_fails_does_not_keep_the_next_from_it() -> None:
     done: list[str] = []
 
