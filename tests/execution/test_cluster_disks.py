@@ -100,6 +100,14 @@ def test_what_it_has_counts_where_there_is_no_other(away: Away) -> None:
     assert "w3: its disk was full" in away.words[0]
 
 
+def test_passes_of_a_full_disk_are_no_whole_answer(away: Away) -> None:
+    """Nobody knows what its console lacks."""
+    away.others = []
+    record = away.fail("w3", Done("w3", PASSED))
+    assert "its disk was full while the job ran" in str(record.error)
+    assert not record.users_fault
+
+
 def test_the_error_names_the_host(away: Away) -> None:
     away.others = []
     record = away.fail("w3")

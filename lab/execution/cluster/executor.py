@@ -594,7 +594,11 @@ class Cluster:
             for result in failed.done.record.results:
                 if result.status is Status.ERROR:
                     self._asked.on_result(result)
-            return self._of(number, sent, failed.done)
+            record = self._of(number, sent, failed.done)
+            if record is None or record.error is not None:
+                return record
+            # Its console may lack what the kernel complained of: its passes are no whole answer.
+            return replace(record, error=JobError.of(failed.error, Fault.MACHINE))
         if len(self._attempts.of(number)) >= MOST:
             error = self._attempts.verdict(number, sent.job.name)
         else:
