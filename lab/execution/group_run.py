@@ -23,6 +23,7 @@ from lab.filesystems.set_up import StaysMounted
 from lab.guest.command import CommandTimeout
 from lab.guest.guest import Guest, GuestDied
 from lab.model.job_error import JobError
+from lab.process.interrupt import held, may_interrupt
 from lab.unforeseen import as_lab_error
 
 
@@ -87,14 +88,21 @@ def _run_filesystem(session: GuestSession, prefetch: Prefetch) -> bool:
         if isinstance(error, StaysMounted) and session.ran:
             findings.note_left(session.guest, error.what)
             return False  # the next guest has a device of its own
-        findings.add_trouble(agenda.take_filesystem(filesystem), _stalled(session, error))
+        error = _stalled(session, error)
+        with held():
+            findings.add_trouble(agenda.take_filesystem(filesystem), error)
         lost = isinstance(error, GuestDied | CommandTimeout)
         session.lost.extend([error.what] if lost else ())
         return not lost
     findings.proofs.setdefault(filesystem.name, mounted.proofs)
     session.mounted[filesystem.name] = mounted.table
     while agenda.group and agenda.group[0].filesystem == filesystem:
-        if findings.over or not _run_next(session):
+        if findings.over:
+            return False
+        # Between the agenda and the results a unit is in neither.
+        with held():
+            good = _run_next(session)
+        if not good:
             return False
     return True
 
@@ -144,7 +152,7 @@ def _name_rest(session: GuestSession, unit: Unit, rest: Rest) -> bool:
     good = True
     if rest.listed:
         try:
-            with session.stall_watch.looking():
+            with session.stall_watch.looking(), may_interrupt():
                 command = whole.listing(session.findings.job.pattern)
                 names = list_tests(session.guest, whole.kind, command, rest.done) or ()
         except InfrastructureError as error:

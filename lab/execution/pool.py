@@ -25,7 +25,7 @@ from lab.execution.job import Job
 from lab.execution.run_job import JobInterrupted, run_job
 from lab.model.records import JobRecord, TestResult
 from lab.process.deadline import Deadline
-from lab.process.interrupt import Terminated, importing
+from lab.process.interrupt import Terminated, put_off
 from lab.unforeseen import as_lab_error
 
 #: Seconds a job may take to end its guests and say what it has: SIGTERM ends the lab in ten.
@@ -274,11 +274,10 @@ class _Worker:
     def end(self, number: int, frame: FrameType | None) -> None:
         """A handler of SIGTERM: the job ends, and gives what it has."""
         self.over = True
-        if self.telling or importing(frame):
-            # Half of a message would be the last that anybody hears.
-            signal.signal(signal.SIGALRM, lambda _, later: self.end(number, later))
-            signal.setitimer(signal.ITIMER_REAL, 0.02)
-        elif self.running:
+        # Half of a message would be the last that anybody hears.
+        if put_off(frame, lambda later: self.end(number, later), busy=self.telling):
+            return
+        if self.running:
             # Once: the pool says it again with each result, and that would come into the
             # end of the guests.  Between jobs, or while a record is made, it would break
             # the pool, or lose what was found.

@@ -22,6 +22,7 @@ from lab.model.job_error import Fault, JobError
 from lab.model.records import Evidence, JobRecord, TestResult, now
 from lab.model.unrun import INTERRUPTED, Stop
 from lab.model.variant import Variant
+from lab.process.interrupt import held
 from lab.process.spent import spent_s
 from lab.unforeseen import as_lab_error
 
@@ -125,16 +126,18 @@ def _add_trouble(findings: Findings, agenda: Agenda, trouble: LabError, *, first
         # All had run: what its guest still had to say, nobody knows.
         findings.note_error(JobError.of(trouble, Fault.MACHINE))
     # Where the first guest reached no filesystem, no other would.
-    units = agenda.take_all() if first else agenda.take_group()
-    findings.add_trouble((unit for unit, _ in each_once(units)), trouble)
+    with held():
+        units = agenda.take_all() if first else agenda.take_group()
+        findings.add_trouble((unit for unit, _ in each_once(units)), trouble)
 
 
 def _leave(findings: Findings, agenda: Agenda, stop: Stop) -> None:
     """Nothing more runs: what is left says so."""
     for unit, more in each_once(agenda.units):
-        findings.add_unrun(unit, f"{stop.why}{more}", stop.kind)
         # One by one: a signal may come in between, and then the others are left still.
-        agenda.drop(partial(is_alike, unit))
+        with held():
+            findings.add_unrun(unit, f"{stop.why}{more}", stop.kind)
+            agenda.drop(partial(is_alike, unit))
 
 
 def _record(

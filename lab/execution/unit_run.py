@@ -23,6 +23,7 @@ from lab.model.log_mark import marked
 from lab.model.records import LEFT_CHANGED
 from lab.model.status import Status
 from lab.model.unrun import INTERRUPTED
+from lab.process.interrupt import may_interrupt
 from lab.suites.judge import Ended, Judged
 from lab.suites.on_host import OnHost
 from lab.suites.suite import Leaves
@@ -41,23 +42,43 @@ def run_unit(session: GuestSession, unit: Unit) -> bool:
         _leave_out(session, unit)
         return True
     then = _following(session, unit)
+    # A signal may come before it begins: what the one before it printed is not its own.
+    session.guest.forget()
     try:
-        end = _ran(session, unit, shell, then)
-        duration = time.monotonic() - started if end.took_s is None else end.took_s
-        # A console that is long takes a while, too.
-        judged, rest = _judged(session, unit, end, ahead=then is not None)
+        with may_interrupt():
+            end = _ran(session, unit, shell, then)
+            duration = time.monotonic() - started if end.took_s is None else end.took_s
+            # A console that is long takes a while, too.
+            judged, rest = _judged(session, unit, end, ahead=then is not None)
     except BaseException as stop:
         if not isinstance(stop, Exception):
             _keep_what_began(session, unit, time.monotonic() - started)
         raise
     if not end.good:
         session.lost.append(end.message)
-    for result in with_left(session, unit, _noted(judged, end), asked=end.good):
-        session.findings.add(unit, result, duration / len(judged))
-    _leave_rest(session, unit, rest)
+    try:
+        _take_in(session, unit, _noted(judged, end), duration, asked=end.good)
+    finally:
+        _leave_rest(session, unit, rest)
     if end.hang is not None:
         _note_hang(session, unit, end, end.hang)
     return end.left_as_found and session.sound
+
+
+def _take_in(
+    session: GuestSession, unit: Unit, judged: Sequence[Judged], duration_s: float, *, asked: bool
+) -> None:
+    """Take results in, with what their tests left in the guest, if a signal leaves the time."""
+    results = judged
+    try:
+        with may_interrupt():
+            results = with_left(session, unit, judged, asked=asked)
+    except Exception:
+        results = ()  # what went wrong is told in their place
+        raise
+    finally:
+        for result in results:
+            session.findings.add(unit, result, duration_s / len(judged))
 
 
 def _ran(session: GuestSession, unit: Unit, shell: str, then: str | None) -> ProgramEnd:
@@ -146,7 +167,9 @@ def _keep_what_began(session: GuestSession, unit: Unit, duration_s: float) -> No
 def _keep_begun(session: GuestSession, unit: Unit, duration_s: float) -> None:
     """What a program had shown when it was interrupted; nobody tells how it would have ended."""
     why = INTERRUPTED.why
-    end = ProgramEnd(session.guest.said(), None, Ended.INTERRUPTED, why)
+    # What a test of this host's asked the guest is not what it printed itself.
+    said = "" if isinstance(unit.kind, OnHost) else session.guest.said()
+    end = ProgramEnd(said, None, Ended.INTERRUPTED, why)
     judged, rest = _judged(session, unit, end, hurry=True)
     # What the kernel said of the test that ran is no less true for that.
     reported = [one for one in judged if not _is_cut(one, unit)]

@@ -230,6 +230,10 @@ class FakeGuest:
         """End what runs there."""
         self.stopped.set()
 
+    def forget(self) -> None:
+        """Know no more what the last command printed."""
+        self.printed = []
+
     def said(self) -> str:
         """What the last command has printed."""
         return "".join(self.printed)
@@ -271,7 +275,7 @@ class FakeGuest:
         self.stage.asked.append((command, deadline_s))
         if not self.alive():
             raise GuestDied("the guest is dead")
-        self.printed = []
+        self.forget()
         self.stopped.clear()
         for text, answer in self.stage.answers.items():
             if text in command:

@@ -229,6 +229,9 @@ class Guest(Protocol):
     def stop(self) -> None:
         """End the command that runs as its deadline would, now; for another thread."""
 
+    def forget(self) -> None:
+        """Know no more what the last command printed: another is going to run."""
+
     def said(self) -> str:
         """What the last command has printed, so far; for any thread."""
 

@@ -178,6 +178,11 @@ class Ssh:
     def _stopped(self) -> bool:
         return self._channel is not None and self._channel.stopped
 
+    def forget(self) -> None:
+        """Know no more what the last command printed: another is going to run."""
+        if self._channel is not None:
+            self._channel.forget()
+
     def said(self) -> str:
         """What the last command has printed, so far; for any thread."""
         return "".join(self.heard())

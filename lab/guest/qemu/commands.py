@@ -93,6 +93,10 @@ class Commands:
         """End the command that runs as its deadline would, now; for another thread."""
         self._ssh.stop()
 
+    def forget(self) -> None:
+        """Know no more what the last command printed: another is going to run."""
+        self._ssh.forget()
+
     def said(self) -> str:
         """What the last command has printed, so far; for any thread."""
         return self._ssh.said()

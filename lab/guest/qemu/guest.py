@@ -147,6 +147,10 @@ class QemuGuest:
         """End the command that runs as its deadline would, now; for another thread."""
         self._started.commands.stop()
 
+    def forget(self) -> None:
+        """Know no more what the last command printed: another is going to run."""
+        self._started.commands.forget()
+
     def said(self) -> str:
         """What the last command has printed, so far; for any thread."""
         return self._started.commands.said()
