@@ -48,13 +48,15 @@ def report(
     bisections = partial(bisection_records, opened.results)
     with Store.open(opened.database) as store:
         if serve:
+            from lab.process.interrupt import Terminated
             from lab.report.site.serve import ReportRequest, served
 
             with served(
                 store, ReportRequest(opened.results, run, baseline, output, bisections), port
             ) as address:
                 _say(address, browse, json)
-                with suppress(KeyboardInterrupt):
+                # It has nothing to go on with: to end it by any signal is to end it well.
+                with suppress(KeyboardInterrupt, Terminated):
                     signal.pause()
             return ExitStatus.EXPECTED
         lost: list[str] = []

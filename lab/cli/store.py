@@ -48,6 +48,7 @@ def push(
     from lab.cli.commands import plan_of
     from lab.cli.progress import Show, print_json
     from lab.execution.push import push_plan
+    from lab.store.door import NOT_WRITTEN
 
     opened, named = open_lab(file).taking(variants or ())
     plan = plan_of(opened, named, machines=machine, configs=config)
@@ -70,7 +71,7 @@ def push(
         raise InfrastructureError(
             "the store cannot be written",
             where=str(store.settings.url),
-            hint=store.door.hint or "room there, and leave to write; https:// is only read",
+            hint=store.door.hint or NOT_WRITTEN,
         )
     return ExitStatus.EXPECTED
 

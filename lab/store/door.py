@@ -17,6 +17,8 @@ _T = TypeVar("_T")
 _NOT_WRITTEN = {
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG,
 }  # fmt: skip
+#: What to do about that.
+NOT_WRITTEN = "room there, and leave to write; https:// is only read"
 
 
 class Unusable(Exception):
@@ -115,12 +117,12 @@ class Door:
         if writing and isinstance(error, OSError) and _is_refused(error):
             self.closed = self._settings.url.scrub(said(error))
             self.say(f"it cannot be written: {self.closed}; nothing more goes there")
-            raise Unusable(self.closed) from None
+            raise Unusable(self.closed, NOT_WRITTEN) from None
         # Of paramiko's, botocore's and their like each has a family of its own.
         self.hint = error.hint if isinstance(error, PlaceError) else ""
         self.away = self._settings.url.scrub(said(error))
         more = f" ({self.hint})" if self.hint else ""
-        self.say(f"it cannot be used: {self.away}{more}; all is made here from now on")
+        self.say(f"it cannot be used: {self.away}{more}; all goes on without it")
         raise Unusable(self.away, self.hint) from None
 
 

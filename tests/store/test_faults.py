@@ -40,7 +40,7 @@ def told_once_and_built(machine: Machine, words: str) -> None:
     (line,) = machine.told
     assert words in line
     assert line.startswith(f"store {Url(machine.url)}: it cannot be used: ")
-    assert line.endswith("all is made here from now on")
+    assert line.endswith("all goes on without it")
 
 
 def test_a_folder_that_is_away(one: Machine, folder: Path) -> None:

@@ -94,10 +94,15 @@ def nobody(needs: Mapping[str, float], hosts: Sequence[HostFacts]) -> Infrastruc
     ]
     said = "\n".join(dict.fromkeys(f"{host.name} has {_offered(needs, host)}" for host in fitting))
     return InfrastructureError(
-        f"no worker offers {' and '.join(wanted) or 'all of it at once'}",
+        f"no worker offers {' and '.join(wanted) or f'all that this needs: {_all_of(needs)}'}",
         detail=said,
         hint="lab doctor on a host says what it lacks; lab worker ADDRESS adds another",
     )
+
+
+def _all_of(needs: Mapping[str, float]) -> str:
+    untold = (version_token(), SLOT)
+    return " and ".join(_said(name, most) for name, most in needs.items() if name not in untold)
 
 
 def _is_short(name: str, needs: Mapping[str, float], hosts: Iterable[HostFacts]) -> bool:

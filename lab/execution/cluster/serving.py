@@ -33,6 +33,8 @@ SHARE, LABELS = "LAB_SHARE", "LAB_LABELS"
 #: Of two workers that a job kills the second ends it: it is the job, and no host.
 KILLED = 1
 _CONNECT_S = 30
+#: And after which that is told.
+_PATIENCE_S = 2.0
 _LEAVING_S = 2.0
 _LOOK_S = 0.5
 #: Dask samples its own threads a hundred times a second, and looks at its loop and its process
@@ -153,8 +155,14 @@ async def _work_for(
             local_directory=str(folder),
         )
         mine = adopt(worker, loaded, labels)
-        if not await _is_taken(worker, stop):
-            return
+        waiting = asyncio.get_running_loop().call_later(
+            _PATIENCE_S, say, f"waits for a scheduler at {address.url}, {_CONNECT_S:g} s at most"
+        )
+        try:
+            if not await _is_taken(worker, stop):
+                return
+        finally:
+            waiting.cancel()
     except (OSError, TimeoutError, ValueError, RuntimeError) as error:
         why = _beneath(error)
         raise InfrastructureError(
