@@ -20,6 +20,8 @@ CA = "ca.pem"
 CA_KEY = "ca.key"
 #: What each host has beside the CA's certificate: its own, and the key of that.
 OWN = "lab.pem"
+#: Of Dask's configuration (distributed.yaml).
+_TLS = "distributed.comm.tls"
 _ANYBODYS = "whoever reaches it runs what they like on each of its hosts, and reads all of it"
 
 
@@ -48,6 +50,29 @@ class Address:
             tls_scheduler_cert=own,
             require_encryption=True,
         )
+
+
+def tls_settings(folder: Path | str) -> dict[str, object]:
+    """What Dask's own tools are to be told of certificates, by dask.config.set().
+
+    ``Security()`` is made of it then; ``SSHCluster`` passes none on to what it starts, but
+    Dask's configuration.
+
+    Args:
+        folder: As `lab cluster certificates` makes it, at the same path on each host.
+    """
+    tls = Path(folder).expanduser()
+    # dask_jobqueue gives a key that is not named to its workers as the file None.
+    own = {
+        f"{_TLS}.{who}.{what}": str(tls / OWN)
+        for who in ("client", "worker", "scheduler")
+        for what in ("cert", "key")
+    }
+    return {
+        "distributed.comm.require-encryption": True,
+        f"{_TLS}.ca-file": str(tls / CA),
+        **own,
+    }
 
 
 def checked_address(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Coroutine
@@ -53,8 +54,19 @@ def dask_setup(worker: Worker) -> None:
 
     Its ``lab.toml`` is the one that ``LAB_CONFIG`` names, or that of the lab.
     """
+    _may_have_children()
     labels = tuple(filter(None, os.environ.get(LABELS, "").split(",")))
     adopt(worker, load(), labels, int(os.environ.get(SHARE, "1")))
+
+
+def _may_have_children() -> None:
+    """A worker of Dask's nanny (SSHCluster's are) is a daemon, from which Python lets no process
+    start; ours end with the worker by themselves, and all that daemon means is that its children
+    would be left.
+    """
+    process = multiprocessing.current_process()
+    if process.daemon:
+        process._config["daemon"] = False  # type: ignore[attr-defined]
 
 
 def adopt(
