@@ -32,3 +32,13 @@ def without_escapes(text: str) -> str:
 def replace_controls(text: str) -> str:
     """As plain(), but as long as before: each character that is not shown is U+FFFD."""
     return _BIDI.sub("\ufffd", _CONTROLS.sub("\ufffd", text))
+
+
+def human(size: int) -> str:
+    """Bytes for people: 1.2G."""
+    value = float(size)
+    for unit in ("B", "K", "M", "G"):
+        if value < 1024:
+            return f"{value:.0f}{unit}" if unit in "BK" else f"{value:.1f}{unit}"
+        value /= 1024
+    return f"{value:.1f}T"

@@ -16,6 +16,7 @@ import typer
 from lab.cli.commands import File, Json, app, load_config
 from lab.cli.lines import say, say_lines
 from lab.errors import ExitStatus, InfrastructureError, UserError
+from lab.text import human
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -187,13 +188,3 @@ def parsed_size(text: str | None) -> int | None:
     if not size:
         raise UserError("a budget of nothing", where="--budget", hint="--budget 20G")
     return size
-
-
-def human(size: int) -> str:
-    """Bytes for people: 1.2G."""
-    value = float(size)
-    for unit in ("B", "K", "M", "G"):
-        if value < 1024:
-            return f"{value:.0f}{unit}" if unit in "BK" else f"{value:.1f}{unit}"
-        value /= 1024
-    return f"{value:.1f}T"

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.commands import Configs, File, Json, Machines, Variants, app, load_config, open_lab
-from lab.cli.gc import human, parsed_size
+from lab.cli.gc import parsed_size
 from lab.cli.help import Typer
 from lab.cli.lines import say, say_lines
 from lab.errors import ExitStatus, InfrastructureError, UserError
+from lab.text import human
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +54,7 @@ def push(
     opened, named = open_lab(file).taking(variants or ())
     plan = plan_of(opened, named, machines=machine, configs=config)
     opened, store = _pushing(opened)
+    _require_there(store)
     with Show(opened.cache, quiet=json) as show:
         failed = push_plan(opened.telling(show).builder, plan, store)
     if json:
@@ -61,7 +63,7 @@ def push(
     else:
         for what, error in failed:
             say(f"{what}: {error}", err=True)
-        said = ", ".join(_counted(what, number) for what, number in store.account.rows())
+        said = store.account.told()
         # One that cannot be asked has nothing, as far as anybody knows.
         is_there = store.pushes and not store.away and not failed
         say(f"{store.settings.url}: {said or ('all is there' if is_there else 'nothing was put')}")
@@ -139,8 +141,10 @@ def gc(
     would = human(removal.before - removal.after)
     if yes:
         say(f"removed {what}, {human(freed)}")
-    else:
+    elif removal.entries or removal.contents:
         say(f"{what} would go, {would} of {human(removal.before)}; lab store gc --yes does it")
+    else:
+        say(f"nothing would go; {human(removal.before)} are there")
     gone = {(entry.kind, entry.key) for entry, _ in removal.entries}
     young = [one for one in found.entries if one.trouble and (one.kind, one.key) not in gone]
     if young:
@@ -164,6 +168,32 @@ def _pushing(opened: Lab) -> tuple[Lab, Store]:
     if store is None:
         raise _no_store(loaded.toml)
     return opened, store
+
+
+def _require_there(store: Store) -> None:
+    """Reach it before an hour is spent on what would go there.
+
+    Raises:
+        UserError: It is one that nobody writes to.
+        InfrastructureError: Nobody answers, or it is not there.
+    """
+    from lab.store.door import Unusable
+    from lab.store.settings import SCHEMES
+
+    url = store.settings.url
+    if not SCHEMES[url.scheme]:
+        raise UserError(
+            f"a store at {url.scheme}:// is only read",
+            where=str(url),
+            hint="the same store by file://, sftp:// or s3://",
+        )
+    tell, store.door.tell = store.door.tell, lambda _: None
+    try:
+        store.door.do(lambda _, __: None)
+    except Unusable as error:
+        raise InfrastructureError(str(error), where=str(url), hint=error.hint or None) from None
+    finally:
+        store.door.tell = tell
 
 
 @contextmanager
@@ -191,15 +221,6 @@ def _no_store(toml: Path) -> UserError:
         where=toml,
         hint='[store] url = "file:///FOLDER" in lab.toml or lab.local.toml',
     )
-
-
-def _counted(what: str, number: int) -> str:
-    """A row of an account, for people: 3 builds pushed, 27.9M written."""
-    noun, _, done = what.partition(" ")
-    if noun == "bytes":
-        return f"{human(number)} {done}"
-    plural = "s" if number != 1 and not noun.endswith("s") else ""
-    return f"{number} {noun}{plural} {done}".rstrip()
 
 
 def _tell(what: str) -> None:

@@ -120,8 +120,7 @@ class Runner:
         if store is not None and store.account.used:
             rows = dict(store.account.rows())
             write_json(folder.store, {"url": str(store.settings.url), **rows})
-            said = ", ".join(f"{number} {what}" for what, number in rows.items())
-            self.builder.listener.say(f"store: {said}")
+            self.builder.listener.say(f"store: {store.account.told()}")
 
     def _keep_programs(self, plan: Plan, folder: RunFolder) -> None:
         keep_programs(folder, Programs.of(self.builder.loaded, _suites(plan)))

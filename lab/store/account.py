@@ -7,6 +7,11 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 
+from lab.text import human
+
+#: What rows say of entries, in words.
+_OF_ENTRIES = {"hits": "had from there", "misses": "not there", "pushed": "pushed"}
+
 
 @dataclass
 class Account:
@@ -54,3 +59,16 @@ class Account:
             "rebuilt otherwise": self.other,
         }
         return tuple((what, number) for what, number in counted.items() if number)
+
+    def told(self) -> str:
+        """The same for people: ``3 builds had, 27.9M read``; "" for nothing."""
+        return ", ".join(_counted(what, number) for what, number in self.rows())
+
+
+def _counted(what: str, number: int) -> str:
+    """A row for people."""
+    noun, _, done = what.partition(" ")
+    if noun == "bytes":
+        return f"{human(number)} {done}"
+    plural = "s" if done in _OF_ENTRIES and number != 1 and not noun.endswith("s") else ""
+    return f"{number} {noun}{plural} {_OF_ENTRIES.get(done, done)}".rstrip()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ class S3Place(FsspecPlace):
             from s3fs import S3FileSystem
         except ImportError:
             raise PlaceError(
-                "s3:// needs more than is installed", "pip install 'lab[s3]'"
+                "s3:// needs more than is installed",
+                f"{sys.executable} -m pip install 'lab[s3]'",
             ) from None
         timeouts = {"connect_timeout": self._stall_s, "read_timeout": self._stall_s}
         return S3FileSystem(

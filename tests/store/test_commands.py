@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from lab.cli.main import commands
-from lab.cli.store import _counted
 from lab.errors import ExitStatus, InfrastructureError, UserError
+from lab.store.account import Account
 from tests.store.conftest import blobs, manifests
 from tests.store.test_builder import Host, host, shared
 
@@ -61,6 +61,21 @@ def test_one_that_is_away(one: Host, shared: Path) -> None:
         assert "try: mkdir " in str(caught.value)
 
 
+def test_a_push_looks_for_the_store_before_it_builds(
+    one: Host, shared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It built three kernels first, and said then that there is no folder."""
+    shared.rmdir()
+    with pytest.raises(InfrastructureError, match="there is no folder") as caught:
+        lab("push", "6.1")
+    assert "try: mkdir " in str(caught.value)
+    one.project.change(shared.as_uri(), "https://127.0.0.1:1/lab")
+    with pytest.raises(UserError, match="only read"):
+        lab("push", "6.1")
+    said = capsys.readouterr()
+    assert said.out + said.err == ""
+
+
 def test_check(one: Host, shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put(one)
     assert lab("check") == ExitStatus.EXPECTED
@@ -79,7 +94,8 @@ def test_gc_says_why_it_does_not_come_down_to_a_budget(
     put(one)
     assert lab("gc", "--budget", "1K") == ExitStatus.EXPECTED
     said = capsys.readouterr().out
-    assert "0 entries and 0 contents would go" in said
+    assert "nothing would go; " in said
+    assert "--yes" not in said
     assert "stay, beyond 1K: all of it is younger than a day" in said
 
 
@@ -123,14 +139,16 @@ def test_push(one: Host, shared: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_what_was_pushed_is_counted_for_people() -> None:
-    rows = (
-        ("build pushed", 3),
-        ("tree pushed", 1),
-        ("programs pushed", 7),
-        ("bytes written", 2048),
+    pushed = Account(written=2048)
+    pushed.pushed.update({"build": 3, "tree": 1, "programs": 7})
+    assert pushed.told() == "3 builds pushed, 7 programs pushed, 1 tree pushed, 2K written"
+    had = Account(read=2241841, rebuilt=1)
+    had.hits.update({"build": 1, "programs": 7})
+    had.misses.update({"build": 2})
+    assert had.told() == (
+        "1 build had from there, 7 programs had from there, 2 builds not there, "
+        "2.1M read, 1 rebuilt"
     )
-    said = [_counted(what, number) for what, number in rows]
-    assert said == ["3 builds pushed", "1 tree pushed", "7 programs pushed", "2K written"]
 
 
 def test_push_of_what_another_store_had(
@@ -163,11 +181,11 @@ def test_push_of_what_another_store_had(
     assert "1 build pushed" in capsys.readouterr().out
 
 
-def test_push_to_one_that_is_away(
-    one: Host, shared: Path, capsys: pytest.CaptureFixture[str]
+def test_push_to_one_that_goes_away(
+    one: Host, shared: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one.build()
-    shared.rmdir()
+    monkeypatch.setattr("lab.cli.store._require_there", lambda _: shared.rmdir())
     # The project's only program is an empty file, of which it is told before the store is.
     with suppress(InfrastructureError):
         assert lab("push", "6.1") != ExitStatus.EXPECTED
