@@ -705,6 +705,14 @@ class Execution(Section):
     #: What workers have to be labelled that get any.
     labels: tuple[Name, ...] = ()
 
+    @model_validator(mode="after")
+    def _is_used(self) -> Self:
+        """Whoever names a scheduler means it, unless ``kind = "local"`` says that it rests."""
+        if "kind" not in self.model_fields_set and (self.address is not None or self.labels):
+            key = "labels" if self.address is None else "address"
+            raise ValueError(f'has {key} and no kind: kind = "dask", or kind = "local" for none')
+        return self
+
 
 class Builds(Section):
     """Where kernels are built."""

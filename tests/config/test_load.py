@@ -502,3 +502,13 @@ def test_what_ships_beside_the_tests_is_no_suite() -> None:
     beside = {Path(name).stem for name in Programs.of(load(ROOT), ()).needed} | set(library.split())
     assert all((ROOT / f"guest-tests/{name}.c").is_file() for name in beside)
     assert not beside & load(ROOT).config.suites.keys()
+
+
+@pytest.mark.parametrize("key", ['address = "tls://head:8786"', 'labels = ["fast"]'])
+def test_a_scheduler_without_a_kind_is_not_passed_over(project: Project, key: str) -> None:
+    """All ran on this host, without a word."""
+    project.append(f"[executor]\n{key}\n")
+    with pytest.raises(UserError, match=r'and no kind: kind = "dask"'):
+        load(project.root)
+    project.change("[executor]\n", '[executor]\nkind = "local"\n')
+    assert load(project.root).config.executor.kind == "local"

@@ -167,6 +167,16 @@ def test_what_nobody_offers_is_named_with_what_there_is() -> None:
     assert "far has" in str(error.detail)
 
 
+def test_a_label_nobody_has_is_told_with_those_there_are() -> None:
+    """One of the two workers of a host has it: the other said the same but for that."""
+    needs = {version_token(): 1e-6, GUEST: 1, "label arm": 1e-6}
+    error = nobody(needs, [facts(), facts(**{"label fast": 1})])
+    assert error is not None
+    assert error.what == "no worker offers label arm"
+    assert str(error.detail).endswith("\nfar has 4 CPUs for a guest, label fast")
+    assert str(error.hint).startswith("lab worker --label arm ADDRESS")
+
+
 def test_a_job_whose_last_worker_went_is_told_and_ended(
     make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -422,7 +432,15 @@ def test_other_versions_are_named_with_what_mends_it() -> None:
     assert error is not None
     assert "far: dask 1.0, here " in str(error.detail)
     assert "Python" not in str(error.detail)
-    assert "pip install" in str(error.hint)
+    # It was one word of the shell's, which pip refuses, and told where only the lab was another.
+    dask = dict(versions())["dask"]
+    assert f"pip install dask=={dask};" in str(error.hint)
+    assert "commit" not in str(error.hint)
+    old = tuple((name, "0" if name == "lab" else value) for name, value in versions())
+    error = nobody({version_token(): 1e-6}, [replace(other, versions=old)] * 2)
+    assert error is not None
+    assert str(error.hint).startswith("on each host: the same commit of the lab; then start")
+    assert str(error.detail).count("far: lab 0, here ") == 1
 
 
 def test_a_host_that_is_odd_is_told() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from lab.errors import UserError
@@ -78,4 +79,8 @@ def require_dask() -> None:
     from importlib.util import find_spec
 
     if find_spec("distributed") is None:
-        raise UserError("Dask distributed is not installed", hint="pip install 'lab[dask]'")
+        raise UserError(
+            "Dask distributed is not installed",
+            # Of the environment that has the lab: elsewhere pip finds another project of that name.
+            hint=f"{sys.executable} -m pip install 'lab[dask]'",
+        )

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from lab.errors import InfrastructureError
 from lab.execution.cluster.host import (
@@ -26,6 +26,9 @@ _CLOCK_S = 120.0
 _LITTLE = 2 << 30
 #: What one offers of which each job takes a little: whatever is no CPU, memory or build.
 _TOKEN = 1e-6
+_LABEL = "label "
+#: What pip installs together: of one version, or neither is importable.
+_DASK = ("distributed", "dask")
 
 
 def needs_of(job: Job, labels: Sequence[str] = ()) -> dict[str, float]:
@@ -53,7 +56,7 @@ def needs_of(job: Job, labels: Sequence[str] = ()) -> dict[str, float]:
 
 def needs_of_all(labels: Sequence[str]) -> dict[str, float]:
     """What jobs and builds ask of a worker alike: versions, and the labels of ``[executor]``."""
-    return dict.fromkeys((version_token(), *(f"label {name}" for name in labels)), _TOKEN)
+    return dict.fromkeys((version_token(), *(f"{_LABEL}{name}" for name in labels)), _TOKEN)
 
 
 def runs_on_host(job: Job) -> bool:
@@ -96,8 +99,17 @@ def nobody(needs: Mapping[str, float], hosts: Sequence[HostFacts]) -> Infrastruc
     return InfrastructureError(
         f"no worker offers {' and '.join(wanted) or f'all that this needs: {_all_of(needs)}'}",
         detail=said,
-        hint="lab doctor on a host says what it lacks; lab worker ADDRESS adds another",
+        hint=_another(wanted),
     )
+
+
+def _another(wanted: Sequence[str]) -> str:
+    """Where what nobody offers is to be had from."""
+    labels = [name for name in wanted if name.startswith(_LABEL)]
+    if labels and len(labels) == len(wanted):
+        options = " ".join(f"--label {name.removeprefix(_LABEL)}" for name in labels)
+        return f"lab worker {options} ADDRESS, on such a host; or other labels in [executor]"
+    return "lab doctor on a host says what it lacks; lab worker ADDRESS adds another"
 
 
 def _all_of(needs: Mapping[str, float]) -> str:
@@ -125,6 +137,9 @@ def counted(number: float, noun: str) -> str:
 def _offered(needs: Mapping[str, float], host: HostFacts) -> str:
     untold = (version_token(), SLOT)
     here = [name for name in needs if name in host.offers and name not in untold]
+    if any(name.startswith(_LABEL) for name in needs):
+        # Whoever asked for one may have meant another that is there.
+        here += [name for name in host.offers if name.startswith(_LABEL) and name not in here]
     return ", ".join(_has(name, host) for name in here) or "nothing of it"
 
 
@@ -140,19 +155,29 @@ def _has(name: str, host: HostFacts) -> str:
 def other_versions(hosts: Sequence[HostFacts]) -> InfrastructureError:
     """What is said where nobody has our versions: who has which, and what mends it."""
     ours = dict(versions())
-    lines = []
+    lines: list[str] = []
+    other: set[str] = set()
     for host in hosts:
         theirs = dict(host.versions)
-        unlike = [f"{name} {theirs.get(name) or 'none'}, here {value}"
-                  for name, value in ours.items() if theirs.get(name) != value]  # fmt: skip
-        lines.append(f"{host.name}: {'; '.join(unlike)}")
-    dask = " ".join(f"{name}=={ours[name]}" for name in ("distributed", "dask"))
+        unlike = [name for name, value in ours.items() if theirs.get(name) != value]
+        other.update(unlike)
+        said = [f"{name} {theirs.get(name) or 'none'}, here {ours[name]}" for name in unlike]
+        lines.append(f"{host.name}: {'; '.join(said)}")
     return InfrastructureError(
         "no worker has the versions that are here",
-        detail="\n".join(lines),
-        hint=f"on each host: the same commit of the lab, Python {ours['Python']}, "
-        f"pip install '{dask}', and start `lab worker` again",
+        detail="\n".join(dict.fromkeys(lines)),
+        hint=f"on each host: {', '.join(_mending(other, ours))}; then start `lab worker` again",
     )
+
+
+def _mending(other: Collection[str], ours: Mapping[str, str]) -> Iterator[str]:
+    """What brings a host to the versions that are here, of those that are other ones there."""
+    if "lab" in other:
+        yield "the same commit of the lab"
+    if "Python" in other:
+        yield f"Python {ours['Python']}"
+    if wanted := [f"{name}=={ours[name]}" for name in _DASK if name in other]:
+        yield f".venv/bin/pip install {' '.join(wanted)}"
 
 
 def oddities(facts: HostFacts, now: float, qemu: str) -> Iterator[str]:
