@@ -59,6 +59,13 @@ class Door:
         self.hint = ""
         self.closed = ""
 
+    def try_again(self) -> None:
+        """Forget what was wrong with it: who asks now was not told, and it may be mended."""
+        if self.away:
+            self._place = None
+        self.away = self.hint = self.closed = ""
+        self._told.clear()
+
     def do(
         self,
         do: Callable[[Place, Beat], _T],

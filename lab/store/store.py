@@ -66,6 +66,11 @@ class Store:
         """Have another told in a line what is wrong with it, once each."""
         self._door.tell = tell
 
+    def try_again(self) -> None:
+        """Ask it again, whatever was wrong with it, and tell what is."""
+        with self._lock:
+            self._door.try_again()
+
     @property
     def door(self) -> Door:
         """The way to it, for whoever looks at all that it has."""

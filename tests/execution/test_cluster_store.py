@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from lab.execution.cluster.from_store import bring_from_store
 from lab.execution.cluster.parcel import Bundle, Parcel, Sent, Unpacked
+from lab.execution.cluster.words import Told, unpacked
+from lab.execution.cluster.work import Here, use_store_of_here
 from lab.model.url import Url
 from lab.process.seal import file_digest, seal
 from lab.process.shelf import BUILDS, PROGRAMS, Shelf
@@ -122,3 +125,28 @@ def test_a_store_that_is_away_is_told_once(hosts: Hosts) -> None:
     assert bring_from_store(hosts.worker, bundle, hosts.sender) is None
     assert bring_from_store(hosts.worker, bundle, hosts.sender) is None
     assert len(hosts.told) == 1
+
+
+def test_each_run_asks_it_again(hosts: Hosts) -> None:
+    """It was away for a moment, and was asked no more until the worker ended; nor was that told."""
+    told: list[tuple[str, str]] = []
+
+    class _Worker:
+        def log_event(self, run: str, word: bytes) -> None:
+            said = unpacked(word)
+            assert isinstance(said, Told)
+            told.append((run, said.line))
+
+    loaded = SimpleNamespace(store=StoreSettings(Url(hosts.shared.as_uri())))
+    mine = Here(hosts.worker, {}, loaded)  # type: ignore[arg-type]
+    away = hosts.shared.with_name("away")
+    bundle = hosts.bundle()
+    hosts.shared.rename(away)
+    for run in ("first", "first", "second"):
+        use_store_of_here(_Worker(), mine, run)
+        assert bring_from_store(hosts.worker, bundle, hosts.sender) is None
+    assert [run for run, _ in told] == ["first", "second"]
+    away.rename(hosts.shared)
+    use_store_of_here(_Worker(), mine, "third")
+    assert bring_from_store(hosts.worker, bundle, hosts.sender)
+    assert len(told) == 2

@@ -68,6 +68,7 @@ class Here:
         brought: Bytes that came from there, by run and number of a job.
         running: What ends the jobs and builds that run, by run and number.
         over: Runs that had their jobs ended.
+        asked: Runs for which this host's store was asked.
     """
 
     cache: Path
@@ -76,6 +77,7 @@ class Here:
     brought: Counter[tuple[str, int]] = field(default_factory=Counter)
     running: dict[tuple[str, int], Callable[[], object]] = field(default_factory=dict)
     over: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -177,12 +179,20 @@ def _unpacked(parcel: Parcel, mine: Here) -> Unpacked:
 
 
 def use_store_of_here(worker: Worker, mine: Here, run: str) -> None:
-    """Have this host's store asked; what is wrong with it is told to whoever waits."""
-    use_store(
+    """Have this host's store asked; what is wrong with it is told to whoever waits.
+
+    A worker lives for weeks: a store that was away for another run may be there for this one.
+    """
+    store = use_store(
         mine.cache,
         mine.loaded.store,
         lambda line: worker.log_event(run, packed(Told(host_name(), line))),
     )
+    with mine.lock:
+        met = run in mine.asked
+        mine.asked.add(run)
+    if store is not None and not met:
+        store.try_again()
 
 
 def _refuse_elsewhere(parcel: Parcel, mine: Here) -> None:
