@@ -82,7 +82,8 @@ def push(
 def check(file: File = None, json: Json = False) -> int:
     """Read all that it has, and say what is not as it was put there.
 
-    1 where something is damaged: the lab takes nothing of that; `lab store gc` removes it.
+    1 where something is damaged: the lab takes nothing of that.  What is gone or cut short
+    `lab store gc` removes, and `lab store push` puts there anew.
     """
     from lab.cli.progress import print_json
     from lab.store.inventory import take_inventory, with_contents_read
@@ -122,7 +123,8 @@ def gc(
         now = clock(store.door) if yes else time.time()
         found = take_inventory(store.door)
         removal = plan_store_removal(found, now, size)
-        freed = carry_out(store.door, removal, lambda _: None) if yes else 0
+        if yes:
+            removal = carry_out(store.door, removal, lambda _: None)
     if json:
         rows = [{**_row(entry), "why": why} for entry, why in removal.entries]
         print_json(
@@ -132,7 +134,7 @@ def gc(
                 "after": removal.after,
                 "items": rows,
                 "contents": len(removal.contents),
-                "freed": freed if yes else None,
+                "freed": removal.freed if yes else None,
             }
         )
         return ExitStatus.EXPECTED
@@ -140,7 +142,7 @@ def gc(
     what = f"{len(removal.entries)} entries and {len(removal.contents)} contents"
     would = human(removal.before - removal.after)
     if yes:
-        say(f"removed {what}, {human(freed)}")
+        say(f"removed {what}, {human(removal.freed)}")
     elif removal.entries or removal.contents:
         say(f"{what} would go, {would} of {human(removal.before)}; lab store gc --yes does it")
     else:

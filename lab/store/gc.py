@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lab.store.door import Door
 from lab.store.inventory import Entry, Inventory
@@ -15,6 +15,8 @@ from lab.store.place import Found, Place
 #: Whoever puts an entry there has its contents there before its manifest; a day is what the
 #: largest may take.  Store trusts no content that is there for half of that (lab.store.store).
 GRACE_S = 86_400.0
+#: A listing may have a file's time to the millisecond, and who looks at it to the second.
+_SAME_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,11 @@ class StoreRemoval:
     contents: tuple[Found, ...]
     before: int
     after: int
+
+    @property
+    def freed(self) -> int:
+        """Bytes of its contents."""
+        return sum(content.size for content in self.contents)
 
 
 def plan_store_removal(found: Inventory, now: float, budget: int | None = None) -> StoreRemoval:
@@ -66,22 +73,34 @@ def _unnamed(found: Inventory, chosen: dict[Entry, str], now: float) -> Iterator
             yield content
 
 
-def carry_out(door: Door, removal: StoreRemoval, tell: Callable[[str], None]) -> int:
-    """Remove it; gives the bytes of what went.
+def carry_out(door: Door, removal: StoreRemoval, tell: Callable[[str], None]) -> StoreRemoval:
+    """Remove it, but for what was put there anew since it was chosen; gives what went.
 
     Raises:
         Unusable: The store refuses, or cannot be reached any more.
     """
-    for entry, _ in removal.entries:
-        _remove(door, entry.found.name)
-        tell(f"removed {entry.kind} {entry.key}")
-    for content in removal.contents:
-        _remove(door, content.name)
-    return sum(content.size for content in removal.contents)
+    entries = []
+    for entry, why in removal.entries:
+        if _remove(door, entry.found):
+            entries.append((entry, why))
+            tell(f"removed {entry.kind} {entry.key}")
+    contents = tuple(content for content in removal.contents if _remove(door, content))
+    after = removal.before - sum(content.size for content in contents)
+    return replace(removal, entries=tuple(entries), contents=contents, after=after)
 
 
-def _remove(door: Door, name: str) -> None:
-    door.do(lambda place, _: place.remove(name), writing=True)
+def _remove(door: Door, found: Found) -> bool:
+    """Remove a file that is as it was found; whether it was."""
+
+    def remove(place: Place) -> bool:
+        # To read all manifests of a large store takes minutes.
+        there = place.look(found.name)
+        if there is None or there.changed - found.changed > _SAME_S:
+            return False
+        place.remove(found.name)
+        return True
+
+    return door.do(lambda place, _: remove(place), writing=True)
 
 
 def clock(door: Door) -> float:

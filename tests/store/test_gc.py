@@ -79,7 +79,7 @@ def test_a_damaged_manifest_goes_and_what_it_named(one: Machine, folder: Path) -
     age(folder)
     removal = plan(one)
     assert [entry.key for entry, _ in removal.entries] == ["one"]
-    assert carry_out(door(one), removal, lambda _: None) == 999
+    assert carry_out(door(one), removal, lambda _: None).freed == 999
     assert len(manifests(folder)) == len(blobs(folder)) == 1
     assert one.store.has("programs", "two")
 
@@ -131,6 +131,22 @@ def test_who_pushes_trusts_no_old_content(one: Machine, folder: Path) -> None:
     (path,) = blobs(folder)
     assert time.time() - path.stat().st_mtime < 3600
     assert plan(one).contents == ()
+
+
+def test_what_is_put_there_anew_meanwhile_stays(one: Machine, two: Machine, folder: Path) -> None:
+    """It was removed by its name: who had put it there was not asked, and it was damaged."""
+    put(one, "one")
+    put(one, "two")
+    manifests(folder)[0].write_text("{}")
+    age(folder)
+    removal = plan(one)
+    assert (len(removal.entries), len(removal.contents)) == (1, 1)
+    put(two, "one")
+    told: list[str] = []
+    went = carry_out(door(one), removal, told.append)
+    assert (went.entries, went.contents, went.freed, told) == ((), (), 0, [])
+    assert went.after == went.before
+    assert two.store.has("programs", "one")
 
 
 def test_a_store_that_cannot_be_listed_loses_nothing(
