@@ -171,11 +171,12 @@ class Store:
         return False
 
     def has(self, kind: str, key: str) -> bool:
-        """Whether it has an entry that is not known to be damaged, by what its manifest says."""
+        """Whether it has an entry, all that it names by size, that is not known to be damaged."""
         if (kind, key) in self._damaged:
             return False
         with self._lock, suppress(BadManifest, Unusable):
-            return self._manifest(kind, key) is not None
+            manifest = self._manifest(kind, key)
+            return manifest is not None and self._is_whole(manifest)
         return False
 
     def _manifest(self, kind: str, key: str) -> Manifest | None:
@@ -239,9 +240,7 @@ class Store:
             manifest = Manifest(kind, key, rows, platform.node(), made)
             if again:
                 # Whoever reads meanwhile finds none, and makes it.
-                self._door.do(
-                    lambda place, _: place.remove(manifest_place(kind, key)), writing=True
-                )
+                self._remove_manifest(kind, key)
                 again = False
             if self._publish(manifest):
                 self.account.pushed[kind] += 1
@@ -253,12 +252,21 @@ class Store:
         return False
 
     def _is_there(self, kind: str, key: str) -> bool:
-        try:
-            return self._manifest(kind, key) is not None
-        except BadManifest:
-            # What is there helps nobody.
-            self._door.do(lambda place, _: place.remove(manifest_place(kind, key)), writing=True)
-            return False
+        with suppress(BadManifest):
+            manifest = self._manifest(kind, key)
+            if manifest is None or self._is_whole(manifest):
+                return manifest is not None
+        # What is there helps nobody.
+        self._remove_manifest(kind, key)
+        return False
+
+    def _is_whole(self, manifest: Manifest) -> bool:
+        """Whether all that it names is there, by size: what is in it nobody reads for that."""
+        found = ((self._look(file.place), file.stored) for file in manifest.files)
+        return all(there is not None and there.size == size for there, size in found)
+
+    def _remove_manifest(self, kind: str, key: str) -> None:
+        self._door.do(lambda place, _: place.remove(manifest_place(kind, key)), writing=True)
 
     def _publish(self, manifest: Manifest) -> bool:
         """Give it its name; False where another lab's has it, or what it names went away."""
@@ -267,12 +275,10 @@ class Store:
             lambda place, _: place.create(place_name, manifest.text), writing=True
         ):
             return False
-        for file in manifest.files:
-            found = self._look(file.place)
-            if found is None or found.size != file.stored:
-                self._door.do(lambda place, _: place.remove(place_name), writing=True)
-                return False
-        return True
+        if self._is_whole(manifest):
+            return True
+        self._remove_manifest(manifest.kind, manifest.key)
+        return False
 
     def _put(self, name: str, path: Path, packed: bool, work: Path, *, again: bool) -> StoredFile:
         source = path

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -136,6 +137,23 @@ def test_push(one: Host, shared: Path, capsys: pytest.CaptureFixture[str]) -> No
     # The project's only program is an empty file.
     assert status == ExitStatus.USER or "populate" in said.err
     assert "1 build pushed" in said.out
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: os.truncate(path, 1)])
+def test_push_puts_anew_what_is_gone_there(
+    one: Host, shared: Path, capsys: pytest.CaptureFixture[str], harm: Callable[[Path], object]
+) -> None:
+    """All was there by its manifest, and nobody could have it."""
+    one.build()
+    lab("push", "6.1")
+    for path in blobs(shared):
+        harm(path)
+    assert lab("check") == ExitStatus.UNEXPECTED
+    capsys.readouterr()
+    lab("push", "6.1")
+    # The process' store counts both.
+    assert "2 builds pushed" in capsys.readouterr().out
+    assert lab("check") == ExitStatus.EXPECTED
 
 
 def test_what_was_pushed_is_counted_for_people() -> None:
