@@ -103,6 +103,18 @@ def test_certificates_that_have_run_out(made: Made, monkeypatch: pytest.MonkeyPa
     assert "enddate" in said
 
 
+def test_tls_where_none_was_asked_for(made: Made) -> None:
+    """It was "in <TCP (closed)>: ConnectionResetError", and the hint to start the scheduler."""
+    with listening(made("tls")) as port:
+        why = refused_for_good(Address(f"tcp://127.0.0.1:{port}"))
+    assert "who answers there speaks TLS" in str(why)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=lambda: server.accept()[0].sendall(b"hello"))
+        thread.start()
+        assert refused_for_good(Address(f"tcp://127.0.0.1:{server.getsockname()[1]}")) is None
+        thread.join()
+
+
 def test_neither_a_run_nor_a_worker_tries_for_half_a_minute(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,3 +181,15 @@ def test_a_label_that_nobody_could_ask_for(name: str) -> None:
     with pytest.raises(UserError, match="no label"):
         _labels([name])
     assert _labels(["ok", "a.b-c_1"]) == ("ok", "a.b-c_1")
+
+
+def test_who_waits_for_a_scheduler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was half a minute without a word."""
+    monkeypatch.setattr(connection, "_CONNECT_S", 1)
+    monkeypatch.setattr(connection, "PATIENCE_S", 0.1)
+    words: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+    with pytest.raises(InfrastructureError, match="no scheduler answers"):
+        connect(Address(url), words.append)
+    assert words == [f"waits for a scheduler at {url}, 1 s at most"]

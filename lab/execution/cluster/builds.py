@@ -163,7 +163,7 @@ class WorkersBuild:
     def _connected(self) -> Client:
         with self._lock:
             if self._client is None:
-                self._client = connect(self._address)
+                self._client = connect(self._address, self._listener.say)
                 self._client.subscribe_topic(self._run, self._hear)
             return self._client
 

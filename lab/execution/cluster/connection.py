@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import replace
@@ -14,7 +16,7 @@ from lab.errors import InfrastructureError
 from lab.execution.cluster.address import Address
 from lab.execution.cluster.host import HostFacts
 from lab.execution.cluster.reach import refused_for_good
-from lab.execution.cluster.serving import FACTS
+from lab.execution.cluster.serving import FACTS, PATIENCE_S
 
 #: Seconds a scheduler has to answer.
 _CONNECT_S = 30
@@ -46,8 +48,11 @@ def workers_of(client: Client) -> dict[str, HostFacts] | None:
     return found
 
 
-def connect(where: Address | LocalCluster) -> Client:
+def connect(where: Address | LocalCluster, say: Callable[[str], object] = lambda _: None) -> Client:
     """A connection to a scheduler.
+
+    Args:
+        say: Told what is waited for, by another thread, where that takes a while.
 
     Raises:
         InfrastructureError: None answers there, or one that does not take this host.
@@ -58,6 +63,11 @@ def connect(where: Address | LocalCluster) -> Client:
     if named and (why := refused_for_good(where)) is not None:
         raise why
     url, security = (where.url, where.security()) if named else (where, None)
+    words = f"waits for a scheduler at {url}, {_CONNECT_S:g} s at most"
+    waiting = threading.Timer(PATIENCE_S, say, (words,))
+    waiting.daemon = True
+    if named:
+        waiting.start()
     try:
         return _Client(
             url,
@@ -71,6 +81,8 @@ def connect(where: Address | LocalCluster) -> Client:
             f"no scheduler answers at {url}: {error}",
             hint=f"lab cluster scheduler {url}, on its host; then lab worker on each",
         ) from error
+    finally:
+        waiting.cancel()
 
 
 class _Client(Client):  # type: ignore[misc]

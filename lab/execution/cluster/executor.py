@@ -171,7 +171,7 @@ class Cluster:
 
     def __enter__(self) -> Self:
         try:
-            self._client = connect(self._address or self._here())
+            self._client = connect(self._address or self._here(), self._asked.on_word)
             self._stack.callback(self._client.close, timeout=LEAVING_S)
             self._client.subscribe_topic(self._run, self._hear)
             self._wait_for_workers()

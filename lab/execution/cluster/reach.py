@@ -37,7 +37,7 @@ def refused_for_good(address: Address) -> InfrastructureError | None:
 def _greeted(address: Address, found: socket.socket) -> InfrastructureError | None:
     """What TLS says: the scheduler's certificate first, then ours, which it refuses later."""
     if address.tls is None:
-        return None
+        return _answers_in_the_open(address, found)
     context = address.security().get_connection_args("client")["ssl_context"]
     try:
         with context.wrap_socket(found) as met:
@@ -49,6 +49,33 @@ def _greeted(address: Address, found: socket.socket) -> InfrastructureError | No
     except OSError:
         return None
     return None
+
+
+def _answers_in_the_open(address: Address, found: socket.socket) -> InfrastructureError | None:
+    """That one waits for TLS where none was asked for; None of any other."""
+    found.settimeout(_REFUSAL_S)
+    with suppress(TimeoutError):
+        # A scheduler of tcp:// greets at once.
+        if found.recv(1, socket.MSG_PEEK):
+            return None
+    if not _speaks_tls(found):
+        return None
+    return InfrastructureError(
+        "who answers there speaks TLS",
+        where=address.url,
+        hint='tls:// in place of tcp://, with --tls DIR or tls = "DIR" in [executor]',
+    )
+
+
+def _speaks_tls(found: socket.socket) -> bool:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with context.wrap_socket(found):
+            return True
+    except ssl.SSLError as error:
+        # That it wants a certificate of ours it says so.
+        return "ALERT" in (error.reason or "")
 
 
 def _of_certificates(address: Address, error: ssl.SSLError) -> InfrastructureError:

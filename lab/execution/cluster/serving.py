@@ -35,7 +35,7 @@ SHARE, LABELS = "LAB_SHARE", "LAB_LABELS"
 KILLED = 1
 _CONNECT_S = 30
 #: And after which that is told.
-_PATIENCE_S = 2.0
+PATIENCE_S = 2.0
 _LEAVING_S = 2.0
 _LOOK_S = 0.5
 #: Dask samples its own threads a hundred times a second, and looks at its loop and its process
@@ -143,6 +143,8 @@ def _say_no_more_than_warnings() -> None:
     alone is named as one that others reach.
     """
     logging.getLogger("distributed").setLevel(logging.WARNING)
+    # It warns of each job that is ended from outside.
+    logging.getLogger("distributed.worker.state_machine").setLevel(logging.ERROR)
 
 
 async def _work_for(
@@ -168,7 +170,7 @@ async def _work_for(
         )
         mine = adopt(worker, loaded, labels)
         waiting = asyncio.get_running_loop().call_later(
-            _PATIENCE_S, say, f"waits for a scheduler at {address.url}, {_CONNECT_S:g} s at most"
+            PATIENCE_S, say, f"waits for a scheduler at {address.url}, {_CONNECT_S:g} s at most"
         )
         try:
             if not await _is_taken(worker, stop):
@@ -186,6 +188,8 @@ async def _work_for(
     while not stop.is_set() and worker.status not in _OVER:
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), _LOOK_S)
+    # What Dask is then in the middle of is a traceback, and what it says of its folder is wrong.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     for run in {run for run, _ in mine.running}:
         mine.end(run)
     if not stop.is_set():
