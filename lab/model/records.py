@@ -143,6 +143,8 @@ class Evidence:
 
 #: What the message of a result begins with that stands for a test nobody ran.
 DID_NOT_RUN = "did not run: "
+#: Of a run as a whole.
+UNFINISHED, NOTHING_RAN = "the run did not finish: tests may be missing", "no test ran"
 #: How a line among a result's diagnostics begins that says which repetition it was, and where
 #: its guest's console is.
 REPETITION = "repetition "
@@ -409,11 +411,11 @@ class RunRecord:
         """
         found = list(self.troubles)
         if self.finished is None:
-            found.append("the run did not finish: tests may be missing")
+            found.append(UNFINISHED)
         if not self.results:
             # Where each job says why, that is enough.
             if not self.jobs or any(job.error is None for job in self.jobs):
-                found.append("no test ran")
+                found.append(NOTHING_RAN)
         elif all(result.status is Status.SKIP for result in self.results):
             found.append("every test was skipped, so nothing was tested")
         for job in self.jobs if self.results else ():

@@ -111,6 +111,26 @@ def test_progress_comes_live_and_the_report_is_written_anew(store: Store, result
         connection.close()
 
 
+def test_what_a_run_that_goes_on_has_not_yet_is_no_error(store: Store, results: Path) -> None:
+    """Its page had "Errors of the lab: the run did not finish", and each test to come as one."""
+    number = "20260101-120000-ab12"
+    before = run(id="20251231-120000-ab12", started="2025-12-31T12:00:00+00:00")
+    store.begin(before)
+    store.add_job(before.id, job(result(variant="v4.2"), variant="v4.2"))
+    store.finish(before.id)
+    told = ("Errors of the lab", "did not finish")
+    with served(store, ReportRequest(results, run=number, baseline=before.id)) as address:
+        page = get(address, "/")[1]
+    assert [word for word in told if word in page] == []
+    assert "Not finished: 1 result so far" in page
+    # Nobody is at work on it any more: it says so.
+    for path in (*results.rglob("console.log"), results / number):
+        os.utime(path, (0, 0))
+    with served(store, ReportRequest(results, run=number, baseline=before.id)) as address:
+        page = get(address, "/")[1]
+    assert [word for word in told if word in page] == [*told]
+
+
 def test_suites_are_counted_and_not_what_their_programs_and_tests_left(
     store: Store, results: Path
 ) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from lab.analysis.run_status import is_lab_error
 from lab.model.proof import in_words, promised, proofs_of
-from lab.model.records import JobRecord, RunRecord
+from lab.model.records import NOTHING_RAN, UNFINISHED, JobRecord, RunRecord
 from lab.report.site.complaint import ShownComplaint
 from lab.report.site.page_data import Cell, Job, log_page
 from lab.report.site.page_names import count
@@ -45,10 +45,15 @@ def tally(cells: Iterable[Cell]) -> str:
     return "; ".join(f"{number} {found.word}" for found, number in ordered)
 
 
-def problems(run: RunRecord) -> Iterator[tuple[str, str]]:
+#: What a run lacks before its end, and is no trouble while it goes on.
+AWAITED = frozenset({UNFINISHED, NOTHING_RAN})
+
+
+def problems(run: RunRecord, *, goes_on: bool = False) -> Iterator[tuple[str, str]]:
     """What the lab could not do: (what, the whole message)."""
     for text in run.problems:
-        yield text, ""
+        if not (goes_on and text in AWAITED):
+            yield text, ""
     for job in run.jobs:
         if job.lab_error is not None:
             yield job.name, str(job.lab_error)

@@ -137,6 +137,7 @@ class Report:
     jobs: tuple[Job, ...]
     comparison: Comparison | None = None
     bisected: Bisected = field(default_factory=Bisected)
+    goes_on: bool = False
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:

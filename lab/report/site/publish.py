@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lab.analysis.compare import Comparison, compare
+from lab.analysis.compare import Change, Comparison, compare
 from lab.model.bisection import BisectionRecord
 from lab.model.records import RunRecord
 from lab.report.site.bisections import Bisected, chosen
+from lab.report.site.facts import AWAITED
 from lab.report.site.page_data import Report, make_report
 from lab.report.site.site import write_site
 from lab.results.past_endings import Trail
@@ -30,10 +31,13 @@ def gather(
     run: str = "latest",
     baseline: str | None = None,
     bisections: Bisections = tuple,
+    *,
+    goes_on: bool = False,
 ) -> Report:
     """All that a report tells.
 
     Args:
+        goes_on: Whether somebody is at work on the run: what it has not yet is no trouble then.
         results: Where runs are recorded; a run's folder may have been moved with it.
         baseline: The run to compare with; by default the last that was asked the same.
         bisections: Those that were made beside the runs.
@@ -44,8 +48,25 @@ def gather(
     record = store.load(run)
     trail = store.trail(record.id)
     comparison = _compare(store, record, trail, baseline)
+    if goes_on and comparison is not None:
+        comparison = _so_far(comparison)
     report = make_report(record, trail, comparison, (results / record.id, Path(record.folder)))
-    return replace(report, bisected=_bisected(store, bisections(), record.id))
+    bisected = _bisected(store, bisections(), record.id)
+    return replace(report, bisected=bisected, goes_on=goes_on)
+
+
+def _so_far(comparison: Comparison) -> Comparison:
+    """Without what the later run may be about to have."""
+    awaited = (f"{comparison.b}: {text}" for text in AWAITED)
+    return replace(
+        comparison,
+        tests=tuple(
+            test
+            for test in comparison.tests
+            if test.after or test.change is not Change.INFRASTRUCTURE
+        ),
+        troubles=tuple(text for text in comparison.troubles if text not in {*awaited}),
+    )
 
 
 def _bisected(store: Store, records: Sequence[BisectionRecord], run: str) -> Bisected:
@@ -61,18 +82,21 @@ def publish(
     output: Path | None = None,
     troubles: Callable[[str], object] = lambda _: None,
     bisections: Bisections = tuple,
+    *,
+    goes_on: bool = False,
 ) -> Path:
     """Write the report of a run; returns its first page.
 
     Args:
         bisections: Those that were made beside the runs.
         troubles: Is told of each page that could not be made.
+        goes_on: See gather().
 
     Raises:
         UserError: There is no such run, or ``output`` holds something else.
         InfrastructureError: It cannot be written.
     """
-    report = gather(store, results, run, baseline, bisections)
+    report = gather(store, results, run, baseline, bisections, goes_on=goes_on)
     return write_site(report, output or results / report.run.id / "report", troubles)
 
 

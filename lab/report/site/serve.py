@@ -70,7 +70,10 @@ class ReportDesk:
         asked = self._asked
         run = self._store.summary(asked.run)
         latest = self._store.summary()
-        state = (run.run.id, run.run.finished, run.jobs)
+        now = progress(latest, asked.results / latest.run.id)
+        its = now if run.run.id == latest.run.id else progress(run, asked.results / run.run.id)
+        goes_on = bool(its.text)
+        state = (run.run.id, run.run.finished, run.jobs, goes_on)
         edition = self.edition
         if state != self._seen:
             page = publish(
@@ -80,10 +83,10 @@ class ReportDesk:
                 asked.baseline,
                 asked.output,
                 bisections=asked.bisections,
+                goes_on=goes_on,
             )
             self.folder, edition = page.parent, edition + 1
             self._seen = state
-        now = progress(latest, asked.results / latest.run.id)
         self._tell(edition, now if now.text else before_a_run(asked.results))
 
     def _wait_for_a_run(self) -> None:

@@ -275,7 +275,7 @@ class _Site:
             command=command_of(self._run),
             sub=self._sub(),
             tally=sorted(report.counts.items(), key=lambda pair: pair[0].rank),
-            problems=list(problems(self._run)),
+            problems=list(problems(self._run, goes_on=report.goes_on)),
             given=[
                 *((job.name, str(job.error)) for job in unbuilt_jobs(self._run)),
                 *uncompiled_programs(self._run).items(),
