@@ -271,6 +271,8 @@ async def _schedule(address: Address, say: Callable[[str], None]) -> None:
         ) from error
     say(f"listens at {scheduler.address}; on each host: lab worker {scheduler.address}")
     await stop.wait()
+    # Of each job that is left it says an error: that it was tried too often.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     await scheduler.close()
 
 
