@@ -35,7 +35,8 @@ def require_vmlinux(folder: Path) -> Path:
         raise InfrastructureError(
             f"the vmlinux of this build is in the store, and cannot be had: {why}",
             where=folder,
-            hint=f"rm -r {folder}: the same command then builds it here",
+            hint=f"rm -r {folder}: the same command then has it anew, from there or made here; "
+            "lab store check says whether what is there is damaged",
         )
     return folder / VMLINUX
 

@@ -102,7 +102,7 @@ class Store:
 
         Args:
             wanted: Files that it has to have.
-            later: Files that are left where they are.
+            later: Files that are left where they are, if they are there.
             only: The files that are brought; None is all.
         """
         with self._lock:
@@ -113,7 +113,9 @@ class Store:
                     return None
                 require_files(manifest, wanted)
                 for file in manifest.files:
-                    if file.name not in later and (only is None or file.name in only):
+                    if file.name in later:
+                        self._require_there(file)
+                    elif only is None or file.name in only:
                         self._bring(file, folder)
             except (Damaged, BadManifest) as error:
                 self._damaged.add((kind, key))
@@ -259,6 +261,15 @@ class Store:
         # What is there helps nobody.
         self._remove_manifest(kind, key)
         return False
+
+    def _require_there(self, file: StoredFile) -> None:
+        """Raise Damaged where a file is gone or cut short that is to be brought later."""
+        there = self._look(file.place)
+        if there is None:
+            raise Damaged(f"the content of its {file.name} is gone")
+        # A web server need not say how long it is.
+        if there.size not in (file.stored, -1):
+            raise Damaged(f"its {file.name} is not whole")
 
     def _is_whole(self, manifest: Manifest) -> bool:
         """Whether all that it names is there, by size: what is in it nobody reads for that."""

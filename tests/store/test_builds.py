@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -69,6 +70,26 @@ def test_vmlinux_that_cannot_be_had(one: Machine, two: Machine, folder: Path) ->
     with pytest.raises(InfrastructureError, match="cannot be had: there is no folder") as caught:
         require_vmlinux(had.folder)
     assert f"rm -r {had.folder}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [(Path.unlink, "the content of its vmlinux is gone"),
+     (lambda path: os.truncate(path, 1), "its vmlinux is not whole")],
+)  # fmt: skip
+def test_a_build_whose_vmlinux_is_lost_there_is_made_here(
+    one: Machine, two: Machine, folder: Path, harm: Callable[[Path], object], words: str
+) -> None:
+    """Who needed it was told to remove the build, and had it without a vmlinux again."""
+    one.make()
+    (lost,) = (file["blob"] for file in blobs_of(two) if file["name"] == "vmlinux")
+    harm(next(path for path in blobs(folder) if path.name == lost))
+    assert two.pull() is None
+    (line,) = two.told
+    assert f"is damaged: {words}; made here instead" in line
+    made = two.make()
+    assert require_vmlinux(made.folder).is_file()
+    assert Machine(one.bench, two.cache.with_name("three"), one.url).pull() is not None
 
 
 def test_another_vmlinux_is_not_taken(one: Machine, two: Machine, folder: Path) -> None:
