@@ -25,7 +25,7 @@ from lab.session import Lab
 from tests.bisect.made_repository import make_project
 from tests.execution.test_reuse import patch
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("programs_at_hand")]
 
 FAKE = Variant("fake")
 MENDS = """

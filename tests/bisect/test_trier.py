@@ -44,7 +44,7 @@ from tests.bisect.made_repository import (
     play,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("programs_at_hand")]
 
 FAIL = """
 [[expect]]

@@ -27,7 +27,7 @@ from lab.process.interrupt import Interrupted
 from lab.session import Lab
 from tests.bisect.made_repository import Played, Repository, answers, git, make_project, play
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("programs_at_hand")]
 
 COMMAND = ("lab", "nightly")
 #: Less than any step takes: each night tries one point once.
