@@ -131,6 +131,22 @@ def test_what_a_run_that_goes_on_has_not_yet_is_no_error(store: Store, results: 
     assert [word for word in told if word in page] == [*told]
 
 
+def test_a_run_that_has_only_begun_is_compared_with_nothing(store: Store, results: Path) -> None:
+    """ "Nothing: 0 tests ended as they did then", and that no test ran."""
+    begun = RunFolder(results, "20260102-120000-ab12")
+    store.finish("20260101-120000-ab12")
+    store.begin(run(id=begun.run_id, started="2026-01-02T12:00:00+00:00", folder=str(begun.path)))
+    write_text(begun.job(0, "6.1").console, "[ 1.0] booting\n")
+    asked = ReportRequest(results, run=begun.run_id, baseline="20260101-120000-ab12")
+    for goes_on in (True, False):
+        if not goes_on:
+            store.finish(begun.run_id)
+        with served(store, asked) as address:
+            page = get(address, "/")[1]
+        assert ("no test ran" not in page) == goes_on
+        assert ("Changed since" not in page) == goes_on
+
+
 def test_suites_are_counted_and_not_what_their_programs_and_tests_left(
     store: Store, results: Path
 ) -> None:

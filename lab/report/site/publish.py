@@ -49,7 +49,7 @@ def gather(
     trail = store.trail(record.id)
     comparison = _compare(store, record, trail, baseline)
     if goes_on and comparison is not None:
-        comparison = _so_far(comparison)
+        comparison = _so_far(comparison) if record.results else None
     report = make_report(record, trail, comparison, (results / record.id, Path(record.folder)))
     bisected = _bisected(store, bisections(), record.id)
     return replace(report, bisected=bisected, goes_on=goes_on)
@@ -57,7 +57,7 @@ def gather(
 
 def _so_far(comparison: Comparison) -> Comparison:
     """Without what the later run may be about to have."""
-    awaited = (f"{comparison.b}: {text}" for text in AWAITED)
+    awaited = {f"{comparison.b}: {text}" for text in AWAITED}
     return replace(
         comparison,
         tests=tuple(
@@ -65,7 +65,7 @@ def _so_far(comparison: Comparison) -> Comparison:
             for test in comparison.tests
             if test.after or test.change is not Change.INFRASTRUCTURE
         ),
-        troubles=tuple(text for text in comparison.troubles if text not in {*awaited}),
+        troubles=tuple(text for text in comparison.troubles if text not in awaited),
     )
 
 
