@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 from collections.abc import Iterator
 from dataclasses import replace
 from http.client import HTTPConnection, HTTPResponse
@@ -145,6 +146,17 @@ def test_a_run_that_has_only_begun_is_compared_with_nothing(store: Store, result
             page = get(address, "/")[1]
         assert ("no test ran" not in page) == goes_on
         assert ("Changed since" not in page) == goes_on
+
+
+def test_a_run_of_this_host_that_was_killed_is_over_at_once(store: Store, results: Path) -> None:
+    """It went on for a quarter of an hour, as far as the page knew."""
+    begun = RunFolder(results, "20260102-120000-ab12")
+    host = replace(run().host, name=platform.node())
+    store.begin(run(id=begun.run_id, started="2026-01-02T12:00:00+00:00", host=host))
+    with begun.held():
+        write_text(begun.job(0, "6.1").console, "[ 1.0] booting\n")
+        assert progress(store.summary(begun.run_id), begun.path).text
+    assert not progress(store.summary(begun.run_id), begun.path).text
 
 
 def test_suites_are_counted_and_not_what_their_programs_and_tests_left(

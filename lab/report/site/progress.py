@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from lab.results.store import RunSummary
 from lab.results.under_way import being_built
 from lab.text import plain
 
-#: A run that was killed stays unfinished for ever: one that is silent so long is dead.
+#: A run that was killed stays unfinished for ever: one of another host that is silent so long
+#: is dead.
 _SILENT_S = 900
 _TAIL = 4096
 _LONGEST = 120
@@ -39,8 +41,7 @@ def progress(run: RunSummary, folder: Path) -> Progress:
     last = max(logs, key=_changed, default=None)
     hosts = RunFolder(folder.parent, folder.name).hosts
     newest = max(_changed(last or folder), _changed(hosts))
-    alive = run.run.finished is None and time.time() - newest < _SILENT_S
-    if not alive:
+    if run.run.finished is not None or not _is_alive(run, folder, newest):
         return Progress()
     planned = run.run.planned
     away = read_hosts(hosts)
@@ -57,6 +58,17 @@ def progress(run: RunSummary, folder: Path) -> Progress:
     if last is not None and not away:
         words.append(f"{last.parent.name}: {_last_line(last)}")
     return Progress(plain(", ".join(words)), min(done, total), total)
+
+
+def _is_alive(run: RunSummary, folder: Path, newest: float) -> bool:
+    """Whether anybody is at it; of another host's run the lock is not seen here.
+
+    Args:
+        newest: When it last left anything.
+    """
+    if run.run.host.name == platform.node():
+        return RunFolder(folder.parent, folder.name).is_running()
+    return time.time() - newest < _SILENT_S
 
 
 def before_a_run(results: Path) -> Progress:
