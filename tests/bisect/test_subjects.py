@@ -258,6 +258,9 @@ def test_two_compilers_and_what_is_mended_for_them(lab: Lab, tmp_path: Path) -> 
     assert _mends(back, back.new) == []
     with pytest.raises(UserError, match="no difference"):
         toolchains_of(lab, FAKE, "gcc", "gcc")
+    with pytest.raises(UserError, match="no-such-cc") as missing:
+        toolchains_of(lab, FAKE, "gcc", "no-such-cc")
+    assert "lab.toml" not in str(missing.value)
 
 
 def _mends(subject: Buildable, point: Point) -> list[str]:

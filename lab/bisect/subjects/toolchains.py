@@ -94,10 +94,22 @@ def toolchains_of(lab: Lab, variant: Variant, old: str, new: str) -> Toolchains:
     Raises:
         UserError: One is not on this machine, or they are one.
     """
+    for cc in (old, new):
+        _require(lab, cc)
     mends = [_mended(_with_compiler(lab, cc), variant) for cc in (old, new)]
     sides = [frozenset(mend.name for mend in one.applied) for one in mends]
     found = Toolchains(lab, variant, (old, new), *sides)
     return _refused_if_one(lab, found)
+
+
+def _require(lab: Lab, cc: str) -> None:
+    try:
+        _with_compiler(lab, cc).toolchain  # noqa: B018
+    except UserError as error:
+        # It is not lab.toml that named it.
+        error.where = "an end of --of toolchains"
+        error.hint = "its package, or its path"
+        raise
 
 
 def mends_of(lab: Lab, variant: Variant) -> Toolchains:
