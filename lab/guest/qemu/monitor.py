@@ -39,6 +39,8 @@ class Monitor:
         own = connection.dup()
         self._protocol = QEMUMonitorProtocol(own)
         self._protocol.settimeout(deadline_s)
+        # Whoever interrupts it leaves a task, which says that nobody heard how QEMU's end broke it.
+        self._protocol._aloop.set_exception_handler(lambda *_: None)
         try:
             with _lost():
                 self._protocol.connect()
