@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from lab.text import human
 
 #: What rows say of entries, in words.
-_OF_ENTRIES = {"hits": "had from there", "misses": "not there", "pushed": "pushed"}
+_OF_ENTRIES = {"hits": "had", "misses": "not there", "pushed": "pushed"}
 
 
 @dataclass

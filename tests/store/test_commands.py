@@ -163,10 +163,7 @@ def test_what_was_pushed_is_counted_for_people() -> None:
     had = Account(read=2241841, rebuilt=1)
     had.hits.update({"build": 1, "programs": 7})
     had.misses.update({"build": 2})
-    assert had.told() == (
-        "1 build had from there, 7 programs had from there, 2 builds not there, "
-        "2.1M read, 1 rebuilt"
-    )
+    assert had.told() == ("1 build had, 7 programs had, 2 builds not there, 2.1M read, 1 rebuilt")
 
 
 def test_push_of_what_another_store_had(
