@@ -17,7 +17,7 @@ import pytest
 from lab.builder import Silent
 from lab.config import load
 from lab.errors import InfrastructureError, UserError
-from lab.execution.cluster import builds, executor, host
+from lab.execution.cluster import builds, connection, executor, host
 from lab.execution.cluster.address import CA, OWN, Address, checked_address
 from lab.execution.cluster.asked import kernels_made_here
 from lab.execution.cluster.attempts import Attempts
@@ -202,6 +202,60 @@ def test_a_job_whose_last_worker_went_is_told_and_ended(
     assert number == 0
     assert record.error is not None
     assert record.error.fault == "machine"
+
+
+def test_a_scheduler_that_says_nothing_is_told_and_given_up(
+    make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is stopped closes no connection: it was waited for without a word, for ever."""
+    words: list[str] = []
+    asked = ExecutorRequest(load(Project(tmp_path).root), 1, lambda _: None, words.append)
+    cluster, answers = Cluster(asked, Address("tcp://127.0.0.1:1")), [True]
+    cluster._client = SimpleNamespace(status="running")
+    job = make_job({"p": Script(("a",))})
+    cluster._jobs[0] = _Sent(job, Parcel("run", 0, job, "host", tmp_path))
+    monkeypatch.setattr(executor, "_LOOK_S", 0.0)
+    monkeypatch.setattr(
+        executor, "workers_of", lambda _: {"tcp://1": facts()} if answers[0] else None
+    )
+    cluster._refuse_silence()
+    words.clear()
+    answers[0] = False
+    for _ in range(2):
+        cluster._refuse_silence()
+    assert words == ["the scheduler of tcp://127.0.0.1:1 does not answer: waiting for it"]
+    answers[0] = True
+    cluster._refuse_silence()
+    monkeypatch.setattr(connection, "MUTE_S", 0.0)
+    cluster._refuse_silence()
+    answers[0] = False
+    with pytest.raises(InfrastructureError, match="has not answered for 0 s") as caught:
+        cluster._refuse_silence()
+    assert "the same command goes on" in str(caught.value)
+
+
+def test_a_scheduler_that_says_nothing_of_a_build_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    listener = Silent()
+    monkeypatch.setattr(listener, "say", said.append, raising=False)
+    maker = WorkersBuild(load(Project(tmp_path).root), Address("tcp://127.0.0.1:1"), listener)
+    client = SimpleNamespace(
+        status="running",
+        submit=lambda *_, **__: SimpleNamespace(add_done_callback=lambda _: None),
+        cancel=lambda *_, **__: None,
+    )
+    monkeypatch.setattr(builds, "workers_of", lambda _: None)
+    monkeypatch.setattr(builds, "_LOOK_S", 0.01)
+    monkeypatch.setattr(connection, "MUTE_S", 0.2)
+    maker._hosts = {"tcp://1": facts()}
+    asked = SimpleNamespace(
+        number=0, name="6.1", parcel=0, wanted=SimpleNamespace(stopped=lambda: False)
+    )
+    with pytest.raises(InfrastructureError, match="has not answered for"):
+        maker._outcome(asked, client, "tcp://1")  # type: ignore[arg-type]
+    assert said == ["the scheduler of tcp://127.0.0.1:1 does not answer: waiting for it"]
 
 
 def test_a_worker_that_does_not_answer_is_not_waited_for(

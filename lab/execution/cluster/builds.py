@@ -30,6 +30,7 @@ from lab.execution.cluster.compiling import BuildParcel, Compile, compile_there
 from lab.execution.cluster.connection import (
     ALONE_S,
     LEAVING_S,
+    Silence,
     connect,
     gone,
     no_workers,
@@ -114,6 +115,7 @@ class WorkersBuild:
         self._client: Client | None = None
         self._hosts: dict[str, HostFacts] = {}
         self._looked = -_KNOWN_S
+        self._silence = Silence(address.url, listener.say)
         self._placing = Placing()
         self._lock = threading.RLock()
 
@@ -243,7 +245,10 @@ class WorkersBuild:
     def _look(self, client: Client) -> dict[str, HostFacts]:
         if time.monotonic() - self._looked < _KNOWN_S and self._hosts:
             return self._hosts
+        asked = time.monotonic()
         found = workers_of(client)
+        if found is not None or client.status == "running":
+            self._silence.note(asked, answered=found is not None)
         with self._lock:
             # Who does not answer has said of none that it is gone.
             self._hosts = self._hosts if found is None else found
@@ -274,7 +279,9 @@ class WorkersBuild:
             if why is not None:
                 self._give_up(client, future)
                 raise why
-            if worker not in self._look(client) and not ended.is_set():
+            there = self._look(client)
+            self._silence.refuse()
+            if worker not in there and not ended.is_set():
                 self._give_up(client, future)
                 return None
         if future.status == "finished":

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from contextlib import suppress
@@ -22,6 +23,8 @@ from lab.execution.cluster.serving import FACTS, PATIENCE_S
 _CONNECT_S = 30
 #: And a cluster without any worker to have one again: Slurm and Kubernetes take their time.
 ALONE_S = 120.0
+#: And to answer at all, once it has: one that is stopped, or whose host is, closes no connection.
+MUTE_S = 120.0
 #: And to take leave of a scheduler, which may be gone.
 LEAVING_S = 2.0
 
@@ -99,6 +102,40 @@ def silence_dask() -> None:
     # The client's has a level of its own.
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+class Silence:
+    """How long a scheduler that was there has not answered, told as it begins."""
+
+    def __init__(self, address: str, say: Callable[[str], object]) -> None:
+        self._address, self._say = address, say
+        self._since: float | None = None
+        self._lock = threading.Lock()
+
+    def note(self, asked: float, *, answered: bool) -> None:
+        """Note what came of a question.
+
+        Args:
+            asked: When it was asked, by ``time.monotonic()``.
+        """
+        with self._lock:
+            begins = not answered and self._since is None
+            if answered:
+                self._since = None
+            elif begins:
+                self._since = asked
+        if begins:
+            self._say(f"the scheduler of {self._address} does not answer: waiting for it")
+
+    def refuse(self) -> None:
+        """Raise InfrastructureError where it lasts too long."""
+        with self._lock:
+            since = self._since
+        if since is not None and time.monotonic() - since > MUTE_S:
+            raise InfrastructureError(
+                f"the scheduler of {self._address} has not answered for {MUTE_S:g} s",
+                hint="start it and its workers again; the same command goes on from here",
+            )
 
 
 def gone(address: str) -> InfrastructureError:

@@ -34,6 +34,7 @@ from lab.execution.cluster.attempts import MOST, Attempts
 from lab.execution.cluster.connection import (
     ALONE_S,
     LEAVING_S,
+    Silence,
     connect,
     gone,
     no_workers,
@@ -161,6 +162,7 @@ class Cluster:
         self._looked = 0.0
         self._checked = time.monotonic()
         self._alone_since: float | None = None
+        self._silence = Silence(self._told_address, asked.on_word)
         self._needs: dict[str, float] = {}
         #: Of which hosts, for what, and how many run at once there.
         self._at_once: tuple[Mapping[str, HostFacts], dict[str, float], int] = ({}, {}, 0)
@@ -243,7 +245,10 @@ class Cluster:
         with self._lock:
             if not anew and time.monotonic() - self._looked < _LOOK_S:
                 return self._hosts
+        asked = time.monotonic()
         found = workers_of(self._client)
+        if found is not None or self._client.status == "running":
+            self._silence.note(asked, answered=found is not None)
         if found is None:
             # Gone, or on its way back: who waits for a record finds out which.
             return self._hosts
@@ -505,7 +510,9 @@ class Cluster:
         if self._client.status != "running":
             raise gone(self._told_address)
         self._checked = time.monotonic()
-        if hosts := list(self._look().values()):
+        hosts = list(self._look().values())
+        self._silence.refuse()
+        if hosts:
             self._alone_since = None
             for number, sent in list(self._jobs.items()):
                 self._send_elsewhere(number, sent)
