@@ -112,6 +112,7 @@ def doctor(
     json: Json = False,
 ) -> int:
     """Say what this machine can do, and how to mend what it cannot."""
+    from lab.cli.elsewhere import examine_elsewhere
     from lab.cli.progress import print_json
     from lab.doctor import examine, missing_packages, render
 
@@ -124,7 +125,10 @@ def doctor(
         return ExitStatus.EXPECTED
     opened = open_lab(file)
     config = opened.loaded.config
-    findings = examine(opened.cache, config.deadlines.accelerator, config.toolchain.cc)
+    findings = (
+        *examine(opened.cache, config.deadlines.accelerator, config.toolchain.cc),
+        *examine_elsewhere(opened.loaded),
+    )
     if json:
         rows = [asdict(finding) | {"fatal": finding.fatal} for finding in findings]
         print_json({"findings": rows})

@@ -17,6 +17,20 @@ _TRY_S = 5.0
 _REFUSAL_S = 2.0
 
 
+def require_answer(address: Address) -> None:
+    """Raise InfrastructureError where no scheduler answers now, or none that is ours."""
+    if (why := refused_for_good(address)) is not None:
+        raise why
+    parts = urlsplit(address.url)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 0), _TRY_S).close()
+    except OSError as error:
+        raise InfrastructureError(
+            f"no scheduler answers at {address.url}: {error.strerror or error}",
+            hint=f"lab cluster scheduler {address.url}, on its host; then lab worker on each",
+        ) from error
+
+
 def refused_for_good(address: Address) -> InfrastructureError | None:
     """What no waiting mends: a host nobody knows, certificates that do not fit; None if neither."""
     parts = urlsplit(address.url)
