@@ -19,20 +19,28 @@ _REFUSAL_S = 2.0
 
 def require_answer(address: Address) -> None:
     """Raise InfrastructureError where no scheduler answers now, or none that is ours."""
-    if (why := refused_for_good(address)) is not None:
-        raise why
-    parts = urlsplit(address.url)
     try:
-        socket.create_connection((parts.hostname or "", parts.port or 0), _TRY_S).close()
+        why = _tried(address)
     except OSError as error:
         raise InfrastructureError(
             f"no scheduler answers at {address.url}: {error.strerror or error}",
             hint=f"lab cluster scheduler {address.url}, on its host; then lab worker on each",
         ) from error
+    if why is not None:
+        raise why
 
 
 def refused_for_good(address: Address) -> InfrastructureError | None:
     """What no waiting mends: a host nobody knows, certificates that do not fit; None if neither."""
+    try:
+        return _tried(address)
+    except OSError:
+        # It may be on its way.
+        return None
+
+
+def _tried(address: Address) -> InfrastructureError | None:
+    """What refused_for_good() gives; raises OSError where nobody answers."""
     parts = urlsplit(address.url)
     try:
         with socket.create_connection((parts.hostname or "", parts.port or 0), _TRY_S) as found:
@@ -43,9 +51,6 @@ def refused_for_good(address: Address) -> InfrastructureError | None:
             where=address.url,
             hint="the name of the scheduler's host as this one has it, or its IP address",
         )
-    except OSError:
-        # It may be on its way.
-        return None
 
 
 def _greeted(address: Address, found: socket.socket) -> InfrastructureError | None:
