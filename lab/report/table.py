@@ -217,7 +217,8 @@ def _style(name: str) -> str:
 def _mark(results: list[TestResult], signs: _Signs) -> Text:
     surprises = sum(not result.as_expected and result.ran for result in results)
     if not surprises and not all(result.ran for result in results):
-        return Text(f"{signs.no} part ran", "bold magenta")
+        some = "part" if any(result.ran for result in results) else "none"
+        return Text(f"{signs.no} {some} ran", "bold magenta")
     if surprises:
         return Text(f"{signs.no} no ({surprises})", "bold red")
     if all(result.status is Status.SKIP for result in results):

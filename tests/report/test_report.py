@@ -550,7 +550,7 @@ def test_what_nobody_ran_is_counted_and_told_by_its_cause() -> None:
     assert "ext4-dax 2 - - - 1 - 6 ✗ no (1)" in lines
     assert all(len(line) <= 80 for line in text.splitlines() if "not run" in line)
     cut = printed(run(job(*left, error="interrupted"))).splitlines()
-    assert [len(line) <= 79 for line in cut if "✗ cut short" in line or "✗ part ran" in line] == [
+    assert [len(line) <= 79 for line in cut if "✗ cut short" in line or "✗ none ran" in line] == [
         True,
         True,
     ]
