@@ -105,6 +105,7 @@ def certificates(
         print_json({"made": [str(path) for path in made]})
     else:
         say_lines(map(str, made))
+        say("ca.pem and lab.pem go to each host, by ssh; ca.key stays here", err=True)
     return ExitStatus.EXPECTED
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from lab.cli.cluster import _labels
+from lab.cli.main import commands
 from lab.config import load
 from lab.errors import InfrastructureError, UserError
 from lab.execution.cluster import certificates, connection
@@ -193,3 +194,13 @@ def test_who_waits_for_a_scheduler_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(InfrastructureError, match="no scheduler answers"):
         connect(Address(url), words.append)
     assert words == [f"waits for a scheduler at {url}, 1 s at most"]
+
+
+def test_who_made_certificates_is_told_what_goes_where(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["cluster", "certificates", str(tmp_path / "tls")]
+    assert commands()(words, standalone_mode=False) == 0
+    said = capsys.readouterr()
+    assert said.out.split() == [str(tmp_path / "tls" / name) for name in (CA, "ca.key", OWN)]
+    assert said.err == "ca.pem and lab.pem go to each host, by ssh; ca.key stays here\n"
