@@ -96,6 +96,14 @@ def _certificate_of_another_ca() -> dict[str, str]:
     }
 
 
+def test_nothing_of_it_is_where_dask_leaves_it(cluster: Cluster) -> None:
+    """In /tmp, for ever."""
+    scheduler = cluster._client.cluster.scheduler
+    workers = [worker.local_directory for worker in scheduler.workers.values()]
+    folders = [scheduler.local_directory, *workers]
+    assert [path for path in folders if "lab-tmp-cluster" not in path] == []
+
+
 def test_jobs_run_elsewhere_and_come_back(
     cluster: Cluster, told: Told, make_job: MakeJob, tmp_path: Path
 ) -> None:

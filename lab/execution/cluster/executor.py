@@ -76,6 +76,7 @@ from lab.model.records import JobRecord
 from lab.model.status import Status
 from lab.model.unrun import Stop
 from lab.process.deadline import Deadline
+from lab.process.temporary import temporary_folder
 from lab.results import JobFolder
 from lab.unforeseen import as_lab_error
 
@@ -206,11 +207,15 @@ class Cluster:
             )
         )
         toml = str(self._asked.loaded.toml)
+        # Dask's own place in /tmp stays.
+        folder = self._stack.enter_context(temporary_folder("cluster"))
         made = LocalCluster(
             n_workers=count,
             threads_per_worker=max(2, -(-self._asked.width // count) + 1),
             processes=True,
             memory_limit=0,
+            local_directory=str(folder),
+            scheduler_kwargs={"local_directory": str(folder)},
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
             preload=["lab.execution.cluster.serving"],

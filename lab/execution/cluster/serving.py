@@ -246,11 +246,12 @@ def serve_scheduler(address: Address, say: Callable[[str], None]) -> None:
         InfrastructureError: Something else has the port.
     """
     _say_no_more_than_warnings()
-    with dask.config.set(QUIET):
-        run_to_its_end(_schedule(address, say))
+    # See serve_worker().
+    with dask.config.set(QUIET), temporary_folder("scheduler") as folder:
+        run_to_its_end(_schedule(address, say, folder))
 
 
-async def _schedule(address: Address, say: Callable[[str], None]) -> None:
+async def _schedule(address: Address, say: Callable[[str], None], folder: Path) -> None:
     stop = _stopped_by_signals()
     parts = urlsplit(address.url)
     try:
@@ -259,6 +260,7 @@ async def _schedule(address: Address, say: Callable[[str], None]) -> None:
             port=parts.port or 8786,
             security=address.security(),
             allowed_failures=KILLED,
+            local_directory=str(folder),
             dashboard=False,
             dashboard_address="127.0.0.1:0",
         )
