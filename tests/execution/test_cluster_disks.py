@@ -108,6 +108,20 @@ def test_passes_of_a_full_disk_are_no_whole_answer(away: Away) -> None:
     assert not record.users_fault
 
 
+def test_what_came_and_cannot_be_kept_counts_and_the_rest_goes_on(away: Away) -> None:
+    """The disk of who asks was full: the run ended there, and nobody saw what had passed."""
+    sent = away.cluster._jobs[0]
+    folder = sent.job.guest.folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.write_text("no folder")
+    record = away.cluster._of(0, sent, Done("w3", PASSED, {"console.log": b"[ 0.0] x"}))
+    assert record is not None
+    assert [one.status for one in record.results] == [Status.PASS]
+    assert record.evidence.host == "w3"
+    assert str(record.error).startswith(f"{folder}: what came of it cannot be kept: cannot write")
+    assert not record.users_fault
+
+
 def test_the_error_names_the_host(away: Away) -> None:
     away.others = []
     record = away.fail("w3")

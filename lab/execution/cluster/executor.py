@@ -575,11 +575,13 @@ class Cluster:
 
     def _of(self, number: int, sent: _Sent, outcome: Outcome) -> JobRecord | None:
         if isinstance(outcome, Done):
-            scattered(sent.job.guest.folder, outcome.files)
-            if outcome.boot is not None and outcome.boot != sent.job.guest.recipe():
-                keep_boot(JobFolder(sent.job.guest.folder), outcome.boot)
             evidence = replace(outcome.record.evidence, host=outcome.host)
-            return replace(outcome.record, evidence=evidence)
+            record = replace(outcome.record, evidence=evidence)
+            lost = self._not_kept(sent, outcome)
+            if lost is None or record.error is not None:
+                return record
+            # What was heard of it is better than nothing, and is no whole answer.
+            return replace(record, error=JobError.of(lost, Fault.MACHINE))
         if isinstance(outcome, Wants):
             # Megabytes: others are not to wait for them.
             bring = threading.Thread(target=self._bring, args=(number, sent, outcome), daemon=True)
@@ -589,6 +591,20 @@ class Cluster:
             del self._jobs[number]
             return None
         return self._failed(number, sent, outcome)
+
+    def _not_kept(self, sent: _Sent, done: Done) -> InfrastructureError | None:
+        """Keep the files of a job; why they cannot be, None where they are."""
+        folder = sent.job.guest.folder
+        try:
+            scattered(folder, done.files)
+            if done.boot is not None and done.boot != sent.job.guest.recipe():
+                keep_boot(JobFolder(folder), done.boot)
+        except Exception as error:
+            why = as_lab_error(error)
+            return InfrastructureError(
+                f"what came of it cannot be kept: {why.what}", where=folder, hint=why.hint
+            )
+        return None
 
     def _failed(self, number: int, sent: _Sent, failed: Failed) -> JobRecord | None:
         self._attempts.fail(number, failed.worker, failed.host, failed.error)
