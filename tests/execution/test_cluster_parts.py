@@ -258,6 +258,32 @@ def test_a_scheduler_that_says_nothing_of_a_build_is_given_up(
     assert said == ["the scheduler of tcp://127.0.0.1:1 does not answer: waiting for it"]
 
 
+def test_a_build_that_waits_for_anothers_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another lab's build was there for six minutes, and nothing was said."""
+    said: list[str] = []
+    listener = Silent()
+    monkeypatch.setattr(listener, "say", said.append, raising=False)
+    maker = WorkersBuild(load(Project(tmp_path).root), Address("tcp://127.0.0.1:1"), listener)
+    future = SimpleNamespace(
+        status="finished",
+        result=lambda: "built",
+        add_done_callback=lambda done: threading.Timer(0.3, done, (None,)).start(),
+    )
+    client = SimpleNamespace(status="running", submit=lambda *_, **__: future)
+    monkeypatch.setattr(builds, "workers_of", lambda _: {"tcp://1": facts()})
+    monkeypatch.setattr(builds, "_LOOK_S", 0.01)
+    asked = SimpleNamespace(
+        number=0, name="6.1", parcel=0, wanted=SimpleNamespace(stopped=lambda: False)
+    )
+    maker._look(client)
+    for patience in (60.0, 0.0):
+        monkeypatch.setattr(builds, "_BEGUN_S", patience)
+        maker._outcome(asked, client, "tcp://1")  # type: ignore[arg-type]
+    assert said == [f"6.1: waits for {facts().name}, which builds for others"]
+
+
 def test_a_worker_that_does_not_answer_is_not_waited_for(
     make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

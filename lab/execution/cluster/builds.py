@@ -62,6 +62,9 @@ from lab.unforeseen import as_lab_error
 _LOOK_S = 0.5
 #: How long what is known of the workers is taken for what is.
 _KNOWN_S = 2.0
+#: How long a worker that has room for it, as far as this lab knows, may take to begin a build
+#: before that is told: another lab's may be there.
+_BEGUN_S = 5.0
 _LOG = "build.log"
 
 
@@ -274,7 +277,10 @@ class WorkersBuild:
         )
         ended = threading.Event()
         future.add_done_callback(lambda _: ended.set())
+        waiting, told = Deadline("its beginning", _BEGUN_S), False
+        before = len(self._attempts.of(asked.number))
         while not ended.wait(_LOOK_S):
+            told = told or (waiting.passed and self._tell_waiting(asked, worker, before))
             why = self._hopeless(asked, client)
             if why is not None:
                 self._give_up(client, future)
@@ -295,6 +301,14 @@ class WorkersBuild:
         if isinstance(error, Exception):
             raise as_lab_error(error)
         raise gone(self._address.url)
+
+    def _tell_waiting(self, asked: _Asked, worker: str, before: int) -> bool:
+        """Tell that a build has not begun since there were so many attempts; False if it has."""
+        if len(self._attempts.of(asked.number)) > before:
+            return False
+        host = self._hosts[worker].name if worker in self._hosts else worker
+        self._listener.say(f"{asked.name}: waits for {host}, which builds for others")
+        return True
 
     def _hopeless(self, asked: _Asked, client: Client) -> LabError | None:
         """Why nobody is to wait for it any more."""
