@@ -23,6 +23,9 @@ _DEEPEST = 5
 class FsspecPlace(Place):
     """A folder of a filesystem of fsspec's."""
 
+    #: Bytes that are read or written at once: none are told to have moved before all have.
+    _piece = CHUNK
+
     def __init__(self, url: Url, stall_s: float) -> None:
         self._url = url
         self._stall_s = stall_s
@@ -57,13 +60,18 @@ class FsspecPlace(Place):
     def read(self, name: str, most: int) -> bytes:
         """As a Place's."""
         with self._fs.open(self._path(name), "rb") as stream:
-            return b"".join(_pieces(stream, most))
+            return b"".join(self._pieces(stream, most))
 
     def download(self, name: str, sink: Sink, most: int) -> None:
         """As a Place's."""
         with self._reading(name) as stream:
-            for piece in _pieces(stream, most):
+            for piece in self._pieces(stream, most):
                 sink(piece)
+
+    def _pieces(self, stream: Any, most: int) -> Iterator[bytes]:
+        while most > 0 and (piece := stream.read(min(self._piece, most))):
+            most -= len(piece)
+            yield bytes(piece)
 
     def _reading(self, name: str) -> Any:
         return self._fs.open(self._path(name), "rb")
@@ -81,7 +89,7 @@ class FsspecPlace(Place):
         beside = self._beside(path)
         try:
             with source.open("rb") as file, self._writing(beside) as stream:
-                while piece := file.read(CHUNK):
+                while piece := file.read(self._piece):
                     stream.write(piece)
                     beat(len(piece))
             self._require_whole(beside, source.stat().st_size)
@@ -171,9 +179,3 @@ class FsspecPlace(Place):
     def _changed(self, info: dict[str, Any]) -> float:
         mtime = info["mtime"]
         return float(mtime.timestamp() if hasattr(mtime, "timestamp") else mtime)
-
-
-def _pieces(stream: Any, most: int) -> Iterator[bytes]:
-    while most > 0 and (piece := stream.read(min(CHUNK, most))):
-        most -= len(piece)
-        yield bytes(piece)

@@ -14,6 +14,9 @@ from lab.store.place import PlaceError
 class SftpPlace(FsspecPlace):
     """A folder of a host that ssh knows."""
 
+    #: A MiB over a line of 30 KB/s takes longer than a store may be silent.
+    _piece = 64 << 10
+
     def _filesystem(self) -> Any:
         import paramiko
         from fsspec.implementations.sftp import SFTPFileSystem

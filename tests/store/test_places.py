@@ -51,6 +51,18 @@ def test_files(place: Place, tmp_path: Path) -> None:
     assert [each.name for each in place.walk("lab-1")] == ["lab-1/a/b"]
 
 
+def test_a_slow_line_is_not_silent(sftp: str, tmp_path: Path) -> None:
+    """Of a MiB nothing was told before all of it was there: 30 s, and that store was given up."""
+    place = place_at(Url(sftp), 10)
+    place.open()
+    (tmp_path / "source").write_bytes(bytes(1 << 20))
+    there: list[int] = []
+    place.upload(tmp_path / "source", "lab-1/a/b", there.append)
+    here: list[bytes] = []
+    place.download("lab-1/a/b", here.append, 2 << 20)
+    assert max(there) == max(map(len, here)) == 64 << 10
+
+
 def test_a_name_is_given_once(place: Place, tmp_path: Path) -> None:
     assert place.create("lab-1/entries/x.json", b"first")
     assert not place.create("lab-1/entries/x.json", b"second")
