@@ -234,27 +234,31 @@ def test_a_scheduler_that_says_nothing_is_told_and_given_up(
     assert "the same command goes on" in str(caught.value)
 
 
-def test_a_scheduler_that_says_nothing_of_a_build_is_given_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def asking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[WorkersBuild, Any, list[str]]:
+    """Who has a build made by workers, the build, and all that is said of it."""
     said: list[str] = []
     listener = Silent()
     monkeypatch.setattr(listener, "say", said.append, raising=False)
+    monkeypatch.setattr(builds, "_LOOK_S", 0.01)
     maker = WorkersBuild(load(Project(tmp_path).root), Address("tcp://127.0.0.1:1"), listener)
+    wanted = SimpleNamespace(stopped=lambda: False)
+    return maker, SimpleNamespace(number=0, name="6.1", parcel=0, wanted=wanted), said
+
+
+def test_a_scheduler_that_says_nothing_of_a_build_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maker, asked, said = asking(tmp_path, monkeypatch)
     client = SimpleNamespace(
         status="running",
         submit=lambda *_, **__: SimpleNamespace(add_done_callback=lambda _: None),
         cancel=lambda *_, **__: None,
     )
     monkeypatch.setattr(builds, "workers_of", lambda _: None)
-    monkeypatch.setattr(builds, "_LOOK_S", 0.01)
     monkeypatch.setattr(connection, "MUTE_S", 0.2)
     maker._hosts = {"tcp://1": facts()}
-    asked = SimpleNamespace(
-        number=0, name="6.1", parcel=0, wanted=SimpleNamespace(stopped=lambda: False)
-    )
     with pytest.raises(InfrastructureError, match="has not answered for"):
-        maker._outcome(asked, client, "tcp://1")  # type: ignore[arg-type]
+        maker._outcome(asked, client, "tcp://1")
     assert said == ["the scheduler of tcp://127.0.0.1:1 does not answer: waiting for it"]
 
 
@@ -262,10 +266,7 @@ def test_a_build_that_waits_for_anothers_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another lab's build was there for six minutes, and nothing was said."""
-    said: list[str] = []
-    listener = Silent()
-    monkeypatch.setattr(listener, "say", said.append, raising=False)
-    maker = WorkersBuild(load(Project(tmp_path).root), Address("tcp://127.0.0.1:1"), listener)
+    maker, asked, said = asking(tmp_path, monkeypatch)
     future = SimpleNamespace(
         status="finished",
         result=lambda: "built",
@@ -273,14 +274,10 @@ def test_a_build_that_waits_for_anothers_is_told(
     )
     client = SimpleNamespace(status="running", submit=lambda *_, **__: future)
     monkeypatch.setattr(builds, "workers_of", lambda _: {"tcp://1": facts()})
-    monkeypatch.setattr(builds, "_LOOK_S", 0.01)
-    asked = SimpleNamespace(
-        number=0, name="6.1", parcel=0, wanted=SimpleNamespace(stopped=lambda: False)
-    )
     maker._look(client)
     for patience in (60.0, 0.0):
         monkeypatch.setattr(builds, "_BEGUN_S", patience)
-        maker._outcome(asked, client, "tcp://1")  # type: ignore[arg-type]
+        maker._outcome(asked, client, "tcp://1")
     assert said == [f"6.1: waits for {facts().name}, which builds for others"]
 
 
