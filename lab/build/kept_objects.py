@@ -90,7 +90,8 @@ class KeptObjects:
             stopped over which never said that it is done.
         """
         stale = self._stopped_over(bench)
-        if bench.is_whole:
+        # Of a build that was killed, too: what was left of it is what make goes by.
+        if bench.manifest.exists() and bench.objects.is_dir():
             present = read_rows(bench.manifest)
             changed = {path for path, _ in wanted.items() ^ present.items()}
             now = _naming(bench, changed)

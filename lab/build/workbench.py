@@ -164,7 +164,7 @@ class Workbench:
     def _mistrust(self) -> None:
         """Remove what a killed build left: half an object, or a source that it wrote into."""
         try:
-            remove_half_written(self.objects)
+            remove_half_written(self.objects, self.in_use.stat().st_mtime)
         except RecursionError:
             self.forget()  # folders upon folders are no build's
         if self.doubted.exists() and self.is_closed():
@@ -303,18 +303,24 @@ def wanted_rows(tree: Tree, overlay: Overlay) -> Rows:
     return rows
 
 
-def remove_half_written(objects: Path) -> int:
+def remove_half_written(objects: Path, begun: float) -> int:
     """Remove what a killed ``make`` may have been writing; returns how many files.
 
     Kbuild writes ``.X.cmd`` after ``X``: an ``X`` newer than its ``.cmd`` was
     interrupted, and so may be anything from the last moments before the kill, or
     from after now, should the clock have been set back.
+
+    Args:
+        begun: When the build did, in seconds since the epoch: what is older was whole then.
     """
     files = [Path(folder) / name for folder, _, names in os.walk(objects) for name in names]
     times = {path: path.lstat().st_mtime for path in files if not path.is_symlink()}
     if not times:
         return 0
-    horizon = min(max(times.values()), time.time()) - _IN_FLIGHT_S
+    now = time.time()
+    horizon = min(max(times.values()), now) - _IN_FLIGHT_S
+    if begun <= now:
+        horizon = max(horizon, begun)
     # .config is ours, written whole and renamed.
     doomed = [
         path

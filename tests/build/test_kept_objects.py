@@ -353,6 +353,23 @@ def test_what_a_stopped_build_had_taken_back_is_taken_back_again(bench: Bench) -
     assert not (folder / "stale").exists()
 
 
+def test_a_build_that_was_stopped_before_it_began_leaves_what_there_was(bench: Bench) -> None:
+    """What the build before it touched last was whole when that ended."""
+    builds(bench, kernel(bench))
+    builds(bench, kernel(bench, gup=2))
+    with pytest.raises(InfrastructureError, match="was stopped"):
+        build(kernel(bench, mlock=2), stopped=lambda: True)
+    assert builds(bench, kernel(bench, mlock=2)) == ["mm/mlock.o"]
+
+
+def test_a_workbench_without_a_kernel_is_asked_what_it_leaves(bench: Bench) -> None:
+    """What links the kernel was killed: its objects are as good as before."""
+    builds(bench, kernel(bench))
+    builds(bench, kernel(bench, gup=2))
+    (workbench_of(kernel(bench)).objects / "vmlinux").unlink()
+    assert builds(bench, kernel(bench, mlock=2)) == ["mm/mlock.o"]
+
+
 class Stopped:
     """Says so from the second time on: the first is asked before anything is done."""
 

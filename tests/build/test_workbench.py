@@ -223,7 +223,7 @@ def test_what_a_kill_may_have_torn_is_removed(tmp_path: Path) -> None:
     header = _object(tmp_path, "header.h", 100, None)
     recent = _object(tmp_path, "recent.h", 999, None)
     config = _object(tmp_path, ".config", 1000, None)
-    assert remove_half_written(tmp_path) == 4
+    assert remove_half_written(tmp_path, 0) == 4
     left = (whole, torn, torn_table, unfinished, archive, header, recent, config)
     kept = ["whole.o", "libsubcmd.a", "header.h", ".config"]
     assert [path.name for path in left if path.exists()] == kept
@@ -234,9 +234,25 @@ def test_a_file_from_after_now_does_not_hide_the_moment_of_the_kill(tmp_path: Pa
     _object(tmp_path, "future.h", now + 3600, None)
     recent = _object(tmp_path, "recent.h", now, None)
     old = _object(tmp_path, "old.h", now - workbench._IN_FLIGHT_S - 60, None)
-    remove_half_written(tmp_path)
+    remove_half_written(tmp_path, 0)
     assert (recent.exists(), old.exists()) == (False, True)
 
 
+def test_what_was_there_before_a_killed_build_is_left(tmp_path: Path) -> None:
+    before = _object(tmp_path, "before.h", 999, None)
+    torn_before = _object(tmp_path, "torn.o", 999, 998)
+    since = _object(tmp_path, "since.h", 1000, None)
+    assert remove_half_written(tmp_path, 1000) == 2
+    left = (before.exists(), torn_before.exists(), since.exists())
+    assert left == (True, False, False)
+
+
+def test_a_build_that_begun_after_now_says_nothing_of_what_is_older(tmp_path: Path) -> None:
+    now = time.time()
+    recent = _object(tmp_path, "recent.h", now, None)
+    remove_half_written(tmp_path, now + 3600)
+    assert not recent.exists()
+
+
 def test_no_objects_yet(tmp_path: Path) -> None:
-    assert remove_half_written(tmp_path / "obj") == 0
+    assert remove_half_written(tmp_path / "obj", 0) == 0
