@@ -325,7 +325,7 @@ def _build_on(
     with scratch_folder(job.folder) as folder:
         _write_record(folder, job, release=None, duration_s=None)
         started_from = _start(bench, job)
-        kept = kept_objects(job)
+        kept = replace(kept_objects(job), stopped=stopped)
         stale = kept.leave(bench, wanted_rows(job.tree, job.overlay))
         bench.sync(job.tree, job.overlay)
         if sandbox is None:
@@ -345,7 +345,8 @@ def _build_on(
                 make(ARCH.image, on_step=steps)
             release = read_release(bench.objects)
             copy_products(bench, folder)
-            kept.keep(bench, stale.difference(taken))
+            # It is built: who stops it now has it all the same.
+            kept_objects(job).keep(bench, stale.difference(taken))
             kept.done(bench)
         shutil.copyfile(log, folder / "build.log")
         duration = time.monotonic() - started

@@ -16,7 +16,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,7 +25,7 @@ from pathlib import Path
 from lab.build.kbuild_note import Note, note_name, read_note
 from lab.build.product import NoProduct, is_product, product, read_product
 from lab.build.workbench import UNKNOWN, Workbench
-from lab.errors import LabError
+from lab.errors import InfrastructureError, LabError
 from lab.kconfig import parse_config
 from lab.process import run
 from lab.process.scratch import write_whole
@@ -78,9 +78,11 @@ class KeptObjects:
 
     Args:
         folder: Where; all of it may go at any time.
+        stopped: Says whether to give up, which takes a second of a hundred objects.
     """
 
     folder: Path
+    stopped: Callable[[], bool] = lambda: False
 
     def leave(self, bench: Workbench, wanted: Rows) -> frozenset[str]:
         """Keep what is not going to be up to date once the source is as ``wanted``.
@@ -88,6 +90,9 @@ class KeptObjects:
         Returns:
             The names of these objects, for take_back() and keep(); and of those that a build was
             stopped over which never said that it is done.
+
+        Raises:
+            InfrastructureError: It was stopped, and nothing is otherwise.
         """
         stale = self._stopped_over(bench)
         # Of a build that was killed, too: what was left of it is what make goes by.
@@ -118,23 +123,36 @@ class KeptObjects:
         """Keep those that are up to date; nothing that goes wrong here is a build's concern.
 
         Of a workbench that is doubted, none is.
+
+        Raises:
+            InfrastructureError: It was stopped.
         """
         if bench.doubted.exists():
             return
         look = _Look(bench, "include/config/auto.conf")
         for name in names:
+            self._go_on()
             with suppress(OSError, NoProduct):
                 self._keep(look, name)
 
     def take_back(self, bench: Workbench, names: Iterable[str]) -> list[str]:
-        """Put back what is as it would be compiled now, and say which; make has yet to run."""
+        """Put back what is as it would be compiled now, and say which; make has yet to run.
+
+        Raises:
+            InfrastructureError: It was stopped.
+        """
         look = _Look(bench, ".config")
         taken = []
         for name in sorted(names):
+            self._go_on()
             with suppress(OSError, NoProduct):
                 if self._take_back(look, name):
                     taken.append(name)
         return taken
+
+    def _go_on(self) -> None:
+        if self.stopped():
+            raise InfrastructureError("the build was stopped", where=self.folder.parent)
 
     def _keep(self, look: _Look, name: str) -> None:
         note = read_note(look.objects, name)

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from lab.build import BuildJob, kept_objects
-from lab.build.build import build, workbench_of
+from lab.build.build import build, copy_products, workbench_of
 from lab.build.build import kept_objects as kept_of
 from lab.build.kbuild_note import read_note
+from lab.build.workbench import Workbench
 from lab.errors import InfrastructureError, UserError
 from lab.process.scratch import write_whole
 from tests.build.conftest import Bench
@@ -346,8 +347,9 @@ def test_what_a_stopped_build_had_taken_back_is_taken_back_again(bench: Bench) -
             path, ns=(times.st_atime_ns, times.st_mtime_ns - 60 * 10**9), follow_symlinks=False
         )
     between = kernel(bench, mlock=2)
+    log = workbench_of(between).log
     with pytest.raises(InfrastructureError, match="stopped"):
-        build(between, stopped=Stopped())
+        build(between, stopped=lambda: "compiled before" in log.read_text())
     assert read_note(workbench_of(between).objects, "mm/gup.o") is not None
     assert builds(bench, between) == ["mm/mlock.o"]
     assert not (folder / "stale").exists()
@@ -370,12 +372,32 @@ def test_a_workbench_without_a_kernel_is_asked_what_it_leaves(bench: Bench) -> N
     assert builds(bench, kernel(bench, mlock=2)) == ["mm/mlock.o"]
 
 
-class Stopped:
-    """Says so from the second time on: the first is asked before anything is done."""
+@pytest.mark.parametrize("times", range(5))
+def test_a_build_may_be_stopped_over_each_object(bench: Bench, times: int) -> None:
+    """As it begins, over the two that it leaves, and over those that it takes back."""
+    builds(bench, kernel(bench))
+    builds(bench, kernel(bench, gup=2))
+    left = iter([False] * times)
+    with pytest.raises(InfrastructureError, match="stopped"):
+        build(kernel(bench, mlock=2), stopped=lambda: next(left, True))
+    log = workbench_of(kernel(bench)).log.read_text()
+    # Who stops it does not wait for make.
+    assert ("make" in log) == (times < 3)
+    assert builds(bench, kernel(bench, mlock=2)) == ["mm/mlock.o"]
 
-    def __init__(self) -> None:
-        self.asked = 0
 
-    def __call__(self) -> bool:
-        self.asked += 1
-        return self.asked > 1
+def test_who_stops_a_build_that_is_made_has_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = list[Path]()
+
+    def copied(bench: Workbench, folder: Path) -> None:
+        copy_products(bench, folder)
+        made.append(folder)
+
+    builds(bench, kernel(bench))
+    monkeypatch.setitem(build.__globals__, "copy_products", copied)
+    build(kernel(bench, gup=2), stopped=lambda: bool(made))
+    assert made
+    assert builds(bench, kernel(bench, gup=3)) == ["mm/gup.o"]
+    assert builds(bench, kernel(bench, gup=2, mlock=2)) == ["mm/mlock.o"]
