@@ -55,8 +55,10 @@ def steps() -> Iterator[Row]:
         ]
         most = ceil(log2(COMMITS)) + 1
         words = ", ".join(f"{cost:.0f}" for cost in costs)
-        part = f"steps to one of {COMMITS} commits; s each: {words}"
-        yield Row(part, str(len(costs)), wanted=f"at most {most}", holds=len(costs) <= most)
+        part = f"steps to one of {COMMITS} commits, and s of each"
+        yield Row(
+            part, f"{len(costs)}: {words}", wanted=f"at most {most}", holds=len(costs) <= most
+        )
         one = _one_file(lab, repository)
         part = "the dearest step from the second on"
         yield Row.against(part, max(costs[1:]), one, 1.5, what="one file's build and test")
