@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -392,22 +393,16 @@ class Course:
         # Else each pass that was found to be chance would make it a surer sign to pass.
         tried = {one.point.key for one in self.between} - certain
         certain |= set(self.subject.search.behind(self.told, tried, self._sure))
-        steps = (one for one in self.steps if one.point.key in certain)
-        answers = [self._answer(one.seen) for step in steps for one in step.trials]
+        shown = [one for one in self.tried if one.point.key in certain]
+        answers = [self._answer(one.trial.seen) for one in _first_shown(shown)]
         failed = answers.count(Answer(self._sure))
         return Rate(failed, failed + answers.count(Answer(self._unsure)))
 
     @cached_property
     def _passes(self) -> dict[str, int]:
         """How often each point passed; what another showed that is the same bytes counts there."""
-        found: dict[str, int] = {}
-        first: dict[str, str] = {}
-        for one in self.tried:
-            key, run = one.point.key, one.trial.run
-            own = not run or first.setdefault(run, key) == key
-            if own and self._answer(one.trial.seen) is Answer(self._unsure):
-                found[key] = found.get(key, 0) + 1
-        return found
+        shown = ((one.point.key, self._answer(one.trial.seen)) for one in _first_shown(self.tried))
+        return Counter(key for key, answer in shown if answer is Answer(self._unsure))
 
     @property
     def _failing_end(self) -> Point:
@@ -482,6 +477,15 @@ class Course:
     @property
     def _unsure(self) -> Side:
         return Side.OLD if self._sure is Side.NEW else Side.NEW
+
+
+def _first_shown(tried: Iterable[Tried]) -> Iterator[Tried]:
+    """These, but for what is another's before them that is the same bytes: it happened once."""
+    first: dict[str, str] = {}
+    for one in tried:
+        run, key = one.trial.run, one.point.key
+        if not run or first.setdefault(run, key) == key:
+            yield one
 
 
 def _holds(told: Told, side: Side) -> bool | None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -653,3 +653,32 @@ def test_what_was_copied_from_the_same_bytes_is_no_pass_of_its_own(tmp_path: Pat
     # No pass but one counts: it has to be tried again.
     assert isinstance(doubtful, Wanted)
     assert doubtful.phase is Phase.PASSES
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_was_copied_from_the_same_bytes_is_no_failure_of_its_own(
+    tmp_path: Path, seed: int
+) -> None:
+    """Else what happened to fail soon at the bad end fails so at each that is the same as it."""
+    show = now_and_then(fails_from(2), 0.2, seed)
+    ends: dict[str, list[Trial]] = {}
+
+    class Copying(PlayedTrier):
+        def try_(self, point: Point, times: int) -> Generator[Trial, None, None]:
+            like = "64" if int(point.key) >= 2 else "0"
+            if point.key not in (like, "1", "2"):
+                yield from ends[like][:times]
+                return
+            for trial in super().try_(point, times):
+                if point.key == like:
+                    ends.setdefault(like, []).append(trial)
+                yield trial
+
+    subject, question = subject_of(64), OfTest("mmap")
+    trier = Copying(show)
+    log = Log.begin(tmp_path / "log", begun(subject, question))
+    result = Bisection(subject, question, trier, log).run()
+    assert result.found is not None
+    assert result.found.key == "2"
+    assert result.rate is not None
+    assert result.rate.total == sum(int(point.key) >= 2 for point in trier.tried)
