@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from lab.build.shadowed import shadowed
 from lab.build.source_check import written
 from lab.errors import UserError
 from lab.patches import Overlay
@@ -221,6 +222,10 @@ class Workbench:
         gone = present.keys() - wanted.keys()
         if not changed and not gone:
             return 0
+        added = [path for path in changed if present.get(path, UNKNOWN) == UNKNOWN]
+        if self.objects.is_dir():
+            for note in shadowed(self.objects, self.source, added):
+                note.unlink(missing_ok=True)
         # From here to the new manifest a kill leaves files nobody can vouch for.
         write_rows(self.manifest, {**present, **dict.fromkeys(changed | gone, UNKNOWN)})
         for path in sorted(gone):
