@@ -33,6 +33,11 @@ class SftpPlace(FsspecPlace):
                 channel = self.ftp.get_channel()
                 assert channel is not None
                 channel.settimeout(stall_s)
+                # It takes whatever answer comes next for one of its own (paramiko 5.1.0,
+                # SFTPClient.listdir_iter): one to a download that ended early was a file
+                # without a name.
+                listed = self.ftp.listdir_attr
+                self.ftp.listdir_iter = listed  # type: ignore[method-assign, assignment]
 
         stall_s, address = self._stall_s, self._address()
         try:

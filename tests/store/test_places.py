@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
+import paramiko
 import pytest
 
 from lab.build.shared import pull_build, push_build
@@ -61,6 +63,27 @@ def test_a_slow_line_is_not_silent(sftp: str, tmp_path: Path) -> None:
     here: list[bytes] = []
     place.download("lab-1/a/b", here.append, 2 << 20)
     assert max(there) == max(map(len, here)) == 64 << 10
+
+
+def test_what_is_still_to_be_answered_is_no_file(
+    sftp: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A download that ended early goes on to ask for more for a moment, beside who lists."""
+    place = place_at(Url(sftp), 10)
+    place.open()
+    (tmp_path / "source").write_bytes(b"all of it")
+    place.upload(tmp_path / "source", "lab-1/a/b", lambda _: None)
+    client = cast(Any, place)._fs.ftp
+    request = client._request
+
+    def and_more(kind: int, *arguments: object) -> object:
+        answer = request(kind, *arguments)
+        if kind == paramiko.sftp.CMD_OPENDIR:
+            client._async_request(type(None), paramiko.sftp.CMD_REALPATH, "/")
+        return answer
+
+    monkeypatch.setattr(client, "_request", and_more)
+    assert [each.name for each in place.walk("lab-1")] == ["lab-1/a/b"]
 
 
 def test_a_name_is_given_once(place: Place, tmp_path: Path) -> None:
