@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import lab as package
 from lab.builder import Builder, Builds
+from lab.errors import LabError
 from lab.execution.artifacts import keep_programs
 from lab.execution.board import Board
 from lab.execution.executor import Executor, ExecutorRequest, executor_for
@@ -36,6 +37,7 @@ from lab.model.unrun import ENOUGH, INTERRUPTED
 from lab.model.variant import Variant
 from lab.plan import Plan
 from lab.process.interrupt import Interrupted, Terminated
+from lab.process.removal import remove_tree
 from lab.report import to_json
 from lab.report.export.exporter import keep_exports
 from lab.results import Recorder, RunFolder, write_json, write_text
@@ -107,7 +109,8 @@ class Runner:
                 jobs = Jobs(
                     self.preparer, plan, builds, folder, recorder, Bases(self.bases, self.again)
                 )
-                self._record(jobs, done)
+                with _nothing_left_of_nothing(jobs):
+                    self._record(jobs, done)
                 recorder.kept(partial(self._keep_account, folder))
                 run = recorder.finish()
                 recorder.kept(lambda: keep_exports(run, folder.path))
@@ -182,6 +185,21 @@ class Runner:
         if not jobs.elsewhere:
             return nullcontext()
         return board.shown(jobs.folder.hosts, lambda: jobs.builds.doing)
+
+
+@contextmanager
+def _nothing_left_of_nothing(jobs: Jobs) -> Iterator[None]:
+    """Remove a run that an error ends before its first job: no guest of it has begun.
+
+    Else each try at a scheduler that does not answer were the latest run.
+    """
+    try:
+        yield
+    except LabError:
+        if not jobs.made and jobs.recorder.is_empty:
+            jobs.recorder.forget()
+            remove_tree(jobs.folder.path)
+        raise
 
 
 def _suites(plan: Plan) -> Sequence[str]:

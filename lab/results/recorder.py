@@ -57,6 +57,15 @@ class Recorder:
         self._pending.append(job)
         self._try(self._write)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no job has ended."""
+        return not self._jobs
+
+    def forget(self) -> None:
+        """Leave no run of which no job ended; one that cannot be removed stays, unfinished."""
+        self._try(lambda: self._opened().forget(self._run.id))
+
     def lasted(self) -> Mapping[tuple[str, str, str], float]:
         """See Store; nothing where the database cannot say, as is told when a job is recorded."""
         with suppress(Exception):

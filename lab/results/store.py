@@ -190,6 +190,13 @@ class Store:
             connection.execute(delete(RESULTS).where(RESULTS.c.job_number.in_(doomed)))
             connection.execute(delete(JOBS).where(mine))
 
+    def forget(self, run_id: str) -> None:
+        """Remove a run that has no job."""
+        with self._write() as connection:
+            with_jobs = select(JOBS.c.run_number)
+            mine = and_(RUNS.c.id == run_id, RUNS.c.number.not_in(with_jobs))
+            connection.execute(delete(RUNS).where(mine))
+
     def finish(self, run_id: str, at: str | None = None) -> None:
         """Record that all jobs of the run have ended, now or ``at`` an ISO 8601 time."""
         with self._write() as connection:

@@ -13,12 +13,13 @@ import pytest
 from lab.analysis.run_status import run_status
 from lab.build import Build
 from lab.builder.parallel_builds import FinishedBuilds
-from lab.errors import ExitStatus, UserError
+from lab.errors import ExitStatus, InfrastructureError, UserError
 from lab.execution.job import Job
 from lab.execution.jobs import Jobs as RealJobs
 from lab.execution.pool import _Worker
 from lab.execution.prepare import Preparer
 from lab.execution.resume import begun, unfinished
+from lab.execution.run import Runner
 from lab.execution.run_job import JobInterrupted, unrun_job
 from lab.execution.surroundings import surrounded
 from lab.execution.unit import Unit
@@ -34,6 +35,7 @@ from lab.plan import JobPlan, Plan, plan_variants
 from lab.process.interrupt import Interrupted, Terminated, status_of
 from lab.results import JobFolder, RunFolder, Store, write_json
 from lab.results.recorder import Recorder
+from lab.results.recover import newest_folder
 from lab.session import Lab
 from tests.cli.test_cli import project
 from tests.execution.conftest import KTAP
@@ -326,3 +328,41 @@ def test_a_word_to_end_comes_once_and_only_into_guests() -> None:
     # What was told between jobs ends the next as it begins.
     with pytest.raises(Terminated), worker.interruptible():
         raise AssertionError("it was told to end")
+
+
+class Gone:
+    """An executor that is lost when it is there, or when a job is to begin."""
+
+    width, busy = 1, 0
+
+    def __init__(self, *, at_once: bool) -> None:
+        self.at_once = at_once
+
+    def __enter__(self) -> Gone:
+        if self.at_once:
+            raise InfrastructureError("no scheduler answers")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def wake(self) -> None:
+        pass
+
+    def submit(self, number: int, job: Job) -> None:
+        raise InfrastructureError("the scheduler is gone")
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_run_of_which_nothing_began_is_none(
+    project: Path, monkeypatch: pytest.MonkeyPatch, at_once: bool
+) -> None:
+    """Each try at a scheduler that does not answer was the latest run, and an empty one."""
+    lab = Lab.open(project)
+    plan = plan_variants(lab.loaded, (), suites=("populate",))
+    monkeypatch.setattr("lab.execution.run.executor_for", lambda _: Gone(at_once=at_once))
+    with pytest.raises(InfrastructureError, match="scheduler"):
+        Runner(lab.builder).run(plan, ["lab", "test"])
+    with Store.open(lab.database) as store:
+        assert len(store.known()) == (0 if at_once else 1)
+    assert (newest_folder(lab.results) is None) == at_once
