@@ -10,7 +10,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -39,6 +39,7 @@ from lab.execution.cluster.needs import nobody, oddities, slots
 from lab.execution.cluster.parcel import Bundle, Parcel, Sent, Unpacked, below, receive
 from lab.execution.cluster.serving import told_offers
 from lab.execution.cluster.words import Begun, Said, Wants
+from lab.execution.cluster.work import Here
 from lab.execution.executor import ExecutorRequest
 from lab.execution.job import Job
 from lab.execution.verify import two_hosts
@@ -134,6 +135,20 @@ def test_a_worker_says_what_it_offers_and_what_it_lacks() -> None:
     assert told_offers(played) == "no guests, as QEMU is not installed, 1 build at once, label x"
     real = {SLOT: 1, GUEST: 64, KVM: 64, MEMORY: GIB, "arch x86_64": 1}
     assert told_offers(HostFacts(offers=real)) == ("1 guest at once, KVM, no builds, arch x86_64")
+
+
+def test_a_worker_says_what_begins_and_ends_on_it(tmp_path: Path) -> None:
+    """Who looked at its terminal did not know whether anything came to it."""
+    said = list[str]()
+    mine = Here(tmp_path, {}, cast(Any, None), say=said.append)
+    with mine.at("run", 1, "6.1 machine numa", lambda: None) as wanted:
+        assert wanted
+        assert said == ["6.1 machine numa: begins"]
+    assert said[1:] == ["6.1 machine numa: ended after 0 s"]
+    mine.end("run")
+    with mine.at("run", 2, "6.12", lambda: None) as wanted:
+        assert not wanted
+    assert len(said) == 2
 
 
 @pytest.mark.parametrize(

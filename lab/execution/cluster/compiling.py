@@ -112,7 +112,8 @@ class _Compilation:
     def run(self) -> BuildOutcome:
         parcel = self._parcel
         self._say(Begun(parcel.number, host_name(), self._worker.address, time.time()))
-        with self._mine.at(parcel.run, parcel.number, self._over.set) as wanted:
+        what = f"build of {parcel.job.variant}"
+        with self._mine.at(parcel.run, parcel.number, what, self._over.set) as wanted:
             if not wanted:
                 return NotBegun()
             use_store_of_here(self._worker, self._mine, parcel.run)

@@ -70,16 +70,24 @@ def _may_have_children() -> None:
 
 
 def adopt(
-    worker: Worker, loaded: LoadedConfig, labels: tuple[str, ...] = (), share: int = 1
+    worker: Worker,
+    loaded: LoadedConfig,
+    labels: tuple[str, ...] = (),
+    share: int = 1,
+    say: Callable[[str], object] = lambda _: None,
 ) -> Here:
-    """Have a worker that is not connected yet offer what this host does for the lab."""
+    """Have a worker that is not connected yet offer what this host does for the lab.
+
+    Args:
+        say: Told what begins on it, and what ended.
+    """
     cache = loaded.path(loaded.config.paths.cache)
     use_cache(cache, loaded.toml)
     config = loaded.config
     offers = offers_of_here(
         cache, config.deadlines.accelerator, config.guests, config.builds, labels, share
     )
-    mine = Here(cache, offers, loaded)
+    mine = Here(cache, offers, loaded, say=say)
     settle_here(mine)
     worker.state.total_resources.update(offers)
     worker.state.available_resources.update(offers)
@@ -168,7 +176,7 @@ async def _work_for(
             host=_own_host(address),
             local_directory=str(folder),
         )
-        mine = adopt(worker, loaded, labels)
+        mine = adopt(worker, loaded, labels, say=say)
         waiting = asyncio.get_running_loop().call_later(
             PATIENCE_S, say, f"waits for a scheduler at {address.url}, {_CONNECT_S:g} s at most"
         )

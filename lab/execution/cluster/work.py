@@ -69,6 +69,7 @@ class Here:
         running: What ends the jobs and builds that run, by run and number.
         over: Runs that had their jobs ended.
         asked: Runs for which this host's store was asked.
+        say: Told in a line what begins here, and what ended; by any thread.
     """
 
     cache: Path
@@ -78,6 +79,7 @@ class Here:
     running: dict[tuple[str, int], Callable[[], object]] = field(default_factory=dict)
     over: set[str] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)
+    say: Callable[[str], object] = lambda _: None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -94,17 +96,25 @@ class Here:
             end()
 
     @contextmanager
-    def at(self, run: str, number: int, end: Callable[[], object]) -> Iterator[bool]:
-        """A job runs, or a build, that ``end`` ends; False where its run is over."""
-        place = (run, number)
+    def at(self, run: str, number: int, what: str, end: Callable[[], object]) -> Iterator[bool]:
+        """A job runs, or a build, that ``end`` ends; False where its run is over.
+
+        Args:
+            what: Names it, for who looks at this worker.
+        """
+        place, began = (run, number), time.monotonic()
         with self.lock:
             self.running[place] = end
             wanted = run not in self.over
+        if wanted:
+            self.say(f"{what}: begins")
         try:
             yield wanted
         finally:
             with self.lock:
                 self.running.pop(place, None)
+            if wanted:
+                self.say(f"{what}: ended after {time.monotonic() - began:.0f} s")
 
 
 _HERE: list[Here] = []
@@ -222,7 +232,7 @@ class _Play:
         self._say(Begun(number, host_name(), self._worker.address, time.time()))
         with (
             Pool(1, self._tell, self._tell) as pool,
-            self._mine.at(self._parcel.run, number, pool.end) as wanted,
+            self._mine.at(self._parcel.run, number, self._job.name, pool.end) as wanted,
         ):
             if not wanted:
                 return NotBegun()
