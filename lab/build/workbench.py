@@ -326,15 +326,25 @@ def remove_half_written(objects: Path, begun: float) -> int:
     horizon = min(max(times.values()), now) - _IN_FLIGHT_S
     if begun <= now:
         horizon = max(horizon, begun)
-    # .config is ours, written whole and renamed.
     doomed = [
         path
         for path, at in times.items()
-        if path.name != ".config" and (at >= horizon or _torn(path, times))
+        if (at >= horizon or _torn(path, times))
+        and not (at <= now and _is_whole(path.relative_to(objects)))
+        # Ours, written whole and renamed.
+        and path.name != ".config"
     ]
     for path in doomed:
         path.unlink()
     return len(doomed)
+
+
+def _is_whole(name: Path) -> bool:
+    """Whether kconfig makes it, which renames what it has written, auto.conf as the last.
+
+    Without that it takes all options for new ones, and each object is compiled again.
+    """
+    return name.is_relative_to("include/config") or name == Path("include/generated/autoconf.h")
 
 
 def _torn(path: Path, times: Mapping[Path, float]) -> bool:

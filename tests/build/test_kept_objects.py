@@ -53,7 +53,7 @@ grep =y .config > new || true
 if ! cmp -s new include/config/auto.conf; then
     touch include/config/BASE
     sed 's/=y/ 1/; s/^/#define /' new > include/generated/autoconf.h
-    cp new include/config/auto.conf
+    mv new include/config/auto.conf
 fi
 """
 

@@ -247,6 +247,22 @@ def test_what_was_there_before_a_killed_build_is_left(tmp_path: Path) -> None:
     assert left == (True, False, False)
 
 
+def test_what_kconfig_renames_is_no_half_of_a_file(tmp_path: Path) -> None:
+    """Without auto.conf it takes all options for new ones, and each object is compiled again."""
+    now = time.time()
+    (tmp_path / "include/generated").mkdir(parents=True)
+    (tmp_path / "include/config").mkdir()
+    options = _object(tmp_path, "include/config/auto.conf", now - 1, None)
+    option = _object(tmp_path, "include/config/SMP", now - 1, None)
+    header = _object(tmp_path, "include/generated/autoconf.h", now - 1, None)
+    other = _object(tmp_path, "include/generated/bounds.h", now - 1, None)
+    # Older than a .config that is written now, and kconfig would not be asked again.
+    later = _object(tmp_path, "include/config/auto.conf.cmd", now + 60, None)
+    remove_half_written(tmp_path, 0)
+    left = (options, option, header, other, later)
+    assert [path.exists() for path in left] == [True, True, True, False, False]
+
+
 def test_a_build_that_begun_after_now_says_nothing_of_what_is_older(tmp_path: Path) -> None:
     now = time.time()
     recent = _object(tmp_path, "recent.h", now, None)
