@@ -28,7 +28,13 @@ _SIGNALS = frozenset(
 # a shell's command was killed by, make knows as a status: "Error 137".
 _SAID = re.compile(
     r"^\S.*(No space left on device|Disk quota exceeded|Cannot allocate memory|\bKilled\b|"
-    r"I/O error|Input/output error|\bError 1(?:35|37|43|53)\b)"
+    r"I/O error|Input/output error|\bError 1(?:35|37|43|53)\b|"
+    # A limit on memory, processes, open files or the size of one; libiberty says the first.
+    r"out of memory allocating \d+ bytes|\bfailed: memory exhausted|"
+    r"failed to map segment from shared object|"
+    r"Resource temporarily unavailable|Too many open files|\bCannot fork\b|"
+    # Of its program gcc says what make says of its.
+    r"(?:\]|error:) (?:Bus error|Terminated|(?:CPU time|File size) limit exceeded)\b)"
 )
 _FULL = 2**20
 

@@ -53,6 +53,18 @@ def test_statuses_of_the_tool_s_own(status: int) -> None:
         "make: *** [Makefile:3: x] Killed",
         "make[2]: *** [scripts/Makefile.build:250: mm/gup.o] Error 137",
         "/bin/sh: 1: echo: echo: I/O error",
+        "cc1: out of memory allocating 65536 bytes after a total of 7974912 bytes",
+        "ld: final link failed: memory exhausted",
+        "/usr/lib/cc1: error while loading shared libraries: libc.so.6: "
+        "failed to map segment from shared object",
+        "make[2]: vfork: Resource temporarily unavailable",
+        "gcc: fatal error: cannot execute 'as': posix_spawn: Resource temporarily unavailable",
+        "ld: cannot open output file vmlinux: Too many open files",
+        "/bin/sh: 1: Cannot fork",
+        "gcc: internal compiler error: File size limit exceeded signal terminated program cc1",
+        "gcc: fatal error: Terminated signal terminated program cc1",
+        "gcc: internal compiler error: Bus error signal terminated program as",
+        "make[3]: *** [scripts/Makefile.build:250: mm/gup.o] Terminated",
     ],
 )
 def test_what_tools_say_of_it(line: str) -> None:
@@ -60,7 +72,14 @@ def test_what_tools_say_of_it(line: str) -> None:
 
 
 def test_what_is_no_trouble(tmp_path: Path) -> None:
-    said = ['  950 |  pr_err("Killed process");', "make: *** [x] Error 1", "mm/a.c:1: error: x"]
+    said = [
+        '  950 |  pr_err("Killed process");',
+        '  951 |  pr_err("Too many open files");',
+        "make: *** [x] Error 1",
+        "mm/a.c:1: error: x",
+        "mm/a.c:2: error: 'Terminated' undeclared",
+        "gcc: internal compiler error: Segmentation fault signal terminated program cc1",
+    ]
     assert trouble("make", 2, said, tmp_path) is None
     assert trouble("make", 128 + signal.SIGKILL, said) == "make was ended by SIGKILL"
 
