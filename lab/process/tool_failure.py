@@ -27,14 +27,14 @@ _SIGNALS = frozenset(
 # Not in the source that gcc quotes, which it indents: mm/oom_kill.c says "Killed" too.  What
 # a shell's command was killed by, make knows as a status: "Error 137".
 _SAID = re.compile(
-    r"^\S.*(No space left on device|Disk quota exceeded|Cannot allocate memory|\bKilled\b|"
+    r"^(?=\S).*(No space left on device|Disk quota exceeded|Cannot allocate memory|\bKilled\b|"
     r"I/O error|Input/output error|\bError 1(?:35|37|43|53)\b|"
     # A limit on memory, processes, open files or the size of one; libiberty says the first.
     r"out of memory allocating \d+ bytes|\bfailed: memory exhausted|"
     r"failed to map segment from shared object|"
     r"Resource temporarily unavailable|Too many open files|\bCannot fork\b|"
-    # Of its program gcc says what make says of its.
-    r"(?:\]|error:) (?:Bus error|Terminated|(?:CPU time|File size) limit exceeded)\b)"
+    # Of its program gcc says what make says of its, and a shell says no more than that.
+    r"(?:\]|error:|^)\s*(?:Bus error|Terminated|(?:CPU time|File size) limit exceeded)\b)"
 )
 _FULL = 2**20
 

@@ -51,6 +51,10 @@ def test_statuses_of_the_tool_s_own(status: int) -> None:
     [
         "gcc: fatal error: Killed signal terminated program cc1",
         "make: *** [Makefile:3: x] Killed",
+        # What dash says of ./scripts/sorttable, before link-vmlinux.sh ends with status 1.
+        "Killed",
+        "Terminated",
+        "Bus error (core dumped)",
         "make[2]: *** [scripts/Makefile.build:250: mm/gup.o] Error 137",
         "/bin/sh: 1: echo: echo: I/O error",
         "cc1: out of memory allocating 65536 bytes after a total of 7974912 bytes",
@@ -78,6 +82,7 @@ def test_what_is_no_trouble(tmp_path: Path) -> None:
         "make: *** [x] Error 1",
         "mm/a.c:1: error: x",
         "mm/a.c:2: error: 'Terminated' undeclared",
+        "  Terminated",
         "gcc: internal compiler error: Segmentation fault signal terminated program cc1",
     ]
     assert trouble("make", 2, said, tmp_path) is None
