@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Objects that would read a new file in place of one that they read.
+"""Objects that would read a new file in place of one that they read, or one that is gone.
 
 make goes by the time stamps of the files that an object names, and the new one is in no note: a
 kernel that brings include/linux/X.h where include/uapi/linux/X.h was read would be linked from
-what was compiled without it, and pass or fail as the kernel before it does.
+what was compiled without it, and pass or fail as the kernel before it does.  Nor is an object
+compiled again whose header is gone: with kbuild's .SECONDARY make takes a file that is not there
+for one in between, which nobody misses.
 """
 
 from __future__ import annotations
@@ -25,12 +27,14 @@ _SOURCE = re.compile(r"^source_\S+ := (\S+)$", re.MULTILINE)
 _LOOKING_S = 60.0
 
 
-def shadowed(objects: Path, source: Path, added: Collection[str]) -> Iterator[Path]:
-    """The notes of what may be otherwise with files that were not there when it was compiled.
+def shadowed(
+    objects: Path, source: Path, added: Collection[str], gone: Collection[str] = ()
+) -> Iterator[Path]:
+    """The notes of what may be otherwise with files that came or went since it was compiled.
 
     Args:
         objects, source: Of a workbench.
-        added: The paths of these files, below the source.
+        added, gone: The paths of these files, below the source.
 
     Raises:
         InfrastructureError: The notes cannot be looked at.
@@ -38,8 +42,9 @@ def shadowed(objects: Path, source: Path, added: Collection[str]) -> Iterator[Pa
     by_name: dict[str, list[str]] = {}
     for path in added:
         by_name.setdefault(os.path.basename(path), []).append(path)  # noqa: PTH119
-    known = _Known(objects, source)
-    for name in _naming(objects, by_name):
+    known = _Known(objects, source, frozenset(f"src/{path}" for path in gone))
+    names = {*by_name, *(os.path.basename(path) for path in gone)}  # noqa: PTH119
+    for name in _naming(objects, names):
         try:
             text = read_product(objects, name)
         except (NoProduct, OSError):
@@ -69,11 +74,14 @@ class _Known:
 
     objects: Path
     source: Path
+    gone: frozenset[str]
     _spelled: dict[str, str] = field(default_factory=dict)
 
     def would_read(self, note: str, added: Mapping[str, Collection[str]]) -> bool:
-        """Whether one of the new files lies where one that was read was looked for."""
+        """Whether one that was read is gone, or a new one lies where that was looked for."""
         read = [self._spell(path) for path in _READ.findall(note)]
+        if not self.gone.isdisjoint(read):
+            return True
         compiled = map(self._spell, _SOURCE.findall(note))
         folders = {os.path.dirname(path) for path in (*read, *compiled)}  # noqa: PTH120
         folders.update(map(self._spell, _FOLDER.findall(note)))

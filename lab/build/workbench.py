@@ -224,7 +224,7 @@ class Workbench:
             return 0
         added = [path for path in changed if present.get(path, UNKNOWN) == UNKNOWN]
         if self.objects.is_dir():
-            for note in shadowed(self.objects, self.source, added):
+            for note in shadowed(self.objects, self.source, added, gone):
                 note.unlink(missing_ok=True)
         # From here to the new manifest a kill leaves files nobody can vouch for.
         write_rows(self.manifest, {**present, **dict.fromkeys(changed | gone, UNKNOWN)})

@@ -43,7 +43,11 @@ define compile
 	echo '$$(deps_$@):'; } > $(@D)/.$(@F).cmd
 endef
 
+.PHONY: FORCE
 FORCE:
+
+# Of kbuild since 5.18, and of what it had before: what is gone is not missed.
+.SECONDARY:
 
 -include $(foreach object,$(wildcard $(objects)),$(dir $(object)).$(notdir $(object)).cmd)
 """
