@@ -135,7 +135,10 @@ def result_lines(result: Result, noun: str, words: tuple[str, str]) -> Iterator[
         if (more := len(result.undecided) - 20) > 0:
             yield f"  and {more} more"
     else:
-        yield from _found_lines(result.found, noun, words)
+        first, *parts = _found_lines(result.found, noun, words)
+        # As the report has it: whoever reads one line reads that, too.
+        yield first + ("" if result.proved else ", not proved")
+        yield from parts
         yield from (f"  {proof_line(one)}" for one in result.proof)
         yield from (f"  {line}" for line in beside_lines(result))
     if sure := sure_line(result):

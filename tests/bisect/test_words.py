@@ -61,6 +61,13 @@ def test_the_result(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("holds", [False, None])
+def test_what_is_not_proved_says_so_in_its_first_line(holds: bool | None) -> None:
+    found = Point("6", "commit 6")
+    first, *_ = result_lines(Result(found, proof=(Shown("fails", found, holds),)), "commit", WORDS)
+    assert first == "commit 6 is the first bad commit, not proved"
+
+
 def test_nothing_is_called_certain() -> None:
     found = Point("6", "commit 6")
     (_, sure, _) = result_lines(Result(found, probability=1.0), "commit", WORDS)
