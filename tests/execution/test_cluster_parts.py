@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import ssl
 import threading
@@ -149,6 +150,18 @@ def test_a_worker_says_what_begins_and_ends_on_it(tmp_path: Path) -> None:
     with mine.at("run", 2, "6.12", lambda: None) as wanted:
         assert not wanted
     assert len(said) == 2
+
+
+def test_a_worker_whose_words_nobody_can_have_works_on(tmp_path: Path) -> None:
+    """The disk of its log is full, or who read it is gone."""
+
+    def full(_: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    mine, worked = Here(tmp_path, {}, cast(Any, None), say=full), False
+    with mine.at("run", 1, "6.1", lambda: None) as wanted:
+        worked = wanted
+    assert worked
 
 
 @pytest.mark.parametrize(

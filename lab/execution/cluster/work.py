@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -107,14 +107,19 @@ class Here:
             self.running[place] = end
             wanted = run not in self.over
         if wanted:
-            self.say(f"{what}: begins")
+            self._tell(f"{what}: begins")
         try:
             yield wanted
         finally:
             with self.lock:
                 self.running.pop(place, None)
             if wanted:
-                self.say(f"{what}: ended after {time.monotonic() - began:.0f} s")
+                self._tell(f"{what}: ended after {time.monotonic() - began:.0f} s")
+
+    def _tell(self, line: str) -> None:
+        # The disk of a worker's log may be full, or nobody read it any more: no job ends of that.
+        with suppress(OSError, ValueError):
+            self.say(line)
 
 
 _HERE: list[Here] = []
