@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -198,7 +198,9 @@ def _nothing_left_of_nothing(jobs: Jobs) -> Iterator[None]:
     except LabError:
         if not jobs.made and jobs.recorder.is_empty:
             jobs.recorder.forget()
-            remove_tree(jobs.folder.path)
+            # What cannot be removed stays: why there is no run is what is to be told.
+            with suppress(LabError, OSError):
+                remove_tree(jobs.folder.path)
         raise
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Select,
     and_,
     delete,
+    exists,
     func,
     insert,
     null,
@@ -193,9 +194,8 @@ class Store:
     def forget(self, run_id: str) -> None:
         """Remove a run that has no job."""
         with self._write() as connection:
-            with_jobs = select(JOBS.c.run_number)
-            mine = and_(RUNS.c.id == run_id, RUNS.c.number.not_in(with_jobs))
-            connection.execute(delete(RUNS).where(mine))
+            has_jobs = exists().where(JOBS.c.run_number == RUNS.c.number)
+            connection.execute(delete(RUNS).where(RUNS.c.id == run_id, ~has_jobs))
 
     def finish(self, run_id: str, at: str | None = None) -> None:
         """Record that all jobs of the run have ended, now or ``at`` an ISO 8601 time."""

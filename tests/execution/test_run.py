@@ -366,3 +366,16 @@ def test_a_run_of_which_nothing_began_is_none(
     with Store.open(lab.database) as store:
         assert len(store.known()) == (0 if at_once else 1)
     assert (newest_folder(lab.results) is None) == at_once
+
+
+def test_a_run_that_cannot_be_removed_hides_no_error(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fixed(_: Path) -> None:
+        raise OSError("it is in use")
+
+    lab = Lab.open(project)
+    monkeypatch.setattr("lab.execution.run.executor_for", lambda _: Gone(at_once=True))
+    monkeypatch.setattr("lab.execution.run.remove_tree", fixed)
+    with pytest.raises(InfrastructureError, match="no scheduler"):
+        Runner(lab.builder).run(plan_variants(lab.loaded, (), suites=("populate",)), ["lab"])

@@ -334,3 +334,12 @@ def test_text_no_database_takes_is_replaced(place: Place) -> None:
         (back,) = store.load().results
     assert (back.test, back.message) == ("a\ufffdb", "\ufffd \ufffd")
     assert back.diagnostics == ("\ufffdx", "é \ufffd 🙂")
+
+
+def test_a_run_with_a_job_is_not_forgotten(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "lab.db") as store:
+        empty, other = store.begin(RunRecord("", "now")), store.begin(RunRecord("", "now"))
+        store.add_job(other, job(result()))
+        store.forget(empty)
+        store.forget(other)
+        assert store.known() == {other}
