@@ -202,7 +202,7 @@ def build(
 
     Args:
         at_once: Variants of its kernel that may be built side by side.
-        stopped: ReportRequest now and then whether to give up.
+        stopped: Asked now and then whether to give up.
         on_log: Told where make's output is going to be, once that is known.
 
     Raises:
