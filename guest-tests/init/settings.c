@@ -26,6 +26,8 @@
 #define KEPT "/run/lab-settings"
 #define PROC "/proc"
 #define SYS "/sys"
+/* Who has what lost its parent. */
+#define INIT 1
 #endif
 
 enum { TEXT_BYTES = 32768, VALUE_BYTES = 512, ANCESTORS = 3, MOST_PIDS = 1024, SAID_BYTES = 900 };
@@ -311,7 +313,7 @@ static size_t find_left(const char *before, char *names, size_t bytes)
 
 		if (was_there(before, pids[i]) || !look_at(pids[i], name, &state, &parent))
 			continue;
-		if (parent != 1 || state == 'Z' || state == 'X' || strcmp(name, "dropbear") == 0)
+		if (parent != INIT || state == 'Z' || state == 'X' || strcmp(name, "dropbear") == 0)
 			continue;
 		left++;
 		snprintf(names + at, bytes - at, " %s[%ld]", name, pids[i]);

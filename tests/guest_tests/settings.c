@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* settings.c and mounts.c of init as a program, which looks into the working directory. */
+/*
+ * settings.c and mounts.c of init as a program, which looks into the working directory.  What
+ * loses its parent on a host is others': a test in a guest has one left behind.
+ */
 #define KEPT "kept"
 #define PROC "proc"
 #define SYS "sys"
+#define INIT (-1)
 #define MOUNTS "mounts"
 
 #include "init/mounts.c"
