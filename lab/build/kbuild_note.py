@@ -8,14 +8,19 @@ files speak of: scripts/basic/fixdep.c writes it once the object is there.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.build.product import NoProduct, read_product
+from lab.errors import InfrastructureError
+from lab.process import run
+from lab.process.temporary import temporary_folder
 
 #: What the command of each object of the kernel itself has, and no program's of the build.
 _OF_KERNEL = " -D__KERNEL__ "
 _OPTION = re.compile(r"\$\(wildcard ([^()$]+)\)")
+_LOOKING_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -58,3 +63,27 @@ def read_note(objects: Path, name: str) -> Note | None:
     if any(set(" $\\") & set(line) for line in files):
         return None
     return Note(text, (source[1], *files), tuple(_OPTION.findall(rest)))
+
+
+def notes_with(objects: Path, texts: Collection[str]) -> list[str]:
+    """The notes in which one of these stands in a line: paths below the objects' folder.
+
+    Raises:
+        InfrastructureError: They cannot be looked at.
+    """
+    lines = [text for text in texts if "\n" not in text]
+    if not lines:
+        return []
+    with temporary_folder("notes") as folder:
+        patterns = folder / "patterns"
+        patterns.write_text("\n".join((*lines, "")), errors="surrogateescape")
+        command = ["grep", "-rlF", "--include=.*.cmd", "-f", str(patterns), "."]
+        found = run(command, cwd=objects, check=False, timeout=_LOOKING_S)
+    if found.status > 1:
+        raise not_looked_at(objects)
+    return found.stdout.splitlines()
+
+
+def not_looked_at(objects: Path) -> InfrastructureError:
+    """For who cannot look at the notes."""
+    return InfrastructureError("the notes of a build cannot be looked at", where=objects)

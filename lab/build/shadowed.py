@@ -16,15 +16,12 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lab.build.kbuild_note import notes_with
 from lab.build.product import NoProduct, read_product
-from lab.errors import InfrastructureError
-from lab.process import run
-from lab.process.temporary import temporary_folder
 
 _FOLDER = re.compile(r"(?:^|\s)-(?:I|iquote|isystem|idirafter)\s*([^\s-]\S*)")
 _READ = re.compile(r"^\s+(/?[^\s$()\\]+) \\$", re.MULTILINE)
 _SOURCE = re.compile(r"^source_\S+ := (\S+)$", re.MULTILINE)
-_LOOKING_S = 60.0
 
 
 def shadowed(
@@ -44,28 +41,13 @@ def shadowed(
         by_name.setdefault(os.path.basename(path), []).append(path)  # noqa: PTH119
     known = _Known(objects, source, frozenset(f"src/{path}" for path in gone))
     names = {*by_name, *(os.path.basename(path) for path in gone)}  # noqa: PTH119
-    for name in _naming(objects, names):
+    for name in notes_with(objects, [f"/{name} \\" for name in names]):
         try:
             text = read_product(objects, name)
         except (NoProduct, OSError):
             continue  # make reads no such note either, and compiles
         if known.would_read(text, by_name):
             yield objects / name
-
-
-def _naming(objects: Path, names: Collection[str]) -> list[str]:
-    """The notes that have a file of one of these names among those that were read."""
-    lines = "".join(f"/{name} \\\n" for name in names if "\n" not in name)
-    if not lines:
-        return []
-    with temporary_folder("shadowed") as folder:
-        patterns = folder / "patterns"
-        patterns.write_text(lines, errors="surrogateescape")
-        command = ["grep", "-rlF", "--include=.*.cmd", "-f", str(patterns), "."]
-        found = run(command, cwd=objects, check=False, timeout=_LOOKING_S)
-    if found.status > 1:
-        raise InfrastructureError("the notes of a build cannot be looked at", where=objects)
-    return found.stdout.splitlines()
 
 
 @dataclass

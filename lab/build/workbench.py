@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from lab.build.shadowed import shadowed
+from lab.build.sought import seeking
 from lab.build.source_check import written
 from lab.errors import UserError
 from lab.patches import Overlay
@@ -224,7 +225,11 @@ class Workbench:
             return 0
         added = [path for path in changed if present.get(path, UNKNOWN) == UNKNOWN]
         if self.objects.is_dir():
-            for note in shadowed(self.objects, self.source, added, gone):
+            notes = [
+                *shadowed(self.objects, self.source, added, gone),
+                *seeking(self.objects, self.source, {*added, *gone}),
+            ]
+            for note in notes:
                 note.unlink(missing_ok=True)
         # From here to the new manifest a kill leaves files nobody can vouch for.
         write_rows(self.manifest, {**present, **dict.fromkeys(changed | gone, UNKNOWN)})

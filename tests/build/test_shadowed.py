@@ -87,13 +87,16 @@ def test_where_a_file_is_looked_for(tmp_path: Path, added: str, is_otherwise: bo
     assert list(shadowed(objects, source, [added])) == ([note] if is_otherwise else [])
 
 
-def test_notes_that_nobody_may_read_are_our_trouble(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    grep = tmp_path / "grep"
-    grep.write_text("#!/bin/sh\nexit 2\n")
-    grep.chmod(0o755)
+@pytest.fixture
+def no_grep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither it nor find can look at anything."""
+    for name in ("find", "grep"):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 2\n")
+        (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+
+def test_notes_that_nobody_may_read_are_our_trouble(tmp_path: Path, no_grep: None) -> None:
     with pytest.raises(InfrastructureError, match="cannot be looked at"):
         list(shadowed(tmp_path, tmp_path, ["mm/a.h"]))
 

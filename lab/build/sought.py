@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Objects whose source asks whether there is a file, which comes or goes: ``__has_include``.
+
+No compiler notes a file that it was asked for and that is not there, so make does not compile
+again when it comes: 6.12's security/landlock/errata.h asks for errata/abi-4.h, which a backport
+brings.  Nor when one goes that was only asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from lab.build.kbuild_note import not_looked_at, notes_with
+from lab.build.product import NoProduct, read_product
+from lab.process import run
+
+_READ = re.compile(r"^(?:source_\S+ := |  )(/?[^\s$()\\]+)(?: \\)?$", re.MULTILINE)
+#: What these notes name, each once: a thousand of them have 600 names, mostly the same.
+_EACH_ONCE = (
+    r"/^  [^ $()]+ \\$/ { if (!had[$1]++) print $1 } /^source_/ { if (!had[$3]++) print $3 }"
+)
+#: The name may be a macro's; who defines the word itself asks for nothing.
+_ASKS = re.compile(
+    rb"^(?!\s*#\s*define\s+__has_include\b).*?"
+    rb"\b__has_include(?:_next)?[ \t]*\([ \t]*(?:[\"<]([^\">\n]+)[\">])?",
+    re.MULTILINE,
+)
+#: Nobody asks for one of these.
+_NOT_INCLUDED = frozenset({".S", ".c", ".dts", ".json", ".rst", ".txt", ".yaml"})
+_LOOKING_S = 60.0
+
+
+def seeking(objects: Path, source: Path, paths: Collection[str]) -> Iterator[Path]:
+    """The notes of what asked for a file of the name of one of these, which came or went.
+
+    Args:
+        objects, source: Of a workbench; the source is as it was compiled.
+        paths: Of these files, below the source.
+
+    Raises:
+        InfrastructureError: The notes cannot be looked at.
+    """
+    files = map(Path, paths)
+    names = frozenset(file.name for file in files if file.suffix not in _NOT_INCLUDED)
+    if not names:
+        return
+    seekers = {path for path in _read(objects, source) if _asks(objects / path, names)}
+    for name in notes_with(objects, {f"/{Path(path).name}" for path in seekers}):
+        try:
+            text = read_product(objects, name)
+        except (NoProduct, OSError):
+            continue  # make reads no such note either, and compiles
+        if not seekers.isdisjoint(_READ.findall(text)):
+            yield objects / name
+
+
+def _read(objects: Path, source: Path) -> Iterator[str]:
+    """What the notes say was read, as they spell it; of the system's headers none."""
+    command = ["find", ".", "-name", ".*.cmd", "-exec", "awk", _EACH_ONCE, "{}", "+"]
+    found = run(command, cwd=objects, check=False, timeout=_LOOKING_S)
+    if found.status:
+        raise not_looked_at(objects)
+    for path in frozenset(found.stdout.splitlines()):
+        if not path.startswith("/") or path.startswith(f"{source}/"):
+            yield path
+
+
+def _asks(file: Path, names: Collection[str]) -> bool:
+    if not file.is_file():
+        return False  # it is gone itself, which is missed
+    content = file.read_bytes()
+    if b"__has_include" not in content:
+        return False
+    asked = [match[1] for match in _ASKS.finditer(content)]
+    known = {Path(name.decode(errors="surrogateescape")).name for name in asked if name}
+    return None in asked or not known.isdisjoint(names)
