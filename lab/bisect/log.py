@@ -33,6 +33,7 @@ class Begun:
         words: What the sides are called: good and bad, or old and new.
         command: What was typed.
         given: What the ends are made from, as a digest; "" where nobody knows, or another lab did.
+        noun: What one of those between the ends is; older labs did not say.
     """
 
     question: str
@@ -46,6 +47,7 @@ class Begun:
     format: int = FORMAT
     line: Literal["begun"] = "begun"
     given: str = ""
+    noun: str = "change"
 
     @property
     def key(self) -> tuple[object, ...]:

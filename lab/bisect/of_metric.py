@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isfinite
 from statistics import median
 
 from lab.bisect.question import OfGuest, trouble
@@ -61,6 +62,9 @@ def parse_threshold(text: str) -> Threshold:
     match = _EXPRESSION.fullmatch(text.strip())
     if match is None:
         raise UserError(f'"{text}" is no threshold of a metric', hint=_HINT)
+    for name in ("factor", "number"):
+        if match[name] and not isfinite(float(match[name])):
+            raise UserError(f'"{match[name]}" in "{text}" is no number', hint=_HINT)
     relative = match["times"] or match["end"]
     return Threshold(
         match["metric"],

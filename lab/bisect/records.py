@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
 from lab.bisect.course import Phase, Result
 from lab.bisect.folder import Bisections
 from lab.bisect.log import Begun, Log
@@ -19,6 +17,7 @@ from lab.bisect.words import (
     beside_lines,
     proof_line,
     purpose_of,
+    result_of,
     steps_of,
     sure_line,
 )
@@ -32,7 +31,6 @@ from lab.model.bisection import (
 )
 from lab.unforeseen import as_lab_error
 
-_RESULT = TypeAdapter(Result)
 _SIDES = {Side.OLD: StepSide.OLD, Side.NEW: StepSide.NEW, Side.SKIP: StepSide.SKIPPED}
 
 
@@ -84,13 +82,6 @@ def record_of(name: str, log: Log, *, going_on: bool = False) -> BisectionRecord
         tuple((_name(one.point), one.why) for one in result.skipped) if result else (),
         log.ended.refused if log.ended else "",
     )
-
-
-def result_of(log: Log) -> Result | None:
-    """What it came to; None where it is not decided, or its ends are none."""
-    if log.ended is None or log.ended.refused:
-        return None
-    return _RESULT.validate_python(log.ended.result)
 
 
 def _state(log: Log, result: Result | None, *, going_on: bool) -> BisectionState:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from pydantic import TypeAdapter
+
 from lab.bisect.course import Phase, Result, Shown
 from lab.bisect.log import Closed, Log, Tried
 from lab.bisect.point import Point
@@ -17,6 +19,7 @@ from lab.model.bisection import made
 
 #: Other failures of an end that are told; its runs have all.
 _MOST_BESIDE = 5
+_RESULT = TypeAdapter(Result)
 _FOR = {
     Phase.END: "end",
     Phase.STEP: "step",
@@ -92,8 +95,17 @@ def log_lines(log: Log) -> Iterator[str]:
             yield f"      {' '.join(one.runs)}"
     if log.ended is None:
         yield "  it is not decided yet: the command that began it goes on"
-    elif log.ended.refused:
+    elif (result := result_of(log)) is None:
         yield from (f"  {line}" for line in log.ended.refused.splitlines())
+    else:
+        yield from result_lines(result, begun.noun, begun.words)
+
+
+def result_of(log: Log) -> Result | None:
+    """What it came to; None where it is not decided, or its ends are none."""
+    if log.ended is None or log.ended.refused:
+        return None
+    return _RESULT.validate_python(log.ended.result)
 
 
 def side_word(log: Log, side: Side | None) -> str:

@@ -58,6 +58,7 @@ class Asking:
                 now(),
                 tuple(sys.argv),
                 given=trier.made_from(),
+                noun=self.subject.noun,
             )
             name, _ = bisections.going_on(begun)
             say(f"lab: bisection {name}: {self.question.name}", err=True)

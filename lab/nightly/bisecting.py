@@ -116,6 +116,7 @@ class _Work:
             now(),
             tuple(self.command),
             given=given,
+            noun=subject.noun,
         )
 
     def _say(self, wanted: Wanted) -> None:

@@ -148,4 +148,5 @@ def begun(
     subject: Subject, question: Question, words: tuple[str, str] = GOOD_BAD, sure: float = 0.99
 ) -> Begun:
     """The first line of a log."""
-    return Begun(question.name, subject.name, words, subject.old, subject.new, sure, "")
+    ends = subject.old, subject.new
+    return Begun(question.name, subject.name, words, *ends, sure, "", noun=subject.noun)

@@ -256,7 +256,20 @@ def test_a_threshold(text: str, value: float, reference: float | None, beyond: b
     assert parse_threshold(text).is_beyond(value, reference) is beyond
 
 
-@pytest.mark.parametrize("text", ["", "ns", "ns >", "ns = 2", "ns > 2 x bad", "ns{a} > 2", "> 2"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "ns",
+        "ns >",
+        "ns = 2",
+        "ns > 2 x bad",
+        "ns{a} > 2",
+        "> 2",
+        "ns > 1e999",
+        "ns > 9e999 x good",
+    ],
+)
 def test_what_is_no_threshold_is_refused(text: str) -> None:
     with pytest.raises(UserError):
         parse_threshold(text)

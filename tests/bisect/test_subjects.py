@@ -170,6 +170,8 @@ def test_releases_by_their_versions(lab: Lab, tmp_path: Path) -> None:
     assert subject.new.title == "Linux 6.1.20"
     with pytest.raises(UserError, match="no later kernel"):
         releases_of(lab, "newest", "fake")
+    with pytest.raises(UserError, match="both ends"):
+        releases_of(lab, "gone", "gone")
 
 
 KCONFIG = """

@@ -61,6 +61,17 @@ def test_the_result(tmp_path: Path) -> None:
     ]
 
 
+def test_the_log_of_one_that_ended_says_what_was_found(tmp_path: Path) -> None:
+    log, result = _run(tmp_path)
+    said = list(result_lines(result, subject_of(16).noun, WORDS))
+    assert list(log_lines(Log.read(log.path)))[-len(said) :] == said
+    # An older lab's did not have what one of those between the ends is.
+    text = log.path.read_text()
+    assert f',"noun":"{subject_of(16).noun}"' in text
+    log.path.write_text(text.replace(f',"noun":"{subject_of(16).noun}"', ""))
+    assert "commit 6 is the first bad change" in list(log_lines(Log.read(log.path)))
+
+
 @pytest.mark.parametrize("holds", [False, None])
 def test_what_is_not_proved_says_so_in_its_first_line(holds: bool | None) -> None:
     found = Point("6", "commit 6")

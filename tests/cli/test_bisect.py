@@ -212,7 +212,7 @@ def _write_series(folder: Path, broken: int) -> None:
         ("fake --of options --good default --build", "there is no --bad end"),
         ("fake --of options --good default --bad debug --build --config default", "--config: the"),
         ("--of options --good default --bad debug --build", "on which kernel?"),
-        ("fake --of releases --good fake --bad fake --build", "is no later kernel than"),
+        ("fake --of releases --good fake --bad fake --build", "fake is both ends"),
         ("fake --of revisions --good bug --bad bug --build", "is no later revision than"),
         ("fake --of toolchains --good gcc --bad gcc --build", "there is no difference"),
         ("fake --of mends --build", "there is no difference"),

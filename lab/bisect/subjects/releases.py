@@ -30,6 +30,8 @@ def releases_of(lab: Lab, old: str, new: str, series: Sequence[str] = ()) -> Var
     """
     for name in series:
         lab.loaded.require("series", name)
+    if old == new:
+        raise UserError(f"{old} is both ends", hint="two kernels, the earlier first")
     ends = (lab.builder.tree(old).version, lab.builder.tree(new).version)
     if ends[0] >= ends[1]:
         what = f"{new} ({ends[1]}) is no later kernel than {old} ({ends[0]})"
