@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lab.bisect.course import Course, Phase, Result, Wanted
-from lab.bisect.ends import NoDifference
+from lab.bisect.ends import Ends, NoDifference
 from lab.bisect.log import Closed, Ended, Log, Tried
 from lab.bisect.point import Point
 from lab.bisect.question import Question
@@ -54,6 +54,7 @@ class Bisection:
             Paused: Our own trouble: the same goes on with the same point.
             InfrastructureError: The log cannot be written.
         """
+        self._close()
         while isinstance(wanted := self._next(), Wanted):
             self.listener.on_wanted(wanted)
             self.trier.prepare(self.course.ahead(wanted))
@@ -67,6 +68,18 @@ class Bisection:
         """What follows from the log as it is."""
         tried = [line for line in self.log.lines if isinstance(line, Tried)]
         return Course(self.subject, self.question, self.log.begun, tried, self._reverted)
+
+    def _close(self) -> None:
+        """Write down what steps came to of which a kill left only the last trial."""
+        if not isinstance(self._ends(), Ends):
+            return
+        closed = {line.step for line in self.log.lines if isinstance(line, Closed)}
+        for one in self.course.steps:
+            if one.phase is not Phase.END and one.told and one.number not in closed:
+                self._write(one.number, one.phase, one.told)
+
+    def _write(self, step: int, phase: Phase, told: Told) -> None:
+        self.log.add(Closed(step, phase, told.point, told.side, told.why, now()))
 
     def _next(self) -> Wanted | Result:
         try:
@@ -114,7 +127,7 @@ class Bisection:
         trials = [line.trial for line in tried if line.step == step]
         told = self.course.tell(wanted.point, wanted.phase, trials, times)
         if isinstance(told, Told):
-            self.log.add(Closed(step, wanted.phase, told.point, told.side, told.why, now()))
+            self._write(step, wanted.phase, told)
             self.listener.on_told(wanted, told)
         return isinstance(told, Told)
 

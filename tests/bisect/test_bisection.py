@@ -24,6 +24,7 @@ from lab.bisect.question import Question, Reference
 from lab.bisect.subject import Subject
 from lab.bisect.subset import SubsetSearch, spelled
 from lab.bisect.told import Seen, Side, Sight, Told, Trial
+from lab.bisect.words import steps_of
 from tests.bisect.played import (
     FAILS,
     NOT_BUILT,
@@ -577,6 +578,37 @@ def test_a_trial_is_written_down_before_anybody_hears_of_it(tmp_path: Path) -> N
     (line,) = Log.read(played.path).lines
     assert isinstance(line, Tried)
     assert line.point.key == "8"
+
+
+@pytest.mark.parametrize("first", [5, 6])
+def test_what_a_step_came_to_is_written_down_after_a_kill_as_well(
+    tmp_path: Path, first: int
+) -> None:
+    """Else it would be under way for ever to who reads the log, with an answer behind it."""
+    without = Point("without", "the end without the change")
+    subject = subject_of(8, lambda _: without)
+
+    def show(point: Point, number: int) -> Seen:
+        return PASSES if point == without else fails_from(first)(point, number)
+
+    said = Played(tmp_path, subject, show).run()
+    log = tmp_path / "log"
+    lines = log.read_bytes().splitlines(keepends=True)
+    ends = [number for number, line in enumerate(lines) if b'"line":"told"' in line]
+    assert len(ends) >= 5
+    for number in ends:
+        log.write_bytes(b"".join(lines[:number]))
+        assert Played(tmp_path, subject, show).run() == said
+        steps = list(steps_of(Log.read(log)))
+        assert [one.number for one in steps if one.side is None] == [1, 2]
+        assert Log.read(log).ended is not None
+    # What an older lab left so is mended with the same command, and still has its end.
+    log.write_bytes(b"".join(line for line in lines if b'"line":"told"' not in line))
+    again = Played(tmp_path, subject, show)
+    assert again.run() == said
+    assert again.trier.tried == []
+    assert [one.side is None for one in steps_of(Log.read(log))].count(True) == 2
+    assert Log.read(log).ended is not None
 
 
 def test_ends_that_measure_alike_are_refused(tmp_path: Path) -> None:
