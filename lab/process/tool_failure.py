@@ -32,6 +32,8 @@ _SAID = re.compile(
     # A limit on memory, processes, open files or the size of one; libiberty says the first.
     r"out of memory allocating \d+ bytes|\bfailed: memory exhausted|"
     r"failed to map segment from shared object|"
+    # git, of what it could not write before it came to its end, and no more than that.
+    r"write failure on standard output|"
     r"Resource temporarily unavailable|Too many open files|\bCannot fork\b|"
     # Of its program gcc says what make says of its, and a shell says no more than that.
     r"(?:\]|error:|^)\s*(?:Bus error|Terminated|(?:CPU time|File size) limit exceeded)\b)"

@@ -22,6 +22,7 @@ from lab.process.cache_use import note_use
 from lab.process.removal import remove_tree
 from lab.process.scratch import write_whole
 from lab.process.shelf import MIRRORS, TREES
+from lab.process.tool_failure import trouble
 from lab.trees.credentials import asks, git_environment
 from lab.trees.history import git_commits
 from lab.trees.manifest import Entry
@@ -147,6 +148,9 @@ class GitSource(Bringing):
 
         Args:
             work: A folder for a moment.
+
+        Raises:
+            InfrastructureError: The mirror cannot be read or written.
         """
         parent = self._commit
         index = {"GIT_INDEX_FILE": str(work / "index")}
@@ -156,6 +160,7 @@ class GitSource(Bringing):
             # Where the index is all there is, as for write-tree.
             said = self._git(*asked, cwd=work, env=index, check=False, input=patch)
             if said.status != 0:
+                self._refuse_trouble(said)
                 return None
             tree = self._git("write-tree", env=index).stdout.strip()
             who = f"{_OWN} 0 +0000"
@@ -164,6 +169,15 @@ class GitSource(Bringing):
             commit = self._git(*made, input=text.encode()).stdout.strip()
             self._git("update-ref", f"{_MADE}{commit}", commit)
             return commit
+
+    def _refuse_trouble(self, said: Result) -> None:
+        """Raise what is no word on a patch: of one that does not apply git says so, with 1."""
+        ours = trouble("git", said.status, said.stderr.splitlines(), self._mirror)
+        if ours is None and said.status != 1:
+            ours = f"git apply exited with {said.status}"
+        if ours is not None:
+            what = f"a patch cannot be tried on a commit: {ours}"
+            raise InfrastructureError(what, where=self._mirror, detail=said.stderr)
 
     def _check_out(self, commit: str, source: Path, work: Path) -> Mapping[str, Entry] | None:
         """Write the files; their entries where most of them are another tree's, and not read."""

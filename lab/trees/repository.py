@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from lab.errors import UserError
+from lab.errors import InfrastructureError, LabError, UserError
 from lab.process import Result, run
 from lab.process.temporary import temporary_folder
+from lab.process.tool_failure import trouble
 from lab.trees.git import FOREIGN
 
 #: Seconds that one question may take.
@@ -190,11 +191,12 @@ class Repository:
 
         Raises:
             UserError: It cannot be read, or is larger than any patch.
+            InfrastructureError: It cannot be written down for a moment.
         """
         with temporary_folder("diff") as folder:
             patch = folder / "patch"
-            options = ("-p", "--full-index", "--binary", "-M", f"--output={patch}")
-            self.git("diff-tree", *options, old, new)
+            options = ("-p", "--full-index", "--binary", "-M")
+            self.git("diff-tree", *options, old, new, output=patch)
             if patch.stat().st_size > _MOST_BYTES:
                 what = f"{new[:12]} changes more than {_MOST_BYTES >> 20} MiB: no patch does"
                 raise UserError(what, where=self.folder)
@@ -223,24 +225,35 @@ class Repository:
         deadline_s: float = _DEADLINE_S,
         input: bytes | None = None,
         file_size: int | None = None,
+        output: Path | None = None,
     ) -> Result:
         """Ask git of the objects; ``input`` is for its stdin.
 
         Args:
             file_size: Bytes that a file may come to have which it writes.
+            output: A file that has its stdout then, byte by byte.
 
         Raises:
             UserError: It failed, and ``check``.
-            InfrastructureError: It took longer than ``deadline_s`` seconds, or wrote more.
+            InfrastructureError: It failed by this machine, and ``check``; or took longer than
+                ``deadline_s`` seconds, or wrote more.
         """
         said = _git(
-            self.reader, *arguments, deadline_s=deadline_s, input=input, file_size=file_size
+            self.reader,
+            *arguments,
+            deadline_s=deadline_s,
+            input=input,
+            file_size=file_size,
+            output=output,
         )
         if check and said.status != 0:
             raise self._unreadable(said)
         return said
 
-    def _unreadable(self, said: Result) -> UserError:
+    def _unreadable(self, said: Result) -> LabError:
+        if ours := trouble("git", said.status, said.stderr.splitlines(), self.reader):
+            what = f"git cannot be asked of this repository: {ours}"
+            return InfrastructureError(what, where=self.folder, detail=said.stderr)
         return UserError(
             "git cannot read this repository",
             where=self.folder,
@@ -317,12 +330,16 @@ def _git(
     deadline_s: float = _DEADLINE_S,
     input: bytes | None = None,
     file_size: int | None = None,
+    output: Path | None = None,
 ) -> Result:
     unset = [word for name in FOREIGN for word in ("-u", name)]
     where = [f"--git-dir={home}"] if home is not None else []
     more = {"GIT_CEILING_DIRECTORIES": str(ceiling)} if ceiling is not None else {}
+    # Of its stdout git looks whether all was written, and not of what --output names: on a full
+    # disk that is the half of a patch, or nothing, and status 0.
+    into = ["sh", "-c", 'exec "$@" >"$0"', str(output)] if output is not None else []
     return run(
-        ["env", *unset, "git", "--no-pager", *_SETTINGS, *where, *arguments],
+        [*into, "env", *unset, "git", "--no-pager", *_SETTINGS, *where, *arguments],
         env={**_ENVIRONMENT, **more},
         check=False,
         timeout=deadline_s,

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from lab.bisect.point import Point
 from lab.bisect.search import Found
 from lab.bisect.subjects.commits import CommitOrder, Commits, open_commits
 from lab.bisect.told import Side, Told
-from lab.errors import UserError
+from lab.errors import InfrastructureError, UserError
 from lab.model.tree_identity import TreeIdentity
 from lab.process import ProcessFailed, run
 from lab.session import Lab
@@ -22,6 +24,8 @@ from lab.trees.repository import open_repository
 from tests.bisect.made_repository import Repository, git, make_project
 
 pytestmark = pytest.mark.slow
+
+PATH = os.environ["PATH"]
 
 
 @pytest.fixture
@@ -241,6 +245,61 @@ def test_what_others_are_on_top_of_is_not_taken_out(repository: Repository, lab:
         assert subject.reverted(subject.order.point(bug)) is None
         assert subject.reverted(subject.order.point(merge)) is None
         assert subject.reverted(subject.order.point(first)) is None
+
+
+def test_what_this_machine_could_not_do_is_no_word_on_a_revert(
+    repository: Repository, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a disk that was full says that a change cannot be taken out, and that is recorded."""
+    first = git(repository.folder, "rev-parse", "HEAD")
+    bug = repository.put_bug_in()
+    with open_commits(lab, repository.folder, [first], "main") as subject:
+        for status, said in (
+            (128, "fatal: unable to write loose object file: No space left on device"),
+            (1, "error: unable to create backing store: No space left on device"),
+            (128, "fatal: Unable to create index.lock: Read-only file system"),
+        ):
+            with monkeypatch.context() as patched:
+                patched.setenv("PATH", f"{_git_that_fails(tmp_path, status, said)}:{PATH}")
+                with pytest.raises(InfrastructureError, match="cannot be tried on a commit"):
+                    subject.reverted(subject.order.point(bug))
+        assert subject.reverted(subject.order.point(bug)) is not None
+
+
+def _git_that_fails(folder: Path, status: int, said: str) -> Path:
+    """A folder with a git that cannot apply a patch."""
+    tools = folder / "tools"
+    tools.mkdir(exist_ok=True)
+    script = f"""\
+#!/bin/sh
+case " $* " in *" apply "*) echo '{said}' >&2; exit {status} ;; esac
+PATH='{PATH}' exec git "$@"
+"""
+    (tools / "git").write_text(script)
+    (tools / "git").chmod(0o755)
+    return tools
+
+
+def test_half_a_patch_is_no_patch(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """git looks whether it could write its stdout, and not the file that --output names."""
+    first = git(repository.folder, "rev-parse", "HEAD")
+    bug = repository.put_bug_in()
+    (tmp_path / "patch").symlink_to("/dev/full")
+
+    def no_bytes(_: Path) -> bytes:
+        # What is read of /dev/full has no end.
+        raise AssertionError("half a patch is read")
+
+    with open_repository(repository.folder) as opened:
+        assert b"+\treturn 1;" in opened.diff(first, bug)
+        monkeypatch.setattr(
+            "lab.trees.repository.temporary_folder", lambda _: nullcontext(tmp_path)
+        )
+        monkeypatch.setattr(Path, "read_bytes", no_bytes)
+        with pytest.raises(InfrastructureError, match="write failure on standard output"):
+            opened.diff(first, bug)
 
 
 def _state(repository: Repository) -> list[str]:
