@@ -9,6 +9,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,17 @@ def test_certificates_that_have_run_out(made: Made, monkeypatch: pytest.MonkeyPa
         said = said_of(tls, port)
     assert "certificate has expired" in said
     assert "enddate" in said
+
+
+def test_certificates_of_a_day_to_come(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They were made on a host whose clock is days before this one's, or this one is behind."""
+    monkeypatch.setattr(certificates, "_BEFORE", timedelta(days=-3))
+    tls = made("tls")
+    with listening(tls) as port:
+        said = said_of(tls, port)
+    assert "certificate is not yet valid" in said
+    assert "the clock of this host says" in said
+    assert "enddate" not in said
 
 
 def test_tls_where_none_was_asked_for(made: Made) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import socket
 import ssl
 from contextlib import suppress
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from lab.errors import InfrastructureError
@@ -15,6 +16,8 @@ from lab.execution.cluster.address import OWN, Address
 _TRY_S = 5.0
 #: And for a scheduler that refuses a certificate to say so; else it greets.
 _REFUSAL_S = 2.0
+#: X509_V_ERR_CERT_NOT_YET_VALID, OpenSSL's x509_vfy.h.
+_NOT_YET_VALID = 9
 
 
 def require_answer(address: Address) -> None:
@@ -99,9 +102,14 @@ def _speaks_tls(found: socket.socket) -> bool:
 
 def _of_certificates(address: Address, error: ssl.SSLError) -> InfrastructureError:
     said = getattr(error, "verify_message", "") or (error.reason or str(error)).lower()
+    hint = (
+        "ca.pem and lab.pem of one `lab cluster certificates DIR` on each host; "
+        f"where they have run out (openssl x509 -enddate -noout -in {OWN}), make new ones"
+    )
+    if getattr(error, "verify_code", 0) == _NOT_YET_VALID:
+        hint = f"the clock of this host says {datetime.now(UTC):%F %H:%M} UTC: is it right?"
     return InfrastructureError(
         f"the certificates of {address.url} and those here do not fit: {said.replace('_', ' ')}",
         where=address.tls,
-        hint="ca.pem and lab.pem of one `lab cluster certificates DIR` on each host; "
-        f"where they have run out (openssl x509 -enddate -noout -in {OWN}), make new ones",
+        hint=hint,
     )
