@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 from lab.cli.commands import File, Filesystems, Pattern, Suites, app, open_lab
 from lab.cli.verify import Kernels
 from lab.errors import ExitStatus, UserError
-from lab.process.stored import read_stored
 from lab.unforeseen import as_lab_error
 
 if TYPE_CHECKING:
@@ -65,6 +64,7 @@ def _rows(
 ) -> Rows:
     from lab.cli.intake import on_what_it_goes_onto
     from lab.plan import plan_series
+    from lab.process.stored import read_stored
 
     letter, raw = _mail()
     if (letter.subject.number or 0) > 1:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import lab
+from lab.process import run
 
 PACKAGE = Path(lab.__file__).parent
 #: What is imported late, and where: each costs time that whoever else comes there need not spend.
@@ -94,3 +96,10 @@ def test_each_says_why() -> None:
         for module, number in _late(path):
             above = [line.strip() for line in lines[max(0, number - 4) : number - 1]]
             assert any(line.startswith("# ") for line in above), f"{name}:{number}: {module}"
+
+
+def test_what_takes_long_is_not_for_who_only_asks_for_help() -> None:
+    script = "import sys; from lab.cli.main import commands; commands(); print(*sys.modules)"
+    loaded = set(run([sys.executable, "-c", script]).stdout.split())
+    assert "lab.cli.review_check" in loaded
+    assert not loaded & {"pydantic", "sqlalchemy", "paramiko", "jinja2", "lab.session"}
