@@ -68,6 +68,15 @@ class Bisections:
             tried = [line for line in lines if not isinstance(line, Ended)]
             return name, Log.begin(self.log(name), begun, tried)
 
+    def changed_since(self, begun: Begun) -> str | None:
+        """The last one that asked the same by its names, where each that did meant by them what
+        is something else since."""
+        asked = ((name, self._asked(name)) for name in reversed(self.names()))
+        same = [(name, one) for name, one in asked if one is not None and one.key == begun.key]
+        if not same or any(one.is_as(begun) for _, one in same):
+            return None
+        return same[0][0]
+
     def _alike(self, begun: Begun) -> Iterator[Log]:
         """Those that asked the same, the newest first."""
         for name in reversed(self.names()):
@@ -93,7 +102,8 @@ class Bisections:
         log = Log.read(path)
         lines = [line for line in log.lines if not isinstance(line, Ended)]
         # What it was made from there, a compiler in another folder say, is not what it is here.
-        taken = Log.begin(self.log(new_run_id()), replace(log.begun, given=""), lines)
+        begun = replace(log.begun, given="", tested="")
+        taken = Log.begin(self.log(new_run_id()), begun, lines)
         if log.ended is not None:
             taken.add(log.ended)
         return taken.path.parent.name, taken

@@ -34,6 +34,7 @@ class Begun:
         command: What was typed.
         given: What the ends are made from, as a digest; "" where nobody knows, or another lab did.
         noun: What one of those between the ends is; older labs did not say.
+        tested: What all is tested with, as a digest; "" where nobody knows, or nothing runs.
     """
 
     question: str
@@ -48,6 +49,7 @@ class Begun:
     line: Literal["begun"] = "begun"
     given: str = ""
     noun: str = "change"
+    tested: str = ""
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -56,9 +58,11 @@ class Begun:
         return self.question, self.subject, self.words, ends, self.new.key
 
     def is_as(self, other: Begun) -> bool:
-        """Whether another bisection is the same one: a name may mean another patch since."""
-        unknown = "" in (self.given, other.given)
-        return self.key == other.key and (unknown or self.given == other.given)
+        """Whether another bisection is the same one: a name may mean another patch since, or
+        another test."""
+        pairs = ((self.given, other.given), (self.tested, other.tested))
+        known = (pair for pair in pairs if "" not in pair)
+        return self.key == other.key and all(mine == theirs for mine, theirs in known)
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,11 @@ from lab.bisect.told import Seen, Sight, Trial
 from lab.build import Build, BuildJob, Step, find_build, near_benches
 from lab.builder import Builder, Listener
 from lab.config import LoadedConfig
-from lab.config.model import KernelConfig
+from lab.config.model import KernelConfig, Section
 from lab.doctor import require
 from lab.errors import InfrastructureError, LabError, UserError
 from lab.execution.prepare import Preparer
+from lab.execution.programs import Programs
 from lab.execution.resume import unfinished
 from lab.execution.run import Runner
 from lab.model.records import RunRecord, TestResult
@@ -119,6 +120,21 @@ class GuestTrier:
         """
         keys = "\n".join(self._key(point) for point in (*self.subject.old, self.subject.new))
         return hashlib.sha256(keys.encode()).hexdigest()
+
+    def tested_with(self) -> str:
+        """What the points are tested with, as a digest: with another test of the same name, or on
+        another filesystem, it is another question.
+
+        "" where nothing runs, or cannot: whoever tries it is told why.
+        """
+        if not self.question.needs_guest:
+            return ""
+        try:
+            setup = self.subject.setup(self.subject.new)
+            parts = list(_tested_with(setup.builder.loaded, self._plan(setup, 1).jobs[0]))
+        except UserError:
+            return ""
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def refuse_pattern(self) -> None:
         """Refuse a name that somebody typed before anything is built, as ``lab test`` does.
@@ -306,6 +322,26 @@ def _digest(builder: Builder, planned: JobPlan, built: Build) -> str:
     """Of all that runs in a guest of it: what is booted, and programs, some made of its tree."""
     programs = Preparer(builder).programs(planned.suites, built).digests()
     return hashlib.sha256(built.image.read_bytes() + repr(programs).encode()).hexdigest()
+
+
+def _tested_with(loaded: LoadedConfig, planned: JobPlan) -> Iterator[str]:
+    """All but the kernel that decides what a guest shows, as ``lab.toml`` and files have it."""
+    config = loaded.config
+    suites = dict.fromkeys(suite for _, suite in planned.places)
+    images = dict.fromkeys(config.suites[name].image for name in suites)
+    sections: list[Section] = [
+        config.machines[planned.machine],
+        *(config.filesystems[name] for name in planned.used_filesystems),
+        *(config.suites[name] for name in suites),
+        *(config.images[name] for name in filter(None, images)),
+    ]
+    yield repr(planned.places)
+    yield from (section.model_dump_json(exclude={"description"}) for section in sections)
+    for name, path in Programs.of(loaded, suites).sources():
+        try:
+            yield f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+        except OSError as error:
+            raise UserError(f"a program's source cannot be read: {error.strerror}") from error
 
 
 def _for_trial(loaded: LoadedConfig, *, beside_builds: bool) -> LoadedConfig:

@@ -59,9 +59,14 @@ class Asking:
                 tuple(sys.argv),
                 given=trier.made_from(),
                 noun=self.subject.noun,
+                tested=trier.tested_with(),
             )
+            other = bisections.changed_since(begun)
             name, _ = bisections.going_on(begun)
             say(f"lab: bisection {name}: {self.question.name}", err=True)
+            if other is not None:
+                said = "what is built or tested with has changed since"
+                say(f"lab: not {other}, which asked the same: {said}", err=True)
             if where := kernels_made_here(self.opened.loaded):
                 say(f"lab: {where}", err=True)
             with bisections.held(name) as log:

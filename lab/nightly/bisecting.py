@@ -80,7 +80,7 @@ class _Work:
     def _ended(self, subject: Commits) -> Bisected:
         question, bisections = question_of(self.what), Bisections(self.lab.results)
         with closing(GuestTrier(subject, question, self._asked, self.command)) as trier:
-            name, _ = bisections.going_on(self._begun(subject, question, trier.made_from()))
+            name, _ = bisections.going_on(self._begun(subject, question, trier))
             if bisections.is_held(name):
                 raise InfrastructureError(f"another lab is at work on bisection {name}")
             with bisections.held(name) as log:
@@ -105,7 +105,7 @@ class _Work:
             return Asked(machine=key.machine, config=key.config)
         return Asked((key.filesystem,), (key.suite,), key.machine, key.config)
 
-    def _begun(self, subject: Commits, question: Question, given: str) -> Begun:
+    def _begun(self, subject: Commits, question: Question, trier: GuestTrier) -> Begun:
         return Begun(
             question.name,
             ", ".join((subject.name, *self._asked.named)),
@@ -115,8 +115,9 @@ class _Work:
             _CONFIDENCE,
             now(),
             tuple(self.command),
-            given=given,
+            given=trier.made_from(),
             noun=subject.noun,
+            tested=trier.tested_with(),
         )
 
     def _say(self, wanted: Wanted) -> None:

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -203,6 +204,46 @@ def test_a_machine_and_a_config_of_one_name_are_two_questions() -> None:
     numa += [Asked(machine="numa"), Asked(config="numa")]
     assert len({asked.named for asked in numa}) == 4
     assert Asked().named == ()
+
+
+def test_another_test_of_the_same_name_is_another_question(bench: Bench) -> None:
+    """Else the trials of one and of the other would come to one answer."""
+    bench.repository.put_bug_in()
+    folder = bench.lab.loaded.root
+    toml, tests = folder / "lab.toml", folder / "guest-tests"
+    ours = tests.resolve()
+    tests.unlink()
+    shutil.copytree(ours, tests)
+    edits: list[Callable[[], object]] = [
+        partial(_edit, tests / "populate.c", "", "/* other */"),
+        partial(_edit, toml, 'type = "ext4"', 'type = "ext4"\nmkfs = ["-b", "4096"]'),
+        partial(_edit, toml, 'programs = ["populate"]', 'programs = ["populate", "mlock"]'),
+        partial(_edit, toml, "", '[machines.default]\nmemory = "2G"'),
+    ]
+    digests = [_tested_with(bench)]
+    for edit in edits:
+        edit()
+        digests.append(_tested_with(bench))
+    assert len({*digests, ""}) == len(edits) + 2
+    # What nothing of it is run with, or is only words, makes no difference.
+    _edit(toml, 'programs = ["populate"', 'description = "words"\nprograms = ["populate"')
+    _edit(toml, "", '[filesystems.other]\ntype = "xfs"\nby_name = true')
+    _edit(tests / "witness.c", "", "/* other */")
+    assert _tested_with(bench) == digests[-1]
+    assert _tested_with(bench, OfBuild()) == ""
+
+
+def _edit(path: Path, old: str, new: str) -> None:
+    """Another text in place of one, or more of it at the end."""
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new) if old else f"{text}\n{new}\n")
+
+
+def _tested_with(bench: Bench, question: Question | None = None) -> str:
+    bench.lab = Lab.open(bench.lab.loaded.root)
+    (digest,) = [bench.trier(subject, question).tested_with() for subject in bench.opened()]
+    return digest
 
 
 def test_what_is_expected_of_a_kernel_changes_nothing(bench: Bench) -> None:

@@ -325,6 +325,14 @@ def test_what_is_made_from_something_else_since_is_another_question(tmp_path: Pa
     second, _ = bisections.going_on(asked[1])
     assert first != second
     assert bisections.going_on(asked[0])[0] == first
+    # By whoever has another test of that name since, as well.
+    tested = [replace(asked[0], tested=tested) for tested in ("t", "u")]
+    assert bisections.going_on(tested[0])[0] == first
+    third, _ = bisections.going_on(replace(tested[0], given="c"))
+    assert bisections.going_on(replace(tested[1], given="c"))[0] not in (first, second, third)
+    assert bisections.changed_since(replace(tested[1], given="d")) is not None
+    assert bisections.changed_since(replace(tested[1], given="c")) is None
+    assert bisections.changed_since(begun(subject_of(8), QUESTION)) is None
     # What another lab took it for nobody knows here.
     taken, _ = Bisections(tmp_path / "other").take(bisections.log(first))
     assert Bisections(tmp_path / "other").going_on(asked[1])[0] == taken

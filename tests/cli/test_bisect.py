@@ -183,6 +183,8 @@ def test_a_series_that_was_edited_is_bisected_anew(project: Path) -> None:
         done = _bisect(project, line)
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(f'{broken} of 3 ("mm: change {broken}") is the first bad')
+        told = "which asked the same: what is built or tested with has changed since"
+        assert (told in done.stderr) == (broken == 2)
     assert "step:" not in _bisect(project, line).stderr
 
 
