@@ -126,6 +126,8 @@ class Bisections:
         with locked_if_free(self.path / name / "lock") as held:
             if not held:
                 raise UserError(
-                    f"another lab is at work on bisection {name}", where=self.path / name
+                    f"another lab is at work on bisection {name}",
+                    where=self.path / name,
+                    hint="wait for it, or end it with Ctrl-C: what it tried is kept",
                 )
             yield Log.read(self.log(name))

@@ -16,6 +16,7 @@ from lab.bisect.point import Point
 from lab.bisect.question import together
 from lab.bisect.told import Seen, Side, Sight, Trial
 from lab.model.bisection import made
+from lab.model.records import command_line
 
 #: Other failures of an end that are told; its runs have all.
 _MOST_BESIDE = 5
@@ -94,7 +95,9 @@ def log_lines(log: Log) -> Iterator[str]:
         if one.runs:
             yield f"      {' '.join(one.runs)}"
     if log.ended is None:
-        yield "  it is not decided yet: the command that began it goes on"
+        # An older lab's, and one that Python began, have no command.
+        goes_on = command_line(begun.command) or "the command that began it"
+        yield f"  it is not decided yet; what goes on with it: {goes_on}"
     elif (result := result_of(log)) is None:
         yield from (f"  {line}" for line in log.ended.refused.splitlines())
     else:
@@ -123,6 +126,7 @@ def picture(log: Log) -> Iterator[str]:
     told = {one.point.key: one for one in closed if Phase(one.phase) is not Phase.REVERT}
     by_side = {side: [one for one in told.values() if one.side is side] for side in Side}
     found = (log.ended.result.get("found") or {}).get("key") if log.ended else None
+    yield f"{log.begun.subject}: {log.begun.question}"
     yield f"  {side_word(log, Side.NEW)}{log.begun.new} (end)"
     # Nothing newer is behind it, though it may have been told so before all was.
     for one in sorted(by_side[Side.NEW], key=lambda one: one.point.key == found):

@@ -193,9 +193,20 @@ def test_the_log_has_each_step_with_its_cost_and_runs(tmp_path: Path) -> None:
     assert "      skipped: mm/gup.c:12: error: expected ';'; build 2 s, test 1 s" in lines
 
 
+def test_one_that_is_not_decided_says_what_goes_on_with_it(tmp_path: Path) -> None:
+    asked = begun(subject_of(16), QUESTION)
+    log = Log.begin(tmp_path / "log", replace(asked, command=("/a/lab", "bisect", "-k", "m*")))
+    assert list(log_lines(log))[-1] == (
+        "  it is not decided yet; what goes on with it: lab bisect -k 'm*'"
+    )
+    log = Log.begin(tmp_path / "older", asked)
+    assert list(log_lines(log))[-1].endswith("the command that began it")
+
+
 def test_the_picture_has_the_newest_first(tmp_path: Path) -> None:
     log, _ = _run(tmp_path)
     assert list(picture(log)) == [
+        "commits that are played: test mmap",
         "  bad: commit 16 (end)",
         "  bad: commit 12",
         "  bad: commit 6  <- the change",
@@ -220,6 +231,7 @@ def test_the_change_is_the_last_of_the_new_side_and_what_it_was_taken_out_of_is_
         Ended({"found": {"key": "6"}}, ""),
     ]
     assert list(picture(log)) == [
+        "commits that are played: test mmap",
         "  bad: commit 16 (end)",
         "  bad: commit 12",
         "  bad: commit 6  <- the change",

@@ -109,7 +109,13 @@ def patches_of(
     stairs = stairs_of(lab.builder, series, kernel)
     most = len(stairs.patches)
     ends = (0 if old is None else old, most if new is None else new)
-    if not 0 <= ends[0] < ends[1] <= most:
+    if beyond := [end for end in ends if not 0 <= end <= most]:
+        raise UserError(
+            f"{beyond[0]} is no number of patches of {series} on {kernel}: it has {most}",
+            where=lab.patches / series,
+            hint=f"0 to {most}, the old end first",
+        )
+    if ends[0] >= ends[1]:
         raise UserError(
             f"from {ends[0]} to {ends[1]} of the {most} patches of {series} nothing is added",
             where=lab.patches / series,
