@@ -26,6 +26,7 @@ from lab.cli.commands import (
     open_lab,
 )
 from lab.cli.help import Group, Typer
+from lab.cli.lines import say
 from lab.errors import UserError
 
 if TYPE_CHECKING:
@@ -115,6 +116,8 @@ def start(
     KIND: commits, the patches of --with SERIES, its revisions, releases (kernels of lab.toml),
     options (of two configs), toolchains (two compilers), mends.
     """
+    from lab.cli.progress import HowFar
+
     opened = open_lab(file)
     series = tuple(on_top or ())
     asked = _asked(filesystem, suite, machine, config)
@@ -129,7 +132,10 @@ def start(
     question = question_of(pattern, complaint, metric, boots=boots, builds=builds)
     question = _of_any_error(question) if of is Of.MENDS else question
     given = Given(kernel, tree, words, olds, last, series, first_parent)
-    with subject_of(opened, of, given) as subject:
+    with (
+        HowFar(lambda line: say(f"lab:   {line}", err=True)) as how_far,
+        subject_of(opened.telling(how_far), of, given) as subject,
+    ):
         if dry_run:
             return _describe(subject, question, words, json=json)
         return Asking(opened, subject, question, words, confidence, asked).run(json=json)

@@ -7,7 +7,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -93,6 +93,57 @@ class _Name(ProgressColumn):
         return Text(name if len(name) <= self._most else f"...{name[3 - self._most :]}")
 
 
+class HowFar:
+    """A listener in a ``with`` block that says once a minute how far each build is.
+
+    Args:
+        say: Where it says so.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._far: dict[str, Far] = {}
+        self._over = threading.Event()
+        self._teller = threading.Thread(target=self._tell, daemon=True)
+
+    def __enter__(self) -> HowFar:
+        self._teller.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+
+    def say(self, message: str) -> None:
+        """See Listener: of nothing but builds that take long."""
+
+    def step(self, variant: str, step: Step) -> None:
+        """See Listener."""
+        self.note(variant, step)
+
+    def result(self, result: TestResult) -> None:
+        """See Listener: of nothing but builds that take long."""
+
+    def note(self, variant: str, step: Step) -> Far:
+        """How far a variant's build is after another step."""
+        far = self._far[variant] = Far.of(step, self._far.get(variant))
+        return far
+
+    def _tell(self) -> None:
+        told: dict[str, Far] = {}
+        while not self._over.wait(_EVERY_S):
+            # What takes a few seconds is mostly over when it would be told.
+            begun = time.monotonic() - _EVERY_S / 2
+            for variant, far in list(self._far.items()):
+                if told.get(variant) != far and far.begun <= begun:
+                    self._say(f"{variant}: {far}")
+                told[variant] = far
+
+
 class Show:
     """A listener in a ``with`` block that shows progress on stderr."""
 
@@ -105,14 +156,12 @@ class Show:
             transient=True,
         )
         self._tasks: dict[str, TaskID] = {}
-        self._far: dict[str, Far] = {}
-        self._over = threading.Event()
-        self._teller = threading.Thread(target=self._tell_how_far, daemon=True)
+        self._how_far = HowFar(self.say)
 
     def __enter__(self) -> Show:
         self._progress.start()
         if self._progress.disable:
-            self._teller.start()
+            self._how_far.__enter__()
         return self
 
     def __exit__(
@@ -121,7 +170,7 @@ class Show:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._over.set()
+        self._how_far.__exit__(kind, error, trace)
         self._progress.stop()
 
     def say(self, message: str) -> None:
@@ -130,8 +179,7 @@ class Show:
 
     def step(self, variant: str, step: Step) -> None:
         """Move the bar of a variant's build."""
-        far = Far.of(step, self._far.get(variant))
-        self._far[variant] = far
+        far = self._how_far.note(variant, step)
         if variant not in self._tasks:
             self._tasks[variant] = self._progress.add_task(variant, total=None, last="", left="")
         self._progress.update(
@@ -141,15 +189,6 @@ class Show:
             last=replace_controls(f"{step.tool} {step.target}"[:36]).ljust(36),
             left=far.left,
         )
-
-    def _tell_how_far(self) -> None:
-        """A line a minute for each build that goes on, for a log without a bar."""
-        told: dict[str, Far] = {}
-        while not self._over.wait(_EVERY_S):
-            for variant, far in list(self._far.items()):
-                if told.get(variant) != far:
-                    self.say(f"{variant}: {far}")
-                told[variant] = far
 
     def result(self, result: TestResult) -> None:
         """Count a result on the bar of its variant and filesystem."""

@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 from lab.build import Step
 from lab.cli import progress as show
-from lab.cli.progress import Far, Show, _columns
+from lab.cli.progress import Far, HowFar, Show, _columns
 
 STEP = Step("CC", "mm/gup.o", 400, 1200)
 
@@ -56,6 +56,20 @@ def test_a_line_now_and_then_without_a_terminal(monkeypatch: pytest.MonkeyPatch)
     before = said.getvalue()
     time.sleep(0.05)
     assert said.getvalue() == before
+
+
+def test_a_build_of_seconds_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(show, "_EVERY_S", 0.4)
+    said: list[str] = []
+    with HowFar(said.append) as how_far:
+        how_far.step("slow", STEP)
+        time.sleep(0.25)
+        how_far.step("quick", STEP)
+        deadline = time.monotonic() + 10
+        while not said:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert said == [f"slow: {Far.of(STEP, None)}"]
 
 
 def _until_said(said: io.StringIO, text: str) -> None:
