@@ -224,6 +224,10 @@ def proof_line(one: Shown) -> str:
         word, said = one.why, ""
     # A set of nothing has no key.
     if one.point.key and not one.point.parts:
-        return f"{one.point.name} {word}{said}"
+        name = one.point.name
+        # Nobody but the lab knows the commit that it made for this.
+        if one.what == "reverted":
+            name = f"the end without it, {name},"
+        return f"{name} {word}{said}"
     alone = " alone" if len(one.point.parts) == 1 else ""
     return f"with {one.point}{alone} it {word}{said}"

@@ -92,15 +92,20 @@ class Asking:
             trier.close()
 
     def _wanted(self, bisection: Bisection) -> Any:
+        from lab.bisect.course import Phase
+        from lab.bisect.words import purpose_of
+
         ends = set()
 
         def tell(wanted: Wanted) -> None:
-            if wanted.phase == "end":
+            after = ""
+            if wanted.phase is Phase.END:
                 after = ", again" if wanted.point.key in ends else ""
                 ends.add(wanted.point.key)
-            else:
+            elif wanted.phase is Phase.STEP:
                 after = f", {bisection.course.left()} left"
-            say(f"lab: {wanted.phase}: {wanted.point}{after}", err=True)
+            # A proof is not to read as if it were there.
+            say(f"lab: {purpose_of(wanted.phase)}: {wanted.point}{after}", err=True)
 
         return tell
 

@@ -131,6 +131,14 @@ def test_what_is_shown_of_a_set_is_of_the_kernel_that_has_it(
     assert proof_line(Shown(what, point, True, "ENOMEM")) == said
 
 
+def test_the_commit_that_was_made_for_a_proof_is_told_as_that() -> None:
+    made = Point("cda61", "cda61dbf9b58", "Revert")
+    assert proof_line(Shown("reverted", made, True, "passes 1 of 1")) == (
+        "the end without it, cda61dbf9b58, is as the other end: passes 1 of 1"
+    )
+    assert proof_line(Shown("fails", made, True, "ENOMEM")) == "cda61dbf9b58 fails: ENOMEM"
+
+
 def test_other_failures_of_the_end_are_told(tmp_path: Path) -> None:
     """What is found is the change for one of them alone."""
     # The same test says another word of it each time.

@@ -119,7 +119,8 @@ def test_log_undo_visualize_and_replay(project: Path, linux: Path) -> None:
     shown = _bisect(project, "log").stdout
     assert f"commits of {linux}: build" in shown
     assert "build 0 s, test 0 s" in shown or "build 1 s, test 0 s" in shown
-    picture = _bisect(project, "visualize").stdout.splitlines()
+    question, *picture = _bisect(project, "visualize").stdout.splitlines()
+    assert question == f"commits of {linux}: build"
     assert picture[0].endswith("(end)")
     assert picture[-1].endswith("(end)")
     assert sum("<- the change" in line for line in picture) == 1
