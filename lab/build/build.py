@@ -424,9 +424,14 @@ def _source_kept(bench: Workbench, job: BuildJob, sandbox: Sandbox | None) -> It
 
     Raises:
         UserError: It did; nothing that was built from it is kept.
+        InfrastructureError: Of what does not build there, that what it was built from is not all.
     """
     if sandbox is not None:
-        yield
+        try:
+            yield
+        except UserError as error:
+            _refuse_gone(bench, job, error)
+            raise
         return
     since = time.time_ns()
     try:
@@ -453,6 +458,20 @@ def _refuse_written(bench: Workbench, job: BuildJob, since: int) -> None:
         detail="nothing that was built from it is kept; the tree is as it was",
         hint=OUT_OF_SOURCE,
     )
+
+
+def _refuse_gone(bench: Workbench, job: BuildJob, error: UserError) -> None:
+    """Raise where files went that no build can remove: that it fails is no word on the kernel."""
+    gone = bench.miss(wanted_rows(job.tree, job.overlay))
+    if not gone:
+        return
+    more = f" and {len(gone) - _MOST_NAMED} more" if len(gone) > _MOST_NAMED else ""
+    raise InfrastructureError(
+        f"the build stopped: its source has lost {', '.join(gone[:_MOST_NAMED])}{more}",
+        where=bench.source,
+        detail=str(error),
+        hint="the same again: it is written anew",
+    ) from error
 
 
 def _start(bench: Workbench, job: BuildJob) -> Workbench | None:

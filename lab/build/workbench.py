@@ -244,6 +244,13 @@ class Workbench:
         write_rows(self.manifest, wanted)
         return len(changed) + len(gone)
 
+    def miss(self, wanted: Rows) -> list[str]:
+        """Which files of what ``source`` should hold are not there; sync() writes them again."""
+        gone = sorted(path for path in wanted if not os.path.lexists(f"{self.source}/{path}"))
+        if gone:
+            write_rows(self.manifest, {**self._present(), **dict.fromkeys(gone, UNKNOWN)})
+        return gone
+
     def _present(self) -> Rows:
         if not self.manifest.exists() or not self.source.is_dir():
             self.forget()

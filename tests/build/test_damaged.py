@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lab.build import Build, BuildJob, build, find_build
-from lab.errors import UserError
+from lab.build.sandbox import Sandbox, probe_sandbox
+from lab.errors import InfrastructureError, UserError
 from lab.process.seal import SEAL
 from tests.build.conftest import Bench
 
@@ -62,6 +65,25 @@ def test_vmlinux_that_went_is_missed(job: BuildJob) -> None:
     (job.folder / "vmlinux").unlink()
     found, told = looked_for(job)
     assert (found, told[0].endswith("its vmlinux is gone")) == (None, True)
+
+
+def test_a_source_that_lost_files_is_no_word_on_the_kernel(bench: Bench) -> None:
+    """Whoever cleans up in a cache leaves a kernel that does not build, and that has no fault."""
+    job = replace(bench.job(), sandbox="bwrap")
+    if not isinstance(probe_sandbox(), Sandbox):
+        pytest.skip("no sandbox works here, and without one each file is looked at")
+    bench.build(job)
+    source = bench.place / "src"
+    other = replace(bench.job({"fs/dax.c": "int dax(void) { return 2; }\n"}), sandbox="bwrap")
+    (source / "mm/gup.c").unlink()
+    shutil.rmtree(bench.place / "obj/mm")
+    with pytest.raises(InfrastructureError, match=r"its source has lost mm/gup\.c"):
+        build(other)
+    assert build(other).image.read_bytes() == bench.from_nothing(other)
+    # What does not build with all of it there is the kernel's.
+    broken = replace(bench.job({"fs/dax.c": "int dax(void) {\n"}), sandbox="bwrap")
+    with pytest.raises(UserError, match="the kernel does not build"):
+        build(broken)
 
 
 def test_nothing_there_is_no_damage(bench: Bench) -> None:
