@@ -16,6 +16,7 @@ from lab.bisect.question import Question
 from lab.bisect.subject import Subject
 from lab.bisect.told import Seen, Sight, Told, Trial
 from lab.bisect.trying import Trier
+from lab.bisect.words import result_of
 from lab.errors import InfrastructureError
 from lab.model.records import now
 
@@ -59,7 +60,8 @@ class Bisection:
             self.listener.on_wanted(wanted)
             self.trier.prepare(self.course.ahead(wanted))
             self._try(wanted)
-        if self.log.ended is None:
+        # What was said of it before may be of a log that was another, by hand or an older lab's.
+        if result_of(self.log) != wanted:
             self.log.add(Ended(_document(wanted), now()))
         return wanted
 

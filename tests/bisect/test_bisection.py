@@ -24,7 +24,7 @@ from lab.bisect.question import Question, Reference
 from lab.bisect.subject import Subject
 from lab.bisect.subset import SubsetSearch, spelled
 from lab.bisect.told import Seen, Side, Sight, Told, Trial
-from lab.bisect.words import steps_of
+from lab.bisect.words import result_of, steps_of
 from tests.bisect.played import (
     FAILS,
     NOT_BUILT,
@@ -666,6 +666,21 @@ def test_a_second_time_it_says_the_same_and_tries_nothing(tmp_path: Path) -> Non
     assert second.run() == result
     assert not second.trier.tried
     assert first.path.read_text().count('"ended"') == 1
+
+
+def test_what_the_log_says_of_it_is_what_its_trials_come_to(tmp_path: Path) -> None:
+    """Else --json and the report have one answer, and the command that goes on another."""
+    said = Played(tmp_path, subject_of(16), fails_from(7)).run()
+    log = tmp_path / "log"
+    whole = log.read_bytes()
+    *lines, last = whole.splitlines(keepends=True)
+    assert Played(tmp_path, subject_of(16), fails_from(7)).run() == said
+    assert log.read_bytes() == whole
+    other = last.replace(b'"found":{"key":"7"', b'"found":{"key":"9"')
+    assert other != last
+    log.write_bytes(b"".join((*lines, other)))
+    assert Played(tmp_path, subject_of(16), fails_from(7)).run() == said
+    assert result_of(Log.read(log)) == said
 
 
 def test_what_was_copied_from_the_same_bytes_is_no_pass_of_its_own(tmp_path: Path) -> None:
