@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from statistics import median
@@ -18,6 +18,8 @@ from lab.model.records import JobRecord, RunRecord
 
 #: One measurement is one of a host that does other things, too.
 _TRIALS = 5
+#: Of what was measured so many are named.
+_MOST = 5
 _NUMBER = r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
 #: With the sign for times, an x or a star.
 _EXPRESSION = re.compile(
@@ -51,6 +53,11 @@ class Threshold:
             return False
         bound = self.number if self.factor is None else self.factor * (reference or 0.0)
         return value > bound if self.above else value < bound
+
+    def __str__(self) -> str:
+        """What it is a threshold of, as it was asked for."""
+        labels = ",".join(f"{key}={value}" for key, value in self.labels)
+        return f"{self.metric}{{{labels}}}" if labels else self.metric
 
 
 def parse_threshold(text: str) -> Threshold:
@@ -116,6 +123,13 @@ class OfMetric(OfGuest):
         metrics = [metric for one in job.results for metric in one.metrics]
         values = [one.value for one in metrics if self.threshold.is_of(one)]
         if not values:
-            return Seen(Sight.UNTESTABLE, f"nothing measured {self.threshold.metric}")
+            return Seen(Sight.UNTESTABLE, f"nothing measured {self.threshold}{_measured(metrics)}")
         value = median(values)
         return Seen(Sight.MEASURED, f"{value:g}", (), value)
+
+
+def _measured(metrics: Sequence[Metric]) -> str:
+    """What could have been asked for instead, the labels of the first of each included."""
+    by_name = {one.name: one for one in reversed(metrics)}
+    texts = [str(Threshold(name, one.labels)) for name, one in sorted(by_name.items())[:_MOST]]
+    return f", but {', '.join(texts)}" if texts else ""

@@ -134,7 +134,7 @@ class BisectionRecord:
             return f"{self.found.name} {what}{proved}"
         return {
             BisectionState.UNDECIDED: f"One of {len(self.undecided)}, which cannot be told apart",
-            BisectionState.REFUSED: "Refused: its ends are none",
+            BisectionState.REFUSED: "Refused: the ends are not as was said",
             BisectionState.GOES_ON: f"Goes on: step {len(self.steps)}",
             BisectionState.INTERRUPTED: f"Interrupted after step {len(self.steps)}",
             BisectionState.DAMAGED: "Its log cannot be read",

@@ -288,6 +288,19 @@ def test_a_metric_is_the_median_of_its_own_labels() -> None:
     assert ours.sight is Sight.OURS
 
 
+def test_what_nothing_measured_is_told_with_what_could_be_asked_for() -> None:
+    metrics = (
+        Metric("ns", (("populate", "no"),), 1.0),
+        Metric("ns", (), 2.0),
+        Metric("s", (), 3.0),
+    )
+    look = OfMetric("", parse_threshold("ns{populate=maybe} > 2")).look
+    (seen,) = look(run(booted(ran(metrics=metrics))))
+    assert seen.why == "nothing measured ns{populate=maybe}, but ns{populate=no}, s"
+    (seen,) = look(run(booted(ran())))
+    assert seen.why == "nothing measured ns{populate=maybe}"
+
+
 def test_a_build_that_fails_is_known_by_its_first_error() -> None:
     error = UserError("make failed", detail="CC mm/gup.o\nmm/gup.c:12:3: error: no member\nmore")
     seen = OfBuild().unbuilt(error)

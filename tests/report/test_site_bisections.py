@@ -154,7 +154,7 @@ def test_the_page_of_a_steps_run(tmp_path: Path) -> None:
     [
         (unbuilt, BisectionState.UNDECIDED, f"One of {LAST}, which cannot be told apart"),
         (breaks_off, BisectionState.INTERRUPTED, "Interrupted after step 3"),
-        (lambda *_: PASSES, BisectionState.REFUSED, "Refused: its ends are none"),
+        (lambda *_: PASSES, BisectionState.REFUSED, "Refused: the ends are not as was said"),
         (flaky, BisectionState.FOUND, f"commit {FIRST_BAD} is the first bad one"),
     ],
 )
