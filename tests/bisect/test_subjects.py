@@ -152,6 +152,9 @@ def test_revisions_of_a_series(lab: Lab) -> None:
         revisions_of(lab, FAKE, "it-v3", "it-v2")
     with pytest.raises(UserError, match="not revisions of one series"):
         revisions_of(lab, FAKE, "it", "fix-v10")
+    # Which of them is the later one is nobody's question then.
+    with pytest.raises(UserError, match="not revisions of one series"):
+        revisions_of(lab, FAKE, "fix-v10", "it")
 
 
 def test_releases_by_their_versions(lab: Lab, tmp_path: Path) -> None:

@@ -28,19 +28,20 @@ def revisions_of(lab: Lab, kernel: Variant, old: str, new: str) -> Variants:
     """
     for name in (old, new):
         lab.loaded.require("series", name)
+    if not _is_of(lab.patches, old, new):
+        what = f"{old} and {new} are not revisions of one series"
+        raise UserError(what, where=lab.patches, hint="their titles, or names but for -v2, differ")
     ends = (_number(lab.patches, old), _number(lab.patches, new))
     if ends[0] >= ends[1]:
         what = f"{new} is no later revision than {old}"
-        raise UserError(what, where=lab.patches, hint="the old end first: what was mended has it")
+        hint = "the older one first; where it fails it is --old"
+        raise UserError(what, where=lab.patches, hint=hint)
     between = {
         name: number
         for name in (path.parent.name for path in lab.patches.glob("*/series"))
         if ends[0] < (number := _number(lab.patches, name)) < ends[1]
         and _is_of(lab.patches, name, new)
     }
-    if not _is_of(lab.patches, old, new):
-        what = f"{old} and {new} are not revisions of one series"
-        raise UserError(what, where=lab.patches, hint="their titles, or names but for -v2, differ")
     names = (old, *sorted(between, key=lambda name: (between[name], name)), new)
     for name in names:
         lab = lab.with_series(name)
