@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 #: Without a terminal, how often it is said how far a build is.
 _EVERY_S = 60.0
+#: A build that says nothing for so long has ended, for all that is known.
+_SILENT_S = 20.0
 #: After so few steps nobody can tell how long the others take.
 _FEW = 20
 #: A variant of two series and its filesystem, a bar, the last step, both times.
@@ -136,10 +138,12 @@ class HowFar:
     def _tell(self) -> None:
         told: dict[str, Far] = {}
         while not self._over.wait(_EVERY_S):
-            # What takes a few seconds is mostly over when it would be told.
-            begun = time.monotonic() - _EVERY_S / 2
+            # What takes a few seconds is mostly over when it would be told, and so is what
+            # has been silent.
+            now = time.monotonic()
             for variant, far in list(self._far.items()):
-                if told.get(variant) != far and far.begun <= begun:
+                fresh = told.get(variant) != far and now - far.now < _SILENT_S
+                if fresh and now - far.begun >= _EVERY_S / 2:
                     self._say(f"{variant}: {far}")
                 told[variant] = far
 

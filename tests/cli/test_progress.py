@@ -72,6 +72,16 @@ def test_a_build_of_seconds_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None
     assert said == [f"slow: {Far.of(STEP, None)}"]
 
 
+def test_a_build_that_is_silent_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(show, "_EVERY_S", 0.01)
+    monkeypatch.setattr(show, "_SILENT_S", 0.0)
+    said: list[str] = []
+    with HowFar(said.append) as how_far:
+        how_far.step("ended", STEP)
+        time.sleep(0.1)
+    assert not said
+
+
 def _until_said(said: io.StringIO, text: str) -> None:
     deadline = time.monotonic() + 10
     while text not in said.getvalue():
