@@ -135,7 +135,16 @@ def _copy(source: Workbench, target: Workbench) -> bool:
     rows = read_rows(source.manifest).items()
     present = {path: row for path, row in rows if row != UNKNOWN}
     place = copy_one if source.own.exists() else link_one
-    place_all(source.source, target.source, list(present), place)
+    try:
+        place_all(source.source, target.source, list(present), place)
+    except FileNotFoundError:
+        # What somebody removed there is written here as what is new, and there once it is built on.
+        if not (gone := source.miss(present)):
+            raise
+        lost = frozenset(gone)
+        present = {path: row for path, row in present.items() if path not in lost}
+        remove_tree(target.source)
+        place_all(source.source, target.source, list(present), place)
     # Copies: what is made anew is written into the file that is there, now and then.
     try:
         run(["cp", "-a", "--reflink=auto", source.objects, target.objects], timeout=_COPY_S)

@@ -47,6 +47,20 @@ def test_a_tree_that_differs_by_one_file_compiles_one_object(bench: Bench) -> No
     assert bench.compiled == ["mm/mlock.o"]
 
 
+def test_a_file_that_went_from_the_nearest_is_written(bench: Bench) -> None:
+    """Else no build that is near it would ever begin, and none would say why."""
+    bench.build(bench.job())
+    (workbench_of(bench.job()).source / "mm/mlock.c").unlink()
+    (bench.kernel / "mm/gup.c").write_text(GUP)
+    mine = _mine(bench)
+    built = bench.build(mine)
+    assert bench.compiled == ["mm/gup.o", "mm/mlock.o"]
+    assert built.image.read_bytes() == bench.from_nothing(mine)
+    # And where it went it is written with the next build.
+    again = bench.job({"fs/dax.c": "int dax(void)\n{\n\treturn 1;\n}\n"})
+    assert bench.build(again).image.read_bytes() == bench.from_nothing(again)
+
+
 def test_symlinks_of_a_source_that_shares_no_files(bench: Bench) -> None:
     """As a build in no sandbox leaves it: to a folder, to a file, and to nothing."""
     links = {"folder": "fs", "file": "fs/dax.c", "nothing": "fs/none"}
