@@ -133,9 +133,9 @@ def _say_end(_: Point, seen: Sequence[Seen]) -> None:
 
 
 def document_of(name: str, log: Log) -> dict[str, Any]:
-    from lab.bisect.words import steps_of
+    from lab.bisect.words import result_of, steps_of
 
-    begun, ended = log.begun, log.ended
+    begun, ended, result = log.begun, log.ended, result_of(log)
     return {
         "bisection": name,
         "subject": begun.subject,
@@ -146,6 +146,7 @@ def document_of(name: str, log: Log) -> dict[str, Any]:
         "confidence": begun.confidence,
         "refused": ended.refused or None if ended else None,
         "result": ended.result or None if ended else None,
+        "proved": result is not None and result.proved,
         "steps": [
             {
                 "step": one.number,

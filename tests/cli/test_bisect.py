@@ -68,6 +68,7 @@ def test_the_commit_that_breaks_the_build_is_found_and_proved(project: Path, lin
     assert again.returncode == 0
     document = json.loads(again.stdout)
     assert document["result"]["found"]["key"] == git(linux, "rev-parse", f"v{BROKEN}")
+    assert document["proved"] is True
     assert "step:" not in again.stderr
     assert {step["phase"] for step in document["steps"]} >= {"end", "step", "fails", "passes"}
 
@@ -127,7 +128,9 @@ def test_log_undo_visualize_and_replay(project: Path, linux: Path) -> None:
     steps = json.loads(_bisect(project, "log --json").stdout)["steps"]
     undone = _bisect(project, "undo")
     assert f"step {steps[-1]['step']} is undone" in undone.stdout
-    assert len(json.loads(_bisect(project, "log --json").stdout)["steps"]) == len(steps) - 1
+    left = json.loads(_bisect(project, "log --json").stdout)
+    assert len(left["steps"]) == len(steps) - 1
+    assert left["proved"] is False
     (log,) = (project / "results/bisects").glob("*/log")
     taken = _bisect(project, f"replay {log}")
     assert taken.returncode == 0
