@@ -270,6 +270,8 @@ def _describe(subject: Buildable, question: Question, words: tuple[str, str], *,
         *(f"  {words[0]}: {point}" for point in subject.old),
         f"  {words[1]}: {subject.new}",
         f"  {_candidates(subject, left, words[1])}: both ends, {about} {steps} steps, a proof",
+        # What is too long for a step's line goes by these numbers there.
+        *(f"  {number:3} {part}" for number, part in enumerate(subject.new.parts, start=1)),
     ]
     document = {
         "subject": subject.name,

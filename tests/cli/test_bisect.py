@@ -98,6 +98,7 @@ def test_the_mends_without_which_an_old_kernel_does_not_build(
     assert told[1:3] == ["  old: none of 4 mends", "  new: 4 of 4 mends"]
     said = "any of 4 mends, or several together: both ends, at least 2 steps, a proof"
     assert told[3] == f"  {said}"
+    assert told[4:] == [f"    {number} mend {name}" for number, name in enumerate(names, start=1)]
     done = _bisect(project, "fake --of mends --build")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[:4] == [
