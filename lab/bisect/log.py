@@ -22,6 +22,7 @@ from lab.errors import InfrastructureError, UserError
 from lab.process.scratch import write_whole
 
 FORMAT = 1
+_WHERE = "a bisection's is the file `log` of its folder"
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,11 @@ def _lines(path: Path) -> list[bytes]:
         content = path.read_bytes()
     except OSError as error:
         said = error.strerror or str(error)
-        raise UserError(f"no log of a bisection: {said}", where=path) from error
+        raise UserError(
+            f"no log of a bisection: {said}",
+            where=path,
+            hint=_WHERE,
+        ) from error
     return content[: _whole_bytes(content)].splitlines()
 
 
@@ -215,7 +220,7 @@ def _begun(path: Path, lines: Sequence[bytes]) -> Begun:
     raise UserError(
         "it is no bisection's log: its first line does not say what is bisected",
         where=f"{path}:1",
-        hint="a bisection's is the file `log` of its folder",
+        hint=_WHERE,
     )
 
 

@@ -180,7 +180,8 @@ def undo(name: Named = None, file: File = None, json: Json = False) -> int:
     chosen, _ = bisections.named(name)
     with bisections.held(chosen) as log:
         if not (last := log.steps):
-            raise UserError("nothing was tried yet", where=log.path)
+            hint = "the command that began it: lab bisect log"
+            raise UserError("nothing was tried yet", where=log.path, hint=hint)
         log.add(Undone(last, now()))
     return print_bisection(
         json, document_of(chosen, log), [f"step {last} is undone: {_going_on(log)}"]

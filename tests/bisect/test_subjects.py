@@ -265,6 +265,13 @@ def test_two_compilers_and_what_is_mended_for_them(lab: Lab, tmp_path: Path) -> 
     assert _mends(back, back.new) == []
     with pytest.raises(UserError, match="no difference"):
         toolchains_of(lab, FAKE, "gcc", "gcc")
+    # Two names of one: Debian's gcc is a link to gcc-12.
+    (tmp_path / "again").symlink_to(mine)
+    with pytest.raises(UserError, match="are one compiler"):
+        toolchains_of(lab, FAKE, str(mine), str(tmp_path / "again"))
+    (folder / "mends.toml").unlink()
+    with pytest.raises(UserError, match="needs no mend for gcc"):
+        mends_of(lab, FAKE)
     with pytest.raises(UserError, match="no-such-cc") as missing:
         toolchains_of(lab, FAKE, "gcc", "no-such-cc")
     assert "lab.toml" not in str(missing.value)

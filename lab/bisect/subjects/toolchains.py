@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import dataclass, replace
 
 from lab.bisect.point import Point
@@ -12,6 +14,7 @@ from lab.build import mend_tree
 from lab.build.applied_mends import Mended
 from lab.builder import Builder
 from lab.errors import UserError
+from lab.host import Host
 from lab.model.variant import Variant
 from lab.session import Lab
 
@@ -94,22 +97,35 @@ def toolchains_of(lab: Lab, variant: Variant, old: str, new: str) -> Toolchains:
     Raises:
         UserError: One is not on this machine, or they are one.
     """
-    for cc in (old, new):
-        _require(lab, cc)
+    programs = [_program(lab, cc) for cc in (old, new)]
+    if old != new and programs[0] == programs[1]:
+        raise UserError(
+            f"{old} and {new} are one compiler: {programs[0][0]}", hint="another compiler"
+        )
     mends = [_mended(_with_compiler(lab, cc), variant) for cc in (old, new)]
     sides = [frozenset(mend.name for mend in one.applied) for one in mends]
     found = Toolchains(lab, variant, (old, new), *sides)
-    return _refused_if_one(lab, found)
+    if not found.parts:
+        what = f"{found.name}: there is no difference"
+        raise UserError(what, where=lab.loaded.locate("toolchain", "cc"), hint="two compilers")
+    return found
 
 
-def _require(lab: Lab, cc: str) -> None:
+def _program(lab: Lab, cc: str) -> tuple[str, str]:
+    """The program that a compiler is, and what it says of its version.
+
+    Both names of one have it there; behind ccache's all are that, and do not say the same.
+    """
     try:
-        _with_compiler(lab, cc).toolchain  # noqa: B018
+        found = _with_compiler(lab, cc).toolchain
     except UserError as error:
         # It is not lab.toml that named it.
         error.where = "an end of --of toolchains"
         error.hint = "its package, or its path"
         raise
+    path = found.environment.get("PATH", Host.here().search_path)
+    # gcc says first what it was called by.
+    return os.path.realpath(shutil.which(cc, path=path) or cc), found.compiler.partition(" ")[2]
 
 
 def mends_of(lab: Lab, variant: Variant) -> Toolchains:
@@ -120,15 +136,10 @@ def mends_of(lab: Lab, variant: Variant) -> Toolchains:
     """
     cc = lab.loaded.config.toolchain.cc
     mends = frozenset(mend.name for mend in _mended(lab.builder, variant).applied)
-    return _refused_if_one(lab, Toolchains(lab, variant, (cc, cc), frozenset(), mends))
-
-
-def _refused_if_one(lab: Lab, found: Toolchains) -> Toolchains:
-    if not found.parts:
-        what = f"{found.name}: there is no difference"
-        hint = "two compilers, or a kernel that is mended for this one"
-        raise UserError(what, where=lab.loaded.locate("toolchain", "cc"), hint=hint)
-    return found
+    if not mends:
+        what = f"{variant} needs no mend for {cc}: there is no difference"
+        raise UserError(what, hint="a kernel that is mended for it, or --of toolchains")
+    return Toolchains(lab, variant, (cc, cc), frozenset(), mends)
 
 
 def _mended(builder: Builder, variant: Variant) -> Mended:
