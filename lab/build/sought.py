@@ -8,12 +8,14 @@ brings.  Nor when one goes that was only asked for.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from lab.build.kbuild_note import not_looked_at, notes_with
-from lab.build.product import NoProduct, read_product
+from lab.build.product import NoProduct, product, read_product
 from lab.process import run
 
 _READ = re.compile(r"^(?:source_\S+ := |  )(/?[^\s$()\\]+)(?: \\)?$", re.MULTILINE)
@@ -30,6 +32,7 @@ _ASKS = re.compile(
 #: Nobody asks for one of these.
 _NOT_INCLUDED = frozenset({".S", ".c", ".dts", ".json", ".rst", ".txt", ".yaml"})
 _LOOKING_S = 60.0
+_LARGEST = 64 << 20
 
 
 def seeking(objects: Path, source: Path, paths: Collection[str]) -> Iterator[Path]:
@@ -46,7 +49,7 @@ def seeking(objects: Path, source: Path, paths: Collection[str]) -> Iterator[Pat
     names = frozenset(file.name for file in files if file.suffix not in _NOT_INCLUDED)
     if not names:
         return
-    seekers = {path for path in _read(objects, source) if _asks(objects / path, names)}
+    seekers = {path for path in _read(objects) if _asks(_content(objects, source, path), names)}
     for name in notes_with(objects, {f"/{Path(path).name}" for path in seekers}):
         try:
             text = read_product(objects, name)
@@ -56,21 +59,28 @@ def seeking(objects: Path, source: Path, paths: Collection[str]) -> Iterator[Pat
             yield objects / name
 
 
-def _read(objects: Path, source: Path) -> Iterator[str]:
-    """What the notes say was read, as they spell it; of the system's headers none."""
-    command = ["find", ".", "-name", ".*.cmd", "-exec", "awk", _EACH_ONCE, "{}", "+"]
+def _read(objects: Path) -> frozenset[str]:
+    """What the notes say was read, as they spell it; of one that read_product() leaves nothing."""
+    notes = ["-name", ".*.cmd", "-type", "f", "-size", "-4097k"]
+    command = ["find", ".", *notes, "-exec", "awk", _EACH_ONCE, "{}", "+"]
     found = run(command, cwd=objects, check=False, timeout=_LOOKING_S)
     if found.status:
         raise not_looked_at(objects)
-    for path in frozenset(found.stdout.splitlines()):
-        if not path.startswith("/") or path.startswith(f"{source}/"):
-            yield path
+    return frozenset(found.stdout.splitlines())
 
 
-def _asks(file: Path, names: Collection[str]) -> bool:
-    if not file.is_file():
-        return False  # it is gone itself, which is missed
-    content = file.read_bytes()
+def _content(objects: Path, source: Path, path: str) -> bytes:
+    """Of a file that a note names: b"" of the system's headers, and of what is gone, which is
+    missed.  A patch's build can name anything there, a pipe or /proc/kmsg as well."""
+    whole = os.path.normpath(objects / path)
+    for folder in (source, objects):
+        if whole.startswith(f"{folder}/"):
+            with suppress(NoProduct, OSError):
+                return product(folder, whole.removeprefix(f"{folder}/"), _LARGEST).read_bytes()
+    return b""
+
+
+def _asks(content: bytes, names: Collection[str]) -> bool:
     if b"__has_include" not in content:
         return False
     asked = [match[1] for match in _ASKS.finditer(content)]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,25 @@ def test_what_asks(tmp_path: Path, text: str, is_asked: bool, seeker: str) -> No
     note.write_text(_NOTE.format(src=source))
     assert list(seeking(objects, source, ["net/more.h"])) == ([note] if is_asked else [])
     assert list(seeking(objects, source, ["net/more.c", "net/more.rst"])) == []
+
+
+@pytest.mark.timeout(20)
+def test_a_note_may_name_anything(tmp_path: Path) -> None:
+    """What lies elsewhere, or is no file, is not read: of a pipe nobody would come back."""
+    source, objects = tmp_path / "src", tmp_path / "obj"
+    (objects / "mm").mkdir(parents=True)
+    source.mkdir()
+    asks = "#if __has_include(<more.h>)\n"
+    (tmp_path / "outside.h").write_text(asks)
+    os.mkfifo(objects / "pipe.h")
+    (objects / "link.h").symlink_to(tmp_path / "outside.h")
+    note = objects / "mm/.gup.o.cmd"
+    for named in ("../outside.h", f"{tmp_path}/outside.h", "pipe.h", "link.h", "gone.h"):
+        note.write_text(f"deps_mm/gup.o := \\\n  {named} \\\n")
+        assert list(seeking(objects, source, ["more.h"])) == [], named
+    (objects / "made.h").write_text(asks)
+    note.write_text("deps_mm/gup.o := \\\n  ./made.h \\\n")
+    assert list(seeking(objects, source, ["more.h"])) == [note]
 
 
 def test_notes_that_nobody_may_read_are_our_trouble(tmp_path: Path, no_grep: None) -> None:
