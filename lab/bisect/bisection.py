@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from lab.bisect.subject import Subject
 from lab.bisect.told import Seen, Sight, Told, Trial
 from lab.bisect.trying import Trier
 from lab.bisect.words import result_of
-from lab.errors import InfrastructureError
+from lab.errors import InfrastructureError, UserError
 from lab.model.records import now
 
 
@@ -61,9 +61,14 @@ class Bisection:
             self.trier.prepare(self.course.ahead(wanted))
             self._try(wanted)
         # What was said of it before may be of a log that was another, by hand or an older lab's.
-        if result_of(self.log) != wanted:
+        if self._said_before() != wanted:
             self.log.add(Ended(_document(wanted), now()))
         return wanted
+
+    def _said_before(self) -> Result | None:
+        with suppress(UserError):
+            return result_of(self.log)
+        return None
 
     @property
     def course(self) -> Course:
@@ -87,7 +92,7 @@ class Bisection:
         try:
             return self.course.next()
         except NoDifference as error:
-            if self.log.ended is None:
+            if self.log.ended is None or self.log.ended.refused != str(error):
                 self.log.add(Ended({}, now(), refused=str(error)))
             raise
 

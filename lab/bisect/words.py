@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from lab.bisect.course import Phase, Result, Shown
 from lab.bisect.log import Closed, Log, Tried
 from lab.bisect.point import Point
 from lab.bisect.question import together
 from lab.bisect.told import Seen, Side, Sight, Trial
+from lab.errors import UserError
 from lab.model.bisection import made
 from lab.model.records import command_line
 
@@ -105,10 +106,21 @@ def log_lines(log: Log) -> Iterator[str]:
 
 
 def result_of(log: Log) -> Result | None:
-    """What it came to; None where it is not decided, or its ends are none."""
+    """What it came to; None where it is not decided, or its ends are none.
+
+    Raises:
+        UserError: The log's line of it is damaged.
+    """
     if log.ended is None or log.ended.refused:
         return None
-    return _RESULT.validate_python(log.ended.result)
+    try:
+        return _RESULT.validate_python(log.ended.result)
+    except ValidationError as error:
+        raise UserError(
+            "the line of the result cannot be read",
+            where=log.path,
+            hint="the command that began it: it says it again, from its trials",
+        ) from error
 
 
 def side_word(log: Log, side: Side | None) -> str:
@@ -125,7 +137,8 @@ def picture(log: Log) -> Iterator[str]:
     # What the change was taken out of lies between no two others.
     told = {one.point.key: one for one in closed if Phase(one.phase) is not Phase.REVERT}
     by_side = {side: [one for one in told.values() if one.side is side] for side in Side}
-    found = (log.ended.result.get("found") or {}).get("key") if log.ended else None
+    result = result_of(log)
+    found = result.found.key if result and result.found else None
     yield f"{log.begun.subject}: {log.begun.question}"
     yield f"  {side_word(log, Side.NEW)}{log.begun.new} (end)"
     # Nothing newer is behind it, though it may have been told so before all was.

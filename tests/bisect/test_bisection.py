@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Generator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from random import Random
 
@@ -14,7 +14,7 @@ import pytest
 from lab.bisect.bisection import Bisection, Listener, Paused
 from lab.bisect.course import Phase, Result, Wanted
 from lab.bisect.ends import Ends, NoDifference
-from lab.bisect.log import Log, Tried
+from lab.bisect.log import Ended, Log, Tried
 from lab.bisect.of_build import OfBuild
 from lab.bisect.of_metric import OfMetric, parse_threshold
 from lab.bisect.of_test import OfTest
@@ -24,7 +24,8 @@ from lab.bisect.question import Question, Reference
 from lab.bisect.subject import Subject
 from lab.bisect.subset import SubsetSearch, spelled
 from lab.bisect.told import Seen, Side, Sight, Told, Trial
-from lab.bisect.words import result_of, steps_of
+from lab.bisect.words import log_lines, picture, result_of, steps_of
+from lab.errors import UserError
 from tests.bisect.played import (
     FAILS,
     NOT_BUILT,
@@ -681,6 +682,31 @@ def test_what_the_log_says_of_it_is_what_its_trials_come_to(tmp_path: Path) -> N
     log.write_bytes(b"".join((*lines, other)))
     assert Played(tmp_path, subject_of(16), fails_from(7)).run() == said
     assert result_of(Log.read(log)) == said
+
+
+def test_a_result_that_cannot_be_read_is_said_again(tmp_path: Path) -> None:
+    said = Played(tmp_path, subject_of(16), fails_from(7)).run()
+    log = tmp_path / "log"
+    log.write_bytes(log.read_bytes().replace(b'"found":{"key":', b'"found":{"no-key":'))
+    for reads in (log_lines, picture):
+        with pytest.raises(UserError, match="cannot be read"):
+            list(reads(Log.read(log)))
+    assert Played(tmp_path, subject_of(16), fails_from(7)).run() == said
+    assert result_of(Log.read(log)) == said
+
+
+def test_ends_that_are_none_are_no_result_of_before(tmp_path: Path) -> None:
+    with pytest.raises(NoDifference) as refused:
+        Played(tmp_path, subject_of(16), lambda *_: PASSES).run()
+    log = tmp_path / "log"
+    *lines, _ = log.read_text().splitlines(keepends=True)
+    log.write_text("".join(lines))
+    Log.read(log).add(Ended(asdict(Result(Point("7", "7"))), ""))
+    with pytest.raises(NoDifference):
+        Played(tmp_path, subject_of(16), lambda *_: PASSES).run()
+    ended = Log.read(log).ended
+    assert ended is not None
+    assert ended.refused == str(refused.value)
 
 
 def test_what_was_copied_from_the_same_bytes_is_no_pass_of_its_own(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -236,7 +236,7 @@ def test_the_change_is_the_last_of_the_new_side_and_what_it_was_taken_out_of_is_
         Closed(1, "step", points[6], Side.NEW, "", ""),
         Closed(2, "step", points[12], Side.NEW, "", ""),
         Closed(3, "revert", Point("r", "the end without it"), Side.OLD, "", ""),
-        Ended({"found": {"key": "6"}}, ""),
+        Ended(asdict(Result(points[6])), ""),
     ]
     assert list(picture(log)) == [
         "commits that are played: test mmap",
